@@ -1,0 +1,39 @@
+# Each target sets up what it needs: the Rust toolchain is all that must be there.
+# The logic is in deploy/setup/ (shell) and in the programs themselves.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench sqlx sqlx-check servers clean-servers
+
+ARGS ?=
+BENCH ?=
+
+# CI wants short logs, a person wants to see that something moves.
+QUIET := $(if $(CI),--quiet)
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+demo: servers ## Sync 25 simulated workspaces and compare every record (ARGS="--smoke")
+	@cargo run $(QUIET) --release -- demo $(ARGS)
+
+test: servers ## Run all tests
+	@deploy/setup/test.sh
+
+check: ## Run what CI runs
+	@.ci/run
+
+bench: servers ## Measure, and write target/bench/report.json (BENCH=name-prefix)
+	@cargo run $(QUIET) --release --package bench -- $(BENCH)
+
+sqlx: servers ## Write .sqlx anew after a query or a migration changed
+	@deploy/setup/sqlx.sh
+
+sqlx-check: servers ## Check that .sqlx fits the queries and the migrations
+	@deploy/setup/sqlx.sh --check
+
+servers: ## Find or install a compiler, Postgres and Redis (or Valkey)
+	@deploy/setup/tools.sh
+	@deploy/setup/servers.sh
+
+clean-servers: ## Remove what `make servers` fetched and the tests kept
+	@deploy/setup/clean.sh

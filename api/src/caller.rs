@@ -1,0 +1,239 @@
+//! Who calls. A request proves its tenant before it reaches a handler: [`gate`] stands before every
+//! `/v1` route, and a handler can learn a tenant only from what the gate left behind.
+
+use std::fmt;
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::Response,
+};
+use shared::{
+    domain::{Secret, TenantId},
+    store::KeyHolder,
+    vault,
+};
+use uuid::Uuid;
+
+use crate::{Api, error::ApiError, idempotency};
+
+/// Names the tenant that the service key acts for.
+const TENANT_HEADER: &str = "pathbound-tenant";
+const KEY_PREFIX: &str = "pb_";
+const KEY_ID_LENGTH: usize = 32;
+const SECRET_LENGTH: usize = 43;
+
+/// What a tenant key may do. The names are part of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    ProfilesRead,
+    ConversationsRead,
+    ConnectionsRead,
+    ConnectionsWrite,
+    SourcesWrite,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 5] = [
+        Self::ProfilesRead,
+        Self::ConversationsRead,
+        Self::ConnectionsRead,
+        Self::ConnectionsWrite,
+        Self::SourcesWrite,
+    ];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ProfilesRead => "profiles:read",
+            Self::ConversationsRead => "conversations:read",
+            Self::ConnectionsRead => "connections:read",
+            Self::ConnectionsWrite => "connections:write",
+            Self::SourcesWrite => "sources:write",
+        }
+    }
+}
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// The service key, for no tenant in particular.
+    Service,
+    /// The service key, for the tenant that it names.
+    ServiceForTenant,
+    /// A tenant key with this scope, or the service key for the tenant that it names.
+    Scope(Scope),
+}
+
+/// The tenant that the request has proven. A handler that takes it is behind the gate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tenant(pub(crate) TenantId);
+
+/// A new key: its id, and the whole of it, to be shown once.
+#[derive(Debug)]
+pub(crate) struct NewKey {
+    pub(crate) id: Uuid,
+    pub(crate) key: Secret,
+    pub(crate) secret_sha256: [u8; 32],
+}
+
+impl NewKey {
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub(crate) fn make() -> Result<Self, ApiError> {
+        let id = Uuid::now_v7();
+        let secret = vault::token().map_err(|_| ApiError::internal())?;
+        Ok(Self {
+            id,
+            key: Secret::new(format!("{KEY_PREFIX}{}_{}", id.simple(), secret.expose())),
+            secret_sha256: vault::digest(secret.expose().as_bytes()),
+        })
+    }
+}
+
+/// Lets through who may call the route, and says which tenant it acts for.
+pub(crate) async fn gate(
+    State((api, access)): State<(Api, Access)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let tenant = admit(&api, access, request.headers()).await?;
+    request.extensions_mut().insert(Tenant(tenant));
+    idempotency::once(&api, tenant, request, next).await
+}
+
+async fn admit(api: &Api, access: Access, headers: &HeaderMap) -> Result<TenantId, ApiError> {
+    let presented = bearer(headers).ok_or_else(unauthorized)?;
+    if vault::equal(&vault::digest(presented.as_bytes()), &api.service_key_sha256) {
+        // Calls for no tenant are kept under the nil id, which no tenant has.
+        return if access == Access::Service { Ok(TenantId(Uuid::nil())) } else { named_tenant(api, headers).await };
+    }
+    let holder = key_holder(api, presented).await?;
+    if headers.contains_key(TENANT_HEADER) {
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "tenant_not_allowed",
+            "a tenant key is bound to its tenant: leave the Pathbound-Tenant header out",
+        ));
+    }
+    match access {
+        Access::Service | Access::ServiceForTenant => {
+            Err(ApiError::new(StatusCode::FORBIDDEN, "service_key_required", "only the service key may call this"))
+        }
+        Access::Scope(scope) if holder.scopes.iter().any(|held| held == scope.as_str()) => Ok(holder.tenant),
+        Access::Scope(scope) => Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "missing_scope",
+            format!("the key lacks the scope {}: make a key that has it", scope.as_str()),
+        )),
+    }
+}
+
+/// The tenant that the service key names.
+async fn named_tenant(api: &Api, headers: &HeaderMap) -> Result<TenantId, ApiError> {
+    let Some(named) = headers.get(TENANT_HEADER) else {
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "tenant_required",
+            "the service key acts for a tenant: name it in the Pathbound-Tenant header",
+        ));
+    };
+    let tenant = named.to_str().ok().and_then(|text| text.parse::<TenantId>().ok());
+    match tenant {
+        Some(tenant) if api.store.tenant_exists(tenant).await? => Ok(tenant),
+        _ => {
+            Err(ApiError::new(StatusCode::NOT_FOUND, "tenant_not_found", "the Pathbound-Tenant header names no tenant"))
+        }
+    }
+}
+
+/// Whose tenant key this is. An unknown id costs the same look-up and comparison as a wrong secret.
+async fn key_holder(api: &Api, presented: &str) -> Result<KeyHolder, ApiError> {
+    let (id, secret) = split_key(presented).ok_or_else(unauthorized)?;
+    let found = api.store.find_api_key(id).await?;
+    let digest = vault::digest(secret.as_bytes());
+    // The digest of nothing stands in: no 43-character secret has it.
+    let stands_in = vault::digest(b"");
+    let expected = found.as_ref().map_or(stands_in.as_slice(), |holder| &holder.secret_sha256);
+    if vault::equal(&digest, expected) { found.ok_or_else(unauthorized) } else { Err(unauthorized()) }
+}
+
+/// `pb_<id, 32 hex digits>_<secret, 43 characters>`. The secret may hold `_` itself, so places count.
+fn split_key(key: &str) -> Option<(Uuid, &str)> {
+    let rest = key.strip_prefix(KEY_PREFIX)?;
+    let (id, rest) = rest.split_at_checked(KEY_ID_LENGTH)?;
+    let secret = rest.strip_prefix('_')?;
+    (secret.len() == SECRET_LENGTH).then_some(())?;
+    Some((Uuid::try_parse(id).ok()?, secret))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+fn unauthorized() -> ApiError {
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        "the key is missing, unknown, revoked or expired: send Authorization: Bearer and a key that is good",
+    )
+}
+
+impl<S: Sync> FromRequestParts<S> for Tenant {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Missing only if a route was mounted without its gate: then nobody gets in.
+        parts.extensions.get::<Self>().copied().ok_or_else(ApiError::internal)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_reads_back() {
+        for _ in 0..200 {
+            // Every run meets secrets that begin or end with `_` or `-`.
+            let new = NewKey::make().unwrap();
+            let (id, secret) = split_key(new.key.expose()).unwrap();
+            assert_eq!(id, new.id);
+            assert_eq!(vault::digest(secret.as_bytes()), new.secret_sha256);
+        }
+    }
+
+    #[test]
+    fn garbage_is_no_key() {
+        let good = NewKey::make().unwrap().key.expose().to_owned();
+        let cut = &good[..good.len() - 1];
+        let longer = format!("{good}x");
+        let id = "g".repeat(32);
+        let not_hex = format!("pb_{id}_{}", "s".repeat(43));
+        let accented = format!("pb_{}é_{}", "0".repeat(31), "s".repeat(43));
+        for text in ["", "pb_", "pb__", cut, &longer, &good[3..], &not_hex, &accented] {
+            assert!(split_key(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_read_in_any_case() {
+        let with = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!(with("bearer k").as_deref(), Some("k"));
+        assert_eq!(with("Basic k"), None);
+        assert_eq!(with("k"), None);
+    }
+}

@@ -1,0 +1,240 @@
+//! Every error of the API has one form: `application/problem+json` (RFC 9457).
+//!
+//! An [`ApiError`] travels as a response extension; [`crate::envelope`] writes it out, because only
+//! there the request's id is known.
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use shared::{store::StoreError, sync::connect::ConnectError};
+
+/// Why a request was not answered as asked. Small: the problem is behind a box.
+#[derive(Debug)]
+pub(crate) struct ApiError(Box<Problem>);
+
+/// The problem's members, but for `type`, `title` and `instance`, which follow from others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    pub status: u16,
+    /// Stable; what clients decide by.
+    pub code: String,
+    /// What went wrong here and what to do about it.
+    pub detail: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u64>,
+    /// Members beside the standard ones.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub more: Map<String, Value>,
+}
+
+/// One fault of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// The path in the body or the name in the query, such as `scopes[0]`.
+    pub field: String,
+    pub detail: String,
+}
+
+impl Problem {
+    /// The document as it is sent.
+    #[must_use]
+    pub fn to_json(&self, instance: &str) -> String {
+        let mut members = self.more.clone();
+        members.insert("type".to_owned(), format!("/problems/{}", self.code).into());
+        members.insert("title".to_owned(), title(&self.code).into());
+        members.insert("status".to_owned(), self.status.into());
+        members.insert("detail".to_owned(), self.detail.clone().into());
+        members.insert("code".to_owned(), self.code.clone().into());
+        members.insert("instance".to_owned(), instance.into());
+        if !self.errors.is_empty() {
+            let errors =
+                self.errors.iter().map(|error| serde_json::json!({"field": error.field, "detail": error.detail}));
+            members.insert("errors".to_owned(), errors.collect());
+        }
+        if let Some(seconds) = self.retry_after_s {
+            members.insert("retry_after_s".to_owned(), seconds.into());
+        }
+        Value::Object(members).to_string()
+    }
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self(Box::new(Problem {
+            status: status.as_u16(),
+            code: code.to_owned(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_s: None,
+            more: Map::new(),
+        }))
+    }
+
+    /// Unknown and foreign ids look the same, byte for byte.
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here under this name")
+    }
+
+    pub(crate) fn invalid(field: &str, detail: impl Into<String>) -> Self {
+        Self::invalid_all(vec![FieldError { field: field.to_owned(), detail: detail.into() }])
+    }
+
+    pub(crate) fn invalid_all(errors: Vec<FieldError>) -> Self {
+        let mut error = Self::new(StatusCode::BAD_REQUEST, "invalid_request", "the request cannot be read: see errors");
+        error.0.errors = errors;
+        error
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "this is our fault: try again, and name the instance when you report it",
+        )
+    }
+
+    pub(crate) fn unavailable() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is busy or restarting: try again")
+            .retry_after(1)
+    }
+
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after_s = Some(seconds);
+        self
+    }
+
+    pub(crate) fn with(mut self, more: Map<String, Value>) -> Self {
+        self.0.more = more;
+        self
+    }
+
+    /// The error for a response that somebody else made (an unknown route, a wrong method).
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found(),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                Self::new(status, "method_not_allowed", "this path does not take this method: see the Allow header")
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
+            status if status.is_server_error() => Self::internal(),
+            status => Self::new(status, "invalid_request", "the request cannot be read"),
+        }
+    }
+
+    pub(crate) fn into_problem(self) -> Problem {
+        *self.0
+    }
+
+    pub(crate) fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "the body exceeds 256 KiB: send less at once")
+    }
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem))
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        if error.is_bad_data() {
+            // Text that Postgres cannot hold (a NUL), or a number out of range.
+            return Self::new(StatusCode::BAD_REQUEST, "invalid_request", "a value of the request cannot be stored");
+        }
+        let transient = error.is_transient();
+        tracing::error!(error = &error as &dyn std::error::Error, transient, "the store failed");
+        if transient { Self::unavailable() } else { Self::internal() }
+    }
+}
+
+impl From<ConnectError> for ApiError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Store(error) => error.into(),
+            error => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a flow could not be started");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = self.into_problem();
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        let headers = response.headers_mut();
+        let mut set = |name: HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        if status == StatusCode::UNAUTHORIZED {
+            set(header::WWW_AUTHENTICATE, "Bearer");
+        }
+        if let Some(seconds) = problem.retry_after_s {
+            set(header::RETRY_AFTER, &seconds.to_string());
+        }
+        response.extensions_mut().insert(problem);
+        response
+    }
+}
+
+/// `invalid_request` → `Invalid request`: the same for every occurrence of a code.
+fn title(code: &str) -> String {
+    let mut words = code.replace('_', " ");
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn document(error: &ApiError) -> Value {
+        serde_json::from_str(&error.0.to_json("req-1")).unwrap()
+    }
+
+    #[test]
+    fn a_problem_has_every_member_of_the_contract() {
+        assert_eq!(
+            document(&ApiError::invalid("limit", "must be 1 to 200").retry_after(7)),
+            json!({
+                "type": "/problems/invalid_request",
+                "title": "Invalid request",
+                "status": 400,
+                "detail": "the request cannot be read: see errors",
+                "code": "invalid_request",
+                "instance": "req-1",
+                "errors": [{"field": "limit", "detail": "must be 1 to 200"}],
+                "retry_after_s": 7,
+            })
+        );
+    }
+
+    #[test]
+    fn more_members_never_hide_the_standard_ones() {
+        let more = json!({"id": "r1", "status": "queued"}).as_object().unwrap().clone();
+        let document = document(&ApiError::new(StatusCode::CONFLICT, "run_already_active", "d").with(more));
+        assert_eq!(document["id"], "r1");
+        assert_eq!(document["status"], 409);
+    }
+
+    #[test]
+    fn only_a_401_names_the_scheme() {
+        let unauthorized = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "d").into_response();
+        assert_eq!(unauthorized.headers()[header::WWW_AUTHENTICATE], "Bearer");
+        assert!(!ApiError::not_found().into_response().headers().contains_key(header::WWW_AUTHENTICATE));
+    }
+}

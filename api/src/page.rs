@@ -1,0 +1,146 @@
+//! Lists: `{items, next_cursor?}`, 1 to 200 items a page.
+//!
+//! A cursor is sealed and bound to the tenant and to everything that selects or orders the list, so
+//! it cannot be made up, changed, carried to another tenant or used with other filters.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, de::DeserializeOwned};
+use shared::{
+    domain::TenantId,
+    vault::{KeyRing, Place},
+};
+
+use crate::error::ApiError;
+
+const DEFAULT_LIMIT: u32 = 50;
+const MOST: u32 = 200;
+
+/// One list as one caller asked for it: how many items, from where, and what a cursor is bound to.
+pub(crate) struct Pager<'a> {
+    vault: &'a KeyRing,
+    place: Place,
+    limit: usize,
+}
+
+impl<'a> Pager<'a> {
+    /// `list` holds the list's name and its filters, so that other filters make another place.
+    ///
+    /// # Errors
+    /// When `limit` is not 1 to 200.
+    pub(crate) fn new(vault: &'a KeyRing, tenant: TenantId, list: &str, limit: Option<u32>) -> Result<Self, ApiError> {
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MOST).contains(&limit) {
+            return Err(ApiError::invalid("limit", format!("must be 1 to {MOST}")));
+        }
+        Ok(Self { vault, place: Place::cursor(tenant, list), limit: limit as usize })
+    }
+
+    /// One more than a page: whether there is a next one.
+    pub(crate) fn fetch(&self) -> i64 {
+        self.limit as i64 + 1
+    }
+
+    /// Where the caller's cursor stands; `None` at the start.
+    ///
+    /// # Errors
+    /// When the cursor was not made here for this tenant and these filters.
+    pub(crate) fn position<P: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<P>, ApiError> {
+        let Some(cursor) = cursor else { return Ok(None) };
+        let open = || {
+            let sealed = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+            let plain = self.vault.open(&self.place, &sealed).ok()?;
+            serde_json::from_slice(&plain).ok()
+        };
+        open().map(Some).ok_or_else(|| {
+            ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_cursor",
+                "the cursor was not made for this list and these filters: begin again without one",
+            )
+        })
+    }
+
+    /// The page's answer. `fetched` may hold one item more than the page; `position` says where an item stands.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes for sealing.
+    pub(crate) fn answer<T: Serialize, P: Serialize>(
+        &self,
+        mut fetched: Vec<T>,
+        position: impl Fn(&T) -> P,
+    ) -> Result<Response, ApiError> {
+        let more = fetched.len() > self.limit;
+        fetched.truncate(self.limit);
+        let next_cursor = match fetched.last() {
+            Some(last) if more => {
+                let plain = serde_json::to_vec(&position(last)).map_err(|_| ApiError::internal())?;
+                let sealed = self.vault.seal(&self.place, &plain).map_err(|_| ApiError::internal())?;
+                Some(URL_SAFE_NO_PAD.encode(sealed))
+            }
+            _ => None,
+        };
+        Ok(Json(List { items: fetched, next_cursor }).into_response())
+    }
+}
+
+#[derive(Serialize)]
+struct List<T> {
+    items: Vec<T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn ring() -> KeyRing {
+        KeyRing::parse(&format!("k1:{}", base64::engine::general_purpose::STANDARD.encode([7; 32]))).unwrap()
+    }
+
+    async fn body(response: Response) -> Value {
+        serde_json::from_slice(&to_bytes(response.into_body(), usize::MAX).await.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_cursor_leads_on_only_where_it_was_made() {
+        let (ring, tenant) = (ring(), TenantId::new());
+        let pager = |tenant, list| Pager::new(&ring, tenant, list, Some(2)).unwrap();
+        let here = pager(tenant, "contacts?state=open");
+        let page = body(here.answer(vec![1, 2, 3], |n| *n).unwrap()).await;
+        assert_eq!(page["items"], serde_json::json!([1, 2]));
+        let cursor = page["next_cursor"].as_str().unwrap();
+
+        assert_eq!(here.position::<i32>(Some(cursor)).unwrap(), Some(2));
+        let mut tampered = cursor.as_bytes().to_vec();
+        tampered[20] = if tampered[20] == b'A' { b'B' } else { b'A' };
+        let tampered = String::from_utf8(tampered).unwrap();
+        assert!(here.position::<i32>(Some(&tampered)).is_err());
+        assert!(here.position::<i32>(Some("")).is_err());
+        assert!(pager(TenantId::new(), "contacts?state=open").position::<i32>(Some(cursor)).is_err());
+        assert!(pager(tenant, "contacts?state=closed").position::<i32>(Some(cursor)).is_err());
+    }
+
+    #[tokio::test]
+    async fn the_last_page_has_no_cursor() {
+        let (ring, tenant) = (ring(), TenantId::new());
+        let page = body(Pager::new(&ring, tenant, "l", Some(3)).unwrap().answer(vec![1, 2, 3], |n| *n).unwrap()).await;
+        assert_eq!(page, serde_json::json!({"items": [1, 2, 3]}));
+    }
+
+    #[test]
+    fn a_limit_is_1_to_200() {
+        let (ring, tenant) = (ring(), TenantId::new());
+        for (limit, good) in [(0, false), (1, true), (200, true), (201, false)] {
+            assert_eq!(Pager::new(&ring, tenant, "l", Some(limit)).is_ok(), good, "{limit}");
+        }
+    }
+}

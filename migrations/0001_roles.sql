@@ -1,0 +1,49 @@
+-- Roles and the isolation rule.
+--
+-- Nobody queries as the login role. Every session takes one of these narrow roles (SET ROLE), so
+-- row-level security holds whatever the login may do. None of them can log in or bypass a policy.
+-- Roles belong to the server, not to the database, hence the IF NOT EXISTS.
+DO $$
+DECLARE
+    r text;
+BEGIN
+    FOREACH r IN ARRAY ARRAY['pathbound_api', 'pathbound_oauth', 'pathbound_worker',
+                             'pathbound_scheduler', 'pathbound_definer'] LOOP
+        BEGIN
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', r);
+            END IF;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL; -- another database of this server is being migrated at the same moment
+        END;
+        EXECUTE format('GRANT %I TO CURRENT_USER', r);
+        EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', r);
+    END LOOP;
+END $$;
+
+-- pathbound_definer owns the few reviewed functions that must look across tenants
+-- (key lookup, OAuth state, what is due). It sees only what its own policies name.
+GRANT CREATE ON SCHEMA public TO pathbound_definer;
+
+-- isolate('t'): the one policy of every tenant table. Without a tenant in the transaction
+-- the setting is unset or '', the comparison is NULL, and no row is visible: it fails closed.
+CREATE FUNCTION isolate(target regclass, tenant_column text DEFAULT 'tenant_id') RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', target);
+    EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', target);
+    EXECUTE format(
+        'CREATE POLICY tenant ON %s '
+        'USING (%I = nullif(current_setting(''app.tenant_id'', true), '''')::uuid) '
+        'WITH CHECK (%I = nullif(current_setting(''app.tenant_id'', true), '''')::uuid)',
+        target, tenant_column, tenant_column);
+END $$;
+
+-- keep_raw('t'): `raw` holds the bytes as Intercom sent them. lz4 where this server has it:
+-- it costs a fifth of pglz, and raw bytes are written far more often than read.
+CREATE FUNCTION keep_raw(target regclass) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN raw SET COMPRESSION lz4', target);
+EXCEPTION WHEN feature_not_supported THEN
+    NULL; -- a server built without lz4 keeps its default
+END $$;

@@ -1,0 +1,57 @@
+//! The scheduler: finds what is due in Postgres and makes tickets of it in Redis.
+//!
+//! Any number run at once and none is the leader: due rows are claimed with SKIP LOCKED, and a ticket
+//! that exists already is not made twice. Two schedulers cost one more query a second, nothing else.
+
+mod tick;
+
+use std::{sync::Arc, time::Duration};
+
+use shared::{
+    config::Config,
+    queue::{Queue, QueueError},
+    shutdown::Shutdown,
+    store::{Role, Store, StoreError},
+};
+pub use tick::{Ticked, tick};
+
+/// Between two looks at what is due: one indexed query, however many tenants there are.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Schedules until `shutdown`. Trouble with a server is waited out: the rows stay due.
+///
+/// # Errors
+/// When Postgres cannot be reached at start, or the Redis URL cannot be used.
+pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), SchedulerError> {
+    let store = Store::connect(&config.database_url, Role::Scheduler, 2).await?;
+    let queue = Queue::connect(&config)?;
+    tracing::info!("scheduling");
+    loop {
+        match tick(&store, &queue).await {
+            Ok(Ticked { tickets, more: true }) => {
+                tracing::debug!(tickets, "more is due");
+                continue;
+            }
+            Ok(_) => metrics::gauge!("pathbound_scheduler_tick_age_seconds").set(0.0),
+            Err(error) => {
+                tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not schedule");
+                metrics::gauge!("pathbound_scheduler_tick_age_seconds").increment(TICK.as_secs_f64());
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// Why a scheduler could not start, or a tick did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum SchedulerError {
+    #[error("could not use postgres")]
+    Store(#[from] StoreError),
+    #[error("could not use redis")]
+    Queue(#[from] QueueError),
+}

@@ -1,0 +1,189 @@
+//! Configuration: `default.toml` is the manual and the defaults, a file overrides it, the
+//! environment overrides both. All of it is checked at once, and every fault is named.
+
+mod layers;
+mod values;
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+pub use layers::Environment;
+use layers::Layers;
+use values::Reader;
+
+use crate::domain::{Region, Secret};
+
+/// The defaults, commented: what `pathbound config show` prints first.
+pub const DEFAULTS: &str = include_str!("../default.toml");
+
+/// How strict start-up is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    Production,
+    /// Accepts loopback `http` URLs, a superuser DSN and built-in keys.
+    Development,
+}
+
+/// What the starting role needs beyond the servers, so that a worker's pod holds no key of the API's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// The API: listens, holds the service key and the OAuth app's secret.
+    Api,
+    /// The worker: opens tokens.
+    Worker,
+    /// The scheduler: knows ids and due times only.
+    Scheduler,
+    /// All of them in one process.
+    All,
+    /// Administration: the database only.
+    Database,
+}
+
+impl Needs {
+    const fn api(self) -> bool {
+        matches!(self, Self::Api | Self::All)
+    }
+
+    const fn tokens(self) -> bool {
+        matches!(self, Self::Api | Self::Worker | Self::All)
+    }
+
+    const fn redis(self) -> bool {
+        !matches!(self, Self::Database)
+    }
+}
+
+/// Every option, validated. See `default.toml` for what each is for.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub profile: Profile,
+    pub database_url: Secret,
+    pub migrate_url: Secret,
+    pub database_connections: u32,
+    pub redis_url: Secret,
+    pub redis_prefix: String,
+    pub listen: SocketAddr,
+    pub ops_listen: SocketAddr,
+    /// Without a trailing slash.
+    pub public_url: String,
+    pub return_url: String,
+    pub service_key: Secret,
+    pub operator_key: Option<Secret>,
+    pub encryption_keys: Secret,
+    pub intercom: Intercom,
+    pub rhythm: Rhythm,
+    pub worker_slots: usize,
+    pub threads_per_slice: usize,
+    pub thread_concurrency: usize,
+    pub log: String,
+    pub log_json: bool,
+}
+
+/// The OAuth app and how we talk to Intercom.
+#[derive(Clone, Debug)]
+pub struct Intercom {
+    pub client_id: String,
+    pub client_secret: Secret,
+    /// Development only: the host of every region.
+    pub api_url: Option<String>,
+    pub app_url: Option<String>,
+    pub version: String,
+    pub max_share: f64,
+    pub request_timeout: Duration,
+}
+
+/// How often what is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Rhythm {
+    pub sync: Duration,
+    pub reconcile: Duration,
+    pub company_walk: Duration,
+    pub reference: Duration,
+    pub index_lag: Duration,
+}
+
+impl Config {
+    /// Reads the defaults, then the file (if any), then `PATHBOUND_*` of the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every fault found, not only the first.
+    pub fn load(file: Option<&Path>, environment: &Environment, needs: Needs) -> Result<Self, ConfigError> {
+        let mut faults = Vec::new();
+        let layers = Layers::read(DEFAULTS, file, environment, &mut faults);
+        let config = Self::from_layers(&layers, needs, &mut faults);
+        if faults.is_empty() { Ok(config) } else { Err(ConfigError { faults }) }
+    }
+
+    fn from_layers(layers: &Layers, needs: Needs, faults: &mut Vec<String>) -> Self {
+        let mut read = Reader { layers, faults };
+        let profile = read.choice("profile", &[("production", Profile::Production), ("development", Profile::Development)]);
+        let development = profile == Profile::Development;
+
+        let database_url = read.url("database_url", &["postgres", "postgresql"], true);
+        let migrate_url = read.text("migrate_url");
+        let migrate_url = if migrate_url.is_empty() { database_url.clone() } else { read.url("migrate_url", &["postgres", "postgresql"], true) };
+        let public_url = read.web_url("public_url", development, needs.api());
+
+        Self {
+            profile,
+            database_url: Secret::new(database_url),
+            migrate_url: Secret::new(migrate_url),
+            database_connections: read.number("database_connections", 1, 1_000),
+            redis_url: Secret::new(read.url("redis_url", &["redis", "rediss", "unix"], needs.redis())),
+            redis_prefix: read.name("redis_prefix"),
+            listen: read.address("listen"),
+            ops_listen: read.address("ops_listen"),
+            return_url: read.return_url("return_url", development),
+            service_key: read.key("service_key", needs.api(), development),
+            operator_key: read.optional_key("operator_key"),
+            encryption_keys: read.encryption_keys("encryption_keys", needs.tokens(), development),
+            intercom: Intercom {
+                client_id: read.required_text("intercom_client_id", needs.api()),
+                client_secret: Secret::new(read.required_text("intercom_client_secret", needs.api())),
+                api_url: read.development_url("intercom_api_url", development),
+                app_url: read.development_url("intercom_app_url", development),
+                version: read.version("intercom_version"),
+                max_share: read.share("max_share"),
+                request_timeout: read.duration("request_timeout", Duration::from_millis(100)),
+            },
+            rhythm: Rhythm {
+                sync: read.duration("sync_interval", Duration::from_secs(1)),
+                reconcile: read.duration("reconcile_interval", Duration::from_secs(1)),
+                company_walk: read.duration("company_walk_interval", Duration::from_secs(1)),
+                reference: read.duration("reference_interval", Duration::from_secs(1)),
+                index_lag: read.duration("index_lag", Duration::ZERO),
+            },
+            worker_slots: read.number("worker_slots", 1, 10_000) as usize,
+            threads_per_slice: read.number("threads_per_slice", 1, 1_000) as usize,
+            thread_concurrency: read.number("thread_concurrency", 1, 256) as usize,
+            log: read.text("log"),
+            log_json: read.choice("log_format", &[("text", false), ("json", true)]),
+            public_url,
+        }
+    }
+
+    /// The redirect URI to register with Intercom.
+    #[must_use]
+    pub fn redirect_uri(&self) -> String {
+        format!("{}/oauth/intercom/callback", self.public_url)
+    }
+
+    /// The regions' API and authorize hosts, unless development replaces them.
+    #[must_use]
+    pub fn intercom_hosts(&self, region: Region) -> (String, String) {
+        let (api, app) = crate::intercom::hosts(region);
+        (
+            self.intercom.api_url.clone().unwrap_or_else(|| api.to_owned()),
+            self.intercom.app_url.clone().unwrap_or_else(|| app.to_owned()),
+        )
+    }
+}
+
+/// Every fault of the configuration. The text has one line each.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration has {} fault(s):\n  {}", faults.len(), faults.join("\n  "))]
+pub struct ConfigError {
+    pub faults: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests;

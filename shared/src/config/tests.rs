@@ -1,0 +1,102 @@
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> Environment {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn production() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("PATHBOUND_DATABASE_URL", "postgres://u:p@db/pathbound"),
+        ("PATHBOUND_REDIS_URL", "redis://redis:6379"),
+        ("PATHBOUND_PUBLIC_URL", "https://app.example.com/"),
+        ("PATHBOUND_SERVICE_KEY", "0123456789012345678901234567890123456789"),
+        ("PATHBOUND_ENCRYPTION_KEYS", "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
+        ("PATHBOUND_INTERCOM_CLIENT_ID", "id"),
+        ("PATHBOUND_INTERCOM_CLIENT_SECRET", "secret"),
+    ]
+}
+
+#[test]
+fn the_environment_overrides_the_defaults() {
+    let mut pairs = production();
+    pairs.push(("PATHBOUND_SYNC_INTERVAL", "1s"));
+    let config = Config::load(None, &environment(&pairs), Needs::All).unwrap();
+    assert_eq!(config.rhythm.sync, Duration::from_secs(1));
+    assert_eq!(config.rhythm.company_walk, Duration::from_secs(86_400));
+    assert_eq!(config.redirect_uri(), "https://app.example.com/oauth/intercom/callback");
+    assert_eq!(config.intercom.version, "2.16");
+}
+
+#[test]
+fn every_fault_is_named_at_once_and_no_secret_is_shown() {
+    let error = Config::load(
+        None,
+        &environment(&[
+            ("PATHBOUND_DATABASE_URL", "mysql://root:hunter2@db/x"),
+            ("PATHBOUND_SERVICE_KEY", "hunter2"),
+            ("PATHBOUND_MAX_SHARE", "1.5"),
+            ("PATHBOUND_SYNC_INTERVAL", "soon"),
+            ("PATHBOUND_INTERCOM_API_URL", "https://evil.example.com"),
+        ]),
+        Needs::All,
+    )
+    .unwrap_err();
+    let text = error.to_string();
+    for part in [
+        "PATHBOUND_DATABASE_URL is not a postgres:// URL",
+        "PATHBOUND_REDIS_URL is not set",
+        "PATHBOUND_PUBLIC_URL is not set",
+        "PATHBOUND_SERVICE_KEY is shorter than 32 characters",
+        "PATHBOUND_ENCRYPTION_KEYS cannot be used",
+        "PATHBOUND_INTERCOM_CLIENT_ID is not set",
+        "PATHBOUND_MAX_SHARE is \"1.5\"",
+        "PATHBOUND_SYNC_INTERVAL is \"soon\"",
+        "PATHBOUND_INTERCOM_API_URL is for the development profile only",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing from {text}");
+    }
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_worker_needs_no_key_of_the_api() {
+    let pairs: Vec<_> = production()
+        .into_iter()
+        .filter(|(name, _)| name.contains("DATABASE") || name.contains("REDIS") || name.contains("ENCRYPTION"))
+        .collect();
+    Config::load(None, &environment(&pairs), Needs::Worker).unwrap();
+    assert!(Config::load(None, &environment(&pairs), Needs::Api).is_err());
+}
+
+#[test]
+fn development_takes_loopback_http_and_production_does_not() {
+    let mut pairs = production();
+    pairs.retain(|(name, _)| *name != "PATHBOUND_PUBLIC_URL");
+    pairs.push(("PATHBOUND_PUBLIC_URL", "http://127.0.0.1:8080"));
+    assert!(Config::load(None, &environment(&pairs), Needs::All).is_err());
+    pairs.push(("PATHBOUND_PROFILE", "development"));
+    Config::load(None, &environment(&pairs), Needs::All).unwrap();
+    pairs.push(("PATHBOUND_RETURN_URL", "//evil.example.com"));
+    assert!(Config::load(None, &environment(&pairs), Needs::All).is_err());
+}
+
+#[test]
+fn a_secret_may_come_from_a_file_and_an_unknown_option_is_a_fault() {
+    let folder = std::env::temp_dir().join(format!("pathbound-config-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (secret, file) = (folder.join("key"), folder.join("pathbound.toml"));
+    std::fs::write(&secret, "9876543210987654321098765432109876543210\n").unwrap();
+    std::fs::write(&file, "worker_slots = 7\nworker_slotz = 8\n").unwrap();
+
+    let mut pairs = production();
+    pairs.retain(|(name, _)| *name != "PATHBOUND_SERVICE_KEY");
+    let path = secret.to_str().unwrap();
+    pairs.push(("PATHBOUND_SERVICE_KEY_FILE", path));
+    let config = Config::load(None, &environment(&pairs), Needs::All).unwrap();
+    assert_eq!(config.service_key.expose(), "9876543210987654321098765432109876543210");
+
+    let error = Config::load(Some(&file), &environment(&pairs), Needs::All).unwrap_err();
+    assert_eq!(error.faults.len(), 1, "{error}");
+    assert!(error.faults[0].contains("worker_slotz"), "{error}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}

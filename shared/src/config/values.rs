@@ -1,0 +1,248 @@
+//! One reader per kind of value. A fault is noted and a stand-in returned, so that reading goes on
+//! and the user sees all faults at once. A fault never repeats a secret's value.
+
+use std::{net::SocketAddr, time::Duration};
+
+use url::{Host, Url};
+
+use super::layers::Layers;
+use crate::{domain::Secret, vault::KeyRing};
+
+/// Seals tokens in development when no key is set, so that a restart can still open them.
+/// Known to everybody, hence refused in production.
+const DEVELOPMENT_ENCRYPTION_KEY: &str = "development:cGF0aGJvdW5kLWRldmVsb3BtZW50LWtleS0wMDAwMDE=";
+const DEVELOPMENT_SERVICE_KEY: &str = "development-service-key-not-for-production";
+
+/// A bearer key that anybody could guess is not a key.
+const SHORTEST_KEY: usize = 32;
+
+pub(super) struct Reader<'a> {
+    pub(super) layers: &'a Layers,
+    pub(super) faults: &'a mut Vec<String>,
+}
+
+impl Reader<'_> {
+    pub(super) fn text(&mut self, key: &str) -> String {
+        self.layers.get(key).to_owned()
+    }
+
+    pub(super) fn required_text(&mut self, key: &str, required: bool) -> String {
+        let text = self.text(key);
+        if required && text.is_empty() {
+            self.fault(key, "is not set");
+        }
+        text
+    }
+
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> T {
+        let text = self.text(key);
+        if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
+            return *value;
+        }
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        self.fault(key, &format!("is {text:?}: use {}", names.join(" or ")));
+        choices[0].1
+    }
+
+    pub(super) fn number(&mut self, key: &str, least: u32, most: u32) -> u32 {
+        let text = self.text(key);
+        match text.parse() {
+            Ok(number) if (least..=most).contains(&number) => number,
+            _ => {
+                self.fault(key, &format!("is {text:?}: use a whole number from {least} to {most}"));
+                least
+            }
+        }
+    }
+
+    pub(super) fn share(&mut self, key: &str) -> f64 {
+        let text = self.text(key);
+        match text.parse() {
+            Ok(share) if share > 0.0 && share <= 1.0 => share,
+            _ => {
+                self.fault(key, &format!("is {text:?}: use a number above 0 and up to 1"));
+                1.0
+            }
+        }
+    }
+
+    pub(super) fn duration(&mut self, key: &str, least: Duration) -> Duration {
+        let text = self.text(key);
+        match parse_duration(&text) {
+            Some(duration) if duration >= least => duration,
+            _ => {
+                self.fault(key, &format!("is {text:?}: use a duration such as 30s, 5m or 7d, at least {least:?}"));
+                Duration::from_secs(60)
+            }
+        }
+    }
+
+    pub(super) fn address(&mut self, key: &str) -> SocketAddr {
+        let text = self.text(key);
+        text.parse().unwrap_or_else(|_| {
+            self.fault(key, &format!("is {text:?}: use an address and port such as 127.0.0.1:8080"));
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        })
+    }
+
+    pub(super) fn name(&mut self, key: &str) -> String {
+        let text = self.text(key);
+        if text.is_empty() || text.contains(['{', '}', ' ']) {
+            self.fault(key, "must be a word without blanks or braces");
+        }
+        text
+    }
+
+    /// An API version such as `2.16`.
+    pub(super) fn version(&mut self, key: &str) -> String {
+        let text = self.text(key);
+        let known = text == "Preview"
+            || text.split_once('.').is_some_and(|(major, minor)| major == "2" && minor.parse::<u16>().is_ok());
+        if !known {
+            self.fault(key, &format!("is {text:?}: use a version such as 2.16"));
+        }
+        text
+    }
+
+    /// A server's DSN: may hold a password, so a fault does not show it.
+    pub(super) fn url(&mut self, key: &str, schemes: &[&str], required: bool) -> String {
+        let text = self.text(key);
+        if text.is_empty() {
+            if required {
+                self.fault(key, "is not set");
+            }
+        } else if !Url::parse(&text).is_ok_and(|url| schemes.contains(&url.scheme())) {
+            self.fault(key, &format!("is not a {}:// URL", schemes[0]));
+        }
+        text
+    }
+
+    /// What a browser sees: https, or loopback http in development.
+    pub(super) fn web_url(&mut self, key: &str, development: bool, required: bool) -> String {
+        let text = self.text(key).trim_end_matches('/').to_owned();
+        if text.is_empty() {
+            if required {
+                self.fault(key, "is not set");
+            }
+        } else if !is_web_url(&text, development) {
+            self.fault(key, &format!("is {text:?}: use an https URL (development also takes loopback http)"));
+        }
+        text
+    }
+
+    /// A path of ours or a web URL: a fixed setting, never taken from a request.
+    pub(super) fn return_url(&mut self, key: &str, development: bool) -> String {
+        let text = self.text(key);
+        let path = text.starts_with('/') && !text.starts_with("//");
+        if !path && !is_web_url(&text, development) {
+            self.fault(key, &format!("is {text:?}: use a path such as /integrations or an https URL"));
+        }
+        text
+    }
+
+    /// A replacement of Intercom's hosts, which only development may have.
+    pub(super) fn development_url(&mut self, key: &str, development: bool) -> Option<String> {
+        let text = self.text(key).trim_end_matches('/').to_owned();
+        if text.is_empty() {
+            return None;
+        }
+        if !development {
+            self.fault(key, "is for the development profile only");
+        } else if !is_web_url(&text, true) {
+            self.fault(key, &format!("is {text:?}: use an https URL or loopback http"));
+        }
+        Some(text)
+    }
+
+    pub(super) fn key(&mut self, key: &str, required: bool, development: bool) -> Secret {
+        let text = self.text(key);
+        if text.is_empty() && development {
+            return Secret::new(DEVELOPMENT_SERVICE_KEY);
+        }
+        if text.is_empty() {
+            if required {
+                self.fault(key, "is not set");
+            }
+        } else {
+            self.check_key(key, &text);
+        }
+        Secret::new(text)
+    }
+
+    pub(super) fn optional_key(&mut self, key: &str) -> Option<Secret> {
+        let text = self.text(key);
+        if text.is_empty() {
+            return None;
+        }
+        self.check_key(key, &text);
+        Some(Secret::new(text))
+    }
+
+    pub(super) fn encryption_keys(&mut self, key: &str, required: bool, development: bool) -> Secret {
+        let mut text = self.text(key);
+        if text.is_empty() && development {
+            DEVELOPMENT_ENCRYPTION_KEY.clone_into(&mut text);
+        }
+        if text.is_empty() && !required {
+            return Secret::new(text);
+        }
+        if text == DEVELOPMENT_ENCRYPTION_KEY && !development {
+            self.fault(key, "is the built-in key of the development profile: make one of your own");
+        }
+        if let Err(error) = KeyRing::parse(&text) {
+            self.fault(key, &format!("cannot be used: {error}"));
+        }
+        Secret::new(text)
+    }
+
+    fn check_key(&mut self, key: &str, text: &str) {
+        if text.len() < SHORTEST_KEY {
+            self.fault(key, &format!("is shorter than {SHORTEST_KEY} characters"));
+        } else if text == DEVELOPMENT_SERVICE_KEY {
+            self.fault(key, "is the built-in key of the development profile: make one of your own");
+        }
+    }
+
+    fn fault(&mut self, key: &str, what: &str) {
+        let variable = format!("PATHBOUND_{}", key.to_ascii_uppercase());
+        let origin = self.layers.origin(key);
+        if origin == variable || origin == "the defaults" {
+            self.faults.push(format!("{variable} {what}"));
+        } else {
+            self.faults.push(format!("{key} (from {origin}) {what}"));
+        }
+    }
+}
+
+/// `250ms`, `30s`, `5m`, `24h`, `7d`.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(number.checked_mul(millis)?))
+}
+
+fn is_web_url(text: &str, development: bool) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    match url.scheme() {
+        "https" => url.host().is_some(),
+        "http" => development && url.host().is_some_and(|host| is_loopback(&host)),
+        _ => false,
+    }
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}

@@ -1,0 +1,12 @@
+//! What we keep and what we call it: no I/O, no async, no foreign shapes.
+
+pub mod ids;
+pub mod records;
+pub mod region;
+pub mod secret;
+pub mod stream;
+
+pub use ids::{ConnectionId, RunId, TenantId};
+pub use region::Region;
+pub use secret::Secret;
+pub use stream::{Class, Mode, Stream};

@@ -1,0 +1,135 @@
+//! What one source says of one object, in our words: what `intercom` reads and `store` writes.
+//!
+//! `raw` is the object as it was sent, kept beside the typed fields so that a field we do not
+//! know today can be derived tomorrow without another call.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+/// A contact as its source tells it. Fields that a profile shows are in `fields`.
+#[derive(Clone, Debug)]
+pub struct Contact {
+    pub source_id: String,
+    pub external_id: Option<String>,
+    pub updated_at: DateTime<Utc>,
+    pub fields: ContactFields,
+    /// Intercom ids of the contact's companies; `None` when the answer showed only some of them.
+    pub companies: Option<Vec<String>>,
+    /// Contacts merged into this one (`merge_history`): their ids keep resolving to it.
+    pub absorbed: Vec<String>,
+    pub sanitised: bool,
+    pub raw: String,
+}
+
+/// The per-source fields of a contact: what a profile is folded from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ContactFields {
+    pub role: Option<String>,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub phone: Option<String>,
+    pub owner: Option<String>,
+    pub attributes: Value,
+    pub location: Value,
+    pub last_seen_at: Option<DateTime<Utc>>,
+    pub last_replied_at: Option<DateTime<Utc>>,
+    pub last_contacted_at: Option<DateTime<Utc>>,
+}
+
+/// A company as its source tells it.
+#[derive(Clone, Debug)]
+pub struct Company {
+    pub source_id: String,
+    pub external_id: Option<String>,
+    pub updated_at: DateTime<Utc>,
+    pub fields: CompanyFields,
+    pub sanitised: bool,
+    pub raw: String,
+}
+
+/// The per-source fields of a company.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CompanyFields {
+    pub name: Option<String>,
+    pub domain: Option<String>,
+    pub plan: Option<String>,
+    pub size: Option<i64>,
+    pub industry: Option<String>,
+    pub user_count: Option<i64>,
+    pub session_count: Option<i64>,
+    pub attributes: Value,
+}
+
+/// A conversation without its parts: a list item, or a full answer with its parts taken out.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    pub source_id: String,
+    pub title: Option<String>,
+    pub state: Option<String>,
+    pub open: bool,
+    pub priority: Option<String>,
+    pub admin_assignee_id: Option<String>,
+    pub team_assignee_id: Option<String>,
+    pub tags: Vec<String>,
+    pub contacts: Vec<String>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    /// `statistics.count_conversation_parts`; `None` when Intercom does not say.
+    pub part_count: Option<i32>,
+    /// The first message, which is not among the parts. Some conversations have none.
+    pub first_message: Option<Part>,
+    pub sanitised: bool,
+    pub raw: String,
+}
+
+/// One message or event of a thread.
+#[derive(Clone, Debug)]
+pub struct Part {
+    pub source_id: String,
+    pub kind: String,
+    pub author_kind: Option<String>,
+    pub author_source_id: Option<String>,
+    pub author_name: Option<String>,
+    pub body: Option<String>,
+    pub redacted: bool,
+    pub internal: bool,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub sanitised: bool,
+    pub raw: String,
+}
+
+/// The `source_id` of the row that holds a conversation's first message.
+pub const FIRST_MESSAGE: &str = "source";
+
+/// A full conversation: the stub and the newest parts that Intercom shows.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    pub conversation: Conversation,
+    pub parts: Vec<Part>,
+    /// `conversation_parts.total_count`, which may exceed what was shown.
+    pub total_count: Option<i32>,
+}
+
+/// Something that other records point to by id: an admin, a team, a tag, a segment, an attribute.
+#[derive(Clone, Debug)]
+pub struct ReferenceItem {
+    pub kind: &'static str,
+    pub source_id: String,
+    pub name: Option<String>,
+    pub doc: String,
+}
+
+/// An object that could not be read: kept alone with its bytes, while its neighbours go on.
+#[derive(Clone, Debug)]
+pub struct Poison {
+    pub kind: &'static str,
+    /// Intercom's id where one can be made out, else a digest of the bytes.
+    pub source_id: String,
+    pub reason: String,
+    pub raw: Vec<u8>,
+}
+
+/// A conversation shows at most its newest 500 parts.
+pub const PARTS_SHOWN: i32 = 500;

@@ -1,0 +1,100 @@
+//! Streams, classes and modes: the words that tables, tickets, metrics and the API share.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// Declares an enum whose names are the same in Rust, SQL, JSON, Redis and metrics.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)+
+        }
+
+        impl $name {
+            /// Every value, in the order in which the data flows.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, UnknownName> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err(UnknownName { kind: stringify!($name), text: text.to_owned() }),
+                }
+            }
+        }
+    };
+}
+
+named! {
+    /// One kind of object of one connection, with its own cursor and watermark.
+    Stream {
+        Reference = "reference",
+        Contacts = "contacts",
+        Companies = "companies",
+        Conversations = "conversations",
+        Threads = "threads",
+    }
+}
+
+named! {
+    /// What a ticket competes with: fresh work goes before backfill.
+    Class {
+        Fresh = "fresh",
+        Backfill = "backfill",
+    }
+}
+
+named! {
+    /// How much a run looks at: what changed, everything, or everything to verify and repair.
+    Mode {
+        Incremental = "incremental",
+        Full = "full",
+        Reconcile = "reconcile",
+    }
+}
+
+impl Mode {
+    /// Whether a walk of this mode also does what `other` asks for.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        self >= other
+    }
+}
+
+impl Stream {
+    /// The class of this stream's tickets.
+    #[must_use]
+    pub const fn class(self) -> Class {
+        match self {
+            Self::Threads => Class::Backfill,
+            Self::Reference | Self::Contacts | Self::Companies | Self::Conversations => Class::Fresh,
+        }
+    }
+}
+
+/// A name that none of the known ones equals: from a newer version, or garbage.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown {kind} {text:?}")]
+pub struct UnknownName {
+    kind: &'static str,
+    text: String,
+}

@@ -1,0 +1,140 @@
+//! What a call can end with, in the words that decide what happens next.
+
+use std::time::SystemTime;
+
+use serde::Deserialize;
+
+/// Why a call gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Our share of the window is spent: no call was made.
+    #[error("the rate budget is spent until the window resets")]
+    Exhausted { until: SystemTime },
+    /// 429: Intercom asks us to wait. Costs no attempt.
+    #[error("intercom asked us to wait")]
+    Throttled { until: SystemTime },
+    /// 5xx, a time-out, a cut connection, an answer that is not what the endpoint gives:
+    /// trying again later helps. Never taken for data or for the end of data.
+    #[error("intercom is unavailable: {0}")]
+    Unavailable(String),
+    /// Intercom understood the call and said no.
+    #[error("intercom refused the call: {refusal:?} ({status} {code})")]
+    Refused { status: u16, code: String, refusal: Refusal },
+    /// The id cannot be part of a path: it is not one of Intercom's.
+    #[error("{0:?} is not an id of intercom's")]
+    BadId(String),
+}
+
+/// What a refusal means here. Sources: the error code table and HTTP pages of Intercom's reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 401: the token is revoked, expired or unknown. To be confirmed with `/me` before it is believed.
+    Unauthorized,
+    /// 401 `token_blocked`, `token_suspended`: the whole app is stopped.
+    AppSuspended,
+    /// 401 `token_unauthorized`, 403 `forbidden`, `action_forbidden`: this app may not read this.
+    MissingScope,
+    /// 402, 403 `api_plan_restricted`: the workspace's plan has no such data.
+    PlanRestricted,
+    /// 404: no such object; or, by endpoint, a dead cursor.
+    NotFound,
+    /// 410 `contact_merged`: it lives on as this contact.
+    Merged { into: Option<String> },
+    /// 400 `scroll_exists`: somebody (perhaps another vendor) scrolls this workspace's companies.
+    ScrollExists,
+    /// 400 `intercom_version_invalid`: the pinned version has no such endpoint.
+    NotInVersion,
+    /// Any other 4xx: our call is wrong, and repeating it will not help.
+    BadRequest,
+}
+
+impl Error {
+    /// Reads a non-2xx answer. `link` is the `Link` header, which names a merged contact's survivor.
+    pub(super) fn from_answer(status: u16, body: &[u8], link: Option<&str>) -> Self {
+        if status >= 500 || status == 408 {
+            return Self::Unavailable(format!("status {status}"));
+        }
+        let code = serde_json::from_slice::<ErrorList>(body)
+            .ok()
+            .and_then(|list| list.errors.into_iter().next())
+            .and_then(|error| error.code)
+            .unwrap_or_default();
+        let refusal = match (status, code.as_str()) {
+            (401, "token_unauthorized") | (403, _) if code != "api_plan_restricted" => Refusal::MissingScope,
+            (401, "token_blocked" | "token_suspended") => Refusal::AppSuspended,
+            (401, _) => Refusal::Unauthorized,
+            (402, _) | (403, "api_plan_restricted") => Refusal::PlanRestricted,
+            (404, _) => Refusal::NotFound,
+            (410, _) => Refusal::Merged { into: link.and_then(survivor) },
+            (400, "scroll_exists") => Refusal::ScrollExists,
+            (400, "intercom_version_invalid") => Refusal::NotInVersion,
+            _ => Refusal::BadRequest,
+        };
+        Self::Refused { status, code, refusal }
+    }
+
+    /// The refusal, if it is one.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+/// The id in `</contacts/{id}>; rel="canonical"`.
+fn survivor(link: &str) -> Option<String> {
+    let target = link.split_once('<')?.1.split_once('>')?.0;
+    let id = target.rsplit('/').next()?;
+    (!id.is_empty()).then(|| id.to_owned())
+}
+
+#[derive(Deserialize)]
+struct ErrorList {
+    errors: Vec<ErrorItem>,
+}
+
+#[derive(Deserialize)]
+struct ErrorItem {
+    code: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(status: u16, code: &str) -> Refusal {
+        let body = format!(r#"{{"type":"error.list","errors":[{{"code":"{code}","message":"m"}}]}}"#);
+        match Error::from_answer(status, body.as_bytes(), None) {
+            Error::Refused { refusal, .. } => refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_scope_is_not_a_dead_token_and_a_plan_is_not_a_scope() {
+        assert_eq!(refusal(401, "token_unauthorized"), Refusal::MissingScope);
+        assert_eq!(refusal(401, "unauthorized"), Refusal::Unauthorized);
+        assert_eq!(refusal(401, "token_revoked"), Refusal::Unauthorized);
+        assert_eq!(refusal(401, "token_suspended"), Refusal::AppSuspended);
+        assert_eq!(refusal(403, "forbidden"), Refusal::MissingScope);
+        assert_eq!(refusal(403, "api_plan_restricted"), Refusal::PlanRestricted);
+        assert_eq!(refusal(402, "anything"), Refusal::PlanRestricted);
+        assert_eq!(refusal(400, "scroll_exists"), Refusal::ScrollExists);
+        assert_eq!(refusal(422, "parameter_invalid"), Refusal::BadRequest);
+    }
+
+    #[test]
+    fn a_server_error_is_never_a_refusal_whatever_its_body() {
+        for status in [500, 502, 503, 504, 408] {
+            assert!(matches!(Error::from_answer(status, b"<html>", None), Error::Unavailable(_)));
+        }
+    }
+
+    #[test]
+    fn a_merged_contact_names_its_survivor() {
+        let error = Error::from_answer(410, b"{}", Some("</contacts/6762f0dd>; rel=\"canonical\""));
+        assert_eq!(error.refusal(), Some(&Refusal::Merged { into: Some("6762f0dd".to_owned()) }));
+    }
+}

@@ -1,0 +1,137 @@
+//! The closed list of what we ever ask Intercom: reads only. There is no other way to send a request.
+
+use std::borrow::Cow;
+
+use super::{Error, PAGE, Search};
+
+/// One read operation. Search is a POST by shape and a read by meaning.
+#[derive(Clone, Debug)]
+pub enum Read<'a> {
+    /// `GET /me`: who the token belongs to.
+    Me,
+    Admins,
+    Teams,
+    Tags,
+    Segments,
+    /// `GET /data_attributes?model=contact|company` (and `conversation` up to 2.15).
+    DataAttributes { model: &'static str },
+    /// `GET /conversations/attributes`, from 2.16 on.
+    ConversationAttributes,
+    /// `GET /contacts`: every contact, in a keyset that survives a restart.
+    Contacts { after: Option<&'a str>, merge_history: bool },
+    /// `POST /contacts/search`.
+    ContactsSearch { search: &'a Search, merge_history: bool },
+    Contact { id: &'a str, merge_history: bool },
+    /// `GET /contacts/{id}/companies`: the whole list, of which a contact shows ten.
+    ContactCompanies { id: &'a str, page: u32 },
+    /// `GET /companies/scroll`: one open per workspace, dead after a minute of silence.
+    CompaniesScroll { param: Option<&'a str> },
+    Company { id: &'a str },
+    /// `POST /conversations/search`.
+    ConversationsSearch { search: &'a Search },
+    /// `GET /conversations/{id}`: the only call that returns parts.
+    Conversation { id: &'a str },
+    /// `GET /conversations/deleted`, from 2.16 on.
+    ConversationsDeleted { page: u32 },
+}
+
+/// A request line and body, ready for the transport.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub path: String,
+    /// A search's JSON; its presence makes the request a POST.
+    pub body: Option<String>,
+}
+
+impl Read<'_> {
+    /// The operation's name in metrics and spans: bounded, without ids.
+    pub(super) const fn endpoint(&self) -> &'static str {
+        match self {
+            Self::Me => "me",
+            Self::Admins => "admins",
+            Self::Teams => "teams",
+            Self::Tags => "tags",
+            Self::Segments => "segments",
+            Self::DataAttributes { .. } => "data_attributes",
+            Self::ConversationAttributes => "conversation_attributes",
+            Self::Contacts { .. } => "contacts_list",
+            Self::ContactsSearch { .. } => "contacts_search",
+            Self::Contact { .. } => "contact",
+            Self::ContactCompanies { .. } => "contact_companies",
+            Self::CompaniesScroll { .. } => "companies_scroll",
+            Self::Company { .. } => "company",
+            Self::ConversationsSearch { .. } => "conversations_search",
+            Self::Conversation { .. } => "conversation",
+            Self::ConversationsDeleted { .. } => "conversations_deleted",
+        }
+    }
+
+    pub(super) fn request(&self) -> Result<Request, Error> {
+        let history = |yes: bool| if yes { "&include_merge_history=true" } else { "" };
+        let path = match self {
+            Self::Me => "/me".to_owned(),
+            Self::Admins => "/admins".to_owned(),
+            Self::Teams => "/teams".to_owned(),
+            Self::Tags => "/tags".to_owned(),
+            Self::Segments => "/segments".to_owned(),
+            Self::DataAttributes { model } => format!("/data_attributes?model={model}&include_archived=true"),
+            Self::ConversationAttributes => "/conversations/attributes".to_owned(),
+            Self::Contacts { after, merge_history } => {
+                let after = after.map_or_else(String::new, |after| format!("&starting_after={}", encode(after)));
+                format!("/contacts?per_page={PAGE}{after}{}", history(*merge_history))
+            }
+            Self::ContactsSearch { merge_history, .. } => {
+                let query = if *merge_history { "?include_merge_history=true" } else { "" };
+                format!("/contacts/search{query}")
+            }
+            Self::Contact { id, merge_history } => {
+                let query = if *merge_history { "?include_merge_history=true" } else { "" };
+                format!("/contacts/{}{query}", checked(id)?)
+            }
+            Self::ContactCompanies { id, page } => format!("/contacts/{}/companies?page={page}&per_page=50", checked(id)?),
+            Self::CompaniesScroll { param: None } => "/companies/scroll".to_owned(),
+            Self::CompaniesScroll { param: Some(param) } => format!("/companies/scroll?scroll_param={}", encode(param)),
+            Self::Company { id } => format!("/companies/{}", checked(id)?),
+            Self::ConversationsSearch { .. } => "/conversations/search".to_owned(),
+            Self::Conversation { id } => format!("/conversations/{}", checked(id)?),
+            // Descending is the default order; ascending lets a reader remember how far it came.
+            Self::ConversationsDeleted { page } => format!("/conversations/deleted?page={page}&per_page=60&order=desc"),
+        };
+        let body = match self {
+            Self::ContactsSearch { search, .. } | Self::ConversationsSearch { search } => Some(search.to_json()),
+            _ => None,
+        };
+        Ok(Request { path, body })
+    }
+}
+
+/// An id as Intercom makes them; anything else could leave the path it is put into.
+fn checked(id: &str) -> Result<&str, Error> {
+    let fits = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if fits { Ok(id) } else { Err(Error::BadId(id.chars().take(64).collect())) }
+}
+
+/// A cursor as a query value: opaque to us, so every unusual byte is encoded.
+fn encode(text: &str) -> Cow<'_, str> {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_id_leaves_its_path() {
+        for id in ["", "../me", "a/b", "a?b", "a#b", "a%2fb", "a b", "é", &"x".repeat(65)] {
+            assert!(Read::Conversation { id }.request().is_err(), "{id:?}");
+        }
+        assert_eq!(Read::Conversation { id: "215473" }.request().unwrap().path, "/conversations/215473");
+    }
+
+    #[test]
+    fn a_cursor_is_only_ever_a_value() {
+        let request = Read::CompaniesScroll { param: Some("a&b=c/../d") }.request().unwrap();
+        assert_eq!(request.path, "/companies/scroll?scroll_param=a%26b%3Dc%2F..%2Fd");
+        assert!(request.body.is_none());
+    }
+}

@@ -1,0 +1,161 @@
+//! Contacts (`Contact` of the API reference), users and leads alike.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{
+    poison::{Read, read_object},
+    scalar::{Seconds, Text},
+};
+use crate::domain::records::{Contact, ContactFields};
+
+#[derive(Deserialize)]
+struct Wire {
+    id: Text,
+    #[serde(default)]
+    role: Text,
+    #[serde(default)]
+    external_id: Text,
+    #[serde(default)]
+    email: Text,
+    #[serde(default)]
+    name: Text,
+    #[serde(default)]
+    phone: Text,
+    /// A string from 2.16 on, an integer before.
+    #[serde(default)]
+    owner_id: Text,
+    updated_at: Seconds,
+    #[serde(default)]
+    last_seen_at: Seconds,
+    #[serde(default)]
+    last_replied_at: Seconds,
+    #[serde(default)]
+    last_contacted_at: Seconds,
+    #[serde(default)]
+    custom_attributes: Option<Map<String, Value>>,
+    #[serde(default)]
+    location: Option<Map<String, Value>>,
+    #[serde(default)]
+    companies: Option<SubList>,
+    #[serde(default)]
+    merge_history: Option<Vec<Merge>>,
+}
+
+/// A list inside an object shows at most ten entries; `has_more` says whether there are others.
+#[derive(Deserialize)]
+struct SubList {
+    #[serde(default)]
+    data: Vec<Entry>,
+    #[serde(default)]
+    has_more: bool,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    id: Text,
+}
+
+#[derive(Deserialize)]
+struct Merge {
+    #[serde(default)]
+    source_contact_id: Text,
+}
+
+/// Reads one contact of a page.
+#[must_use]
+pub fn read_contact(raw: &str) -> Read<Contact> {
+    read_object("contact", raw, |wire: Wire, sanitised| {
+        let companies = wire.companies.unwrap_or(SubList { data: Vec::new(), has_more: false });
+        Ok(Contact {
+            source_id: wire.id.some().ok_or("the contact has no id")?,
+            external_id: wire.external_id.some(),
+            updated_at: wire.updated_at.0.ok_or("the contact has no updated_at")?,
+            fields: ContactFields {
+                role: wire.role.some(),
+                email: wire.email.some(),
+                name: wire.name.some(),
+                phone: wire.phone.some(),
+                owner: wire.owner_id.id(),
+                attributes: Value::Object(wire.custom_attributes.unwrap_or_default()),
+                location: Value::Object(wire.location.unwrap_or_default()),
+                last_seen_at: wire.last_seen_at.0,
+                last_replied_at: wire.last_replied_at.0,
+                last_contacted_at: wire.last_contacted_at.0,
+            },
+            companies: (!companies.has_more).then(|| ids(companies.data)),
+            absorbed: wire.merge_history.unwrap_or_default().into_iter().filter_map(|merge| merge.source_contact_id.some()).collect(),
+            sanitised,
+            raw: raw.to_owned(),
+        })
+    })
+}
+
+/// The company ids in an answer of `GET /contacts/{id}/companies`; entries without an id are left out.
+#[must_use]
+pub fn company_ids(items: &[&str]) -> Vec<String> {
+    ids(items.iter().filter_map(|raw| serde_json::from_str(raw).ok()).collect())
+}
+
+fn ids(entries: Vec<Entry>) -> Vec<String> {
+    entries.into_iter().filter_map(|entry| entry.id.some()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good(raw: &str) -> Contact {
+        match read_contact(raw) {
+            Read::Good(contact) => contact,
+            Read::Bad(poison) => panic!("{poison:?}"),
+        }
+    }
+
+    #[test]
+    fn both_forms_of_an_owner_are_read() {
+        for owner in ["127", "\"127\""] {
+            let contact = good(&format!(r#"{{"id":"a","updated_at":1700000000,"owner_id":{owner}}}"#));
+            assert_eq!(contact.fields.owner.as_deref(), Some("127"));
+        }
+        assert_eq!(good(r#"{"id":"a","updated_at":1,"owner_id":null}"#).fields.owner, None);
+    }
+
+    #[test]
+    fn a_cut_list_of_companies_is_not_taken_for_whole() {
+        let companies = |has_more| {
+            good(&format!(r#"{{"id":"a","updated_at":1,"companies":{{"data":[{{"id":"c1"}}],"has_more":{has_more}}}}}"#)).companies
+        };
+        assert_eq!(companies(false), Some(vec!["c1".to_owned()]));
+        assert_eq!(companies(true), None);
+    }
+
+    #[test]
+    fn a_contact_of_the_wrong_shape_is_poison_with_its_id() {
+        for raw in [
+            r#"{"id":"a1","updated_at":"yesterday"}"#,
+            r#"{"id":"a1","updated_at":1e300}"#,
+            r#"{"id":"a1"}"#,
+            r#"{"id":"a1","updated_at":1,"email":{"not":"text"}}"#,
+        ] {
+            let Read::Bad(poison) = read_contact(raw) else { panic!("{raw}") };
+            assert_eq!((poison.source_id.as_str(), poison.raw.as_slice()), ("a1", raw.as_bytes()));
+        }
+        let Read::Bad(poison) = read_contact("null") else { panic!() };
+        assert!(poison.source_id.starts_with("digest-"));
+    }
+
+    #[test]
+    fn text_that_postgres_refuses_is_repaired_and_flagged() {
+        let contact = good(r#"{"id":"a","updated_at":1,"name":"A\u0000\ud800B"}"#);
+        assert_eq!(contact.fields.name.as_deref(), Some("A\u{fffd}\u{fffd}B"));
+        assert!(contact.sanitised && contact.raw.contains("\\u0000"));
+    }
+
+    #[test]
+    fn deep_nesting_is_poison_and_not_a_stack_overflow() {
+        let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+        let raw = format!(r#"{{"id":"a","updated_at":1,"custom_attributes":{{"x":{deep}}}}}"#);
+        assert!(matches!(read_contact(&raw), Read::Bad(_)));
+    }
+}

@@ -1,0 +1,300 @@
+//! Conversations: the stub that lists show, and the full answer with its parts.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    poison::{Read, read_object},
+    scalar::{Seconds, Text, Whole},
+};
+use crate::{
+    domain::records::{Conversation, FIRST_MESSAGE, Part, Poison, Thread},
+    intercom::Error,
+};
+
+#[derive(Deserialize)]
+struct Wire {
+    id: Text,
+    #[serde(default)]
+    title: Text,
+    #[serde(default)]
+    state: Text,
+    #[serde(default)]
+    open: bool,
+    /// `none … urgent` from 2.16 on, `priority | not_priority` before.
+    #[serde(default)]
+    priority: Text,
+    #[serde(default)]
+    admin_assignee_id: Text,
+    #[serde(default)]
+    team_assignee_id: Text,
+    #[serde(default)]
+    tags: Option<Tags>,
+    #[serde(default)]
+    contacts: Option<Contacts>,
+    created_at: Seconds,
+    updated_at: Seconds,
+    #[serde(default)]
+    statistics: Option<Statistics>,
+    #[serde(default)]
+    source: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Tags {
+    #[serde(default)]
+    tags: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    name: Text,
+}
+
+#[derive(Deserialize)]
+struct Contacts {
+    #[serde(default)]
+    contacts: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    id: Text,
+}
+
+#[derive(Deserialize)]
+struct Statistics {
+    #[serde(default)]
+    count_conversation_parts: Whole,
+}
+
+/// The first message, which is in `source` and not among the parts.
+#[derive(Deserialize)]
+struct Source {
+    #[serde(default, rename = "type")]
+    kind: Text,
+    #[serde(default)]
+    id: Text,
+    #[serde(default)]
+    body: Text,
+    #[serde(default)]
+    author: Option<Author>,
+    #[serde(default)]
+    redacted: bool,
+}
+
+#[derive(Deserialize)]
+struct WirePart {
+    id: Text,
+    #[serde(default)]
+    part_type: Text,
+    #[serde(default)]
+    body: Text,
+    created_at: Seconds,
+    #[serde(default)]
+    updated_at: Seconds,
+    #[serde(default)]
+    author: Option<Author>,
+    #[serde(default)]
+    redacted: bool,
+}
+
+#[derive(Deserialize)]
+struct Author {
+    #[serde(default, rename = "type")]
+    kind: Text,
+    #[serde(default)]
+    id: Text,
+    #[serde(default)]
+    name: Text,
+}
+
+/// Reads a list item.
+#[must_use]
+pub fn read_conversation(raw: &str) -> Read<Conversation> {
+    read_object("conversation", raw, |wire: Wire, sanitised| {
+        let updated_at = wire.updated_at.0.ok_or("the conversation has no updated_at")?;
+        let created_at = wire.created_at.0.ok_or("the conversation has no created_at")?;
+        Ok(Conversation {
+            source_id: wire.id.some().ok_or("the conversation has no id")?,
+            title: wire.title.some(),
+            state: wire.state.some(),
+            open: wire.open,
+            priority: wire.priority.some(),
+            admin_assignee_id: wire.admin_assignee_id.id(),
+            team_assignee_id: wire.team_assignee_id.id(),
+            tags: wire.tags.map_or_else(Vec::new, |tags| tags.tags.into_iter().filter_map(|tag| tag.name.some()).collect()),
+            contacts: wire
+                .contacts
+                .map_or_else(Vec::new, |list| list.contacts.into_iter().filter_map(|entry| entry.id.some()).collect()),
+            created_at,
+            updated_at,
+            part_count: wire.statistics.and_then(|statistics| statistics.count_conversation_parts.0).and_then(|count| i32::try_from(count).ok()),
+            first_message: wire.source.and_then(|source| first_message(source.get(), created_at, updated_at, sanitised)),
+            sanitised,
+            raw: raw.to_owned(),
+        })
+    })
+}
+
+/// Some conversations have no first message: `source` is then null, `{}` or all null.
+fn first_message(raw: &str, created_at: DateTime<Utc>, updated_at: DateTime<Utc>, sanitised: bool) -> Option<Part> {
+    let source: Source = serde_json::from_str(raw).ok()?;
+    let author = source.author.unwrap_or(Author { kind: Text(None), id: Text(None), name: Text(None) });
+    let (kind, id, body) = (source.kind.some(), source.id.some(), source.body.0);
+    if id.is_none() && body.is_none() && (kind.is_none() || author.id.0.is_none()) {
+        return None;
+    }
+    Some(Part {
+        source_id: FIRST_MESSAGE.to_owned(),
+        kind: FIRST_MESSAGE.to_owned(),
+        author_kind: author.kind.some(),
+        author_source_id: author.id.some(),
+        author_name: author.name.some(),
+        body,
+        redacted: source.redacted,
+        internal: false,
+        created_at,
+        // It has no time of its own; a redaction moves the conversation's.
+        updated_at,
+        sanitised,
+        raw: raw.to_owned(),
+    })
+}
+
+/// Reads one part. `note` parts are teammates' internal remarks.
+fn read_part(raw: &str) -> Read<Part> {
+    read_object("part", raw, |wire: WirePart, sanitised| {
+        let created_at = wire.created_at.0.ok_or("the part has no created_at")?;
+        let author = wire.author.unwrap_or(Author { kind: Text(None), id: Text(None), name: Text(None) });
+        let kind = wire.part_type.some().unwrap_or_else(|| "unknown".to_owned());
+        Ok(Part {
+            source_id: wire.id.some().ok_or("the part has no id")?,
+            internal: kind == "note",
+            kind,
+            author_kind: author.kind.some(),
+            author_source_id: author.id.some(),
+            author_name: author.name.some(),
+            body: wire.body.0,
+            redacted: wire.redacted,
+            created_at,
+            updated_at: wire.updated_at.0.unwrap_or(created_at),
+            sanitised,
+            raw: raw.to_owned(),
+        })
+    })
+}
+
+#[derive(Deserialize)]
+struct Full<'a> {
+    #[serde(borrow, default)]
+    conversation_parts: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Parts<'a> {
+    #[serde(borrow, default)]
+    conversation_parts: Vec<&'a RawValue>,
+    #[serde(default)]
+    total_count: Whole,
+}
+
+/// Reads the answer of `GET /conversations/{id}`: the thread, and the parts that could not be read.
+///
+/// # Errors
+/// [`Error::Unavailable`] when there is no list of parts: that is not a thread without parts.
+pub fn read_thread(body: &str) -> Result<(Read<Thread>, Vec<Poison>), Error> {
+    let full: Full<'_> = serde_json::from_str(body).map_err(|error| Error::Unavailable(format!("the answer is not a thread: {error}")))?;
+    let parts_raw = full.conversation_parts.ok_or_else(|| Error::Unavailable("the answer has no parts".to_owned()))?.get();
+    let list: Parts<'_> =
+        serde_json::from_str(parts_raw).map_err(|error| Error::Unavailable(format!("the parts are not a list: {error}")))?;
+
+    let conversation = match read_conversation(&without_member(body, "conversation_parts", parts_raw)) {
+        Read::Good(conversation) => conversation,
+        Read::Bad(poison) => return Ok((Read::Bad(poison), Vec::new())),
+    };
+    let (mut parts, mut poisons) = (Vec::with_capacity(list.conversation_parts.len()), Vec::new());
+    for raw in list.conversation_parts {
+        match read_part(raw.get()) {
+            Read::Good(part) => parts.push(part),
+            Read::Bad(poison) => {
+                // A part's id is unique within its conversation only.
+                poisons.push(Poison { source_id: format!("{}/{}", conversation.source_id, poison.source_id), ..poison });
+            }
+        }
+    }
+    let total_count = list.total_count.0.and_then(|count| i32::try_from(count).ok());
+    Ok((Read::Good(Thread { conversation, parts, total_count }), poisons))
+}
+
+/// The object's text without one member, whose value is a slice of that text. What is left is
+/// byte for byte what a list would have shown.
+fn without_member(object: &str, name: &str, value: &str) -> String {
+    let value_at = value.as_ptr() as usize - object.as_ptr() as usize;
+    let Some(name_at) = object[..value_at].rfind(&format!("\"{name}\"")) else { return object.to_owned() };
+    let (before, after) = (object[..name_at].trim_end(), object[value_at + value.len()..].trim_start());
+    match (before.strip_suffix(','), after.strip_prefix(',')) {
+        (Some(before), _) => format!("{before}{after}"),
+        (None, Some(after)) => format!("{before}{after}"),
+        (None, None) => format!("{before}{after}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STUB: &str = r#"{"id":"215","created_at":100,"updated_at":200,"open":true,"admin_assignee_id":0,"team_assignee_id":814,
+        "source":{"type":"email","id":"9","body":"<p>hi</p>","author":{"type":"user","id":"u1","name":"Ann"}},
+        "statistics":{"count_conversation_parts":2},"tags":{"tags":[{"id":"1","name":"vip"}]},
+        "contacts":{"contacts":[{"id":"u1"},{"id":"u2"}]}}"#;
+
+    fn stub(raw: &str) -> Conversation {
+        match read_conversation(raw) {
+            Read::Good(conversation) => conversation,
+            Read::Bad(poison) => panic!("{poison:?}"),
+        }
+    }
+
+    #[test]
+    fn a_stub_holds_its_first_message_and_people() {
+        let conversation = stub(STUB);
+        assert_eq!((conversation.admin_assignee_id, conversation.team_assignee_id.as_deref()), (None, Some("814")));
+        assert_eq!(conversation.contacts, ["u1", "u2"]);
+        assert_eq!(conversation.part_count, Some(2));
+        assert_eq!(conversation.first_message.unwrap().body.as_deref(), Some("<p>hi</p>"));
+    }
+
+    #[test]
+    fn an_empty_source_is_no_message() {
+        for source in ["null", "{}", r#"{"type":"unknown","id":null,"body":null,"author":{"type":null,"id":null}}"#] {
+            let raw = format!(r#"{{"id":"1","created_at":1,"updated_at":1,"source":{source}}}"#);
+            assert!(stub(&raw).first_message.is_none(), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_thread_is_its_stub_and_its_parts() {
+        for (before, after) in [(",", "}"), ("", ",\"id\":\"215\"}")] {
+            let parts = r#""conversation_parts":{"conversation_parts":[
+                {"id":1,"part_type":"note","created_at":5,"body":"x"},
+                {"id":"2","part_type":"brand_new_event","created_at":6,"updated_at":7},
+                {"id":"3","created_at":"no"}],"total_count":3}"#;
+            let head = if after == "}" { r#"{"id":"215","created_at":1,"updated_at":2"# } else { r#"{"created_at":1,"updated_at":2,"x":"# };
+            let body = if after == "}" { format!("{head}{before}{parts}{after}") } else { format!("{head}1,{parts}{after}") };
+            let (Read::Good(thread), poisons) = read_thread(&body).unwrap() else { panic!("{body}") };
+            assert_eq!(thread.parts.iter().map(|part| part.source_id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+            assert!(thread.parts[0].internal && !thread.parts[1].internal);
+            assert_eq!((poisons.len(), poisons[0].source_id.as_str()), (1, "215/3"));
+            assert!(!thread.conversation.raw.contains("conversation_parts"), "{}", thread.conversation.raw);
+        }
+    }
+
+    #[test]
+    fn an_answer_without_parts_is_not_an_empty_thread() {
+        assert!(read_thread(STUB).is_err());
+        assert!(read_thread(r#"{"id":"1","conversation_parts":null}"#).is_err());
+    }
+}

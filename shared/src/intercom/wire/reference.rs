@@ -1,0 +1,77 @@
+//! What ids in other records stand for: admins, teams, tags, segments, attribute definitions.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{
+    poison::{Read, read_object},
+    scalar::Text,
+};
+use crate::domain::records::ReferenceItem;
+
+/// A kind of reference item, and what names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReferenceKind {
+    Admin,
+    Team,
+    Tag,
+    Segment,
+    ContactAttribute,
+    CompanyAttribute,
+    ConversationAttribute,
+}
+
+impl ReferenceKind {
+    /// Every kind; one call each.
+    pub const ALL: [Self; 7] = [
+        Self::Admin,
+        Self::Team,
+        Self::Tag,
+        Self::Segment,
+        Self::ContactAttribute,
+        Self::CompanyAttribute,
+        Self::ConversationAttribute,
+    ];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Team => "team",
+            Self::Tag => "tag",
+            Self::Segment => "segment",
+            Self::ContactAttribute => "contact_attribute",
+            Self::CompanyAttribute => "company_attribute",
+            Self::ConversationAttribute => "conversation_attribute",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(default)]
+    id: Text,
+    #[serde(default)]
+    name: Text,
+    /// Attributes: the path such as `custom_attributes.plan`, present where `id` is not.
+    #[serde(default)]
+    full_name: Text,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// Reads one item; built-in attributes have no id and go by their full name.
+#[must_use]
+pub fn read_reference(kind: ReferenceKind, raw: &str) -> Read<ReferenceItem> {
+    read_object("reference", raw, |wire: Wire, _| {
+        let (id, name, full_name) = (wire.id.some(), wire.name.some(), wire.full_name.some());
+        let attribute = matches!(
+            kind,
+            ReferenceKind::ContactAttribute | ReferenceKind::CompanyAttribute | ReferenceKind::ConversationAttribute
+        );
+        let by_name = || full_name.clone().or_else(|| name.clone());
+        let source_id = if attribute { by_name().or(id) } else { id }.ok_or("the item has no id and no name")?;
+        let doc = serde_json::to_string(&wire.rest).map_err(|_| "the item cannot be written")?;
+        Ok(ReferenceItem { kind: kind.as_str(), source_id, name, doc })
+    })
+}

@@ -1,0 +1,84 @@
+//! Scalars as Intercom sends them: ids as strings or integers, times as integers, text or null.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Visitor},
+};
+
+/// Text, or a number as text, or nothing. Ids were integers in older versions and are strings now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Text(pub Option<String>);
+
+impl Text {
+    /// The text, unless it is missing or empty.
+    pub(super) fn some(self) -> Option<String> {
+        self.0.filter(|text| !text.is_empty())
+    }
+
+    /// An id, which 2.16 sends as 0 where older versions send null.
+    pub(super) fn id(self) -> Option<String> {
+        self.some().filter(|id| id != "0")
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+
+        impl Visitor<'_> for TextVisitor {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text, a number or null")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(Some(text.to_owned())))
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Text, E> {
+                Ok(Text(Some(number.to_string())))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Text, E> {
+                Ok(Text(Some(number.to_string())))
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Text, E> {
+                Ok(Text(None))
+            }
+        }
+
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+/// Unix seconds, or nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seconds(pub Option<DateTime<Utc>>);
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Some(seconds) = Option::<f64>::deserialize(deserializer)? else { return Ok(Self(None)) };
+        // Postgres ends in the year 294276; a time beyond 9999 is garbage anyway.
+        let time = (0.0..253_402_300_800.0)
+            .contains(&seconds)
+            .then(|| DateTime::from_timestamp(seconds as i64, 0))
+            .flatten()
+            .ok_or_else(|| D::Error::custom(format!("{seconds} is not a time in Unix seconds")))?;
+        Ok(Self(Some(time)))
+    }
+}
+
+/// A whole number; some counts arrive as decimals.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Whole(pub Option<i64>);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Option::<f64>::deserialize(deserializer)?.filter(|number| number.abs() < 9e15).map(|number| number as i64)))
+    }
+}

@@ -1,0 +1,24 @@
+//! The library behind every role of Pathbound's Intercom sync. Modules are layers, and each may
+//! know only those to its left:
+//!
+//! ```text
+//!             ┌ intercom  their API ┐
+//! domain  ←   ┤ store     SQL       ├  ←  sync  the decisions  ←  queue  tickets, jobs, verdicts
+//!             └ vault     sealing   ┘
+//! ```
+//!
+//! `intercom`, `store` and `vault` do not know each other. `sync` sees all three and does not know
+//! that a queue exists: it returns "there is more", "wait until then", "done". `pacing` is the rate
+//! budget that `intercom` spends from. Only `queue` names apalis and redis, only `store` names sqlx,
+//! only `intercom` names reqwest, only `vault` names ring; `tests/it/architecture.rs` holds us to it.
+
+pub mod config;
+pub mod domain;
+pub mod intercom;
+pub mod pacing;
+pub mod queue;
+pub mod shutdown;
+pub mod store;
+pub mod sync;
+pub mod telemetry;
+pub mod vault;

@@ -1,0 +1,100 @@
+//! Tickets: names of work.
+
+use std::{fmt, str::FromStr};
+
+use crate::domain::{Class, ConnectionId, Stream, TenantId};
+
+/// The layout of a ticket's text. A reader refuses what it does not know.
+const VERSION: u32 = 1;
+
+/// A longer text is nobody's ticket.
+const LONGEST: usize = 160;
+
+/// Work of one connection and stream. It names the work and does not carry it: ids only, so that a
+/// stale, doubled or forged ticket can do no more than make a worker look into Postgres.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    pub tenant: TenantId,
+    pub connection: ConnectionId,
+    pub stream: Stream,
+}
+
+impl Ticket {
+    #[must_use]
+    pub const fn new(tenant: TenantId, connection: ConnectionId, stream: Stream) -> Self {
+        Self { tenant, connection, stream }
+    }
+
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        self.stream.class()
+    }
+}
+
+/// `version/class/tenant/connection/stream`: the text in Redis, which is also the ticket's identity,
+/// so one connection and stream has at most one live ticket.
+impl fmt::Display for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{VERSION}/{}/{}/{}/{}", self.class(), self.tenant, self.connection, self.stream)
+    }
+}
+
+impl FromStr for Ticket {
+    type Err = BadTicket;
+
+    fn from_str(text: &str) -> Result<Self, BadTicket> {
+        if text.len() > LONGEST {
+            return Err(BadTicket::TooLong);
+        }
+        let mut parts = text.split('/');
+        let mut part = || parts.next().ok_or(BadTicket::Garbled);
+        let version: u32 = part()?.parse().map_err(|_| BadTicket::Garbled)?;
+        if version != VERSION {
+            return Err(BadTicket::Version(version));
+        }
+        let class: Class = part()?.parse().map_err(|_| BadTicket::Garbled)?;
+        let ticket = Self {
+            tenant: part()?.parse().map_err(|_| BadTicket::Garbled)?,
+            connection: part()?.parse().map_err(|_| BadTicket::Garbled)?,
+            stream: part()?.parse().map_err(|_| BadTicket::Garbled)?,
+        };
+        if parts.next().is_some() || class != ticket.class() {
+            return Err(BadTicket::Garbled);
+        }
+        Ok(ticket)
+    }
+}
+
+/// Why a text is not a ticket of ours.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadTicket {
+    #[error("the ticket is longer than {LONGEST} bytes")]
+    TooLong,
+    #[error("the ticket has version {0}, this build reads {VERSION}")]
+    Version(u32),
+    #[error("the ticket cannot be read")]
+    Garbled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_reads_back_and_holds_ids_only() {
+        for stream in Stream::ALL {
+            let ticket = Ticket::new(TenantId::new(), ConnectionId::new(), *stream);
+            assert_eq!(ticket.to_string().parse(), Ok(ticket));
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_refused() {
+        let good = Ticket::new(TenantId::new(), ConnectionId::new(), Stream::Threads).to_string();
+        assert_eq!(good.replacen('1', "2", 1).parse::<Ticket>(), Err(BadTicket::Version(2)));
+        assert_eq!("x".repeat(161).parse::<Ticket>(), Err(BadTicket::TooLong));
+        for bad in ["", "1", "garbage", &good.replace("backfill", "fresh"), &format!("{good}/more"), &good[..good.len() - 1]] {
+            assert_eq!(bad.parse::<Ticket>(), Err(BadTicket::Garbled), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Tenant keys: made and revoked by the product backend, looked up by every call that brings one.
+//!
+//! A key's secret half is 256 random bits. Only its SHA-256 is kept, so a copy of the table holds
+//! no key that works.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Store, StoreError, TenantTx, reads::Position};
+use crate::domain::TenantId;
+
+/// A key as its owner sees it afterwards: without the secret.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    pub id: Uuid,
+    pub name: String,
+    pub scopes: Vec<String>,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// What a presented key is checked against.
+#[derive(Clone, Debug)]
+pub struct KeyHolder {
+    pub tenant: TenantId,
+    pub secret_sha256: Vec<u8>,
+    pub scopes: Vec<String>,
+}
+
+impl Store {
+    /// A key that is neither revoked nor expired, whoever's it is: the one read across tenants.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn find_api_key(&self, id: Uuid) -> Result<Option<KeyHolder>, StoreError> {
+        let found = sqlx::query!(
+            r#"SELECT tenant_id AS "tenant_id!", secret_sha256 AS "secret_sha256!", scopes AS "scopes!"
+               FROM find_api_key($1)"#,
+            id,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.map(|row| KeyHolder {
+            tenant: TenantId(row.tenant_id),
+            secret_sha256: row.secret_sha256,
+            scopes: row.scopes,
+        }))
+    }
+}
+
+impl TenantTx {
+    /// Keeps a new key by the digest of its secret half.
+    ///
+    /// # Errors
+    /// When Postgres fails or refuses a value (the API checks name and scopes first).
+    pub async fn create_api_key(
+        &mut self,
+        id: Uuid,
+        name: &str,
+        secret_sha256: &[u8; 32],
+        scopes: &[String],
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Result<ApiKey, StoreError> {
+        let tenant = self.tenant().0;
+        let created_at = sqlx::query_scalar!(
+            "INSERT INTO api_keys (tenant_id, id, name, secret_sha256, scopes, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6) RETURNING created_at",
+            tenant,
+            id,
+            name,
+            secret_sha256,
+            scopes,
+            expires_at,
+        )
+        .fetch_one(self.session())
+        .await?;
+        Ok(ApiKey { id, name: name.to_owned(), scopes: scopes.to_vec(), created_at, expires_at })
+    }
+
+    /// The keys that are not revoked, newest first.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn api_keys(&mut self, before: Position, limit: i64) -> Result<Vec<ApiKey>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_as!(
+            ApiKey,
+            "SELECT id, name, scopes, created_at, expires_at FROM api_keys
+             WHERE tenant_id = $1 AND revoked_at IS NULL AND (created_at, id) < ($2, $3)
+             ORDER BY created_at DESC, id DESC LIMIT $4",
+            tenant,
+            before.at,
+            before.id,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?)
+    }
+
+    /// Ends a key at once, on every replica. `false` for an unknown or foreign id; ending it twice is fine.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn revoke_api_key(&mut self, id: Uuid) -> Result<bool, StoreError> {
+        let tenant = self.tenant().0;
+        let done = sqlx::query!(
+            "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE tenant_id = $1 AND id = $2",
+            tenant,
+            id,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+}

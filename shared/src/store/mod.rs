@@ -1,0 +1,138 @@
+//! Postgres: the truth. The only place with SQL.
+//!
+//! Every method that touches a tenant's rows takes the tenant first and works inside a
+//! [`TenantTx`]: a transaction that says who the tenant is, so row-level security holds, while each
+//! statement says `tenant_id = $1` as well. There is no way to a bare connection from outside.
+
+mod api_keys;
+mod companies;
+mod connections;
+mod contacts;
+mod conversations;
+mod disconnect;
+mod error;
+mod idempotency;
+mod migrate;
+mod oauth_flows;
+mod planning;
+mod quarantine;
+pub mod reads;
+mod run_requests;
+mod slices;
+mod tenants;
+mod threads;
+mod tx;
+mod walks;
+mod written;
+
+use std::time::Duration;
+
+use sqlx::{
+    AssertSqlSafe, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+pub use api_keys::{ApiKey, KeyHolder};
+pub use connections::{Connection, ConnectionError, ConnectionState};
+pub use conversations::Seen;
+pub use disconnect::AfterDisconnect;
+pub use error::StoreError;
+pub use idempotency::Claim;
+pub use migrate::{SCHEMA, check, migrate};
+pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace};
+pub use run_requests::RunRequest;
+pub use tenants::Tenant;
+pub use slices::{Begun, SliceKey, StreamState};
+pub use threads::{FetchedThread, PendingThread, ThreadFate};
+pub use tx::TenantTx;
+pub use walks::WalkEnd;
+use written::{last_of_each, to_json};
+pub use written::Written;
+
+use crate::domain::{Secret, TenantId};
+
+/// The narrow role that a session takes; see `migrations/0001_roles.sql`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Api,
+    /// The OAuth path: may read and write sealed tokens.
+    Oauth,
+    Worker,
+    Scheduler,
+}
+
+impl Role {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "pathbound_api",
+            Self::Oauth => "pathbound_oauth",
+            Self::Worker => "pathbound_worker",
+            Self::Scheduler => "pathbound_scheduler",
+        }
+    }
+}
+
+/// A pool of sessions that all have one narrow role. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+    role: Role,
+}
+
+impl Store {
+    /// Opens a pool whose sessions take `role`. Connects once, so a wrong DSN is known at start.
+    ///
+    /// # Errors
+    /// When Postgres cannot be reached or the login may not take the role (not migrated yet).
+    pub async fn connect(url: &Secret, role: Role, connections: u32) -> Result<Self, StoreError> {
+        let options: PgConnectOptions = url.expose().parse()?;
+        let options = options.application_name(role.as_str());
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .after_connect(move |session, _| {
+                Box::pin(async move {
+                    let statement = format!("SET ROLE {}; SET plan_cache_mode = force_generic_plan", role.as_str());
+                    sqlx::raw_sql(AssertSqlSafe(statement)).execute(session).await?;
+                    Ok(())
+                })
+            })
+            .connect_with(options)
+            .await?;
+        Ok(Self { pool, role })
+    }
+
+    /// A transaction that sees and writes this tenant's rows and no other's.
+    ///
+    /// # Errors
+    /// When no session can be had.
+    pub async fn begin(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
+        TenantTx::begin(&self.pool, tenant).await
+    }
+
+    /// The role its sessions have.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether Postgres answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Sessions open and idle, for `pathbound_db_pool_connections`.
+    #[must_use]
+    pub fn pool_use(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
+    }
+
+    /// Closes the sessions after the work that holds them.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

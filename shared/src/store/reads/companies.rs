@@ -1,0 +1,144 @@
+//! Companies as profiles, with the sources they are folded from.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Position, ProfileFilter, Source, deleted_everywhere};
+use crate::{
+    domain::ConnectionId,
+    store::{StoreError, TenantTx},
+};
+
+/// One company.
+#[derive(Clone, Debug, Serialize)]
+pub struct Company {
+    pub id: Uuid,
+    pub name: Option<String>,
+    pub domain: Option<String>,
+    pub plan: Option<String>,
+    pub size: Option<i64>,
+    pub industry: Option<String>,
+    /// As the source counts them.
+    pub user_count: Option<i64>,
+    pub session_count: Option<i64>,
+    pub attributes: Value,
+    pub sources: Vec<Source>,
+    pub updated_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+/// The profile's own row; the sources are joined to it by the page.
+struct CompanyRow {
+    id: Uuid,
+    name: Option<String>,
+    domain: Option<String>,
+    plan: Option<String>,
+    size: Option<i64>,
+    industry: Option<String>,
+    user_count: Option<i64>,
+    session_count: Option<i64>,
+    attributes: Value,
+    updated_at: DateTime<Utc>,
+}
+
+impl TenantTx {
+    /// One company. `None` for an unknown or foreign id.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn company(&mut self, id: Uuid) -> Result<Option<Company>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query_as!(
+            CompanyRow,
+            "SELECT id, name, domain, plan, size, industry, user_count, session_count, attributes, updated_at
+             FROM companies WHERE tenant_id = $1 AND id = $2",
+            tenant,
+            id,
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(self.complete_companies(rows).await?.pop())
+    }
+
+    /// Companies, last changed first.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn companies(
+        &mut self,
+        filter: ProfileFilter,
+        before: Position,
+        limit: i64,
+    ) -> Result<Vec<Company>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query_as!(
+            CompanyRow,
+            "SELECT id, name, domain, plan, size, industry, user_count, session_count, attributes, updated_at
+             FROM companies c
+             WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4
+               AND ($5 OR EXISTS (SELECT FROM company_sources s
+                                  WHERE s.tenant_id = $1 AND s.company_id = c.id AND s.deleted_at IS NULL))
+             ORDER BY updated_at DESC, id DESC LIMIT $6",
+            tenant,
+            before.at,
+            before.id,
+            filter.updated_since.unwrap_or(DateTime::UNIX_EPOCH),
+            filter.deleted,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?;
+        self.complete_companies(rows).await
+    }
+
+    async fn complete_companies(&mut self, rows: Vec<CompanyRow>) -> Result<Vec<Company>, StoreError> {
+        let tenant = self.tenant().0;
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        let found = sqlx::query!(
+            "SELECT s.company_id, c.source, s.connection_id, s.source_id, s.source_updated_at, s.deleted_at
+             FROM company_sources s
+             JOIN connections c ON c.tenant_id = $1 AND c.id = s.connection_id
+             WHERE s.tenant_id = $1 AND s.company_id = ANY($2)
+             ORDER BY c.connected_at, s.connection_id, s.source_id",
+            tenant,
+            &ids,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let mut sources: HashMap<Uuid, Vec<Source>> = HashMap::new();
+        for row in found {
+            sources.entry(row.company_id).or_default().push(Source {
+                source: row.source,
+                connection_id: ConnectionId(row.connection_id),
+                source_id: row.source_id,
+                source_updated_at: row.source_updated_at,
+                deleted_at: row.deleted_at,
+            });
+        }
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let sources = sources.remove(&row.id).unwrap_or_default();
+                Company {
+                    id: row.id,
+                    name: row.name,
+                    domain: row.domain,
+                    plan: row.plan,
+                    size: row.size,
+                    industry: row.industry,
+                    user_count: row.user_count,
+                    session_count: row.session_count,
+                    attributes: row.attributes,
+                    deleted_at: deleted_everywhere(&sources),
+                    sources,
+                    updated_at: row.updated_at,
+                }
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,341 @@
+//! Contacts as profiles, with the sources they are folded from.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Position, ProfileFilter, Source, deleted_everywhere};
+use crate::{
+    domain::ConnectionId,
+    store::{StoreError, TenantTx},
+};
+
+/// One person.
+#[derive(Clone, Debug, Serialize)]
+pub struct Contact {
+    pub id: Uuid,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    /// `user` or `lead`.
+    pub role: Option<String>,
+    pub phone: Option<String>,
+    /// The owning teammate's name, or the id where the name is not known.
+    pub owner: Option<String>,
+    pub company_ids: Vec<Uuid>,
+    pub attributes: Value,
+    pub location: Value,
+    pub last_seen_at: Option<DateTime<Utc>>,
+    pub last_replied_at: Option<DateTime<Utc>>,
+    pub last_contacted_at: Option<DateTime<Utc>>,
+    pub sources: Vec<Source>,
+    pub updated_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<DateTime<Utc>>,
+    /// Which source each field came from, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<BTreeMap<String, Provenance>>,
+}
+
+/// Where one field's value came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Provenance {
+    pub source: String,
+    pub connection_id: ConnectionId,
+    pub source_id: String,
+    pub source_updated_at: DateTime<Utc>,
+}
+
+/// The profile's own row; the rest is joined to it by the page.
+struct ContactRow {
+    id: Uuid,
+    email: Option<String>,
+    name: Option<String>,
+    role: Option<String>,
+    phone: Option<String>,
+    owner: Option<String>,
+    attributes: Value,
+    location: Value,
+    last_seen_at: Option<DateTime<Utc>>,
+    last_replied_at: Option<DateTime<Utc>>,
+    last_contacted_at: Option<DateTime<Utc>>,
+    updated_at: DateTime<Utc>,
+}
+
+impl TenantTx {
+    /// The contact that an id stands for: itself, or whoever it was merged into. `None` when unknown.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn resolve_contact(&mut self, id: Uuid) -> Result<Option<Uuid>, StoreError> {
+        let tenant = self.tenant().0;
+        // A source record that was not merged is the end of the chain. The depth stops a cycle that
+        // only contradictory merge histories could make.
+        Ok(sqlx::query_scalar!(
+            r#"WITH RECURSIVE chain AS (
+                   SELECT connection_id, contact_id, merged_into, 0 AS depth
+                   FROM contact_sources WHERE tenant_id = $1 AND contact_id = $2
+                   UNION ALL
+                   SELECT next.connection_id, next.contact_id, next.merged_into, chain.depth + 1
+                   FROM chain JOIN contact_sources next
+                     ON next.tenant_id = $1 AND next.connection_id = chain.connection_id
+                    AND next.source_id = chain.merged_into
+                   WHERE chain.depth < 32
+               )
+               SELECT contact_id AS "contact_id!" FROM chain ORDER BY merged_into IS NOT NULL, depth LIMIT 1"#,
+            tenant,
+            id,
+        )
+        .fetch_optional(self.session())
+        .await?)
+    }
+
+    /// One contact by its own id (see [`TenantTx::resolve_contact`]).
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn contact(&mut self, id: Uuid, provenance: bool) -> Result<Option<Contact>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query_as!(
+            ContactRow,
+            "SELECT id, email, name, role, phone, owner, attributes, location, last_seen_at, last_replied_at,
+                    last_contacted_at, updated_at
+             FROM contacts WHERE tenant_id = $1 AND id = $2",
+            tenant,
+            id,
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(self.complete_contacts(rows, provenance).await?.pop())
+    }
+
+    /// Contacts, last changed first; without those merged into another.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn contacts(
+        &mut self,
+        filter: ProfileFilter,
+        before: Position,
+        limit: i64,
+        provenance: bool,
+    ) -> Result<Vec<Contact>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query_as!(
+            ContactRow,
+            "SELECT id, email, name, role, phone, owner, attributes, location, last_seen_at, last_replied_at,
+                    last_contacted_at, updated_at
+             FROM contacts c
+             WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4
+               AND EXISTS (SELECT FROM contact_sources s
+                           WHERE s.tenant_id = $1 AND s.contact_id = c.id AND s.merged_into IS NULL
+                             AND ($5 OR s.deleted_at IS NULL))
+             ORDER BY updated_at DESC, id DESC LIMIT $6",
+            tenant,
+            before.at,
+            before.id,
+            filter.updated_since.unwrap_or(DateTime::UNIX_EPOCH),
+            filter.deleted,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?;
+        self.complete_contacts(rows, provenance).await
+    }
+
+    /// Adds sources, companies and the owner's name: three statements for a page, however long it is.
+    async fn complete_contacts(&mut self, rows: Vec<ContactRow>, provenance: bool) -> Result<Vec<Contact>, StoreError> {
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        let mut sources = self.contact_sources(&ids, provenance).await?;
+        let mut companies = self.companies_of(&ids).await?;
+        let owners = self.admin_names(&sources, &rows).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let records = sources.remove(&row.id).unwrap_or_default();
+                let owner = row.owner.map(|id| {
+                    let known = records.iter().find_map(|r| owners.get(&(r.source.connection_id.0, id.clone())));
+                    known.cloned().unwrap_or(id)
+                });
+                let provenance = provenance.then(|| provenance_of(&records));
+                let sources: Vec<Source> = records.into_iter().map(|record| record.source).collect();
+                Contact {
+                    id: row.id,
+                    email: row.email,
+                    name: row.name,
+                    role: row.role,
+                    phone: row.phone,
+                    owner,
+                    company_ids: companies.remove(&row.id).unwrap_or_default(),
+                    attributes: row.attributes,
+                    location: row.location,
+                    last_seen_at: row.last_seen_at,
+                    last_replied_at: row.last_replied_at,
+                    last_contacted_at: row.last_contacted_at,
+                    deleted_at: deleted_everywhere(&sources),
+                    sources,
+                    updated_at: row.updated_at,
+                    provenance,
+                }
+            })
+            .collect())
+    }
+
+    async fn contact_sources(
+        &mut self,
+        contacts: &[Uuid],
+        fields: bool,
+    ) -> Result<HashMap<Uuid, Vec<Record>>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            r#"SELECT s.contact_id, c.source, s.connection_id, s.source_id, s.source_updated_at, s.deleted_at,
+                      CASE WHEN $3 THEN s.fields END AS fields
+               FROM contact_sources s
+               JOIN connections c ON c.tenant_id = $1 AND c.id = s.connection_id
+               WHERE s.tenant_id = $1 AND s.contact_id = ANY($2) AND s.merged_into IS NULL
+               ORDER BY c.connected_at, s.connection_id, s.source_id"#,
+            tenant,
+            contacts,
+            fields,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let mut of: HashMap<Uuid, Vec<Record>> = HashMap::new();
+        for row in rows {
+            of.entry(row.contact_id).or_default().push(Record {
+                source: Source {
+                    source: row.source,
+                    connection_id: ConnectionId(row.connection_id),
+                    source_id: row.source_id,
+                    source_updated_at: row.source_updated_at,
+                    deleted_at: row.deleted_at,
+                },
+                fields: row.fields.unwrap_or(Value::Null),
+            });
+        }
+        Ok(of)
+    }
+
+    /// A company that has not synced yet is simply absent until it has.
+    async fn companies_of(&mut self, contacts: &[Uuid]) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            "SELECT DISTINCT s.contact_id, o.company_id
+             FROM contact_sources s
+             JOIN contact_companies l ON l.tenant_id = $1 AND l.connection_id = s.connection_id
+              AND l.contact_source_id = s.source_id
+             JOIN company_sources o ON o.tenant_id = $1 AND o.connection_id = l.connection_id
+              AND o.source_id = l.company_source_id
+             WHERE s.tenant_id = $1 AND s.contact_id = ANY($2)
+             ORDER BY s.contact_id, o.company_id",
+            tenant,
+            contacts,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let mut of: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+        for row in rows {
+            of.entry(row.contact_id).or_default().push(row.company_id);
+        }
+        Ok(of)
+    }
+
+    /// Names of the owners of a page, by connection and admin id.
+    async fn admin_names(
+        &mut self,
+        sources: &HashMap<Uuid, Vec<Record>>,
+        rows: &[ContactRow],
+    ) -> Result<HashMap<(Uuid, String), String>, StoreError> {
+        let mut owners: Vec<String> = rows.iter().filter_map(|row| row.owner.clone()).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let mut connections: Vec<Uuid> = sources.values().flatten().map(|r| r.source.connection_id.0).collect();
+        connections.sort_unstable();
+        connections.dedup();
+        if owners.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let tenant = self.tenant().0;
+        let named = sqlx::query!(
+            r#"SELECT connection_id, source_id, name AS "name!" FROM reference_items
+               WHERE tenant_id = $1 AND connection_id = ANY($2) AND kind = 'admin' AND source_id = ANY($3)
+                 AND name IS NOT NULL"#,
+            tenant,
+            &connections,
+            &owners,
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(named.into_iter().map(|row| ((row.connection_id, row.source_id), row.name)).collect())
+    }
+}
+
+/// One source's record and what it says.
+struct Record {
+    source: Source,
+    fields: Value,
+}
+
+/// For each field, the first record in source order that says anything: as the profile is folded.
+fn provenance_of(records: &[Record]) -> BTreeMap<String, Provenance> {
+    let mut provenance = BTreeMap::new();
+    for record in records {
+        let Some(fields) = record.fields.as_object() else { continue };
+        for (field, value) in fields {
+            if !is_empty(value) && !provenance.contains_key(field) {
+                provenance.insert(
+                    field.clone(),
+                    Provenance {
+                        source: record.source.source.clone(),
+                        connection_id: record.source.connection_id,
+                        source_id: record.source.source_id.clone(),
+                        source_updated_at: record.source.source_updated_at,
+                    },
+                );
+            }
+        }
+    }
+    provenance
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(source_id: &str, fields: Value) -> Record {
+        Record {
+            source: Source {
+                source: "intercom".to_owned(),
+                connection_id: ConnectionId::new(),
+                source_id: source_id.to_owned(),
+                source_updated_at: Utc::now(),
+                deleted_at: None,
+            },
+            fields,
+        }
+    }
+
+    #[test]
+    fn a_field_comes_from_the_first_source_that_has_it() {
+        let records = [
+            record("a", json!({"name": "Ada", "email": null, "phone": "", "attributes": {}})),
+            record("b", json!({"name": "Bob", "email": "b@x.test", "attributes": {"plan": "pro"}})),
+        ];
+        let found: Vec<_> = provenance_of(&records).into_iter().map(|(field, p)| (field, p.source_id)).collect();
+        let expected = [("attributes", "b"), ("email", "b"), ("name", "a")];
+        assert_eq!(found, expected.map(|(field, id)| (field.to_owned(), id.to_owned())));
+    }
+}

@@ -1,0 +1,276 @@
+//! Conversations without their parts.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Position;
+use crate::{
+    domain::ConnectionId,
+    store::{StoreError, TenantTx},
+};
+
+/// One conversation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Conversation {
+    pub id: Uuid,
+    pub connection_id: ConnectionId,
+    pub source_id: String,
+    pub title: Option<String>,
+    /// `open`, `closed` or `snoozed`, as Intercom says it.
+    pub state: Option<String>,
+    pub open: bool,
+    pub priority: Option<String>,
+    pub assignee: Option<Assignee>,
+    /// Names.
+    pub tags: Vec<String>,
+    /// Who takes part; someone who has not synced yet is absent until then.
+    pub contact_ids: Vec<Uuid>,
+    pub thread: ThreadState,
+    pub source_created_at: DateTime<Utc>,
+    pub source_updated_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+/// Who works on a conversation: the teammate, else the team.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Assignee {
+    /// `admin` or `team`.
+    pub kind: &'static str,
+    /// Intercom's id.
+    pub id: String,
+    pub name: Option<String>,
+}
+
+/// How much of the thread is held, without the first message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ThreadState {
+    /// `pending`, `complete`, `truncated`, `gone` or `blocked`.
+    pub status: String,
+    pub held: i32,
+    pub expected: Option<i32>,
+}
+
+/// What conversations are filtered by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConversationFilter {
+    /// A contact's own id (see [`TenantTx::resolve_contact`]): those it took part in, under any id
+    /// that was merged into it.
+    pub contact: Option<Uuid>,
+    pub state: Option<String>,
+    /// Changed at or after this time, by Intercom's clock.
+    pub updated_since: Option<DateTime<Utc>>,
+    /// Also those deleted in Intercom.
+    pub deleted: bool,
+}
+
+struct ConversationRow {
+    id: Uuid,
+    connection_id: Uuid,
+    source_id: String,
+    title: Option<String>,
+    state: Option<String>,
+    open: bool,
+    priority: Option<String>,
+    admin_assignee_id: Option<String>,
+    admin_name: Option<String>,
+    team_assignee_id: Option<String>,
+    team_name: Option<String>,
+    tags: Vec<String>,
+    thread_status: Option<String>,
+    thread_held: Option<i32>,
+    thread_expected: Option<i32>,
+    source_created_at: DateTime<Utc>,
+    source_updated_at: DateTime<Utc>,
+    deleted_at: Option<DateTime<Utc>>,
+}
+
+impl TenantTx {
+    /// One conversation. `None` for an unknown or foreign id.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn conversation(&mut self, id: Uuid) -> Result<Option<Conversation>, StoreError> {
+        Ok(self.conversations_by_id(&[id]).await?.pop())
+    }
+
+    /// Conversations, last changed first.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn conversations(
+        &mut self,
+        filter: &ConversationFilter,
+        before: Position,
+        limit: i64,
+    ) -> Result<Vec<Conversation>, StoreError> {
+        let ids = match filter.contact {
+            Some(contact) => self.conversation_ids_of(contact, filter, before, limit).await?,
+            None => self.conversation_ids(filter, before, limit).await?,
+        };
+        self.conversations_by_id(&ids).await
+    }
+
+    async fn conversation_ids(
+        &mut self,
+        filter: &ConversationFilter,
+        before: Position,
+        limit: i64,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_scalar!(
+            "SELECT id FROM conversations
+             WHERE tenant_id = $1 AND (source_updated_at, id) < ($2, $3) AND source_updated_at >= $4
+               AND ($5::text IS NULL OR state = $5) AND ($6 OR deleted_at IS NULL)
+             ORDER BY source_updated_at DESC, id DESC LIMIT $7",
+            tenant,
+            before.at,
+            before.id,
+            filter.updated_since.unwrap_or(DateTime::UNIX_EPOCH),
+            filter.state,
+            filter.deleted,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?)
+    }
+
+    /// From the person to their conversations: there are few of those, so this order is the cheap one.
+    async fn conversation_ids_of(
+        &mut self,
+        contact: Uuid,
+        filter: &ConversationFilter,
+        before: Position,
+        limit: i64,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_scalar!(
+            "WITH RECURSIVE person AS (
+                 SELECT connection_id, source_id, 0 AS depth
+                 FROM contact_sources WHERE tenant_id = $1 AND contact_id = $2
+                 UNION ALL
+                 SELECT absorbed.connection_id, absorbed.source_id, person.depth + 1
+                 FROM person JOIN contact_sources absorbed
+                   ON absorbed.tenant_id = $1 AND absorbed.connection_id = person.connection_id
+                  AND absorbed.merged_into = person.source_id
+                 WHERE person.depth < 32
+             ), taken_part AS MATERIALIZED (
+                 SELECT DISTINCT l.conversation_id
+                 FROM person JOIN conversation_contacts l
+                   ON l.tenant_id = $1 AND l.connection_id = person.connection_id
+                  AND l.contact_source_id = person.source_id
+             )
+             SELECT c.id FROM taken_part t JOIN conversations c ON c.tenant_id = $1 AND c.id = t.conversation_id
+             WHERE (c.source_updated_at, c.id) < ($3, $4) AND c.source_updated_at >= $5
+               AND ($6::text IS NULL OR c.state = $6) AND ($7 OR c.deleted_at IS NULL)
+             ORDER BY c.source_updated_at DESC, c.id DESC LIMIT $8",
+            tenant,
+            contact,
+            before.at,
+            before.id,
+            filter.updated_since.unwrap_or(DateTime::UNIX_EPOCH),
+            filter.state,
+            filter.deleted,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?)
+    }
+
+    async fn conversations_by_id(&mut self, ids: &[Uuid]) -> Result<Vec<Conversation>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query_as!(
+            ConversationRow,
+            r#"SELECT c.id, c.connection_id, c.source_id, c.title, c.state, c.open, c.priority,
+                      c.admin_assignee_id, a.name AS "admin_name?", c.team_assignee_id, g.name AS "team_name?",
+                      c.tags, t.status AS "thread_status?", t.held AS "thread_held?", t.expected AS thread_expected,
+                      c.source_created_at, c.source_updated_at, c.deleted_at
+               FROM conversations c
+               LEFT JOIN threads t ON t.tenant_id = $1 AND t.connection_id = c.connection_id AND t.conversation_id = c.id
+               LEFT JOIN reference_items a ON a.tenant_id = $1 AND a.connection_id = c.connection_id
+                     AND a.kind = 'admin' AND a.source_id = c.admin_assignee_id
+               LEFT JOIN reference_items g ON g.tenant_id = $1 AND g.connection_id = c.connection_id
+                     AND g.kind = 'team' AND g.source_id = c.team_assignee_id
+               WHERE c.tenant_id = $1 AND c.id = ANY($2)
+               ORDER BY c.source_updated_at DESC, c.id DESC"#,
+            tenant,
+            ids,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let mut contacts = self.participants(ids).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let contact_ids = contacts.remove(&row.id).unwrap_or_default();
+                row.into_conversation(contact_ids)
+            })
+            .collect())
+    }
+
+    /// Who takes part, under the ids that answer today: a merged contact stands for its survivor.
+    async fn participants(&mut self, conversations: &[Uuid]) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            r#"WITH RECURSIVE person AS (
+                   SELECT l.conversation_id, l.contact_source_id, s.connection_id, s.contact_id, s.merged_into, 0 AS depth
+                   FROM conversation_contacts l
+                   JOIN contact_sources s ON s.tenant_id = $1 AND s.connection_id = l.connection_id
+                    AND s.source_id = l.contact_source_id
+                   WHERE l.tenant_id = $1 AND l.conversation_id = ANY($2)
+                   UNION ALL
+                   SELECT person.conversation_id, person.contact_source_id, next.connection_id, next.contact_id,
+                          next.merged_into, person.depth + 1
+                   FROM person JOIN contact_sources next
+                     ON next.tenant_id = $1 AND next.connection_id = person.connection_id
+                    AND next.source_id = person.merged_into
+                   WHERE person.depth < 32
+               ), known AS (
+                   SELECT DISTINCT ON (conversation_id, contact_source_id) conversation_id, contact_id
+                   FROM person ORDER BY conversation_id, contact_source_id, depth DESC
+               )
+               SELECT DISTINCT conversation_id AS "conversation_id!", contact_id AS "contact_id!"
+               FROM known ORDER BY 1, 2"#,
+            tenant,
+            conversations,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let mut of: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+        for row in rows {
+            of.entry(row.conversation_id).or_default().push(row.contact_id);
+        }
+        Ok(of)
+    }
+}
+
+impl ConversationRow {
+    fn into_conversation(self, contact_ids: Vec<Uuid>) -> Conversation {
+        let admin = self.admin_assignee_id.map(|id| Assignee { kind: "admin", id, name: self.admin_name });
+        let team = self.team_assignee_id.map(|id| Assignee { kind: "team", id, name: self.team_name });
+        Conversation {
+            id: self.id,
+            connection_id: ConnectionId(self.connection_id),
+            source_id: self.source_id,
+            title: self.title,
+            state: self.state,
+            open: self.open,
+            priority: self.priority,
+            assignee: admin.or(team),
+            tags: self.tags,
+            contact_ids,
+            thread: ThreadState {
+                // A stub whose thread row is not written yet is owed like any other.
+                status: self.thread_status.unwrap_or_else(|| "pending".to_owned()),
+                held: self.thread_held.unwrap_or(0),
+                expected: self.thread_expected,
+            },
+            source_created_at: self.source_created_at,
+            source_updated_at: self.source_updated_at,
+            deleted_at: self.deleted_at,
+        }
+    }
+}

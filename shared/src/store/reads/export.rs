@@ -1,0 +1,365 @@
+//! Everything that is held for one connection, page by page in key order: typed columns beside the raw
+//! bytes. For whoever compares the copy with its source (the demo, tests, benchmarks), and for taking
+//! the data elsewhere.
+//!
+//! A page is what follows a key, so a large connection costs the memory of one page. Nothing is left
+//! out: deleted, merged and sanitised rows come like any other, with their marks.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    domain::ConnectionId,
+    store::{StoreError, TenantTx},
+};
+
+/// What the connection says of a contact, and the profile folded from it.
+#[derive(Clone, Debug)]
+pub struct HeldContact {
+    pub source_id: String,
+    pub external_id: Option<String>,
+    /// The per-source fields (`ContactFields`) as JSON.
+    pub fields: Value,
+    pub source_updated_at: DateTime<Utc>,
+    /// The survivor's source id, when this contact was merged away.
+    pub merged_into: Option<String>,
+    pub deleted_at: Option<DateTime<Utc>>,
+    pub sanitised: bool,
+    pub raw: Vec<u8>,
+    pub profile: HeldContactProfile,
+}
+
+/// A contact's profile row.
+#[derive(Clone, Debug)]
+pub struct HeldContactProfile {
+    pub role: Option<String>,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub phone: Option<String>,
+    pub owner: Option<String>,
+    pub attributes: Value,
+    pub location: Value,
+    pub last_seen_at: Option<DateTime<Utc>>,
+    pub last_replied_at: Option<DateTime<Utc>>,
+    pub last_contacted_at: Option<DateTime<Utc>>,
+}
+
+/// What the connection says of a company, and the profile folded from it.
+#[derive(Clone, Debug)]
+pub struct HeldCompany {
+    pub source_id: String,
+    pub external_id: Option<String>,
+    /// The per-source fields (`CompanyFields`) as JSON.
+    pub fields: Value,
+    pub source_updated_at: DateTime<Utc>,
+    pub deleted_at: Option<DateTime<Utc>>,
+    pub sanitised: bool,
+    pub raw: Vec<u8>,
+    pub profile: HeldCompanyProfile,
+}
+
+/// A company's profile row.
+#[derive(Clone, Debug)]
+pub struct HeldCompanyProfile {
+    pub name: Option<String>,
+    pub domain: Option<String>,
+    pub plan: Option<String>,
+    pub size: Option<i64>,
+    pub industry: Option<String>,
+    pub user_count: Option<i64>,
+    pub session_count: Option<i64>,
+    pub attributes: Value,
+}
+
+/// A conversation, who takes part, and how much of its thread is held.
+#[derive(Clone, Debug)]
+pub struct HeldConversation {
+    pub id: Uuid,
+    pub source_id: String,
+    pub title: Option<String>,
+    pub state: Option<String>,
+    pub open: bool,
+    pub priority: Option<String>,
+    pub admin_assignee_id: Option<String>,
+    pub team_assignee_id: Option<String>,
+    /// Names, in the source's order.
+    pub tags: Vec<String>,
+    /// Source ids, sorted.
+    pub contacts: Vec<String>,
+    pub source_created_at: DateTime<Utc>,
+    pub source_updated_at: DateTime<Utc>,
+    pub deleted_at: Option<DateTime<Utc>>,
+    pub sanitised: bool,
+    pub raw: Vec<u8>,
+    /// `None`: no thread row, which is a fault of ours.
+    pub thread: Option<HeldThread>,
+}
+
+/// What is said of a thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldThread {
+    /// `pending`, `complete`, `truncated`, `gone` or `blocked`.
+    pub status: String,
+    pub held: i32,
+    pub expected: Option<i32>,
+}
+
+/// One part of a conversation; the first message has the source id `source`.
+#[derive(Clone, Debug)]
+pub struct HeldPart {
+    pub conversation_id: Uuid,
+    pub conversation_source_id: String,
+    pub source_id: String,
+    pub kind: String,
+    pub author_kind: Option<String>,
+    pub author_source_id: Option<String>,
+    pub author_name: Option<String>,
+    pub body: Option<String>,
+    pub redacted: bool,
+    pub internal: bool,
+    pub source_created_at: DateTime<Utc>,
+    pub source_updated_at: DateTime<Utc>,
+    pub sanitised: bool,
+    pub raw: Vec<u8>,
+}
+
+/// That a contact belongs to a company, as the connection says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldLink {
+    pub contact_source_id: String,
+    pub company_source_id: String,
+}
+
+/// An admin, team, tag, segment or attribute definition.
+#[derive(Clone, Debug)]
+pub struct HeldReference {
+    pub kind: String,
+    pub source_id: String,
+    pub name: Option<String>,
+    pub doc: Value,
+    pub removed_at: Option<DateTime<Utc>>,
+}
+
+impl TenantTx {
+    /// Contacts after a source id (`""` for the first page), in source id order.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn export_contacts(
+        &mut self,
+        connection: ConnectionId,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<HeldContact>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            "SELECT s.source_id, s.external_id, s.fields, s.source_updated_at, s.merged_into, s.deleted_at,
+                    s.sanitised, s.raw, c.role, c.email, c.name, c.phone, c.owner, c.attributes, c.location,
+                    c.last_seen_at, c.last_replied_at, c.last_contacted_at
+             FROM contact_sources s
+             JOIN contacts c ON c.tenant_id = $1 AND c.id = s.contact_id
+             WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id > $3
+             ORDER BY s.source_id LIMIT $4",
+            tenant,
+            connection.0,
+            after,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let held = rows.into_iter().map(|row| HeldContact {
+            source_id: row.source_id,
+            external_id: row.external_id,
+            fields: row.fields,
+            source_updated_at: row.source_updated_at,
+            merged_into: row.merged_into,
+            deleted_at: row.deleted_at,
+            sanitised: row.sanitised,
+            raw: row.raw,
+            profile: HeldContactProfile {
+                role: row.role,
+                email: row.email,
+                name: row.name,
+                phone: row.phone,
+                owner: row.owner,
+                attributes: row.attributes,
+                location: row.location,
+                last_seen_at: row.last_seen_at,
+                last_replied_at: row.last_replied_at,
+                last_contacted_at: row.last_contacted_at,
+            },
+        });
+        Ok(held.collect())
+    }
+
+    /// Companies after a source id (`""` for the first page), in source id order.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn export_companies(
+        &mut self,
+        connection: ConnectionId,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<HeldCompany>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            "SELECT s.source_id, s.external_id, s.fields, s.source_updated_at, s.deleted_at, s.sanitised, s.raw,
+                    c.name, c.domain, c.plan, c.size, c.industry, c.user_count, c.session_count, c.attributes
+             FROM company_sources s
+             JOIN companies c ON c.tenant_id = $1 AND c.id = s.company_id
+             WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id > $3
+             ORDER BY s.source_id LIMIT $4",
+            tenant,
+            connection.0,
+            after,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let held = rows.into_iter().map(|row| HeldCompany {
+            source_id: row.source_id,
+            external_id: row.external_id,
+            fields: row.fields,
+            source_updated_at: row.source_updated_at,
+            deleted_at: row.deleted_at,
+            sanitised: row.sanitised,
+            raw: row.raw,
+            profile: HeldCompanyProfile {
+                name: row.name,
+                domain: row.domain,
+                plan: row.plan,
+                size: row.size,
+                industry: row.industry,
+                user_count: row.user_count,
+                session_count: row.session_count,
+                attributes: row.attributes,
+            },
+        });
+        Ok(held.collect())
+    }
+
+    /// Conversations after an id (the nil uuid for the first page), in id order.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn export_conversations(
+        &mut self,
+        connection: ConnectionId,
+        after: Uuid,
+        limit: i64,
+    ) -> Result<Vec<HeldConversation>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            r#"SELECT c.id, c.source_id, c.title, c.state, c.open, c.priority, c.admin_assignee_id, c.team_assignee_id,
+                      c.tags, c.source_created_at, c.source_updated_at, c.deleted_at, c.sanitised, c.raw,
+                      ARRAY(SELECT p.contact_source_id FROM conversation_contacts p
+                            WHERE p.tenant_id = $1 AND p.conversation_id = c.id
+                            ORDER BY p.contact_source_id) AS "contacts!",
+                      t.status AS "status?", t.held AS "held?", t.expected AS "expected?"
+               FROM conversations c
+               LEFT JOIN threads t ON t.tenant_id = $1 AND t.connection_id = $2 AND t.conversation_id = c.id
+               WHERE c.tenant_id = $1 AND c.connection_id = $2 AND c.id > $3
+               ORDER BY c.id LIMIT $4"#,
+            tenant,
+            connection.0,
+            after,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let held = rows.into_iter().map(|row| HeldConversation {
+            id: row.id,
+            source_id: row.source_id,
+            title: row.title,
+            state: row.state,
+            open: row.open,
+            priority: row.priority,
+            admin_assignee_id: row.admin_assignee_id,
+            team_assignee_id: row.team_assignee_id,
+            tags: row.tags,
+            contacts: row.contacts,
+            source_created_at: row.source_created_at,
+            source_updated_at: row.source_updated_at,
+            deleted_at: row.deleted_at,
+            sanitised: row.sanitised,
+            raw: row.raw,
+            thread: row.status.zip(row.held).map(|(status, held)| HeldThread { status, held, expected: row.expected }),
+        });
+        Ok(held.collect())
+    }
+
+    /// Parts after a conversation's id and a part's source id (nil and `""` for the first page), in that order.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn export_parts(
+        &mut self,
+        connection: ConnectionId,
+        after: (Uuid, &str),
+        limit: i64,
+    ) -> Result<Vec<HeldPart>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_as!(
+            HeldPart,
+            "SELECT p.conversation_id, c.source_id AS conversation_source_id, p.source_id, p.kind, p.author_kind,
+                    p.author_source_id, p.author_name, p.body, p.redacted, p.internal, p.source_created_at,
+                    p.source_updated_at, p.sanitised, p.raw
+             FROM parts p
+             JOIN conversations c ON c.tenant_id = $1 AND c.id = p.conversation_id
+             WHERE p.tenant_id = $1 AND c.connection_id = $2 AND (p.conversation_id, p.source_id) > ($3, $4)
+             ORDER BY p.conversation_id, p.source_id LIMIT $5",
+            tenant,
+            connection.0,
+            after.0,
+            after.1,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?)
+    }
+
+    /// Links after a pair of source ids (two `""` for the first page), contact first, in that order.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn export_links(
+        &mut self,
+        connection: ConnectionId,
+        after: (&str, &str),
+        limit: i64,
+    ) -> Result<Vec<HeldLink>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_as!(
+            HeldLink,
+            "SELECT contact_source_id, company_source_id FROM contact_companies
+             WHERE tenant_id = $1 AND connection_id = $2 AND (contact_source_id, company_source_id) > ($3, $4)
+             ORDER BY contact_source_id, company_source_id LIMIT $5",
+            tenant,
+            connection.0,
+            after.0,
+            after.1,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?)
+    }
+
+    /// All reference items: a workspace has hundreds at most.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn export_reference(&mut self, connection: ConnectionId) -> Result<Vec<HeldReference>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_as!(
+            HeldReference,
+            "SELECT kind, source_id, name, doc, removed_at FROM reference_items
+             WHERE tenant_id = $1 AND connection_id = $2 ORDER BY kind, source_id",
+            tenant,
+            connection.0,
+        )
+        .fetch_all(self.session())
+        .await?)
+    }
+}

@@ -1,0 +1,103 @@
+//! What readers see: REST today, agents tomorrow. Every read is one tenant's, and lists go by keyset,
+//! so page 1,000 costs what page 1 does.
+
+mod companies;
+mod contacts;
+mod conversations;
+mod export;
+mod parts;
+mod runs;
+mod sync_status;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+pub use companies::Company;
+pub use contacts::{Contact, Provenance};
+pub use conversations::{Assignee, Conversation, ConversationFilter, ThreadState};
+pub use export::{
+    HeldCompany, HeldCompanyProfile, HeldContact, HeldContactProfile, HeldConversation, HeldLink, HeldPart,
+    HeldReference, HeldThread,
+};
+pub use parts::{Author, Part, PartPosition};
+pub use runs::Run;
+pub use sync_status::{Blocked, StreamState, StreamStatus, SyncStatus, ThreadCounts};
+
+use crate::domain::ConnectionId;
+
+/// Where a list that goes from newest to oldest stands: the time and id of the last row given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub at: DateTime<Utc>,
+    pub id: Uuid,
+}
+
+impl Position {
+    /// Before the newest row. A value instead of "no condition" keeps the statement, and so its plan, one.
+    #[must_use]
+    pub fn newest() -> Self {
+        Self { at: FAR_FUTURE, id: Uuid::max() }
+    }
+}
+
+/// Later than any row: the year 9999.
+const FAR_FUTURE: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
+    Some(time) => time,
+    None => DateTime::<Utc>::MAX_UTC,
+};
+
+/// What contacts and companies are filtered by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProfileFilter {
+    /// Changed at or after this time.
+    pub updated_since: Option<DateTime<Utc>>,
+    /// Also those that are deleted in every source.
+    pub deleted: bool,
+}
+
+/// One source's record behind a profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// `intercom`.
+    pub source: String,
+    pub connection_id: ConnectionId,
+    pub source_id: String,
+    pub source_updated_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+/// When the object was deleted: only if it is so in every source.
+fn deleted_everywhere(sources: &[Source]) -> Option<DateTime<Utc>> {
+    let times: Option<Vec<_>> = sources.iter().map(|source| source.deleted_at).collect();
+    times.and_then(|times| times.into_iter().max())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(deleted_at: Option<DateTime<Utc>>) -> Source {
+        Source {
+            source: "intercom".to_owned(),
+            connection_id: ConnectionId::new(),
+            source_id: "1".to_owned(),
+            source_updated_at: Utc::now(),
+            deleted_at,
+        }
+    }
+
+    #[test]
+    fn a_profile_is_deleted_when_its_last_source_is() {
+        let (early, late) = (DateTime::UNIX_EPOCH, Utc::now());
+        assert_eq!(deleted_everywhere(&[source(Some(early)), source(Some(late))]), Some(late));
+        assert_eq!(deleted_everywhere(&[source(Some(early)), source(None)]), None);
+        assert_eq!(deleted_everywhere(&[]), None);
+    }
+
+    #[test]
+    fn every_row_comes_after_the_first_position() {
+        assert!(Position::newest().at > Utc::now() + chrono::TimeDelta::days(365_000));
+    }
+}

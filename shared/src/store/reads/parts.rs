@@ -1,0 +1,91 @@
+//! The messages and events of one conversation, oldest first.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    domain::{ids::part_id, records::FIRST_MESSAGE},
+    store::{StoreError, TenantTx},
+};
+
+/// One message or event.
+#[derive(Clone, Debug, Serialize)]
+pub struct Part {
+    pub id: Uuid,
+    pub source_id: String,
+    /// Intercom's part type; `source` for the first message.
+    pub kind: String,
+    pub author: Author,
+    /// HTML as Intercom sent it, unless the reader asked for text.
+    pub body: Option<String>,
+    pub redacted: bool,
+    /// A teammates' note, never to be shown to the customer's customer.
+    pub internal: bool,
+    pub source_created_at: DateTime<Utc>,
+    pub source_updated_at: DateTime<Utc>,
+}
+
+/// Who wrote a part.
+#[derive(Clone, Debug, Serialize)]
+pub struct Author {
+    pub kind: Option<String>,
+    pub source_id: Option<String>,
+    pub name: Option<String>,
+}
+
+/// Where a thread that goes from oldest to newest stands: the last part given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartPosition {
+    pub at: DateTime<Utc>,
+    pub source_id: String,
+}
+
+impl TenantTx {
+    /// Parts after a position, oldest first; the first message leads whatever its time.
+    /// Parts of one second follow their ids, which Intercom counts up.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn parts(
+        &mut self,
+        conversation: Uuid,
+        after: Option<&PartPosition>,
+        limit: i64,
+    ) -> Result<Vec<Part>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            "SELECT source_id, kind, author_kind, author_source_id, author_name, body, redacted, internal,
+                    source_created_at, source_updated_at
+             FROM parts
+             WHERE tenant_id = $1 AND conversation_id = $2
+               AND ($3::text IS NULL
+                    OR (source_id <> $6, source_created_at, length(source_id), source_id)
+                     > ($3 <> $6, $4, length($3), $3))
+             ORDER BY source_id <> $6, source_created_at, length(source_id), source_id
+             LIMIT $5",
+            tenant,
+            conversation,
+            after.map(|position| position.source_id.as_str()),
+            after.map(|position| position.at),
+            limit,
+            FIRST_MESSAGE,
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Part {
+                id: part_id(conversation, &row.source_id),
+                source_id: row.source_id,
+                kind: row.kind,
+                author: Author { kind: row.author_kind, source_id: row.author_source_id, name: row.author_name },
+                body: row.body,
+                redacted: row.redacted,
+                internal: row.internal,
+                source_created_at: row.source_created_at,
+                source_updated_at: row.source_updated_at,
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,98 @@
+//! Asking for a run: what `POST /v1/connections/{id}/syncs` writes.
+
+use super::{ConnectionState, StoreError, TenantTx, reads::Run};
+use crate::domain::{ConnectionId, Mode, RunId, Stream};
+
+/// What became of the request.
+#[derive(Clone, Debug)]
+pub enum RunRequest {
+    /// A new run; its streams are due now.
+    Queued(Run),
+    /// An equal run (mode and streams) is not finished yet: this one.
+    AlreadyActive(Run),
+    /// The connection does not sync.
+    NotActive(ConnectionState),
+}
+
+impl TenantTx {
+    /// Asks for a run over `streams`. `None` for an unknown or foreign connection.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn request_run(
+        &mut self,
+        connection: ConnectionId,
+        mode: Mode,
+        streams: &[Stream],
+    ) -> Result<Option<RunRequest>, StoreError> {
+        let tenant = self.tenant().0;
+        // Makes two equal requests at once one run, and holds a disconnect off until we commit.
+        self.lock_streams(connection).await?;
+        let Some(found) = self.connection(connection).await? else { return Ok(None) };
+        if found.state != ConnectionState::Active {
+            return Ok(Some(RunRequest::NotActive(found.state)));
+        }
+
+        let names: Vec<String> = streams.iter().map(ToString::to_string).collect();
+        let equal = sqlx::query_scalar!(
+            "SELECT id FROM sync_runs
+             WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL
+               AND mode = $3 AND streams @> $4 AND streams <@ $4
+             ORDER BY requested_at LIMIT 1",
+            tenant,
+            connection.0,
+            mode.as_str(),
+            &names,
+        )
+        .fetch_optional(self.session())
+        .await?;
+        if let Some(run) = equal {
+            return Ok(self.run(connection, RunId(run)).await?.map(RunRequest::AlreadyActive));
+        }
+
+        let id = RunId::new();
+        sqlx::query!(
+            "INSERT INTO sync_runs (tenant_id, id, connection_id, mode, streams, pending, status)
+             VALUES ($1, $2, $3, $4, $5, $5, 'queued')",
+            tenant,
+            id.0,
+            connection.0,
+            mode.as_str(),
+            &names,
+        )
+        .execute(self.session())
+        .await?;
+        // An incremental request asks for no more than the next walk would do anyway: a stream that
+        // still owes a full walk keeps owing it.
+        sqlx::query!(
+            "UPDATE streams
+             SET due_at = now(), ticketed_at = NULL,
+                 mode = CASE WHEN $4 = 'incremental' THEN mode ELSE $4 END
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = ANY($3)",
+            tenant,
+            connection.0,
+            &names,
+            mode.as_str(),
+        )
+        .execute(self.session())
+        .await?;
+        Ok(self.run(connection, id).await?.map(RunRequest::Queued))
+    }
+    /// Locks a connection's streams: the first thing that everything does which changes a connection as
+    /// a whole. A slice locks its stream first too and the connection later, so neither waits in a ring.
+    /// The order is that of the data, in which a slice makes the stream behind it due.
+    pub(super) async fn lock_streams(&mut self, connection: ConnectionId) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        let order: Vec<String> = Stream::ALL.iter().map(ToString::to_string).collect();
+        sqlx::query!(
+            "SELECT stream FROM streams WHERE tenant_id = $1 AND connection_id = $2
+             ORDER BY array_position($3::text[], stream) FOR UPDATE",
+            tenant,
+            connection.0,
+            &order,
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,306 @@
+//! Slices: how a worker takes over a stream, and the guard that every write of a slice passes.
+
+use chrono::{DateTime, Utc};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{Store, StoreError, TenantTx};
+use crate::domain::{ConnectionId, Mode, Region, Stream, TenantId};
+
+/// Which work, under which fence: what a lease is to the store.
+#[derive(Clone, Copy, Debug)]
+pub struct SliceKey {
+    pub tenant: TenantId,
+    pub connection: ConnectionId,
+    pub stream: Stream,
+    pub fence: i64,
+}
+
+/// What a stream is at, when a slice of it begins.
+#[derive(Debug)]
+pub struct StreamState {
+    pub mode: Mode,
+    /// The walk under way, in the stream's own words.
+    pub cursor: Option<serde_json::Value>,
+    pub watermark: Option<DateTime<Utc>>,
+    /// When the last full walk ended.
+    pub walked_at: Option<DateTime<Utc>>,
+    pub attempts: i32,
+    pub held: i64,
+    pub blocked: bool,
+    /// By Postgres' clock: runs requested after this are not served by a walk begun now.
+    pub now: DateTime<Utc>,
+    pub region: Region,
+    pub workspace_id: String,
+    pub api_version: String,
+    pub active: bool,
+    pub sealed_token: Vec<u8>,
+}
+
+/// What came of taking over a stream.
+#[derive(Debug)]
+pub enum Begun {
+    /// Ours, as long as nobody comes with a higher fence.
+    Yes(Box<StreamState>),
+    /// The stream owes nothing now, or no longer exists.
+    NothingOwed,
+    /// A lease with this fence, not below ours, has begun work already.
+    Stale { fence: i64 },
+}
+
+impl Store {
+    /// Takes over a stream for one slice.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn begin_slice(&self, key: SliceKey) -> Result<Begun, StoreError> {
+        let mut tx = self.begin(key.tenant).await?;
+        let row = sqlx::query!(
+            r#"UPDATE streams s SET fence = $4
+               FROM connections c, connection_secrets k
+               WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.stream = $3
+                 AND s.fence < $4 AND s.due_at <= now()
+                 AND c.tenant_id = $1 AND c.id = $2 AND c.state IN ('active', 'reauth_required')
+                 AND k.tenant_id = $1 AND k.connection_id = $2 AND k.purpose = 'access_token'
+               RETURNING s.mode, s.cursor, s.watermark, s.walked_at, s.attempts, s.held,
+                         s.blocked_code IS NOT NULL AS "blocked!", now() AS "now!",
+                         c.region, c.workspace_id, c.api_version, c.state = 'active' AS "active!", k.sealed"#,
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            key.fence,
+        )
+        .fetch_optional(tx.session())
+        .await?;
+        let Some(row) = row else {
+            let fence = tx.fence(key).await?;
+            return Ok(match fence {
+                Some(fence) if fence >= key.fence => Begun::Stale { fence },
+                _ => Begun::NothingOwed,
+            });
+        };
+        tx.commit().await?;
+        let inconsistent = |what: &str| StoreError::Inconsistent { table: "streams", what: what.to_owned() };
+        Ok(Begun::Yes(Box::new(StreamState {
+            mode: row.mode.parse().map_err(|_| inconsistent(&row.mode))?,
+            cursor: row.cursor,
+            watermark: row.watermark,
+            walked_at: row.walked_at,
+            attempts: row.attempts,
+            held: row.held,
+            blocked: row.blocked,
+            now: row.now,
+            region: row.region.parse().map_err(|_| inconsistent(&row.region))?,
+            workspace_id: row.workspace_id,
+            api_version: row.api_version,
+            active: row.active,
+            sealed_token: row.sealed,
+        })))
+    }
+
+    /// A transaction for this slice's writes.
+    ///
+    /// The stream's row is locked and its fence compared first, so a worker that lost its lease, or
+    /// whose connection was disconnected or reconnected meanwhile (both raise the fence), writes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when the slice is no longer ours.
+    pub async fn begin_fenced(&self, key: SliceKey) -> Result<TenantTx, StoreError> {
+        let mut tx = self.begin(key.tenant).await?;
+        let ours = sqlx::query_scalar!(
+            "SELECT fence FROM streams WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND fence = $4 FOR UPDATE",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            key.fence,
+        )
+        .fetch_optional(tx.session())
+        .await?;
+        if ours.is_none() {
+            metrics::counter!("pathbound_fenced_writes_total").increment(1);
+            return Err(StoreError::Fenced);
+        }
+        Ok(tx)
+    }
+}
+
+impl TenantTx {
+    async fn fence(&mut self, key: SliceKey) -> Result<Option<i64>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            "SELECT fence FROM streams WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+        )
+        .fetch_optional(self.session())
+        .await?)
+    }
+
+    /// Saves where the walk is, with what was written: both or neither. `inserted` rows are new to us.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn save_cursor(&mut self, key: SliceKey, cursor: &impl serde::Serialize, inserted: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE streams SET cursor = nullif($4, 'null'::jsonb), held = held + $5, attempts = 0, last_error = NULL
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            Json(cursor) as _,
+            inserted,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Counts a failed attempt of the stream and says when to try again. The cursor stays.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn fail_stream(&mut self, key: SliceKey, error: &str, seconds: f64, restart: bool) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE streams SET attempts = attempts + 1, last_error = $4, due_at = now() + make_interval(secs => $5),
+                    cursor = CASE WHEN $6 THEN NULL ELSE cursor END
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            error,
+            seconds,
+            restart,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Puts a stream that is being given up among the dead letters; one open letter per stream.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn write_dead_letter(&mut self, key: SliceKey, cause: &str, attempts: i32) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO dead_letters (tenant_id, id, connection_id, stream, cause, attempts)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (tenant_id, connection_id, stream) WHERE resolved_at IS NULL
+             DO UPDATE SET cause = excluded.cause, attempts = excluded.attempts, died_at = now()",
+            key.tenant.0,
+            Uuid::now_v7(),
+            key.connection.0,
+            key.stream.as_str(),
+            cause,
+            attempts,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Marks a stream as one that cannot go on now, with a sentence and the next step; it looks again later.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn block_stream(&mut self, key: SliceKey, why: &super::ConnectionError, again_in_seconds: f64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE streams SET blocked_code = $4, blocked_message = $5, blocked_action = $6,
+                    blocked_until = now() + make_interval(secs => $7), due_at = now() + make_interval(secs => $7),
+                    attempts = 0, last_error = NULL
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            why.code,
+            why.message,
+            why.action,
+            again_in_seconds,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// The token is dead: the connection waits for the customer, and its streams owe nothing, except
+    /// the one that looks now and then whether the token works again.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn require_reauth(&mut self, key: SliceKey, state: &str, why: &super::ConnectionError, probe_in_seconds: f64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE connections SET state = $3, error_code = $4, error_message = $5, error_action = $6
+             WHERE tenant_id = $1 AND id = $2",
+            key.tenant.0,
+            key.connection.0,
+            state,
+            why.code,
+            why.message,
+            why.action,
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "UPDATE streams SET due_at = CASE WHEN stream = 'reference' THEN now() + make_interval(secs => $3) END,
+                    attempts = 0, last_error = NULL
+             WHERE tenant_id = $1 AND connection_id = $2",
+            key.tenant.0,
+            key.connection.0,
+            probe_in_seconds,
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "UPDATE sync_runs SET status = 'failed', finished_at = now(), pending = '{}', error_code = $3, error_message = $4
+             WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL",
+            key.tenant.0,
+            key.connection.0,
+            why.code,
+            why.message,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// The token works again: everything is due.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn revive_connection(&mut self, key: SliceKey) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE connections SET state = 'active', error_code = NULL, error_message = NULL, error_action = NULL
+             WHERE tenant_id = $1 AND id = $2 AND state <> 'disconnected'",
+            key.tenant.0,
+            key.connection.0,
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "UPDATE streams SET due_at = now(), ticketed_at = NULL WHERE tenant_id = $1 AND connection_id = $2",
+            key.tenant.0,
+            key.connection.0,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Makes another stream of the connection due now: its backlog was just added to.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn make_due(&mut self, connection: ConnectionId, stream: Stream) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "UPDATE streams SET due_at = least(coalesce(due_at, now()), now())
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND (due_at IS NULL OR due_at > now())
+               AND blocked_code IS NULL",
+            tenant,
+            connection.0,
+            stream.as_str(),
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+}

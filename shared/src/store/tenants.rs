@@ -1,0 +1,40 @@
+//! Tenants: Pathbound's customers. Only the product backend makes them.
+
+use chrono::{DateTime, Utc};
+
+use super::{Store, StoreError};
+use crate::domain::TenantId;
+
+/// One customer of Pathbound.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    pub id: TenantId,
+    pub name: String,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Store {
+    /// Makes a tenant. The name is a label, 1 to 200 characters, and need not be unique.
+    ///
+    /// # Errors
+    /// When Postgres fails or refuses the name.
+    pub async fn create_tenant(&self, name: &str) -> Result<Tenant, StoreError> {
+        // The row's own id is the tenant of the transaction: row-level security allows no other.
+        let id = TenantId::new();
+        let mut tx = self.begin(id).await?;
+        let created_at =
+            sqlx::query_scalar!("INSERT INTO tenants (id, name) VALUES ($1, $2) RETURNING created_at", id.0, name)
+                .fetch_one(tx.session())
+                .await?;
+        tx.commit().await?;
+        Ok(Tenant { id, name: name.to_owned(), created_at })
+    }
+
+    /// Whether a tenant exists: asked for the service key, which names its tenant itself.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn tenant_exists(&self, tenant: TenantId) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(r#"SELECT tenant_exists($1) AS "exists!""#, tenant.0).fetch_one(&self.pool).await?)
+    }
+}

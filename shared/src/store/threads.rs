@@ -1,0 +1,249 @@
+//! Threads: the backlog, newest change first, and the parts of what was fetched.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Seen, StoreError, TenantTx, Written};
+use crate::domain::{
+    ConnectionId, ids,
+    records::{FIRST_MESSAGE, Part, Thread},
+};
+
+/// A thread that is owed.
+#[derive(Clone, Debug)]
+pub struct PendingThread {
+    pub conversation_id: Uuid,
+    pub source_id: String,
+    pub attempts: i32,
+}
+
+/// A thread as fetched, and what has to be known about the fetch.
+#[derive(Debug)]
+pub struct FetchedThread {
+    pub thread: Thread,
+    /// Fetched so soon after its own `updated_at` that a second change in that second may be missing.
+    pub too_fresh: bool,
+    /// Parts of it that could not be read.
+    pub poisoned: i32,
+}
+
+/// What became of a thread that could not be fetched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ThreadFate {
+    /// Deleted in Intercom.
+    Gone,
+    /// Not readable; stays so until its conversation changes.
+    Blocked,
+    /// To be tried again after this many seconds.
+    Again(f64),
+}
+
+impl TenantTx {
+    /// Threads that are owed now, newest change first.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn pending_threads(&mut self, connection: ConnectionId, most: i64) -> Result<Vec<PendingThread>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_as!(
+            PendingThread,
+            "SELECT conversation_id, source_id, attempts FROM threads
+             WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND due_at <= now()
+             ORDER BY wanted_version DESC LIMIT $3",
+            tenant,
+            connection.0,
+            most,
+        )
+        .fetch_all(self.session())
+        .await?)
+    }
+
+    /// Seconds until the next thread is owed: not above 0 when one is now, `None` when none is at all.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn next_thread_in(&mut self, connection: ConnectionId) -> Result<Option<f64>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_scalar!(
+            "SELECT extract(epoch FROM min(due_at) - now())::float8 FROM threads
+             WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'",
+            tenant,
+            connection.0,
+        )
+        .fetch_one(self.session())
+        .await?)
+    }
+
+    /// Writes fetched threads: the conversation where it is newer, every part shown, and what is held
+    /// against what Intercom counts. Parts are added or overwritten, never removed.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn write_threads(&mut self, connection: ConnectionId, fetched: Vec<FetchedThread>) -> Result<Written, StoreError> {
+        let mut states = Vec::with_capacity(fetched.len());
+        let mut conversations = Vec::with_capacity(fetched.len());
+        let mut parts = Vec::new();
+        for FetchedThread { thread, too_fresh, poisoned } in fetched {
+            let id = ids::conversation_id(connection, &thread.conversation.source_id);
+            states.push(FetchedState {
+                id,
+                version: thread.conversation.updated_at,
+                expected: thread.conversation.part_count.or(thread.total_count),
+                shown: thread.parts.len() as i32 + poisoned,
+                too_fresh,
+                poisoned,
+            });
+            parts.extend(thread.parts.into_iter().map(|part| (id, part)));
+            conversations.push(thread.conversation);
+        }
+        let (_, first_messages) = self.write_conversations(connection, conversations, Seen::WithParts).await?;
+        parts.extend(first_messages);
+        let (written, inserted) = self.write_parts(&parts).await?;
+        self.settle_threads(connection, states, &inserted).await?;
+        Ok(written)
+    }
+
+    /// Upserts parts. Returns how many of each conversation were new, first messages not counted.
+    ///
+    /// A redaction always lands, with its raw bytes, and is never undone by an older read.
+    pub(super) async fn write_parts(&mut self, parts: &[(Uuid, Part)]) -> Result<(Written, HashMap<Uuid, i32>), StoreError> {
+        if parts.is_empty() {
+            return Ok((Written::default(), HashMap::new()));
+        }
+        let tenant = self.tenant().0;
+        let mut sorted: Vec<&(Uuid, Part)> = parts.iter().collect();
+        sorted.sort_by(|a, b| (a.0, &a.1.source_id, b.1.updated_at).cmp(&(b.0, &b.1.source_id, a.1.updated_at)));
+        sorted.dedup_by(|a, b| a.0 == b.0 && a.1.source_id == b.1.source_id);
+        let column = |pick: fn(&Part) -> Option<&str>| sorted.iter().map(|(_, part)| pick(part)).collect::<Vec<_>>();
+        let rows = sqlx::query!(
+            r#"INSERT INTO parts AS p
+                (tenant_id, conversation_id, source_id, kind, author_kind, author_source_id, author_name, body,
+                 redacted, internal, source_created_at, source_updated_at, sanitised, raw)
+            SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                $9::bool[], $10::bool[], $11::timestamptz[], $12::timestamptz[], $13::bool[], $14::bytea[])
+            ON CONFLICT (tenant_id, conversation_id, source_id) DO UPDATE SET
+                kind = excluded.kind, author_kind = excluded.author_kind, author_source_id = excluded.author_source_id,
+                author_name = excluded.author_name, body = excluded.body, redacted = excluded.redacted,
+                internal = excluded.internal, source_created_at = excluded.source_created_at,
+                source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised, raw = excluded.raw
+            WHERE (excluded.redacted AND NOT p.redacted)
+               OR (excluded.source_updated_at >= p.source_updated_at AND excluded.raw <> p.raw
+                   AND (excluded.redacted OR NOT p.redacted))
+            RETURNING conversation_id, source_id, xmax = 0 AS "inserted!""#,
+            tenant,
+            &sorted.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            &column(|part| Some(&part.source_id)) as &[Option<&str>],
+            &column(|part| Some(&part.kind)) as &[Option<&str>],
+            &column(|part| part.author_kind.as_deref()) as &[Option<&str>],
+            &column(|part| part.author_source_id.as_deref()) as &[Option<&str>],
+            &column(|part| part.author_name.as_deref()) as &[Option<&str>],
+            &column(|part| part.body.as_deref()) as &[Option<&str>],
+            &sorted.iter().map(|(_, part)| part.redacted).collect::<Vec<_>>(),
+            &sorted.iter().map(|(_, part)| part.internal).collect::<Vec<_>>(),
+            &sorted.iter().map(|(_, part)| part.created_at).collect::<Vec<_>>(),
+            &sorted.iter().map(|(_, part)| part.updated_at).collect::<Vec<_>>(),
+            &sorted.iter().map(|(_, part)| part.sanitised).collect::<Vec<_>>(),
+            &sorted.iter().map(|(_, part)| part.raw.as_bytes()).collect::<Vec<_>>() as &[&[u8]],
+        )
+        .fetch_all(self.session())
+        .await?;
+
+        let mut inserted: HashMap<Uuid, i32> = HashMap::new();
+        let mut new = 0;
+        for row in rows.iter().filter(|row| row.inserted && row.source_id != FIRST_MESSAGE) {
+            *inserted.entry(row.conversation_id).or_default() += 1;
+            new += 1;
+        }
+        let messages = sorted.iter().filter(|(_, part)| part.source_id == FIRST_MESSAGE).count();
+        let changed = rows.iter().filter(|row| row.source_id != FIRST_MESSAGE).count();
+        Ok((Written { seen: sorted.len() - messages, inserted: new, updated: changed - new, changed: Vec::new() }, inserted))
+    }
+
+    /// Says of each fetched thread whether all of it is held.
+    async fn settle_threads(&mut self, connection: ConnectionId, mut states: Vec<FetchedState>, inserted: &HashMap<Uuid, i32>) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        states.sort_by_key(|state| state.id);
+        states.dedup_by_key(|state| state.id);
+        // A thread shorter than counted, though not cut at 500, is read again: the count and the parts
+        // come from different stores. The third time it is called truncated, with the reason.
+        sqlx::query!(
+            "UPDATE threads t SET
+                held = t.held + i.inserted, expected = i.expected, fetched_version = i.version,
+                attempts = CASE WHEN i.short AND t.held + i.inserted + i.poisoned < i.expected THEN t.attempts + 1 ELSE 0 END,
+                status = j.status,
+                due_at = CASE WHEN j.status = 'pending' THEN now() + interval '3 seconds' END,
+                error = CASE j.status WHEN 'blocked' THEN 'parts that cannot be read are in quarantine'
+                                      WHEN 'truncated' THEN 'intercom does not show every part that it counts' END
+             FROM (SELECT *, shown < $9 AS short
+                   FROM unnest($3::uuid[], $4::timestamptz[], $5::int[], $6::int[], $7::bool[], $8::int[], $10::int[])
+                       AS u(id, version, expected, shown, too_fresh, poisoned, inserted)) i
+             JOIN threads o ON o.tenant_id = $1 AND o.connection_id = $2 AND o.conversation_id = i.id
+             CROSS JOIN LATERAL (SELECT CASE
+                WHEN o.wanted_version > i.version OR i.too_fresh THEN 'pending'
+                WHEN i.poisoned > 0 THEN 'blocked'
+                WHEN i.expected IS NULL OR o.held + i.inserted >= i.expected THEN 'complete'
+                WHEN i.short AND o.attempts < 2 THEN 'pending'
+                ELSE 'truncated' END AS status) j
+             WHERE t.tenant_id = $1 AND t.connection_id = $2 AND t.conversation_id = i.id",
+            tenant,
+            connection.0,
+            &states.iter().map(|state| state.id).collect::<Vec<_>>(),
+            &states.iter().map(|state| state.version).collect::<Vec<_>>(),
+            &states.iter().map(|state| state.expected).collect::<Vec<_>>() as &[Option<i32>],
+            &states.iter().map(|state| state.shown).collect::<Vec<_>>(),
+            &states.iter().map(|state| state.too_fresh).collect::<Vec<_>>(),
+            &states.iter().map(|state| state.poisoned).collect::<Vec<_>>(),
+            crate::domain::records::PARTS_SHOWN,
+            &states.iter().map(|state| inserted.get(&state.id).copied().unwrap_or(0)).collect::<Vec<_>>(),
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Notes why a thread could not be fetched.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn mark_thread(&mut self, connection: ConnectionId, conversation: Uuid, fate: ThreadFate, error: &str) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        let (status, seconds) = match fate {
+            ThreadFate::Gone => ("gone", None),
+            ThreadFate::Blocked => ("blocked", None),
+            ThreadFate::Again(seconds) => ("pending", Some(seconds)),
+        };
+        sqlx::query!(
+            "UPDATE threads SET status = $4, error = $5, attempts = attempts + 1, due_at = now() + make_interval(secs => $6)
+             WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = $3",
+            tenant,
+            connection.0,
+            conversation,
+            status,
+            error,
+            seconds,
+        )
+        .execute(self.session())
+        .await?;
+        if fate == ThreadFate::Gone {
+            sqlx::query!(
+                "UPDATE conversations SET deleted_at = now() WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL",
+                tenant,
+                conversation,
+            )
+            .execute(self.session())
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+struct FetchedState {
+    id: Uuid,
+    version: DateTime<Utc>,
+    expected: Option<i32>,
+    shown: i32,
+    too_fresh: bool,
+    poisoned: i32,
+}

@@ -1,0 +1,42 @@
+//! The tenant's transaction.
+
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+
+use super::StoreError;
+use crate::domain::TenantId;
+
+/// A transaction bound to one tenant. Dropped without [`TenantTx::commit`], it changes nothing.
+#[derive(Debug)]
+pub struct TenantTx {
+    tx: Transaction<'static, Postgres>,
+    tenant: TenantId,
+}
+
+impl TenantTx {
+    pub(super) async fn begin(pool: &PgPool, tenant: TenantId) -> Result<Self, StoreError> {
+        // One round trip for both. The setting ends with the transaction (`true`), so a session that
+        // goes back to the pool carries no tenant. A uuid's text has no character that SQL could mistake.
+        let statement = format!("BEGIN; SELECT set_config('app.tenant_id', '{tenant}', true)");
+        let tx = pool.begin_with(AssertSqlSafe(statement)).await?;
+        Ok(Self { tx, tenant })
+    }
+
+    /// Whose transaction this is.
+    #[must_use]
+    pub const fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    pub(super) fn session(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    /// Makes everything written since `begin` visible at once.
+    ///
+    /// # Errors
+    /// When Postgres refuses or is gone; then nothing was written, or (connection lost while
+    /// committing) it is unknown and the caller's retry must be safe to repeat.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.tx.commit().await.map_err(StoreError::from)
+    }
+}

@@ -1,0 +1,150 @@
+//! The end of a walk: watermark, proof, next due time, and the runs that waited for it.
+
+use chrono::{DateTime, Utc};
+
+use super::{SliceKey, StoreError, TenantTx};
+use crate::domain::Mode;
+
+/// What is known when a walk has ended.
+#[derive(Debug)]
+pub struct WalkEnd {
+    /// How much it looked at.
+    pub mode: Mode,
+    /// By Postgres' clock; runs requested later are not served by it.
+    pub begun_at: DateTime<Utc>,
+    /// Every change up to here is held.
+    pub watermark: Option<DateTime<Utc>>,
+    /// True when it saw every object, not only changed ones.
+    pub full: bool,
+    /// Objects that Intercom counts and the walk did not show; `None` when Intercom does not count.
+    pub missing: Option<i64>,
+    /// Seconds until the next one; `None` owes nothing until somebody makes it due.
+    pub next_in_seconds: Option<f64>,
+}
+
+impl TenantTx {
+    /// Closes a walk. Nothing else may write to the stream after it in this transaction.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn end_walk(&mut self, key: SliceKey, end: &WalkEnd) -> Result<(), StoreError> {
+        let unserved = self.serve_runs(key, end).await?;
+        sqlx::query!(
+            "UPDATE streams SET
+                cursor = NULL, attempts = 0, last_error = NULL, last_ok_at = now(),
+                watermark = greatest(watermark, $4),
+                walked_at = CASE WHEN $5 THEN now() ELSE walked_at END,
+                mode = CASE WHEN $6 THEN mode ELSE 'incremental' END,
+                expected = CASE WHEN $5 THEN held + $7 ELSE expected END,
+                blocked_code = NULL, blocked_message = NULL, blocked_action = NULL, blocked_until = NULL,
+                due_at = CASE WHEN $6 THEN now() ELSE now() + make_interval(secs => $8) END
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            end.watermark,
+            end.full,
+            unserved,
+            end.missing,
+            end.next_in_seconds,
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "UPDATE connections SET last_synced_at = now() WHERE tenant_id = $1 AND id = $2
+               AND (last_synced_at IS NULL OR last_synced_at < now() - interval '1 second')",
+            key.tenant.0,
+            key.connection.0,
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "UPDATE dead_letters SET resolved_at = now()
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND resolved_at IS NULL",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Ends this stream's part of every run that the walk serves; true when one waits for another walk.
+    ///
+    /// A run's threads end after its conversations: only then is every stub of it known.
+    async fn serve_runs(&mut self, key: SliceKey, end: &WalkEnd) -> Result<bool, StoreError> {
+        sqlx::query!(
+            "UPDATE sync_runs SET
+                pending = array_remove(pending, $3),
+                status = CASE WHEN array_remove(pending, $3) <> '{}' THEN status
+                              WHEN error_code IS NULL THEN 'succeeded' ELSE 'partial' END,
+                started_at = coalesce(started_at, $4),
+                finished_at = CASE WHEN array_remove(pending, $3) = '{}' THEN now() END
+             WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL AND $3 = ANY (pending)
+               AND requested_at <= $4
+               AND (mode = 'incremental' OR $5 = 'reconcile' OR (mode = 'full' AND $5 = 'full') OR $3 = 'threads')
+               AND NOT ($3 = 'threads' AND 'conversations' = ANY (pending))",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            end.begun_at,
+            end.mode.as_str(),
+        )
+        .execute(self.session())
+        .await?;
+        let waiting = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                   SELECT FROM sync_runs
+                   WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL AND $3 = ANY (pending)
+                     AND NOT ($3 = 'threads' AND 'conversations' = ANY (pending))
+               ) AS "waiting!""#,
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+        )
+        .fetch_one(self.session())
+        .await?;
+        Ok(waiting)
+    }
+
+    /// Notes that a run has begun, when the first walk for it does.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn start_runs(&mut self, key: SliceKey) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE sync_runs SET status = 'running', started_at = now()
+             WHERE tenant_id = $1 AND connection_id = $2 AND status = 'queued' AND $3 = ANY (pending)",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// A run goes on without this stream, which is blocked: it can end as `partial` at best.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn drop_from_runs(&mut self, key: SliceKey, code: &str, message: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE sync_runs SET
+                pending = array_remove(pending, $3), error_code = $4, error_message = $5,
+                status = CASE WHEN array_remove(pending, $3) = '{}' THEN 'partial' ELSE 'running' END,
+                started_at = coalesce(started_at, now()),
+                finished_at = CASE WHEN array_remove(pending, $3) = '{}' THEN now() END
+             WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL AND $3 = ANY (pending)",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            code,
+            message,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! Partial failure as a state: a sentence for a person, and the next step.
+
+use crate::{domain::Stream, store::ConnectionError};
+
+pub(super) fn missing_scope(stream: Stream) -> ConnectionError {
+    let permission = match stream {
+        Stream::Contacts | Stream::Companies => "Read and list users and companies",
+        Stream::Conversations | Stream::Threads => "Read conversations",
+        Stream::Reference => "Read admins and Read tags",
+    };
+    ConnectionError {
+        code: "missing_scope".to_owned(),
+        message: format!("Intercom does not let this app read {}.", what(stream)),
+        action: format!("Grant the permission \"{permission}\" to the app in Intercom's Developer Hub and reconnect."),
+    }
+}
+
+pub(super) fn plan_restricted(stream: Stream) -> ConnectionError {
+    ConnectionError {
+        code: "api_plan_restricted".to_owned(),
+        message: format!("The workspace's Intercom plan does not include {} over the API.", what(stream)),
+        action: "Activate a subscription that includes it; we look again every day.".to_owned(),
+    }
+}
+
+pub(super) fn token_refused() -> ConnectionError {
+    ConnectionError {
+        code: "token_revoked".to_owned(),
+        message: "Intercom no longer accepts this connection's token: the app was uninstalled or its access revoked.".to_owned(),
+        action: "Connect the workspace again.".to_owned(),
+    }
+}
+
+pub(super) fn app_suspended() -> ConnectionError {
+    ConnectionError {
+        code: "app_suspended".to_owned(),
+        message: "Intercom has suspended our app for this workspace.".to_owned(),
+        action: "No step for the customer: our operators have to speak to Intercom.".to_owned(),
+    }
+}
+
+const fn what(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Contacts => "contacts",
+        Stream::Companies => "companies",
+        Stream::Conversations => "conversations",
+        Stream::Threads => "conversation threads",
+        Stream::Reference => "admins, teams, tags and attributes",
+    }
+}

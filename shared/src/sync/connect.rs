@@ -1,0 +1,224 @@
+//! Connecting a workspace: start link → a browser opens it → Intercom asks the customer → callback.
+//!
+//! Intercom's OAuth has no PKCE and its tokens do not expire, so the state is the only thing that ties
+//! a callback to the browser that began. It is 256 random bits, kept as a digest, bound to the
+//! browser's session cookie and the tenant, good for ten minutes, and burnt by its first use.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::Context;
+use crate::{
+    domain::{ConnectionId, Region, Secret, Stream, TenantId},
+    intercom::{self, Me, Refusal},
+    store::{FlowFate, NewWorkspace, Store, StoreError},
+    vault::{self, Place, SealError},
+};
+
+/// How long a flow may take from the start link to the callback.
+pub const FLOW_LIFE: Duration = Duration::from_secs(600);
+
+/// A flow that has begun: whoever has the start token may open it in a browser.
+#[derive(Clone, Debug)]
+pub struct Started {
+    pub start_token: Secret,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A flow that a browser has opened.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Goes to Intercom and comes back in the callback.
+    pub state: Secret,
+    /// Stays in the browser, as a cookie.
+    pub session: Secret,
+    pub region: Region,
+}
+
+/// A connected workspace. Its streams are due now.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    pub tenant: TenantId,
+    pub connection: ConnectionId,
+    pub streams: Vec<Stream>,
+}
+
+/// Begins a flow for a tenant.
+///
+/// # Errors
+/// When Postgres fails or the system gives no random bytes.
+pub async fn start(store: &Store, tenant: TenantId, region: Region) -> Result<Started, ConnectError> {
+    let start_token = token()?;
+    let mut tx = store.begin(tenant).await?;
+    let expires_at = tx.start_oauth_flow(region, &digest(&start_token), FLOW_LIFE).await?;
+    tx.commit().await?;
+    Ok(Started { start_token, expires_at })
+}
+
+/// Opens a flow in a browser. Opening it again (a reload, a link preview) replaces state and session.
+///
+/// # Errors
+/// [`ConnectError::StartUnknown`] when the link is unknown, used or expired.
+pub async fn open(store: &Store, start_token: &str) -> Result<Opened, ConnectError> {
+    let (state, session) = (token()?, token()?);
+    let start = vault::digest(start_token.as_bytes());
+    let region = store.open_oauth_flow(&start, &digest(&state), &digest(&session)).await?;
+    Ok(Opened { state, session, region: region.ok_or(ConnectError::StartUnknown)? })
+}
+
+/// Finishes a flow: burns the state, exchanges the code, asks whose workspace it is, and keeps
+/// connection, token, streams and first run in one transaction.
+///
+/// # Errors
+/// See [`ConnectError`]. The state is burnt whatever comes after.
+pub async fn finish(
+    context: &Context,
+    state: &str,
+    session: Option<&str>,
+    code: &str,
+) -> Result<Connected, ConnectError> {
+    let (tenant, region) = burn(&context.store, state, session).await?;
+    let token = context.intercom.exchange(code).await.map_err(ConnectError::at_exchange)?;
+    let me = whose(context, region, &token).await?;
+
+    let mut tx = context.store.begin(tenant).await?;
+    let connection = tx
+        .connect_workspace(&NewWorkspace {
+            // Intercom's own word counts: the customer's choice at the start was only a guess.
+            region: me.region.unwrap_or(region),
+            id: me.workspace_id,
+            name: me.workspace_name,
+            timezone: me.timezone,
+            api_version: context.config.intercom.version.clone(),
+        })
+        .await?;
+    let sealed = context.vault.seal(&Place::access_token(tenant, connection), token.expose().as_bytes())?;
+    tx.put_access_token(connection, &sealed).await?;
+    tx.owe_every_stream(connection).await?;
+    tx.commit().await?;
+    tracing::info!(%tenant, %connection, "workspace connected");
+    Ok(Connected { tenant, connection, streams: Stream::ALL.to_vec() })
+}
+
+/// The customer said no, or Intercom sent no code: the state is burnt all the same.
+///
+/// # Errors
+/// Always: [`ConnectError::Denied`], or why the state was not good in the first place.
+pub async fn refuse(store: &Store, state: &str, session: Option<&str>) -> ConnectError {
+    match burn(store, state, session).await {
+        Ok(_) => ConnectError::Denied,
+        Err(error) => error,
+    }
+}
+
+/// Burns the state, then compares the session: a wrong browser gets no second try.
+async fn burn(store: &Store, state: &str, session: Option<&str>) -> Result<(TenantId, Region), ConnectError> {
+    let state = vault::digest(state.as_bytes());
+    let Some(flow) = store.burn_oauth_flow(&state).await? else {
+        return Err(match store.oauth_flow_fate(&state).await? {
+            FlowFate::Unknown => ConnectError::StateUnknown,
+            FlowFate::Used => ConnectError::StateUsed,
+            FlowFate::Expired => ConnectError::StateExpired,
+        });
+    };
+    let session = vault::digest(session.unwrap_or_default().as_bytes());
+    if !vault::equal(&session, &flow.session_sha256) {
+        tracing::warn!(tenant = %flow.tenant, "oauth callback came from another browser than the flow's");
+        return Err(ConnectError::SessionMismatch);
+    }
+    Ok((flow.tenant, flow.region))
+}
+
+/// `GET /me`. A fresh token that a region refuses is tried once at the US host, which routes to the others.
+async fn whose(context: &Context, region: Region, token: &Secret) -> Result<Me, ConnectError> {
+    let me = match context.intercom.me(region, token).await {
+        Err(error) if region != Region::Us && error.refusal() == Some(&Refusal::Unauthorized) => {
+            context.intercom.me(Region::Us, token).await
+        }
+        me => me,
+    };
+    me.map_err(ConnectError::at_me)
+}
+
+fn token() -> Result<Secret, ConnectError> {
+    vault::token().map_err(|_| ConnectError::Random)
+}
+
+fn digest(token: &Secret) -> [u8; 32] {
+    vault::digest(token.expose().as_bytes())
+}
+
+/// Why a workspace was not connected. Holds no code, state or token.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("the start link is unknown, used or expired: begin again")]
+    StartUnknown,
+    #[error("the state was never issued: begin again")]
+    StateUnknown,
+    #[error("the state was used before: begin again")]
+    StateUsed,
+    #[error("the state has expired: begin again")]
+    StateExpired,
+    #[error("the callback came from another browser than the one that began: begin again in one browser")]
+    SessionMismatch,
+    #[error("intercom gave no access: begin again and allow it")]
+    Denied,
+    #[error("intercom refused the code: begin again")]
+    ExchangeFailed(#[source] intercom::Error),
+    #[error("intercom refused to say whose token it is: check that the app may read admins")]
+    TokenRefused(#[source] intercom::Error),
+    #[error("intercom could not be reached: begin again later")]
+    Unavailable(#[source] intercom::Error),
+    #[error("the connection could not be kept")]
+    Store(#[from] StoreError),
+    #[error("the token could not be sealed")]
+    Seal(#[from] SealError),
+    #[error("no token could be made: the system gave no random bytes")]
+    Random,
+}
+
+impl ConnectError {
+    /// The stable word for pages, logs and tests.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::StartUnknown => "oauth_start_unknown",
+            Self::StateUnknown => "oauth_state_unknown",
+            Self::StateUsed => "oauth_state_used",
+            Self::StateExpired => "oauth_state_expired",
+            Self::SessionMismatch => "oauth_session_mismatch",
+            Self::Denied => "oauth_denied",
+            Self::ExchangeFailed(_) => "oauth_exchange_failed",
+            Self::TokenRefused(_) => "oauth_token_refused",
+            Self::Unavailable(_) => "intercom_unavailable",
+            Self::Store(_) | Self::Seal(_) | Self::Random => "internal",
+        }
+    }
+
+    fn at_exchange(error: intercom::Error) -> Self {
+        if error.refusal().is_some() { Self::ExchangeFailed(error) } else { Self::Unavailable(error) }
+    }
+
+    fn at_me(error: intercom::Error) -> Self {
+        if error.refusal().is_some() { Self::TokenRefused(error) } else { Self::Unavailable(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16) -> intercom::Error {
+        intercom::Error::Refused { status, code: "c".to_owned(), refusal: Refusal::Unauthorized }
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_an_outage() {
+        assert_eq!(ConnectError::at_exchange(refused(401)).code(), "oauth_exchange_failed");
+        assert_eq!(ConnectError::at_me(refused(401)).code(), "oauth_token_refused");
+        let outage = || intercom::Error::Unavailable("status 503".to_owned());
+        assert_eq!(ConnectError::at_exchange(outage()).code(), "intercom_unavailable");
+        assert_eq!(ConnectError::at_me(outage()).code(), "intercom_unavailable");
+    }
+}

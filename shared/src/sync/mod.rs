@@ -1,0 +1,73 @@
+//! The decisions: what to fetch next, what to store, when to wait, when to stop.
+//!
+//! A *slice* is one page, a batch of threads, or half a minute, whichever ends first. It ends in one
+//! transaction that holds what was fetched and the cursor that says so. Nothing here knows of a queue:
+//! a slice returns what should happen next.
+
+mod blocked;
+mod companies;
+pub mod connect;
+mod contacts;
+mod conversations;
+mod reference;
+mod slice;
+mod threads;
+
+use std::{sync::Arc, time::SystemTime};
+
+use crate::{
+    config::Config,
+    domain::Stream,
+    intercom::{self, Intercom},
+    store::{Store, StoreError},
+    vault::KeyRing,
+};
+
+pub use slice::{Next, Outcome, work};
+
+/// What a slice may touch, and nothing else. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub store: Store,
+    pub vault: Arc<KeyRing>,
+    pub intercom: Intercom,
+    pub config: Arc<Config>,
+}
+
+/// How a stream's slice ended well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Progress {
+    /// There is more to fetch now.
+    More,
+    /// Nothing before this time.
+    Wait(SystemTime),
+    /// The walk ended; the store knows when the next one is due.
+    Done,
+}
+
+/// Progress, and the streams that it made due.
+#[derive(Debug)]
+struct Sliced {
+    progress: Progress,
+    made_due: Vec<Stream>,
+}
+
+impl From<Progress> for Sliced {
+    fn from(progress: Progress) -> Self {
+        Self { progress, made_due: Vec::new() }
+    }
+}
+
+/// Why a slice stopped.
+#[derive(Debug, thiserror::Error)]
+enum SliceError {
+    #[error(transparent)]
+    Intercom(#[from] intercom::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The walk's own state cannot go on: it starts over.
+    #[error("the walk starts over: {0}")]
+    StartOver(&'static str),
+    #[error("the token cannot be opened: {0}")]
+    Token(String),
+}

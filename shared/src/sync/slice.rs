@@ -1,0 +1,238 @@
+//! One slice of one stream: take over, do the stream's work, and turn what went wrong into what happens next.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{Context, Progress, SliceError, Sliced, blocked, companies, contacts, conversations, reference, threads};
+use crate::{
+    domain::{Secret, Stream},
+    intercom::{Error, Refusal, Workspace},
+    store::{Begun, SliceKey, StoreError, StreamState},
+    vault::Place,
+};
+
+/// After this many failures in a row a stream becomes a dead letter; it still tries again now and then.
+const ATTEMPTS: i32 = 10;
+const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
+/// How often a dead letter's stream tries to come back by itself.
+const RESURRECTION: Duration = Duration::from_secs(60 * 60);
+/// A plan or a scope does not change by the minute.
+const BLOCKED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// Postgres is restarting, or a neighbour held a lock: soon again, and nobody's fault.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
+
+/// What should happen to the work after a slice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub next: Next,
+    /// Other streams of the connection that are due now.
+    pub made_due: Vec<Stream>,
+}
+
+/// See [`Outcome`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    Done,
+    More,
+    Wait(Duration),
+    /// A lease with at least this fence has begun: ours is an old one, or Redis lost count.
+    Stale { fence: i64 },
+}
+
+/// A slice under way: its key, the stream's state when it began, and a reader of its workspace.
+#[derive(Debug)]
+pub(super) struct Slice<'a> {
+    pub(super) ctx: &'a Context,
+    pub(super) key: SliceKey,
+    pub(super) state: StreamState,
+    pub(super) workspace: Workspace,
+}
+
+/// Works one slice. Never fails: every error has a consequence, and the consequence is returned.
+#[tracing::instrument(name = "slice", skip_all, fields(tenant = %key.tenant, connection = %key.connection, stream = %key.stream, fence = key.fence))]
+pub async fn work(ctx: &Context, key: SliceKey) -> Outcome {
+    let begun = Instant::now();
+    let (outcome, name) = match ctx.store.begin_slice(key).await {
+        Ok(Begun::NothingOwed) => (Next::Done.into(), "nothing_owed"),
+        Ok(Begun::Stale { fence }) => (Next::Stale { fence }.into(), "stale"),
+        Ok(Begun::Yes(state)) => {
+            let attempts = state.attempts;
+            match run(ctx, key, *state).await {
+                Ok(sliced) => progressed(sliced),
+                Err(error) => failed(ctx, key, attempts, error).await,
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not take over the stream");
+            (Next::Wait(STORE_PAUSE).into(), "store")
+        }
+    };
+    metrics::counter!("pathbound_slices_finished_total", "stream" => key.stream.as_str(), "outcome" => name).increment(1);
+    metrics::histogram!("pathbound_slice_duration_seconds", "stream" => key.stream.as_str()).record(begun.elapsed().as_secs_f64());
+    outcome
+}
+
+async fn run(ctx: &Context, key: SliceKey, state: StreamState) -> Result<Sliced, SliceError> {
+    let token = ctx
+        .vault
+        .open(&Place::access_token(key.tenant, key.connection), &state.sealed_token)
+        .map_err(|error| SliceError::Token(error.to_string()))?;
+    let token = std::str::from_utf8(&token).map_err(|error| SliceError::Token(error.to_string()))?;
+    let workspace = ctx.intercom.workspace(&state.workspace_id, state.region, &state.api_version, Secret::new(token));
+    let slice = Slice { ctx, key, state, workspace };
+    match key.stream {
+        Stream::Reference => reference::slice(&slice).await,
+        _ if !slice.state.active => Ok(Progress::Done.into()),
+        Stream::Contacts => contacts::slice(&slice).await,
+        Stream::Companies => companies::slice(&slice).await,
+        Stream::Conversations => conversations::slice(&slice).await,
+        Stream::Threads => threads::slice(&slice).await,
+    }
+}
+
+fn progressed(sliced: Sliced) -> (Outcome, &'static str) {
+    let (next, name) = match sliced.progress {
+        Progress::More => (Next::More, "more"),
+        Progress::Done => (Next::Done, "done"),
+        Progress::Wait(until) => (Next::Wait(from_now(until)), "wait"),
+    };
+    (Outcome { next, made_due: sliced.made_due }, name)
+}
+
+/// Each failure has one consequence. Waiting burns no attempt.
+async fn failed(ctx: &Context, key: SliceKey, attempts: i32, error: SliceError) -> (Outcome, &'static str) {
+    let consequence = match &error {
+        SliceError::Intercom(Error::Exhausted { until } | Error::Throttled { until }) => {
+            return (Next::Wait(from_now(*until)).into(), "rate_limited");
+        }
+        SliceError::Store(StoreError::Fenced) => {
+            tracing::info!("the slice was no longer ours and wrote nothing");
+            return (Next::Done.into(), "fenced");
+        }
+        SliceError::Store(error) if error.is_transient() => {
+            tracing::warn!(%error, source = ?std::error::Error::source(error), "the store is busy");
+            return (Next::Wait(STORE_PAUSE).into(), "store");
+        }
+        SliceError::Intercom(Error::Refused { refusal, .. }) => match refusal {
+            Refusal::Unauthorized => match probe(ctx, key).await {
+                Probe::Alive => block(ctx, key, &blocked::missing_scope(key.stream)).await,
+                Probe::Dead => reauth(ctx, key).await,
+                Probe::Unknown => retry(ctx, key, attempts, &error).await,
+            },
+            Refusal::AppSuspended => suspend(ctx, key).await,
+            Refusal::MissingScope => block(ctx, key, &blocked::missing_scope(key.stream)).await,
+            Refusal::PlanRestricted => block(ctx, key, &blocked::plan_restricted(key.stream)).await,
+            _ => retry(ctx, key, attempts, &error).await,
+        },
+        _ => retry(ctx, key, attempts, &error).await,
+    };
+    match consequence {
+        Ok((next, name)) => (next.into(), name),
+        Err(StoreError::Fenced) => (Next::Done.into(), "fenced"),
+        Err(error) => {
+            tracing::warn!(%error, "could not note why the slice failed");
+            (Next::Wait(STORE_PAUSE).into(), "store")
+        }
+    }
+}
+
+type Consequence = Result<(Next, &'static str), StoreError>;
+
+/// Exponential with full jitter, capped, counted in Postgres; then a dead letter that keeps the cause.
+async fn retry(ctx: &Context, key: SliceKey, attempts: i32, error: &SliceError) -> Consequence {
+    let attempts = attempts + 1;
+    let cause = describe(error);
+    let dead = attempts >= ATTEMPTS;
+    let wait = if dead { RESURRECTION } else { backoff(attempts) };
+    tracing::warn!(attempts, wait_seconds = wait.as_secs_f64(), error = %cause, "the slice failed");
+    let mut tx = ctx.store.begin_fenced(key).await?;
+    if dead {
+        tx.write_dead_letter(key, &cause, attempts).await?;
+    }
+    let restart = matches!(error, SliceError::StartOver(_));
+    tx.fail_stream(key, &cause, wait.as_secs_f64(), restart).await?;
+    tx.commit().await?;
+    Ok((Next::Wait(wait), if dead { "dead" } else { "retry" }))
+}
+
+async fn block(ctx: &Context, key: SliceKey, why: &crate::store::ConnectionError) -> Consequence {
+    tracing::warn!(code = %why.code, "the stream is blocked");
+    let mut tx = ctx.store.begin_fenced(key).await?;
+    tx.drop_from_runs(key, &why.code, &why.message).await?;
+    tx.block_stream(key, why, BLOCKED_FOR.as_secs_f64()).await?;
+    tx.commit().await?;
+    Ok((Next::Done, "blocked"))
+}
+
+async fn reauth(ctx: &Context, key: SliceKey) -> Consequence {
+    tracing::warn!("the token no longer works: the customer has to reconnect");
+    end_connection(ctx, key, "reauth_required", &blocked::token_refused()).await
+}
+
+async fn suspend(ctx: &Context, key: SliceKey) -> Consequence {
+    tracing::error!("intercom has suspended this app's token");
+    end_connection(ctx, key, "error", &blocked::app_suspended()).await
+}
+
+async fn end_connection(ctx: &Context, key: SliceKey, state: &str, why: &crate::store::ConnectionError) -> Consequence {
+    let mut tx = ctx.store.begin_fenced(key).await?;
+    tx.require_reauth(key, state, why, ctx.config.rhythm.reference.as_secs_f64()).await?;
+    tx.commit().await?;
+    Ok((Next::Done, "reauth_required"))
+}
+
+/// What `/me` says of a token that a stream was refused with.
+enum Probe {
+    Alive,
+    Dead,
+    Unknown,
+}
+
+/// A 401 may be a missing scope: only a token that cannot even say who it is counts as dead.
+async fn probe(ctx: &Context, key: SliceKey) -> Probe {
+    let Ok(Some((region, sealed))) = ctx.store.sealed_token(key.tenant, key.connection).await else {
+        return Probe::Unknown;
+    };
+    let Ok(token) = ctx.vault.open(&Place::access_token(key.tenant, key.connection), &sealed) else { return Probe::Unknown };
+    let Ok(token) = std::str::from_utf8(&token) else { return Probe::Unknown };
+    match ctx.intercom.me(region, &Secret::new(token)).await {
+        // A token without the admins scope is refused here too, and lives.
+        Ok(_) | Err(Error::Refused { refusal: Refusal::MissingScope, .. }) => Probe::Alive,
+        Err(Error::Refused { refusal: Refusal::Unauthorized, .. }) => Probe::Dead,
+        Err(_) => Probe::Unknown,
+    }
+}
+
+/// Full jitter over 2, 4, 8 … seconds; never at once.
+fn backoff(attempts: i32) -> Duration {
+    let most = Duration::from_secs(1 << attempts.clamp(1, 20)).min(LONGEST_BACKOFF);
+    Duration::from_millis(rand::random_range(500..=most.as_millis() as u64))
+}
+
+fn from_now(until: SystemTime) -> Duration {
+    until.duration_since(SystemTime::now()).unwrap_or_default().max(Duration::from_millis(1))
+}
+
+/// The error and its causes, in one line.
+fn describe(error: &SliceError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+impl From<Next> for Outcome {
+    fn from(next: Next) -> Self {
+        Self { next, made_due: Vec::new() }
+    }
+}
+
+impl Slice<'_> {
+    /// Seconds of an interval, as the store takes them.
+    pub(super) fn every(interval: Duration) -> Option<f64> {
+        Some(interval.as_secs_f64())
+    }
+}

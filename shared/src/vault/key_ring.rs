@@ -1,0 +1,202 @@
+//! The ring of encryption keys: the first seals, all of them open.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ring::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    rand::{SecureRandom, SystemRandom},
+};
+use zeroize::Zeroizing;
+
+use super::Place;
+
+/// The first byte of every blob: the layout `version | kid length | kid | nonce | ciphertext and tag`.
+const VERSION: u8 = 1;
+
+/// Keys by id. The first one seals; a blob names the key that opens it, so a key is never guessed.
+pub struct KeyRing {
+    keys: Vec<(String, LessSafeKey)>,
+    random: SystemRandom,
+}
+
+impl KeyRing {
+    /// Reads `kid:base64(32 bytes)`, comma separated, first is primary (`PATHBOUND_ENCRYPTION_KEYS`).
+    ///
+    /// # Errors
+    /// When there is no key, an id is unusable or repeated, or a key is not 32 bytes of base64.
+    /// The error never holds key material.
+    pub fn parse(text: &str) -> Result<Self, KeyRingError> {
+        let mut keys: Vec<(String, LessSafeKey)> = Vec::new();
+        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let Some((kid, encoded)) = entry.split_once(':') else {
+                return Err(KeyRingError::Shape);
+            };
+            if kid.is_empty() || kid.len() > 64 || !kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+                return Err(KeyRingError::Kid);
+            }
+            if keys.iter().any(|(known, _)| known == kid) {
+                return Err(KeyRingError::Repeated(kid.to_owned()));
+            }
+            let bytes = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| KeyRingError::Key(kid.to_owned()))?);
+            let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| KeyRingError::Key(kid.to_owned()))?;
+            keys.push((kid.to_owned(), LessSafeKey::new(key)));
+        }
+        if keys.is_empty() {
+            return Err(KeyRingError::Empty);
+        }
+        Ok(Self { keys, random: SystemRandom::new() })
+    }
+
+    /// Seals with the primary key. The nonce is random and not the caller's to choose.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes or the text is too long for one message.
+    pub fn seal(&self, place: &Place, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let (kid, key) = &self.keys[0];
+        let mut nonce = [0_u8; NONCE_LEN];
+        self.random.fill(&mut nonce).map_err(|_| SealError)?;
+
+        let mut header = vec![VERSION, kid.len() as u8];
+        header.extend_from_slice(kid.as_bytes());
+        let mut sealed = plain.to_vec();
+        key.seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(bound_to(place, &header)),
+            &mut sealed,
+        )
+        .map_err(|_| SealError)?;
+
+        let mut blob = header;
+        blob.extend_from_slice(&nonce);
+        blob.extend_from_slice(&sealed);
+        Ok(blob)
+    }
+
+    /// Opens a blob that was sealed for the same place, with the key that it names.
+    ///
+    /// # Errors
+    /// When the blob is damaged, was sealed for another place, or names a key that is not in the ring.
+    pub fn open(&self, place: &Place, blob: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let (&[version, kid_length], rest) = blob.split_first_chunk::<2>().ok_or(OpenError::Damaged)?;
+        let kid_length = usize::from(kid_length);
+        if version != VERSION || rest.len() < kid_length + NONCE_LEN {
+            return Err(OpenError::Damaged);
+        }
+        let (kid, rest) = rest.split_at(kid_length);
+        let (nonce, sealed) = rest.split_at(NONCE_LEN);
+        let (_, key) = self.keys.iter().find(|(known, _)| known.as_bytes() == kid).ok_or_else(|| {
+            OpenError::UnknownKey(String::from_utf8_lossy(kid).into_owned())
+        })?;
+
+        let header = &blob[..2 + kid_length];
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| OpenError::Damaged)?;
+        let mut buffer = Zeroizing::new(sealed.to_vec());
+        let length = key
+            .open_in_place(nonce, Aad::from(bound_to(place, header)), &mut buffer)
+            .map_err(|_| OpenError::Damaged)?
+            .len();
+        buffer.truncate(length);
+        Ok(buffer)
+    }
+}
+
+/// The place and the blob's own header: neither can be exchanged.
+fn bound_to(place: &Place, header: &[u8]) -> Vec<u8> {
+    let mut bound = place.as_bytes().to_vec();
+    bound.extend_from_slice(header);
+    bound
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.keys.iter().map(|(kid, _)| kid)).finish()
+    }
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KeyRingError {
+    #[error("no encryption key is given: set one as kid:base64(32 bytes)")]
+    Empty,
+    #[error("an encryption key has no id: write kid:base64(32 bytes)")]
+    Shape,
+    #[error("a key id must be 1 to 64 letters, digits, '-' or '_'")]
+    Kid,
+    #[error("key id {0:?} is given twice")]
+    Repeated(String),
+    #[error("key {0:?} is not base64 of 32 bytes")]
+    Key(String),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("could not seal: the system gave no random bytes, or the text is too long")]
+pub struct SealError;
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum OpenError {
+    #[error("the sealed blob is damaged or belongs elsewhere")]
+    Damaged,
+    #[error("the blob was sealed with key {0:?}, which is not in the ring: add it to the encryption keys")]
+    UnknownKey(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ConnectionId, TenantId};
+
+    fn ring(kids: &[&str]) -> KeyRing {
+        let entries: Vec<String> =
+            kids.iter().map(|kid| format!("{kid}:{}", STANDARD.encode([kid.len() as u8; 32]))).collect();
+        KeyRing::parse(&entries.join(",")).unwrap()
+    }
+
+    #[test]
+    fn a_blob_opens_only_in_its_own_place() {
+        let (ring, tenant, connection) = (ring(&["k1"]), TenantId::new(), ConnectionId::new());
+        let place = Place::access_token(tenant, connection);
+        let blob = ring.seal(&place, b"token").unwrap();
+        assert_eq!(ring.open(&place, &blob).unwrap().as_slice(), b"token");
+        for elsewhere in [
+            Place::access_token(TenantId::new(), connection),
+            Place::access_token(tenant, ConnectionId::new()),
+            Place::cursor(tenant, ""),
+        ] {
+            assert_eq!(ring.open(&elsewhere, &blob), Err(OpenError::Damaged));
+        }
+    }
+
+    #[test]
+    fn no_bit_can_be_flipped() {
+        let ring = ring(&["k1"]);
+        let place = Place::cursor(TenantId::new(), "contacts");
+        let blob = ring.seal(&place, b"position").unwrap();
+        for bit in 0..blob.len() * 8 {
+            let mut bad = blob.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(ring.open(&place, &bad).is_err(), "bit {bit}");
+        }
+        for length in 0..blob.len() {
+            assert!(ring.open(&place, &blob[..length]).is_err(), "length {length}");
+        }
+    }
+
+    #[test]
+    fn an_older_key_still_opens_and_a_removed_one_is_named() {
+        let place = Place::cursor(TenantId::new(), "contacts");
+        let blob = ring(&["old"]).seal(&place, b"x").unwrap();
+        assert!(ring(&["newer", "old"]).open(&place, &blob).is_ok());
+        assert_eq!(ring(&["newer"]).open(&place, &blob), Err(OpenError::UnknownKey("old".to_owned())));
+    }
+
+    #[test]
+    fn unusable_rings_are_refused_without_showing_keys() {
+        for (text, expected) in [
+            ("", KeyRingError::Empty),
+            ("nokid", KeyRingError::Shape),
+            (":AAAA", KeyRingError::Kid),
+            ("k1:AAAA", KeyRingError::Key("k1".to_owned())),
+            ("k1:not base64!", KeyRingError::Key("k1".to_owned())),
+        ] {
+            assert_eq!(KeyRing::parse(text).unwrap_err(), expected);
+        }
+    }
+}

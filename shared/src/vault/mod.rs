@@ -1,0 +1,51 @@
+//! Sealing: what must not be readable in a database dump. The only place that names `ring`.
+//!
+//! AES-256-GCM with a random 96-bit nonce. Every sealed blob says which key sealed it and is bound
+//! to the place it belongs to, so a blob copied to another row, column or tenant does not open.
+
+mod key_ring;
+mod random;
+
+pub use key_ring::{KeyRing, KeyRingError, OpenError, SealError};
+pub use random::{digest, equal, token};
+
+use crate::domain::{ConnectionId, TenantId};
+
+/// What a blob is for and where it lives: the additional data that it is bound to.
+///
+/// Two different places never have the same bytes: every variable part is written with its length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place(Vec<u8>);
+
+impl Place {
+    /// A connection's access token.
+    #[must_use]
+    pub fn access_token(tenant: TenantId, connection: ConnectionId) -> Self {
+        Self::of(&["access_token", &tenant.to_string(), &connection.to_string()])
+    }
+
+    /// The stored answer to a repeated POST.
+    #[must_use]
+    pub fn answer(tenant: TenantId, route: &str) -> Self {
+        Self::of(&["answer", &tenant.to_string(), route])
+    }
+
+    /// A list cursor, which is good only for the tenant and the filter it was made for.
+    #[must_use]
+    pub fn cursor(tenant: TenantId, filter: &str) -> Self {
+        Self::of(&["cursor", &tenant.to_string(), filter])
+    }
+
+    fn of(parts: &[&str]) -> Self {
+        let mut bytes = b"pathbound.v1".to_vec();
+        for part in parts {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        Self(bytes)
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}

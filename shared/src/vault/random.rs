@@ -1,0 +1,59 @@
+//! Random tokens, digests, and comparison that takes the same time whatever differs.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::{
+    digest as ring_digest,
+    rand::{SecureRandom, SystemRandom},
+};
+
+use crate::domain::Secret;
+
+/// A new token of 256 random bits, as 43 URL-safe characters.
+///
+/// # Errors
+/// When the system's random source fails; there is no fallback.
+pub fn token() -> Result<Secret, NoRandomness> {
+    let mut bytes = [0_u8; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+/// SHA-256. Enough to store a 256-bit random token by; not for passwords.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0_u8; 32];
+    out.copy_from_slice(ring_digest::digest(&ring_digest::SHA256, bytes).as_ref());
+    out
+}
+
+/// Whether two digests are equal, in constant time for equal lengths.
+#[must_use]
+pub fn equal(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len()
+        && left.iter().zip(right).fold(0_u8, |differing, (a, b)| differing | (a ^ b)) == 0
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the system gave no random bytes: check its random source")]
+pub struct NoRandomness;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_long_and_never_equal() {
+        let (a, b) = (token().unwrap(), token().unwrap());
+        assert_eq!(a.expose().len(), 43);
+        assert_ne!(a.expose(), b.expose());
+    }
+
+    #[test]
+    fn digests_compare_by_every_byte() {
+        let (a, mut b) = (digest(b"a"), digest(b"a"));
+        assert!(equal(&a, &b));
+        b[31] ^= 1;
+        assert!(!equal(&a, &b));
+        assert!(!equal(&a, &b[..31]));
+    }
+}

@@ -1,0 +1,211 @@
+//! A world for one test: its own database, its own Redis prefix, its own simulator, and a fleet.
+//!
+//! Postgres and Redis are started once per run of this binary and shared; nothing else is.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use intercom_simulator::{Options, Simulator, Workspace, WorkspaceSpec};
+use servers::Servers;
+use shared::{
+    config::{Config, Environment, Needs},
+    domain::{ConnectionId, Mode, Region, Stream, TenantId},
+    intercom::Intercom,
+    queue::{Queue, Ticket},
+    shutdown::Shutdown,
+    store::{Role, RunRequest, Store, reads::SyncStatus},
+    sync::{Context, connect},
+    vault::KeyRing,
+};
+use sqlx::{Connection, Executor, PgConnection};
+
+/// Longer than anything here should take; a test that waits this long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// One test's world.
+pub struct World {
+    pub simulator: Simulator,
+    pub config: Arc<Config>,
+    pub store: Store,
+    pub queue: Queue,
+    oauth: Context,
+    environment: Vec<(String, String)>,
+}
+
+/// A connected workspace of a tenant.
+#[derive(Clone)]
+pub struct Connected {
+    pub tenant: TenantId,
+    pub connection: ConnectionId,
+    pub workspace: Workspace,
+}
+
+/// Scheduler and workers in this process, until dropped.
+pub struct Fleet {
+    shutdown: Shutdown,
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// The servers that all worlds share.
+pub fn servers() -> &'static Servers {
+    static SERVERS: OnceLock<Servers> = OnceLock::new();
+    SERVERS.get_or_init(|| Servers::start(servers::Options::default()).expect("postgres and redis start"))
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// A world whose configuration differs in some variables.
+    pub async fn with(variables: &[(&str, &str)]) -> Self {
+        let simulator = Simulator::start(Options::default()).await.expect("the simulator starts");
+        let database_url = fresh_database().await;
+        let unique = uuid::Uuid::now_v7().simple().to_string();
+        let mut environment: Vec<(String, String)> = [
+            ("PROFILE", "development"),
+            ("DATABASE_URL", &database_url),
+            ("REDIS_URL", &servers().redis_url()),
+            ("REDIS_PREFIX", &unique),
+            ("PUBLIC_URL", "http://127.0.0.1:1"),
+            ("LISTEN", "127.0.0.1:0"),
+            ("OPS_LISTEN", "127.0.0.1:0"),
+            ("DATABASE_CONNECTIONS", "8"),
+            ("INTERCOM_CLIENT_ID", "simulator-client-id"),
+            ("INTERCOM_CLIENT_SECRET", "simulator-client-secret"),
+            ("INTERCOM_API_URL", &simulator.url()),
+            ("INTERCOM_APP_URL", &simulator.url()),
+            // Tests ask for their runs; nothing comes by itself.
+            ("SYNC_INTERVAL", "1h"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (format!("PATHBOUND_{name}"), value.to_owned()))
+        .collect();
+        environment.extend(variables.iter().map(|(name, value)| (format!("PATHBOUND_{name}"), (*value).to_owned())));
+        let config = Arc::new(
+            Config::load(None, &environment.iter().cloned().collect::<Environment>(), Needs::All).expect("a good configuration"),
+        );
+        let context = |store| Context {
+            store,
+            vault: Arc::new(KeyRing::parse(config.encryption_keys.expose()).expect("keys")),
+            intercom: Intercom::new(&config).expect("an http client"),
+            config: config.clone(),
+        };
+        let store = Store::connect(&config.database_url, Role::Api, 4).await.expect("postgres answers");
+        let oauth = context(Store::connect(&config.database_url, Role::Oauth, 2).await.expect("postgres answers"));
+        let queue = Queue::connect(&config).expect("a redis url");
+        Self { simulator, config, store, queue, oauth, environment }
+    }
+
+    /// The variables of this world, for a process of its own.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// Makes a tenant and connects a workspace made to this recipe, as a browser would.
+    pub async fn connect(&self, spec: WorkspaceSpec) -> Connected {
+        let workspace = self.simulator.add_workspace(spec);
+        let tenant = self.store.create_tenant("Acme").await.expect("a tenant").id;
+        self.connect_as(tenant, &workspace).await
+    }
+
+    /// Connects a workspace to a tenant.
+    pub async fn connect_as(&self, tenant: TenantId, workspace: &Workspace) -> Connected {
+        let started = connect::start(&self.oauth.store, tenant, Region::Us).await.expect("a flow starts");
+        let opened = connect::open(&self.oauth.store, started.start_token.expose()).await.expect("it opens");
+        let code = self.authorize(workspace, opened.state.expose()).await;
+        let connected =
+            connect::finish(&self.oauth, opened.state.expose(), Some(opened.session.expose()), &code).await.expect("it finishes");
+        let tickets: Vec<Ticket> =
+            connected.streams.iter().map(|stream| Ticket::new(tenant, connected.connection, *stream)).collect();
+        self.queue.push(&tickets).await.expect("redis answers");
+        Connected { tenant, connection: connected.connection, workspace: workspace.clone() }
+    }
+
+    /// The customer's click: the code that Intercom sends back.
+    async fn authorize(&self, workspace: &Workspace, state: &str) -> String {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let url = format!(
+            "{}/oauth?client_id=simulator-client-id&state={state}&redirect_uri=http://127.0.0.1:1/oauth/intercom/callback&auto_workspace={}",
+            self.simulator.url(),
+            workspace.id_code(),
+        );
+        let answer = client.get(url).send().await.expect("the authorize page answers");
+        let location = answer.headers()["location"].to_str().expect("a location").to_owned();
+        let url: reqwest::Url = location.parse().expect("a url");
+        let code = url.query_pairs().find(|(name, _)| name == "code").expect("a code").1.into_owned();
+        code
+    }
+
+    /// Starts a scheduler and workers in this process.
+    pub fn fleet(&self, workers: usize) -> Fleet {
+        let shutdown = Shutdown::new();
+        tokio::spawn(scheduler::run(self.config.clone(), shutdown.clone()));
+        for _ in 0..workers {
+            tokio::spawn(worker::run(self.config.clone(), shutdown.clone()));
+        }
+        Fleet { shutdown }
+    }
+
+    pub async fn status(&self, connected: &Connected) -> SyncStatus {
+        let mut tx = self.store.begin(connected.tenant).await.expect("postgres answers");
+        tx.sync_status(connected.connection).await.expect("a status").expect("the connection")
+    }
+
+    /// Waits until the copy calls itself complete.
+    pub async fn until_complete(&self, connected: &Connected) {
+        let begun = Instant::now();
+        loop {
+            let status = self.status(connected).await;
+            if status.complete {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "not complete after {PATIENCE:?}: {status:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks for a run over every stream, as a resync does.
+    pub async fn resync(&self, connected: &Connected, mode: Mode) {
+        let mut tx = self.store.begin(connected.tenant).await.expect("postgres answers");
+        let request = tx.request_run(connected.connection, mode, Stream::ALL).await.expect("a run").expect("the connection");
+        assert!(matches!(request, RunRequest::Queued(_)), "{request:?}");
+        tx.commit().await.expect("it commits");
+        let tickets: Vec<Ticket> =
+            Stream::ALL.iter().map(|stream| Ticket::new(connected.tenant, connected.connection, *stream)).collect();
+        self.queue.push(&tickets).await.expect("redis answers");
+    }
+}
+
+/// A migrated database of its own, cloned from a template that is migrated once.
+async fn fresh_database() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    static TEMPLATE: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+    let url = servers().database_url();
+    TEMPLATE
+        .get_or_init(|| async {
+            let mut admin = PgConnection::connect(&url).await.expect("postgres answers");
+            admin.execute("CREATE DATABASE template_it").await.expect("a database");
+            let template = shared::domain::Secret::new(url.replace("/postgres", "/template_it"));
+            shared::store::migrate(&template).await.expect("the migrations run");
+        })
+        .await;
+    let name = format!("it_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut admin = PgConnection::connect(&url).await.expect("postgres answers");
+    admin
+        .execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template_it")))
+        .await
+        .expect("a database");
+    let (server, _) = url.rsplit_once('/').expect("a database name");
+    format!("{server}/{name}")
+}

@@ -1,0 +1,64 @@
+//! Every job of the fleet, in the order in which the data flows.
+//!
+//! | job             | what a slice is                                  | made due by                          |
+//! |-----------------|--------------------------------------------------|--------------------------------------|
+//! | `reference`     | admins, teams, tags, segments, attributes        | connecting, `reference_interval`     |
+//! | `contacts`      | one page of the list, or of what changed         | connecting, `sync_interval`, resync  |
+//! | `companies`     | the whole scroll, or companies asked for by id   | connecting, changed contacts, a walk |
+//! | `conversations` | one page of stubs                                | connecting, `sync_interval`, resync  |
+//! | `threads`       | up to `threads_per_slice` threads                | stubs that show more parts           |
+//!
+//! A job's name is its stream's name in tables, tickets, spans, metrics and the API.
+
+use shared::{
+    domain::Stream,
+    queue::{Fleet, Lease, Queue, Ticket, Verdict},
+    store::SliceKey,
+    sync::{self, Context, Next, Outcome},
+};
+
+/// What a job may touch: the context of a slice, and the queue to push what the slice made due.
+#[derive(Debug)]
+pub struct Jobs {
+    context: Context,
+    queue: Queue,
+}
+
+impl Jobs {
+    #[must_use]
+    pub const fn new(context: Context, queue: Queue) -> Self {
+        Self { context, queue }
+    }
+
+    /// Postgres holds what is due; if this push is lost, the scheduler finds it within a tick.
+    async fn push(&self, lease: Lease, streams: &[Stream]) {
+        let tickets: Vec<Ticket> =
+            streams.iter().map(|stream| Ticket::new(lease.ticket.tenant, lease.ticket.connection, *stream)).collect();
+        if let Err(error) = self.queue.push(&tickets).await {
+            tracing::warn!(%error, "could not push what a slice made due");
+        }
+    }
+}
+
+impl Fleet for Jobs {
+    async fn work(&self, lease: Lease) -> Verdict {
+        let Ticket { tenant, connection, stream } = lease.ticket;
+        let Outcome { next, made_due } = sync::work(&self.context, SliceKey { tenant, connection, stream, fence: lease.fence }).await;
+        if !made_due.is_empty() {
+            self.push(lease, &made_due).await;
+        }
+        match next {
+            Next::Done => Verdict::Done,
+            Next::More => Verdict::More,
+            Next::Wait(wait) => Verdict::Wait(wait),
+            Next::Stale { fence } => {
+                // Either our lease is an old one, and settling it changes nothing; or Redis lost count
+                // (restored from a copy, clock set back), and the next lease has to be above what Postgres saw.
+                if let Err(error) = self.queue.raise_fence(fence).await {
+                    tracing::warn!(%error, "could not raise the fence");
+                }
+                Verdict::More
+            }
+        }
+    }
+}
