@@ -16,8 +16,8 @@ help: ## Show this list
 demo: servers ## Sync 25 simulated workspaces and compare every record (ARGS="--smoke")
 	@cargo run $(QUIET) --release -- demo $(ARGS)
 
-test: servers ## Run all tests
-	@deploy/setup/test.sh
+test: servers ## Run all tests (ARGS=filter)
+	@deploy/setup/test.sh $(ARGS)
 
 check: ## Run what CI runs
 	@.ci/run

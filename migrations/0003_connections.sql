@@ -15,18 +15,34 @@ CREATE TABLE connections (
     api_version     text NOT NULL,
     connected_at    timestamptz NOT NULL,
     disconnected_at timestamptz,
-    last_synced_at  timestamptz,
+    -- Set when the end was asked for with `data=purge`, until every row that it brought is deleted.
+    purge_requested_at timestamptz,
     error_code      text,
     error_message   text,
     error_action    text,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, source, workspace_id),
     CHECK ((state = 'disconnected') = (disconnected_at IS NOT NULL)),
+    CHECK (purge_requested_at IS NULL OR state = 'disconnected'),
     CHECK ((error_code IS NULL) = (error_message IS NULL))
 );
 SELECT isolate('connections');
 GRANT SELECT, UPDATE ON connections TO pathbound_api, pathbound_worker;
 GRANT SELECT, INSERT, UPDATE ON connections TO pathbound_oauth;
+
+-- Purges outlive the process that began them: any API process asks here what is still owed.
+CREATE INDEX connections_to_purge ON connections (purge_requested_at) WHERE purge_requested_at IS NOT NULL;
+GRANT SELECT ON connections TO pathbound_definer;
+CREATE POLICY purge_lookup ON connections FOR SELECT TO pathbound_definer USING (purge_requested_at IS NOT NULL);
+
+CREATE FUNCTION owed_purges(most integer) RETURNS TABLE (tenant_id uuid, connection_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT c.tenant_id, c.id FROM connections c
+    WHERE c.purge_requested_at IS NOT NULL ORDER BY c.purge_requested_at LIMIT most
+$$;
+ALTER FUNCTION owed_purges(integer) OWNER TO pathbound_definer;
+REVOKE ALL ON FUNCTION owed_purges(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION owed_purges(integer) TO pathbound_api;
 
 -- Tokens at rest: AES-256-GCM, bound to tenant, connection and purpose. The API's own role has
 -- no grant to read here: only workers and the OAuth path do. It may delete, to disconnect.

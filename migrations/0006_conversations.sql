@@ -68,6 +68,8 @@ CREATE TABLE threads (
 );
 -- Newest changes first.
 CREATE INDEX threads_pending ON threads (tenant_id, connection_id, wanted_version DESC) WHERE status = 'pending';
+-- For the cascade from conversations: without it a purge reads the whole backlog once per conversation.
+CREATE INDEX threads_by_conversation ON threads (tenant_id, conversation_id);
 SELECT isolate('threads');
 GRANT SELECT, INSERT, UPDATE ON threads TO pathbound_worker;
 GRANT SELECT ON threads TO pathbound_api;

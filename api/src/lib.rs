@@ -11,6 +11,7 @@ mod idempotency;
 mod oauth;
 pub mod ops;
 mod page;
+mod purge;
 mod routes;
 pub mod text;
 
@@ -155,7 +156,10 @@ impl Api {
     /// When the listener fails.
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
         let (store, oauth_store) = (self.store.clone(), self.connect.store.clone());
+        let purges = tokio::spawn(purge::rounds(store.clone(), shutdown.clone()));
         axum::serve(listener, self.router()).with_graceful_shutdown(async move { shutdown.cancelled().await }).await?;
+        // Ends with the same shutdown; a purge that it interrupts stays owed.
+        let _ = purges.await;
         store.close().await;
         oauth_store.close().await;
         Ok(())

@@ -42,7 +42,7 @@ pub(crate) async fn start(State(api): State<Api>, Params(query): Params<StartQue
         Ok(opened) => opened,
         Err(error) => return error_page(&error),
     };
-    let (_, app_url) = api.config.intercom_hosts(opened.region);
+    let app_url = api.connect.intercom.app_host(opened.region);
     let target = authorize_url(&app_url, &api.config.intercom.client_id, &opened.state, &api.config.redirect_uri());
     see_other(&target, &Cookie::of(&api.config).set(&opened.session))
 }
@@ -172,6 +172,11 @@ fn error_page(error: &ConnectError) -> Response {
             StatusCode::BAD_GATEWAY,
             "Intercom did not say whose workspace this is",
             "Our app may lack the permission to read admins.",
+        ),
+        ConnectError::PurgeUnderWay => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This workspace is still being disconnected",
+            "Its former data is being deleted. Try again in a few minutes.",
         ),
         ConnectError::Unavailable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "Intercom cannot be reached", "Try again in a few minutes.")

@@ -1,6 +1,11 @@
 //! The story, from the browser's first click to the last part read back.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects")]
 
+mod architecture;
+mod bad_input;
+mod blocked;
+mod crash;
 mod first_sync;
+mod incremental;
 mod world;

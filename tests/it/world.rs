@@ -10,7 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use intercom_simulator::{Options, Simulator, Workspace, WorkspaceSpec};
+use intercom_simulator::{Options, Simulator, TruthLine, Workspace, WorkspaceSpec};
+use pathbound::exact::compare;
 use servers::Servers;
 use shared::{
     config::{Config, Environment, Needs},
@@ -18,35 +19,35 @@ use shared::{
     intercom::Intercom,
     queue::{Queue, Ticket},
     shutdown::Shutdown,
-    store::{Role, RunRequest, Store, reads::SyncStatus},
+    store::{ConnectionState, Role, RunRequest, Store, reads::SyncStatus},
     sync::{Context, connect},
     vault::KeyRing,
 };
 use sqlx::{Connection, Executor, PgConnection};
 
 /// Longer than anything here should take; a test that waits this long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// One test's world.
-pub struct World {
-    pub simulator: Simulator,
-    pub config: Arc<Config>,
-    pub store: Store,
-    pub queue: Queue,
+pub(crate) struct World {
+    pub(crate) simulator: Simulator,
+    pub(crate) config: Arc<Config>,
+    pub(crate) store: Store,
+    pub(crate) queue: Queue,
     oauth: Context,
     environment: Vec<(String, String)>,
 }
 
 /// A connected workspace of a tenant.
 #[derive(Clone)]
-pub struct Connected {
-    pub tenant: TenantId,
-    pub connection: ConnectionId,
-    pub workspace: Workspace,
+pub(crate) struct Connected {
+    pub(crate) tenant: TenantId,
+    pub(crate) connection: ConnectionId,
+    pub(crate) workspace: Workspace,
 }
 
 /// Scheduler and workers in this process, until dropped.
-pub struct Fleet {
+pub(crate) struct Fleet {
     shutdown: Shutdown,
 }
 
@@ -56,19 +57,37 @@ impl Drop for Fleet {
     }
 }
 
+/// A process of the product; killed when dropped.
+pub(crate) struct Process(std::process::Child);
+
+impl Process {
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        self.0.kill().expect("it was running");
+        self.0.wait().expect("it ends");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The servers that all worlds share.
-pub fn servers() -> &'static Servers {
+pub(crate) fn servers() -> &'static Servers {
     static SERVERS: OnceLock<Servers> = OnceLock::new();
     SERVERS.get_or_init(|| Servers::start(servers::Options::default()).expect("postgres and redis start"))
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(&[]).await
     }
 
     /// A world whose configuration differs in some variables.
-    pub async fn with(variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
         let simulator = Simulator::start(Options::default()).await.expect("the simulator starts");
         let database_url = fresh_database().await;
         let unique = uuid::Uuid::now_v7().simple().to_string();
@@ -107,20 +126,15 @@ impl World {
         Self { simulator, config, store, queue, oauth, environment }
     }
 
-    /// The variables of this world, for a process of its own.
-    pub fn environment(&self) -> &[(String, String)] {
-        &self.environment
-    }
-
     /// Makes a tenant and connects a workspace made to this recipe, as a browser would.
-    pub async fn connect(&self, spec: WorkspaceSpec) -> Connected {
+    pub(crate) async fn connect(&self, spec: WorkspaceSpec) -> Connected {
         let workspace = self.simulator.add_workspace(spec);
         let tenant = self.store.create_tenant("Acme").await.expect("a tenant").id;
         self.connect_as(tenant, &workspace).await
     }
 
     /// Connects a workspace to a tenant.
-    pub async fn connect_as(&self, tenant: TenantId, workspace: &Workspace) -> Connected {
+    pub(crate) async fn connect_as(&self, tenant: TenantId, workspace: &Workspace) -> Connected {
         let started = connect::start(&self.oauth.store, tenant, Region::Us).await.expect("a flow starts");
         let opened = connect::open(&self.oauth.store, started.start_token.expose()).await.expect("it opens");
         let code = self.authorize(workspace, opened.state.expose()).await;
@@ -148,7 +162,9 @@ impl World {
     }
 
     /// Starts a scheduler and workers in this process.
-    pub fn fleet(&self, workers: usize) -> Fleet {
+    pub(crate) fn fleet(&self, workers: usize) -> Fleet {
+        // Logs of a failed test are shown with it.
+        let _ = shared::telemetry::start_logs(&std::env::var("PATHBOUND_LOG").unwrap_or_else(|_| "error".to_owned()), false);
         let shutdown = Shutdown::new();
         tokio::spawn(scheduler::run(self.config.clone(), shutdown.clone()));
         for _ in 0..workers {
@@ -157,13 +173,13 @@ impl World {
         Fleet { shutdown }
     }
 
-    pub async fn status(&self, connected: &Connected) -> SyncStatus {
+    pub(crate) async fn status(&self, connected: &Connected) -> SyncStatus {
         let mut tx = self.store.begin(connected.tenant).await.expect("postgres answers");
         tx.sync_status(connected.connection).await.expect("a status").expect("the connection")
     }
 
     /// Waits until the copy calls itself complete.
-    pub async fn until_complete(&self, connected: &Connected) {
+    pub(crate) async fn until_complete(&self, connected: &Connected) {
         let begun = Instant::now();
         loop {
             let status = self.status(connected).await;
@@ -175,8 +191,74 @@ impl World {
         }
     }
 
+    /// Waits until something holds of the sync status.
+    pub(crate) async fn until(&self, connected: &Connected, what: &str, holds: impl Fn(&SyncStatus) -> bool) {
+        let begun = Instant::now();
+        loop {
+            let status = self.status(connected).await;
+            if holds(&status) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} until {what}: {status:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Compares every record with the simulator's truth, field by field.
+    pub(crate) async fn assert_exact(&self, connected: &Connected) {
+        self.assert_exact_with(connected, &connected.workspace.truth()).await;
+    }
+
+    /// Compares with a truth of the test's own making.
+    pub(crate) async fn assert_exact_with(&self, connected: &Connected, truth: &[TruthLine]) {
+        let report = compare(&self.store, connected.tenant, connected.connection, truth).await.expect("it compares");
+        assert!(report.records > 0, "nothing was compared");
+        assert!(report.is_exact(), "{report}");
+        assert_eq!(self.simulator.ledger().outside_read_list, 0, "intercom is only ever read");
+    }
+
+    /// Waits until no run of the connection is open.
+    pub(crate) async fn until_run_ends(&self, connected: &Connected) {
+        let begun = Instant::now();
+        while !self.sql("SELECT id::text, status FROM sync_runs WHERE connection_id = $1 AND finished_at IS NULL", connected).await.is_empty() {
+            assert!(begun.elapsed() < PATIENCE, "the run does not end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the connection is in a state.
+    pub(crate) async fn until_state(&self, connected: &Connected, state: ConnectionState) {
+        let begun = Instant::now();
+        loop {
+            let connection = self.store.connection(connected.tenant, connected.connection).await.expect("postgres answers").expect("the connection");
+            if connection.state == state {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "waited for {state:?}: {connection:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Two text columns of a query over a connection, as the database's superuser: what no method of ours shows.
+    pub(crate) async fn sql(&self, query: &'static str, connected: &Connected) -> Vec<(String, String)> {
+        let mut admin = PgConnection::connect(self.config.database_url.expose()).await.expect("postgres answers");
+        sqlx::query_as(query).bind(connected.connection.0).fetch_all(&mut admin).await.expect("the query runs")
+    }
+
+    /// Starts `pathbound` as a process of its own in this world.
+    pub(crate) fn process(&self, command: &str) -> Process {
+        let child = std::process::Command::new(env!("CARGO_BIN_EXE_pathbound-under-test"))
+            .arg(command)
+            .envs(self.environment.iter().cloned())
+            .env("PATHBOUND_LOG", "warn")
+            .stdin(std::process::Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        Process(child)
+    }
+
     /// Asks for a run over every stream, as a resync does.
-    pub async fn resync(&self, connected: &Connected, mode: Mode) {
+    pub(crate) async fn resync(&self, connected: &Connected, mode: Mode) {
         let mut tx = self.store.begin(connected.tenant).await.expect("postgres answers");
         let request = tx.request_run(connected.connection, mode, Stream::ALL).await.expect("a run").expect("the connection");
         assert!(matches!(request, RunRequest::Queued(_)), "{request:?}");

@@ -21,6 +21,7 @@ use crate::{
     error::ApiError,
     extract::{Body, Params, id},
     page::Pager,
+    purge,
 };
 
 /// An end that meets workers' transactions may be chosen to give way (a deadlock): it is tried again.
@@ -142,6 +143,9 @@ pub(crate) async fn end(
             Err(error) => return Err(error.into()),
         }
     };
+    if data == AfterDisconnect::Purge {
+        purge::begin(&api.store, tenant, connection).await;
+    }
     tracing::info!(%tenant, %connection, ?data, "connection ended");
     Ok((StatusCode::ACCEPTED, Json(ended.into())))
 }

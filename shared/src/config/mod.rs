@@ -10,7 +10,7 @@ pub use layers::Environment;
 use layers::Layers;
 use values::Reader;
 
-use crate::domain::{Region, Secret};
+use crate::domain::Secret;
 
 /// The defaults, commented: what `pathbound config show` prints first.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -165,16 +165,6 @@ impl Config {
     #[must_use]
     pub fn redirect_uri(&self) -> String {
         format!("{}/oauth/intercom/callback", self.public_url)
-    }
-
-    /// The regions' API and authorize hosts, unless development replaces them.
-    #[must_use]
-    pub fn intercom_hosts(&self, region: Region) -> (String, String) {
-        let (api, app) = crate::intercom::hosts(region);
-        (
-            self.intercom.api_url.clone().unwrap_or_else(|| api.to_owned()),
-            self.intercom.app_url.clone().unwrap_or_else(|| app.to_owned()),
-        )
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) struct Settings {
     pub(super) client_id: String,
     pub(super) client_secret: Secret,
     api_url: Option<String>,
+    app_url: Option<String>,
     version: String,
 }
 
@@ -59,6 +60,7 @@ impl Intercom {
                 client_id: config.intercom.client_id.clone(),
                 client_secret: config.intercom.client_secret.clone(),
                 api_url: config.intercom.api_url.clone(),
+                app_url: config.intercom.app_url.clone(),
                 version: config.intercom.version.clone(),
             }),
             pacing: Pacing::new(config.intercom.max_share),
@@ -89,6 +91,12 @@ impl Intercom {
         // What this first answer says of the window is known before the first slice starts.
         self.pacing.budget(&me.workspace_id).learn(announced);
         Ok(me)
+    }
+
+    /// Where a region's authorize page is.
+    #[must_use]
+    pub fn app_host(&self, region: Region) -> String {
+        self.settings.app_url.clone().unwrap_or_else(|| super::hosts(region).1.to_owned())
     }
 
     pub(super) fn api_host(&self, region: Region) -> String {

@@ -117,8 +117,9 @@ impl TenantTx {
         sqlx::query_as!(
             ConnectionRow,
             "SELECT tenant_id, id, state, generation, region, workspace_id, workspace_name, timezone, api_version,
-                    connected_at, last_synced_at, error_code, error_message, error_action
-             FROM connections WHERE tenant_id = $1 AND id = $2",
+                    connected_at, error_code, error_message, error_action,
+                    (SELECT max(last_ok_at) FROM streams s WHERE s.tenant_id = $1 AND s.connection_id = c.id) AS last_synced_at
+             FROM connections c WHERE tenant_id = $1 AND id = $2",
             tenant,
             id.0,
         )
@@ -137,8 +138,9 @@ impl TenantTx {
         sqlx::query_as!(
             ConnectionRow,
             "SELECT tenant_id, id, state, generation, region, workspace_id, workspace_name, timezone, api_version,
-                    connected_at, last_synced_at, error_code, error_message, error_action
-             FROM connections WHERE tenant_id = $1 ORDER BY connected_at, id",
+                    connected_at, error_code, error_message, error_action,
+                    (SELECT max(last_ok_at) FROM streams s WHERE s.tenant_id = $1 AND s.connection_id = c.id) AS last_synced_at
+             FROM connections c WHERE tenant_id = $1 ORDER BY connected_at, id",
             tenant,
         )
         .fetch_all(self.session())

@@ -166,7 +166,7 @@ impl TenantTx {
                 due_at = CASE WHEN excluded.expected = 0 AND t.held = 0 THEN NULL ELSE now() END
             WHERE excluded.wanted_version >= t.wanted_version
               AND NOT (t.fetched_version >= excluded.wanted_version AND t.status IN ('complete', 'truncated')
-                       AND t.expected IS NOT DISTINCT FROM excluded.expected)
+                       AND (excluded.expected IS NULL OR t.expected = excluded.expected))
               AND NOT (t.status = 'pending' AND t.wanted_version = excluded.wanted_version)",
             tenant,
             connection.0,

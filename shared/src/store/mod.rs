@@ -42,7 +42,7 @@ pub use migrate::{SCHEMA, check, migrate};
 pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace};
 pub use run_requests::RunRequest;
 pub use tenants::Tenant;
-pub use slices::{Begun, SliceKey, StreamState};
+pub use slices::{Begun, SliceKey, StreamState, Tally};
 pub use threads::{FetchedThread, PendingThread, ThreadFate};
 pub use tx::TenantTx;
 pub use walks::WalkEnd;

@@ -128,11 +128,11 @@ impl TenantTx {
     }
 
     /// Makes the workspace's connection, or takes up the one that exists: same id, next generation,
-    /// active, no error.
+    /// active, no error. `None` while rows of its former life are still being deleted.
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn connect_workspace(&mut self, workspace: &NewWorkspace) -> Result<ConnectionId, StoreError> {
+    pub async fn connect_workspace(&mut self, workspace: &NewWorkspace) -> Result<Option<ConnectionId>, StoreError> {
         let tenant = self.tenant().0;
         let known = sqlx::query_scalar!(
             "SELECT id FROM connections WHERE tenant_id = $1 AND source = 'intercom' AND workspace_id = $2",
@@ -141,8 +141,11 @@ impl TenantTx {
         )
         .fetch_optional(self.session())
         .await?;
-        if let Some(known) = known {
-            self.lock_streams(ConnectionId(known)).await?;
+        if let Some(known) = known.map(ConnectionId) {
+            self.lock_streams(known).await?;
+            if self.owes_purge(known).await? {
+                return Ok(None);
+            }
         }
         let id = sqlx::query_scalar!(
             "INSERT INTO connections AS c (tenant_id, id, source, state, region, workspace_id, workspace_name,
@@ -164,7 +167,7 @@ impl TenantTx {
         )
         .fetch_one(self.session())
         .await?;
-        Ok(ConnectionId(id))
+        Ok(Some(ConnectionId(id)))
     }
 
     /// Keeps a connection's sealed token in place of any older one.

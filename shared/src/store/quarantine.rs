@@ -1,5 +1,7 @@
 //! Quarantine and reference data: the small tables.
 
+use chrono::{DateTime, Utc};
+
 use super::{StoreError, TenantTx};
 use crate::domain::{
     ConnectionId,
@@ -7,18 +9,25 @@ use crate::domain::{
 };
 
 impl TenantTx {
-    /// Keeps objects that could not be read, each with its bytes and the reason.
+    /// Keeps objects that could not be read, each with its bytes and the reason. Returns how many were
+    /// not in quarantine before.
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn quarantine(&mut self, connection: ConnectionId, poisons: &[Poison]) -> Result<(), StoreError> {
+    pub async fn quarantine(&mut self, connection: ConnectionId, poisons: &[Poison]) -> Result<i64, StoreError> {
         let tenant = self.tenant().0;
+        let mut opened = 0;
         for poison in poisons {
-            sqlx::query!(
-                "INSERT INTO quarantine AS q (tenant_id, connection_id, kind, source_id, reason, raw)
+            let seen_before = sqlx::query_scalar!(
+                r#"WITH before AS (
+                    SELECT FROM quarantine
+                    WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND source_id = $4 AND resolved_at IS NULL
+                 )
+                 INSERT INTO quarantine AS q (tenant_id, connection_id, kind, source_id, reason, raw)
                  VALUES ($1, $2, $3, $4, $5, $6)
                  ON CONFLICT (tenant_id, connection_id, kind, source_id) DO UPDATE SET
-                    reason = excluded.reason, raw = excluded.raw, seen = q.seen + 1, last_seen_at = now(), resolved_at = NULL",
+                    reason = excluded.reason, raw = excluded.raw, seen = q.seen + 1, last_seen_at = now(), resolved_at = NULL
+                 RETURNING EXISTS (SELECT FROM before) AS "before!""#,
                 tenant,
                 connection.0,
                 poison.kind,
@@ -26,30 +35,51 @@ impl TenantTx {
                 poison.reason,
                 poison.raw,
             )
-            .execute(self.session())
+            .fetch_one(self.session())
             .await?;
+            opened += i64::from(!seen_before);
             metrics::counter!("pathbound_quarantined_total", "stream" => poison.kind, "reason" => "unreadable").increment(1);
             tracing::warn!(kind = poison.kind, source_id = %poison.source_id, reason = %poison.reason, "quarantined an object");
         }
-        Ok(())
+        Ok(opened)
     }
 
-    /// Closes the quarantine of objects that were read well now.
+    /// Closes the quarantine of objects that were read well now. Returns how many there were.
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn resolve_quarantine(&mut self, connection: ConnectionId, kind: &str, source_ids: &[String]) -> Result<(), StoreError> {
+    pub async fn resolve_quarantine(&mut self, connection: ConnectionId, kind: &str, source_ids: &[String]) -> Result<i64, StoreError> {
         if source_ids.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let tenant = self.tenant().0;
-        sqlx::query!(
+        let healed = sqlx::query!(
             "UPDATE quarantine SET resolved_at = now()
              WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND source_id = ANY ($4) AND resolved_at IS NULL",
             tenant,
             connection.0,
             kind,
             source_ids,
+        )
+        .execute(self.session())
+        .await?
+        .rows_affected();
+        Ok(healed as i64)
+    }
+
+    /// Closes what a full walk did not meet again: it has gone, or is read well under its real id.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn forget_quarantine(&mut self, connection: ConnectionId, kind: &str, before: DateTime<Utc>) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "UPDATE quarantine SET resolved_at = now()
+             WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND last_seen_at < $4 AND resolved_at IS NULL",
+            tenant,
+            connection.0,
+            kind,
+            before,
         )
         .execute(self.session())
         .await?;

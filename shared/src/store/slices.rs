@@ -37,6 +37,17 @@ pub struct StreamState {
     pub sealed_token: Vec<u8>,
 }
 
+/// What a slice changed in the proof: rows that are held, and objects known to be missing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// New to us: held from now on, and known to exist.
+    pub inserted: usize,
+    /// Put into quarantine: known to exist, and not held as it is now.
+    pub quarantined: i64,
+    /// Out of quarantine.
+    pub healed: i64,
+}
+
 /// What came of taking over a stream.
 #[derive(Debug)]
 pub enum Begun {
@@ -136,19 +147,21 @@ impl TenantTx {
         .await?)
     }
 
-    /// Saves where the walk is, with what was written: both or neither. `inserted` rows are new to us.
+    /// Saves where the walk is, with what was written: both or neither.
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn save_cursor(&mut self, key: SliceKey, cursor: &impl serde::Serialize, inserted: i64) -> Result<(), StoreError> {
+    pub async fn save_cursor(&mut self, key: SliceKey, cursor: &impl serde::Serialize, tally: Tally) -> Result<(), StoreError> {
         sqlx::query!(
-            "UPDATE streams SET cursor = nullif($4, 'null'::jsonb), held = held + $5, attempts = 0, last_error = NULL
+            "UPDATE streams SET cursor = nullif($4, 'null'::jsonb), held = held + $5, expected = expected + $5 + $6,
+                    attempts = 0, last_error = NULL
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
             key.tenant.0,
             key.connection.0,
             key.stream.as_str(),
             Json(cursor) as _,
-            inserted,
+            tally.inserted as i64,
+            tally.quarantined - tally.healed,
         )
         .execute(self.session())
         .await?;
@@ -287,14 +300,16 @@ impl TenantTx {
 
     /// Makes another stream of the connection due now: its backlog was just added to.
     ///
+    /// The row is written even when it is due already. That waits for a slice of that stream which is
+    /// about to find its backlog empty, and undoes the "owes nothing" it then wrote.
+    ///
     /// # Errors
     /// When Postgres fails.
     pub async fn make_due(&mut self, connection: ConnectionId, stream: Stream) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "UPDATE streams SET due_at = least(coalesce(due_at, now()), now())
-             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND (due_at IS NULL OR due_at > now())
-               AND blocked_code IS NULL",
+            "UPDATE streams SET due_at = least(due_at, now())
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND blocked_code IS NULL",
             tenant,
             connection.0,
             stream.as_str(),

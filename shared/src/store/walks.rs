@@ -51,14 +51,6 @@ impl TenantTx {
         .execute(self.session())
         .await?;
         sqlx::query!(
-            "UPDATE connections SET last_synced_at = now() WHERE tenant_id = $1 AND id = $2
-               AND (last_synced_at IS NULL OR last_synced_at < now() - interval '1 second')",
-            key.tenant.0,
-            key.connection.0,
-        )
-        .execute(self.session())
-        .await?;
-        sqlx::query!(
             "UPDATE dead_letters SET resolved_at = now()
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND resolved_at IS NULL",
             key.tenant.0,
@@ -125,18 +117,24 @@ impl TenantTx {
         Ok(())
     }
 
-    /// A run goes on without this stream, which is blocked: it can end as `partial` at best.
+    /// A run goes on without this stream, which is blocked (and without threads, where nobody brings their
+    /// stubs): it can end as `partial` at best.
     ///
     /// # Errors
     /// When Postgres fails.
     pub async fn drop_from_runs(&mut self, key: SliceKey, code: &str, message: &str) -> Result<(), StoreError> {
         sqlx::query!(
-            "UPDATE sync_runs SET
-                pending = array_remove(pending, $3), error_code = $4, error_message = $5,
-                status = CASE WHEN array_remove(pending, $3) = '{}' THEN 'partial' ELSE 'running' END,
-                started_at = coalesce(started_at, now()),
-                finished_at = CASE WHEN array_remove(pending, $3) = '{}' THEN now() END
-             WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL AND $3 = ANY (pending)",
+            "UPDATE sync_runs r SET
+                pending = left_over.streams, error_code = $4, error_message = $5,
+                status = CASE WHEN left_over.streams = '{}' THEN 'partial' ELSE 'running' END,
+                started_at = coalesce(r.started_at, now()),
+                finished_at = CASE WHEN left_over.streams = '{}' THEN now() END
+             FROM sync_runs o
+             CROSS JOIN LATERAL (
+                SELECT ARRAY(SELECT s FROM unnest(o.pending) s
+                             WHERE s <> $3 AND NOT ($3 = 'conversations' AND s = 'threads')) AS streams) left_over
+             WHERE o.tenant_id = $1 AND o.connection_id = $2 AND o.finished_at IS NULL AND $3 = ANY (o.pending)
+               AND r.tenant_id = $1 AND r.id = o.id",
             key.tenant.0,
             key.connection.0,
             key.stream.as_str(),

@@ -17,7 +17,7 @@ use crate::{
         records::{Company, Poison},
     },
     intercom::{Answer, Error, Read, Refusal, SCROLL_PAGE, wire::{self, Page}},
-    store::WalkEnd,
+    store::{Tally, WalkEnd},
 };
 
 /// Somebody else's scroll ends a minute after its last page; there is no way to end it sooner.
@@ -108,7 +108,7 @@ async fn next_page(slice: &Slice<'_>, param: Option<&str>) -> Result<Answer, Err
 
 async fn start_over(slice: &Slice<'_>, seen: i64) -> Result<Sliced, SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.save_cursor(slice.key, &Walk { not_found_after: Some(seen) }, 0).await?;
+    tx.save_cursor(slice.key, &Walk { not_found_after: Some(seen) }, Tally::default()).await?;
     tx.fail_stream(slice.key, "the scroll's cursor died", 1.0, false).await?;
     tx.commit().await?;
     Ok(Progress::Wait(SystemTime::now() + Duration::from_secs(1)).into())
@@ -139,16 +139,15 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &[String], wanted: i64) -> Resul
     let key = slice.key;
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let written = tx.write_companies(key.connection, companies).await?;
-    tx.quarantine(key.connection, &poisons).await?;
+    let quarantined = tx.quarantine(key.connection, &poisons).await?;
+    let healed = tx.resolve_quarantine(key.connection, "company", &served).await?;
     if !served.is_empty() {
         // Wishes made while the calls were under way speak of a later state and stay.
         tx.serve_company_wants(key.connection, &served, slice.state.now).await?;
     }
     let more = wanted > wants.len() as i64;
-    if more || trouble.is_some() {
-        tx.save_cursor(key, &serde_json::Value::Null, written.inserted as i64).await?;
-    } else {
-        tx.save_cursor(key, &serde_json::Value::Null, written.inserted as i64).await?;
+    tx.save_cursor(key, &serde_json::Value::Null, Tally { inserted: written.inserted, quarantined, healed }).await?;
+    if !more && trouble.is_none() {
         tx.end_walk(key, &walk_end(slice, slice.state.now, false, None)).await?;
     }
     tx.commit().await?;
@@ -164,11 +163,9 @@ async fn store_page(slice: &Slice<'_>, companies: Vec<Company>, poisons: &[Poiso
     let ids: Vec<String> = companies.iter().map(|company| company.source_id.clone()).collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let written = tx.write_companies(key.connection, companies).await?;
-    tx.quarantine(key.connection, poisons).await?;
-    if slice.state.held > 0 {
-        tx.resolve_quarantine(key.connection, "company", &ids).await?;
-    }
-    tx.save_cursor(key, &slice.state.cursor, written.inserted as i64).await?;
+    let quarantined = tx.quarantine(key.connection, poisons).await?;
+    let healed = tx.resolve_quarantine(key.connection, "company", &ids).await?;
+    tx.save_cursor(key, &slice.state.cursor, Tally { inserted: written.inserted, quarantined, healed }).await?;
     tx.commit().await?;
     written.count(Stream::Companies);
     Ok(())
@@ -178,6 +175,7 @@ async fn end(slice: &Slice<'_>, started_at: DateTime<Utc>, missing: Option<i64>)
     let key = slice.key;
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     tx.serve_company_wants(key.connection, &[], slice.state.now).await?;
+    tx.forget_quarantine(key.connection, "company", slice.state.now).await?;
     tx.end_walk(key, &walk_end(slice, started_at, true, missing)).await?;
     let left = tx.company_wants(key.connection, 1).await?.1;
     if left > 0 {

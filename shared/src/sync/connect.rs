@@ -92,7 +92,8 @@ pub async fn finish(
             timezone: me.timezone,
             api_version: context.config.intercom.version.clone(),
         })
-        .await?;
+        .await?
+        .ok_or(ConnectError::PurgeUnderWay)?;
     let sealed = context.vault.seal(&Place::access_token(tenant, connection), token.expose().as_bytes())?;
     tx.put_access_token(connection, &sealed).await?;
     tx.owe_every_stream(connection).await?;
@@ -168,6 +169,8 @@ pub enum ConnectError {
     ExchangeFailed(#[source] intercom::Error),
     #[error("intercom refused to say whose token it is: check that the app may read admins")]
     TokenRefused(#[source] intercom::Error),
+    #[error("the data of an earlier connection is still being deleted: begin again later")]
+    PurgeUnderWay,
     #[error("intercom could not be reached: begin again later")]
     Unavailable(#[source] intercom::Error),
     #[error("the connection could not be kept")]
@@ -191,6 +194,7 @@ impl ConnectError {
             Self::Denied => "oauth_denied",
             Self::ExchangeFailed(_) => "oauth_exchange_failed",
             Self::TokenRefused(_) => "oauth_token_refused",
+            Self::PurgeUnderWay => "purge_under_way",
             Self::Unavailable(_) => "intercom_unavailable",
             Self::Store(_) | Self::Seal(_) | Self::Random => "internal",
         }

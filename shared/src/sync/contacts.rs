@@ -16,7 +16,7 @@ use crate::{
         records::{Contact, Poison},
     },
     intercom::{Read, Refusal, Search, wire::{self, Next, Page}},
-    store::WalkEnd,
+    store::{Tally, WalkEnd},
 };
 
 /// A day-wise search needs this much more than the watermark: the longest day is 25 hours.
@@ -140,22 +140,23 @@ async fn store(slice: &Slice<'_>, walk: Walk, contacts: Vec<Contact>, poisons: &
     let ids: Vec<String> = contacts.iter().map(|contact| contact.source_id.clone()).collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let written = tx.write_contacts(key.connection, contacts).await?;
-    tx.quarantine(key.connection, poisons).await?;
-    if slice.state.held > 0 {
-        tx.resolve_quarantine(key.connection, "contact", &ids).await?;
-    }
+    let quarantined = tx.quarantine(key.connection, poisons).await?;
+    let healed = tx.resolve_quarantine(key.connection, "contact", &ids).await?;
     let mut made_due = Vec::new();
     // A full walk of contacts comes with one of companies; between walks only those of changed contacts are asked for.
     if walk.since.is_some() && !written.changed.is_empty() && tx.want_companies_of(key.connection, &written.changed).await? {
         tx.make_due(key.connection, Stream::Companies).await?;
         made_due.push(Stream::Companies);
     }
-    tx.save_cursor(key, &walk, written.inserted as i64).await?;
+    tx.save_cursor(key, &walk, Tally { inserted: written.inserted, quarantined, healed }).await?;
     let progress = if walk.after.is_some() {
         Progress::More
     } else {
         let started_at = walk.started_at.unwrap_or(walk.begun_at);
         let rhythm = &slice.ctx.config.rhythm;
+        if walk.since.is_none() {
+            tx.forget_quarantine(key.connection, "contact", walk.begun_at).await?;
+        }
         tx.end_walk(key, &WalkEnd {
             mode: walk.mode,
             begun_at: walk.begun_at,

@@ -14,7 +14,7 @@ use crate::{
         records::{Conversation, Poison},
     },
     intercom::{Order, PAGE, Read, Refusal, Search, wire::{self, Next, Page}},
-    store::WalkEnd,
+    store::{Tally, WalkEnd},
 };
 
 /// `>` is exclusive or inclusive by version; a minute covers both, and same-second changes.
@@ -102,7 +102,7 @@ async fn resume_by_time(slice: &Slice<'_>, mut walk: Walk) -> Result<Sliced, Sli
     walk.before = before;
     walk.after = None;
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.save_cursor(slice.key, &walk, 0).await?;
+    tx.save_cursor(slice.key, &walk, Tally::default()).await?;
     tx.commit().await?;
     Ok(Progress::More.into())
 }
@@ -123,16 +123,17 @@ async fn store(slice: &Slice<'_>, walk: Walk, stubs: Vec<Conversation>, poisons:
     let ids: Vec<String> = stubs.iter().map(|stub| stub.source_id.clone()).collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let written = tx.write_stubs(key.connection, stubs).await?;
-    tx.quarantine(key.connection, poisons).await?;
-    if slice.state.held > 0 {
-        tx.resolve_quarantine(key.connection, "conversation", &ids).await?;
-    }
-    tx.save_cursor(key, &walk, written.inserted as i64).await?;
+    let quarantined = tx.quarantine(key.connection, poisons).await?;
+    let healed = tx.resolve_quarantine(key.connection, "conversation", &ids).await?;
+    tx.save_cursor(key, &walk, Tally { inserted: written.inserted, quarantined, healed }).await?;
     let progress = if walk.after.is_some() {
         Progress::More
     } else {
         let started_at = walk.started_at.unwrap_or(walk.begun_at);
         let rhythm = &slice.ctx.config.rhythm;
+        if walk.since.is_none() {
+            tx.forget_quarantine(key.connection, "conversation", walk.begun_at).await?;
+        }
         tx.end_walk(key, &WalkEnd {
             mode: walk.mode,
             begun_at: walk.begun_at,

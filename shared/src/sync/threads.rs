@@ -9,7 +9,7 @@ use super::{Progress, SliceError, Sliced, slice::Slice};
 use crate::{
     domain::{Mode, Stream, records::Poison},
     intercom::{Answer, Error, Read, Refusal, wire},
-    store::{FetchedThread, PendingThread, ThreadFate, WalkEnd},
+    store::{FetchedThread, PendingThread, Tally, ThreadFate, WalkEnd},
 };
 
 /// A thread fetched this soon after its own change is fetched again: times are in whole seconds, and a
@@ -127,7 +127,7 @@ async fn store(slice: &Slice<'_>, batch: Batch) -> Result<(), SliceError> {
     for (thread, fate, error) in &batch.fates {
         tx.mark_thread(key.connection, thread.conversation_id, *fate, error).await?;
     }
-    tx.save_cursor(key, &serde_json::Value::Null, written.inserted as i64).await?;
+    tx.save_cursor(key, &serde_json::Value::Null, Tally { inserted: written.inserted, ..Tally::default() }).await?;
     tx.commit().await?;
     written.count(Stream::Threads);
     Ok(())

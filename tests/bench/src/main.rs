@@ -1,1 +1,44 @@
-fn main() {}
+//! `make bench`: each figure beside its baseline, measured in the same run on the same machine.
+//!
+//! Prints a table and writes `target/bench/report.json`, a list of
+//! `{name, value, unit, baseline, ratio, machine, seed}`. `BENCH=prefix` picks figures by name.
+
+mod baseline;
+mod process;
+mod report;
+mod roles;
+mod sync;
+
+use std::process::ExitCode;
+
+use report::Report;
+
+fn main() -> ExitCode {
+    // This program is also what it starts: the simulator and the fleet run as processes of their own,
+    // so that each one's time and memory can be told apart.
+    if let Some(code) = roles::dispatch() {
+        return code;
+    }
+    let prefix = std::env::args().nth(1).unwrap_or_default();
+    let mut report = Report::new(prefix);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("bench: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(async {
+        if report.wants("sync.") {
+            sync::measure(&mut report).await?;
+        }
+        report.write()
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -33,6 +33,8 @@ pub struct SelfBench {
 }
 
 const CONNECTIONS: usize = 8;
+/// Seconds of 30 days.
+const MONTH: usize = 30 * 86_400;
 const TIME: Duration = Duration::from_secs(3);
 
 /// Measures the simulator over real HTTP for a few seconds.
@@ -62,8 +64,8 @@ pub async fn self_bench() -> io::Result<SelfBench> {
     let (threads_per_second, thread_bytes) =
         measure(&simulator, &token, |n| (threads[n % threads.len()].clone(), None)).await?;
     let now = simulator.clock().now();
-    let search = |days: usize| {
-        let after = now - i64::try_from(days).unwrap_or(1) * 86_400;
+    let search = |seconds: usize| {
+        let after = now - i64::try_from(seconds).unwrap_or(1);
         let body = format!(
             "{{\"query\":{{\"field\":\"updated_at\",\"operator\":\">\",\"value\":{after}}},\
              \"sort\":{{\"field\":\"updated_at\",\"order\":\"ascending\"}},\
@@ -71,8 +73,8 @@ pub async fn self_bench() -> io::Result<SelfBench> {
         );
         ("/contacts/search".to_owned(), Some(body))
     };
-    let (pages_per_second, page_bytes) = measure(&simulator, &token, |n| search(30 * (n % 16) + 30)).await?;
-    let (fresh_per_second, _) = measure(&simulator, &token, |n| search(n % 1000 + 30)).await?;
+    let (pages_per_second, page_bytes) = measure(&simulator, &token, |n| search(MONTH * (n % 16 + 1))).await?;
+    let (fresh_per_second, _) = measure(&simulator, &token, |n| search(12 * MONTH + n)).await?;
     simulator.stop().await;
     Ok(SelfBench {
         threads_per_second,

@@ -1,0 +1,142 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use shared::domain::{Mode, TenantId};
+
+use crate::output::Format;
+
+/// Pathbound's Intercom sync: many customers' workspaces, kept complete in one Postgres.
+///
+/// Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 cannot reach a
+/// server, 4 not allowed, 5 partly done, 78 bad configuration.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    /// A configuration file; the environment (`PATHBOUND_*`) overrides it
+    #[arg(long, global = true, value_name = "FILE", env = "PATHBOUND_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// How data is printed
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    pub output: Format,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve REST and the browser's side of connecting
+    Api,
+    /// Find what is due and make tickets of it
+    Scheduler,
+    /// Take tickets and sync
+    Worker,
+    /// API, scheduler and worker in one process
+    All,
+    /// Bring the database to this build's schema
+    Migrate(MigrateArgs),
+    /// Sync simulated workspaces in this process and compare every record
+    Demo(DemoArgs),
+    /// How much waits in Redis
+    Queues(QueuesArgs),
+    /// Ask for a run over every connection of a tenant
+    Resync(ResyncArgs),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub struct MigrateArgs {
+    /// Change nothing; exit 1 when a migration is missing
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub struct DemoArgs {
+    /// Not interactive: print one JSON object and exit 0 only if everything is as expected
+    #[arg(long)]
+    pub smoke: bool,
+    /// With --smoke: stay up after the report until Ctrl-C, so that it can be looked at.
+    /// The data directory always goes with the process.
+    #[arg(long)]
+    pub keep: bool,
+    /// How many tenants; the first has as many records as all others together
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub tenants: u32,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub struct QueuesArgs {
+    /// Look again every second, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ResyncArgs {
+    /// The tenant's id
+    pub tenant: TenantId,
+    /// What changed, everything, or everything to verify and repair
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: ModeArg,
+    /// Wait until the runs have ended
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// [`Mode`] as clap lists it.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum ModeArg {
+    #[default]
+    Incremental,
+    Full,
+    Reconcile,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Incremental => Self::Incremental,
+            ModeArg::Full => Self::Full,
+            ModeArg::Reconcile => Self::Reconcile,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// The effective values; of secrets only whether they are set
+    Show,
+    /// Name every fault; exit 78 when there is one
+    Check {
+        /// For the role that will start with it
+        #[arg(long = "for", value_enum, default_value_t, value_name = "ROLE")]
+        role: RoleArg,
+    },
+}
+
+/// What a configuration is checked for.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum RoleArg {
+    #[default]
+    All,
+    Api,
+    Scheduler,
+    Worker,
+    Migrate,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

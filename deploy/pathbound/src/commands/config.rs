@@ -1,0 +1,141 @@
+//! `pathbound config`: what is configured, and whether it can be used.
+
+use std::{path::Path, time::Duration};
+
+use serde_json::{Map, json};
+use shared::{
+    config::{Config, Environment, Needs, Profile},
+    domain::Secret,
+};
+
+use crate::{
+    cli::{ConfigCommand, RoleArg},
+    failure::Failure,
+    output::{self, Format, Table},
+};
+
+/// # Errors
+/// When the configuration has a fault.
+pub fn run(file: Option<&Path>, format: Format, command: ConfigCommand) -> Result<(), Failure> {
+    match command {
+        ConfigCommand::Show => show(file, format),
+        ConfigCommand::Check { role } => check(file, format, role),
+    }
+}
+
+fn show(file: Option<&Path>, format: Format) -> Result<(), Failure> {
+    let values = values(&super::load(file, Needs::Database)?);
+    let mut table = Table::new(&["option", "value"]);
+    for (name, value) in &values {
+        table.row([*name, value]);
+    }
+    let json: Map<String, _> = values.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    output::show(format, &table, &json)
+}
+
+fn check(file: Option<&Path>, format: Format, role: RoleArg) -> Result<(), Failure> {
+    let needs = match role {
+        RoleArg::All => Needs::All,
+        RoleArg::Api => Needs::Api,
+        RoleArg::Scheduler => Needs::Scheduler,
+        RoleArg::Worker => Needs::Worker,
+        RoleArg::Migrate => Needs::Database,
+    };
+    let faults = Config::load(file, &Environment::of_process(), needs).map_or_else(|error| error.faults, |_| Vec::new());
+    let mut table = Table::new(&["the configuration"]);
+    if faults.is_empty() {
+        table.row(["can be used"]);
+    }
+    faults.iter().for_each(|fault| table.row([fault]));
+    output::show(format, &table, &json!({"valid": faults.is_empty(), "faults": faults}))?;
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Setting(format!("the configuration has {} fault(s)", faults.len()))) }
+}
+
+/// Every option in the order of the manual (`default.toml`).
+fn values(config: &Config) -> Vec<(&'static str, String)> {
+    let intercom = &config.intercom;
+    let rhythm = &config.rhythm;
+    let profile = match config.profile {
+        Profile::Production => "production",
+        Profile::Development => "development",
+    };
+    vec![
+        ("profile", profile.to_owned()),
+        ("database_url", secret(&config.database_url)),
+        ("migrate_url", secret(&config.migrate_url)),
+        ("database_connections", config.database_connections.to_string()),
+        ("redis_url", secret(&config.redis_url)),
+        ("redis_prefix", config.redis_prefix.clone()),
+        ("listen", config.listen.to_string()),
+        ("ops_listen", config.ops_listen.to_string()),
+        ("public_url", config.public_url.clone()),
+        ("return_url", config.return_url.clone()),
+        ("service_key", secret(&config.service_key)),
+        ("operator_key", config.operator_key.as_ref().map_or_else(|| is_set(false), secret)),
+        ("encryption_keys", secret(&config.encryption_keys)),
+        ("intercom_client_id", intercom.client_id.clone()),
+        ("intercom_client_secret", secret(&intercom.client_secret)),
+        ("intercom_api_url", intercom.api_url.clone().unwrap_or_default()),
+        ("intercom_app_url", intercom.app_url.clone().unwrap_or_default()),
+        ("intercom_version", intercom.version.clone()),
+        ("max_share", intercom.max_share.to_string()),
+        ("request_timeout", duration(intercom.request_timeout)),
+        ("sync_interval", duration(rhythm.sync)),
+        ("reconcile_interval", duration(rhythm.reconcile)),
+        ("company_walk_interval", duration(rhythm.company_walk)),
+        ("reference_interval", duration(rhythm.reference)),
+        ("index_lag", duration(rhythm.index_lag)),
+        ("worker_slots", config.worker_slots.to_string()),
+        ("threads_per_slice", config.threads_per_slice.to_string()),
+        ("thread_concurrency", config.thread_concurrency.to_string()),
+        ("log", config.log.clone()),
+        ("log_format", if config.log_json { "json" } else { "text" }.to_owned()),
+    ]
+}
+
+/// A DSN may hold a password, so it is a secret too.
+fn secret(secret: &Secret) -> String {
+    is_set(!secret.expose().is_empty())
+}
+
+fn is_set(set: bool) -> String {
+    if set { "[set]" } else { "[not set]" }.to_owned()
+}
+
+/// In the largest unit that gives a whole number, as the configuration is written.
+fn duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let unit = units.iter().find(|(_, size)| millis >= *size && millis.is_multiple_of(*size));
+    unit.map_or_else(|| format!("{millis}ms"), |(name, size)| format!("{}{name}", millis / size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> Config {
+        let own = [("PATHBOUND_DATABASE_URL", "postgres://user:hunter2@db/x"), ("PATHBOUND_PROFILE", "development")];
+        let environment = own.iter().chain(pairs).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::load(None, &environment.collect(), Needs::Database).unwrap()
+    }
+
+    #[test]
+    fn every_option_of_the_manual_is_shown_in_its_order() {
+        let options = shared::config::DEFAULTS.lines().filter_map(|line| line.split_once(" = "));
+        let options: Vec<&str> = options.map(|(name, _)| name).filter(|name| !name.starts_with('#')).collect();
+        let shown: Vec<&str> = values(&config(&[])).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(shown, options);
+    }
+
+    #[test]
+    fn values_read_as_they_are_written_and_secrets_do_not() {
+        let shown = values(&config(&[("PATHBOUND_INDEX_LAG", "90s"), ("PATHBOUND_MAX_SHARE", "1")]));
+        let value = |name: &str| shown.iter().find(|(option, _)| *option == name).unwrap().1.clone();
+        assert_eq!(value("index_lag"), "90s");
+        assert_eq!(value("reconcile_interval"), "7d");
+        assert_eq!(value("max_share"), "1");
+        assert_eq!((value("database_url"), value("operator_key")), ("[set]".to_owned(), "[not set]".to_owned()));
+        assert!(shown.iter().all(|(_, value)| !value.contains("hunter2")));
+    }
+}

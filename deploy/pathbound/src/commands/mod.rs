@@ -1,0 +1,55 @@
+//! One file per command.
+
+pub mod all;
+pub mod api;
+pub mod config;
+pub mod demo;
+pub mod migrate;
+pub mod queues;
+pub mod resync;
+pub mod scheduler;
+pub mod worker;
+
+use std::{path::Path, time::Instant};
+
+use shared::{
+    config::{Config, Environment, Needs},
+    shutdown, telemetry,
+};
+
+use crate::{
+    cli::{Cli, Command},
+    failure::Failure,
+    roles::{self, Part},
+};
+
+/// Runs a command. `started` is when the process was.
+///
+/// # Errors
+/// Why it did not do what was asked.
+pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
+    let (file, format) = (cli.config.as_deref(), cli.output);
+    match cli.command {
+        Command::Api => api::run(file).await,
+        Command::Scheduler => scheduler::run(file).await,
+        Command::Worker => worker::run(file).await,
+        Command::All => all::run(file).await,
+        Command::Migrate(args) => migrate::run(file, format, args).await,
+        Command::Demo(args) => demo::run(args, started).await,
+        Command::Queues(args) => queues::run(file, format, args).await,
+        Command::Resync(args) => resync::run(file, format, args).await,
+        Command::Config(command) => config::run(file, format, command),
+    }
+}
+
+fn load(file: Option<&Path>, needs: Needs) -> Result<Config, Failure> {
+    Ok(Config::load(file, &Environment::of_process(), needs)?)
+}
+
+/// Starts logs and runs roles until SIGTERM or Ctrl-C.
+async fn serve(file: Option<&Path>, parts: &[Part]) -> Result<(), Failure> {
+    let config = load(file, Part::needs(parts))?;
+    telemetry::start_logs(&config.log, config.log_json).map_err(|error| Failure::Setting(error.to_string()))?;
+    let shutdown = shutdown::on_signals().map_err(|error| Failure::failed("could not listen to signals", error))?;
+    roles::run(config, parts, shutdown).await
+}

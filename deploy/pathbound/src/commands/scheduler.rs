@@ -1,0 +1,13 @@
+//! `pathbound scheduler`: finds what is due and makes tickets of it.
+
+use std::path::Path;
+
+use crate::{failure::Failure, roles::Part};
+
+/// Runs until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When it cannot start, or ends by itself.
+pub async fn run(file: Option<&Path>) -> Result<(), Failure> {
+    super::serve(file, &[Part::Scheduler]).await
+}

@@ -1,0 +1,170 @@
+//! What the demo found: the JSON object of `--smoke`, the table, and what to try next.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    cast::Play,
+    journey::Journey,
+    world::{World, shown},
+};
+use crate::{exact::Report, failure::Failure, output::Table};
+
+/// The object that `--smoke` prints. Its first twelve keys are relied on by others: keep them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Every record of every tenant is held as the truth says, and none besides.
+    pub exact: bool,
+    pub tenants: usize,
+    pub records: u64,
+    pub missing: u64,
+    pub extra: u64,
+    pub different: u64,
+    /// From the start of the process until all was compared, or given up.
+    pub seconds: f64,
+    /// To the first contact, company or conversation in Postgres; `None`: there was none.
+    pub first_row_seconds: Option<f64>,
+    /// Calls to Intercom for the first syncs, token exchanges included, and the fewest possible.
+    pub calls: u64,
+    pub calls_floor: u64,
+    /// Calls answered 429.
+    pub throttled: u64,
+    /// Calls that a read-only sync has no need of.
+    pub outside_read_list: u64,
+    /// `calls / calls_floor`.
+    pub ratio: f64,
+    /// Every connection ended as it should: blocked, truncated and revoked ones too.
+    pub states_as_expected: bool,
+    /// The first few things that are wrong.
+    pub problems: Vec<String>,
+}
+
+impl Summary {
+    pub(super) fn of(journeys: &[Journey], world: &World, took: Duration, first_row: Option<Duration>) -> Self {
+        let mut report = Report::default();
+        let mut problems = Vec::new();
+        for journey in journeys {
+            report.add(&journey.report);
+            let name = &journey.member.name;
+            match &journey.failure {
+                Some(failure) => problems.push(format!("{name}: {failure}")),
+                None if !journey.as_expected => problems.push(format!("{name}: ended {}, not as expected", journey.state)),
+                None => {}
+            }
+            problems.extend(journey.report.examples.iter().take(3).map(|example| format!("{name}: {example}")));
+        }
+        let ledger = world.simulator.ledger();
+        // The customers' browsers opened the authorize page, not we; and what came after a first sync is
+        // not part of it.
+        let later: u64 = journeys.iter().map(|journey| journey.later_calls).sum();
+        let calls = ledger.total - ledger.calls("authorize") - ledger.calls("authorize_decision") - later;
+        let calls_floor: u64 = journeys.iter().map(|journey| journey.floor).sum();
+        Self {
+            exact: report.is_exact() && report.records > 0,
+            tenants: journeys.len(),
+            records: report.records,
+            missing: report.missing,
+            extra: report.extra,
+            different: report.different,
+            seconds: rounded(took.as_secs_f64()),
+            first_row_seconds: first_row.map(|time| rounded(time.as_secs_f64())),
+            calls,
+            calls_floor,
+            throttled: ledger.throttled,
+            outside_read_list: ledger.outside_read_list,
+            ratio: rounded(calls as f64 / calls_floor.max(1) as f64),
+            states_as_expected: journeys.iter().all(|journey| journey.as_expected && journey.failure.is_none()),
+            problems,
+        }
+    }
+
+    /// # Errors
+    /// When anything is not as expected: what, in one line.
+    pub(super) fn judge(&self) -> Result<(), Failure> {
+        if self.exact && self.states_as_expected && self.outside_read_list == 0 {
+            return Ok(());
+        }
+        let Self { missing, extra, different, outside_read_list, .. } = self;
+        let first = self.problems.first().map_or_else(String::new, |problem| format!("; first: {problem}"));
+        Err(Failure::because(format!(
+            "not as expected: {missing} missing, {extra} extra, {different} different, {outside_read_list} calls outside the read list{first}"
+        )))
+    }
+}
+
+/// One row per tenant, and what it comes to.
+pub(super) fn table(journeys: &[Journey], summary: &Summary) -> String {
+    let mut table =
+        Table::new(&["tenant", "region", "state", "records", "missing", "extra", "different", "calls", "floor", "seconds"]);
+    for journey in journeys {
+        let Journey { member, state, report, calls, floor, took, .. } = journey;
+        let numbers = [report.records, report.missing, report.extra, report.different, *calls, *floor].map(|n| n.to_string());
+        let mut row = vec![member.name.clone(), member.spec.region.clone(), state.clone()];
+        row.extend(numbers);
+        row.push(format!("{:.1}", took.as_secs_f64()));
+        table.row(row);
+    }
+    let verdict = if summary.exact { "every record is exact" } else { "NOT exact" };
+    let problems: String = summary.problems.iter().map(|problem| format!("  {problem}\n")).collect();
+    format!(
+        "{}\n{verdict}: {} records of {} tenants in {:.1} s, the first after {:.1} s; {} calls, {:.1} % above the floor of {}; {} throttled\n{problems}",
+        table.render(),
+        summary.records,
+        summary.tenants,
+        summary.seconds,
+        summary.first_row_seconds.unwrap_or_default(),
+        summary.calls,
+        (summary.ratio - 1.0) * 100.0,
+        summary.calls_floor,
+        summary.throttled,
+    )
+}
+
+/// Lines that work as they are printed.
+pub(super) async fn things_to_try(journeys: &[Journey], world: &World) -> Result<String, Failure> {
+    let chosen = journeys.iter().find(|journey| journey.member.play == Play::Ordinary).or_else(|| journeys.first());
+    let Some((journey, tenant, connection)) =
+        chosen.and_then(|journey| Some((journey, journey.tenant?, journey.connection?)))
+    else {
+        return Ok(String::new());
+    };
+    let scopes = ["profiles:read", "conversations:read", "connections:read", "connections:write"];
+    let body = json!({"name": "demo", "scopes": scopes});
+    let made = world.rest.post(Some(tenant), "/v1/api_keys", &body).await?.success()?;
+    let key = made["key"].as_str().unwrap_or_default();
+    let (api, intercom) = (&world.config.public_url, world.simulator.url());
+    let workspace = journeys.iter().position(|other| other.tenant == journey.tenant).map_or_else(String::new, |number| {
+        world.workspaces[number].0.id_code()
+    });
+    let service_key = shown(&world.config.service_key);
+    let (database, redis) = (shown(&world.config.database_url), shown(&world.config.redis_url));
+    Ok(format!(
+        r#"
+The API is at {api} and stays up until Ctrl-C. As the tenant "{name}":
+
+  curl -s -H 'Authorization: Bearer {key}' '{api}/v1/contacts?limit=2'
+  curl -s -H 'Authorization: Bearer {key}' '{api}/v1/conversations?limit=2'
+  curl -s -H 'Authorization: Bearer {key}' '{api}/v1/connections/{connection}/sync'
+
+Change something in its Intercom, ask for a sync, and read what is newest:
+
+  curl -s '{intercom}/_control/workspaces/{workspace}/mutate' -d '{{"op":"update","kind":"contact","count":3}}'
+  curl -s -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' '{api}/v1/connections/{connection}/syncs' -d '{{"mode":"incremental"}}'
+  curl -s -H 'Authorization: Bearer {key}' '{api}/v1/contacts?limit=3'
+
+From the command line, and into the database:
+
+  PATHBOUND_PROFILE=development PATHBOUND_PUBLIC_URL={api} PATHBOUND_SERVICE_KEY={service_key} pathbound resync {tenant} --wait
+  PATHBOUND_PROFILE=development PATHBOUND_DATABASE_URL={database} PATHBOUND_REDIS_URL={redis} pathbound queues
+  psql {database}
+"#,
+        name = journey.member.name,
+    ))
+}
+
+/// Milliseconds are enough.
+fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}

@@ -1,0 +1,174 @@
+//! The demo's world: private servers, a simulated Intercom, and every role of the product in this process.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use intercom_simulator::{Options, Simulator, TruthLine, Workspace};
+use servers::Servers;
+use shared::{
+    config::{Config, Environment, Needs},
+    domain::Secret,
+    shutdown::Shutdown,
+    store::{self, Role, Store},
+    telemetry, vault,
+};
+use tokio::{net::TcpListener, task::JoinSet};
+
+use super::cast::Member;
+use crate::{
+    failure::Failure,
+    rest::Rest,
+    roles::{self, api_failure, scheduler_failure, worker_failure},
+};
+
+const WORKERS: usize = 2;
+
+/// Sessions of each pool: all roles share one small machine.
+const SESSIONS: &str = "8";
+
+/// How long begun work may take to end when the demo does.
+const LEAVING: Duration = Duration::from_secs(5);
+
+/// Everything that runs. Dropping it stops the servers and removes their directory.
+#[derive(Debug)]
+pub struct World {
+    pub config: Arc<Config>,
+    pub simulator: Simulator,
+    /// The workspaces, in the order of the cast, each with its truth.
+    pub workspaces: Vec<(Workspace, Vec<TruthLine>)>,
+    pub rest: Rest,
+    /// With the API's role.
+    pub store: Store,
+    pub servers: Servers,
+    shutdown: Shutdown,
+    parts: JoinSet<()>,
+}
+
+impl World {
+    /// Starts everything, as much of it at once as can be.
+    ///
+    /// # Errors
+    /// When a part cannot start: which, and why.
+    pub async fn start(cast: &[Member]) -> Result<Self, Failure> {
+        // The address is needed before the API is there: it is what a browser and Intercom lead back to.
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| Failure::failed("no free port", error))?;
+        let address = listener.local_addr().map_err(|error| Failure::failed("no address", error))?;
+        let public_url = format!("http://{address}");
+
+        let servers = tokio::task::spawn_blocking(|| Servers::start(servers::Options::default()));
+        let simulator = simulate(&public_url).await?;
+        let populated = populate(simulator.clone(), cast.to_vec());
+        let servers = servers.await.map_err(|error| Failure::failed("starting the servers panicked", error))?;
+        let servers = servers.map_err(|error| Failure::failed("could not start the servers", error))?;
+        let config = Arc::new(configure(&servers, &simulator, &public_url)?);
+        store::migrate(&config.migrate_url).await?;
+        let workspaces = populated.await?;
+
+        let shutdown = Shutdown::new();
+        let parts = start_parts(&config, listener, &shutdown).await?;
+        Ok(Self {
+            rest: Rest::new(&config.public_url, &config.service_key)?,
+            store: Store::connect(&config.database_url, Role::Api, 4).await?,
+            config,
+            simulator,
+            workspaces,
+            servers,
+            shutdown,
+            parts,
+        })
+    }
+
+    /// Lets begun work end, for a moment, and stops the servers.
+    pub async fn stop(mut self) {
+        self.shutdown.cancel();
+        self.store.close().await;
+        // What does not end in time ends with the process.
+        let _ = tokio::time::timeout(LEAVING, async { while self.parts.join_next().await.is_some() {} }).await;
+        self.simulator.stop().await;
+        let servers = self.servers;
+        let _ = tokio::task::spawn_blocking(move || drop(servers)).await;
+    }
+}
+
+async fn simulate(public_url: &str) -> Result<Simulator, Failure> {
+    let options = Options {
+        redirect_uris: vec![format!("{public_url}/oauth/intercom/callback")],
+        // Counters are enough.
+        ledger_rows: false,
+        ..Options::default()
+    };
+    Simulator::start(options).await.map_err(|error| Failure::failed("the simulator could not start", error))
+}
+
+/// Makes the workspaces and writes down what a copy of each has to hold.
+async fn populate(simulator: Simulator, cast: Vec<Member>) -> Result<Vec<(Workspace, Vec<TruthLine>)>, Failure> {
+    let made = tokio::task::spawn_blocking(move || {
+        let made = cast.into_iter().map(|member| {
+            let workspace = simulator.try_add_workspace(member.spec)?;
+            let truth = workspace.truth();
+            Ok((workspace, truth))
+        });
+        made.collect::<Result<Vec<_>, intercom_simulator::SpecError>>()
+    });
+    let made = made.await.map_err(|error| Failure::failed("making the workspaces panicked", error))?;
+    made.map_err(|error| Failure::failed("could not make the workspaces", error))
+}
+
+/// A development configuration with secrets of its own. The process's own settings play no part, so the
+/// demo can touch nothing but its own servers.
+fn configure(servers: &Servers, simulator: &Simulator, public_url: &str) -> Result<Config, Failure> {
+    let secret = || vault::token().map_err(|error| Failure::failed("no secrets could be made", error));
+    // A key is 32 bytes, and a token's digest is as random as the token.
+    let key = STANDARD.encode(vault::digest(secret()?.expose().as_bytes()));
+    let (service_key, operator_key) = (secret()?, secret()?);
+    let values = [
+        ("PROFILE", "development"),
+        ("DATABASE_URL", &servers.database_url()),
+        ("DATABASE_CONNECTIONS", SESSIONS),
+        ("REDIS_URL", &servers.redis_url()),
+        ("LISTEN", "127.0.0.1:0"),
+        ("OPS_LISTEN", "127.0.0.1:0"),
+        ("PUBLIC_URL", public_url),
+        ("SERVICE_KEY", service_key.expose()),
+        ("OPERATOR_KEY", operator_key.expose()),
+        ("ENCRYPTION_KEYS", &format!("demo:{key}")),
+        ("INTERCOM_CLIENT_ID", &Options::default().client_id),
+        ("INTERCOM_CLIENT_SECRET", &Options::default().client_secret),
+        ("INTERCOM_API_URL", &simulator.url()),
+        ("INTERCOM_APP_URL", &simulator.url()),
+    ];
+    let environment: Environment =
+        values.into_iter().map(|(name, value)| (format!("PATHBOUND_{name}"), value.to_owned())).collect();
+    Ok(Config::load(None, &environment, Needs::All)?)
+}
+
+/// API, scheduler and workers, and the ops listener. One that ends early says so; the demo then fails by
+/// its own clock.
+async fn start_parts(config: &Arc<Config>, listener: TcpListener, shutdown: &Shutdown) -> Result<JoinSet<()>, Failure> {
+    telemetry::metrics();
+    let api = api::Api::open(Arc::clone(config)).await.map_err(api_failure)?;
+    let ops = api::ops::serve(config.ops_listen, api.ops().router(), shutdown.clone());
+    let mut parts = JoinSet::new();
+    parts.spawn(report("the ops listener", async {
+        ops.await.map_err(|error| Failure::failed("could not listen", error))
+    }));
+    parts.spawn(report("the api", roles::serve(api, listener, shutdown.clone())));
+    let (own, end) = (Arc::clone(config), shutdown.clone());
+    parts.spawn(report("the scheduler", async { scheduler::run(own, end).await.map_err(scheduler_failure) }));
+    for _ in 0..WORKERS {
+        let (own, end) = (Arc::clone(config), shutdown.clone());
+        parts.spawn(report("a worker", async { worker::run(own, end).await.map_err(worker_failure) }));
+    }
+    Ok(parts)
+}
+
+async fn report(name: &'static str, part: impl Future<Output = Result<(), Failure>>) {
+    if let Err(failure) = part.await {
+        eprintln!("pathbound: {name} ended: {}", failure.line());
+    }
+}
+
+/// The secrets of the demo, to be printed: nobody else's data is behind them.
+pub(super) fn shown(secret: &Secret) -> &str {
+    secret.expose()
+}

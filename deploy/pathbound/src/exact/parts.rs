@@ -1,0 +1,70 @@
+//! Parts, and the first message, which Intercom keeps apart from them.
+
+use intercom_simulator::TruthLine;
+use serde_json::Value;
+use shared::{domain::records, store::reads::HeldPart};
+
+use super::{
+    check::{FirstMessage, Shape},
+    fields::Fields,
+    value,
+};
+
+/// The source id of a first message's row.
+pub(super) const FIRST_MESSAGE: &str = records::FIRST_MESSAGE;
+
+/// What a part should be, against what is held.
+pub(super) fn differs(held: &HeldPart, line: &TruthLine, truth: &Value, shape: Shape) -> Option<String> {
+    let mut fields = Fields::default();
+    let kind = value::text(&truth["part_type"]).unwrap_or_else(|| "unknown".to_owned());
+    fields.same("internal", &held.internal, &(kind == "note"));
+    fields.same("kind", &held.kind, &kind);
+    message(&mut fields, held, truth);
+    fields.time("source_created_at", Some(held.source_created_at), &truth["created_at"]);
+    let updated = if truth["updated_at"].is_null() { &truth["created_at"] } else { &truth["updated_at"] };
+    fields.time("source_updated_at", Some(held.source_updated_at), updated);
+    if shape == Shape::Current {
+        fields.raw(&held.raw, line.object.get());
+    }
+    fields.difference()
+}
+
+/// The first message that a live conversation has to have; `None` where its `source` says nothing.
+pub(super) fn first_message(conversation: &Value) -> Option<FirstMessage> {
+    let source = &conversation["source"];
+    let said = ["id", "body"].iter().any(|name| !matches!(source[*name], Value::Null))
+        || value::text(&source["type"]).is_some() && !source["author"]["id"].is_null();
+    (source.is_object() && said).then(|| FirstMessage {
+        source: source.clone(),
+        created_at: value::time(&conversation["created_at"]),
+        updated_at: value::time(&conversation["updated_at"]),
+    })
+}
+
+/// What a first message should be, against what is held.
+pub(super) fn first_differs(held: &HeldPart, message: &FirstMessage, shape: Shape) -> Option<String> {
+    let mut fields = Fields::default();
+    fields.same("internal", &held.internal, &false);
+    fields.same("kind", held.kind.as_str(), FIRST_MESSAGE);
+    self::message(&mut fields, held, &message.source);
+    fields.same("source_created_at", &Some(held.source_created_at), &message.created_at);
+    // It has no time of its own: that of some version of the conversation in which it was as it is.
+    let updated = Some(held.source_updated_at);
+    if updated < message.created_at || updated > message.updated_at {
+        fields.wrong(|| format!("source_updated_at is {updated:?}, which is no time of its conversation"));
+    }
+    if shape == Shape::Current {
+        fields.raw(&held.raw, &message.source.to_string());
+    }
+    fields.difference()
+}
+
+fn message(fields: &mut Fields, held: &HeldPart, truth: &Value) {
+    let author = &truth["author"];
+    fields.text("author_kind", held.author_kind.as_deref(), &author["type"]);
+    fields.text("author_source_id", held.author_source_id.as_deref(), &author["id"]);
+    fields.text("author_name", held.author_name.as_deref(), &author["name"]);
+    // An empty body is a body.
+    fields.same("body", &held.body.as_deref(), &truth["body"].as_str());
+    fields.same("redacted", &held.redacted, &truth["redacted"].as_bool().unwrap_or(false));
+}

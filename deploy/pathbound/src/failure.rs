@@ -1,0 +1,120 @@
+//! Why a command did not do what was asked, and the exit code that says so to a script.
+
+use std::error::Error;
+
+use shared::{config::ConfigError, queue::QueueError, store::StoreError};
+
+type Cause = Box<dyn Error + Send + Sync>;
+
+/// A failure with its exit code (see [`Failure::code`]); clap itself answers wrong usage with 2.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// 78
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// 78, where something else than the loader found the fault.
+    #[error("{0}")]
+    Setting(String),
+    /// 3
+    #[error("could not reach {server}")]
+    Unreachable {
+        /// Which server, as a person calls it.
+        server: &'static str,
+        #[source]
+        cause: Cause,
+    },
+    /// 4
+    #[error("not allowed: {0}")]
+    NotAllowed(String),
+    /// 5
+    #[error("only partly done: {0}")]
+    Partly(String),
+    /// 1
+    #[error("{what}")]
+    Failed {
+        what: String,
+        #[source]
+        cause: Option<Cause>,
+    },
+}
+
+impl Failure {
+    /// Exit code 1, with the error behind it.
+    pub fn failed(what: impl Into<String>, cause: impl Into<Cause>) -> Self {
+        Self::Failed { what: what.into(), cause: Some(cause.into()) }
+    }
+
+    /// Exit code 1, said in words.
+    pub fn because(what: impl Into<String>) -> Self {
+        Self::Failed { what: what.into(), cause: None }
+    }
+
+    /// What the process exits with: 1 failed, 3 cannot reach a server, 4 not allowed, 5 partly done,
+    /// 78 bad configuration.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::Failed { .. } => 1,
+            Self::Unreachable { .. } => 3,
+            Self::NotAllowed(_) => 4,
+            Self::Partly(_) => 5,
+            Self::Config(_) | Self::Setting(_) => 78,
+        }
+    }
+
+    /// The failure and its causes, outermost first, in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut line = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some errors repeat their cause in their own text.
+            if !line.ends_with(&text) {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
+            cause = error.source();
+        }
+        line.split('\n').map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ").replace(":; ", ": ")
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        if error.is_transient() {
+            Self::Unreachable { server: "postgres", cause: error.into() }
+        } else {
+            Self::failed("postgres refused", error)
+        }
+    }
+}
+
+impl From<QueueError> for Failure {
+    fn from(error: QueueError) -> Self {
+        Self::Unreachable { server: "redis", cause: error.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn causes_follow_in_one_line_and_are_not_repeated() {
+        let inner = io::Error::other("connection refused");
+        assert_eq!(Failure::failed("could not listen", inner).line(), "could not listen: connection refused");
+        let inner = io::Error::other("taken");
+        assert_eq!(Failure::failed("could not listen: taken", inner).line(), "could not listen: taken");
+    }
+
+    #[test]
+    fn the_faults_of_a_configuration_are_one_line() {
+        let faults = vec!["A is not set".to_owned(), "B is 7".to_owned()];
+        let failure = Failure::from(ConfigError { faults });
+        assert_eq!(failure.line(), "the configuration has 2 fault(s): A is not set; B is 7");
+        assert_eq!(failure.code(), 78);
+    }
+}

@@ -1,0 +1,16 @@
+//! Everything behind the `pathbound` binary, as a library so that tests and benchmarks can use it.
+//!
+//! - [`cli`]: the command line, all of it on one screen; [`commands`]: one file per command;
+//! - [`roles`]: runs the API, the scheduler and the worker, alone or together, with the ops listener;
+//! - [`demo`]: the whole product in one process, against a simulated Intercom;
+//! - [`exact`]: compares a copy with the simulator's truth, field by field;
+//! - [`rest`], [`output`], [`failure`]: calling the API, printing, and exit codes.
+
+pub mod cli;
+pub mod commands;
+pub mod demo;
+pub mod exact;
+pub mod failure;
+pub mod output;
+pub mod rest;
+pub mod roles;

@@ -1,0 +1,103 @@
+//! Printing: data goes to stdout, as an aligned table for people or as JSON for programs.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+/// Columns and rows. Numbers stand to the right.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    header: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    #[must_use]
+    pub fn new(header: &[&'static str]) -> Self {
+        Self { header: header.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row; it has as many cells as the header.
+    pub fn row<T: ToString>(&mut self, cells: impl IntoIterator<Item = T>) {
+        self.rows.push(cells.into_iter().map(|cell| cell.to_string()).collect());
+    }
+
+    /// The table as text, with a line break at its end.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let header: Vec<String> = self.header.iter().map(|name| (*name).to_owned()).collect();
+        let column = |n: usize| self.rows.iter().filter_map(move |row| row.get(n));
+        let columns: Vec<(usize, bool)> = (0..header.len())
+            .map(|n| {
+                let width = column(n).chain([&header[n]]).map(|cell| cell.chars().count()).max().unwrap_or(0);
+                let number = |cell: &String| cell.parse::<f64>().is_ok();
+                (width, column(n).next().is_some() && column(n).all(number))
+            })
+            .collect();
+        let mut text = String::new();
+        for row in [&header].into_iter().chain(&self.rows) {
+            let cells = row.iter().zip(&columns).map(|(cell, (width, number))| {
+                if *number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+            });
+            text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Prints a table, or the same as JSON.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub fn show(format: Format, table: &Table, json: &impl Serialize) -> Result<(), Failure> {
+    match format {
+        Format::Table => text(&table.render()),
+        Format::Json => line(json),
+    }
+}
+
+/// Prints one line of JSON.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub fn line(json: &impl Serialize) -> Result<(), Failure> {
+    let line = serde_json::to_string(json).map_err(|error| Failure::failed("could not write JSON", error))?;
+    text(&format!("{line}\n"))
+}
+
+/// Prints text as it is. A reader that has seen enough (`| head`) is no failure.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub fn text(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed("could not write to stdout", error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_aligned_and_numbers_stand_to_the_right() {
+        let mut table = Table::new(&["name", "calls"]);
+        table.row(["Käse", "7"]);
+        table.row(["b", "1024"]);
+        assert_eq!(table.render(), "name  calls\nKäse      7\nb      1024\n");
+    }
+}

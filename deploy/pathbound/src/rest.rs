@@ -1,0 +1,111 @@
+//! A small client of our own REST API, with the service key: what the commands and the demo call.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, StatusCode, redirect::Policy};
+use serde_json::Value;
+use shared::domain::{Secret, TenantId};
+
+use crate::failure::Failure;
+
+/// Longer than the API lets any request take.
+const TIME_LIMIT: Duration = Duration::from_secs(35);
+
+/// The API at one URL. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    http: Client,
+    base: String,
+    service_key: Secret,
+}
+
+/// An answer: its status and JSON body (`null` where there is none).
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub body: Value,
+}
+
+impl Rest {
+    /// # Errors
+    /// When no TLS client can be made.
+    pub fn new(base: &str, service_key: &Secret) -> Result<Self, Failure> {
+        Ok(Self { http: http_client()?, base: base.to_owned(), service_key: service_key.clone() })
+    }
+
+    /// `GET` for a tenant. Anything but a success is a failure.
+    ///
+    /// # Errors
+    /// When the API cannot be reached or refuses.
+    pub async fn get(&self, tenant: TenantId, path: &str) -> Result<Value, Failure> {
+        self.send(Method::GET, Some(tenant), path, None).await?.success()
+    }
+
+    /// `POST` for a tenant (`None`: for no tenant in particular). The status is the caller's to judge.
+    ///
+    /// # Errors
+    /// When the API cannot be reached or does not accept the key.
+    pub async fn post(&self, tenant: Option<TenantId>, path: &str, body: &Value) -> Result<Answer, Failure> {
+        self.send(Method::POST, tenant, path, Some(body)).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        tenant: Option<TenantId>,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        let mut call = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.service_key.expose());
+        if let Some(tenant) = tenant {
+            call = call.header("Pathbound-Tenant", tenant.to_string());
+        }
+        if let Some(body) = body {
+            call = call.json(body);
+        }
+        let answer = call.send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(unreachable)?;
+        let answer = Answer { status, body: serde_json::from_slice(&body).unwrap_or(Value::Null) };
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Failure::NotAllowed(answer.detail())),
+            _ => Ok(answer),
+        }
+    }
+}
+
+impl Answer {
+    /// The body of a success.
+    ///
+    /// # Errors
+    /// What the API said, for any other status.
+    pub fn success(self) -> Result<Value, Failure> {
+        if self.status.is_success() { Ok(self.body) } else { Err(Failure::because(format!("the API refused: {}", self.detail()))) }
+    }
+
+    /// The problem's sentence, else the status.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        self.body["detail"].as_str().map_or_else(|| self.status.to_string(), str::to_owned)
+    }
+}
+
+/// An HTTP client that follows no redirect by itself.
+///
+/// # Errors
+/// When no TLS client can be made.
+pub fn http_client() -> Result<Client, Failure> {
+    // Fails only when it was installed before, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .user_agent(concat!("pathbound-cli/", env!("CARGO_PKG_VERSION")))
+        .timeout(TIME_LIMIT)
+        .redirect(Policy::none())
+        .build()
+        .map_err(|error| Failure::failed("could not make an HTTP client", error))
+}
+
+/// The API did not answer.
+pub(crate) fn unreachable(error: reqwest::Error) -> Failure {
+    Failure::Unreachable { server: "the API", cause: error.without_url().into() }
+}

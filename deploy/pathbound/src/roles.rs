@@ -1,0 +1,168 @@
+//! Runs the roles, alone or together, beside the ops listener, and says which ended and why.
+
+use std::sync::Arc;
+
+use api::{Api, StartError, ops, ops::Ops};
+use scheduler::SchedulerError;
+use shared::{
+    config::{Config, Needs},
+    queue::Queue,
+    shutdown::Shutdown,
+    store::{Role, Store},
+    telemetry,
+};
+use tokio::{net::TcpListener, task::JoinSet};
+use worker::WorkerError;
+
+use crate::failure::Failure;
+
+/// A role of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Api,
+    Scheduler,
+    Worker,
+}
+
+impl Part {
+    /// The role's name in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Api => "the api",
+            Self::Scheduler => "the scheduler",
+            Self::Worker => "the worker",
+        }
+    }
+
+    /// What it needs of the configuration.
+    #[must_use]
+    pub fn needs(parts: &[Self]) -> Needs {
+        match parts {
+            [Self::Api] => Needs::Api,
+            [Self::Scheduler] => Needs::Scheduler,
+            [Self::Worker] => Needs::Worker,
+            _ => Needs::All,
+        }
+    }
+}
+
+/// Runs the parts and the ops listener until `shutdown`. When one ends before that, the others are told
+/// to end too: half a process must not pass for a whole one.
+///
+/// # Errors
+/// When a part cannot start or ends by itself: which, and why.
+pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(), Failure> {
+    // The recorder must be there before the first metric is counted.
+    telemetry::metrics();
+    let config = Arc::new(config);
+    let mut tasks = JoinSet::new();
+    let ops = if parts.contains(&Part::Api) {
+        let api = Api::open(Arc::clone(&config)).await.map_err(api_failure)?;
+        let ops = api.ops();
+        let listener = listen(&config).await?;
+        spawn(&mut tasks, Part::Api.name(), serve(api, listener, shutdown.clone()));
+        ops
+    } else {
+        checks(&config, parts).await?
+    };
+    let serving = ops::serve(config.ops_listen, ops.router(), shutdown.clone());
+    let address = config.ops_listen;
+    spawn(&mut tasks, "the ops listener", async move {
+        serving.await.map_err(|error| Failure::failed(format!("could not listen on {address}: is the port taken?"), error))
+    });
+    for part in parts {
+        let (config, shutdown) = (Arc::clone(&config), shutdown.clone());
+        match part {
+            Part::Api => {} // begun above, since its checks are the process's
+            Part::Scheduler => spawn(&mut tasks, part.name(), async { scheduler::run(config, shutdown).await.map_err(scheduler_failure) }),
+            Part::Worker => spawn(&mut tasks, part.name(), async { worker::run(config, shutdown).await.map_err(worker_failure) }),
+        }
+    }
+    until_all_end(tasks, &shutdown).await
+}
+
+/// Serves the API on a listener of the caller's.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(api: Api, listener: TcpListener, shutdown: Shutdown) -> Result<(), Failure> {
+    api.serve(listener, shutdown).await.map_err(|error| Failure::failed("the API's listener failed", error))
+}
+
+/// What ended, and how.
+type Ended = (&'static str, Result<(), Failure>);
+
+fn spawn(tasks: &mut JoinSet<Ended>, name: &'static str, part: impl Future<Output = Result<(), Failure>> + Send + 'static) {
+    tasks.spawn(async move {
+        // A task of its own, so that a panic still has a name.
+        let outcome = tokio::spawn(part).await;
+        (name, outcome.unwrap_or_else(|error| Err(Failure::failed(format!("{name} panicked"), error))))
+    });
+}
+
+async fn until_all_end(mut tasks: JoinSet<Ended>, shutdown: &Shutdown) -> Result<(), Failure> {
+    let mut first = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        let Ok((name, outcome)) = ended else { continue };
+        let early = !shutdown.is_cancelled();
+        shutdown.cancel();
+        match outcome {
+            Ok(()) if early && first.is_ok() => first = Err(Failure::because(format!("{name} ended by itself"))),
+            Ok(()) => {}
+            Err(failure) => {
+                eprintln!("pathbound: {name} ended: {}", failure.line());
+                if first.is_ok() {
+                    first = Err(failure);
+                }
+            }
+        }
+    }
+    first
+}
+
+async fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    let failed = |error| Failure::failed(format!("could not listen on {}: is the port taken?", config.listen), error);
+    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    eprintln!("api listening on http://{}", listener.local_addr().map_err(failed)?);
+    Ok(listener)
+}
+
+/// Readiness of a role without the API: both servers answer, asked over connections of their own.
+async fn checks(config: &Config, parts: &[Part]) -> Result<Ops, Failure> {
+    let role = if parts.contains(&Part::Worker) { Role::Worker } else { Role::Scheduler };
+    let store = Store::connect(&config.database_url, role, 1).await?;
+    let queue = Queue::connect(config)?;
+    Ok(Ops::new()
+        .check("postgres", move || {
+            let store = store.clone();
+            async move { store.ping().await }
+        })
+        .check("redis", move || {
+            let queue = queue.clone();
+            async move { queue.ping().await }
+        }))
+}
+
+pub(crate) fn api_failure(error: StartError) -> Failure {
+    match error {
+        StartError::Store(error) => error.into(),
+        StartError::Queue(error) => error.into(),
+        other => Failure::failed("the api could not start", other),
+    }
+}
+
+pub(crate) fn scheduler_failure(error: SchedulerError) -> Failure {
+    match error {
+        SchedulerError::Store(error) => error.into(),
+        SchedulerError::Queue(error) => error.into(),
+    }
+}
+
+pub(crate) fn worker_failure(error: WorkerError) -> Failure {
+    match error {
+        WorkerError::Store(error) => error.into(),
+        WorkerError::Queue(error) => error.into(),
+        other => Failure::failed("the worker could not go on", other),
+    }
+}

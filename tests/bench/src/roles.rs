@@ -1,0 +1,120 @@
+//! The processes that a measurement starts: this program again, under another name.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, ChildStdin, Command, ExitCode, Stdio},
+};
+
+use clap::Parser;
+use intercom_simulator::{Latency, Options, Simulator, WorkspaceSpec};
+use serde::{Deserialize, Serialize};
+
+use crate::report::Failure;
+
+const SIMULATOR: &str = "bench-simulator";
+const PATHBOUND: &str = "bench-pathbound";
+
+/// What the simulator process is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Scene {
+    pub spec: WorkspaceSpec,
+    pub latency_ms: u64,
+}
+
+/// A child that ends when this is dropped, however that happens: it watches its standard input.
+pub struct Role {
+    pub child: Child,
+    _stdin: ChildStdin,
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts the simulator; returns its URL.
+pub fn simulator(scene: &Scene) -> Result<(Role, String), Failure> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .args([SIMULATOR, &serde_json::to_string(scene)?])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let stdin = child.stdin.take().ok_or("no stdin")?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().ok_or("no stdout")?).read_line(&mut line)?;
+    Ok((Role { child, _stdin: stdin }, line.trim().to_owned()))
+}
+
+/// Starts `pathbound` with these arguments and variables.
+pub fn pathbound(arguments: &[&str], environment: &[(String, String)]) -> Result<Role, Failure> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .arg(PATHBOUND)
+        .args(arguments)
+        .envs(environment.iter().cloned())
+        .stdin(Stdio::piped())
+        .spawn()?;
+    let stdin = child.stdin.take().ok_or("no stdin")?;
+    Ok(Role { child, _stdin: stdin })
+}
+
+/// When this process was started as one of the roles: runs it, and says how it ended.
+pub fn dispatch() -> Option<ExitCode> {
+    let role = std::env::args().nth(1)?;
+    match role.as_str() {
+        SIMULATOR => Some(run_simulator()),
+        PATHBOUND => {
+            end_with_parent();
+            Some(run_pathbound())
+        }
+        _ => None,
+    }
+}
+
+fn run_pathbound() -> ExitCode {
+    // The first argument is the role's name, which stands where the program's would.
+    let cli = pathbound::cli::Cli::parse_from(std::env::args_os().skip(1));
+    let ran = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::from(error.to_string()))
+        .and_then(|runtime| {
+            runtime.block_on(pathbound::commands::run(cli, std::time::Instant::now())).map_err(|failure| failure.line().into())
+        });
+    if let Err(error) = ran {
+        eprintln!("bench: pathbound ended: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn run_simulator() -> ExitCode {
+    let served = (|| -> Result<(), Failure> {
+        let scene: Scene = serde_json::from_str(&std::env::args().nth(2).ok_or("no scene")?)?;
+        // One thread: the simulator must not take both cores from what is measured.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let latency = if scene.latency_ms == 0 { Latency::None } else { Latency::Fixed(scene.latency_ms) };
+            let simulator = Simulator::start(Options { latency, ledger_rows: false, ..Options::default() }).await?;
+            simulator.add_workspace(scene.spec);
+            println!("{}", simulator.url());
+            std::io::stdout().flush()?;
+            end_with_parent();
+            std::future::pending::<Result<(), Failure>>().await
+        })
+    })();
+    if let Err(error) = served {
+        eprintln!("bench: the simulator ended: {error}");
+    }
+    ExitCode::FAILURE
+}
+
+/// The parent holds the other end of our standard input, and nobody else does.
+fn end_with_parent() {
+    std::thread::spawn(|| {
+        let mut nothing = Vec::new();
+        let _ = std::io::stdin().read_to_end(&mut nothing);
+        std::process::exit(0);
+    });
+}

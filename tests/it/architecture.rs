@@ -1,0 +1,154 @@
+//! The arrows between layers, and who may name which library: ARCHITECTURE.md's invariants, as a test.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// A layer of `shared`, and the layers that it may know.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("vault", &["domain"]),
+    ("config", &["domain", "vault"]),
+    ("pacing", &[]),
+    ("intercom", &["config", "domain", "pacing"]),
+    ("store", &["domain"]),
+    ("sync", &["config", "domain", "intercom", "store", "vault"]),
+    ("queue", &["config", "domain", "shutdown"]),
+];
+
+/// A library of the outside, and the one layer that may name it.
+const ONLY: &[(&str, &str)] =
+    &[("apalis_core", "queue"), ("redis", "queue"), ("sqlx", "store"), ("reqwest", "intercom"), ("ring", "vault")];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Every Rust file below a folder, as path → code without comments and tests.
+fn sources(folder: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                if path.file_name().is_some_and(|name| name != "target") {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap();
+                let code: String = code.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
+                found.insert(path.strip_prefix(root()).unwrap().display().to_string(), code);
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+fn layer_of(path: &str) -> Option<&str> {
+    let below = path.strip_prefix("shared/src/")?;
+    Some(below.split('/').next()?.trim_end_matches(".rs"))
+}
+
+/// Whether code names a crate or module: as `name::` or in `use name;`, not as part of another word.
+fn names(code: &str, name: &str) -> bool {
+    code.match_indices(name).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        let after = &code[at + name.len()..];
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') && after.starts_with("::")
+    })
+}
+
+#[test]
+fn each_layer_knows_only_those_to_its_left() {
+    let mut seen = Vec::new();
+    for (path, code) in sources("shared/src") {
+        let Some(layer) = layer_of(&path) else { continue };
+        let Some((layer, may)) = LAYERS.iter().find(|(name, _)| *name == layer) else { continue };
+        seen.push(*layer);
+        for (other, _) in LAYERS.iter().filter(|(other, _)| other != layer && !may.contains(other)) {
+            let direct = format!("crate::{other}");
+            // `use crate::{config::…, store::…}` groups are searched up to their end.
+            let grouped = code.split("crate::{").skip(1).any(|group| {
+                let group = group.split(';').next().unwrap();
+                names(&format!(" {}", group.replace(['{', ',', '\n'], " ")), other)
+            });
+            assert!(!code.contains(&format!("{direct}::")) && !grouped, "{path} knows `{other}`, which `{layer}` must not");
+        }
+    }
+    for (layer, _) in LAYERS {
+        assert!(seen.contains(layer), "there is no layer {layer}");
+    }
+}
+
+#[test]
+fn only_one_layer_names_each_library() {
+    for (path, code) in sources("shared/src") {
+        for (library, home) in ONLY {
+            if layer_of(&path) != Some(home) {
+                assert!(!names(&code, library), "{path} names {library}, which only `{home}` may");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_role_goes_around_the_library() {
+    for role in ["api/src", "scheduler/src", "worker/src"] {
+        for (path, code) in sources(role) {
+            for (library, home) in ONLY {
+                assert!(!names(&code, library), "{path} names {library}: that is `shared::{home}`'s");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_top_level_is_fixed() {
+    const FIXED: &[&str] = &[
+        "ARCHITECTURE.md", "Cargo.lock", "Cargo.toml", "LICENSE", "Makefile", "README.md", "api", "deploy", "migrations",
+        "scheduler", "shared", "target", "tests", "worker",
+    ];
+    for entry in std::fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name.starts_with('.') || FIXED.contains(&name.as_str()), "{name} does not belong at the top level");
+    }
+}
+
+#[test]
+fn lints_are_expected_with_a_reason_and_never_allowed() {
+    for folder in ["api", "deploy", "scheduler", "shared", "tests", "worker"] {
+        for (path, code) in sources(folder) {
+            if !path.ends_with("tests/it/architecture.rs") {
+                assert!(!code.contains("#[allow(") && !code.contains("#![allow("), "{path} allows a lint: expect it, with a reason");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_migration_is_without_isolation() {
+    let mut tables = Vec::new();
+    let mut isolated = Vec::new();
+    for entry in std::fs::read_dir(root().join("migrations")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "sql") {
+            continue;
+        }
+        for line in std::fs::read_to_string(&path).unwrap().lines() {
+            if let Some(name) = line.strip_prefix("CREATE TABLE ") {
+                tables.push(name.split([' ', '(']).next().unwrap().to_owned());
+            }
+            if let Some(name) = line.strip_prefix("SELECT isolate('") {
+                isolated.push(name.split('\'').next().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(tables.len() > 10);
+    for table in tables {
+        assert!(isolated.contains(&table), "table {table} is not isolated: add SELECT isolate('{table}')");
+    }
+}

@@ -1,0 +1,104 @@
+//! What Intercom must not send and does: the good neighbours land, and nothing bad is taken for data or its end.
+
+use intercom_simulator::{Fault, FaultAction, Garble, WorkspaceSpec};
+
+use crate::world::{Connected, World};
+
+fn workspace() -> WorkspaceSpec {
+    WorkspaceSpec { contacts: 200, companies: 120, conversations: 60, limit_per_window: 100_000, ..WorkspaceSpec::default() }
+}
+
+/// Rows of the quarantine that are still open.
+async fn quarantined(world: &World, connected: &Connected) -> Vec<(String, String)> {
+    world
+        .sql("SELECT kind || '/' || source_id, reason FROM quarantine WHERE connection_id = $1 AND resolved_at IS NULL ORDER BY 1", connected)
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passing_faults_are_waited_out_and_never_taken_for_data() {
+    let world = World::new().await;
+    let connected = world.connect(workspace()).await;
+    let mut faults = Vec::new();
+    for operation in ["list_contacts", "scroll_companies", "search_conversations", "get_conversation", "list_tags"] {
+        for action in [
+            FaultAction::Status { status: 503, body: None, headers: Vec::new() },
+            FaultAction::Reset,
+            FaultAction::Truncate { keep: 60 },
+            FaultAction::Html { status: 200 },
+            FaultAction::Html { status: 502 },
+            FaultAction::Empty,
+        ] {
+            // Each call of a thing meets the next fault, until all are spent.
+            faults.push(world.simulator.inject(Fault::new(action).operation(operation).times(1)));
+        }
+    }
+    let _fleet = world.fleet(1);
+    world.until_complete(&connected).await;
+    world.assert_exact(&connected).await;
+    let hit = faults.iter().filter(|fault| world.simulator.fault_hits(**fault) > 0).count();
+    assert_eq!(hit, faults.len(), "every fault was met");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_object_is_quarantined_alone_and_comes_back_when_it_heals() {
+    let world = World::new().await;
+    let connected = world.connect(workspace()).await;
+    let bad: Vec<String> = [("list_contacts", Garble::WrongTypes), ("scroll_companies", Garble::NotAnObject), ("search_conversations", Garble::NoId)]
+        .into_iter()
+        .map(|(operation, how)| {
+            world.simulator.inject(
+                Fault::new(FaultAction::Garble { how, id: None, place: 3, part: false }).operation(operation).times(1),
+            );
+            operation.to_owned()
+        })
+        .collect();
+    let _fleet = world.fleet(1);
+    world.until(&connected, "the walks have ended", |status| status.streams.iter().all(|stream| stream.last_ok_at.is_some())).await;
+
+    let open = quarantined(&world, &connected).await;
+    assert_eq!(open.len(), bad.len(), "{open:?}");
+    let status = world.status(&connected).await;
+    assert!(!status.complete, "a green status with an object in quarantine would be a lie: {status:#?}");
+    let contacts = status.streams.iter().find(|stream| stream.stream == shared::domain::Stream::Contacts).unwrap();
+    assert_eq!((contacts.held, contacts.expected), (199, Some(200)));
+
+    // The next full walk reads them well.
+    world.until_run_ends(&connected).await;
+    world.resync(&connected, shared::domain::Mode::Full).await;
+    world.until_complete(&connected).await;
+    world.assert_exact(&connected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_that_postgres_cannot_hold_is_repaired_and_its_neighbours_land() {
+    let world = World::new().await;
+    let connected = world.connect(workspace()).await;
+    for (operation, how) in [
+        ("list_contacts", Garble::NulCharacter),
+        ("scroll_companies", Garble::LoneSurrogate),
+        ("search_conversations", Garble::NulCharacter),
+        ("get_conversation", Garble::UnknownEnums),
+    ] {
+        world.simulator.inject(Fault::new(FaultAction::Garble { how, id: None, place: 0, part: false }).operation(operation).times(1));
+    }
+    let _fleet = world.fleet(1);
+    world.until_complete(&connected).await;
+    assert_eq!(quarantined(&world, &connected).await, []);
+    let sanitised = world.sql("SELECT source_id, 'x' FROM contact_sources WHERE connection_id = $1 AND sanitised", &connected).await;
+    assert_eq!(sanitised.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_part_is_quarantined_and_its_thread_says_so() {
+    let world = World::new().await;
+    let connected = world.connect(workspace()).await;
+    let fault = world.simulator.inject(
+        Fault::new(FaultAction::Garble { how: Garble::WrongTypes, id: None, place: 0, part: true }).operation("get_conversation").times(1),
+    );
+    let _fleet = world.fleet(1);
+    world.until(&connected, "a thread is blocked", |status| status.threads.blocked == 1 && status.threads.pending == 0).await;
+    assert_eq!(world.simulator.fault_hits(fault), 1);
+    let open = quarantined(&world, &connected).await;
+    assert!(open.len() == 1 && open[0].0.starts_with("part/"), "{open:?}");
+}

@@ -1,0 +1,89 @@
+//! What changed, and nothing else: exact again, within the calls that the changes need.
+
+use intercom_simulator::{Change, Kind, Mutation, WorkspaceSpec};
+use shared::domain::Mode;
+
+use crate::world::{Connected, World};
+
+fn workspace() -> WorkspaceSpec {
+    WorkspaceSpec { contacts: 900, companies: 250, conversations: 700, limit_per_window: 100_000, ..WorkspaceSpec::default() }
+}
+
+/// Mutates, runs once, and returns the calls that the run made.
+async fn run_once(world: &World, connected: &Connected, mode: Mode) -> u64 {
+    connected.workspace.ledger().reset();
+    world.resync(connected, mode).await;
+    world.until_complete(connected).await;
+    connected.workspace.ledger().total
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_tenant_costs_two_calls_a_run_and_its_reference_data() {
+    let world = World::new().await;
+    let connected = world.connect(workspace()).await;
+    let _fleet = world.fleet(1);
+    world.until_complete(&connected).await;
+
+    let calls = run_once(&world, &connected, Mode::Incremental).await;
+    let ledger = connected.workspace.ledger();
+    let reference: u64 =
+        ["list_admins", "list_teams", "list_tags", "list_segments", "data_attributes", "conversation_attributes", "list_deleted_conversations", "deleted_conversations"]
+            .iter()
+            .map(|operation| ledger.calls(operation))
+            .sum();
+    assert_eq!(ledger.calls("search_contacts"), 1, "{:?}", ledger.by_operation);
+    assert_eq!(ledger.calls("search_conversations"), 1, "{:?}", ledger.by_operation);
+    assert_eq!(calls - reference, 2, "{:?}", ledger.by_operation);
+    world.assert_exact(&connected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_changes_of_every_kind_are_held_after_one_run() {
+    let world = World::new().await;
+    let connected = world.connect(workspace()).await;
+    let _fleet = world.fleet(1);
+    world.until_complete(&connected).await;
+
+    let mutate = |change, kind, count| connected.workspace.mutate(Mutation::new(change, kind, count));
+    mutate(Change::Update, Kind::Contact, 300);
+    mutate(Change::Add, Kind::Contact, 100);
+    mutate(Change::Grow, Kind::Contact, 100);
+    mutate(Change::Update, Kind::Company, 100);
+    mutate(Change::Update, Kind::Conversation, 200);
+    mutate(Change::Add, Kind::Conversation, 100);
+    mutate(Change::Grow, Kind::Conversation, 150);
+    mutate(Change::Redact, Kind::Conversation, 50);
+    // The clock moves on, so that no thread is read within two seconds of its own change.
+    world.simulator.clock().advance(std::time::Duration::from_secs(5));
+
+    run_once(&world, &connected, Mode::Incremental).await;
+    world.assert_exact(&connected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resync_of_an_exact_copy_fetches_no_thread_again() {
+    let world = World::new().await;
+    let connected = world.connect(workspace()).await;
+    let _fleet = world.fleet(1);
+    world.until_complete(&connected).await;
+
+    run_once(&world, &connected, Mode::Full).await;
+    assert_eq!(connected.workspace.ledger().calls("get_conversation"), 0);
+    world.assert_exact(&connected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thread_that_changes_twice_in_one_second_is_read_again() {
+    let world = World::new().await;
+    let connected = world.connect(WorkspaceSpec { contacts: 20, companies: 5, conversations: 20, limit_per_window: 100_000, ..WorkspaceSpec::default() }).await;
+    let _fleet = world.fleet(1);
+    world.until_complete(&connected).await;
+
+    let ids = connected.workspace.mutate(Mutation::new(Change::Grow, Kind::Conversation, 1));
+    world.resync(&connected, Mode::Incremental).await;
+    // The thread is fetched within its own second: not complete yet, whatever comes next.
+    world.until(&connected, "the thread was fetched", |_| connected.workspace.ledger().calls("get_conversation") > 0).await;
+    connected.workspace.mutate(Mutation { ids, ..Mutation::new(Change::Grow, Kind::Conversation, 1) });
+    world.until_complete(&connected).await;
+    world.assert_exact(&connected).await;
+}
