@@ -1,6 +1,6 @@
 //! Logs and metrics: set up once per process.
 
-use std::sync::OnceLock;
+use std::{io::IsTerminal, sync::OnceLock};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
@@ -14,14 +14,14 @@ const DURATION_BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0
 /// When the filter cannot be read.
 pub fn start_logs(filter: &str, json: bool) -> Result<(), BadFilter> {
     // Request internals may print headers, and a header holds the token: never above info.
-    let filter = format!("{filter},hyper=info,hyper_util=info,reqwest=info,h2=info,rustls=info,sqlx=warn");
+    let filter = format!("{filter},hyper=info,hyper_util=info,reqwest=info,h2=info,rustls=info");
     let filter = EnvFilter::try_new(&filter).map_err(|error| BadFilter(error.to_string()))?;
     let registry = tracing_subscriber::registry().with(filter);
     // A second start in one process (tests) keeps the first.
     let _ = if json {
         registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init()
     } else {
-        registry.with(fmt::layer().with_writer(std::io::stderr)).try_init()
+        registry.with(fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr)).try_init()
     };
     Ok(())
 }

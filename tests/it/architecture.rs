@@ -39,7 +39,8 @@ fn sources(folder: &str) -> BTreeMap<String, String> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let code = text.split("#[cfg(test)]").next().unwrap();
-                let code: String = code.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
+                let code: String =
+                    code.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
                 found.insert(path.strip_prefix(root()).unwrap().display().to_string(), code);
             }
         }
@@ -76,7 +77,10 @@ fn each_layer_knows_only_those_to_its_left() {
                 let group = group.split(';').next().unwrap();
                 names(&format!(" {}", group.replace(['{', ',', '\n'], " ")), other)
             });
-            assert!(!code.contains(&format!("{direct}::")) && !grouped, "{path} knows `{other}`, which `{layer}` must not");
+            assert!(
+                !code.contains(&format!("{direct}::")) && !grouped,
+                "{path} knows `{other}`, which `{layer}` must not"
+            );
         }
     }
     for (layer, _) in LAYERS {
@@ -109,8 +113,20 @@ fn no_role_goes_around_the_library() {
 #[test]
 fn the_top_level_is_fixed() {
     const FIXED: &[&str] = &[
-        "ARCHITECTURE.md", "Cargo.lock", "Cargo.toml", "LICENSE", "Makefile", "README.md", "api", "deploy", "migrations",
-        "scheduler", "shared", "target", "tests", "worker",
+        "ARCHITECTURE.md",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "api",
+        "deploy",
+        "migrations",
+        "scheduler",
+        "shared",
+        "target",
+        "tests",
+        "worker",
     ];
     for entry in std::fs::read_dir(root()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -123,7 +139,10 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
     for folder in ["api", "deploy", "scheduler", "shared", "tests", "worker"] {
         for (path, code) in sources(folder) {
             if !path.ends_with("tests/it/architecture.rs") {
-                assert!(!code.contains("#[allow(") && !code.contains("#![allow("), "{path} allows a lint: expect it, with a reason");
+                assert!(
+                    !code.contains("#[allow(") && !code.contains("#![allow("),
+                    "{path} allows a lint: expect it, with a reason"
+                );
             }
         }
     }

@@ -5,7 +5,13 @@ use intercom_simulator::{Fault, FaultAction, Garble, WorkspaceSpec};
 use crate::world::{Connected, World};
 
 fn workspace() -> WorkspaceSpec {
-    WorkspaceSpec { contacts: 200, companies: 120, conversations: 60, limit_per_window: 100_000, ..WorkspaceSpec::default() }
+    WorkspaceSpec {
+        contacts: 200,
+        companies: 120,
+        conversations: 60,
+        limit_per_window: 100_000,
+        ..WorkspaceSpec::default()
+    }
 }
 
 /// Rows of the quarantine that are still open.
@@ -44,17 +50,25 @@ async fn passing_faults_are_waited_out_and_never_taken_for_data() {
 async fn one_bad_object_is_quarantined_alone_and_comes_back_when_it_heals() {
     let world = World::new().await;
     let connected = world.connect(workspace()).await;
-    let bad: Vec<String> = [("list_contacts", Garble::WrongTypes), ("scroll_companies", Garble::NotAnObject), ("search_conversations", Garble::NoId)]
-        .into_iter()
-        .map(|(operation, how)| {
-            world.simulator.inject(
-                Fault::new(FaultAction::Garble { how, id: None, place: 3, part: false }).operation(operation).times(1),
-            );
-            operation.to_owned()
-        })
-        .collect();
+    let bad: Vec<String> = [
+        ("list_contacts", Garble::WrongTypes),
+        ("scroll_companies", Garble::NotAnObject),
+        ("search_conversations", Garble::NoId),
+    ]
+    .into_iter()
+    .map(|(operation, how)| {
+        world.simulator.inject(
+            Fault::new(FaultAction::Garble { how, id: None, place: 3, part: false }).operation(operation).times(1),
+        );
+        operation.to_owned()
+    })
+    .collect();
     let _fleet = world.fleet(1);
-    world.until(&connected, "the walks have ended", |status| status.streams.iter().all(|stream| stream.last_ok_at.is_some())).await;
+    world
+        .until(&connected, "the walks have ended", |status| {
+            status.streams.iter().all(|stream| stream.last_ok_at.is_some())
+        })
+        .await;
 
     let open = quarantined(&world, &connected).await;
     assert_eq!(open.len(), bad.len(), "{open:?}");
@@ -80,12 +94,16 @@ async fn text_that_postgres_cannot_hold_is_repaired_and_its_neighbours_land() {
         ("search_conversations", Garble::NulCharacter),
         ("get_conversation", Garble::UnknownEnums),
     ] {
-        world.simulator.inject(Fault::new(FaultAction::Garble { how, id: None, place: 0, part: false }).operation(operation).times(1));
+        world.simulator.inject(
+            Fault::new(FaultAction::Garble { how, id: None, place: 0, part: false }).operation(operation).times(1),
+        );
     }
     let _fleet = world.fleet(1);
     world.until_complete(&connected).await;
     assert_eq!(quarantined(&world, &connected).await, []);
-    let sanitised = world.sql("SELECT source_id, 'x' FROM contact_sources WHERE connection_id = $1 AND sanitised", &connected).await;
+    let sanitised = world
+        .sql("SELECT source_id, 'x' FROM contact_sources WHERE connection_id = $1 AND sanitised", &connected)
+        .await;
     assert_eq!(sanitised.len(), 1);
 }
 
@@ -94,10 +112,14 @@ async fn a_bad_part_is_quarantined_and_its_thread_says_so() {
     let world = World::new().await;
     let connected = world.connect(workspace()).await;
     let fault = world.simulator.inject(
-        Fault::new(FaultAction::Garble { how: Garble::WrongTypes, id: None, place: 0, part: true }).operation("get_conversation").times(1),
+        Fault::new(FaultAction::Garble { how: Garble::WrongTypes, id: None, place: 0, part: true })
+            .operation("get_conversation")
+            .times(1),
     );
     let _fleet = world.fleet(1);
-    world.until(&connected, "a thread is blocked", |status| status.threads.blocked == 1 && status.threads.pending == 0).await;
+    world
+        .until(&connected, "a thread is blocked", |status| status.threads.blocked == 1 && status.threads.pending == 0)
+        .await;
     assert_eq!(world.simulator.fault_hits(fault), 1);
     let open = quarantined(&world, &connected).await;
     assert!(open.len() == 1 && open[0].0.starts_with("part/"), "{open:?}");

@@ -2,12 +2,21 @@
 
 use intercom_simulator::{MissingScope, Scope, WorkspaceSpec};
 use pathbound::exact::without_conversations;
-use shared::{domain::{Mode, Stream}, store::ConnectionState};
+use shared::{
+    domain::{Mode, Stream},
+    store::ConnectionState,
+};
 
 use crate::world::World;
 
 fn workspace() -> WorkspaceSpec {
-    WorkspaceSpec { contacts: 40, companies: 10, conversations: 20, limit_per_window: 100_000, ..WorkspaceSpec::default() }
+    WorkspaceSpec {
+        contacts: 40,
+        companies: 10,
+        conversations: 20,
+        limit_per_window: 100_000,
+        ..WorkspaceSpec::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,17 +24,19 @@ async fn a_plan_without_conversations_blocks_them_alone() {
     let world = World::new().await;
     let connected = world.connect(WorkspaceSpec { conversations_plan: false, ..workspace() }).await;
     let _fleet = world.fleet(1);
-    world.until(&connected, "contacts are held and conversations blocked", |status| {
-        status.streams.iter().all(|stream| match stream.stream {
-            Stream::Conversations => stream.blocked.is_some(),
-            Stream::Threads => true,
-            _ => stream.last_ok_at.is_some(),
+    world
+        .until(&connected, "contacts are held and conversations blocked", |status| {
+            status.streams.iter().all(|stream| match stream.stream {
+                Stream::Conversations => stream.blocked.is_some(),
+                Stream::Threads => true,
+                _ => stream.last_ok_at.is_some(),
+            })
         })
-    })
-    .await;
+        .await;
     let status = world.status(&connected).await;
     assert!(!status.complete);
-    let blocked = status.streams.iter().find(|stream| stream.stream == Stream::Conversations).unwrap().blocked.clone().unwrap();
+    let blocked =
+        status.streams.iter().find(|stream| stream.stream == Stream::Conversations).unwrap().blocked.clone().unwrap();
     assert_eq!(blocked.code, "api_plan_restricted");
     assert!(blocked.until.is_some() && !blocked.message.is_empty() && blocked.action.is_some());
     world.assert_exact_with(&connected, &without_conversations(&connected.workspace.truth())).await;
@@ -43,13 +54,18 @@ async fn a_missing_scope_blocks_its_streams_and_no_token() {
     for answer in [MissingScope::Unauthorized401, MissingScope::Forbidden403] {
         let world = World::new().await;
         let connected = world
-            .connect(WorkspaceSpec { missing_scopes: vec![Scope::ReadConversations], missing_scope_answer: answer, ..workspace() })
+            .connect(WorkspaceSpec {
+                missing_scopes: vec![Scope::ReadConversations],
+                missing_scope_answer: answer,
+                ..workspace()
+            })
             .await;
         let _fleet = world.fleet(1);
-        world.until(&connected, "conversations are blocked", |status| {
-            status.streams.iter().any(|stream| stream.stream == Stream::Conversations && stream.blocked.is_some())
-        })
-        .await;
+        world
+            .until(&connected, "conversations are blocked", |status| {
+                status.streams.iter().any(|stream| stream.stream == Stream::Conversations && stream.blocked.is_some())
+            })
+            .await;
         let connection = world.store.connection(connected.tenant, connected.connection).await.unwrap().unwrap();
         assert_eq!(connection.state, ConnectionState::Active);
     }

@@ -8,7 +8,13 @@ use crate::world::World;
 async fn a_first_sync_is_exact_and_costs_the_floor() {
     let world = World::new().await;
     let connected = world
-        .connect(WorkspaceSpec { contacts: 700, companies: 250, conversations: 400, limit_per_window: 100_000, ..WorkspaceSpec::default() })
+        .connect(WorkspaceSpec {
+            contacts: 700,
+            companies: 250,
+            conversations: 400,
+            limit_per_window: 100_000,
+            ..WorkspaceSpec::default()
+        })
         .await;
     let _fleet = world.fleet(2);
     world.until_complete(&connected).await;
@@ -36,13 +42,27 @@ async fn small_and_empty_workspaces_are_complete() {
     let world = World::new().await;
     let _fleet = world.fleet(1);
     let empty = WorkspaceSpec {
-        contacts: 0, companies: 0, conversations: 0, merged_contacts: 0, deleted_contacts: 0, archived_contacts: 0,
-        deleted_conversations: 0, limit_per_window: 100_000, ..WorkspaceSpec::default()
+        contacts: 0,
+        companies: 0,
+        conversations: 0,
+        merged_contacts: 0,
+        deleted_contacts: 0,
+        archived_contacts: 0,
+        deleted_conversations: 0,
+        limit_per_window: 100_000,
+        ..WorkspaceSpec::default()
     };
     for (seed, spec) in [
         empty.clone(),
         WorkspaceSpec { contacts: 150, companies: 100, conversations: 150, ..empty.clone() },
-        WorkspaceSpec { contacts: 1, companies: 1, conversations: 1, region: "EU".to_owned(), timezone: "Europe/Dublin".to_owned(), ..empty },
+        WorkspaceSpec {
+            contacts: 1,
+            companies: 1,
+            conversations: 1,
+            region: "EU".to_owned(),
+            timezone: "Europe/Dublin".to_owned(),
+            ..empty
+        },
     ]
     .into_iter()
     .enumerate()
@@ -58,7 +78,12 @@ async fn a_scroll_that_ends_with_404_is_told_from_a_dead_one() {
     let world = World::new().await;
     let connected = world
         .connect(WorkspaceSpec {
-            contacts: 30, companies: 130, conversations: 5, scroll_end: ScrollEnd::NotFound, limit_per_window: 100_000, ..WorkspaceSpec::default()
+            contacts: 30,
+            companies: 130,
+            conversations: 5,
+            scroll_end: ScrollEnd::NotFound,
+            limit_per_window: 100_000,
+            ..WorkspaceSpec::default()
         })
         .await;
     let _fleet = world.fleet(1);
@@ -71,7 +96,15 @@ async fn a_scroll_that_ends_with_404_is_told_from_a_dead_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tiny_rate_limit_is_kept_and_the_copy_is_exact() {
     let world = World::new().await;
-    let connected = world.connect(WorkspaceSpec { contacts: 10, companies: 5, conversations: 30, limit_per_window: 20, ..WorkspaceSpec::default() }).await;
+    let connected = world
+        .connect(WorkspaceSpec {
+            contacts: 10,
+            companies: 5,
+            conversations: 30,
+            limit_per_window: 20,
+            ..WorkspaceSpec::default()
+        })
+        .await;
     let _fleet = world.fleet(1);
     world.until_complete(&connected).await;
     world.assert_exact(&connected).await;
@@ -82,7 +115,14 @@ async fn a_tiny_rate_limit_is_kept_and_the_copy_is_exact() {
 async fn threads_beyond_500_parts_are_truncated_and_say_so() {
     let world = World::new().await;
     let connected = world
-        .connect(WorkspaceSpec { contacts: 10, companies: 2, conversations: 6, conversations_over_500: 2, limit_per_window: 100_000, ..WorkspaceSpec::default() })
+        .connect(WorkspaceSpec {
+            contacts: 10,
+            companies: 2,
+            conversations: 6,
+            conversations_over_500: 2,
+            limit_per_window: 100_000,
+            ..WorkspaceSpec::default()
+        })
         .await;
     let _fleet = world.fleet(1);
     world.until_complete(&connected).await;

@@ -6,7 +6,13 @@ use shared::domain::Mode;
 use crate::world::{Connected, World};
 
 fn workspace() -> WorkspaceSpec {
-    WorkspaceSpec { contacts: 900, companies: 250, conversations: 700, limit_per_window: 100_000, ..WorkspaceSpec::default() }
+    WorkspaceSpec {
+        contacts: 900,
+        companies: 250,
+        conversations: 700,
+        limit_per_window: 100_000,
+        ..WorkspaceSpec::default()
+    }
 }
 
 /// Mutates, runs once, and returns the calls that the run made.
@@ -26,11 +32,19 @@ async fn an_idle_tenant_costs_two_calls_a_run_and_its_reference_data() {
 
     let calls = run_once(&world, &connected, Mode::Incremental).await;
     let ledger = connected.workspace.ledger();
-    let reference: u64 =
-        ["list_admins", "list_teams", "list_tags", "list_segments", "data_attributes", "conversation_attributes", "list_deleted_conversations", "deleted_conversations"]
-            .iter()
-            .map(|operation| ledger.calls(operation))
-            .sum();
+    let reference: u64 = [
+        "list_admins",
+        "list_teams",
+        "list_tags",
+        "list_segments",
+        "data_attributes",
+        "conversation_attributes",
+        "list_deleted_conversations",
+        "deleted_conversations",
+    ]
+    .iter()
+    .map(|operation| ledger.calls(operation))
+    .sum();
     assert_eq!(ledger.calls("search_contacts"), 1, "{:?}", ledger.by_operation);
     assert_eq!(ledger.calls("search_conversations"), 1, "{:?}", ledger.by_operation);
     assert_eq!(calls - reference, 2, "{:?}", ledger.by_operation);
@@ -75,14 +89,24 @@ async fn a_resync_of_an_exact_copy_fetches_no_thread_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thread_that_changes_twice_in_one_second_is_read_again() {
     let world = World::new().await;
-    let connected = world.connect(WorkspaceSpec { contacts: 20, companies: 5, conversations: 20, limit_per_window: 100_000, ..WorkspaceSpec::default() }).await;
+    let connected = world
+        .connect(WorkspaceSpec {
+            contacts: 20,
+            companies: 5,
+            conversations: 20,
+            limit_per_window: 100_000,
+            ..WorkspaceSpec::default()
+        })
+        .await;
     let _fleet = world.fleet(1);
     world.until_complete(&connected).await;
 
     let ids = connected.workspace.mutate(Mutation::new(Change::Grow, Kind::Conversation, 1));
     world.resync(&connected, Mode::Incremental).await;
     // The thread is fetched within its own second: not complete yet, whatever comes next.
-    world.until(&connected, "the thread was fetched", |_| connected.workspace.ledger().calls("get_conversation") > 0).await;
+    world
+        .until(&connected, "the thread was fetched", |_| connected.workspace.ledger().calls("get_conversation") > 0)
+        .await;
     connected.workspace.mutate(Mutation { ids, ..Mutation::new(Change::Grow, Kind::Conversation, 1) });
     world.until_complete(&connected).await;
     world.assert_exact(&connected).await;

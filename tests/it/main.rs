@@ -5,7 +5,12 @@
 mod architecture;
 mod bad_input;
 mod blocked;
+mod connect;
 mod crash;
+mod disconnect;
 mod first_sync;
 mod incremental;
+mod payloads;
+mod rest;
+mod tenancy;
 mod world;

@@ -112,7 +112,8 @@ impl World {
         .collect();
         environment.extend(variables.iter().map(|(name, value)| (format!("PATHBOUND_{name}"), (*value).to_owned())));
         let config = Arc::new(
-            Config::load(None, &environment.iter().cloned().collect::<Environment>(), Needs::All).expect("a good configuration"),
+            Config::load(None, &environment.iter().cloned().collect::<Environment>(), Needs::All)
+                .expect("a good configuration"),
         );
         let context = |store| Context {
             store,
@@ -138,8 +139,9 @@ impl World {
         let started = connect::start(&self.oauth.store, tenant, Region::Us).await.expect("a flow starts");
         let opened = connect::open(&self.oauth.store, started.start_token.expose()).await.expect("it opens");
         let code = self.authorize(workspace, opened.state.expose()).await;
-        let connected =
-            connect::finish(&self.oauth, opened.state.expose(), Some(opened.session.expose()), &code).await.expect("it finishes");
+        let connected = connect::finish(&self.oauth, opened.state.expose(), Some(opened.session.expose()), &code)
+            .await
+            .expect("it finishes");
         let tickets: Vec<Ticket> =
             connected.streams.iter().map(|stream| Ticket::new(tenant, connected.connection, *stream)).collect();
         self.queue.push(&tickets).await.expect("redis answers");
@@ -161,10 +163,26 @@ impl World {
         code
     }
 
+    /// Serves the API on a free port until the world's end; returns where.
+    pub(crate) async fn api(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let mut environment = self.environment.clone();
+        environment.push(("PATHBOUND_PUBLIC_URL".to_owned(), base.clone()));
+        let config = Config::load(None, &environment.into_iter().collect::<Environment>(), Needs::All)
+            .expect("a good configuration");
+        let api = api::Api::open(Arc::new(config)).await.expect("postgres answers");
+        tokio::spawn(api.serve(listener, Shutdown::new()));
+        base
+    }
+
     /// Starts a scheduler and workers in this process.
     pub(crate) fn fleet(&self, workers: usize) -> Fleet {
         // Logs of a failed test are shown with it.
-        let _ = shared::telemetry::start_logs(&std::env::var("PATHBOUND_LOG").unwrap_or_else(|_| "error".to_owned()), false);
+        let _ = shared::telemetry::start_logs(
+            &std::env::var("PATHBOUND_LOG").unwrap_or_else(|_| "error".to_owned()),
+            false,
+        );
         let shutdown = Shutdown::new();
         tokio::spawn(scheduler::run(self.config.clone(), shutdown.clone()));
         for _ in 0..workers {
@@ -220,7 +238,11 @@ impl World {
     /// Waits until no run of the connection is open.
     pub(crate) async fn until_run_ends(&self, connected: &Connected) {
         let begun = Instant::now();
-        while !self.sql("SELECT id::text, status FROM sync_runs WHERE connection_id = $1 AND finished_at IS NULL", connected).await.is_empty() {
+        while !self
+            .sql("SELECT id::text, status FROM sync_runs WHERE connection_id = $1 AND finished_at IS NULL", connected)
+            .await
+            .is_empty()
+        {
             assert!(begun.elapsed() < PATIENCE, "the run does not end");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -230,7 +252,12 @@ impl World {
     pub(crate) async fn until_state(&self, connected: &Connected, state: ConnectionState) {
         let begun = Instant::now();
         loop {
-            let connection = self.store.connection(connected.tenant, connected.connection).await.expect("postgres answers").expect("the connection");
+            let connection = self
+                .store
+                .connection(connected.tenant, connected.connection)
+                .await
+                .expect("postgres answers")
+                .expect("the connection");
             if connection.state == state {
                 return;
             }
@@ -260,7 +287,8 @@ impl World {
     /// Asks for a run over every stream, as a resync does.
     pub(crate) async fn resync(&self, connected: &Connected, mode: Mode) {
         let mut tx = self.store.begin(connected.tenant).await.expect("postgres answers");
-        let request = tx.request_run(connected.connection, mode, Stream::ALL).await.expect("a run").expect("the connection");
+        let request =
+            tx.request_run(connected.connection, mode, Stream::ALL).await.expect("a run").expect("the connection");
         assert!(matches!(request, RunRequest::Queued(_)), "{request:?}");
         tx.commit().await.expect("it commits");
         let tickets: Vec<Ticket> =

@@ -43,7 +43,8 @@ impl Jobs {
 impl Fleet for Jobs {
     async fn work(&self, lease: Lease) -> Verdict {
         let Ticket { tenant, connection, stream } = lease.ticket;
-        let Outcome { next, made_due } = sync::work(&self.context, SliceKey { tenant, connection, stream, fence: lease.fence }).await;
+        let Outcome { next, made_due } =
+            sync::work(&self.context, SliceKey { tenant, connection, stream, fence: lease.fence }).await;
         if !made_due.is_empty() {
             self.push(lease, &made_due).await;
         }

@@ -76,7 +76,12 @@ impl Failure {
             }
             cause = error.source();
         }
-        line.split('\n').map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ").replace(":; ", ": ")
+        line.split('\n')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("; ")
+            .replace(":; ", ": ")
     }
 }
 

@@ -84,7 +84,9 @@ pub fn line(json: &impl Serialize) -> Result<(), Failure> {
 pub fn text(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed("could not write to stdout", error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed("could not write to stdout", error))
+        }
         _ => Ok(()),
     }
 }

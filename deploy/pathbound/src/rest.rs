@@ -80,7 +80,11 @@ impl Answer {
     /// # Errors
     /// What the API said, for any other status.
     pub fn success(self) -> Result<Value, Failure> {
-        if self.status.is_success() { Ok(self.body) } else { Err(Failure::because(format!("the API refused: {}", self.detail()))) }
+        if self.status.is_success() {
+            Ok(self.body)
+        } else {
+            Err(Failure::because(format!("the API refused: {}", self.detail())))
+        }
     }
 
     /// The problem's sentence, else the status.

@@ -69,14 +69,20 @@ pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(
     let serving = ops::serve(config.ops_listen, ops.router(), shutdown.clone());
     let address = config.ops_listen;
     spawn(&mut tasks, "the ops listener", async move {
-        serving.await.map_err(|error| Failure::failed(format!("could not listen on {address}: is the port taken?"), error))
+        serving
+            .await
+            .map_err(|error| Failure::failed(format!("could not listen on {address}: is the port taken?"), error))
     });
     for part in parts {
         let (config, shutdown) = (Arc::clone(&config), shutdown.clone());
         match part {
             Part::Api => {} // begun above, since its checks are the process's
-            Part::Scheduler => spawn(&mut tasks, part.name(), async { scheduler::run(config, shutdown).await.map_err(scheduler_failure) }),
-            Part::Worker => spawn(&mut tasks, part.name(), async { worker::run(config, shutdown).await.map_err(worker_failure) }),
+            Part::Scheduler => spawn(&mut tasks, part.name(), async {
+                scheduler::run(config, shutdown).await.map_err(scheduler_failure)
+            }),
+            Part::Worker => {
+                spawn(&mut tasks, part.name(), async { worker::run(config, shutdown).await.map_err(worker_failure) })
+            }
         }
     }
     until_all_end(tasks, &shutdown).await
@@ -93,7 +99,11 @@ pub async fn serve(api: Api, listener: TcpListener, shutdown: Shutdown) -> Resul
 /// What ended, and how.
 type Ended = (&'static str, Result<(), Failure>);
 
-fn spawn(tasks: &mut JoinSet<Ended>, name: &'static str, part: impl Future<Output = Result<(), Failure>> + Send + 'static) {
+fn spawn(
+    tasks: &mut JoinSet<Ended>,
+    name: &'static str,
+    part: impl Future<Output = Result<(), Failure>> + Send + 'static,
+) {
     tasks.spawn(async move {
         // A task of its own, so that a panic still has a name.
         let outcome = tokio::spawn(part).await;

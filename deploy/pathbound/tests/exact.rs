@@ -59,9 +59,10 @@ impl Copy {
 
     /// The first line that `fits`.
     fn line(&self, kind: Kind, fits: impl Fn(&TruthLine, &Value) -> bool) -> usize {
-        let found = self.truth.iter().position(|line| {
-            line.kind == kind && !line.deleted && !line.hidden && fits(line, &line.value())
-        });
+        let found = self
+            .truth
+            .iter()
+            .position(|line| line.kind == kind && !line.deleted && !line.hidden && fits(line, &line.value()));
         found.unwrap_or_else(|| panic!("no {kind:?} fits"))
     }
 
@@ -159,7 +160,8 @@ async fn changed_fields(copy: &Copy) {
         ("raw", "/read", json!("other")),
         ("body", "/source/body", json!("other")),
     ];
-    let talk = copy.line(Kind::Conversation, |_, object| object["source"]["body"].is_string() && object["statistics"].is_object());
+    let talk = copy
+        .line(Kind::Conversation, |_, object| object["source"]["body"].is_string() && object["statistics"].is_object());
     for (field, pointer, value) in conversation {
         let report = change(copy, talk, pointer, value).await;
         // The first message is a record of its own and has its conversation's times.

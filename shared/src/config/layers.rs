@@ -34,7 +34,12 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    pub(super) fn read(defaults: &str, file: Option<&Path>, environment: &Environment, faults: &mut Vec<String>) -> Self {
+    pub(super) fn read(
+        defaults: &str,
+        file: Option<&Path>,
+        environment: &Environment,
+        faults: &mut Vec<String>,
+    ) -> Self {
         let mut layers = Self::default();
         layers.add_table(defaults, "the defaults", true, faults);
         if let Some(path) = file {

@@ -115,12 +115,17 @@ impl Config {
 
     fn from_layers(layers: &Layers, needs: Needs, faults: &mut Vec<String>) -> Self {
         let mut read = Reader { layers, faults };
-        let profile = read.choice("profile", &[("production", Profile::Production), ("development", Profile::Development)]);
+        let profile =
+            read.choice("profile", &[("production", Profile::Production), ("development", Profile::Development)]);
         let development = profile == Profile::Development;
 
         let database_url = read.url("database_url", &["postgres", "postgresql"], true);
         let migrate_url = read.text("migrate_url");
-        let migrate_url = if migrate_url.is_empty() { database_url.clone() } else { read.url("migrate_url", &["postgres", "postgresql"], true) };
+        let migrate_url = if migrate_url.is_empty() {
+            database_url.clone()
+        } else {
+            read.url("migrate_url", &["postgres", "postgresql"], true)
+        };
         let public_url = read.web_url("public_url", development, needs.api());
 
         Self {

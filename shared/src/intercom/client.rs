@@ -8,7 +8,11 @@ use std::{
 use chrono::{DateTime, Utc};
 use reqwest::header::{DATE, HeaderMap, LINK, RETRY_AFTER};
 
-use super::{Error, Read, transport::{RawAnswer, Transport}, wire::me::Me};
+use super::{
+    Error, Read,
+    transport::{RawAnswer, Transport},
+    wire::me::Me,
+};
 use crate::{
     config::{Config, Profile},
     domain::{Region, Secret},
@@ -143,7 +147,8 @@ impl Workspace {
                 judge(answer, endpoint)
             }
             Err(error) => {
-                metrics::counter!("pathbound_intercom_requests_total", "endpoint" => endpoint, "status" => "none").increment(1);
+                metrics::counter!("pathbound_intercom_requests_total", "endpoint" => endpoint, "status" => "none")
+                    .increment(1);
                 Err(error)
             }
         }
@@ -192,7 +197,8 @@ fn judge(answer: RawAnswer, endpoint: &'static str) -> Result<Answer, Error> {
         .and_then(|date| DateTime::parse_from_rfc2822(date).ok())
         .map_or_else(Utc::now, |date| date.with_timezone(&Utc));
     // Bytes that are not UTF-8 cannot be JSON; replacing them keeps the neighbours readable.
-    let body = String::from_utf8(answer.body.into()).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    let body = String::from_utf8(answer.body.into())
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     Ok(Answer { body, at })
 }
 

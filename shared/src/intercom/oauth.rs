@@ -33,7 +33,8 @@ impl Intercom {
             .finish();
         // The one documented token host serves every region.
         let host = self.api_host(Region::Us);
-        let url = Url::parse(&format!("{host}/auth/eagle/token")).map_err(|_| Error::Unavailable("bad host".to_owned()))?;
+        let url =
+            Url::parse(&format!("{host}/auth/eagle/token")).map_err(|_| Error::Unavailable("bad host".to_owned()))?;
         let answer = self.transport.exchange(url, body).await?;
         let token: Token = serde_json::from_slice(&answer.body)
             .map_err(|_| Error::Unavailable("the token exchange gave no token".to_owned()))?;

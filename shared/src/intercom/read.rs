@@ -14,25 +14,49 @@ pub enum Read<'a> {
     Tags,
     Segments,
     /// `GET /data_attributes?model=contact|company` (and `conversation` up to 2.15).
-    DataAttributes { model: &'static str },
+    DataAttributes {
+        model: &'static str,
+    },
     /// `GET /conversations/attributes`, from 2.16 on.
     ConversationAttributes,
     /// `GET /contacts`: every contact, in a keyset that survives a restart.
-    Contacts { after: Option<&'a str>, merge_history: bool },
+    Contacts {
+        after: Option<&'a str>,
+        merge_history: bool,
+    },
     /// `POST /contacts/search`.
-    ContactsSearch { search: &'a Search, merge_history: bool },
-    Contact { id: &'a str, merge_history: bool },
+    ContactsSearch {
+        search: &'a Search,
+        merge_history: bool,
+    },
+    Contact {
+        id: &'a str,
+        merge_history: bool,
+    },
     /// `GET /contacts/{id}/companies`: the whole list, of which a contact shows ten.
-    ContactCompanies { id: &'a str, page: u32 },
+    ContactCompanies {
+        id: &'a str,
+        page: u32,
+    },
     /// `GET /companies/scroll`: one open per workspace, dead after a minute of silence.
-    CompaniesScroll { param: Option<&'a str> },
-    Company { id: &'a str },
+    CompaniesScroll {
+        param: Option<&'a str>,
+    },
+    Company {
+        id: &'a str,
+    },
     /// `POST /conversations/search`.
-    ConversationsSearch { search: &'a Search },
+    ConversationsSearch {
+        search: &'a Search,
+    },
     /// `GET /conversations/{id}`: the only call that returns parts.
-    Conversation { id: &'a str },
+    Conversation {
+        id: &'a str,
+    },
     /// `GET /conversations/deleted`, from 2.16 on.
-    ConversationsDeleted { page: u32 },
+    ConversationsDeleted {
+        page: u32,
+    },
 }
 
 /// A request line and body, ready for the transport.
@@ -88,7 +112,9 @@ impl Read<'_> {
                 let query = if *merge_history { "?include_merge_history=true" } else { "" };
                 format!("/contacts/{}{query}", checked(id)?)
             }
-            Self::ContactCompanies { id, page } => format!("/contacts/{}/companies?page={page}&per_page=50", checked(id)?),
+            Self::ContactCompanies { id, page } => {
+                format!("/contacts/{}/companies?page={page}&per_page=50", checked(id)?)
+            }
             Self::CompaniesScroll { param: None } => "/companies/scroll".to_owned(),
             Self::CompaniesScroll { param: Some(param) } => format!("/companies/scroll?scroll_param={}", encode(param)),
             Self::Company { id } => format!("/companies/{}", checked(id)?),

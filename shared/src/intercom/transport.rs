@@ -53,8 +53,15 @@ impl Transport {
     }
 
     /// Sends one read. A body makes it a POST, which only a search has.
-    pub(super) async fn read(&self, host: &str, token: &Secret, version: &str, request: Request) -> Result<RawAnswer, Error> {
-        let url = Url::parse(&format!("{host}{}", request.path)).map_err(|_| Error::Unavailable("bad host".to_owned()))?;
+    pub(super) async fn read(
+        &self,
+        host: &str,
+        token: &Secret,
+        version: &str,
+        request: Request,
+    ) -> Result<RawAnswer, Error> {
+        let url =
+            Url::parse(&format!("{host}{}", request.path)).map_err(|_| Error::Unavailable("bad host".to_owned()))?;
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose()))
             .map_err(|_| Error::Unavailable("the token is not a header value".to_owned()))?;
         authorization.set_sensitive(true);
@@ -63,7 +70,8 @@ impl Transport {
             None => self.http.get(url),
             Some(body) => self.http.post(url).header(CONTENT_TYPE, "application/json").body(body),
         };
-        let call = call.header(AUTHORIZATION, authorization).header(ACCEPT, "application/json").header(VERSION, version);
+        let call =
+            call.header(AUTHORIZATION, authorization).header(ACCEPT, "application/json").header(VERSION, version);
         receive(call).await
     }
 
@@ -76,7 +84,11 @@ impl Transport {
             .header(ACCEPT, "application/json")
             .body(form);
         let answer = receive(call).await?;
-        if answer.status == StatusCode::OK.as_u16() { Ok(answer) } else { Err(Error::from_answer(answer.status, &answer.body, None)) }
+        if answer.status == StatusCode::OK.as_u16() {
+            Ok(answer)
+        } else {
+            Err(Error::from_answer(answer.status, &answer.body, None))
+        }
     }
 }
 

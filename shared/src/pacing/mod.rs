@@ -52,7 +52,8 @@ impl Pacing {
         if let Some(budget) = budgets.get(workspace_id) {
             return budget.clone();
         }
-        let budget = Budget(Arc::new(Inner { window: Mutex::new(Window::new(self.max_share)), answered: Notify::new() }));
+        let budget =
+            Budget(Arc::new(Inner { window: Mutex::new(Window::new(self.max_share)), answered: Notify::new() }));
         budgets.insert(workspace_id.to_owned(), budget.clone());
         budget
     }
@@ -61,8 +62,9 @@ impl Pacing {
 impl Budget {
     /// A permit for one call.
     ///
-    /// Nothing is known of the window before the first answer, so then one call goes alone and the
-    /// others wait for what it learns: a short wait, not a reason to park.
+    /// Nothing is known of the window before the first answer, so then one call goes alone; and towards
+    /// the window's end each answer tells how much is left. Waiting for an answer is short, and no
+    /// reason to park.
     ///
     /// # Errors
     /// When our share of the window is spent: the time at which the next one begins, with jitter.
@@ -72,9 +74,9 @@ impl Budget {
             match self.lock().take(SystemTime::now()) {
                 window::Taken::Yes => return Ok(Permit { budget: self.clone() }),
                 window::Taken::Until(reset) => return Err(jittered(reset)),
-                window::Taken::ProbeUnderWay => {}
+                window::Taken::AfterAnAnswer => {}
             }
-            // The time limit covers a probe that ended between the check and the wait.
+            // The time limit covers an answer that came between the check and the wait.
             let _ = tokio::time::timeout(Duration::from_millis(100), answered).await;
         }
     }

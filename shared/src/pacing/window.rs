@@ -35,8 +35,8 @@ pub(super) struct Window {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     Yes,
-    /// Nothing is known yet and one call is finding out.
-    ProbeUnderWay,
+    /// A call under way is about to say how much is left: wait for its answer.
+    AfterAnAnswer,
     /// Spent until then.
     Until(SystemTime),
 }
@@ -49,7 +49,7 @@ impl Window {
     pub(super) fn take(&mut self, now: SystemTime) -> Taken {
         let Some(reset) = self.reset else {
             if self.in_flight > 0 {
-                return Taken::ProbeUnderWay;
+                return Taken::AfterAnAnswer;
             }
             self.in_flight = 1;
             return Taken::Yes;
@@ -59,9 +59,13 @@ impl Window {
             let passed = now.duration_since(reset).unwrap_or_default().as_secs() / WINDOW.as_secs() + 1;
             self.reset = Some(reset + WINDOW * u32::try_from(passed).unwrap_or(u32::MAX));
         }
-        // A call not yet answered must be assumed to count in this window.
-        if self.used + self.in_flight >= self.allowed() {
+        if self.used >= self.allowed() {
             return Taken::Until(self.reset.unwrap_or(now + WINDOW));
+        }
+        // A call not yet answered must be assumed to count in this window. It may be in `used` already
+        // (Intercom counts at once, and another answer told us), so this refusal is for a moment only.
+        if self.used + self.in_flight >= self.allowed() {
+            return Taken::AfterAnAnswer;
         }
         self.in_flight += 1;
         Taken::Yes
@@ -141,10 +145,12 @@ mod tests {
     fn one_call_goes_alone_until_the_window_is_known() {
         let mut window = Window::new(1.0);
         assert_eq!(window.take(at(1)), Taken::Yes);
-        assert_eq!(window.take(at(1)), Taken::ProbeUnderWay);
+        assert_eq!(window.take(at(1)), Taken::AfterAnAnswer);
         window.learn(announced(20, 19, 10), at(1));
         window.returned();
         assert_eq!(drain(&mut window, at(2)), 19);
+        assert_eq!(window.take(at(2)), Taken::AfterAnAnswer);
+        window.learn(announced(20, 0, 10), at(2));
         assert_eq!(window.take(at(2)), Taken::Until(at(10)));
     }
 
@@ -159,6 +165,23 @@ mod tests {
         window.learn(announced(100, 20, 10), at(3));
         assert_eq!(window.take(at(9)), Taken::Until(at(10)));
         assert_eq!(drain(&mut window, at(10)), 80);
+    }
+
+    #[test]
+    fn calls_that_an_answer_has_counted_are_not_counted_twice() {
+        let mut window = Window::new(0.8);
+        window.learn(announced(34, 34, 10), at(1));
+        for _ in 0..16 {
+            assert_eq!(window.take(at(2)), Taken::Yes);
+        }
+        // The first of sixteen is answered when all of them were counted.
+        window.learn(announced(34, 18, 10), at(2));
+        window.returned();
+        assert_eq!(window.take(at(2)), Taken::AfterAnAnswer);
+        for _ in 0..15 {
+            window.returned();
+        }
+        assert_eq!(drain(&mut window, at(2)), 27 - 16);
     }
 
     #[test]

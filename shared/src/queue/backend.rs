@@ -131,7 +131,13 @@ impl Slots {
         }
     }
 
-    async fn hand_out(&self, claimed: Claimed, first: OwnedSemaphorePermit, sender: &mpsc::Sender<Held>, shutdown: &Shutdown) {
+    async fn hand_out(
+        &self,
+        claimed: Claimed,
+        first: OwnedSemaphorePermit,
+        sender: &mpsc::Sender<Held>,
+        shutdown: &Shutdown,
+    ) {
         let mut first = Some(first);
         for (text, fence) in claimed.leases {
             let ticket = match text.parse::<Ticket>() {
@@ -163,7 +169,12 @@ impl Slots {
     }
 
     /// Waits for a push (or a slice that left more), a parked ticket's time, or the end.
-    async fn idle(&self, listener: &mut Option<redis::aio::MultiplexedConnection>, claimed: &Claimed, shutdown: &Shutdown) {
+    async fn idle(
+        &self,
+        listener: &mut Option<redis::aio::MultiplexedConnection>,
+        claimed: &Claimed,
+        shutdown: &Shutdown,
+    ) {
         let most = claimed.next_parked.unwrap_or(IDLE).min(IDLE);
         if listener.is_none() {
             *listener = self.queue.listener().await.ok();
@@ -201,7 +212,8 @@ impl Slots {
     }
 
     async fn renew(&self) {
-        let leases: Vec<Lease> = self.lock().iter().map(|(ticket, fence)| Lease { ticket: *ticket, fence: *fence }).collect();
+        let leases: Vec<Lease> =
+            self.lock().iter().map(|(ticket, fence)| Lease { ticket: *ticket, fence: *fence }).collect();
         if leases.is_empty() {
             return;
         }

@@ -228,19 +228,28 @@ impl Queue {
 
     /// Takes back what dead workers held.
     pub(super) async fn sweep(&self) -> Result<u64, QueueError> {
-        self.timed("sweep", |mut redis| async move { self.scripts.sweep.key(&*self.prefix).invoke_async(&mut redis).await }).await
+        self.timed(
+            "sweep",
+            |mut redis| async move { self.scripts.sweep.key(&*self.prefix).invoke_async(&mut redis).await },
+        )
+        .await
     }
 
     /// A connection of its own for [`Queue::woken`], which blocks it.
     pub(super) async fn listener(&self) -> Result<MultiplexedConnection, QueueError> {
-        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(RESPONSE_TIMEOUT));
+        let config =
+            AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(RESPONSE_TIMEOUT));
         Ok(self.client.get_multiplexed_async_connection_with_config(&config).await?)
     }
 
     /// Waits until somebody pushes, or `most` has passed.
     pub(super) async fn woken(&self, listener: &mut MultiplexedConnection, most: Duration) -> Result<(), QueueError> {
         let seconds = most.as_secs_f64().max(0.001);
-        redis::cmd("BLPOP").arg(self.key("wake")).arg(seconds).query_async::<Option<(String, String)>>(listener).await?;
+        redis::cmd("BLPOP")
+            .arg(self.key("wake"))
+            .arg(seconds)
+            .query_async::<Option<(String, String)>>(listener)
+            .await?;
         Ok(())
     }
 

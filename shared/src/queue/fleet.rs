@@ -29,10 +29,7 @@ pub async fn run<F: Fleet>(queue: Queue, slots: usize, fleet: Arc<F>, shutdown: 
     // Unique per start: two processes must never pass for one.
     let name = format!("worker-{}", uuid::Uuid::now_v7());
     tracing::info!(worker = %name, "working");
-    let worker = WorkerBuilder::new(name.as_str())
-        .backend(backend)
-        .data(Job { slots, fleet })
-        .build(job::<F>);
+    let worker = WorkerBuilder::new(name.as_str()).backend(backend).data(Job { slots, fleet }).build(job::<F>);
     let stop = async move {
         shutdown.cancelled().await;
         Ok::<(), apalis_core::error::WorkerError>(())
@@ -55,7 +52,8 @@ impl<F> Clone for Job<F> {
 async fn job<F: Fleet>(held: Arc<Held>, job: Data<Job<F>>) {
     let lease = held.lease;
     let class = lease.ticket.class().as_str();
-    metrics::histogram!("pathbound_slice_wait_seconds", "class" => class).record(held.claimed_at.elapsed().as_secs_f64());
+    metrics::histogram!("pathbound_slice_wait_seconds", "class" => class)
+        .record(held.claimed_at.elapsed().as_secs_f64());
     let fleet = job.fleet.clone();
     // A task of its own, so that slices use every core and a panic ends the slice, not the worker.
     let slice = tokio::spawn(async move { tokio::time::timeout(LONGEST_SLICE, fleet.work(lease)).await });

@@ -93,7 +93,9 @@ mod tests {
         let good = Ticket::new(TenantId::new(), ConnectionId::new(), Stream::Threads).to_string();
         assert_eq!(good.replacen('1', "2", 1).parse::<Ticket>(), Err(BadTicket::Version(2)));
         assert_eq!("x".repeat(161).parse::<Ticket>(), Err(BadTicket::TooLong));
-        for bad in ["", "1", "garbage", &good.replace("backfill", "fresh"), &format!("{good}/more"), &good[..good.len() - 1]] {
+        for bad in
+            ["", "1", "garbage", &good.replace("backfill", "fresh"), &format!("{good}/more"), &good[..good.len() - 1]]
+        {
             assert_eq!(bad.parse::<Ticket>(), Err(BadTicket::Garbled), "{bad}");
         }
     }

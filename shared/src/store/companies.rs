@@ -10,7 +10,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn write_companies(&mut self, connection: ConnectionId, companies: Vec<Company>) -> Result<Written, StoreError> {
+    pub async fn write_companies(
+        &mut self,
+        connection: ConnectionId,
+        companies: Vec<Company>,
+    ) -> Result<Written, StoreError> {
         let tenant = self.tenant().0;
         let companies = super::last_of_each(companies, |company| &company.source_id);
         let count = companies.len();
@@ -78,7 +82,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn company_wants(&mut self, connection: ConnectionId, most: i64) -> Result<(Vec<String>, i64), StoreError> {
+    pub async fn company_wants(
+        &mut self,
+        connection: ConnectionId,
+        most: i64,
+    ) -> Result<(Vec<String>, i64), StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             r#"SELECT source_id, count(*) OVER () AS "all!" FROM company_wants
@@ -97,7 +105,12 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn serve_company_wants(&mut self, connection: ConnectionId, served: &[String], before: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn serve_company_wants(
+        &mut self,
+        connection: ConnectionId,
+        served: &[String],
+        before: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
             "DELETE FROM company_wants

@@ -165,7 +165,11 @@ impl Store {
     ///
     /// # Errors
     /// When Postgres fails, or this store's role may not read tokens.
-    pub async fn sealed_token(&self, tenant: TenantId, id: ConnectionId) -> Result<Option<(Region, Vec<u8>)>, StoreError> {
+    pub async fn sealed_token(
+        &self,
+        tenant: TenantId,
+        id: ConnectionId,
+    ) -> Result<Option<(Region, Vec<u8>)>, StoreError> {
         let mut tx = self.begin(tenant).await?;
         let row = sqlx::query!(
             "SELECT c.region, k.sealed FROM connections c
@@ -177,7 +181,10 @@ impl Store {
         .fetch_optional(tx.session())
         .await?;
         row.map(|row| {
-            let region = row.region.parse().map_err(|_| StoreError::Inconsistent { table: "connections", what: row.region.clone() })?;
+            let region = row
+                .region
+                .parse()
+                .map_err(|_| StoreError::Inconsistent { table: "connections", what: row.region.clone() })?;
             Ok((region, row.sealed))
         })
         .transpose()

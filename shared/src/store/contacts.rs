@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-
-use super::{Written, StoreError, TenantTx};
+use super::{StoreError, TenantTx, Written};
 use crate::domain::{ConnectionId, ids, records::Contact};
 
 impl TenantTx {
@@ -13,7 +12,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn write_contacts(&mut self, connection: ConnectionId, contacts: Vec<Contact>) -> Result<Written, StoreError> {
+    pub async fn write_contacts(
+        &mut self,
+        connection: ConnectionId,
+        contacts: Vec<Contact>,
+    ) -> Result<Written, StoreError> {
         let tenant = self.tenant().0;
         let contacts = super::last_of_each(contacts, |contact| &contact.source_id);
         let count = contacts.len();
@@ -90,15 +93,24 @@ impl TenantTx {
             .filter_map(|id| companies.get(id)?.as_ref().map(|companies| (id, companies)))
             .flat_map(|(id, companies)| companies.iter().map(|company| (id.as_str(), company.as_str())))
             .collect();
-        let linked: Vec<&str> =
-            written.changed.iter().filter(|id| companies.get(*id).is_some_and(Option::is_some)).map(String::as_str).collect();
+        let linked: Vec<&str> = written
+            .changed
+            .iter()
+            .filter(|id| companies.get(*id).is_some_and(Option::is_some))
+            .map(String::as_str)
+            .collect();
         self.replace_links(connection, &linked, &links).await?;
         self.note_merges(connection, &absorbed).await?;
         Ok(written)
     }
 
     /// Makes the companies of these contacts exactly the given ones, as this connection says.
-    async fn replace_links(&mut self, connection: ConnectionId, contacts: &[&str], links: &[(&str, &str)]) -> Result<(), StoreError> {
+    async fn replace_links(
+        &mut self,
+        connection: ConnectionId,
+        contacts: &[&str],
+        links: &[(&str, &str)],
+    ) -> Result<(), StoreError> {
         if contacts.is_empty() {
             return Ok(());
         }
@@ -150,7 +162,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn want_companies_of(&mut self, connection: ConnectionId, contacts: &[String]) -> Result<bool, StoreError> {
+    pub async fn want_companies_of(
+        &mut self,
+        connection: ConnectionId,
+        contacts: &[String],
+    ) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;
         let wanted = sqlx::query!(
             "INSERT INTO company_wants (tenant_id, connection_id, source_id)

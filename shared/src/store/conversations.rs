@@ -27,10 +27,21 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn write_stubs(&mut self, connection: ConnectionId, stubs: Vec<Conversation>) -> Result<Written, StoreError> {
+    pub async fn write_stubs(
+        &mut self,
+        connection: ConnectionId,
+        stubs: Vec<Conversation>,
+    ) -> Result<Written, StoreError> {
         let wanted: Vec<(Uuid, String, DateTime<Utc>, Option<i32>)> = stubs
             .iter()
-            .map(|stub| (ids::conversation_id(connection, &stub.source_id), stub.source_id.clone(), stub.updated_at, stub.part_count))
+            .map(|stub| {
+                (
+                    ids::conversation_id(connection, &stub.source_id),
+                    stub.source_id.clone(),
+                    stub.updated_at,
+                    stub.part_count,
+                )
+            })
             .collect();
         let (written, first_messages) = self.write_conversations(connection, stubs, Seen::InList).await?;
         self.write_parts(&first_messages).await?;
@@ -113,7 +124,12 @@ impl TenantTx {
         Ok((written, first_messages))
     }
 
-    async fn replace_people(&mut self, connection: ConnectionId, changed: &HashSet<Uuid>, people: &[(Uuid, String)]) -> Result<(), StoreError> {
+    async fn replace_people(
+        &mut self,
+        connection: ConnectionId,
+        changed: &HashSet<Uuid>,
+        people: &[(Uuid, String)],
+    ) -> Result<(), StoreError> {
         if changed.is_empty() {
             return Ok(());
         }
@@ -184,7 +200,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn mark_conversations_deleted(&mut self, connection: ConnectionId, deleted: &[(String, DateTime<Utc>)]) -> Result<u64, StoreError> {
+    pub async fn mark_conversations_deleted(
+        &mut self,
+        connection: ConnectionId,
+        deleted: &[(String, DateTime<Utc>)],
+    ) -> Result<u64, StoreError> {
         if deleted.is_empty() {
             return Ok(0);
         }

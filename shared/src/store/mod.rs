@@ -41,13 +41,13 @@ pub use idempotency::Claim;
 pub use migrate::{SCHEMA, check, migrate};
 pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace};
 pub use run_requests::RunRequest;
-pub use tenants::Tenant;
 pub use slices::{Begun, SliceKey, StreamState, Tally};
+pub use tenants::Tenant;
 pub use threads::{FetchedThread, PendingThread, ThreadFate};
 pub use tx::TenantTx;
 pub use walks::WalkEnd;
-use written::{last_of_each, to_json};
 pub use written::Written;
+use written::{last_of_each, to_json};
 
 use crate::domain::{Secret, TenantId};
 
@@ -92,7 +92,12 @@ impl Store {
             .acquire_timeout(Duration::from_secs(10))
             .after_connect(move |session, _| {
                 Box::pin(async move {
-                    let statement = format!("SET ROLE {}; SET plan_cache_mode = force_generic_plan", role.as_str());
+                    // Every statement names its tenant and is prepared once: the generic plan is the right one, and
+                    // planning again costs more than it finds. A page is too small for parallel workers.
+                    let statement = format!(
+                        "SET ROLE {}; SET plan_cache_mode = force_generic_plan; SET max_parallel_workers_per_gather = 0",
+                        role.as_str()
+                    );
                     sqlx::raw_sql(AssertSqlSafe(statement)).execute(session).await?;
                     Ok(())
                 })

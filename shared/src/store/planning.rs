@@ -9,7 +9,11 @@ impl Store {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn claim_due_streams(&self, most: i32, again_after_seconds: f64) -> Result<Vec<(TenantId, ConnectionId, Stream)>, StoreError> {
+    pub async fn claim_due_streams(
+        &self,
+        most: i32,
+        again_after_seconds: f64,
+    ) -> Result<Vec<(TenantId, ConnectionId, Stream)>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!"
                FROM claim_due_streams($1, make_interval(secs => $2))"#,
@@ -20,7 +24,8 @@ impl Store {
         .await?;
         rows.into_iter()
             .map(|row| {
-                let stream = row.stream.parse().map_err(|_| StoreError::Inconsistent { table: "streams", what: row.stream })?;
+                let stream =
+                    row.stream.parse().map_err(|_| StoreError::Inconsistent { table: "streams", what: row.stream })?;
                 Ok((TenantId(row.tenant_id), ConnectionId(row.connection_id), stream))
             })
             .collect()

@@ -38,7 +38,8 @@ impl TenantTx {
             .fetch_one(self.session())
             .await?;
             opened += i64::from(!seen_before);
-            metrics::counter!("pathbound_quarantined_total", "stream" => poison.kind, "reason" => "unreadable").increment(1);
+            metrics::counter!("pathbound_quarantined_total", "stream" => poison.kind, "reason" => "unreadable")
+                .increment(1);
             tracing::warn!(kind = poison.kind, source_id = %poison.source_id, reason = %poison.reason, "quarantined an object");
         }
         Ok(opened)
@@ -48,7 +49,12 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn resolve_quarantine(&mut self, connection: ConnectionId, kind: &str, source_ids: &[String]) -> Result<i64, StoreError> {
+    pub async fn resolve_quarantine(
+        &mut self,
+        connection: ConnectionId,
+        kind: &str,
+        source_ids: &[String],
+    ) -> Result<i64, StoreError> {
         if source_ids.is_empty() {
             return Ok(0);
         }
@@ -71,7 +77,12 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn forget_quarantine(&mut self, connection: ConnectionId, kind: &str, before: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn forget_quarantine(
+        &mut self,
+        connection: ConnectionId,
+        kind: &str,
+        before: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
             "UPDATE quarantine SET resolved_at = now()
@@ -90,7 +101,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn resolve_quarantined_parts(&mut self, connection: ConnectionId, conversations: &[String]) -> Result<(), StoreError> {
+    pub async fn resolve_quarantined_parts(
+        &mut self,
+        connection: ConnectionId,
+        conversations: &[String],
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
             "UPDATE quarantine SET resolved_at = now()
@@ -109,7 +124,12 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn write_reference(&mut self, connection: ConnectionId, kind: &str, items: &[ReferenceItem]) -> Result<(), StoreError> {
+    pub async fn write_reference(
+        &mut self,
+        connection: ConnectionId,
+        kind: &str,
+        items: &[ReferenceItem],
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         let ids: Vec<&str> = items.iter().map(|item| item.source_id.as_str()).collect();
         sqlx::query!(

@@ -78,21 +78,4 @@ impl TenantTx {
         .await?;
         Ok(self.run(connection, id).await?.map(RunRequest::Queued))
     }
-    /// Locks a connection's streams: the first thing that everything does which changes a connection as
-    /// a whole. A slice locks its stream first too and the connection later, so neither waits in a ring.
-    /// The order is that of the data, in which a slice makes the stream behind it due.
-    pub(super) async fn lock_streams(&mut self, connection: ConnectionId) -> Result<(), StoreError> {
-        let tenant = self.tenant().0;
-        let order: Vec<String> = Stream::ALL.iter().map(ToString::to_string).collect();
-        sqlx::query!(
-            "SELECT stream FROM streams WHERE tenant_id = $1 AND connection_id = $2
-             ORDER BY array_position($3::text[], stream) FOR UPDATE",
-            tenant,
-            connection.0,
-            &order,
-        )
-        .fetch_all(self.session())
-        .await?;
-        Ok(())
-    }
 }

@@ -118,6 +118,25 @@ impl Store {
     /// [`StoreError::Fenced`] when the slice is no longer ours.
     pub async fn begin_fenced(&self, key: SliceKey) -> Result<TenantTx, StoreError> {
         let mut tx = self.begin(key.tenant).await?;
+        tx.check_fence(key).await?;
+        Ok(tx)
+    }
+
+    /// The same for what changes the connection as a whole: every stream is locked first, in their one
+    /// order, so that two slices that both find the token dead do not wait for each other in a ring.
+    ///
+    /// # Errors
+    /// When the slice is no longer ours.
+    pub async fn begin_fenced_whole(&self, key: SliceKey) -> Result<TenantTx, StoreError> {
+        let mut tx = self.begin(key.tenant).await?;
+        tx.lock_streams(key.connection).await?;
+        tx.check_fence(key).await?;
+        Ok(tx)
+    }
+}
+
+impl TenantTx {
+    async fn check_fence(&mut self, key: SliceKey) -> Result<(), StoreError> {
         let ours = sqlx::query_scalar!(
             "SELECT fence FROM streams WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND fence = $4 FOR UPDATE",
             key.tenant.0,
@@ -125,17 +144,33 @@ impl Store {
             key.stream.as_str(),
             key.fence,
         )
-        .fetch_optional(tx.session())
+        .fetch_optional(self.session())
         .await?;
         if ours.is_none() {
             metrics::counter!("pathbound_fenced_writes_total").increment(1);
             return Err(StoreError::Fenced);
         }
-        Ok(tx)
+        Ok(())
     }
-}
 
-impl TenantTx {
+    /// Locks a connection's streams: the first thing that everything does which changes a connection as
+    /// a whole. A slice locks its stream first too and the connection later, so neither waits in a ring.
+    /// The order is that of the data, in which a slice makes the stream behind it due.
+    pub(super) async fn lock_streams(&mut self, connection: ConnectionId) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        let order: Vec<String> = Stream::ALL.iter().map(ToString::to_string).collect();
+        sqlx::query!(
+            "SELECT stream FROM streams WHERE tenant_id = $1 AND connection_id = $2
+             ORDER BY array_position($3::text[], stream) FOR UPDATE",
+            tenant,
+            connection.0,
+            &order,
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(())
+    }
+
     async fn fence(&mut self, key: SliceKey) -> Result<Option<i64>, StoreError> {
         Ok(sqlx::query_scalar!(
             "SELECT fence FROM streams WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
@@ -151,7 +186,12 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn save_cursor(&mut self, key: SliceKey, cursor: &impl serde::Serialize, tally: Tally) -> Result<(), StoreError> {
+    pub async fn save_cursor(
+        &mut self,
+        key: SliceKey,
+        cursor: &impl serde::Serialize,
+        tally: Tally,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE streams SET cursor = nullif($4, 'null'::jsonb), held = held + $5, expected = expected + $5 + $6,
                     attempts = 0, last_error = NULL
@@ -172,7 +212,13 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn fail_stream(&mut self, key: SliceKey, error: &str, seconds: f64, restart: bool) -> Result<(), StoreError> {
+    pub async fn fail_stream(
+        &mut self,
+        key: SliceKey,
+        error: &str,
+        seconds: f64,
+        restart: bool,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE streams SET attempts = attempts + 1, last_error = $4, due_at = now() + make_interval(secs => $5),
                     cursor = CASE WHEN $6 THEN NULL ELSE cursor END
@@ -215,7 +261,12 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn block_stream(&mut self, key: SliceKey, why: &super::ConnectionError, again_in_seconds: f64) -> Result<(), StoreError> {
+    pub async fn block_stream(
+        &mut self,
+        key: SliceKey,
+        why: &super::ConnectionError,
+        again_in_seconds: f64,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE streams SET blocked_code = $4, blocked_message = $5, blocked_action = $6,
                     blocked_until = now() + make_interval(secs => $7), due_at = now() + make_interval(secs => $7),
@@ -239,7 +290,13 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn require_reauth(&mut self, key: SliceKey, state: &str, why: &super::ConnectionError, probe_in_seconds: f64) -> Result<(), StoreError> {
+    pub async fn require_reauth(
+        &mut self,
+        key: SliceKey,
+        state: &str,
+        why: &super::ConnectionError,
+        probe_in_seconds: f64,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE connections SET state = $3, error_code = $4, error_message = $5, error_action = $6
              WHERE tenant_id = $1 AND id = $2",

@@ -45,7 +45,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn pending_threads(&mut self, connection: ConnectionId, most: i64) -> Result<Vec<PendingThread>, StoreError> {
+    pub async fn pending_threads(
+        &mut self,
+        connection: ConnectionId,
+        most: i64,
+    ) -> Result<Vec<PendingThread>, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
             PendingThread,
@@ -81,7 +85,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn write_threads(&mut self, connection: ConnectionId, fetched: Vec<FetchedThread>) -> Result<Written, StoreError> {
+    pub async fn write_threads(
+        &mut self,
+        connection: ConnectionId,
+        fetched: Vec<FetchedThread>,
+    ) -> Result<Written, StoreError> {
         let mut states = Vec::with_capacity(fetched.len());
         let mut conversations = Vec::with_capacity(fetched.len());
         let mut parts = Vec::new();
@@ -108,7 +116,10 @@ impl TenantTx {
     /// Upserts parts. Returns how many of each conversation were new, first messages not counted.
     ///
     /// A redaction always lands, with its raw bytes, and is never undone by an older read.
-    pub(super) async fn write_parts(&mut self, parts: &[(Uuid, Part)]) -> Result<(Written, HashMap<Uuid, i32>), StoreError> {
+    pub(super) async fn write_parts(
+        &mut self,
+        parts: &[(Uuid, Part)],
+    ) -> Result<(Written, HashMap<Uuid, i32>), StoreError> {
         if parts.is_empty() {
             return Ok((Written::default(), HashMap::new()));
         }
@@ -158,11 +169,19 @@ impl TenantTx {
         }
         let messages = sorted.iter().filter(|(_, part)| part.source_id == FIRST_MESSAGE).count();
         let changed = rows.iter().filter(|row| row.source_id != FIRST_MESSAGE).count();
-        Ok((Written { seen: sorted.len() - messages, inserted: new, updated: changed - new, changed: Vec::new() }, inserted))
+        Ok((
+            Written { seen: sorted.len() - messages, inserted: new, updated: changed - new, changed: Vec::new() },
+            inserted,
+        ))
     }
 
     /// Says of each fetched thread whether all of it is held.
-    async fn settle_threads(&mut self, connection: ConnectionId, mut states: Vec<FetchedState>, inserted: &HashMap<Uuid, i32>) -> Result<(), StoreError> {
+    async fn settle_threads(
+        &mut self,
+        connection: ConnectionId,
+        mut states: Vec<FetchedState>,
+        inserted: &HashMap<Uuid, i32>,
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         states.sort_by_key(|state| state.id);
         states.dedup_by_key(|state| state.id);
@@ -207,7 +226,13 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn mark_thread(&mut self, connection: ConnectionId, conversation: Uuid, fate: ThreadFate, error: &str) -> Result<(), StoreError> {
+    pub async fn mark_thread(
+        &mut self,
+        connection: ConnectionId,
+        conversation: Uuid,
+        fate: ThreadFate,
+        error: &str,
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         let (status, seconds) = match fate {
             ThreadFate::Gone => ("gone", None),

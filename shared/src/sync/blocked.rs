@@ -26,7 +26,8 @@ pub(super) fn plan_restricted(stream: Stream) -> ConnectionError {
 pub(super) fn token_refused() -> ConnectionError {
     ConnectionError {
         code: "token_revoked".to_owned(),
-        message: "Intercom no longer accepts this connection's token: the app was uninstalled or its access revoked.".to_owned(),
+        message: "Intercom no longer accepts this connection's token: the app was uninstalled or its access revoked."
+            .to_owned(),
         action: "Connect the workspace again.".to_owned(),
     }
 }

@@ -16,7 +16,10 @@ use crate::{
         Mode, Stream,
         records::{Company, Poison},
     },
-    intercom::{Answer, Error, Read, Refusal, SCROLL_PAGE, wire::{self, Page}},
+    intercom::{
+        Answer, Error, Read, Refusal, SCROLL_PAGE,
+        wire::{self, Page},
+    },
     store::{Tally, WalkEnd},
 };
 
@@ -52,7 +55,8 @@ fn walk_is_due(slice: &Slice<'_>) -> bool {
 }
 
 async fn scroll(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
-    let walk: Walk = slice.state.cursor.clone().and_then(|cursor| serde_json::from_value(cursor).ok()).unwrap_or_default();
+    let walk: Walk =
+        slice.state.cursor.clone().and_then(|cursor| serde_json::from_value(cursor).ok()).unwrap_or_default();
     let (mut param, mut seen, mut poisoned, mut last_page) = (None::<String>, 0_i64, 0_i64, SCROLL_PAGE);
     let mut started_at = None;
     loop {
@@ -131,7 +135,9 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &[String], wanted: i64) -> Resul
                 served.push(id);
             }
             // Gone since the contact was read. Absence is not a deletion; the next full walk will tell.
-            Err(error) if matches!(error.refusal(), Some(Refusal::NotFound)) || matches!(error, Error::BadId(_)) => served.push(id),
+            Err(error) if matches!(error.refusal(), Some(Refusal::NotFound)) || matches!(error, Error::BadId(_)) => {
+                served.push(id)
+            }
             Err(error) => trouble = Some(error),
         }
     }
@@ -189,7 +195,9 @@ fn walk_end(slice: &Slice<'_>, started_at: DateTime<Utc>, full: bool, missing: O
     let every = slice.ctx.config.rhythm.company_walk;
     // After single companies the next full walk stays where it was.
     let next = match slice.state.walked_at {
-        Some(walked_at) if !full => (walked_at + TimeDelta::from_std(every).unwrap_or_default() - slice.state.now).as_seconds_f64().max(0.0),
+        Some(walked_at) if !full => {
+            (walked_at + TimeDelta::from_std(every).unwrap_or_default() - slice.state.now).as_seconds_f64().max(0.0)
+        }
         _ => every.as_secs_f64(),
     };
     WalkEnd {

@@ -15,7 +15,10 @@ use crate::{
         Mode, Stream,
         records::{Contact, Poison},
     },
-    intercom::{Read, Refusal, Search, wire::{self, Next, Page}},
+    intercom::{
+        Read, Refusal, Search,
+        wire::{self, Next, Page},
+    },
     store::{Tally, WalkEnd},
 };
 
@@ -70,7 +73,9 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
 
     let (mut contacts, poisons) = read_all(&page.items);
     complete_companies(slice, &mut contacts).await?;
-    let reached_held = walk.since.is_some_and(|since| contacts.last().is_some_and(|last| last.updated_at < since - OVERLAP) && is_newest_first(&contacts));
+    let reached_held = walk.since.is_some_and(|since| {
+        contacts.last().is_some_and(|last| last.updated_at < since - OVERLAP) && is_newest_first(&contacts)
+    });
     walk.after = next.filter(|_| !reached_held);
     walk.poisoned += poisons.len() as i64;
     store(slice, walk, contacts, &poisons, page.total_count).await
@@ -83,7 +88,8 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
     tx.start_runs(slice.key).await?;
     tx.commit().await?;
-    let since = slice.state.watermark.filter(|_| slice.state.mode == Mode::Incremental && slice.state.walked_at.is_some());
+    let since =
+        slice.state.watermark.filter(|_| slice.state.mode == Mode::Incremental && slice.state.walked_at.is_some());
     Ok(Walk {
         mode: if since.is_some() { Mode::Incremental } else { slice.state.mode.max(Mode::Full) },
         begun_at: slice.state.now,
@@ -135,7 +141,13 @@ fn is_newest_first(contacts: &[Contact]) -> bool {
     contacts.windows(2).all(|pair| pair[0].updated_at >= pair[1].updated_at)
 }
 
-async fn store(slice: &Slice<'_>, walk: Walk, contacts: Vec<Contact>, poisons: &[Poison], total: Option<i64>) -> Result<Sliced, SliceError> {
+async fn store(
+    slice: &Slice<'_>,
+    walk: Walk,
+    contacts: Vec<Contact>,
+    poisons: &[Poison],
+    total: Option<i64>,
+) -> Result<Sliced, SliceError> {
     let key = slice.key;
     let ids: Vec<String> = contacts.iter().map(|contact| contact.source_id.clone()).collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
@@ -144,7 +156,10 @@ async fn store(slice: &Slice<'_>, walk: Walk, contacts: Vec<Contact>, poisons: &
     let healed = tx.resolve_quarantine(key.connection, "contact", &ids).await?;
     let mut made_due = Vec::new();
     // A full walk of contacts comes with one of companies; between walks only those of changed contacts are asked for.
-    if walk.since.is_some() && !written.changed.is_empty() && tx.want_companies_of(key.connection, &written.changed).await? {
+    if walk.since.is_some()
+        && !written.changed.is_empty()
+        && tx.want_companies_of(key.connection, &written.changed).await?
+    {
         tx.make_due(key.connection, Stream::Companies).await?;
         made_due.push(Stream::Companies);
     }
@@ -157,14 +172,17 @@ async fn store(slice: &Slice<'_>, walk: Walk, contacts: Vec<Contact>, poisons: &
         if walk.since.is_none() {
             tx.forget_quarantine(key.connection, "contact", walk.begun_at).await?;
         }
-        tx.end_walk(key, &WalkEnd {
-            mode: walk.mode,
-            begun_at: walk.begun_at,
-            watermark: Some(started_at - TimeDelta::from_std(rhythm.index_lag).unwrap_or_default()),
-            full: walk.since.is_none(),
-            missing: total.map(|total| (total - walk.seen).max(0) + walk.poisoned),
-            next_in_seconds: Slice::every(rhythm.sync),
-        })
+        tx.end_walk(
+            key,
+            &WalkEnd {
+                mode: walk.mode,
+                begun_at: walk.begun_at,
+                watermark: Some(started_at - TimeDelta::from_std(rhythm.index_lag).unwrap_or_default()),
+                full: walk.since.is_none(),
+                missing: total.map(|total| (total - walk.seen).max(0) + walk.poisoned),
+                next_in_seconds: Slice::every(rhythm.sync),
+            },
+        )
         .await?;
         Progress::Done
     };

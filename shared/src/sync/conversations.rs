@@ -13,7 +13,10 @@ use crate::{
         Mode, Stream,
         records::{Conversation, Poison},
     },
-    intercom::{Order, PAGE, Read, Refusal, Search, wire::{self, Next, Page}},
+    intercom::{
+        Order, PAGE, Read, Refusal, Search,
+        wire::{self, Next, Page},
+    },
     store::{Tally, WalkEnd},
 };
 
@@ -49,7 +52,9 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         per_page: PAGE,
     };
     let answer = match slice.workspace.read(&Read::ConversationsSearch { search: &search }).await {
-        Err(error) if walk.after.is_some() && error.refusal() == Some(&Refusal::BadRequest) => return resume_by_time(slice, walk).await,
+        Err(error) if walk.after.is_some() && error.refusal() == Some(&Refusal::BadRequest) => {
+            return resume_by_time(slice, walk).await;
+        }
         answer => answer?,
     };
     let page = Page::split(&answer.body)?;
@@ -77,7 +82,8 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
     tx.start_runs(slice.key).await?;
     tx.commit().await?;
-    let since = slice.state.watermark.filter(|_| slice.state.mode == Mode::Incremental && slice.state.walked_at.is_some());
+    let since =
+        slice.state.watermark.filter(|_| slice.state.mode == Mode::Incremental && slice.state.walked_at.is_some());
     Ok(Walk {
         mode: if since.is_some() { Mode::Incremental } else { slice.state.mode.max(Mode::Full) },
         begun_at: slice.state.now,
@@ -118,7 +124,13 @@ fn read_all(items: &[&str]) -> (Vec<Conversation>, Vec<Poison>) {
     (stubs, poisons)
 }
 
-async fn store(slice: &Slice<'_>, walk: Walk, stubs: Vec<Conversation>, poisons: &[Poison], total: Option<i64>) -> Result<Sliced, SliceError> {
+async fn store(
+    slice: &Slice<'_>,
+    walk: Walk,
+    stubs: Vec<Conversation>,
+    poisons: &[Poison],
+    total: Option<i64>,
+) -> Result<Sliced, SliceError> {
     let key = slice.key;
     let ids: Vec<String> = stubs.iter().map(|stub| stub.source_id.clone()).collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
@@ -134,15 +146,20 @@ async fn store(slice: &Slice<'_>, walk: Walk, stubs: Vec<Conversation>, poisons:
         if walk.since.is_none() {
             tx.forget_quarantine(key.connection, "conversation", walk.begun_at).await?;
         }
-        tx.end_walk(key, &WalkEnd {
-            mode: walk.mode,
-            begun_at: walk.begun_at,
-            watermark: Some(started_at - TimeDelta::from_std(rhythm.index_lag).unwrap_or_default()),
-            full: walk.since.is_none(),
-            // A walk resumed by time counted some twice; its total says nothing.
-            missing: total.filter(|_| walk.before.is_none()).map(|total| (total - walk.seen).max(0) + walk.poisoned),
-            next_in_seconds: Slice::every(rhythm.sync),
-        })
+        tx.end_walk(
+            key,
+            &WalkEnd {
+                mode: walk.mode,
+                begun_at: walk.begun_at,
+                watermark: Some(started_at - TimeDelta::from_std(rhythm.index_lag).unwrap_or_default()),
+                full: walk.since.is_none(),
+                // A walk resumed by time counted some twice; its total says nothing.
+                missing: total
+                    .filter(|_| walk.before.is_none())
+                    .map(|total| (total - walk.seen).max(0) + walk.poisoned),
+                next_in_seconds: Slice::every(rhythm.sync),
+            },
+        )
         .await?;
         Progress::Done
     };

@@ -19,7 +19,7 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     if !slice.state.active {
         // The connection waits for the customer; this is how it heals by itself if access comes back.
         slice.workspace.read(&Read::Me).await?;
-        let mut tx = slice.ctx.store.begin_fenced(key).await?;
+        let mut tx = slice.ctx.store.begin_fenced_whole(key).await?;
         tx.revive_connection(key).await?;
         tx.commit().await?;
         made_due.extend(Stream::ALL.iter().copied().filter(|stream| *stream != Stream::Reference));
@@ -39,8 +39,13 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
                 tx.commit().await?;
             }
             // Each list has a scope of its own: one refused list does not keep the others away.
-            Err(SliceError::Intercom(Error::Refused { refusal: Refusal::NotInVersion | Refusal::BadRequest, .. })) => {}
-            Err(SliceError::Intercom(Error::Refused { refusal: Refusal::MissingScope | Refusal::PlanRestricted, .. })) => refused = Some(kind),
+            Err(SliceError::Intercom(Error::Refused {
+                refusal: Refusal::NotInVersion | Refusal::BadRequest, ..
+            })) => {}
+            Err(SliceError::Intercom(Error::Refused {
+                refusal: Refusal::MissingScope | Refusal::PlanRestricted,
+                ..
+            })) => refused = Some(kind),
             Err(error) => return Err(error),
         }
     }
@@ -61,14 +66,17 @@ async fn end(slice: &Slice<'_>, started_at: DateTime<Utc>, refused: bool) -> Res
         tx.drop_from_runs(key, &why.code, &why.message).await?;
         tx.block_stream(key, &why, rhythm.reference.as_secs_f64()).await?;
     } else {
-        tx.end_walk(key, &WalkEnd {
-            mode: slice.state.mode.max(Mode::Full),
-            begun_at: slice.state.now,
-            watermark: Some(started_at - TimeDelta::from_std(rhythm.index_lag).unwrap_or_default()),
-            full: true,
-            missing: None,
-            next_in_seconds: Slice::every(rhythm.reference),
-        })
+        tx.end_walk(
+            key,
+            &WalkEnd {
+                mode: slice.state.mode.max(Mode::Full),
+                begun_at: slice.state.now,
+                watermark: Some(started_at - TimeDelta::from_std(rhythm.index_lag).unwrap_or_default()),
+                full: true,
+                missing: None,
+                next_in_seconds: Slice::every(rhythm.reference),
+            },
+        )
         .await?;
     }
     tx.commit().await?;
@@ -86,7 +94,9 @@ async fn read_kind(slice: &Slice<'_>, kind: ReferenceKind) -> Result<Kind, Slice
         ReferenceKind::ContactAttribute => Read::DataAttributes { model: "contact" },
         ReferenceKind::CompanyAttribute => Read::DataAttributes { model: "company" },
         // 2.16 moved them to a list of their own.
-        ReferenceKind::ConversationAttribute if slice.workspace.version() < Version::V2_16 => Read::DataAttributes { model: "conversation" },
+        ReferenceKind::ConversationAttribute if slice.workspace.version() < Version::V2_16 => {
+            Read::DataAttributes { model: "conversation" }
+        }
         ReferenceKind::ConversationAttribute => Read::ConversationAttributes,
     };
     let answer = slice.workspace.read(&read).await?;
@@ -95,7 +105,9 @@ async fn read_kind(slice: &Slice<'_>, kind: ReferenceKind) -> Result<Kind, Slice
     for raw in page.items {
         match wire::read_reference(kind, raw) {
             wire::Read::Good(item) => items.push(item),
-            wire::Read::Bad(poison) => poisons.push(Poison { source_id: format!("{}/{}", kind.as_str(), poison.source_id), ..poison }),
+            wire::Read::Bad(poison) => {
+                poisons.push(Poison { source_id: format!("{}/{}", kind.as_str(), poison.source_id), ..poison })
+            }
         }
     }
     Ok((answer.at, items, poisons))
@@ -110,7 +122,10 @@ async fn mark_deleted(slice: &Slice<'_>, since: DateTime<Utc>) -> Result<(), Sli
     loop {
         let answer = match slice.workspace.read(&Read::ConversationsDeleted { page: number }).await {
             // Conversations may be out of the plan or the scope: their own stream says so.
-            Err(Error::Refused { refusal: Refusal::PlanRestricted | Refusal::MissingScope | Refusal::NotInVersion, .. }) => return Ok(()),
+            Err(Error::Refused {
+                refusal: Refusal::PlanRestricted | Refusal::MissingScope | Refusal::NotInVersion,
+                ..
+            }) => return Ok(()),
             answer => answer?,
         };
         let page = Page::split(&answer.body)?;

@@ -35,7 +35,9 @@ pub enum Next {
     More,
     Wait(Duration),
     /// A lease with at least this fence has begun: ours is an old one, or Redis lost count.
-    Stale { fence: i64 },
+    Stale {
+        fence: i64,
+    },
 }
 
 /// A slice under way: its key, the stream's state when it began, and a reader of its workspace.
@@ -66,8 +68,10 @@ pub async fn work(ctx: &Context, key: SliceKey) -> Outcome {
             (Next::Wait(STORE_PAUSE).into(), "store")
         }
     };
-    metrics::counter!("pathbound_slices_finished_total", "stream" => key.stream.as_str(), "outcome" => name).increment(1);
-    metrics::histogram!("pathbound_slice_duration_seconds", "stream" => key.stream.as_str()).record(begun.elapsed().as_secs_f64());
+    metrics::counter!("pathbound_slices_finished_total", "stream" => key.stream.as_str(), "outcome" => name)
+        .increment(1);
+    metrics::histogram!("pathbound_slice_duration_seconds", "stream" => key.stream.as_str())
+        .record(begun.elapsed().as_secs_f64());
     outcome
 }
 
@@ -174,7 +178,7 @@ async fn suspend(ctx: &Context, key: SliceKey) -> Consequence {
 }
 
 async fn end_connection(ctx: &Context, key: SliceKey, state: &str, why: &crate::store::ConnectionError) -> Consequence {
-    let mut tx = ctx.store.begin_fenced(key).await?;
+    let mut tx = ctx.store.begin_fenced_whole(key).await?;
     tx.require_reauth(key, state, why, ctx.config.rhythm.reference.as_secs_f64()).await?;
     tx.commit().await?;
     Ok((Next::Done, "reauth_required"))
@@ -192,7 +196,9 @@ async fn probe(ctx: &Context, key: SliceKey) -> Probe {
     let Ok(Some((region, sealed))) = ctx.store.sealed_token(key.tenant, key.connection).await else {
         return Probe::Unknown;
     };
-    let Ok(token) = ctx.vault.open(&Place::access_token(key.tenant, key.connection), &sealed) else { return Probe::Unknown };
+    let Ok(token) = ctx.vault.open(&Place::access_token(key.tenant, key.connection), &sealed) else {
+        return Probe::Unknown;
+    };
     let Ok(token) = std::str::from_utf8(&token) else { return Probe::Unknown };
     match ctx.intercom.me(region, &Secret::new(token)).await {
         // A token without the admins scope is refused here too, and lives.

@@ -106,7 +106,11 @@ fn sort_in(batch: &mut Batch, thread: PendingThread, answer: Result<Answer, Erro
 
 /// One thread's trouble does not hold up the others: it waits longer each time, then it is blocked.
 fn later(thread: &PendingThread) -> ThreadFate {
-    if thread.attempts + 1 >= ATTEMPTS { ThreadFate::Blocked } else { ThreadFate::Again(f64::from(2 << thread.attempts.clamp(0, 8))) }
+    if thread.attempts + 1 >= ATTEMPTS {
+        ThreadFate::Blocked
+    } else {
+        ThreadFate::Again(f64::from(2 << thread.attempts.clamp(0, 8)))
+    }
 }
 
 async fn store(slice: &Slice<'_>, batch: Batch) -> Result<(), SliceError> {
@@ -141,18 +145,23 @@ async fn end(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     let progress = match tx.next_thread_in(key.connection).await? {
         Some(seconds) if seconds <= 0.0 => Progress::More,
         next => {
-            tx.end_walk(key, &WalkEnd {
-                mode: Mode::Full,
-                begun_at: slice.state.now,
-                watermark: None,
-                full: false,
-                missing: None,
-                next_in_seconds: next,
-            })
+            tx.end_walk(
+                key,
+                &WalkEnd {
+                    mode: Mode::Full,
+                    begun_at: slice.state.now,
+                    watermark: None,
+                    full: false,
+                    missing: None,
+                    next_in_seconds: next,
+                },
+            )
             .await?;
             match next {
                 // Soon enough to keep the ticket: cheaper than the scheduler's next look.
-                Some(seconds) if seconds < 30.0 => Progress::Wait(SystemTime::now() + Duration::from_secs_f64(seconds + 0.01)),
+                Some(seconds) if seconds < 30.0 => {
+                    Progress::Wait(SystemTime::now() + Duration::from_secs_f64(seconds + 0.01))
+                }
                 _ => Progress::Done,
             }
         }

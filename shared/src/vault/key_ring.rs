@@ -30,7 +30,10 @@ impl KeyRing {
             let Some((kid, encoded)) = entry.split_once(':') else {
                 return Err(KeyRingError::Shape);
             };
-            if kid.is_empty() || kid.len() > 64 || !kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            if kid.is_empty()
+                || kid.len() > 64
+                || !kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            {
                 return Err(KeyRingError::Kid);
             }
             if keys.iter().any(|(known, _)| known == kid) {
@@ -83,9 +86,11 @@ impl KeyRing {
         }
         let (kid, rest) = rest.split_at(kid_length);
         let (nonce, sealed) = rest.split_at(NONCE_LEN);
-        let (_, key) = self.keys.iter().find(|(known, _)| known.as_bytes() == kid).ok_or_else(|| {
-            OpenError::UnknownKey(String::from_utf8_lossy(kid).into_owned())
-        })?;
+        let (_, key) = self
+            .keys
+            .iter()
+            .find(|(known, _)| known.as_bytes() == kid)
+            .ok_or_else(|| OpenError::UnknownKey(String::from_utf8_lossy(kid).into_owned()))?;
 
         let header = &blob[..2 + kid_length];
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| OpenError::Damaged)?;

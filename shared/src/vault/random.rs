@@ -29,8 +29,7 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
 /// Whether two digests are equal, in constant time for equal lengths.
 #[must_use]
 pub fn equal(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len()
-        && left.iter().zip(right).fold(0_u8, |differing, (a, b)| differing | (a ^ b)) == 0
+    left.len() == right.len() && left.iter().zip(right).fold(0_u8, |differing, (a, b)| differing | (a ^ b)) == 0
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -24,7 +24,13 @@ pub struct Baseline {
 
 /// Copies the workspace into a file.
 pub async fn copy(host: &str, token: &str, file: &Path) -> Result<Baseline, Failure> {
-    let mut tap = Tap { http: Client::new(), host: host.to_owned(), token: token.to_owned(), file: BufWriter::new(std::fs::File::create(file)?), calls: 0 };
+    let mut tap = Tap {
+        http: Client::new(),
+        host: host.to_owned(),
+        token: token.to_owned(),
+        file: BufWriter::new(std::fs::File::create(file)?),
+        calls: 0,
+    };
     let (begun, used) = (Instant::now(), process::usage(std::process::id()).cpu_seconds);
     tap.contacts().await?;
     tap.companies().await?;
@@ -97,7 +103,12 @@ impl Tap {
             Some(body) => self.http.post(url).json(body),
         };
         self.calls += 1;
-        let answer = call.bearer_auth(&self.token).header("Accept", "application/json").header("Intercom-Version", "2.16").send().await?;
+        let answer = call
+            .bearer_auth(&self.token)
+            .header("Accept", "application/json")
+            .header("Intercom-Version", "2.16")
+            .send()
+            .await?;
         Ok(answer.error_for_status()?.json().await?)
     }
 

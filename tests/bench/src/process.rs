@@ -15,7 +15,9 @@ pub struct Usage {
 pub fn usage(pid: u32) -> Usage {
     let peak_kib: f64 = fs::read_to_string(format!("/proc/{pid}/status"))
         .ok()
-        .and_then(|text| text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok()))
+        .and_then(|text| {
+            text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok())
+        })
         .unwrap_or(0.0);
     Usage { cpu_seconds: cpu_seconds(pid, false), peak_mib: peak_kib / 1024.0 }
 }

@@ -44,9 +44,19 @@ impl Report {
 
     pub fn add(&mut self, name: &str, value: f64, unit: &'static str, baseline: Option<f64>) {
         let ratio = baseline.filter(|baseline| *baseline > 0.0).map(|baseline| value / baseline);
-        let shown = ratio.map_or_else(String::new, |ratio| format!("  baseline {:>10.3}  ratio {ratio:.3}", baseline.unwrap_or(0.0)));
+        let shown = ratio.map_or_else(String::new, |ratio| {
+            format!("  baseline {:>10.3}  ratio {ratio:.3}", baseline.unwrap_or(0.0))
+        });
         println!("{name:<46} {value:>12.3} {unit:<8}{shown}");
-        self.figures.push(Figure { name: name.to_owned(), value, unit, baseline, ratio, machine: self.machine.clone(), seed: SEED });
+        self.figures.push(Figure {
+            name: name.to_owned(),
+            value,
+            unit,
+            baseline,
+            ratio,
+            machine: self.machine.clone(),
+            seed: SEED,
+        });
     }
 
     /// Writes `target/bench/report.json`.
@@ -63,7 +73,11 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let model = std::fs::read_to_string("/proc/cpuinfo")
         .ok()
-        .and_then(|text| text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, model)| model.trim().to_owned())))
+        .and_then(|text| {
+            text.lines().find_map(|line| {
+                line.strip_prefix("model name")?.split_once(':').map(|(_, model)| model.trim().to_owned())
+            })
+        })
         .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
     format!("{cores} x {model}")
 }

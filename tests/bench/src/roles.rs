@@ -80,7 +80,9 @@ fn run_pathbound() -> ExitCode {
         .build()
         .map_err(|error| Failure::from(error.to_string()))
         .and_then(|runtime| {
-            runtime.block_on(pathbound::commands::run(cli, std::time::Instant::now())).map_err(|failure| failure.line().into())
+            runtime
+                .block_on(pathbound::commands::run(cli, std::time::Instant::now()))
+                .map_err(|failure| failure.line().into())
         });
     if let Err(error) = ran {
         eprintln!("bench: pathbound ended: {error}");

@@ -77,7 +77,10 @@ async fn one_scene(limit_per_window: u32, latency_ms: u64) -> Result<(Baseline, 
     let token = token_of(&spec).await?;
     let scene = Scene { spec, latency_ms };
     let copied = {
-        let (_simulator, url) = roles::simulator(&Scene { spec: WorkspaceSpec { limit_per_window: 10_000_000, ..scene.spec.clone() }, ..scene })?;
+        let (_simulator, url) = roles::simulator(&Scene {
+            spec: WorkspaceSpec { limit_per_window: 10_000_000, ..scene.spec.clone() },
+            ..scene
+        })?;
         std::fs::create_dir_all("target/bench")?;
         baseline::copy(&url, &token, Path::new("target/bench/baseline.jsonl")).await?
     };
@@ -88,7 +91,8 @@ async fn one_scene(limit_per_window: u32, latency_ms: u64) -> Result<(Baseline, 
 
 async fn token_of(spec: &WorkspaceSpec) -> Result<String, Failure> {
     let twin = Simulator::start(intercom_simulator::Options::default()).await?;
-    let token = twin.add_workspace(WorkspaceSpec { contacts: 1, companies: 0, conversations: 0, ..spec.clone() }).token();
+    let token =
+        twin.add_workspace(WorkspaceSpec { contacts: 1, companies: 0, conversations: 0, ..spec.clone() }).token();
     twin.stop().await;
     Ok(token)
 }

@@ -41,14 +41,19 @@ fn check(file: Option<&Path>, format: Format, role: RoleArg) -> Result<(), Failu
         RoleArg::Worker => Needs::Worker,
         RoleArg::Migrate => Needs::Database,
     };
-    let faults = Config::load(file, &Environment::of_process(), needs).map_or_else(|error| error.faults, |_| Vec::new());
+    let faults =
+        Config::load(file, &Environment::of_process(), needs).map_or_else(|error| error.faults, |_| Vec::new());
     let mut table = Table::new(&["the configuration"]);
     if faults.is_empty() {
         table.row(["can be used"]);
     }
     faults.iter().for_each(|fault| table.row([fault]));
     output::show(format, &table, &json!({"valid": faults.is_empty(), "faults": faults}))?;
-    if faults.is_empty() { Ok(()) } else { Err(Failure::Setting(format!("the configuration has {} fault(s)", faults.len()))) }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Setting(format!("the configuration has {} fault(s)", faults.len())))
+    }
 }
 
 /// Every option in the order of the manual (`default.toml`).

@@ -62,7 +62,9 @@ async fn connect(config: &Config) -> Result<MultiplexedConnection, Failure> {
 async fn look(queue: &Queue, redis: &mut MultiplexedConnection, prefix: &str) -> Result<Snapshot, Failure> {
     let depth = queue.depth().await?;
     // Both sets are sorted by time, in milliseconds of Redis's own clock.
-    let first = |name: &str| redis::cmd("ZRANGE").arg(format!("{{{prefix}}}:{name}")).arg(0).arg(0).arg("WITHSCORES").to_owned();
+    let first = |name: &str| {
+        redis::cmd("ZRANGE").arg(format!("{{{prefix}}}:{name}")).arg(0).arg(0).arg("WITHSCORES").to_owned()
+    };
     type Entries = Vec<(String, f64)>;
     let ((seconds, micros), parked, leases): ((i64, i64), Entries, Entries) = redis::pipe()
         .cmd("TIME")
@@ -84,7 +86,11 @@ fn print(format: Format, snapshot: &Snapshot) -> Result<(), Failure> {
     table.row(["fresh", &depth.fresh_tenants.to_string(), "tenants with a ready ticket"]);
     table.row(["backfill", &depth.backfill_tenants.to_string(), "tenants with a ready ticket"]);
     table.row(["parked", &depth.parked.to_string(), &format!("the next is ready in {}", seconds(next_parked))]);
-    table.row(["leased", &depth.leased.to_string(), &format!("the oldest lease runs out in {}", seconds(oldest_lease))]);
+    table.row([
+        "leased",
+        &depth.leased.to_string(),
+        &format!("the oldest lease runs out in {}", seconds(oldest_lease)),
+    ]);
     let json = json!({
         "live": depth.live,
         "fresh_tenants": depth.fresh_tenants,

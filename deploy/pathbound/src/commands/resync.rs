@@ -61,7 +61,8 @@ pub async fn run(file: Option<&Path>, format: Format, args: ResyncArgs) -> Resul
 fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
     const UNUSED: (&str, &str) = ("PATHBOUND_DATABASE_URL", "postgres://unused.invalid/unused");
     let own = std::env::vars().filter(|(name, _)| name.starts_with("PATHBOUND_"));
-    let known = ["PATHBOUND_DATABASE_URL", "PATHBOUND_DATABASE_URL_FILE"].iter().any(|name| std::env::var_os(name).is_some());
+    let known =
+        ["PATHBOUND_DATABASE_URL", "PATHBOUND_DATABASE_URL_FILE"].iter().any(|name| std::env::var_os(name).is_some());
     let stand_in = (!known && file.is_none()).then(|| (UNUSED.0.to_owned(), UNUSED.1.to_owned()));
     let environment: Environment = own.chain(stand_in).collect();
     let config = Config::load(file, &environment, Needs::Database)?;

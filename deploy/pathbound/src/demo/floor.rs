@@ -42,7 +42,11 @@ impl Sizes {
             companies: live(Kind::Company).count() as u64,
             conversations: live(Kind::Conversation).count() as u64,
             threads: threads.len() as u64,
-            long_lists: links.values().filter(|n| **n > SHOWN_COMPANIES).map(|n| n.div_ceil(CONTACT_COMPANIES_PAGE)).sum(),
+            long_lists: links
+                .values()
+                .filter(|n| **n > SHOWN_COMPANIES)
+                .map(|n| n.div_ceil(CONTACT_COMPANIES_PAGE))
+                .sum(),
         }
     }
 

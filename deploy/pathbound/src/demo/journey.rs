@@ -8,7 +8,7 @@ use shared::{
     domain::{ConnectionId, Stream, TenantId},
     store::{
         Store,
-        reads::{SyncStatus, StreamStatus},
+        reads::{StreamStatus, SyncStatus},
     },
 };
 
@@ -101,7 +101,10 @@ impl Traveller<'_> {
         journey.tenant = Some(tenant);
 
         let region = self.member.spec.region.to_lowercase();
-        let start = rest.post(Some(tenant), "/v1/integrations/intercom/connect", &json!({"region": region})).await?.success()?;
+        let start = rest
+            .post(Some(tenant), "/v1/integrations/intercom/connect", &json!({"region": region}))
+            .await?
+            .success()?;
         let start_url = start["start_url"].as_str().ok_or_else(|| Failure::because("the API gave no start_url"))?;
         let home = self.browser.connect(start_url, &self.workspace().0.id_code()).await?;
         if !home.contains("intercom=connected") {

@@ -75,7 +75,12 @@ async fn play(world: &World, cast: &[cast::Member], args: DemoArgs, started: Ins
 ///
 /// # Errors
 /// When no HTTP client can be made; what goes wrong on the way is in the journeys.
-pub async fn travel(world: &World, cast: &[cast::Member], progress: &Progress, started: Instant) -> Result<Vec<Journey>, Failure> {
+pub async fn travel(
+    world: &World,
+    cast: &[cast::Member],
+    progress: &Progress,
+    started: Instant,
+) -> Result<Vec<Journey>, Failure> {
     let browser = Browser::new()?;
     let travellers: Vec<Traveller<'_>> = cast
         .iter()

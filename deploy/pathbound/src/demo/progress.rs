@@ -130,7 +130,11 @@ async fn show_bars(progress: &Progress, goal: Sizes, simulator: &Simulator) {
     loop {
         let (held, done) = progress.total();
         tenants.0.set_position(done);
-        tenants.0.set_message(format!("{} calls, {:.1} s", simulator.ledger().total, progress.started.elapsed().as_secs_f64()));
+        tenants.0.set_message(format!(
+            "{} calls, {:.1} s",
+            simulator.ledger().total,
+            progress.started.elapsed().as_secs_f64()
+        ));
         contacts.0.set_position(held.contacts);
         companies.0.set_position(held.companies);
         conversations.0.set_position(held.conversations);

@@ -50,7 +50,9 @@ impl Summary {
             let name = &journey.member.name;
             match &journey.failure {
                 Some(failure) => problems.push(format!("{name}: {failure}")),
-                None if !journey.as_expected => problems.push(format!("{name}: ended {}, not as expected", journey.state)),
+                None if !journey.as_expected => {
+                    problems.push(format!("{name}: ended {}, not as expected", journey.state))
+                }
                 None => {}
             }
             problems.extend(journey.report.examples.iter().take(3).map(|example| format!("{name}: {example}")));
@@ -96,11 +98,22 @@ impl Summary {
 
 /// One row per tenant, and what it comes to.
 pub(super) fn table(journeys: &[Journey], summary: &Summary) -> String {
-    let mut table =
-        Table::new(&["tenant", "region", "state", "records", "missing", "extra", "different", "calls", "floor", "seconds"]);
+    let mut table = Table::new(&[
+        "tenant",
+        "region",
+        "state",
+        "records",
+        "missing",
+        "extra",
+        "different",
+        "calls",
+        "floor",
+        "seconds",
+    ]);
     for journey in journeys {
         let Journey { member, state, report, calls, floor, took, .. } = journey;
-        let numbers = [report.records, report.missing, report.extra, report.different, *calls, *floor].map(|n| n.to_string());
+        let numbers =
+            [report.records, report.missing, report.extra, report.different, *calls, *floor].map(|n| n.to_string());
         let mut row = vec![member.name.clone(), member.spec.region.clone(), state.clone()];
         row.extend(numbers);
         row.push(format!("{:.1}", took.as_secs_f64()));
@@ -135,9 +148,10 @@ pub(super) async fn things_to_try(journeys: &[Journey], world: &World) -> Result
     let made = world.rest.post(Some(tenant), "/v1/api_keys", &body).await?.success()?;
     let key = made["key"].as_str().unwrap_or_default();
     let (api, intercom) = (&world.config.public_url, world.simulator.url());
-    let workspace = journeys.iter().position(|other| other.tenant == journey.tenant).map_or_else(String::new, |number| {
-        world.workspaces[number].0.id_code()
-    });
+    let workspace = journeys
+        .iter()
+        .position(|other| other.tenant == journey.tenant)
+        .map_or_else(String::new, |number| world.workspaces[number].0.id_code());
     let service_key = shown(&world.config.service_key);
     let (database, redis) = (shown(&world.config.database_url), shown(&world.config.redis_url));
     Ok(format!(

@@ -51,7 +51,8 @@ impl World {
     /// When a part cannot start: which, and why.
     pub async fn start(cast: &[Member]) -> Result<Self, Failure> {
         // The address is needed before the API is there: it is what a browser and Intercom lead back to.
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| Failure::failed("no free port", error))?;
+        let listener =
+            TcpListener::bind("127.0.0.1:0").await.map_err(|error| Failure::failed("no free port", error))?;
         let address = listener.local_addr().map_err(|error| Failure::failed("no address", error))?;
         let public_url = format!("http://{address}");
 

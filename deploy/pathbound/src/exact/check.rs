@@ -21,10 +21,8 @@ pub(super) enum Shape {
 
 impl Shape {
     pub(super) fn of_version(version: &str) -> Self {
-        let older = version
-            .strip_prefix("2.")
-            .and_then(|minor| minor.parse::<u32>().ok())
-            .is_some_and(|minor| minor < 16);
+        let older =
+            version.strip_prefix("2.").and_then(|minor| minor.parse::<u32>().ok()).is_some_and(|minor| minor < 16);
         if older { Self::Older } else { Self::Current }
     }
 }
@@ -174,10 +172,14 @@ impl<'t> Check<'t> {
         left.retain(|line| !line.deleted && !line.hidden && (line.kind == Kind::Link || readable(line).is_some()));
         if left.iter().any(|line| line.kind == Kind::Link) {
             let unreadable = self.unreadable_contacts();
-            left.retain(|line| line.kind != Kind::Link || !line.parent.as_deref().is_some_and(|id| unreadable.contains(id)));
+            left.retain(|line| {
+                line.kind != Kind::Link || !line.parent.as_deref().is_some_and(|id| unreadable.contains(id))
+            });
         }
         for line in left {
-            self.missing(|| format!("{} is missing", name(line.kind, line.parent.as_deref().unwrap_or_default(), &line.id)));
+            self.missing(|| {
+                format!("{} is missing", name(line.kind, line.parent.as_deref().unwrap_or_default(), &line.id))
+            });
         }
         let mut messages: Vec<&str> = std::mem::take(&mut self.first_messages).into_keys().collect();
         messages.sort_unstable();

@@ -31,7 +31,13 @@ impl Parts {
 }
 
 /// What a live conversation should be, against what is held.
-pub(super) fn differs(held: &HeldConversation, line: &TruthLine, truth: &Value, parts: Parts, shape: Shape) -> Option<String> {
+pub(super) fn differs(
+    held: &HeldConversation,
+    line: &TruthLine,
+    truth: &Value,
+    parts: Parts,
+    shape: Shape,
+) -> Option<String> {
     let mut fields = Fields::default();
     fields.same("deleted_at", &held.deleted_at, &None);
     fields.time("source_created_at", Some(held.source_created_at), &truth["created_at"]);
@@ -74,7 +80,9 @@ fn thread(fields: &mut Fields, held: &HeldConversation, truth: &Value, parts: Pa
     };
     let (count, expected) = (i64::from(thread.held), thread.expected.map(i64::from));
     if !(parts.readable..=parts.all).contains(&count) {
-        fields.wrong(|| format!("its thread holds {count} parts, of {} readable and {} in all", parts.readable, parts.all));
+        fields.wrong(|| {
+            format!("its thread holds {count} parts, of {} readable and {} in all", parts.readable, parts.all)
+        });
     }
     match value::whole(&truth["statistics"]["count_conversation_parts"]) {
         Some(count) => fields.same("the thread's expected", &expected, &Some(count)),

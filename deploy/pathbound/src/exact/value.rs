@@ -107,9 +107,12 @@ mod tests {
 
     #[test]
     fn what_is_no_text_reads_as_a_replacement() {
-        assert_eq!(parse(r#"{"a":"x\ud83d","b":"\ud83d\ude00","c":"\u0000","d":"\\ud83d"}"#).unwrap(), json!({
-            "a": "x\u{fffd}", "b": "😀", "c": "\u{fffd}", "d": "\\ud83d"
-        }));
+        assert_eq!(
+            parse(r#"{"a":"x\ud83d","b":"\ud83d\ude00","c":"\u0000","d":"\\ud83d"}"#).unwrap(),
+            json!({
+                "a": "x\u{fffd}", "b": "😀", "c": "\u{fffd}", "d": "\\ud83d"
+            })
+        );
         assert_eq!(parse("nonsense"), None);
     }
 

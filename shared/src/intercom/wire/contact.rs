@@ -84,7 +84,12 @@ pub fn read_contact(raw: &str) -> Read<Contact> {
                 last_contacted_at: wire.last_contacted_at.0,
             },
             companies: (!companies.has_more).then(|| ids(companies.data)),
-            absorbed: wire.merge_history.unwrap_or_default().into_iter().filter_map(|merge| merge.source_contact_id.some()).collect(),
+            absorbed: wire
+                .merge_history
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|merge| merge.source_contact_id.some())
+                .collect(),
             sanitised,
             raw: raw.to_owned(),
         })
@@ -124,7 +129,10 @@ mod tests {
     #[test]
     fn a_cut_list_of_companies_is_not_taken_for_whole() {
         let companies = |has_more| {
-            good(&format!(r#"{{"id":"a","updated_at":1,"companies":{{"data":[{{"id":"c1"}}],"has_more":{has_more}}}}}"#)).companies
+            good(&format!(
+                r#"{{"id":"a","updated_at":1,"companies":{{"data":[{{"id":"c1"}}],"has_more":{has_more}}}}}"#
+            ))
+            .companies
         };
         assert_eq!(companies(false), Some(vec!["c1".to_owned()]));
         assert_eq!(companies(true), None);

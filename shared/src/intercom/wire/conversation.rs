@@ -125,14 +125,21 @@ pub fn read_conversation(raw: &str) -> Read<Conversation> {
             priority: wire.priority.some(),
             admin_assignee_id: wire.admin_assignee_id.id(),
             team_assignee_id: wire.team_assignee_id.id(),
-            tags: wire.tags.map_or_else(Vec::new, |tags| tags.tags.into_iter().filter_map(|tag| tag.name.some()).collect()),
+            tags: wire
+                .tags
+                .map_or_else(Vec::new, |tags| tags.tags.into_iter().filter_map(|tag| tag.name.some()).collect()),
             contacts: wire
                 .contacts
                 .map_or_else(Vec::new, |list| list.contacts.into_iter().filter_map(|entry| entry.id.some()).collect()),
             created_at,
             updated_at,
-            part_count: wire.statistics.and_then(|statistics| statistics.count_conversation_parts.0).and_then(|count| i32::try_from(count).ok()),
-            first_message: wire.source.and_then(|source| first_message(source.get(), created_at, updated_at, sanitised)),
+            part_count: wire
+                .statistics
+                .and_then(|statistics| statistics.count_conversation_parts.0)
+                .and_then(|count| i32::try_from(count).ok()),
+            first_message: wire
+                .source
+                .and_then(|source| first_message(source.get(), created_at, updated_at, sanitised)),
             sanitised,
             raw: raw.to_owned(),
         })
@@ -206,10 +213,12 @@ struct Parts<'a> {
 /// # Errors
 /// [`Error::Unavailable`] when there is no list of parts: that is not a thread without parts.
 pub fn read_thread(body: &str) -> Result<(Read<Thread>, Vec<Poison>), Error> {
-    let full: Full<'_> = serde_json::from_str(body).map_err(|error| Error::Unavailable(format!("the answer is not a thread: {error}")))?;
-    let parts_raw = full.conversation_parts.ok_or_else(|| Error::Unavailable("the answer has no parts".to_owned()))?.get();
-    let list: Parts<'_> =
-        serde_json::from_str(parts_raw).map_err(|error| Error::Unavailable(format!("the parts are not a list: {error}")))?;
+    let full: Full<'_> = serde_json::from_str(body)
+        .map_err(|error| Error::Unavailable(format!("the answer is not a thread: {error}")))?;
+    let parts_raw =
+        full.conversation_parts.ok_or_else(|| Error::Unavailable("the answer has no parts".to_owned()))?.get();
+    let list: Parts<'_> = serde_json::from_str(parts_raw)
+        .map_err(|error| Error::Unavailable(format!("the parts are not a list: {error}")))?;
 
     let conversation = match read_conversation(&without_member(body, "conversation_parts", parts_raw)) {
         Read::Good(conversation) => conversation,
@@ -221,7 +230,8 @@ pub fn read_thread(body: &str) -> Result<(Read<Thread>, Vec<Poison>), Error> {
             Read::Good(part) => parts.push(part),
             Read::Bad(poison) => {
                 // A part's id is unique within its conversation only.
-                poisons.push(Poison { source_id: format!("{}/{}", conversation.source_id, poison.source_id), ..poison });
+                poisons
+                    .push(Poison { source_id: format!("{}/{}", conversation.source_id, poison.source_id), ..poison });
             }
         }
     }
@@ -282,8 +292,13 @@ mod tests {
                 {"id":1,"part_type":"note","created_at":5,"body":"x"},
                 {"id":"2","part_type":"brand_new_event","created_at":6,"updated_at":7},
                 {"id":"3","created_at":"no"}],"total_count":3}"#;
-            let head = if after == "}" { r#"{"id":"215","created_at":1,"updated_at":2"# } else { r#"{"created_at":1,"updated_at":2,"x":"# };
-            let body = if after == "}" { format!("{head}{before}{parts}{after}") } else { format!("{head}1,{parts}{after}") };
+            let head = if after == "}" {
+                r#"{"id":"215","created_at":1,"updated_at":2"#
+            } else {
+                r#"{"created_at":1,"updated_at":2,"x":"#
+            };
+            let body =
+                if after == "}" { format!("{head}{before}{parts}{after}") } else { format!("{head}1,{parts}{after}") };
             let (Read::Good(thread), poisons) = read_thread(&body).unwrap() else { panic!("{body}") };
             assert_eq!(thread.parts.iter().map(|part| part.source_id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
             assert!(thread.parts[0].internal && !thread.parts[1].internal);

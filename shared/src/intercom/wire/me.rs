@@ -36,7 +36,8 @@ struct App {
 
 impl Me {
     pub(crate) fn parse(body: &str) -> Result<Self, Error> {
-        let wire: Wire = serde_json::from_str(body).map_err(|error| Error::Unavailable(format!("/me is not readable: {error}")))?;
+        let wire: Wire =
+            serde_json::from_str(body).map_err(|error| Error::Unavailable(format!("/me is not readable: {error}")))?;
         let app = wire.app.ok_or_else(|| Error::Unavailable("/me names no workspace".to_owned()))?;
         let workspace_id = app.id_code.some().ok_or_else(|| Error::Unavailable("/me names no workspace".to_owned()))?;
         Ok(Self {

@@ -58,8 +58,8 @@ impl<'a> Page<'a> {
     /// # Errors
     /// [`Error::Unavailable`] when it is not a list: a half answer must never pass for an empty one.
     pub fn split(body: &'a str) -> Result<Self, Error> {
-        let body: Body<'a> =
-            serde_json::from_str(body).map_err(|error| Error::Unavailable(format!("the answer is not a list: {error}")))?;
+        let body: Body<'a> = serde_json::from_str(body)
+            .map_err(|error| Error::Unavailable(format!("the answer is not a list: {error}")))?;
         let Some(data) = body.data else {
             return Err(Error::Unavailable("the answer has no list".to_owned()));
         };
@@ -95,7 +95,10 @@ mod tests {
             Page::split(&body).unwrap().next
         };
         assert_eq!(page(r#"{"next":{"page":2,"starting_after":"WzE="}}"#), Some(Next::After("WzE=".to_owned())));
-        assert_eq!(page(r#"{"next":"https://api.intercom.io/contacts/1/companies?page=2&per_page=50"}"#), Some(Next::Number(2)));
+        assert_eq!(
+            page(r#"{"next":"https://api.intercom.io/contacts/1/companies?page=2&per_page=50"}"#),
+            Some(Next::Number(2))
+        );
         for last in ["null", "{}", r#"{"next":null}"#, r#"{"next":{}}"#] {
             assert_eq!(page(last), None, "{last}");
         }

@@ -79,6 +79,8 @@ pub(super) struct Whole(pub Option<i64>);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(Option::<f64>::deserialize(deserializer)?.filter(|number| number.abs() < 9e15).map(|number| number as i64)))
+        Ok(Self(
+            Option::<f64>::deserialize(deserializer)?.filter(|number| number.abs() < 9e15).map(|number| number as i64),
+        ))
     }
 }

@@ -1,0 +1,154 @@
+//! Connecting, as a browser does it, and as an attacker would.
+
+use std::time::Duration;
+
+use intercom_simulator::{Workspace, WorkspaceSpec};
+use pathbound::demo::browser::Browser;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::{
+    rest::{Caller, client},
+    world::World,
+};
+
+struct Flow {
+    world: World,
+    caller: Caller,
+    workspace: Workspace,
+    start_url: String,
+}
+
+async fn begun() -> Flow {
+    let world = World::new().await;
+    let base = world.api().await;
+    let tenant = world.store.create_tenant("Acme").await.unwrap().id;
+    let caller = Caller::service(&world, &base, Some(tenant));
+    let workspace = world.simulator.add_workspace(WorkspaceSpec {
+        contacts: 5,
+        companies: 2,
+        conversations: 5,
+        ..WorkspaceSpec::default()
+    });
+    let (status, started) = caller.call(Method::POST, "/v1/integrations/intercom/connect", Some(json!({}))).await;
+    assert_eq!(status, 201, "{started}");
+    let start_url = started["start_url"].as_str().unwrap().to_owned();
+    Flow { world, caller, workspace, start_url }
+}
+
+impl Flow {
+    /// Opens the start link: the cookie, and the callback that Intercom leads to.
+    async fn opened(&self) -> (String, String) {
+        let opened = client().get(&self.start_url).send().await.unwrap();
+        assert_eq!(opened.status(), 303);
+        let cookie = opened.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let authorize =
+            format!("{}&auto_workspace={}", opened.headers()["location"].to_str().unwrap(), self.workspace.id_code());
+        let allowed = client().get(authorize).send().await.unwrap();
+        (cookie, allowed.headers()["location"].to_str().unwrap().to_owned())
+    }
+
+    async fn callback(&self, url: &str, cookie: Option<&str>) -> (u16, String, String) {
+        let mut call = client().get(url);
+        if let Some(cookie) = cookie {
+            call = call.header("cookie", cookie);
+        }
+        let answer = call.send().await.unwrap();
+        let location =
+            answer.headers().get("location").map(|location| location.to_str().unwrap().to_owned()).unwrap_or_default();
+        (answer.status().as_u16(), location, answer.text().await.unwrap())
+    }
+
+    fn exchanges(&self) -> u64 {
+        self.world.simulator.ledger().calls("exchange_token")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_connects_a_workspace_and_the_first_run_is_due_at_once() {
+    let flow = begun().await;
+    let home = Browser::new().unwrap().connect(&flow.start_url, &flow.workspace.id_code()).await.unwrap();
+    assert!(home.ends_with("/integrations?intercom=connected"), "{home}");
+    let connections = flow.caller.get("/v1/connections").await;
+    let connection = &connections["items"][0];
+    assert_eq!(connection["state"], "active");
+    assert_eq!(connection["workspace"]["id"], flow.workspace.id_code());
+    assert_eq!(connection["workspace"]["timezone"], flow.workspace.spec().timezone);
+    // The tickets are there before any scheduler has run.
+    assert_eq!(flow.world.queue.depth().await.unwrap().live, 5);
+    let body = connections.to_string();
+    assert!(!body.contains(&flow.workspace.token()), "no answer holds a token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_sixty_four_equal_callbacks_one_exchanges_the_code() {
+    let flow = begun().await;
+    let (cookie, callback) = flow.opened().await;
+    let answers = (0..64).map(|_| flow.callback(&callback, Some(&cookie)));
+    let mut connected = 0;
+    for answer in join_all(answers.collect()).await {
+        match answer.0 {
+            303 => connected += 1,
+            400 => assert!(answer.2.contains("data-code=\"oauth_state_used\""), "{}", answer.2),
+            other => panic!("{other}: {}", answer.2),
+        }
+    }
+    assert_eq!((connected, flow.exchanges()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_browsers_callback_is_refused_and_burns_the_state() {
+    let flow = begun().await;
+    let (cookie, callback) = flow.opened().await;
+    let name = cookie.split('=').next().unwrap();
+    for stolen in [None, Some(format!("{name}={}", "A".repeat(43)))] {
+        let (status, _, page) = flow.callback(&callback, stolen.as_deref()).await;
+        assert!((400..500).contains(&status), "{status}");
+        assert!(page.contains("data-code=\"oauth_"), "{page}");
+    }
+    // The right browser comes too late: whoever tried had the only try.
+    let (status, _, page) = flow.callback(&callback, Some(&cookie)).await;
+    assert!(status == 400 && page.contains("oauth_state_used"), "{status} {page}");
+    assert_eq!(flow.exchanges(), 0);
+    assert_eq!(flow.caller.get("/v1/connections").await["items"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_and_a_forged_state_lead_to_a_page_that_reflects_nothing() {
+    let flow = begun().await;
+    let (cookie, callback) = flow.opened().await;
+    let base = callback.split('?').next().unwrap();
+    let state = callback.split("state=").nth(1).unwrap().split('&').next().unwrap();
+    let script = "<script>alert(1)</script>";
+    let denied = format!("{base}?error=access_denied&error_description={script}&state={state}");
+    let (status, _, page) = flow.callback(&denied, Some(&cookie)).await;
+    assert!(status >= 400 && page.contains("data-code=\"oauth_denied\""), "{status} {page}");
+    let forged = format!("{base}?code={script}&state={script}");
+    let (status, _, page2) = flow.callback(&forged, Some(&cookie)).await;
+    assert!(status >= 400 && page2.contains("data-code=\"oauth_state_unknown\""), "{status} {page2}");
+    for page in [page, page2] {
+        assert!(!page.contains("alert(1)"), "{page}");
+    }
+    assert_eq!(flow.exchanges(), 0);
+}
+
+/// All at once.
+async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    let mut done: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    std::future::poll_fn(|cx| {
+        let mut pending = false;
+        for (future, done) in futures.iter_mut().zip(&mut done) {
+            if done.is_none() {
+                match future.as_mut().poll(cx) {
+                    std::task::Poll::Ready(value) => *done = Some(value),
+                    std::task::Poll::Pending => pending = true,
+                }
+            }
+        }
+        if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+    })
+    .await;
+    tokio::time::sleep(Duration::ZERO).await;
+    done.into_iter().flatten().collect()
+}

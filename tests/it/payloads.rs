@@ -1,0 +1,187 @@
+//! The official example payloads parse, land and read back.
+//!
+//! They are not ours to commit: read from `INTERCOM_EXAMPLES`, else from beside the checkout. On a clone that has neither,
+//! the same shapes are covered by the fixtures in `shared/src/intercom/wire`.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use intercom_simulator::{Fault, FaultAction, WorkspaceSpec};
+use serde_json::Value;
+use shared::intercom::wire;
+
+use crate::world::World;
+
+fn folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("INTERCOM_EXAMPLES").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/intercom/examples"),
+        PathBuf::from,
+    );
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("SKIPPED: the official example payloads are not here; set INTERCOM_EXAMPLES to their folder");
+    None
+}
+
+fn examples() -> Option<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder()?).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            found.insert(
+                path.file_stem().unwrap().to_str().unwrap().to_owned(),
+                std::fs::read_to_string(&path).unwrap(),
+            );
+        }
+    }
+    assert!(found.len() > 30);
+    Some(found)
+}
+
+/// The answer to an operation, whenever it is asked for.
+fn answer(world: &World, operation: &str, body: &str) {
+    world.simulator.inject(
+        Fault::new(FaultAction::Status { status: 200, body: Some(body.to_owned()), headers: Vec::new() })
+            .operation(operation),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_object_lands_and_reads_back() {
+    let Some(examples) = examples() else { return };
+    let world = World::new().await;
+    let list = |key: &str, items: &[&str]| {
+        format!(r#"{{"type":"list","{key}":[{}],"pages":null,"total_count":{}}}"#, items.join(","), items.len())
+    };
+    let contact = &examples["contact"];
+    answer(&world, "list_contacts", &list("data", &[contact]));
+    answer(&world, "contact_companies", &examples["contact_companies"]);
+    answer(
+        &world,
+        "search_conversations",
+        &list(
+            "conversations",
+            &[
+                &examples["conversation"],
+                &without_parts(&examples["conversation_with_parts"]),
+                &without_parts(&examples["conversation_redacted_part"]),
+            ],
+        ),
+    );
+    // A scroll ends with an empty page; what scroll and list show are one shape.
+    world.simulator.inject(
+        Fault::new(FaultAction::Status {
+            status: 200,
+            body: Some(
+                list("data", &[&examples["company"]])
+                    .replace("\"pages\":null", "\"pages\":null,\"scroll_param\":\"p\""),
+            ),
+            headers: Vec::new(),
+        })
+        .operation("scroll_companies")
+        .times(1),
+    );
+    answer(
+        &world,
+        "scroll_companies",
+        &examples["company_scroll"].replace("\"data\":", "\"unread\":").replacen('{', "{\"data\":[],", 1),
+    );
+    for thread in ["conversation_with_parts", "conversation_redacted_part"] {
+        let id = serde_json::from_str::<Value>(&examples[thread]).unwrap()["id"].as_str().unwrap().to_owned();
+        world.simulator.inject(
+            Fault::new(FaultAction::Status { status: 200, body: Some(examples[thread].clone()), headers: Vec::new() })
+                .path(format!("/conversations/{id}")),
+        );
+    }
+    for (operation, name) in [
+        ("list_admins", "admins"),
+        ("list_teams", "teams"),
+        ("list_tags", "tags"),
+        ("list_segments", "segments"),
+        ("data_attributes", "data_attributes"),
+        ("conversation_attributes", "conversation_attributes"),
+    ] {
+        answer(&world, operation, &examples[name]);
+    }
+    let connected = world
+        .connect(WorkspaceSpec {
+            contacts: 1,
+            companies: 0,
+            conversations: 0,
+            limit_per_window: 100_000,
+            ..WorkspaceSpec::default()
+        })
+        .await;
+    let _fleet = world.fleet(1);
+    world
+        .until(&connected, "every walk has ended and no thread is pending", |status| {
+            status.streams.iter().all(|stream| stream.last_ok_at.is_some()) && status.threads.pending == 0
+        })
+        .await;
+
+    let quarantined =
+        world.sql("SELECT kind || '/' || source_id, reason FROM quarantine WHERE connection_id = $1", &connected).await;
+    assert_eq!(quarantined, [], "nothing official is unreadable");
+    let held = |table: &'static str| world.sql(table, &connected);
+    let contacts =
+        held("SELECT source_id, convert_from(raw, 'utf8') FROM contact_sources WHERE connection_id = $1").await;
+    assert_eq!(contacts.len(), 1);
+    assert_eq!(serde_json::from_str::<Value>(&contacts[0].1).unwrap(), serde_json::from_str::<Value>(contact).unwrap());
+    assert_eq!(held("SELECT source_id, '' FROM company_sources WHERE connection_id = $1").await.len(), 1);
+    let parts = held("SELECT c.source_id, p.source_id FROM parts p JOIN conversations c ON c.id = p.conversation_id WHERE c.connection_id = $1 AND p.source_id <> 'source'").await;
+    let expected: usize = ["conversation_with_parts", "conversation_redacted_part"]
+        .iter()
+        .map(|name| {
+            serde_json::from_str::<Value>(&examples[*name]).unwrap()["conversation_parts"]["conversation_parts"]
+                .as_array()
+                .unwrap()
+                .len()
+        })
+        .sum();
+    assert_eq!(parts.len(), expected);
+    let redacted = held("SELECT p.source_id, p.body FROM parts p JOIN conversations c ON c.id = p.conversation_id WHERE c.connection_id = $1 AND p.redacted").await;
+    assert!(!redacted.is_empty());
+}
+
+fn without_parts(thread: &str) -> String {
+    let mut stub: Value = serde_json::from_str(thread).unwrap();
+    stub.as_object_mut().unwrap().remove("conversation_parts");
+    stub.to_string()
+}
+
+#[test]
+fn every_example_list_splits_and_every_object_reads() {
+    let Some(examples) = examples() else { return };
+    let mut read = 0;
+    for (name, body) in &examples {
+        let lists = [
+            "_list",
+            "_scroll",
+            "_search_response",
+            "admins",
+            "teams",
+            "tags",
+            "segments",
+            "attributes",
+            "contact_companies",
+            "conversations_deleted",
+        ];
+        if name.contains("request") || !lists.iter().any(|list| name.ends_with(list)) {
+            continue;
+        }
+        let page = wire::Page::split(body).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for raw in page.items {
+            let good = match name.as_str() {
+                "contact_list" | "contact_search_response" => matches!(wire::read_contact(raw), wire::Read::Good(_)),
+                "company_list" | "company_scroll" => matches!(wire::read_company(raw), wire::Read::Good(_)),
+                "conversation_list" | "conversation_search_response" => {
+                    matches!(wire::read_conversation(raw), wire::Read::Good(_))
+                }
+                _ => true,
+            };
+            assert!(good, "{name}: {raw}");
+            read += 1;
+        }
+    }
+    assert!(read > 10, "{read}");
+}
