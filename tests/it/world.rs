@@ -159,8 +159,7 @@ impl World {
         let answer = client.get(url).send().await.expect("the authorize page answers");
         let location = answer.headers()["location"].to_str().expect("a location").to_owned();
         let url: reqwest::Url = location.parse().expect("a url");
-        let code = url.query_pairs().find(|(name, _)| name == "code").expect("a code").1.into_owned();
-        code
+        url.query_pairs().find(|(name, _)| name == "code").map(|(_, code)| code.into_owned()).expect("a code")
     }
 
     /// Serves the API on a free port until the world's end; returns where.

@@ -29,6 +29,14 @@ pub enum Failure {
     /// 5
     #[error("only partly done: {0}")]
     Partly(String),
+    /// The code of its cause: a role of the process ended before it should.
+    #[error("{part} ended")]
+    Ended {
+        /// Which, such as `the worker`.
+        part: &'static str,
+        #[source]
+        cause: Box<Failure>,
+    },
     /// 1
     #[error("{what}")]
     Failed {
@@ -52,8 +60,9 @@ impl Failure {
     /// What the process exits with: 1 failed, 3 cannot reach a server, 4 not allowed, 5 partly done,
     /// 78 bad configuration.
     #[must_use]
-    pub const fn code(&self) -> u8 {
+    pub fn code(&self) -> u8 {
         match self {
+            Self::Ended { cause, .. } => cause.code(),
             Self::Failed { .. } => 1,
             Self::Unreachable { .. } => 3,
             Self::NotAllowed(_) => 4,
@@ -113,6 +122,14 @@ mod tests {
         assert_eq!(Failure::failed("could not listen", inner).line(), "could not listen: connection refused");
         let inner = io::Error::other("taken");
         assert_eq!(Failure::failed("could not listen: taken", inner).line(), "could not listen: taken");
+    }
+
+    #[test]
+    fn a_part_that_ended_is_named_and_keeps_the_code_of_its_cause() {
+        let cause = Failure::Unreachable { server: "postgres", cause: "connection refused".into() };
+        let failure = Failure::Ended { part: "the worker", cause: Box::new(cause) };
+        assert_eq!(failure.line(), "the worker ended: could not reach postgres: connection refused");
+        assert_eq!(failure.code(), 3);
     }
 
     #[test]

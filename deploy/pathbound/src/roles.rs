@@ -37,7 +37,7 @@ impl Part {
 
     /// What it needs of the configuration.
     #[must_use]
-    pub fn needs(parts: &[Self]) -> Needs {
+    pub const fn needs(parts: &[Self]) -> Needs {
         match parts {
             [Self::Api] => Needs::Api,
             [Self::Scheduler] => Needs::Scheduler,
@@ -81,7 +81,7 @@ pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(
                 scheduler::run(config, shutdown).await.map_err(scheduler_failure)
             }),
             Part::Worker => {
-                spawn(&mut tasks, part.name(), async { worker::run(config, shutdown).await.map_err(worker_failure) })
+                spawn(&mut tasks, part.name(), async { worker::run(config, shutdown).await.map_err(worker_failure) });
             }
         }
     }
@@ -111,24 +111,25 @@ fn spawn(
     });
 }
 
+/// The first part that ends early is the failure; one that fails on the way out only says so.
 async fn until_all_end(mut tasks: JoinSet<Ended>, shutdown: &Shutdown) -> Result<(), Failure> {
-    let mut first = Ok(());
+    let mut first = None;
     while let Some(ended) = tasks.join_next().await {
-        let Ok((name, outcome)) = ended else { continue };
+        let Ok((part, outcome)) = ended else { continue };
         let early = !shutdown.is_cancelled();
         shutdown.cancel();
-        match outcome {
-            Ok(()) if early && first.is_ok() => first = Err(Failure::because(format!("{name} ended by itself"))),
-            Ok(()) => {}
-            Err(failure) => {
-                eprintln!("pathbound: {name} ended: {}", failure.line());
-                if first.is_ok() {
-                    first = Err(failure);
-                }
-            }
+        let failure = match outcome {
+            Err(failure) => failure,
+            Ok(()) if early => Failure::because("by itself, with nothing wrong"),
+            Ok(()) => continue,
+        };
+        let failure = Failure::Ended { part, cause: Box::new(failure) };
+        match first {
+            None => first = Some(failure),
+            Some(_) => eprintln!("pathbound: {}", failure.line()),
         }
     }
-    first
+    first.map_or(Ok(()), Err)
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, Failure> {

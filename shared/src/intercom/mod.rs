@@ -1,7 +1,7 @@
 //! Intercom's API: the only place that knows it, and the only one that names reqwest.
 //!
 //! Reading is structural: [`Read`] is a closed list of read operations and the only way to send one;
-//! the token exchange is a door of its own. Hosts come from [`Region`], and a next-page URL is never
+//! the token exchange is a door of its own. Hosts come from [`Region`](crate::domain::Region), and a next-page URL is never
 //! followed: only its cursor is taken.
 
 mod client;

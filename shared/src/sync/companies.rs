@@ -136,7 +136,7 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &[String], wanted: i64) -> Resul
             }
             // Gone since the contact was read. Absence is not a deletion; the next full walk will tell.
             Err(error) if matches!(error.refusal(), Some(Refusal::NotFound)) || matches!(error, Error::BadId(_)) => {
-                served.push(id)
+                served.push(id);
             }
             Err(error) => trouble = Some(error),
         }

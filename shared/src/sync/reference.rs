@@ -106,7 +106,7 @@ async fn read_kind(slice: &Slice<'_>, kind: ReferenceKind) -> Result<Kind, Slice
         match wire::read_reference(kind, raw) {
             wire::Read::Good(item) => items.push(item),
             wire::Read::Bad(poison) => {
-                poisons.push(Poison { source_id: format!("{}/{}", kind.as_str(), poison.source_id), ..poison })
+                poisons.push(Poison { source_id: format!("{}/{}", kind.as_str(), poison.source_id), ..poison });
             }
         }
     }

@@ -16,16 +16,16 @@ use crate::{process, report::Failure};
 
 /// What the baseline took.
 #[derive(Clone, Copy, Debug)]
-pub struct Baseline {
-    pub wall_seconds: f64,
-    pub cpu_seconds: f64,
-    pub calls: u64,
+pub(crate) struct Baseline {
+    pub(crate) wall_seconds: f64,
+    pub(crate) cpu_seconds: f64,
+    pub(crate) calls: u64,
 }
 
 /// Copies the workspace into a file.
-pub async fn copy(host: &str, token: &str, file: &Path) -> Result<Baseline, Failure> {
+pub(crate) async fn copy(host: &str, token: &str, file: &Path) -> Result<Baseline, Failure> {
     let mut tap = Tap {
-        http: Client::new(),
+        http: pathbound::rest::http_client()?,
         host: host.to_owned(),
         token: token.to_owned(),
         file: BufWriter::new(std::fs::File::create(file)?),

@@ -6,13 +6,13 @@ use std::fs;
 
 /// CPU seconds and the largest resident size in MiB.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Usage {
-    pub cpu_seconds: f64,
-    pub peak_mib: f64,
+pub(crate) struct Usage {
+    pub(crate) cpu_seconds: f64,
+    pub(crate) peak_mib: f64,
 }
 
 /// What a process has used so far.
-pub fn usage(pid: u32) -> Usage {
+pub(crate) fn usage(pid: u32) -> Usage {
     let peak_kib: f64 = fs::read_to_string(format!("/proc/{pid}/status"))
         .ok()
         .and_then(|text| {
@@ -23,7 +23,7 @@ pub fn usage(pid: u32) -> Usage {
 }
 
 /// CPU seconds of a process, its living children, and those it has buried: Postgres works in children.
-pub fn tree_cpu_seconds(pid: u32) -> f64 {
+pub(crate) fn tree_cpu_seconds(pid: u32) -> f64 {
     let children: f64 = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
         .unwrap_or_default()
         .split_whitespace()

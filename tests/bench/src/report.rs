@@ -5,10 +5,10 @@ use std::path::Path;
 use serde::Serialize;
 
 /// The seed of every generated workspace here.
-pub const SEED: u64 = 20_261_123;
+pub(crate) const SEED: u64 = 20_261_123;
 
 /// Whatever stops a measurement.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// One measured figure.
 #[derive(Debug, Serialize)]
@@ -26,23 +26,23 @@ struct Figure {
 
 /// The figures of one run.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     prefix: String,
     machine: String,
     figures: Vec<Figure>,
 }
 
 impl Report {
-    pub fn new(prefix: String) -> Self {
+    pub(crate) fn new(prefix: String) -> Self {
         Self { prefix, machine: machine(), figures: Vec::new() }
     }
 
     /// Whether figures of this group are asked for.
-    pub fn wants(&self, group: &str) -> bool {
+    pub(crate) fn wants(&self, group: &str) -> bool {
         group.starts_with(&self.prefix) || self.prefix.starts_with(group.trim_end_matches('.'))
     }
 
-    pub fn add(&mut self, name: &str, value: f64, unit: &'static str, baseline: Option<f64>) {
+    pub(crate) fn add(&mut self, name: &str, value: f64, unit: &'static str, baseline: Option<f64>) {
         let ratio = baseline.filter(|baseline| *baseline > 0.0).map(|baseline| value / baseline);
         let shown = ratio.map_or_else(String::new, |ratio| {
             format!("  baseline {:>10.3}  ratio {ratio:.3}", baseline.unwrap_or(0.0))
@@ -60,7 +60,7 @@ impl Report {
     }
 
     /// Writes `target/bench/report.json`.
-    pub fn write(&self) -> Result<(), Failure> {
+    pub(crate) fn write(&self) -> Result<(), Failure> {
         let folder = Path::new("target/bench");
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join("report.json"), serde_json::to_string_pretty(&self.figures)? + "\n")?;

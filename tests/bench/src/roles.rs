@@ -16,14 +16,14 @@ const PATHBOUND: &str = "bench-pathbound";
 
 /// What the simulator process is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Scene {
-    pub spec: WorkspaceSpec,
-    pub latency_ms: u64,
+pub(crate) struct Scene {
+    pub(crate) spec: WorkspaceSpec,
+    pub(crate) latency_ms: u64,
 }
 
 /// A child that ends when this is dropped, however that happens: it watches its standard input.
-pub struct Role {
-    pub child: Child,
+pub(crate) struct Role {
+    pub(crate) child: Child,
     _stdin: ChildStdin,
 }
 
@@ -35,7 +35,7 @@ impl Drop for Role {
 }
 
 /// Starts the simulator; returns its URL.
-pub fn simulator(scene: &Scene) -> Result<(Role, String), Failure> {
+pub(crate) fn simulator(scene: &Scene) -> Result<(Role, String), Failure> {
     let mut child = Command::new(std::env::current_exe()?)
         .args([SIMULATOR, &serde_json::to_string(scene)?])
         .stdin(Stdio::piped())
@@ -48,7 +48,7 @@ pub fn simulator(scene: &Scene) -> Result<(Role, String), Failure> {
 }
 
 /// Starts `pathbound` with these arguments and variables.
-pub fn pathbound(arguments: &[&str], environment: &[(String, String)]) -> Result<Role, Failure> {
+pub(crate) fn pathbound(arguments: &[&str], environment: &[(String, String)]) -> Result<Role, Failure> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg(PATHBOUND)
         .args(arguments)
@@ -60,7 +60,7 @@ pub fn pathbound(arguments: &[&str], environment: &[(String, String)]) -> Result
 }
 
 /// When this process was started as one of the roles: runs it, and says how it ended.
-pub fn dispatch() -> Option<ExitCode> {
+pub(crate) fn dispatch() -> Option<ExitCode> {
     let role = std::env::args().nth(1)?;
     match role.as_str() {
         SIMULATOR => Some(run_simulator()),

@@ -42,7 +42,7 @@ struct Taken {
 }
 
 /// Measures both scenes, each beside the baseline.
-pub async fn measure(report: &mut Report) -> Result<(), Failure> {
+pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
     println!(
         "first sync of {CONTACTS} contacts, {COMPANIES} companies, {CONVERSATIONS} conversations with about {:.0} parts into Postgres \
          (fsync on), beside a serial copy of the same objects into a file",
@@ -158,7 +158,8 @@ fn server_cpu(servers: &Servers) -> f64 {
 }
 
 async fn calls(intercom: &str) -> Result<u64, Failure> {
-    let ledger: Value = reqwest::get(format!("{intercom}/_control/ledger")).await?.json().await?;
+    let ledger: Value =
+        pathbound::rest::http_client()?.get(format!("{intercom}/_control/ledger")).send().await?.json().await?;
     ledger["total"].as_u64().ok_or_else(|| "the ledger has no total".into())
 }
 

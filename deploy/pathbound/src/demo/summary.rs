@@ -51,7 +51,7 @@ impl Summary {
             match &journey.failure {
                 Some(failure) => problems.push(format!("{name}: {failure}")),
                 None if !journey.as_expected => {
-                    problems.push(format!("{name}: ended {}, not as expected", journey.state))
+                    problems.push(format!("{name}: ended {}, not as expected", journey.state));
                 }
                 None => {}
             }

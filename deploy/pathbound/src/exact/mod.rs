@@ -21,6 +21,8 @@ mod contacts;
 mod conversations;
 mod fields;
 mod parts;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::fmt;
