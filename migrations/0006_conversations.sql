@@ -74,6 +74,21 @@ SELECT isolate('threads');
 GRANT SELECT, INSERT, UPDATE ON threads TO pathbound_worker;
 GRANT SELECT ON threads TO pathbound_api;
 
+-- judge_thread(held, answer): what a thread is after an answer. `answer.status` is what the answer alone
+-- says: 'pending' came too soon after the change, 'blocked' has parts that cannot be read, 'truncated' was
+-- cut at 500 parts, 'complete' was not cut. A thread that is shorter than counted, though not cut, is read
+-- again: count and parts come from different stores. The third time it is called truncated.
+CREATE FUNCTION judge_thread(held threads, answer threads) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN held.wanted_version > answer.fetched_version OR answer.status = 'pending' THEN 'pending'
+        WHEN answer.status = 'blocked' THEN 'blocked'
+        WHEN answer.expected IS NULL OR held.held + answer.held >= answer.expected THEN 'complete'
+        WHEN answer.status = 'complete' AND held.attempts < 2 THEN 'pending'
+        ELSE 'truncated'
+    END
+$$;
+
 -- Parts: the messages and events of a thread. The first message (`source` of the conversation)
 -- is the row with source_id 'source'. Rows are only ever added or overwritten: Intercom shows the
 -- newest 500, so a part missing from an answer is not a deleted part.

@@ -1,6 +1,6 @@
 //! Contacts: source record, per-source fields and profile in one statement.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{StoreError, TenantTx, Written};
 use crate::domain::{ConnectionId, ids, records::Contact};
@@ -84,28 +84,27 @@ impl TenantTx {
         .fetch_all(self.session())
         .await?;
 
-        let inserted = rows.iter().filter(|row| row.inserted).count();
+        let updated: HashSet<String> =
+            rows.iter().filter(|row| !row.inserted).map(|row| row.source_id.clone()).collect();
         let changed: Vec<String> = rows.into_iter().map(|row| row.source_id).collect();
-        let written = Written { seen: count, inserted, updated: changed.len() - inserted, changed };
+        let written = Written { seen: count, inserted: changed.len() - updated.len(), updated: updated.len(), changed };
         let links: Vec<(&str, &str)> = written
             .changed
             .iter()
             .filter_map(|id| companies.get(id)?.as_ref().map(|companies| (id, companies)))
             .flat_map(|(id, companies)| companies.iter().map(|company| (id.as_str(), company.as_str())))
             .collect();
-        let linked: Vec<&str> = written
-            .changed
-            .iter()
-            .filter(|id| companies.get(*id).is_some_and(Option::is_some))
-            .map(String::as_str)
-            .collect();
-        self.replace_links(connection, &linked, &links).await?;
+        let known = |id: &&String| companies.get(*id).is_some_and(Option::is_some);
+        let relinked: Vec<&str> = updated.iter().filter(known).map(String::as_str).collect();
+        self.drop_links(connection, &relinked, &links).await?;
+        self.add_links(connection, &links).await?;
         self.note_merges(connection, &absorbed).await?;
         Ok(written)
     }
 
-    /// Makes the companies of these contacts exactly the given ones, as this connection says.
-    async fn replace_links(
+    /// Takes away the links of known contacts that are no longer said. A new contact has none, and is not
+    /// looked for: a first sync would pay for each.
+    async fn drop_links(
         &mut self,
         connection: ConnectionId,
         contacts: &[&str],
@@ -117,17 +116,32 @@ impl TenantTx {
         let tenant = self.tenant().0;
         let (left, right): (Vec<&str>, Vec<&str>) = links.iter().copied().unzip();
         sqlx::query!(
-            "WITH gone AS (
-                DELETE FROM contact_companies
-                WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = ANY ($3::text[])
-                  AND (contact_source_id, company_source_id) NOT IN (SELECT * FROM unnest($4::text[], $5::text[]))
-            )
-            INSERT INTO contact_companies (tenant_id, connection_id, contact_source_id, company_source_id)
-            SELECT DISTINCT $1::uuid, $2::uuid, contact, company FROM unnest($4::text[], $5::text[]) AS i(contact, company)
-            ON CONFLICT DO NOTHING",
+            "DELETE FROM contact_companies
+             WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = ANY ($3::text[])
+               AND (contact_source_id, company_source_id) NOT IN (SELECT * FROM unnest($4::text[], $5::text[]))",
             tenant,
             connection.0,
             contacts as &[&str],
+            &left as &[&str],
+            &right as &[&str],
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    async fn add_links(&mut self, connection: ConnectionId, links: &[(&str, &str)]) -> Result<(), StoreError> {
+        if links.is_empty() {
+            return Ok(());
+        }
+        let tenant = self.tenant().0;
+        let (left, right): (Vec<&str>, Vec<&str>) = links.iter().copied().unzip();
+        sqlx::query!(
+            "INSERT INTO contact_companies (tenant_id, connection_id, contact_source_id, company_source_id)
+             SELECT DISTINCT $1::uuid, $2::uuid, contact, company FROM unnest($3::text[], $4::text[]) AS i(contact, company)
+             ON CONFLICT DO NOTHING",
+            tenant,
+            connection.0,
             &left as &[&str],
             &right as &[&str],
         )

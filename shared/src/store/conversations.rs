@@ -110,8 +110,10 @@ impl TenantTx {
 
         let inserted = rows.iter().filter(|row| row.inserted).count();
         let changed: HashSet<Uuid> = rows.iter().map(|row| row.id).collect();
+        let updated: Vec<Uuid> = rows.iter().filter(|row| !row.inserted).map(|row| row.id).collect();
         people.retain(|(id, _)| changed.contains(id));
-        self.replace_people(connection, &changed, &people).await?;
+        self.drop_people(&updated, &people).await?;
+        self.add_people(connection, &people).await?;
         let written = Written {
             seen: count,
             inserted,
@@ -124,32 +126,40 @@ impl TenantTx {
         Ok((written, first_messages))
     }
 
-    async fn replace_people(
-        &mut self,
-        connection: ConnectionId,
-        changed: &HashSet<Uuid>,
-        people: &[(Uuid, String)],
-    ) -> Result<(), StoreError> {
-        if changed.is_empty() {
+    /// Takes away who no longer takes part in a known conversation; a new one has nobody yet.
+    async fn drop_people(&mut self, conversations: &[Uuid], people: &[(Uuid, String)]) -> Result<(), StoreError> {
+        if conversations.is_empty() {
             return Ok(());
         }
         let tenant = self.tenant().0;
-        let mut changed: Vec<Uuid> = changed.iter().copied().collect();
-        changed.sort_unstable();
         let (left, right): (Vec<Uuid>, Vec<&str>) = people.iter().map(|(id, contact)| (*id, contact.as_str())).unzip();
         sqlx::query!(
-            "WITH gone AS (
-                DELETE FROM conversation_contacts
-                WHERE tenant_id = $1 AND conversation_id = ANY ($3::uuid[])
-                  AND (conversation_id, contact_source_id) NOT IN (SELECT * FROM unnest($4::uuid[], $5::text[]))
-            )
-            INSERT INTO conversation_contacts (tenant_id, connection_id, conversation_id, contact_source_id)
-            SELECT DISTINCT $1::uuid, $2::uuid, conversation, contact
-            FROM unnest($4::uuid[], $5::text[]) AS i(conversation, contact)
-            ON CONFLICT DO NOTHING",
+            "DELETE FROM conversation_contacts
+             WHERE tenant_id = $1 AND conversation_id = ANY ($2::uuid[])
+               AND (conversation_id, contact_source_id) NOT IN (SELECT * FROM unnest($3::uuid[], $4::text[]))",
+            tenant,
+            conversations,
+            &left,
+            &right as &[&str],
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    async fn add_people(&mut self, connection: ConnectionId, people: &[(Uuid, String)]) -> Result<(), StoreError> {
+        if people.is_empty() {
+            return Ok(());
+        }
+        let tenant = self.tenant().0;
+        let (left, right): (Vec<Uuid>, Vec<&str>) = people.iter().map(|(id, contact)| (*id, contact.as_str())).unzip();
+        sqlx::query!(
+            "INSERT INTO conversation_contacts (tenant_id, connection_id, conversation_id, contact_source_id)
+             SELECT DISTINCT $1::uuid, $2::uuid, conversation, contact
+             FROM unnest($3::uuid[], $4::text[]) AS i(conversation, contact)
+             ON CONFLICT DO NOTHING",
             tenant,
             connection.0,
-            &changed,
             &left,
             &right as &[&str],
         )

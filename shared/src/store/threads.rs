@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Seen, StoreError, TenantTx, Written};
 use crate::domain::{
     ConnectionId, ids,
-    records::{FIRST_MESSAGE, Part, Thread},
+    records::{FIRST_MESSAGE, PARTS_SHOWN, Part, Thread},
 };
 
 /// A thread that is owed.
@@ -97,9 +97,10 @@ impl TenantTx {
             let id = ids::conversation_id(connection, &thread.conversation.source_id);
             states.push(FetchedState {
                 id,
+                source_id: thread.conversation.source_id.clone(),
                 version: thread.conversation.updated_at,
                 expected: thread.conversation.part_count.or(thread.total_count),
-                shown: thread.parts.len() as i32 + poisoned,
+                parts_shown: thread.parts.len() as i32 + poisoned,
                 too_fresh,
                 poisoned,
             });
@@ -176,6 +177,9 @@ impl TenantTx {
     }
 
     /// Says of each fetched thread whether all of it is held.
+    ///
+    /// The rows exist: written as an upsert, each is found by its key, whatever the planner believes of a
+    /// table that was empty a minute ago.
     async fn settle_threads(
         &mut self,
         connection: ConnectionId,
@@ -185,37 +189,28 @@ impl TenantTx {
         let tenant = self.tenant().0;
         states.sort_by_key(|state| state.id);
         states.dedup_by_key(|state| state.id);
-        // A thread shorter than counted, though not cut at 500, is read again: the count and the parts
-        // come from different stores. The third time it is called truncated, with the reason.
         sqlx::query!(
-            "UPDATE threads t SET
-                held = t.held + i.inserted, expected = i.expected, fetched_version = i.version,
-                attempts = CASE WHEN i.short AND t.held + i.inserted + i.poisoned < i.expected THEN t.attempts + 1 ELSE 0 END,
-                status = j.status,
-                due_at = CASE WHEN j.status = 'pending' THEN now() + interval '3 seconds' END,
-                error = CASE j.status WHEN 'blocked' THEN 'parts that cannot be read are in quarantine'
-                                      WHEN 'truncated' THEN 'intercom does not show every part that it counts' END
-             FROM (SELECT *, shown < $9 AS short
-                   FROM unnest($3::uuid[], $4::timestamptz[], $5::int[], $6::int[], $7::bool[], $8::int[], $10::int[])
-                       AS u(id, version, expected, shown, too_fresh, poisoned, inserted)) i
-             JOIN threads o ON o.tenant_id = $1 AND o.connection_id = $2 AND o.conversation_id = i.id
-             CROSS JOIN LATERAL (SELECT CASE
-                WHEN o.wanted_version > i.version OR i.too_fresh THEN 'pending'
-                WHEN i.poisoned > 0 THEN 'blocked'
-                WHEN i.expected IS NULL OR o.held + i.inserted >= i.expected THEN 'complete'
-                WHEN i.short AND o.attempts < 2 THEN 'pending'
-                ELSE 'truncated' END AS status) j
-             WHERE t.tenant_id = $1 AND t.connection_id = $2 AND t.conversation_id = i.id",
+            "INSERT INTO threads AS t
+                (tenant_id, connection_id, conversation_id, source_id, status, wanted_version, fetched_version, held, expected, due_at)
+             SELECT $1, $2, id, source_id, shown, version, version, inserted, expected, CASE WHEN shown = 'pending' THEN now() END
+             FROM unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::int[], $8::int[])
+                AS i(id, source_id, shown, version, inserted, expected)
+             ON CONFLICT (tenant_id, connection_id, conversation_id) DO UPDATE SET
+                held = t.held + excluded.held, expected = excluded.expected, fetched_version = excluded.fetched_version,
+                status = judge_thread(t, excluded),
+                due_at = CASE WHEN judge_thread(t, excluded) = 'pending' THEN now() + interval '3 seconds' END,
+                attempts = CASE WHEN t.held + excluded.held < excluded.expected THEN t.attempts + 1 ELSE 0 END,
+                error = CASE judge_thread(t, excluded)
+                            WHEN 'blocked' THEN 'parts that cannot be read are in quarantine'
+                            WHEN 'truncated' THEN 'intercom does not show every part that it counts' END",
             tenant,
             connection.0,
             &states.iter().map(|state| state.id).collect::<Vec<_>>(),
+            &states.iter().map(|state| state.source_id.as_str()).collect::<Vec<_>>() as &[&str],
+            &states.iter().map(FetchedState::shown).collect::<Vec<_>>() as &[&str],
             &states.iter().map(|state| state.version).collect::<Vec<_>>(),
-            &states.iter().map(|state| state.expected).collect::<Vec<_>>() as &[Option<i32>],
-            &states.iter().map(|state| state.shown).collect::<Vec<_>>(),
-            &states.iter().map(|state| state.too_fresh).collect::<Vec<_>>(),
-            &states.iter().map(|state| state.poisoned).collect::<Vec<_>>(),
-            crate::domain::records::PARTS_SHOWN,
             &states.iter().map(|state| inserted.get(&state.id).copied().unwrap_or(0)).collect::<Vec<_>>(),
+            &states.iter().map(|state| state.expected).collect::<Vec<_>>() as &[Option<i32>],
         )
         .execute(self.session())
         .await?;
@@ -266,9 +261,25 @@ impl TenantTx {
 
 struct FetchedState {
     id: Uuid,
+    source_id: String,
     version: DateTime<Utc>,
     expected: Option<i32>,
-    shown: i32,
+    parts_shown: i32,
     too_fresh: bool,
     poisoned: i32,
+}
+
+impl FetchedState {
+    /// What this answer alone says; `judge_thread` in the schema weighs it with what is held.
+    const fn shown(&self) -> &'static str {
+        if self.too_fresh {
+            "pending"
+        } else if self.poisoned > 0 {
+            "blocked"
+        } else if self.parts_shown >= PARTS_SHOWN {
+            "truncated"
+        } else {
+            "complete"
+        }
+    }
 }

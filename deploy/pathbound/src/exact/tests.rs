@@ -102,6 +102,7 @@ fn each_column_of_a_contact() {
             |c| c.merged_into = Some("x".to_owned()),
             |c| c.deleted_at = Some(at(1)),
             |c| c.raw.truncate(5),
+            |c| c.raw = br#"{"id":"c"}"#.to_vec(),
             |c| c.fields["role"] = json!("lead"),
             |c| c.fields["email"] = json!(null),
             |c| c.fields["name"] = json!("ann"),
