@@ -52,6 +52,20 @@ async fn an_idle_tenant_costs_two_calls_a_run_and_its_reference_data() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_interval_of_a_second_is_kept_without_anybody_asking() {
+    let world = World::with(&[("SYNC_INTERVAL", "1s")]).await;
+    let spec = WorkspaceSpec { contacts: 10, companies: 2, conversations: 5, ..workspace() };
+    let connected = world.connect(spec).await;
+    let _fleet = world.fleet(1);
+    // Lost tickets are made anew after half a minute. If these runs had to wait for that, patience would end first.
+    world
+        .until(&connected, "several runs have been made", |_| {
+            connected.workspace.ledger().calls("search_contacts") >= 5
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn five_hundred_changes_of_every_kind_are_held_after_one_run() {
     let world = World::new().await;
     let connected = world.connect(workspace()).await;

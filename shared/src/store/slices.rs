@@ -71,7 +71,7 @@ impl Store {
                FROM connections c, connection_secrets k
                WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.stream = $3
                  AND s.fence < $4 AND s.due_at <= now()
-                 AND c.tenant_id = $1 AND c.id = $2 AND c.state IN ('active', 'reauth_required')
+                 AND c.tenant_id = $1 AND c.id = $2 AND c.state <> 'disconnected'
                  AND k.tenant_id = $1 AND k.connection_id = $2 AND k.purpose = 'access_token'
                RETURNING s.mode, s.cursor, s.watermark, s.walked_at, s.attempts, s.held,
                          s.blocked_code IS NOT NULL AS "blocked!", now() AS "now!",

@@ -31,7 +31,7 @@ impl TenantTx {
         let unserved = self.serve_runs(key, end).await?;
         sqlx::query!(
             "UPDATE streams SET
-                cursor = NULL, attempts = 0, last_error = NULL, last_ok_at = now(),
+                cursor = NULL, attempts = 0, last_error = NULL, last_ok_at = now(), ticketed_at = NULL,
                 watermark = greatest(watermark, $4),
                 walked_at = CASE WHEN $5 THEN now() ELSE walked_at END,
                 mode = CASE WHEN $6 THEN mode ELSE 'incremental' END,
