@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use intercom_simulator::{Options, Simulator, TruthLine, Workspace};
+use intercom_simulator::{Options, Simulator, SpecError, TruthLine, Workspace};
 use servers::Servers;
 use shared::{
     config::{Config, Environment, Needs},
@@ -12,7 +12,10 @@ use shared::{
     store::{self, Role, Store},
     telemetry, vault,
 };
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+};
 
 use super::cast::Member;
 use crate::{
@@ -29,13 +32,16 @@ const SESSIONS: &str = "8";
 /// How long begun work may take to end when the demo does.
 const LEAVING: Duration = Duration::from_secs(5);
 
+/// Workspaces, each with its truth.
+type Populated = Vec<(Workspace, Vec<TruthLine>)>;
+
 /// Everything that runs. Dropping it stops the servers and removes their directory.
 #[derive(Debug)]
 pub struct World {
     pub config: Arc<Config>,
     pub simulator: Simulator,
     /// The workspaces, in the order of the cast, each with its truth.
-    pub workspaces: Vec<(Workspace, Vec<TruthLine>)>,
+    pub workspaces: Populated,
     pub rest: Rest,
     /// With the API's role.
     pub store: Store,
@@ -63,10 +69,10 @@ impl World {
         let servers = servers.map_err(|error| Failure::failed("could not start the servers", error))?;
         let config = Arc::new(configure(&servers, &simulator, &public_url)?);
         store::migrate(&config.migrate_url).await?;
-        let workspaces = populated.await?;
-
         let shutdown = Shutdown::new();
         let parts = start_parts(&config, listener, &shutdown).await?;
+        let workspaces = populated.await.map_err(|error| Failure::failed("making the workspaces panicked", error))?;
+        let workspaces = workspaces.map_err(|error| Failure::failed("could not make the workspaces", error))?;
         Ok(Self {
             rest: Rest::new(&config.public_url, &config.service_key)?,
             store: Store::connect(&config.database_url, Role::Api, 4).await?,
@@ -101,18 +107,17 @@ async fn simulate(public_url: &str) -> Result<Simulator, Failure> {
     Simulator::start(options).await.map_err(|error| Failure::failed("the simulator could not start", error))
 }
 
-/// Makes the workspaces and writes down what a copy of each has to hold.
-async fn populate(simulator: Simulator, cast: Vec<Member>) -> Result<Vec<(Workspace, Vec<TruthLine>)>, Failure> {
-    let made = tokio::task::spawn_blocking(move || {
+/// Makes the workspaces and writes down what a copy of each has to hold. Begins at once, on a thread of
+/// its own: it is the longest step after starting the servers.
+fn populate(simulator: Simulator, cast: Vec<Member>) -> JoinHandle<Result<Populated, SpecError>> {
+    tokio::task::spawn_blocking(move || {
         let made = cast.into_iter().map(|member| {
             let workspace = simulator.try_add_workspace(member.spec)?;
             let truth = workspace.truth();
             Ok((workspace, truth))
         });
-        made.collect::<Result<Vec<_>, intercom_simulator::SpecError>>()
-    });
-    let made = made.await.map_err(|error| Failure::failed("making the workspaces panicked", error))?;
-    made.map_err(|error| Failure::failed("could not make the workspaces", error))
+        made.collect()
+    })
 }
 
 /// A development configuration with secrets of its own. The process's own settings play no part, so the
