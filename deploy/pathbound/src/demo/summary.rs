@@ -182,3 +182,63 @@ From the command line, and into the database:
 fn rounded(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn good() -> Summary {
+        Summary {
+            exact: true,
+            tenants: 25,
+            records: 1,
+            missing: 0,
+            extra: 0,
+            different: 0,
+            seconds: 1.0,
+            first_row_seconds: Some(0.5),
+            calls: 1,
+            calls_floor: 1,
+            throttled: 0,
+            outside_read_list: 0,
+            ratio: 1.0,
+            states_as_expected: true,
+            problems: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn anything_unexpected_is_a_failure() {
+        assert!(good().judge().is_ok());
+        let changes: [fn(&mut Summary); 3] =
+            [|it| it.exact = false, |it| it.states_as_expected = false, |it| it.outside_read_list = 1];
+        for (number, change) in changes.iter().enumerate() {
+            let mut bad = good();
+            change(&mut bad);
+            assert_eq!(bad.judge().unwrap_err().code(), 1, "change {number}");
+        }
+    }
+
+    #[test]
+    fn the_keys_that_others_rely_on_are_there() {
+        let json: Value = serde_json::to_value(good()).unwrap();
+        for key in [
+            "exact",
+            "tenants",
+            "records",
+            "missing",
+            "extra",
+            "different",
+            "seconds",
+            "first_row_seconds",
+            "calls",
+            "calls_floor",
+            "throttled",
+            "outside_read_list",
+        ] {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+    }
+}
