@@ -27,6 +27,7 @@ GRANT CREATE ON SCHEMA public TO pathbound_definer;
 
 -- isolate('t'): the one policy of every tenant table. Without a tenant in the transaction
 -- the setting is unset or '', the comparison is NULL, and no row is visible: it fails closed.
+-- The setting is read in a sub-select, so once a statement and not once a row.
 CREATE FUNCTION isolate(target regclass, tenant_column text DEFAULT 'tenant_id') RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -34,8 +35,8 @@ BEGIN
     EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', target);
     EXECUTE format(
         'CREATE POLICY tenant ON %s '
-        'USING (%I = nullif(current_setting(''app.tenant_id'', true), '''')::uuid) '
-        'WITH CHECK (%I = nullif(current_setting(''app.tenant_id'', true), '''')::uuid)',
+        'USING (%I = (SELECT nullif(current_setting(''app.tenant_id'', true), '''')::uuid)) '
+        'WITH CHECK (%I = (SELECT nullif(current_setting(''app.tenant_id'', true), '''')::uuid))',
         target, tenant_column, tenant_column);
 END $$;
 

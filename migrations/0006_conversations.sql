@@ -18,8 +18,7 @@ CREATE TABLE conversations (
     deleted_at        timestamptz,
     sanitised         boolean NOT NULL DEFAULT false,
     raw               bytea NOT NULL,
-    PRIMARY KEY (tenant_id, id),
-    FOREIGN KEY (tenant_id, connection_id) REFERENCES connections ON DELETE CASCADE
+    PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX conversations_newest ON conversations (tenant_id, source_updated_at DESC, id DESC);
 SELECT isolate('conversations');

@@ -1,6 +1,10 @@
 //! What Intercom must not send and does: the good neighbours land, and nothing bad is taken for data or its end.
 
-use intercom_simulator::{Fault, FaultAction, Garble, WorkspaceSpec};
+use intercom_simulator::{Fault, FaultAction, Garble, Kind, WorkspaceSpec};
+use shared::{
+    domain::{Mode, Stream},
+    store::reads::SyncStatus,
+};
 
 use crate::world::{Connected, World};
 
@@ -74,12 +78,12 @@ async fn one_bad_object_is_quarantined_alone_and_comes_back_when_it_heals() {
     assert_eq!(open.len(), bad.len(), "{open:?}");
     let status = world.status(&connected).await;
     assert!(!status.complete, "a green status with an object in quarantine would be a lie: {status:#?}");
-    let contacts = status.streams.iter().find(|stream| stream.stream == shared::domain::Stream::Contacts).unwrap();
+    let contacts = status.streams.iter().find(|stream| stream.stream == Stream::Contacts).unwrap();
     assert_eq!((contacts.held, contacts.expected), (199, Some(200)));
 
     // The next full walk reads them well.
     world.until_run_ends(&connected).await;
-    world.resync(&connected, shared::domain::Mode::Full).await;
+    world.resync(&connected, Mode::Full).await;
     world.until_complete(&connected).await;
     world.assert_exact(&connected).await;
 }
@@ -123,4 +127,56 @@ async fn a_bad_part_is_quarantined_and_its_thread_says_so() {
     assert_eq!(world.simulator.fault_hits(fault), 1);
     let open = quarantined(&world, &connected).await;
     assert!(open.len() == 1 && open[0].0.starts_with("part/"), "{open:?}");
+}
+
+/// The simulator answers an error for every page that would hold this conversation, until it is cleared.
+async fn one_conversation_breaks_its_search(status: u16, most_calls: u64) {
+    let world = World::new().await;
+    let connected = world.connect(workspace()).await;
+    let ids: Vec<String> = connected
+        .workspace
+        .truth()
+        .into_iter()
+        .filter(|line| line.kind == Kind::Conversation)
+        .map(|line| line.id)
+        .collect();
+    let fault = world.simulator.inject(
+        Fault::new(FaultAction::Choke { id: ids[ids.len() / 2].clone(), status }).operation("search_conversations"),
+    );
+    let _fleet = world.fleet(1);
+    world
+        .until(&connected, "the walks have ended", |status| {
+            status.threads.pending == 0 && status.streams.iter().all(|stream| stream.last_ok_at.is_some())
+        })
+        .await;
+
+    let open = quarantined(&world, &connected).await;
+    assert!(open.len() == 1 && open[0].0.starts_with("conversation/updated_at:"), "{open:?}");
+    let shown = world.status(&connected).await;
+    assert!(!shown.complete, "{shown:#?}");
+    let held = |status: &SyncStatus| {
+        let conversations = status.streams.iter().find(|stream| stream.stream == Stream::Conversations).unwrap();
+        (conversations.held, conversations.expected)
+    };
+    assert_eq!(held(&shown), (59, Some(60)));
+    let calls = connected.workspace.ledger().calls("search_conversations");
+    assert!(calls <= most_calls, "{calls} calls to find one record");
+
+    world.simulator.clear_fault(fault);
+    world.until_run_ends(&connected).await;
+    world.resync(&connected, Mode::Full).await;
+    world.until_complete(&connected).await;
+    assert_eq!(held(&world.status(&connected).await), (60, Some(60)));
+    world.assert_exact(&connected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_breaks_its_search_with_404_is_found_and_stepped_over() {
+    one_conversation_breaks_its_search(404, 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_breaks_its_search_with_503_is_found_and_stepped_over() {
+    // The client tries a server error three times within a call.
+    one_conversation_breaks_its_search(503, 130).await;
 }

@@ -208,6 +208,23 @@ impl TenantTx {
         Ok(())
     }
 
+    /// Saves where the walk is without calling it progress: the attempts stay counted.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn save_place(&mut self, key: SliceKey, cursor: &impl serde::Serialize) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE streams SET cursor = $4 WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            Json(cursor) as _,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
     /// Counts a failed attempt of the stream and says when to try again. The cursor stays.
     ///
     /// # Errors

@@ -3,18 +3,24 @@
 //! Search is exact to the second here. The walk follows Intercom's own cursor, a keyset that survives a
 //! restart; should the cursor die, the walk resumes by time, and reads the last second it had reached
 //! again in full: a bulk update gives thousands of conversations one `updated_at`.
+//!
+//! Should a page fail again and again, the record that it fails for is found, quarantined and stepped over.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Progress, SliceError, Sliced, slice::Slice};
+use super::{
+    Progress, SliceError, Sliced,
+    bisect::{Bisect, Found},
+    slice::Slice,
+};
 use crate::{
     domain::{
         Mode, Stream,
         records::{Conversation, Poison},
     },
     intercom::{
-        Order, PAGE, Read, Refusal, Search,
+        Error, Order, PAGE, Read, Refusal, Search,
         wire::{self, Next, Page},
     },
     store::{Tally, WalkEnd},
@@ -22,6 +28,9 @@ use crate::{
 
 /// `>` is exclusive or inclusive by version; a minute covers both, and same-second changes.
 const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+
+/// A server error this often in a row may be one record's. A 404 never passes, and counts at once.
+const ATTEMPTS: i32 = 3;
 
 /// Where a walk is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,20 +49,29 @@ struct Walk {
     sorted: bool,
     seen: i64,
     poisoned: i64,
+    /// Under way when a page keeps failing.
+    #[serde(default)]
+    bisect: Option<Bisect>,
 }
 
 pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     let mut walk = open_walk(slice).await?;
+    if let Some(before) = walk.bisect.as_ref().and_then(Bisect::probe) {
+        return probe(slice, walk, before).await;
+    }
     let search = Search {
-        after: walk.since.map_or(DateTime::UNIX_EPOCH, |since| since - OVERLAP),
+        after: walk.after_time(),
         before: walk.before,
         order: Order::Descending,
         starting_after: walk.after.clone(),
-        per_page: PAGE,
+        per_page: walk.bisect.as_ref().map_or(PAGE, Bisect::per_page),
     };
     let answer = match slice.workspace.read(&Read::ConversationsSearch { search: &search }).await {
         Err(error) if walk.after.is_some() && error.refusal() == Some(&Refusal::BadRequest) => {
             return resume_by_time(slice, walk).await;
+        }
+        Err(error) if is_of_the_page(&error) && (walk.bisect.is_some() || keeps_failing(slice, &error)) => {
+            return narrow(slice, walk, error).await;
         }
         answer => answer?,
     };
@@ -72,6 +90,10 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     }
     walk.poisoned += poisons.len() as i64;
     walk.after = next;
+    walk.bisect = walk.bisect.and_then(|bisect| match bisect.worked() {
+        Found::NotYet(bisect) => Some(bisect),
+        _ => None,
+    });
     store(slice, walk, stubs, &poisons, page.total_count).await
 }
 
@@ -95,7 +117,15 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
         sorted: true,
         seen: 0,
         poisoned: 0,
+        bisect: None,
     })
+}
+
+impl Walk {
+    /// Only what changed after this is asked for.
+    fn after_time(&self) -> DateTime<Utc> {
+        self.since.map_or(DateTime::UNIX_EPOCH, |since| since - OVERLAP)
+    }
 }
 
 /// The cursor is dead. Where the order held, everything newer than the second reached is stored; that
@@ -111,6 +141,83 @@ async fn resume_by_time(slice: &Slice<'_>, mut walk: Walk) -> Result<Sliced, Sli
     tx.save_cursor(slice.key, &walk, Tally::default()).await?;
     tx.commit().await?;
     Ok(Progress::More.into())
+}
+
+/// Whether the failure may be the fault of a record in the page.
+fn is_of_the_page(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(_)) || error.refusal() == Some(&Refusal::NotFound)
+}
+
+fn keeps_failing(slice: &Slice<'_>, error: &Error) -> bool {
+    slice.state.attempts >= ATTEMPTS || error.refusal() == Some(&Refusal::NotFound)
+}
+
+/// The page failed (again): fewer records are asked for next, or, once it is the next one, its time.
+async fn narrow(slice: &Slice<'_>, mut walk: Walk, error: Error) -> Result<Sliced, SliceError> {
+    // Nothing newer than this was left out. A day: their clock and ours.
+    let newest = || walk.before.unwrap_or(walk.begun_at + TimeDelta::days(1));
+    let reached = walk.reached.unwrap_or_else(newest).timestamp();
+    let was = walk.bisect.take();
+    let found = was.clone().map_or_else(|| Found::NotYet(Bisect::begin()), |bisect| bisect.failed(reached));
+    let Found::NotYet(next) = found else { return Err(error.into()) };
+    // Where the order did not hold, or down to the oldest record nothing works, it is no record's fault.
+    let is_hopeless = next.probe().is_some_and(|before| !walk.sorted || before <= walk.after_time().timestamp());
+    walk.bisect = (!is_hopeless).then_some(next);
+    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
+    tx.save_place(slice.key, &walk).await?;
+    tx.commit().await?;
+    if is_hopeless { Err(error.into()) } else { Ok(Progress::More.into()) }
+}
+
+/// Asks for one record older than `before`, to find the time of the one that fails.
+async fn probe(slice: &Slice<'_>, mut walk: Walk, before: i64) -> Result<Sliced, SliceError> {
+    let search = Search {
+        after: walk.after_time(),
+        before: DateTime::from_timestamp(before, 0),
+        order: Order::Descending,
+        starting_after: None,
+        per_page: 1,
+    };
+    let answer = match slice.workspace.read(&Read::ConversationsSearch { search: &search }).await {
+        Err(error) if is_of_the_page(&error) => return narrow(slice, walk, error).await,
+        answer => answer?,
+    };
+    let is_empty = Page::split(&answer.body)?.items.is_empty();
+    let found = walk.bisect.take().map_or(Found::Nothing, Bisect::worked);
+    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
+    match found {
+        Found::NotYet(bisect) => {
+            walk.bisect = Some(bisect);
+            tx.save_place(slice.key, &walk).await?;
+        }
+        Found::Nothing => tx.save_place(slice.key, &walk).await?,
+        // Where no record at all could be read, it is not one record's fault.
+        Found::At(_) if is_empty && walk.seen == 0 => {
+            tx.save_place(slice.key, &walk).await?;
+            tx.commit().await?;
+            return Err(Error::Unavailable("every search that is not empty fails".to_owned()).into());
+        }
+        Found::At(second) => {
+            let quarantined = tx.quarantine(slice.key.connection, &[unreadable(&walk, second)]).await?;
+            walk.poisoned += 1;
+            walk.before = DateTime::from_timestamp(second, 0);
+            walk.after = None;
+            tx.save_cursor(slice.key, &walk, Tally { quarantined, ..Tally::default() }).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(Progress::More.into())
+}
+
+/// Its id is not known: nobody could read it.
+fn unreadable(walk: &Walk, second: i64) -> Poison {
+    let until = walk.reached.map_or_else(|| "now".to_owned(), |reached| reached.timestamp().to_string());
+    Poison {
+        kind: "conversation",
+        source_id: format!("updated_at:{second}"),
+        reason: format!("intercom's search fails for what changed from {second} to {until} and was not read"),
+        raw: Vec::new(),
+    }
 }
 
 fn read_all(items: &[&str]) -> (Vec<Conversation>, Vec<Poison>) {
@@ -156,7 +263,8 @@ async fn store(
                 // A walk resumed by time counted some twice; its total says nothing.
                 missing: total
                     .filter(|_| walk.before.is_none())
-                    .map(|total| (total - walk.seen).max(0) + walk.poisoned),
+                    .map(|total| (total - walk.seen).max(0) + walk.poisoned)
+                    .or((walk.poisoned > 0).then_some(walk.poisoned)),
                 next_in_seconds: Slice::every(rhythm.sync),
             },
         )

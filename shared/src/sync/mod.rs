@@ -4,6 +4,7 @@
 //! transaction that holds what was fetched and the cursor that says so. Nothing here knows of a queue:
 //! a slice returns what should happen next.
 
+mod bisect;
 mod blocked;
 mod companies;
 pub mod connect;

@@ -80,6 +80,13 @@ pub enum FaultAction {
         /// Pause before each.
         millis: u64,
     },
+    /// An error for every answer that would hold this object: one record breaks whatever page it is on.
+    Choke {
+        /// The object's id.
+        id: String,
+        /// HTTP status instead.
+        status: u16,
+    },
     /// The right answer with one object (or part) in it broken.
     Garble {
         /// How.
@@ -264,6 +271,15 @@ impl FaultAction {
             Self::Drip { bytes, millis } => {
                 reply.delivery = Delivery::Drip(*bytes, Duration::from_millis(*millis));
             }
+            Self::Choke { id, status } if holds(&reply.body, id) => {
+                let body = json!({
+                    "type": "error.list",
+                    "request_id": crate::errors::request_id(),
+                    "errors": [{"code": "not_found", "message": "Conversation not found. Message deleted."}],
+                });
+                reply.status = *status;
+                reply.body = body.to_string().into();
+            }
             Self::Garble { how, id, place, part } => {
                 if let Some(body) = how.apply(&reply.body, id.as_deref(), *place, *part) {
                     reply.body = body;
@@ -281,6 +297,16 @@ impl FaultAction {
             _ => None,
         }
     }
+}
+
+/// Whether one of the page's objects has this id.
+fn holds(body: &[u8], id: &str) -> bool {
+    let Ok(page) = serde_json::from_slice::<serde_json::Value>(body) else { return false };
+    ["data", "conversations"]
+        .iter()
+        .filter_map(|list| page[*list].as_array())
+        .flatten()
+        .any(|object| object["id"] == id)
 }
 
 /// Whether `pattern`, in which `*` stands for anything, describes all of `text`.

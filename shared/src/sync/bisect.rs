@@ -1,0 +1,134 @@
+//! Finds the one record that makes a search fail, so that it is quarantined and its page is not.
+//!
+//! A search that answers 404 or 5xx because of one record does so for every page that would hold it.
+//! First its place is found, by asking for fewer: it is the next record when a page of one fails.
+//! Then its time: nothing lies between the last record read and the bad one, newest first, so "older
+//! than T" fails for every T above its second, and works from its second on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::intercom::PAGE;
+
+/// What is known of the bad record. Times are seconds since the epoch, as Intercom counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Bisect {
+    /// It is among the next `span` records.
+    Among { span: usize },
+    /// It is the next record, and "older than `failing`" fails: `step` seconds before that is tried next.
+    Below { failing: i64, step: i64 },
+    /// "Older than `working`" works, "older than `failing`" does not.
+    Between { working: i64, failing: i64 },
+}
+
+/// What one more call has shown.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    NotYet(Bisect),
+    /// All that was suspected could be read.
+    Nothing,
+    /// Whatever changed last in this second, and what Intercom sorts right behind it.
+    At(i64),
+}
+
+impl Bisect {
+    pub(super) const fn begin() -> Self {
+        Self::Among { span: PAGE }
+    }
+
+    /// How many records to ask for next.
+    pub(super) const fn per_page(&self) -> usize {
+        match self {
+            Self::Among { span } => span.div_ceil(2),
+            Self::Below { .. } | Self::Between { .. } => 1,
+        }
+    }
+
+    /// The bound to try, when it is a time that is looked for.
+    pub(super) const fn probe(&self) -> Option<i64> {
+        match self {
+            Self::Among { .. } => None,
+            Self::Below { failing, step } => Some(*failing - *step),
+            Self::Between { working, failing } => Some(*working + (*failing - *working) / 2),
+        }
+    }
+
+    /// After a call that worked.
+    pub(super) fn worked(self) -> Found {
+        let asked = self.per_page();
+        match (self.probe(), self) {
+            (_, Self::Among { span }) if span <= asked => Found::Nothing,
+            (_, Self::Among { span }) => Found::NotYet(Self::Among { span: span - asked }),
+            (Some(working), Self::Below { failing, .. } | Self::Between { failing, .. }) => narrowed(working, failing),
+            (None, it) => Found::NotYet(it),
+        }
+    }
+
+    /// After a call that failed. Everything from `reached` on, in seconds, has been read.
+    pub(super) fn failed(self, reached: i64) -> Found {
+        let asked = self.per_page();
+        match (self.probe(), self) {
+            (_, Self::Among { .. }) if asked == 1 => Found::NotYet(Self::Below { failing: reached + 1, step: 1 }),
+            (_, Self::Among { .. }) => Found::NotYet(Self::Among { span: asked }),
+            (Some(failing), Self::Below { step, .. }) => Found::NotYet(Self::Below { failing, step: step * 2 }),
+            (Some(failing), Self::Between { working, .. }) => narrowed(working, failing),
+            (None, it) => Found::NotYet(it),
+        }
+    }
+}
+
+fn narrowed(working: i64, failing: i64) -> Found {
+    if failing - working <= 1 { Found::At(working) } else { Found::NotYet(Bisect::Between { working, failing }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Newest first; asks the way the walk does until the bad one is found. Returns its second and the calls.
+    fn search(times: &[i64], bad: usize) -> (i64, usize) {
+        let (mut at, mut calls, mut bisect) = (0, 0, Bisect::begin());
+        loop {
+            calls += 1;
+            let worked = match bisect.probe() {
+                Some(before) => times.iter().position(|time| *time < before) != Some(bad),
+                None => !(at..at + bisect.per_page()).contains(&bad),
+            };
+            let reached = if at == 0 { times[0] + 1_000 } else { times[at - 1] };
+            let found = if worked {
+                at += if bisect.probe().is_none() { bisect.per_page() } else { 0 };
+                bisect.worked()
+            } else {
+                bisect.failed(reached)
+            };
+            match found {
+                Found::NotYet(next) => bisect = next,
+                Found::At(second) => return (second, calls),
+                Found::Nothing => panic!("the bad record was passed"),
+            }
+            assert!(calls < 100);
+        }
+    }
+
+    #[test]
+    fn every_place_is_found_to_the_second_in_few_calls() {
+        let times: Vec<i64> = (0..200).map(|n| 1_700_000_000 - n * 977).collect();
+        for bad in 0..PAGE {
+            let (second, calls) = search(&times, bad);
+            assert_eq!(second, times[bad], "record {bad}");
+            assert!(calls <= 40, "{calls} calls for record {bad}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_works_again_ends_the_search() {
+        let mut bisect = Bisect::begin();
+        let mut read = 0;
+        loop {
+            read += bisect.per_page();
+            match bisect.worked() {
+                Found::NotYet(next) => bisect = next,
+                found => return assert_eq!((found, read), (Found::Nothing, PAGE)),
+            }
+        }
+    }
+}
