@@ -17,6 +17,8 @@ CREATE TABLE streams (
     -- The highest lease that began work here: an older one's transaction changes nothing.
     fence           bigint NOT NULL DEFAULT 0,
     attempts        integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    -- How often the walk started over since one ended: pages in between are no progress.
+    restarts        integer NOT NULL DEFAULT 0,
     last_error      text,
     last_ok_at      timestamptz,
     -- The proof: rows held and rows that Intercom says exist (NULL: it does not say).

@@ -3,7 +3,7 @@
 use intercom_simulator::{Fault, FaultAction, Garble, Kind, WorkspaceSpec};
 use shared::{
     domain::{Mode, Stream},
-    store::reads::SyncStatus,
+    store::reads::{StreamState, SyncStatus},
 };
 
 use crate::world::{Connected, World};
@@ -85,6 +85,47 @@ async fn one_bad_object_is_quarantined_alone_and_comes_back_when_it_heals() {
     world.until_run_ends(&connected).await;
     world.resync(&connected, Mode::Full).await;
     world.until_complete(&connected).await;
+    world.assert_exact(&connected).await;
+    // What is held now may have been redacted since it was bad.
+    let kept = world
+        .sql("SELECT source_id, reason FROM quarantine WHERE connection_id = $1 AND length(raw) > 0", &connected)
+        .await;
+    assert_eq!(kept, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_the_scroll_that_is_lost_on_the_way_is_not_skipped() {
+    let world = World::new().await;
+    let connected = world.connect(WorkspaceSpec { companies: 450, ..workspace() }).await;
+    // The scroll has moved on; its next page is another one.
+    let lost = world
+        .simulator
+        .inject(Fault::new(FaultAction::Truncate { keep: 60 }).operation("scroll_companies").skip(2).times(1));
+    let _fleet = world.fleet(1);
+    world.until(&connected, "the page was lost", |_| world.simulator.fault_hits(lost) == 1).await;
+    // Its minute need not be waited for.
+    connected.workspace.release_scroll();
+    world.until_complete(&connected).await;
+    world.assert_exact(&connected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_threads_is_waited_out_and_blocks_none() {
+    let world = World::new().await;
+    let connected = world.connect(workspace()).await;
+    let outage = world.simulator.inject(Fault::status(503).operation("get_conversation"));
+    let _fleet = world.fleet(1);
+    world
+        .until(&connected, "the stream has given up three times", |status| {
+            let threads = status.streams.iter().find(|stream| stream.stream == Stream::Threads).unwrap();
+            threads.status == StreamState::Failed && world.simulator.fault_hits(outage) > 3 * 2 * 16
+        })
+        .await;
+    let run = world.sql("SELECT id::text, status FROM sync_runs WHERE connection_id = $1", &connected).await;
+    assert_eq!(run[0].1, "running", "a run without its threads has not ended");
+    world.simulator.clear_fault(outage);
+    world.until_complete(&connected).await;
+    assert_eq!(world.status(&connected).await.threads.blocked, 0);
     world.assert_exact(&connected).await;
 }
 
@@ -172,7 +213,7 @@ async fn one_conversation_breaks_its_search(status: u16, most_calls: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_breaks_its_search_with_404_is_found_and_stepped_over() {
-    one_conversation_breaks_its_search(404, 50).await;
+    one_conversation_breaks_its_search(404, 60).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

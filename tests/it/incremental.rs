@@ -1,7 +1,7 @@
 //! What changed, and nothing else: exact again, within the calls that the changes need.
 
-use intercom_simulator::{Change, Kind, Mutation, WorkspaceSpec};
-use shared::domain::Mode;
+use intercom_simulator::{Change, Fault, FaultAction, Kind, Mutation, WorkspaceSpec};
+use shared::domain::{Mode, Stream};
 
 use crate::world::{Connected, World};
 
@@ -124,4 +124,41 @@ async fn a_thread_that_changes_twice_in_one_second_is_read_again() {
     connected.workspace.mutate(Mutation { ids, ..Mutation::new(Change::Grow, Kind::Conversation, 1) });
     world.until_complete(&connected).await;
     world.assert_exact(&connected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_created_while_the_first_walk_goes_on_is_counted_and_comes_with_the_next() {
+    let world = World::new().await;
+    let connected = world.connect(workspace()).await;
+    let late = |operation: &str| {
+        let fault = Fault::new(FaultAction::Delay { millis: 1_500 }).operation(operation).skip(1).times(1);
+        world.simulator.inject(fault)
+    };
+    let slow = [late("list_contacts"), late("search_conversations")];
+    let _fleet = world.fleet(1);
+    world
+        .until(&connected, "both walks wait for their second page", |_| {
+            slow.iter().all(|fault| world.simulator.fault_hits(*fault) == 1)
+        })
+        .await;
+    connected.workspace.mutate(Mutation::new(Change::Add, Kind::Contact, 7));
+    connected.workspace.mutate(Mutation::new(Change::Add, Kind::Conversation, 7));
+    world.until_complete(&connected).await;
+    world.assert_exact(&connected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_less_does_not_replace_one_for_more() {
+    let world = World::new().await;
+    let connected = world.connect(WorkspaceSpec { contacts: 20, companies: 5, conversations: 20, ..workspace() }).await;
+    world.resync(&connected, Mode::Reconcile).await;
+    world.request(&connected, Mode::Full, &[Stream::Contacts, Stream::Companies]).await;
+    world.resync(&connected, Mode::Incremental).await;
+    let _fleet = world.fleet(1);
+    world.until_run_ends(&connected).await;
+    world.until_complete(&connected).await;
+    let runs = world.sql("SELECT mode, status FROM sync_runs WHERE connection_id = $1 ORDER BY mode", &connected).await;
+    assert!(runs.len() == 4 && runs.iter().all(|(_, status)| status == "succeeded"), "{runs:?}");
+    let modes = world.sql("SELECT stream, mode FROM streams WHERE connection_id = $1", &connected).await;
+    assert!(modes.iter().all(|(_, mode)| mode == "incremental"), "{modes:?}");
 }

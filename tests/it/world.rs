@@ -285,13 +285,18 @@ impl World {
 
     /// Asks for a run over every stream, as a resync does.
     pub(crate) async fn resync(&self, connected: &Connected, mode: Mode) {
+        self.request(connected, mode, Stream::ALL).await;
+    }
+
+    /// Asks for a run over some streams.
+    pub(crate) async fn request(&self, connected: &Connected, mode: Mode, streams: &[Stream]) {
         let mut tx = self.store.begin(connected.tenant).await.expect("postgres answers");
         let request =
-            tx.request_run(connected.connection, mode, Stream::ALL).await.expect("a run").expect("the connection");
+            tx.request_run(connected.connection, mode, streams).await.expect("a run").expect("the connection");
         assert!(matches!(request, RunRequest::Queued(_)), "{request:?}");
         tx.commit().await.expect("it commits");
         let tickets: Vec<Ticket> =
-            Stream::ALL.iter().map(|stream| Ticket::new(connected.tenant, connected.connection, *stream)).collect();
+            streams.iter().map(|stream| Ticket::new(connected.tenant, connected.connection, *stream)).collect();
         self.queue.push(&tickets).await.expect("redis answers");
     }
 }

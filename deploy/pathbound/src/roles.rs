@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::{Api, StartError, ops, ops::Ops};
 use scheduler::SchedulerError;
 use shared::{
-    config::{Config, Needs},
+    config::{Config, Needs, Profile},
     queue::Queue,
     shutdown::Shutdown,
     store::{Role, Store},
@@ -55,6 +55,10 @@ impl Part {
 pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(), Failure> {
     // The recorder must be there before the first metric is counted.
     telemetry::metrics();
+    if config.profile == Profile::Production && Store::login_is_unbound(&config.database_url).await? {
+        let what = "database_url logs in as a superuser (or with BYPASSRLS): give pathbound a login of its own";
+        return Err(Failure::Setting(what.to_owned()));
+    }
     let config = Arc::new(config);
     let mut tasks = JoinSet::new();
     let ops = if parts.contains(&Part::Api) {

@@ -112,13 +112,14 @@ impl Workspace {
     /// Sends one read within the rate budget.
     ///
     /// A passing fault (5xx, cut connection) is tried once more at once, as Intercom's documentation
-    /// suggests; what remains is the caller's to wait out.
+    /// suggests; what remains is the caller's to wait out. The next page of a scroll is not asked for
+    /// twice: the scroll may have moved on, and the page with the lost answer would never be seen.
     ///
     /// # Errors
     /// See [`Error`]. An answer that is not a JSON object is [`Error::Unavailable`].
     pub async fn read(&self, read: &Read<'_>) -> Result<Answer, Error> {
         match self.read_once(read).await {
-            Err(Error::Unavailable(_)) => self.read_once(read).await,
+            Err(Error::Unavailable(_)) if read.is_repeatable() => self.read_once(read).await,
             answer => answer,
         }
     }

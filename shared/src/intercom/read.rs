@@ -90,6 +90,12 @@ impl Read<'_> {
         }
     }
 
+    /// Whether the same call again would give the same answer. The next page of a scroll would not:
+    /// the scroll moves with every call.
+    pub(super) const fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::CompaniesScroll { param: Some(_) })
+    }
+
     pub(super) fn request(&self) -> Result<Request, Error> {
         let history = |yes: bool| if yes { "&include_merge_history=true" } else { "" };
         let path = match self {
@@ -120,7 +126,6 @@ impl Read<'_> {
             Self::Company { id } => format!("/companies/{}", checked(id)?),
             Self::ConversationsSearch { .. } => "/conversations/search".to_owned(),
             Self::Conversation { id } => format!("/conversations/{}", checked(id)?),
-            // Descending is the default order; ascending lets a reader remember how far it came.
             Self::ConversationsDeleted { page } => format!("/conversations/deleted?page={page}&per_page=60&order=desc"),
         };
         let body = match self {

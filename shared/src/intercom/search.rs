@@ -34,6 +34,12 @@ impl Search {
         Self { after, before: None, order: Order::Descending, starting_after, per_page: PAGE }
     }
 
+    /// Everything, for its count alone.
+    #[must_use]
+    pub fn count_all() -> Self {
+        Self { per_page: 1, ..Self::newest_first(DateTime::UNIX_EPOCH, None) }
+    }
+
     pub(super) fn to_json(&self) -> String {
         // Seconds: milliseconds match nothing, without an error.
         let after = json!({"field": "updated_at", "operator": ">", "value": self.after.timestamp()});

@@ -28,7 +28,7 @@ mod written;
 use std::time::Duration;
 
 use sqlx::{
-    AssertSqlSafe, PgPool,
+    AssertSqlSafe, Connection as _, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -41,9 +41,9 @@ pub use idempotency::Claim;
 pub use migrate::{SCHEMA, check, migrate};
 pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace};
 pub use run_requests::RunRequest;
-pub use slices::{Begun, SliceKey, StreamState, Tally};
+pub use slices::{Begun, Failed, SliceKey, StreamState, Tally};
 pub use tenants::Tenant;
-pub use threads::{FetchedThread, PendingThread, ThreadFate};
+pub use threads::{FetchedThread, PendingThread, ThreadBacklog, ThreadFate};
 pub use tx::TenantTx;
 pub use walks::WalkEnd;
 pub use written::Written;
@@ -105,6 +105,21 @@ impl Store {
             .connect_with(options)
             .await?;
         Ok(Self { pool, role })
+    }
+
+    /// Whether this DSN logs in as somebody whom row-level security does not bind: `SET ROLE` narrows that,
+    /// but one `RESET ROLE` would undo it.
+    ///
+    /// # Errors
+    /// When Postgres cannot be reached.
+    pub async fn login_is_unbound(url: &Secret) -> Result<bool, StoreError> {
+        let options: PgConnectOptions = url.expose().parse()?;
+        let mut session = sqlx::PgConnection::connect_with(&options).await?;
+        let unbound = sqlx::query_scalar("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user")
+            .fetch_one(&mut session)
+            .await?;
+        session.close().await?;
+        Ok(unbound)
     }
 
     /// A transaction that sees and writes this tenant's rows and no other's.

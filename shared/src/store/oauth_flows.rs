@@ -202,7 +202,7 @@ impl TenantTx {
              SELECT $1, $2, name, now(), 'full' FROM unnest($3::text[]) AS name
              ON CONFLICT (tenant_id, connection_id, stream) DO UPDATE
              SET fence = s.fence + 1, due_at = now(), ticketed_at = NULL, attempts = 0, last_error = NULL,
-                 mode = CASE WHEN s.last_ok_at IS NULL THEN 'full' ELSE 'incremental' END,
+                 mode = CASE WHEN s.last_ok_at IS NULL AND s.mode = 'incremental' THEN 'full' ELSE s.mode END,
                  blocked_code = NULL, blocked_message = NULL, blocked_action = NULL, blocked_until = NULL
              RETURNING s.mode",
             tenant,
@@ -211,7 +211,8 @@ impl TenantTx {
         )
         .fetch_all(self.session())
         .await?;
-        let mode = if modes.iter().any(|mode| mode == Mode::Full.as_str()) { Mode::Full } else { Mode::Incremental };
+        let is_incremental = modes.iter().all(|mode| mode == Mode::Incremental.as_str());
+        let mode = if is_incremental { Mode::Incremental } else { Mode::Full };
 
         // A run of the same kind that is still open covers this one.
         sqlx::query!(

@@ -40,12 +40,14 @@ impl TenantTx {
             opened += i64::from(!seen_before);
             metrics::counter!("pathbound_quarantined_total", "stream" => poison.kind, "reason" => "unreadable")
                 .increment(1);
-            tracing::warn!(kind = poison.kind, source_id = %poison.source_id, reason = %poison.reason, "quarantined an object");
+            // Not the reason: it quotes what the customer wrote.
+            tracing::warn!(kind = poison.kind, source_id = %poison.source_id, "quarantined an object");
         }
         Ok(opened)
     }
 
-    /// Closes the quarantine of objects that were read well now. Returns how many there were.
+    /// Closes the quarantine of objects that were read well now, and drops their bytes: what they say may
+    /// have been redacted since. Returns how many there were.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -60,7 +62,7 @@ impl TenantTx {
         }
         let tenant = self.tenant().0;
         let healed = sqlx::query!(
-            "UPDATE quarantine SET resolved_at = now()
+            "UPDATE quarantine SET resolved_at = now(), raw = ''
              WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND source_id = ANY ($4) AND resolved_at IS NULL",
             tenant,
             connection.0,
@@ -85,7 +87,7 @@ impl TenantTx {
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "UPDATE quarantine SET resolved_at = now()
+            "UPDATE quarantine SET resolved_at = now(), raw = ''
              WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND last_seen_at < $4 AND resolved_at IS NULL",
             tenant,
             connection.0,
@@ -108,8 +110,8 @@ impl TenantTx {
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "UPDATE quarantine SET resolved_at = now()
-             WHERE tenant_id = $1 AND connection_id = $2 AND kind IN ('part', 'conversation')
+            "UPDATE quarantine SET resolved_at = now(), raw = ''
+             WHERE tenant_id = $1 AND connection_id = $2 AND kind = 'part'
                AND split_part(source_id, '/', 1) = ANY ($3) AND resolved_at IS NULL",
             tenant,
             connection.0,

@@ -47,6 +47,16 @@ impl TenantTx {
         .fetch_optional(self.session())
         .await?;
         if let Some(run) = equal {
+            // Somebody asks again: what waits for its next attempt tries now.
+            sqlx::query!(
+                "UPDATE streams SET due_at = least(due_at, now()), ticketed_at = NULL
+                 WHERE tenant_id = $1 AND connection_id = $2 AND stream = ANY($3) AND attempts > 0",
+                tenant,
+                connection.0,
+                &names,
+            )
+            .execute(self.session())
+            .await?;
             return Ok(self.run(connection, RunId(run)).await?.map(RunRequest::AlreadyActive));
         }
 
@@ -62,12 +72,12 @@ impl TenantTx {
         )
         .execute(self.session())
         .await?;
-        // An incremental request asks for no more than the next walk would do anyway: a stream that
-        // still owes a full walk keeps owing it.
+        // The strongest of what is owed stays owed, or a run that asked for more would never be served.
         sqlx::query!(
             "UPDATE streams
              SET due_at = now(), ticketed_at = NULL,
-                 mode = CASE WHEN $4 = 'incremental' THEN mode ELSE $4 END
+                 mode = CASE WHEN 'reconcile' IN (mode, $4) THEN 'reconcile' WHEN 'full' IN (mode, $4) THEN 'full'
+                             ELSE 'incremental' END
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = ANY($3)",
             tenant,
             connection.0,

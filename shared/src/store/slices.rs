@@ -26,8 +26,12 @@ pub struct StreamState {
     /// When the last full walk ended.
     pub walked_at: Option<DateTime<Utc>>,
     pub attempts: i32,
+    /// How often the walk started over since the last one ended.
+    pub restarts: i32,
     pub held: i64,
+    pub expected: Option<i64>,
     pub blocked: bool,
+    pub connected_at: DateTime<Utc>,
     /// By Postgres' clock: runs requested after this are not served by a walk begun now.
     pub now: DateTime<Utc>,
     pub region: Region,
@@ -46,6 +50,17 @@ pub struct Tally {
     pub quarantined: i64,
     /// Out of quarantine.
     pub healed: i64,
+}
+
+/// What a failed attempt leaves of the walk under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// The cursor stands: the next slice goes on from it.
+    GoesOn,
+    /// What the cursor says is kept, but everything is asked for again: a scroll cannot be resumed.
+    AsksAgain,
+    /// The cursor is worth nothing.
+    StartsOver,
 }
 
 /// What came of taking over a stream.
@@ -73,9 +88,9 @@ impl Store {
                  AND s.fence < $4 AND s.due_at <= now()
                  AND c.tenant_id = $1 AND c.id = $2 AND c.state <> 'disconnected'
                  AND k.tenant_id = $1 AND k.connection_id = $2 AND k.purpose = 'access_token'
-               RETURNING s.mode, s.cursor, s.watermark, s.walked_at, s.attempts, s.held,
+               RETURNING s.mode, s.cursor, s.watermark, s.walked_at, s.attempts, s.restarts, s.held, s.expected,
                          s.blocked_code IS NOT NULL AS "blocked!", now() AS "now!",
-                         c.region, c.workspace_id, c.api_version, c.state = 'active' AS "active!", k.sealed"#,
+                         c.connected_at, c.region, c.workspace_id, c.api_version, c.state = 'active' AS "active!", k.sealed"#,
             key.tenant.0,
             key.connection.0,
             key.stream.as_str(),
@@ -98,8 +113,11 @@ impl Store {
             watermark: row.watermark,
             walked_at: row.walked_at,
             attempts: row.attempts,
+            restarts: row.restarts,
             held: row.held,
+            expected: row.expected,
             blocked: row.blocked,
+            connected_at: row.connected_at,
             now: row.now,
             region: row.region.parse().map_err(|_| inconsistent(&row.region))?,
             workspace_id: row.workspace_id,
@@ -171,6 +189,23 @@ impl TenantTx {
         Ok(())
     }
 
+    /// Locks another stream that this transaction may make due: see [`TenantTx::make_due`] for the order.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn lock_stream(&mut self, connection: ConnectionId, stream: Stream) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "SELECT fence FROM streams WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 FOR UPDATE",
+            tenant,
+            connection.0,
+            stream.as_str(),
+        )
+        .fetch_optional(self.session())
+        .await?;
+        Ok(())
+    }
+
     async fn fence(&mut self, key: SliceKey) -> Result<Option<i64>, StoreError> {
         Ok(sqlx::query_scalar!(
             "SELECT fence FROM streams WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
@@ -225,7 +260,7 @@ impl TenantTx {
         Ok(())
     }
 
-    /// Counts a failed attempt of the stream and says when to try again. The cursor stays.
+    /// Counts a failed attempt of the stream and says when to try again.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -234,18 +269,38 @@ impl TenantTx {
         key: SliceKey,
         error: &str,
         seconds: f64,
-        restart: bool,
+        walk: Failed,
     ) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE streams SET attempts = attempts + 1, last_error = $4, due_at = now() + make_interval(secs => $5),
-                    cursor = CASE WHEN $6 THEN NULL ELSE cursor END
+                    restarts = restarts + CASE WHEN $6 THEN 1 ELSE 0 END,
+                    cursor = CASE WHEN $7 THEN NULL ELSE cursor END
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
             key.tenant.0,
             key.connection.0,
             key.stream.as_str(),
             error,
             seconds,
-            restart,
+            walk != Failed::GoesOn,
+            walk == Failed::StartsOver,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Nothing to do until then (`None`: until somebody makes it due); the walk has not ended.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn rest_stream(&mut self, key: SliceKey, seconds: Option<f64>) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE streams SET due_at = now() + make_interval(secs => $4), ticketed_at = NULL
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            seconds,
         )
         .execute(self.session())
         .await?;
@@ -328,11 +383,14 @@ impl TenantTx {
         .await?;
         sqlx::query!(
             "UPDATE streams SET due_at = CASE WHEN stream = 'reference' THEN now() + make_interval(secs => $3) END,
-                    attempts = 0, last_error = NULL
+                    attempts = 0, last_error = NULL,
+                    -- Slices of the others that are under way would make their streams due again.
+                    fence = fence + CASE WHEN stream = $4 THEN 0 ELSE 1 END
              WHERE tenant_id = $1 AND connection_id = $2",
             key.tenant.0,
             key.connection.0,
             probe_in_seconds,
+            key.stream.as_str(),
         )
         .execute(self.session())
         .await?;
@@ -372,9 +430,10 @@ impl TenantTx {
         Ok(())
     }
 
-    /// Makes another stream of the connection due now: its backlog was just added to.
+    /// Makes another stream of the connection due now: its backlog is being added to.
     ///
-    /// The row is written even when it is due already. That waits for a slice of that stream which is
+    /// To be called before any other row is written, since a slice of that stream locks its stream first and
+    /// then the same rows. The row is written even when it is due already: that waits for a slice that is
     /// about to find its backlog empty, and undoes the "owes nothing" it then wrote.
     ///
     /// # Errors

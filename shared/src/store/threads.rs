@@ -19,6 +19,15 @@ pub struct PendingThread {
     pub attempts: i32,
 }
 
+/// What the threads of a connection still owe.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadBacklog {
+    /// Until the next thread is owed: not above 0 when one is now, `None` when none is at all.
+    pub next_in_seconds: Option<f64>,
+    /// One could not be fetched and waits for its next attempt: nothing may call itself done meanwhile.
+    pub failing: bool,
+}
+
 /// A thread as fetched, and what has to be known about the fetch.
 #[derive(Debug)]
 pub struct FetchedThread {
@@ -64,15 +73,17 @@ impl TenantTx {
         .await?)
     }
 
-    /// Seconds until the next thread is owed: not above 0 when one is now, `None` when none is at all.
+    /// What is still owed.
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn next_thread_in(&mut self, connection: ConnectionId) -> Result<Option<f64>, StoreError> {
+    pub async fn thread_backlog(&mut self, connection: ConnectionId) -> Result<ThreadBacklog, StoreError> {
         let tenant = self.tenant().0;
-        Ok(sqlx::query_scalar!(
-            "SELECT extract(epoch FROM min(due_at) - now())::float8 FROM threads
-             WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'",
+        Ok(sqlx::query_as!(
+            ThreadBacklog,
+            r#"SELECT extract(epoch FROM min(due_at) - now())::float8 AS next_in_seconds,
+                      coalesce(bool_or(error IS NOT NULL), false) AS "failing!"
+               FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'"#,
             tenant,
             connection.0,
         )

@@ -5,6 +5,9 @@ use chrono::{DateTime, Utc};
 use super::{SliceKey, StoreError, TenantTx};
 use crate::domain::Mode;
 
+/// After a walk that saw fewer than there are: how soon the next one looks.
+const CATCH_UP_SECONDS: f64 = 15.0;
+
 /// What is known when a walk has ended.
 #[derive(Debug)]
 pub struct WalkEnd {
@@ -29,9 +32,14 @@ impl TenantTx {
     /// When Postgres fails.
     pub async fn end_walk(&mut self, key: SliceKey, end: &WalkEnd) -> Result<(), StoreError> {
         let unserved = self.serve_runs(key, end).await?;
+        // What the walk was told to be missing may have come while it went on: soon asked again.
+        let next_in_seconds = match end.missing {
+            Some(1..) if end.full => end.next_in_seconds.map(|seconds| seconds.min(CATCH_UP_SECONDS)),
+            _ => end.next_in_seconds,
+        };
         sqlx::query!(
             "UPDATE streams SET
-                cursor = NULL, attempts = 0, last_error = NULL, last_ok_at = now(), ticketed_at = NULL,
+                cursor = NULL, attempts = 0, restarts = 0, last_error = NULL, last_ok_at = now(), ticketed_at = NULL,
                 watermark = greatest(watermark, $4),
                 walked_at = CASE WHEN $5 THEN now() ELSE walked_at END,
                 mode = CASE WHEN $6 THEN mode ELSE 'incremental' END,
@@ -46,7 +54,7 @@ impl TenantTx {
             end.full,
             unserved,
             end.missing,
-            end.next_in_seconds,
+            next_in_seconds,
         )
         .execute(self.session())
         .await?;
@@ -56,6 +64,46 @@ impl TenantTx {
             key.tenant.0,
             key.connection.0,
             key.stream.as_str(),
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// What is missing, by a count that Intercom gave just now.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn recount_contacts(&mut self, key: SliceKey, total: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE streams SET expected = held + greatest(0, $4 - (
+                SELECT count(*) FROM contact_sources
+                WHERE tenant_id = $1 AND connection_id = $2 AND deleted_at IS NULL AND merged_into IS NULL))
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            total,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// The same for conversations.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn recount_conversations(&mut self, key: SliceKey, total: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE streams SET expected = held + greatest(0, $4 - (
+                SELECT count(*) FROM conversations
+                WHERE tenant_id = $1 AND connection_id = $2 AND deleted_at IS NULL))
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            total,
         )
         .execute(self.session())
         .await?;
@@ -72,6 +120,9 @@ impl TenantTx {
                 status = CASE WHEN array_remove(pending, $3) <> '{}' THEN status
                               WHEN error_code IS NULL THEN 'succeeded' ELSE 'partial' END,
                 started_at = coalesce(started_at, $4),
+                counters = counters || jsonb_build_object($3::text, (
+                    SELECT jsonb_build_object('held', s.held, 'expected', s.expected) FROM streams s
+                    WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.stream = $3)),
                 finished_at = CASE WHEN array_remove(pending, $3) = '{}' THEN now() END
              WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL AND $3 = ANY (pending)
                AND requested_at <= $4
@@ -123,18 +174,18 @@ impl TenantTx {
     /// # Errors
     /// When Postgres fails.
     pub async fn drop_from_runs(&mut self, key: SliceKey, code: &str, message: &str) -> Result<(), StoreError> {
+        // Computed from the row that is updated, not from a copy of it: another stream may end its part at
+        // this moment, and what it wrote must not be undone.
         sqlx::query!(
-            "UPDATE sync_runs r SET
-                pending = left_over.streams, error_code = $4, error_message = $5,
-                status = CASE WHEN left_over.streams = '{}' THEN 'partial' ELSE 'running' END,
-                started_at = coalesce(r.started_at, now()),
-                finished_at = CASE WHEN left_over.streams = '{}' THEN now() END
-             FROM sync_runs o
-             CROSS JOIN LATERAL (
-                SELECT ARRAY(SELECT s FROM unnest(o.pending) s
-                             WHERE s <> $3 AND NOT ($3 = 'conversations' AND s = 'threads')) AS streams) left_over
-             WHERE o.tenant_id = $1 AND o.connection_id = $2 AND o.finished_at IS NULL AND $3 = ANY (o.pending)
-               AND r.tenant_id = $1 AND r.id = o.id",
+            "UPDATE sync_runs SET
+                pending = array_remove(array_remove(pending, $3), CASE WHEN $3 = 'conversations' THEN 'threads' END),
+                error_code = $4, error_message = $5,
+                status = CASE WHEN pending <@ ARRAY[$3, CASE WHEN $3 = 'conversations' THEN 'threads' END]
+                              THEN 'partial' ELSE 'running' END,
+                started_at = coalesce(started_at, now()),
+                finished_at = CASE WHEN pending <@ ARRAY[$3, CASE WHEN $3 = 'conversations' THEN 'threads' END]
+                                   THEN now() END
+             WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL AND $3 = ANY (pending)",
             key.tenant.0,
             key.connection.0,
             key.stream.as_str(),

@@ -14,17 +14,22 @@ use crate::intercom::PAGE;
 pub(super) enum Bisect {
     /// It is among the next `span` records.
     Among { span: usize },
-    /// It is the next record, and "older than `failing`" fails: `step` seconds before that is tried next.
+    /// It is the next record, and older than `failing`: `step` seconds before that is tried next.
     Below { failing: i64, step: i64 },
     /// "Older than `working`" works, "older than `failing`" does not.
     Between { working: i64, failing: i64 },
+    /// It changed last in this second, if the next record still fails: an outage that has ended meanwhile
+    /// must not pass for a record.
+    StillFails { second: i64 },
+    /// And if "older than `second`" still works: nor must one that has begun.
+    StillWorks { second: i64 },
 }
 
 /// What one more call has shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     NotYet(Bisect),
-    /// All that was suspected could be read.
+    /// Everything works again, or nothing does: it was no record's fault.
     Nothing,
     /// Whatever changed last in this second, and what Intercom sorts right behind it.
     At(i64),
@@ -37,47 +42,54 @@ impl Bisect {
 
     /// How many records to ask for next.
     pub(super) const fn per_page(&self) -> usize {
-        match self {
-            Self::Among { span } => span.div_ceil(2),
-            Self::Below { .. } | Self::Between { .. } => 1,
-        }
+        if let Self::Among { span } = self { span.div_ceil(2) } else { 1 }
     }
 
-    /// The bound to try, when it is a time that is looked for.
+    /// The bound to try, when it is a time that is looked for; else the next records are asked for.
     pub(super) const fn probe(&self) -> Option<i64> {
         match self {
-            Self::Among { .. } => None,
+            Self::Among { .. } | Self::StillFails { .. } => None,
             Self::Below { failing, step } => Some(*failing - *step),
             Self::Between { working, failing } => Some(*working + (*failing - *working) / 2),
+            Self::StillWorks { second } => Some(*second),
         }
     }
 
     /// After a call that worked.
     pub(super) fn worked(self) -> Found {
         let asked = self.per_page();
-        match (self.probe(), self) {
-            (_, Self::Among { span }) if span <= asked => Found::Nothing,
-            (_, Self::Among { span }) => Found::NotYet(Self::Among { span: span - asked }),
-            (Some(working), Self::Below { failing, .. } | Self::Between { failing, .. }) => narrowed(working, failing),
-            (None, it) => Found::NotYet(it),
+        let probed = self.probe().unwrap_or_default();
+        match self {
+            Self::Among { span } if span <= asked => Found::Nothing,
+            Self::Among { span } => Found::NotYet(Self::Among { span: span - asked }),
+            Self::Below { failing, .. } | Self::Between { failing, .. } => narrowed(probed, failing),
+            Self::StillFails { .. } => Found::Nothing,
+            Self::StillWorks { second } => Found::At(second),
         }
     }
 
     /// After a call that failed. Everything from `reached` on, in seconds, has been read.
     pub(super) fn failed(self, reached: i64) -> Found {
         let asked = self.per_page();
-        match (self.probe(), self) {
-            (_, Self::Among { .. }) if asked == 1 => Found::NotYet(Self::Below { failing: reached + 1, step: 1 }),
-            (_, Self::Among { .. }) => Found::NotYet(Self::Among { span: asked }),
-            (Some(failing), Self::Below { step, .. }) => Found::NotYet(Self::Below { failing, step: step * 2 }),
-            (Some(failing), Self::Between { working, .. }) => narrowed(working, failing),
-            (None, it) => Found::NotYet(it),
+        let probed = self.probe().unwrap_or_default();
+        match self {
+            // It may have changed in the same second as the last one read.
+            Self::Among { .. } if asked == 1 => Found::NotYet(Self::Below { failing: reached + 1, step: 1 }),
+            Self::Among { .. } => Found::NotYet(Self::Among { span: asked }),
+            Self::Below { step, .. } => Found::NotYet(Self::Below { failing: probed, step: step * 2 }),
+            Self::Between { working, .. } => narrowed(working, probed),
+            Self::StillFails { second } => Found::NotYet(Self::StillWorks { second }),
+            Self::StillWorks { .. } => Found::Nothing,
         }
     }
 }
 
 fn narrowed(working: i64, failing: i64) -> Found {
-    if failing - working <= 1 { Found::At(working) } else { Found::NotYet(Bisect::Between { working, failing }) }
+    Found::NotYet(if failing - working <= 1 {
+        Bisect::StillFails { second: working }
+    } else {
+        Bisect::Between { working, failing }
+    })
 }
 
 #[cfg(test)]
@@ -115,7 +127,36 @@ mod tests {
         for bad in 0..PAGE {
             let (second, calls) = search(&times, bad);
             assert_eq!(second, times[bad], "record {bad}");
-            assert!(calls <= 40, "{calls} calls for record {bad}");
+            assert!(calls <= 42, "{calls} calls for record {bad}");
+        }
+    }
+
+    #[test]
+    fn it_may_share_its_second_with_the_one_before() {
+        let times: Vec<i64> = (0..200).map(|n| 1_700_000_000 - n / 2 * 60).collect();
+        for bad in 1..PAGE {
+            // Only the first of a second can be told by time from the rest of it.
+            let (second, _) = search(&times, bad);
+            assert_eq!(second, times[bad], "record {bad}");
+        }
+    }
+
+    #[test]
+    fn an_outage_that_ends_in_the_middle_is_not_taken_for_a_record() {
+        for failures in 1..60 {
+            let (mut calls, mut bisect) = (0, Bisect::begin());
+            let found = loop {
+                calls += 1;
+                let found = if calls <= failures { bisect.failed(1_700_000_000) } else { bisect.worked() };
+                match found {
+                    Found::NotYet(next) => bisect = next,
+                    found => break found,
+                }
+                if bisect.probe().is_some_and(|before| before <= 0) {
+                    break Found::Nothing;
+                }
+            };
+            assert_eq!(found, Found::Nothing, "after {failures} failures");
         }
     }
 

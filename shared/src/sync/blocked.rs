@@ -23,6 +23,16 @@ pub(super) fn plan_restricted(stream: Stream) -> ConnectionError {
     }
 }
 
+pub(super) fn scroll_taken() -> ConnectionError {
+    ConnectionError {
+        code: "scroll_taken".to_owned(),
+        message: "Another walk through this workspace's companies is under way; Intercom allows one at a time."
+            .to_owned(),
+        action: "None: we try again every minute. If it stays so, another app of the workspace scrolls all the time."
+            .to_owned(),
+    }
+}
+
 pub(super) fn token_refused() -> ConnectionError {
     ConnectionError {
         code: "token_revoked".to_owned(),

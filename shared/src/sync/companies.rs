@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{Progress, SliceError, Sliced, slice::Slice};
+use super::{Progress, SliceError, Sliced, blocked, slice::Slice};
 use crate::{
     domain::{
         Mode, Stream,
@@ -33,8 +33,23 @@ const WANTS_PER_SLICE: i64 = 100;
 /// What one broken walk leaves to the next.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Walk {
-    /// How many companies had been shown when the last walk met a 404.
+    /// How many companies had been shown when the last walk met a 404, and how many walks in a row did.
     not_found_after: Option<i64>,
+    #[serde(default)]
+    times: u32,
+}
+
+impl Walk {
+    /// Some workspaces end with a 404 and no empty page, and a dead cursor looks the same. So it is believed
+    /// when a second walk meets it after the same number of companies; after a full page, when a third does.
+    fn is_the_end(&self, seen: i64, last_page: usize) -> bool {
+        self.not_found_after == Some(seen) && (last_page < SCROLL_PAGE || self.times >= 2)
+    }
+
+    fn not_found(&self, seen: i64) -> Self {
+        let times = if self.not_found_after == Some(seen) { self.times + 1 } else { 1 };
+        Self { not_found_after: Some(seen), times }
+    }
 }
 
 pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
@@ -63,14 +78,12 @@ async fn scroll(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         let answer = match next_page(slice, param.as_deref()).await {
             Ok(answer) => answer,
             Err(error) => match error.refusal() {
-                Some(Refusal::ScrollExists) => return Ok(Progress::Wait(SystemTime::now() + SCROLL_TAKEN).into()),
+                Some(Refusal::ScrollExists) => return scroll_taken(slice).await,
                 Some(Refusal::NotFound) if param.is_some() => {
-                    // Some workspaces end with a 404 and no empty page. A dead cursor looks the same, so the
-                    // end is believed only when a second walk meets it after the same number of companies.
-                    if walk.not_found_after == Some(seen) && last_page < SCROLL_PAGE {
+                    if walk.is_the_end(seen, last_page) {
                         break;
                     }
-                    return start_over(slice, seen).await;
+                    return start_over(slice, &walk.not_found(seen)).await;
                 }
                 _ => return Err(error.into()),
             },
@@ -87,35 +100,31 @@ async fn scroll(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         store_page(slice, companies, &poisons).await?;
         param = page.scroll_param.or(param);
         if param.is_none() {
-            break;
+            return Err(Error::Unavailable("the scroll's page does not say how to go on".to_owned()).into());
         }
     }
     end(slice, started_at.unwrap_or(slice.state.now), Some(poisoned)).await
 }
 
-/// The next page of the scroll. A spent rate budget is waited out here: parking would kill the scroll.
+/// The next page of the scroll. Between two pages a spent rate budget is waited out: parking would kill the scroll.
 async fn next_page(slice: &Slice<'_>, param: Option<&str>) -> Result<Answer, Error> {
     let read = Read::CompaniesScroll { param };
-    loop {
-        match slice.workspace.read(&read).await {
-            Err(Error::Exhausted { until } | Error::Throttled { until }) if param.is_some() => {
-                let wait = until.duration_since(SystemTime::now()).unwrap_or_default();
-                if wait > LONGEST_GAP {
-                    return Err(Error::Throttled { until });
-                }
-                tokio::time::sleep(wait).await;
-            }
-            answer => return answer,
-        }
-    }
+    if param.is_some() { slice.read_patiently(&read, LONGEST_GAP).await } else { slice.workspace.read(&read).await }
 }
 
-async fn start_over(slice: &Slice<'_>, seen: i64) -> Result<Sliced, SliceError> {
+async fn start_over(slice: &Slice<'_>, walk: &Walk) -> Result<Sliced, SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.save_cursor(slice.key, &Walk { not_found_after: Some(seen) }, Tally::default()).await?;
-    tx.fail_stream(slice.key, "the scroll's cursor died", 1.0, false).await?;
+    tx.save_place(slice.key, walk).await?;
     tx.commit().await?;
-    Ok(Progress::Wait(SystemTime::now() + Duration::from_secs(1)).into())
+    Err(SliceError::Broken("the scroll's cursor died"))
+}
+
+/// Ours, of a worker that died, or another vendor's: its minute has to pass either way.
+async fn scroll_taken(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
+    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
+    tx.block_stream(slice.key, &blocked::scroll_taken(), SCROLL_TAKEN.as_secs_f64()).await?;
+    tx.commit().await?;
+    Ok(Progress::Wait(SystemTime::now() + SCROLL_TAKEN).into())
 }
 
 async fn fetch_wanted(slice: &Slice<'_>, wants: &[String], wanted: i64) -> Result<Sliced, SliceError> {
@@ -127,7 +136,7 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &[String], wanted: i64) -> Resul
         .buffer_unordered(slice.ctx.config.thread_concurrency)
         .collect()
         .await;
-    let (mut bodies, mut served, mut trouble) = (Vec::new(), Vec::new(), None);
+    let (mut bodies, mut served, mut gone, mut trouble) = (Vec::new(), Vec::new(), Vec::new(), None);
     for (id, answer) in answers {
         match answer {
             Ok(answer) => {
@@ -136,17 +145,19 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &[String], wanted: i64) -> Resul
             }
             // Gone since the contact was read. Absence is not a deletion; the next full walk will tell.
             Err(error) if matches!(error.refusal(), Some(Refusal::NotFound)) || matches!(error, Error::BadId(_)) => {
+                gone.push(id.clone());
                 served.push(id);
             }
             Err(error) => trouble = Some(error),
         }
     }
     let (companies, poisons) = read_all(bodies.iter().map(String::as_str));
+    let well: Vec<String> = companies.iter().map(|company| company.source_id.clone()).chain(gone).collect();
     let key = slice.key;
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let written = tx.write_companies(key.connection, companies).await?;
     let quarantined = tx.quarantine(key.connection, &poisons).await?;
-    let healed = tx.resolve_quarantine(key.connection, "company", &served).await?;
+    let healed = tx.resolve_quarantine(key.connection, "company", &well).await?;
     if !served.is_empty() {
         // Wishes made while the calls were under way speak of a later state and stay.
         tx.serve_company_wants(key.connection, &served, slice.state.now).await?;

@@ -6,6 +6,8 @@
 //! pages that changed. A record touched while the walk goes on is newer than its start, and the
 //! watermark never passes that start, so the next walk has it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,9 @@ use crate::{
 const DAYWISE: TimeDelta = TimeDelta::hours(48);
 /// Second-wise search: clocks and same-second changes.
 const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+
+/// How long the rate budget may keep a page waiting for the rest of a contact's companies.
+const LONGEST_GAP: Duration = Duration::from_secs(25);
 
 /// Where a walk is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,7 +83,15 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     });
     walk.after = next.filter(|_| !reached_held);
     walk.poisoned += poisons.len() as i64;
-    store(slice, walk, contacts, &poisons, page.total_count).await
+    let total = if walk.since.is_none() {
+        page.total_count
+    } else if walk.after.is_none() && slice.is_short() {
+        let search = Search::count_all();
+        slice.total(|search| Read::ContactsSearch { search, merge_history: false }, &search).await?
+    } else {
+        None
+    };
+    store(slice, walk, contacts, &poisons, total).await
 }
 
 async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
@@ -88,8 +101,7 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
     tx.start_runs(slice.key).await?;
     tx.commit().await?;
-    let since =
-        slice.state.watermark.filter(|_| slice.state.mode == Mode::Incremental && slice.state.walked_at.is_some());
+    let since = slice.since();
     Ok(Walk {
         mode: if since.is_some() { Mode::Incremental } else { slice.state.mode.max(Mode::Full) },
         begun_at: slice.state.now,
@@ -117,7 +129,9 @@ async fn complete_companies(slice: &Slice<'_>, contacts: &mut [Contact]) -> Resu
     for contact in contacts.iter_mut().filter(|contact| contact.companies.is_none()) {
         let (mut companies, mut page) = (Vec::new(), 1);
         loop {
-            let answer = match slice.workspace.read(&Read::ContactCompanies { id: &contact.source_id, page }).await {
+            let read = Read::ContactCompanies { id: &contact.source_id, page };
+            // Waited for here: parking would throw the page away, and with little budget it would never end.
+            let answer = match slice.read_patiently(&read, LONGEST_GAP).await {
                 // Merged or deleted since the page was made: the links we know stay as they are.
                 Err(error) if matches!(error.refusal(), Some(Refusal::NotFound | Refusal::Merged { .. })) => break,
                 answer => answer?,
@@ -151,6 +165,9 @@ async fn store(
     let key = slice.key;
     let ids: Vec<String> = contacts.iter().map(|contact| contact.source_id.clone()).collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
+    if walk.since.is_some() {
+        tx.lock_stream(key.connection, Stream::Companies).await?;
+    }
     let written = tx.write_contacts(key.connection, contacts).await?;
     let quarantined = tx.quarantine(key.connection, poisons).await?;
     let healed = tx.resolve_quarantine(key.connection, "contact", &ids).await?;
@@ -169,8 +186,10 @@ async fn store(
     } else {
         let started_at = walk.started_at.unwrap_or(walk.begun_at);
         let rhythm = &slice.ctx.config.rhythm;
-        if walk.since.is_none() {
-            tx.forget_quarantine(key.connection, "contact", walk.begun_at).await?;
+        match total {
+            _ if walk.since.is_none() => tx.forget_quarantine(key.connection, "contact", walk.begun_at).await?,
+            Some(total) => tx.recount_contacts(key, total).await?,
+            None => {}
         }
         tx.end_walk(
             key,

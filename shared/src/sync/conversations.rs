@@ -94,7 +94,15 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         Found::NotYet(bisect) => Some(bisect),
         _ => None,
     });
-    store(slice, walk, stubs, &poisons, page.total_count).await
+    let total = if walk.since.is_none() {
+        page.total_count
+    } else if walk.after.is_none() && slice.is_short() {
+        let search = Search::count_all();
+        slice.total(|search| Read::ConversationsSearch { search }, &search).await?
+    } else {
+        None
+    };
+    store(slice, walk, stubs, &poisons, total).await
 }
 
 async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
@@ -104,8 +112,7 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
     tx.start_runs(slice.key).await?;
     tx.commit().await?;
-    let since =
-        slice.state.watermark.filter(|_| slice.state.mode == Mode::Incremental && slice.state.walked_at.is_some());
+    let since = slice.since();
     Ok(Walk {
         mode: if since.is_some() { Mode::Incremental } else { slice.state.mode.max(Mode::Full) },
         begun_at: slice.state.now,
@@ -159,14 +166,17 @@ async fn narrow(slice: &Slice<'_>, mut walk: Walk, error: Error) -> Result<Slice
     let reached = walk.reached.unwrap_or_else(newest).timestamp();
     let was = walk.bisect.take();
     let found = was.clone().map_or_else(|| Found::NotYet(Bisect::begin()), |bisect| bisect.failed(reached));
-    let Found::NotYet(next) = found else { return Err(error.into()) };
     // Where the order did not hold, or down to the oldest record nothing works, it is no record's fault.
-    let is_hopeless = next.probe().is_some_and(|before| !walk.sorted || before <= walk.after_time().timestamp());
-    walk.bisect = (!is_hopeless).then_some(next);
+    let is_hopeless =
+        |next: &Bisect| next.probe().is_some_and(|before| !walk.sorted || before <= walk.after_time().timestamp());
+    walk.bisect = match found {
+        Found::NotYet(next) if !is_hopeless(&next) => Some(next),
+        _ => None,
+    };
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
     tx.save_place(slice.key, &walk).await?;
     tx.commit().await?;
-    if is_hopeless { Err(error.into()) } else { Ok(Progress::More.into()) }
+    if walk.bisect.is_some() { Ok(Progress::More.into()) } else { Err(error.into()) }
 }
 
 /// Asks for one record older than `before`, to find the time of the one that fails.
@@ -241,6 +251,7 @@ async fn store(
     let key = slice.key;
     let ids: Vec<String> = stubs.iter().map(|stub| stub.source_id.clone()).collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
+    tx.make_due(key.connection, Stream::Threads).await?;
     let written = tx.write_stubs(key.connection, stubs).await?;
     let quarantined = tx.quarantine(key.connection, poisons).await?;
     let healed = tx.resolve_quarantine(key.connection, "conversation", &ids).await?;
@@ -250,8 +261,10 @@ async fn store(
     } else {
         let started_at = walk.started_at.unwrap_or(walk.begun_at);
         let rhythm = &slice.ctx.config.rhythm;
-        if walk.since.is_none() {
-            tx.forget_quarantine(key.connection, "conversation", walk.begun_at).await?;
+        match total {
+            _ if walk.since.is_none() => tx.forget_quarantine(key.connection, "conversation", walk.begun_at).await?,
+            Some(total) => tx.recount_conversations(key, total).await?,
+            None => {}
         }
         tx.end_walk(
             key,
@@ -271,8 +284,6 @@ async fn store(
         .await?;
         Progress::Done
     };
-    // Last, since it locks another stream's row: every writer takes the two in this order.
-    tx.make_due(key.connection, Stream::Threads).await?;
     tx.commit().await?;
     written.count(Stream::Conversations);
     Ok(Sliced { progress, made_due: vec![Stream::Threads] })

@@ -69,6 +69,9 @@ enum SliceError {
     /// The walk's own state cannot go on: it starts over.
     #[error("the walk starts over: {0}")]
     StartOver(&'static str),
+    /// The walk was cut off; what its cursor says still holds.
+    #[error("the walk was cut off: {0}")]
+    Broken(&'static str),
     #[error("the token cannot be opened: {0}")]
     Token(String),
 }

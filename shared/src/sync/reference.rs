@@ -28,7 +28,7 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     tx.start_runs(key).await?;
     tx.commit().await?;
-    let (mut started_at, mut refused) = (None, None);
+    let (mut started_at, mut refused, mut failed) = (None, false, None);
     for kind in ReferenceKind::ALL {
         match read_kind(slice, kind).await {
             Ok((at, items, poisons)) => {
@@ -39,25 +39,35 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
                 tx.commit().await?;
             }
             // Each list has a scope of its own: one refused list does not keep the others away.
-            Err(SliceError::Intercom(Error::Refused {
-                refusal: Refusal::NotInVersion | Refusal::BadRequest, ..
-            })) => {}
+            Err(SliceError::Intercom(Error::Refused { refusal: Refusal::NotInVersion, .. })) => {}
             Err(SliceError::Intercom(Error::Refused {
                 refusal: Refusal::MissingScope | Refusal::PlanRestricted,
                 ..
-            })) => refused = Some(kind),
+            })) => refused = true,
+            // A token that is refused every list may be dead; one that is refused some lacks a scope.
+            Err(SliceError::Intercom(
+                error @ Error::Refused { refusal: Refusal::Unauthorized | Refusal::BadRequest, .. },
+            )) => failed = Some(error),
             Err(error) => return Err(error),
         }
     }
-    let started_at = started_at.unwrap_or(slice.state.now);
-    if let Some(since) = slice.state.watermark {
-        mark_deleted(slice, since).await?;
+    match failed {
+        Some(Error::Refused { refusal: Refusal::Unauthorized, .. }) if started_at.is_some() => {
+            refused = true;
+        }
+        Some(error) => return Err(error.into()),
+        None => {}
     }
-    end(slice, started_at, refused.is_some()).await?;
+    let started_at = started_at.unwrap_or(slice.state.now);
+    let lag = TimeDelta::from_std(slice.ctx.config.rhythm.index_lag).unwrap_or_default();
+    // The watermark is that of the deletions, the one thing here that is read by time.
+    let since = slice.state.watermark.unwrap_or(slice.state.connected_at - lag);
+    let watermark = mark_deleted(slice, since).await?.then_some(started_at - lag);
+    end(slice, watermark, refused).await?;
     Ok(Sliced { progress: Progress::Done, made_due })
 }
 
-async fn end(slice: &Slice<'_>, started_at: DateTime<Utc>, refused: bool) -> Result<(), SliceError> {
+async fn end(slice: &Slice<'_>, watermark: Option<DateTime<Utc>>, refused: bool) -> Result<(), SliceError> {
     let key = slice.key;
     let rhythm = &slice.ctx.config.rhythm;
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
@@ -71,7 +81,7 @@ async fn end(slice: &Slice<'_>, started_at: DateTime<Utc>, refused: bool) -> Res
             &WalkEnd {
                 mode: slice.state.mode.max(Mode::Full),
                 begun_at: slice.state.now,
-                watermark: Some(started_at - TimeDelta::from_std(rhythm.index_lag).unwrap_or_default()),
+                watermark,
                 full: true,
                 missing: None,
                 next_in_seconds: Slice::every(rhythm.reference),
@@ -113,19 +123,20 @@ async fn read_kind(slice: &Slice<'_>, kind: ReferenceKind) -> Result<Kind, Slice
     Ok((answer.at, items, poisons))
 }
 
-/// `GET /conversations/deleted` (2.16 on), newest first, back to what the last look has seen.
-async fn mark_deleted(slice: &Slice<'_>, since: DateTime<Utc>) -> Result<(), SliceError> {
+/// `GET /conversations/deleted` (2.16 on), newest first, back to what the last look has seen. False when it
+/// cannot be read.
+async fn mark_deleted(slice: &Slice<'_>, since: DateTime<Utc>) -> Result<bool, SliceError> {
     if slice.workspace.version() < Version::V2_16 {
-        return Ok(());
+        return Ok(false);
     }
     let mut number = 1;
     loop {
         let answer = match slice.workspace.read(&Read::ConversationsDeleted { page: number }).await {
             // Conversations may be out of the plan or the scope: their own stream says so.
             Err(Error::Refused {
-                refusal: Refusal::PlanRestricted | Refusal::MissingScope | Refusal::NotInVersion,
+                refusal: Refusal::PlanRestricted | Refusal::MissingScope | Refusal::Unauthorized | Refusal::NotInVersion,
                 ..
-            }) => return Ok(()),
+            }) => return Ok(false),
             answer => answer?,
         };
         let page = Page::split(&answer.body)?;
@@ -136,7 +147,7 @@ async fn mark_deleted(slice: &Slice<'_>, since: DateTime<Utc>) -> Result<(), Sli
         tx.commit().await?;
         match page.next {
             Some(Next::Number(next)) if all_new && next > number => number = next,
-            _ => return Ok(()),
+            _ => return Ok(true),
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::{Context, Progress, SliceError, Sliced, blocked, companies, contacts, conversations, reference, threads};
 use crate::{
-    domain::{Secret, Stream},
-    intercom::{Error, Refusal, Workspace},
-    store::{Begun, SliceKey, StoreError, StreamState},
+    domain::{Mode, Secret, Stream},
+    intercom::{Answer, Error, Read, Refusal, Search, Workspace, wire::Page},
+    store::{Begun, Failed, SliceKey, StoreError, StreamState},
     vault::Place,
 };
 
@@ -17,6 +19,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
 const RESURRECTION: Duration = Duration::from_secs(60 * 60);
 /// A plan or a scope does not change by the minute.
 const BLOCKED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_PARKED: Duration = Duration::from_secs(30);
 /// Postgres is restarting, or a neighbour held a lock: soon again, and nobody's fault.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -57,10 +60,10 @@ pub async fn work(ctx: &Context, key: SliceKey) -> Outcome {
         Ok(Begun::NothingOwed) => (Next::Done.into(), "nothing_owed"),
         Ok(Begun::Stale { fence }) => (Next::Stale { fence }.into(), "stale"),
         Ok(Begun::Yes(state)) => {
-            let attempts = state.attempts;
+            let tries = Tries { attempts: state.attempts, restarts: state.restarts };
             match run(ctx, key, *state).await {
                 Ok(sliced) => progressed(sliced),
-                Err(error) => failed(ctx, key, attempts, error).await,
+                Err(error) => failed(ctx, key, tries, error).await,
             }
         }
         Err(error) => {
@@ -85,12 +88,27 @@ async fn run(ctx: &Context, key: SliceKey, state: StreamState) -> Result<Sliced,
     let slice = Slice { ctx, key, state, workspace };
     match key.stream {
         Stream::Reference => reference::slice(&slice).await,
-        _ if !slice.state.active => Ok(Progress::Done.into()),
+        _ if !slice.state.active => rest(&slice).await,
         Stream::Contacts => contacts::slice(&slice).await,
         Stream::Companies => companies::slice(&slice).await,
         Stream::Conversations => conversations::slice(&slice).await,
         Stream::Threads => threads::slice(&slice).await,
     }
+}
+
+/// The connection waits for the customer; `reference` looks whether it lives again.
+async fn rest(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
+    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
+    tx.rest_stream(slice.key, None).await?;
+    tx.commit().await?;
+    Ok(Progress::Done.into())
+}
+
+/// How often the stream has failed: in a row, and by starting over since its last walk ended.
+#[derive(Clone, Copy)]
+struct Tries {
+    attempts: i32,
+    restarts: i32,
 }
 
 fn progressed(sliced: Sliced) -> (Outcome, &'static str) {
@@ -103,7 +121,7 @@ fn progressed(sliced: Sliced) -> (Outcome, &'static str) {
 }
 
 /// Each failure has one consequence. Waiting burns no attempt.
-async fn failed(ctx: &Context, key: SliceKey, attempts: i32, error: SliceError) -> (Outcome, &'static str) {
+async fn failed(ctx: &Context, key: SliceKey, tries: Tries, error: SliceError) -> (Outcome, &'static str) {
     let consequence = match &error {
         SliceError::Intercom(Error::Exhausted { until } | Error::Throttled { until }) => {
             return (Next::Wait(from_now(*until)).into(), "rate_limited");
@@ -120,14 +138,14 @@ async fn failed(ctx: &Context, key: SliceKey, attempts: i32, error: SliceError) 
             Refusal::Unauthorized => match probe(ctx, key).await {
                 Probe::Alive => block(ctx, key, &blocked::missing_scope(key.stream)).await,
                 Probe::Dead => reauth(ctx, key).await,
-                Probe::Unknown => retry(ctx, key, attempts, &error).await,
+                Probe::Unknown => retry(ctx, key, tries, &error).await,
             },
             Refusal::AppSuspended => suspend(ctx, key).await,
             Refusal::MissingScope => block(ctx, key, &blocked::missing_scope(key.stream)).await,
             Refusal::PlanRestricted => block(ctx, key, &blocked::plan_restricted(key.stream)).await,
-            _ => retry(ctx, key, attempts, &error).await,
+            _ => retry(ctx, key, tries, &error).await,
         },
-        _ => retry(ctx, key, attempts, &error).await,
+        _ => retry(ctx, key, tries, &error).await,
     };
     match consequence {
         Ok((next, name)) => (next.into(), name),
@@ -142,8 +160,14 @@ async fn failed(ctx: &Context, key: SliceKey, attempts: i32, error: SliceError) 
 type Consequence = Result<(Next, &'static str), StoreError>;
 
 /// Exponential with full jitter, capped, counted in Postgres; then a dead letter that keeps the cause.
-async fn retry(ctx: &Context, key: SliceKey, attempts: i32, error: &SliceError) -> Consequence {
-    let attempts = attempts + 1;
+async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -> Consequence {
+    let walk = match error {
+        SliceError::StartOver(_) => Failed::StartsOver,
+        _ if key.stream == Stream::Companies => Failed::AsksAgain,
+        _ => Failed::GoesOn,
+    };
+    // Pages between two restarts are no progress.
+    let attempts = 1 + if walk == Failed::GoesOn { tries.attempts } else { tries.attempts.max(tries.restarts) };
     let cause = describe(error);
     let dead = attempts >= ATTEMPTS;
     let wait = if dead { RESURRECTION } else { backoff(attempts) };
@@ -151,11 +175,13 @@ async fn retry(ctx: &Context, key: SliceKey, attempts: i32, error: &SliceError) 
     let mut tx = ctx.store.begin_fenced(key).await?;
     if dead {
         tx.write_dead_letter(key, &cause, attempts).await?;
+        tx.drop_from_runs(key, "failed", &cause).await?;
     }
-    let restart = matches!(error, SliceError::StartOver(_));
-    tx.fail_stream(key, &cause, wait.as_secs_f64(), restart).await?;
+    tx.fail_stream(key, &cause, wait.as_secs_f64(), walk).await?;
     tx.commit().await?;
-    Ok((Next::Wait(wait), if dead { "dead" } else { "retry" }))
+    // A long wait is Postgres' to remember: whoever makes the stream due meanwhile finds no parked ticket.
+    let next = if wait > LONGEST_PARKED { Next::Done } else { Next::Wait(wait) };
+    Ok((next, if dead { "dead" } else { "retry" }))
 }
 
 async fn block(ctx: &Context, key: SliceKey, why: &crate::store::ConnectionError) -> Consequence {
@@ -237,6 +263,46 @@ impl From<Next> for Outcome {
 }
 
 impl Slice<'_> {
+    /// Reads, and waits where the rate budget is spent for no longer than `longest`.
+    pub(super) async fn read_patiently(&self, read: &Read<'_>, longest: Duration) -> Result<Answer, Error> {
+        loop {
+            match self.workspace.read(read).await {
+                Err(Error::Exhausted { until } | Error::Throttled { until }) => {
+                    let wait = until.duration_since(SystemTime::now()).unwrap_or_default();
+                    if wait > longest {
+                        return Err(Error::Throttled { until });
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Changes after this are asked for. `None` walks everything: the first time, when asked to, and on the
+    /// slow timer that repairs what a search by time never shows.
+    pub(super) fn since(&self) -> Option<DateTime<Utc>> {
+        let reconcile = TimeDelta::from_std(self.ctx.config.rhythm.reconcile).unwrap_or(TimeDelta::MAX);
+        let walked_lately = self.state.walked_at.is_some_and(|walked_at| self.state.now - walked_at < reconcile);
+        self.state.watermark.filter(|_| self.state.mode == Mode::Incremental && walked_lately)
+    }
+
+    /// Whether the last full walk saw fewer than there are. What was created while it went on comes with the
+    /// next walk, and only a new count can tell whether that was all.
+    pub(super) fn is_short(&self) -> bool {
+        self.state.expected.is_some_and(|expected| expected > self.state.held)
+    }
+
+    /// How many objects a search over all times finds now.
+    pub(super) async fn total<'s>(
+        &self,
+        read: impl FnOnce(&'s Search) -> Read<'s>,
+        search: &'s Search,
+    ) -> Result<Option<i64>, SliceError> {
+        let answer = self.workspace.read(&read(search)).await?;
+        Ok(Page::split(&answer.body)?.total_count)
+    }
+
     /// Seconds of an interval, as the store takes them.
     pub(super) fn every(interval: Duration) -> Option<f64> {
         Some(interval.as_secs_f64())

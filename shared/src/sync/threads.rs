@@ -26,6 +26,8 @@ struct Batch {
     fetched: Vec<FetchedThread>,
     poisons: Vec<Poison>,
     fates: Vec<(PendingThread, ThreadFate, String)>,
+    /// Intercom did not answer for these: their fault only where it answered for others.
+    unanswered: Vec<(PendingThread, String)>,
     bytes: usize,
 }
 
@@ -40,7 +42,7 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
             (thread, answer)
         })
         .buffer_unordered(slice.ctx.config.thread_concurrency);
-    let (mut batch, mut stop) = (Batch::default(), None);
+    let (mut batch, mut stop, mut answered) = (Batch::default(), None, false);
     while let Some((thread, answer)) = answers.next().await {
         match sort_in(&mut batch, thread, answer) {
             Ok(()) => {}
@@ -48,20 +50,40 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
             Err(Error::Exhausted { until } | Error::Throttled { until }) => stop = Some(Stop::Wait(until)),
             Err(error) => stop = Some(Stop::Error(error)),
         }
+        answered |= !batch.fetched.is_empty() || !batch.fates.is_empty();
         if batch.bytes >= BATCH_BYTES {
-            store(slice, std::mem::take(&mut batch)).await?;
+            let unanswered = std::mem::take(&mut batch.unanswered);
+            store(slice, std::mem::replace(&mut batch, Batch { unanswered, ..Batch::default() })).await?;
         }
         if matches!(stop, Some(Stop::Error(_))) {
             break;
         }
     }
     drop(answers);
+    if !answered && stop.is_none() && !batch.unanswered.is_empty() {
+        return outage(slice, &batch.unanswered).await;
+    }
+    let unanswered = std::mem::take(&mut batch.unanswered);
+    batch.fates.extend(unanswered.into_iter().map(|(thread, error)| {
+        let fate = later(&thread);
+        (thread, fate, error)
+    }));
     store(slice, batch).await?;
     match stop {
         Some(Stop::Error(error)) => Err(error.into()),
         Some(Stop::Wait(until)) => Ok(Progress::Wait(until).into()),
         None => end(slice).await,
     }
+}
+
+/// Intercom answered for none: the stream waits, and no thread's attempts are counted but the first one's,
+/// so that a thread that never works is given up in the end and an outage blocks next to nothing.
+async fn outage(slice: &Slice<'_>, unanswered: &[(PendingThread, String)]) -> Result<Sliced, SliceError> {
+    let Some((thread, error)) = unanswered.first() else { return Ok(Progress::More.into()) };
+    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
+    tx.mark_thread(slice.key.connection, thread.conversation_id, later(thread), error).await?;
+    tx.commit().await?;
+    Err(Error::Unavailable(format!("none of {} threads: {error}", unanswered.len())).into())
 }
 
 enum Stop {
@@ -77,7 +99,10 @@ fn sort_in(batch: &mut Batch, thread: PendingThread, answer: Result<Answer, Erro
             let fate = match &error {
                 Error::Refused { refusal: Refusal::NotFound, .. } => ThreadFate::Gone,
                 Error::BadId(_) | Error::Refused { refusal: Refusal::BadRequest, .. } => ThreadFate::Blocked,
-                Error::Unavailable(_) => later(&thread),
+                Error::Unavailable(_) => {
+                    batch.unanswered.push((thread, error.to_string()));
+                    return Ok(());
+                }
                 _ => return Err(error),
             };
             batch.fates.push((thread, fate, error.to_string()));
@@ -93,7 +118,8 @@ fn sort_in(batch: &mut Batch, thread: PendingThread, answer: Result<Answer, Erro
         }
         Ok((wire::Read::Bad(poison), _)) => {
             let reason = poison.reason.clone();
-            batch.poisons.push(Poison { source_id: thread.source_id.clone(), ..poison });
+            // As a part of its conversation: the stub may be held, and a good stub proves nothing of the thread.
+            batch.poisons.push(Poison { kind: "part", source_id: format!("{}/thread", thread.source_id), ..poison });
             batch.fates.push((thread, ThreadFate::Blocked, reason));
         }
         Err(error) => {
@@ -142,21 +168,23 @@ async fn store(slice: &Slice<'_>, batch: Batch) -> Result<(), SliceError> {
 async fn end(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     let key = slice.key;
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
-    let progress = match tx.next_thread_in(key.connection).await? {
+    let backlog = tx.thread_backlog(key.connection).await?;
+    let progress = match backlog.next_in_seconds {
         Some(seconds) if seconds <= 0.0 => Progress::More,
         next => {
-            tx.end_walk(
-                key,
-                &WalkEnd {
+            if backlog.failing {
+                tx.rest_stream(key, next).await?;
+            } else {
+                let walk = WalkEnd {
                     mode: Mode::Full,
                     begun_at: slice.state.now,
                     watermark: None,
                     full: false,
                     missing: None,
                     next_in_seconds: next,
-                },
-            )
-            .await?;
+                };
+                tx.end_walk(key, &walk).await?;
+            }
             match next {
                 // Soon enough to keep the ticket: cheaper than the scheduler's next look.
                 Some(seconds) if seconds < 30.0 => {

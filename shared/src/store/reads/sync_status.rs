@@ -153,13 +153,17 @@ impl TenantTx {
         Ok(counts)
     }
 
-    /// Whether a run is open or a company is still to be fetched: either could change the answer.
+    /// Whether a run is open, a company is still to be fetched or an object is in quarantine. A part in
+    /// quarantine does not count here: its thread is counted as blocked.
     async fn in_flight(&mut self, connection: ConnectionId) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT FROM sync_runs
                               WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL)
-                   OR EXISTS (SELECT FROM company_wants WHERE tenant_id = $1 AND connection_id = $2) AS "in_flight!""#,
+                   OR EXISTS (SELECT FROM company_wants WHERE tenant_id = $1 AND connection_id = $2)
+                   OR EXISTS (SELECT FROM quarantine
+                              WHERE tenant_id = $1 AND connection_id = $2 AND kind <> 'part' AND resolved_at IS NULL)
+                   AS "in_flight!""#,
             tenant,
             connection.0,
         )
@@ -184,7 +188,7 @@ struct StreamRow {
     blocked: Option<Blocked>,
 }
 
-/// `unsettled`: a run is open, a company is wanted, or the connection does not sync.
+/// `unsettled`: a run is open, a company is wanted, an object is in quarantine, or the connection does not sync.
 fn judge(rows: &[StreamRow], threads: ThreadCounts, unsettled: bool) -> SyncStatus {
     let streams: Vec<StreamStatus> = rows.iter().map(|row| row.status(threads)).collect();
     let complete = !unsettled && streams.len() == Stream::ALL.len() && streams.iter().all(|stream| stream.complete);
