@@ -4,7 +4,7 @@ use intercom_simulator::{MissingScope, Scope, WorkspaceSpec};
 use pathbound::exact::without_conversations;
 use shared::{
     domain::{Mode, Stream},
-    store::ConnectionState,
+    store::{Begun, ConnectionState, Role, SliceKey, Store, WalkEnd},
 };
 
 use crate::world::World;
@@ -94,4 +94,48 @@ async fn a_revoked_token_asks_for_the_customer_and_keeps_the_data() {
     assert_eq!(again.connection, connected.connection);
     world.until_complete(&again).await;
     world.assert_exact(&again).await;
+}
+
+/// Both change the same run; neither may undo what the other wrote.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_blocked_while_another_ends_leaves_the_run_without_both() {
+    let world = World::new().await;
+    let connected = world.connect(workspace()).await;
+    let store = Store::connect(&world.config.database_url, Role::Worker, 3).await.unwrap();
+    let key = |stream| SliceKey { tenant: connected.tenant, connection: connected.connection, stream, fence: i64::MAX };
+    for stream in [Stream::Contacts, Stream::Conversations] {
+        assert!(matches!(store.begin_slice(key(stream)).await.unwrap(), Begun::Yes(_)));
+    }
+    let mut ending = store.begin_fenced(key(Stream::Contacts)).await.unwrap();
+    let end = WalkEnd {
+        mode: Mode::Full,
+        begun_at: chrono::Utc::now() + chrono::TimeDelta::days(1),
+        watermark: None,
+        full: true,
+        missing: None,
+        next_in_seconds: None,
+    };
+    ending.end_walk(key(Stream::Contacts), &end).await.unwrap();
+    let blocking = tokio::spawn({
+        let (store, key) = (store.clone(), key(Stream::Conversations));
+        async move {
+            let mut tx = store.begin_fenced(key).await.unwrap();
+            tx.drop_from_runs(key, "code", "message").await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    });
+    // It reads the run, then waits for the row.
+    while world
+        .sql("SELECT pid::text, '' FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND $1::uuid IS NOT NULL", &connected)
+        .await
+        .is_empty()
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    ending.commit().await.unwrap();
+    blocking.await.unwrap();
+    let left = world
+        .sql("SELECT array_to_string(pending, ','), status FROM sync_runs WHERE connection_id = $1", &connected)
+        .await;
+    assert_eq!(left, [("reference,companies".to_owned(), "running".to_owned())]);
 }

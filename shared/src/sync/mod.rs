@@ -1,6 +1,6 @@
 //! The decisions: what to fetch next, what to store, when to wait, when to stop.
 //!
-//! A *slice* is one page, a batch of threads, or half a minute, whichever ends first. It ends in one
+//! A *slice* is one page, a batch of threads, or one scroll through the companies. It ends in one
 //! transaction that holds what was fetched and the cursor that says so. Nothing here knows of a queue:
 //! a slice returns what should happen next.
 
