@@ -5,7 +5,10 @@
 
 mod tick;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use shared::{
     config::Config,
@@ -13,10 +16,12 @@ use shared::{
     shutdown::Shutdown,
     store::{Role, Store, StoreError},
 };
-pub use tick::{Ticked, tick};
+pub use tick::{Ticked, apply_pauses, tick};
 
 /// Between two looks at what is due: one indexed query, however many tenants there are.
 const TICK: Duration = Duration::from_secs(1);
+/// A pause that Redis could not be told of is applied after this at most.
+const PAUSES: Duration = Duration::from_secs(10);
 
 /// Schedules until `shutdown`. Trouble with a server is waited out: the rows stay due.
 ///
@@ -26,8 +31,16 @@ pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), Schedule
     let store = Store::connect(&config.database_url, Role::Scheduler, 2).await?;
     let queue = Queue::connect(&config)?;
     tracing::info!("scheduling");
+    let mut pauses_at = Instant::now();
     loop {
-        match tick(&store, &queue).await {
+        let ticked = async {
+            if pauses_at.elapsed() >= PAUSES {
+                apply_pauses(&store, &queue).await?;
+                pauses_at = Instant::now();
+            }
+            tick(&store, &queue).await
+        };
+        match ticked.await {
             Ok(Ticked { tickets, more: true }) => {
                 tracing::debug!(tickets, "more is due");
                 continue;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use shared::{
-    queue::{Queue, Ticket},
+    queue::{PauseScope, Queue, Ticket},
     store::Store,
 };
 
@@ -24,6 +24,16 @@ pub struct Ticked {
     pub more: bool,
 }
 
+/// Makes exactly what Postgres says is paused paused in Redis, which may have been emptied or away.
+///
+/// # Errors
+/// When Postgres or Redis fails.
+pub async fn apply_pauses(store: &Store, queue: &Queue) -> Result<(), SchedulerError> {
+    // What is no scope was written by another hand, and pauses nothing.
+    let scopes: Vec<PauseScope> = store.pauses().await?.iter().filter_map(|pause| pause.scope.parse().ok()).collect();
+    Ok(queue.set_paused(&scopes).await?)
+}
+
 /// Makes tickets of what is due. When Redis was emptied since the last time, of everything that is due,
 /// whether it had a ticket or not: this is the whole recovery from losing Redis.
 ///
@@ -31,6 +41,9 @@ pub struct Ticked {
 /// When Postgres or Redis fails; nothing is lost, the rows stay due.
 pub async fn tick(store: &Store, queue: &Queue) -> Result<Ticked, SchedulerError> {
     let filled = queue.is_filled().await?;
+    if !filled {
+        apply_pauses(store, queue).await?;
+    }
     let begun = Instant::now();
     let mut tickets = 0;
     loop {

@@ -167,6 +167,8 @@ fn no_migration_is_without_isolation() {
         }
     }
     assert!(tables.len() > 10);
+    // The operators' own: no tenant's role has a right on it.
+    tables.retain(|table| table != "pauses");
     for table in tables {
         assert!(isolated.contains(&table), "table {table} is not isolated: add SELECT isolate('{table}')");
     }

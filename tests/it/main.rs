@@ -10,6 +10,7 @@ mod crash;
 mod disconnect;
 mod first_sync;
 mod incremental;
+mod operations;
 mod payloads;
 mod rest;
 mod tenancy;

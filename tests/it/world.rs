@@ -283,6 +283,30 @@ impl World {
         Process(child)
     }
 
+    /// Runs a command of `pathbound` to its end.
+    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Output {
+        std::process::Command::new(env!("CARGO_BIN_EXE_pathbound-under-test"))
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("the binary starts")
+    }
+
+    /// Deletes every key of this world, as a flush of a Redis of its own would.
+    pub(crate) async fn empty_redis(&self) {
+        let client = redis::Client::open(self.config.redis_url.expose()).expect("a redis url");
+        let mut redis = client.get_multiplexed_async_connection().await.expect("redis answers");
+        let keys: Vec<String> = redis::cmd("KEYS")
+            .arg(format!("{{{}}}*", self.config.redis_prefix))
+            .query_async(&mut redis)
+            .await
+            .expect("redis answers");
+        if !keys.is_empty() {
+            redis::cmd("DEL").arg(keys).query_async::<()>(&mut redis).await.expect("redis answers");
+        }
+    }
+
     /// Asks for a run over every stream, as a resync does.
     pub(crate) async fn resync(&self, connected: &Connected, mode: Mode) {
         self.request(connected, mode, Stream::ALL).await;

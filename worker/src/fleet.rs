@@ -10,6 +10,8 @@
 //!
 //! A job's name is its stream's name in tables, tickets, spans, metrics and the API.
 
+use std::time::Duration;
+
 use shared::{
     domain::Stream,
     queue::{Fleet, Lease, Queue, Ticket, Verdict},
@@ -30,21 +32,8 @@ impl Jobs {
         Self { context, queue }
     }
 
-    /// Postgres holds what is due; if this push is lost, the scheduler finds it within a tick.
-    async fn push(&self, lease: Lease, streams: &[Stream]) {
-        let tickets: Vec<Ticket> =
-            streams.iter().map(|stream| Ticket::new(lease.ticket.tenant, lease.ticket.connection, *stream)).collect();
-        if let Err(error) = self.queue.push(&tickets).await {
-            tracing::warn!(%error, "could not push what a slice made due");
-        }
-    }
-}
-
-impl Fleet for Jobs {
-    async fn work(&self, lease: Lease) -> Verdict {
-        let Ticket { tenant, connection, stream } = lease.ticket;
-        let Outcome { next, made_due } =
-            sync::work(&self.context, SliceKey { tenant, connection, stream, fence: lease.fence }).await;
+    /// What a slice's end means for the queue.
+    async fn settle(&self, lease: Lease, Outcome { next, made_due }: Outcome) -> Verdict {
         if !made_due.is_empty() {
             self.push(lease, &made_due).await;
         }
@@ -62,4 +51,39 @@ impl Fleet for Jobs {
             }
         }
     }
+
+    /// Postgres holds what is due; if this push is lost, the scheduler finds it within a tick.
+    async fn push(&self, lease: Lease, streams: &[Stream]) {
+        let tickets: Vec<Ticket> =
+            streams.iter().map(|stream| Ticket::new(lease.ticket.tenant, lease.ticket.connection, *stream)).collect();
+        if let Err(error) = self.queue.push(&tickets).await {
+            tracing::warn!(%error, "could not push what a slice made due");
+        }
+    }
+}
+
+/// A slice that takes longer hangs.
+const TIME_LIMIT: Duration = Duration::from_secs(180);
+/// A scroll through all companies cannot be cut into slices: 100 a page, at the pace that the rate limit gives.
+const SCROLL_TIME_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
+
+impl Fleet for Jobs {
+    async fn work(&self, lease: Lease) -> Verdict {
+        let outcome = sync::work(&self.context, key(lease), lease.crashes).await;
+        self.settle(lease, outcome).await
+    }
+
+    async fn crashed(&self, lease: Lease, cause: &'static str) -> Verdict {
+        let outcome = sync::crashed(&self.context, key(lease), cause).await;
+        self.settle(lease, outcome).await
+    }
+
+    fn time_limit(&self, lease: Lease) -> Duration {
+        if lease.ticket.stream == Stream::Companies { SCROLL_TIME_LIMIT } else { TIME_LIMIT }
+    }
+}
+
+const fn key(lease: Lease) -> SliceKey {
+    let Ticket { tenant, connection, stream } = lease.ticket;
+    SliceKey { tenant, connection, stream, fence: lease.fence }
 }

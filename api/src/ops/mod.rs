@@ -2,6 +2,8 @@
 //!
 //! Served apart from the API: this listener needs no tenant's key and must not be reachable by tenants.
 
+mod operator;
+
 use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
@@ -14,6 +16,8 @@ use axum::{
 use serde_json::{Map, Value, json};
 use shared::{shutdown::Shutdown, telemetry};
 use tokio::net::TcpListener;
+
+pub use operator::Operator;
 
 /// A check that has not answered by then has failed.
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
@@ -58,13 +62,14 @@ impl Ops {
         self
     }
 
-    /// `/livez`, `/readyz`, `/metrics`.
-    pub fn router(self) -> Router {
+    /// `/livez`, `/readyz`, `/metrics`, and what operators may do.
+    pub fn router(self, operator: Option<Operator>) -> Router {
         Router::new()
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
             .with_state(self)
+            .merge(operator.map_or_else(Router::new, Operator::router))
     }
 }
 
@@ -125,7 +130,7 @@ mod tests {
 
     async fn get(ops: Ops, path: &str) -> (StatusCode, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let response = ops.router().oneshot(request).await.unwrap();
+        let response = ops.router(None).oneshot(request).await.unwrap();
         let status = response.status();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())

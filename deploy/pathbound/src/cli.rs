@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use shared::domain::{Mode, TenantId};
+use shared::domain::{Mode, Stream, TenantId};
 
 use crate::output::Format;
 
@@ -42,9 +42,92 @@ pub enum Command {
     Queues(QueuesArgs),
     /// Ask for a run over every connection of a tenant
     Resync(ResyncArgs),
+    /// Work that was given up: look, retry, drop
+    #[command(subcommand)]
+    Dead(DeadCommand),
+    /// Pause or resume the work for a tenant
+    #[command(subcommand)]
+    Tenants(TenantsCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+/// Calls of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.
+#[derive(Debug, Subcommand)]
+pub enum DeadCommand {
+    /// Open dead letters, oldest first
+    List {
+        #[command(flatten)]
+        filter: DeadFilter,
+        /// How many to show
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+    },
+    /// One dead letter
+    Show { id: uuid::Uuid },
+    /// Try again now; the letter closes when the stream succeeds
+    Retry(DeadChoice),
+    /// Close, and forget the walk that died; the stream goes on with its next regular one
+    Drop(DeadChoice),
+}
+
+/// Which dead letters.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DeadFilter {
+    /// Of this tenant
+    #[arg(long)]
+    pub tenant: Option<TenantId>,
+    /// Of this stream
+    #[arg(long)]
+    pub stream: Option<Stream>,
+    /// Whose cause has this in it
+    #[arg(long, value_name = "TEXT")]
+    pub cause: Option<String>,
+}
+
+impl DeadFilter {
+    /// As a query or a body names them.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let tenant = self.tenant.map(|tenant| ("tenant_id", tenant.to_string()));
+        let stream = self.stream.map(|stream| ("stream", stream.to_string()));
+        let cause = self.cause.clone().map(|cause| ("cause", cause));
+        [tenant, stream, cause].into_iter().flatten().collect()
+    }
+}
+
+/// One dead letter by its id, or all that the filter means.
+#[derive(Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("which").required(true).multiple(true).args(["id", "tenant", "stream", "cause", "all"]))]
+pub struct DeadChoice {
+    /// This one
+    #[arg(conflicts_with_all = ["tenant", "stream", "cause", "all"])]
+    pub id: Option<uuid::Uuid>,
+    #[command(flatten)]
+    pub filter: DeadFilter,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+    /// Only count
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask: needed to drop more than one
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TenantsCommand {
+    /// Begin no further work for a tenant; what is under way ends
+    Pause {
+        tenant: TenantId,
+        /// Why, for whoever looks
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Go on
+    Resume { tenant: TenantId },
 }
 
 #[derive(Args, Clone, Copy, Debug)]

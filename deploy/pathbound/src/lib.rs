@@ -4,13 +4,14 @@
 //! - [`roles`]: runs the API, the scheduler and the worker, alone or together, with the ops listener;
 //! - [`demo`]: the whole product in one process, against a simulated Intercom;
 //! - [`exact`]: compares a copy with the simulator's truth, field by field;
-//! - [`rest`], [`output`], [`failure`]: calling the API, printing, and exit codes.
+//! - [`rest`], [`ops`], [`output`], [`failure`]: calling the API and the ops listener, printing, and exit codes.
 
 pub mod cli;
 pub mod commands;
 pub mod demo;
 pub mod exact;
 pub mod failure;
+pub mod ops;
 pub mod output;
 pub mod rest;
 pub mod roles;

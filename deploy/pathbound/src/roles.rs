@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use api::{Api, StartError, ops, ops::Ops};
+use api::{
+    Api, StartError,
+    ops::{self, Operator, Ops},
+};
 use scheduler::SchedulerError;
 use shared::{
     config::{Config, Needs, Profile},
@@ -70,7 +73,8 @@ pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(
     } else {
         checks(&config, parts).await?
     };
-    let serving = ops::serve(config.ops_listen, ops.router(), shutdown.clone());
+    let operator = Operator::open(&config).await.map_err(api_failure)?;
+    let serving = ops::serve(config.ops_listen, ops.router(operator), shutdown.clone());
     let address = config.ops_listen;
     spawn(&mut tasks, "the ops listener", async move {
         serving

@@ -12,15 +12,16 @@ use super::{
 };
 use crate::shutdown::Shutdown;
 
-/// A slice that takes longer than this hangs: it is abandoned and its ticket waits.
-const LONGEST_SLICE: Duration = Duration::from_secs(180);
-/// A ticket whose slice hung or panicked waits this long.
-const AFTER_PANIC: Duration = Duration::from_secs(10);
-
 /// What a worker does with a lease. Implemented by the worker, which lists every job.
 pub trait Fleet: Send + Sync + 'static {
     /// Works one slice and says what happens to the ticket.
     fn work(&self, lease: Lease) -> impl Future<Output = Verdict> + Send;
+
+    /// The slice panicked or hung: keeps the cause, so that it is a failed attempt like any other.
+    fn crashed(&self, lease: Lease, cause: &'static str) -> impl Future<Output = Verdict> + Send;
+
+    /// A slice that takes longer than this hangs: it is abandoned and its ticket waits.
+    fn time_limit(&self, lease: Lease) -> Duration;
 }
 
 /// Works tickets until `shutdown`, then hands back what has not begun and finishes the slices in hand.
@@ -86,16 +87,16 @@ async fn job<F: Fleet>(held: Arc<Held>, job: Data<Job<F>>) {
         .record((held.waited + held.claimed_at.elapsed()).as_secs_f64());
     let fleet = job.fleet.clone();
     // A task of its own, so that slices use every core and a panic ends the slice, not the worker.
-    let slice = tokio::spawn(async move { tokio::time::timeout(LONGEST_SLICE, fleet.work(lease)).await });
+    let slice = tokio::spawn(async move { tokio::time::timeout(fleet.time_limit(lease), fleet.work(lease)).await });
     let verdict = match slice.await {
         Ok(Ok(verdict)) => verdict,
         Ok(Err(_)) => {
             tracing::error!(ticket = %lease.ticket, "the slice hung and was abandoned");
-            Verdict::Wait(AFTER_PANIC)
+            job.fleet.crashed(lease, "the slice hung and was abandoned").await
         }
         Err(panic) => {
             tracing::error!(ticket = %lease.ticket, panicked = panic.is_panic(), "the slice panicked");
-            Verdict::Wait(AFTER_PANIC)
+            job.fleet.crashed(lease, "the slice panicked").await
         }
     };
     job.slots.settle(lease, verdict);

@@ -14,6 +14,7 @@ mod error;
 mod idempotency;
 mod migrate;
 mod oauth_flows;
+mod operations;
 mod planning;
 mod quarantine;
 pub mod reads;
@@ -40,6 +41,7 @@ pub use error::StoreError;
 pub use idempotency::Claim;
 pub use migrate::{SCHEMA, check, migrate};
 pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace};
+pub use operations::{DeadFilter, DeadLetter, Pause};
 pub use run_requests::RunRequest;
 pub use slices::{Begun, Failed, SliceKey, StreamState, Tally};
 pub use tenants::Tenant;
@@ -59,6 +61,7 @@ pub enum Role {
     Oauth,
     Worker,
     Scheduler,
+    Operator,
 }
 
 impl Role {
@@ -68,6 +71,7 @@ impl Role {
             Self::Oauth => "pathbound_oauth",
             Self::Worker => "pathbound_worker",
             Self::Scheduler => "pathbound_scheduler",
+            Self::Operator => "pathbound_operator",
         }
     }
 }

@@ -127,6 +127,25 @@ impl Store {
         })))
     }
 
+    /// Failed attempts and restarts of a stream; `None` when the lease is no longer ours.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn tries(&self, key: SliceKey) -> Result<Option<(i32, i32)>, StoreError> {
+        let mut tx = self.begin(key.tenant).await?;
+        let row = sqlx::query!(
+            "SELECT attempts, restarts FROM streams
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND fence = $4",
+            key.tenant.0,
+            key.connection.0,
+            key.stream.as_str(),
+            key.fence,
+        )
+        .fetch_optional(tx.session())
+        .await?;
+        Ok(row.map(|row| (row.attempts, row.restarts)))
+    }
+
     /// A transaction for this slice's writes.
     ///
     /// The stream's row is locked and its fence compared first, so a worker that lost its lease, or

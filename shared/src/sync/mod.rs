@@ -24,7 +24,7 @@ use crate::{
     vault::KeyRing,
 };
 
-pub use slice::{Next, Outcome, work};
+pub use slice::{Next, Outcome, crashed, work};
 
 /// What a slice may touch, and nothing else. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -72,6 +72,11 @@ enum SliceError {
     /// The walk was cut off; what its cursor says still holds.
     #[error("the walk was cut off: {0}")]
     Broken(&'static str),
+    /// The slice could not say itself what went wrong.
+    #[error("{0}")]
+    Crashed(&'static str),
+    #[error("{0} workers in a row died with it in hand: it is tried again in an hour, or when an operator says so")]
+    Deadly(u32),
     #[error("the token cannot be opened: {0}")]
     Token(String),
 }

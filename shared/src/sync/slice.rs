@@ -14,6 +14,8 @@ use crate::{
 
 /// After this many failures in a row a stream becomes a dead letter; it still tries again now and then.
 const ATTEMPTS: i32 = 10;
+/// So many workers in a row may die of a slice.
+const CRASHES: u32 = 3;
 const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
 /// How often a dead letter's stream tries to come back by itself.
 const RESURRECTION: Duration = Duration::from_secs(60 * 60);
@@ -53,15 +55,18 @@ pub(super) struct Slice<'a> {
 }
 
 /// Works one slice. Never fails: every error has a consequence, and the consequence is returned.
+///
+/// `crashes`: how many workers in a row died with this slice in hand. After three nobody else is risked.
 #[tracing::instrument(name = "slice", skip_all, fields(tenant = %key.tenant, connection = %key.connection, stream = %key.stream, fence = key.fence))]
-pub async fn work(ctx: &Context, key: SliceKey) -> Outcome {
+pub async fn work(ctx: &Context, key: SliceKey, crashes: u32) -> Outcome {
     let begun = Instant::now();
     let (outcome, name) = match ctx.store.begin_slice(key).await {
         Ok(Begun::NothingOwed) => (Next::Done.into(), "nothing_owed"),
         Ok(Begun::Stale { fence }) => (Next::Stale { fence }.into(), "stale"),
         Ok(Begun::Yes(state)) => {
             let tries = Tries { attempts: state.attempts, restarts: state.restarts };
-            match run(ctx, key, *state).await {
+            let sliced = if crashes < CRASHES { run(ctx, key, *state).await } else { Err(SliceError::Deadly(crashes)) };
+            match sliced {
                 Ok(sliced) => progressed(sliced),
                 Err(error) => failed(ctx, key, tries, error).await,
             }
@@ -76,6 +81,20 @@ pub async fn work(ctx: &Context, key: SliceKey) -> Outcome {
     metrics::histogram!("pathbound_slice_duration_seconds", "stream" => key.stream.as_str())
         .record(begun.elapsed().as_secs_f64());
     outcome
+}
+
+/// A slice panicked or hung: a failed attempt like any other, but for the slice being unable to say so.
+pub async fn crashed(ctx: &Context, key: SliceKey, cause: &'static str) -> Outcome {
+    match ctx.store.tries(key).await {
+        Ok(Some((attempts, restarts))) => {
+            failed(ctx, key, Tries { attempts, restarts }, SliceError::Crashed(cause)).await.0
+        }
+        Ok(None) => Next::Done.into(),
+        Err(error) => {
+            tracing::warn!(%error, "could not note that the slice crashed");
+            Next::Wait(STORE_PAUSE).into()
+        }
+    }
 }
 
 async fn run(ctx: &Context, key: SliceKey, state: StreamState) -> Result<Sliced, SliceError> {
@@ -169,7 +188,7 @@ async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -
     // Pages between two restarts are no progress.
     let attempts = 1 + if walk == Failed::GoesOn { tries.attempts } else { tries.attempts.max(tries.restarts) };
     let cause = describe(error);
-    let dead = attempts >= ATTEMPTS;
+    let dead = attempts >= ATTEMPTS || matches!(error, SliceError::Deadly(_));
     let wait = if dead { RESURRECTION } else { backoff(attempts) };
     tracing::warn!(attempts, wait_seconds = wait.as_secs_f64(), error = %cause, "the slice failed");
     let mut tx = ctx.store.begin_fenced(key).await?;
@@ -303,8 +322,8 @@ impl Slice<'_> {
         Ok(Page::split(&answer.body)?.total_count)
     }
 
-    /// Seconds of an interval, as the store takes them.
+    /// Seconds of an interval, as the store takes them: with jitter, so that what began together drifts apart.
     pub(super) fn every(interval: Duration) -> Option<f64> {
-        Some(interval.as_secs_f64())
+        Some(interval.as_secs_f64() * rand::random_range(0.95..=1.05))
     }
 }

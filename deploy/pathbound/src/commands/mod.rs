@@ -3,11 +3,13 @@
 pub mod all;
 pub mod api;
 pub mod config;
+pub mod dead;
 pub mod demo;
 pub mod migrate;
 pub mod queues;
 pub mod resync;
 pub mod scheduler;
+pub mod tenants;
 pub mod worker;
 
 use std::{path::Path, time::Instant};
@@ -38,12 +40,26 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(args, started).await,
         Command::Queues(args) => queues::run(file, format, args).await,
         Command::Resync(args) => resync::run(file, format, args).await,
+        Command::Dead(command) => dead::run(file, format, command).await,
+        Command::Tenants(command) => tenants::run(file, format, command).await,
         Command::Config(command) => config::run(file, format, command),
     }
 }
 
 fn load(file: Option<&Path>, needs: Needs) -> Result<Config, Failure> {
     Ok(Config::load(file, &Environment::of_process(), needs)?)
+}
+
+/// For a command that only calls a running process: it opens no server itself, so where there is no
+/// database URL, one that nobody opens satisfies the loader.
+fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
+    const UNUSED: (&str, &str) = ("PATHBOUND_DATABASE_URL", "postgres://unused.invalid/unused");
+    let own = std::env::vars().filter(|(name, _)| name.starts_with("PATHBOUND_"));
+    let known =
+        ["PATHBOUND_DATABASE_URL", "PATHBOUND_DATABASE_URL_FILE"].iter().any(|name| std::env::var_os(name).is_some());
+    let stand_in = (!known && file.is_none()).then(|| (UNUSED.0.to_owned(), UNUSED.1.to_owned()));
+    let environment: Environment = own.chain(stand_in).collect();
+    Ok(Config::load(file, &environment, Needs::Database)?)
 }
 
 /// Starts logs and runs roles until SIGTERM or Ctrl-C.

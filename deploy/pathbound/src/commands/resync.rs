@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{
-    config::{Config, Environment, Needs},
+    config::Config,
     domain::{Mode, TenantId},
 };
 
@@ -56,16 +56,9 @@ pub async fn run(file: Option<&Path>, format: Format, args: ResyncArgs) -> Resul
     judge(&asked)
 }
 
-/// A client needs the API's URL and its key, and no server: where there is no database URL, one that
-/// nobody opens satisfies the loader.
+/// A client needs the API's URL and its key.
 fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
-    const UNUSED: (&str, &str) = ("PATHBOUND_DATABASE_URL", "postgres://unused.invalid/unused");
-    let own = std::env::vars().filter(|(name, _)| name.starts_with("PATHBOUND_"));
-    let known =
-        ["PATHBOUND_DATABASE_URL", "PATHBOUND_DATABASE_URL_FILE"].iter().any(|name| std::env::var_os(name).is_some());
-    let stand_in = (!known && file.is_none()).then(|| (UNUSED.0.to_owned(), UNUSED.1.to_owned()));
-    let environment: Environment = own.chain(stand_in).collect();
-    let config = Config::load(file, &environment, Needs::Database)?;
+    let config = super::client_config(file)?;
     let unset = [
         ("PATHBOUND_PUBLIC_URL", config.public_url.is_empty()),
         ("PATHBOUND_SERVICE_KEY", config.service_key.expose().is_empty()),

@@ -153,7 +153,7 @@ fn configure(servers: &Servers, simulator: &Simulator, public_url: &str) -> Resu
 async fn start_parts(config: &Arc<Config>, listener: TcpListener, shutdown: &Shutdown) -> Result<JoinSet<()>, Failure> {
     telemetry::metrics();
     let api = api::Api::open(Arc::clone(config)).await.map_err(api_failure)?;
-    let ops = api::ops::serve(config.ops_listen, api.ops().router(), shutdown.clone());
+    let ops = api::ops::serve(config.ops_listen, api.ops().router(None), shutdown.clone());
     let mut parts = JoinSet::new();
     parts.spawn(report("the ops listener", async {
         ops.await.map_err(|error| Failure::failed("could not listen", error))

@@ -1,0 +1,27 @@
+//! `pathbound tenants`: pause and resume the work for one tenant.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::{
+    cli::TenantsCommand,
+    failure::Failure,
+    ops::Ops,
+    output::{self, Format, Table},
+};
+
+/// # Errors
+/// When the ops listener cannot be reached or refuses.
+pub async fn run(file: Option<&Path>, format: Format, command: TenantsCommand) -> Result<(), Failure> {
+    let ops = Ops::of(&super::client_config(file)?)?;
+    let answer = match command {
+        TenantsCommand::Pause { tenant, reason } => {
+            ops.post(&format!("/ops/tenants/{tenant}/pause"), &json!({"reason": reason})).await?
+        }
+        TenantsCommand::Resume { tenant } => ops.post(&format!("/ops/tenants/{tenant}/resume"), &json!({})).await?,
+    };
+    let mut table = Table::new(&["tenant", "paused"]);
+    table.row([answer["scope"].as_str().unwrap_or_default().to_owned(), answer["paused"].to_string()]);
+    output::show(format, &table, &answer)
+}

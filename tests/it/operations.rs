@@ -1,0 +1,177 @@
+//! What operators do: dead letters and pauses, over the ops listener and the command line.
+
+use std::time::Duration;
+
+use intercom_simulator::WorkspaceSpec;
+use serde_json::{Value, json};
+use shared::{
+    domain::{ConnectionId, Stream},
+    store::{Begun, Role, SliceKey, Store},
+};
+
+use crate::world::{Connected, World};
+
+const KEY: &str = "an-operator-key-of-thirty-two-characters";
+
+fn workspace(seed: u64) -> WorkspaceSpec {
+    WorkspaceSpec {
+        seed,
+        contacts: 30,
+        companies: 5,
+        conversations: 10,
+        limit_per_window: 100_000,
+        ..WorkspaceSpec::default()
+    }
+}
+
+/// A world with an ops listener at a known port.
+struct Office {
+    world: World,
+    base: String,
+    _api: crate::world::Process,
+}
+
+impl Office {
+    async fn open() -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = format!("127.0.0.1:{port}");
+        let world = World::with(&[("OPERATOR_KEY", KEY), ("OPS_LISTEN", &address)]).await;
+        let api = world.process("api");
+        let office = Self { world, base: format!("http://{address}"), _api: api };
+        while reqwest::get(format!("{}/livez", office.base)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        office
+    }
+
+    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        let call = reqwest::Client::new().post(format!("{}{path}", self.base)).bearer_auth(KEY).json(&body);
+        let answer = call.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// The command line, its standard output read as JSON.
+    fn pathbound(&self, arguments: &[&str]) -> (i32, Value) {
+        let output = self.world.command(arguments);
+        let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code().unwrap_or(-1), json)
+    }
+}
+
+/// Makes a dead letter of a stream, as a slice that fails for the tenth time does.
+async fn bury(world: &World, connected: &Connected, stream: Stream, cause: &str, fence: i64) {
+    let store = Store::connect(&world.config.database_url, Role::Worker, 1).await.unwrap();
+    let key = SliceKey { tenant: connected.tenant, connection: connected.connection, stream, fence };
+    assert!(matches!(store.begin_slice(key).await.unwrap(), Begun::Yes(_)));
+    let mut tx = store.begin_fenced(key).await.unwrap();
+    tx.write_dead_letter(key, cause, 10).await.unwrap();
+    tx.fail_stream(key, cause, 3600.0, shared::store::Failed::GoesOn).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_listed_counted_retried_and_dropped() {
+    let office = Office::open().await;
+    let world = &office.world;
+    let [one, two] = [world.connect(workspace(1)).await, world.connect(workspace(2)).await];
+    for (connected, stream, cause) in [
+        (&one, Stream::Contacts, "status 503"),
+        (&one, Stream::Companies, "Status 500 of the scroll"),
+        (&two, Stream::Contacts, "the slice panicked"),
+    ] {
+        bury(world, connected, stream, cause, 1).await;
+    }
+
+    let (code, all) = office.pathbound(&["dead", "list", "-o", "json"]);
+    assert_eq!((code, &all["count"], all["items"].as_array().unwrap().len()), (0, &json!(3), 3), "{all}");
+    let (_, filtered) = office.pathbound(&["dead", "list", "--cause", "STATUS 50", "--limit", "1", "-o", "json"]);
+    assert_eq!((&filtered["count"], filtered["items"].as_array().unwrap().len()), (&json!(2), 1), "{filtered}");
+    let id = all["items"][2]["id"].as_str().unwrap();
+    let (_, shown) = office.pathbound(&["dead", "show", id, "-o", "json"]);
+    assert_eq!(shown["cause"], "the slice panicked");
+
+    // A dry run counts and touches nothing; dropping by a filter has to be confirmed.
+    let tenant = one.tenant.to_string();
+    let (_, dry) = office.pathbound(&["dead", "retry", "--tenant", &tenant, "--dry-run", "-o", "json"]);
+    assert_eq!(dry, json!({"count": 2, "retried": 0, "dry_run": true}));
+    let (_, unsure) = office.pathbound(&["dead", "drop", "--all", "-o", "json"]);
+    assert_eq!(unsure, json!({"count": 3, "dropped": 0, "dry_run": true}));
+    assert_eq!(office.pathbound(&["dead", "drop"]).0, 2, "nothing named is a usage error");
+
+    let (_, dropped) = office.pathbound(&["dead", "drop", id, "-o", "json"]);
+    assert_eq!(dropped, json!({"dropped": 1}));
+    assert_eq!(office.pathbound(&["dead", "show", id]).0, 1, "it is gone");
+    let (_, retried) = office.pathbound(&["dead", "retry", "--stream", "contacts", "-o", "json"]);
+    assert_eq!(retried, json!({"count": 1, "retried": 1, "dry_run": false}));
+
+    // The retried stream succeeds, which closes its letter; the other one is still there.
+    let _fleet = world.fleet(1);
+    world
+        .until(&one, "contacts have been walked", |status| {
+            status.streams.iter().any(|stream| stream.stream == Stream::Contacts && stream.last_ok_at.is_some())
+        })
+        .await;
+    let (_, left) = office.pathbound(&["dead", "list", "-o", "json"]);
+    assert_eq!((&left["count"], &left["items"][0]["stream"]), (&json!(1), &json!("companies")), "{left}");
+    let (_, retried) = office.pathbound(&["dead", "retry", "--all", "-o", "json"]);
+    assert_eq!(retried["retried"], 1);
+    world.until_complete(&one).await;
+    assert_eq!(office.pathbound(&["dead", "list", "-o", "json"]).1["count"], 0);
+    world.assert_exact(&one).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_operator_key_opens_and_unknown_things_are_404() {
+    let office = Office::open().await;
+    for key in ["", "Bearer wrong", "Bearer an-operator-key-of-thirty-two-character"] {
+        let call = reqwest::Client::new().get(format!("{}/ops/dead", office.base)).header("Authorization", key);
+        assert_eq!(call.send().await.unwrap().status(), 401, "{key:?}");
+    }
+    let nobody = ConnectionId::new();
+    for path in [
+        format!("/ops/dead/{nobody}/retry"),
+        format!("/ops/dead/{nobody}/drop"),
+        format!("/ops/tenants/{nobody}/pause"),
+        "/ops/tenants/not-an-id/pause".to_owned(),
+        "/ops/queues/no-such-class/pause".to_owned(),
+    ] {
+        assert_eq!(office.post(&path, json!({})).await.0, 404, "{path}");
+    }
+    assert_eq!(
+        office.post("/ops/dead/retry", json!({"strem": "contacts"})).await.0,
+        400,
+        "a misspelt filter means all"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_tenant_waits_also_over_the_loss_of_redis_and_the_others_go_on() {
+    let office = Office::open().await;
+    let world = &office.world;
+    let [paused, other] = [world.connect(workspace(1)).await, world.connect(workspace(2)).await];
+    let (code, said) = office.pathbound(&["tenants", "pause", &paused.tenant.to_string(), "--reason", "a test"]);
+    assert_eq!((code, said), (0, Value::Null), "a table, not json");
+    world.empty_redis().await;
+    let _fleet = world.fleet(1);
+    world.until_complete(&other).await;
+    let calls = paused.workspace.ledger().calls("list_contacts");
+    assert_eq!(calls, 0, "nothing is asked for a paused tenant");
+
+    let (status, _) = office.post(&format!("/ops/tenants/{}/resume", paused.tenant), json!({})).await;
+    assert_eq!(status, 200);
+    world.until_complete(&paused).await;
+
+    // A class is paused the same way: stubs come, threads wait.
+    assert_eq!(office.post("/ops/queues/backfill/pause", json!({"reason": "quiet"})).await.0, 200);
+    let third = world.connect(workspace(3)).await;
+    world
+        .until(&third, "stubs are held", |status| {
+            status.threads.pending > 0
+                && status.streams.iter().any(|s| s.stream == Stream::Conversations && s.last_ok_at.is_some())
+        })
+        .await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(third.workspace.ledger().calls("get_conversation"), 0);
+    assert_eq!(office.post("/ops/queues/backfill/resume", json!({})).await.0, 200);
+    world.until_complete(&third).await;
+}
