@@ -11,6 +11,7 @@ mod disconnect;
 mod first_sync;
 mod incremental;
 mod payloads;
+mod queue;
 mod rest;
 mod tenancy;
 mod world;
