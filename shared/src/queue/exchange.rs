@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use redis::RedisError;
-
 use super::{Lease, Queue, QueueError, Verdict, client::BITE};
 
 /// How long a lease lasts without renewal, and so how long a dead worker's work waits at most (plus a sweep).
@@ -103,7 +101,7 @@ impl Queue {
                     for lease in bite {
                         call.arg(lease.ticket.to_string()).arg(lease.fence);
                     }
-                    call.invoke_async::<Vec<String>>(&mut redis).await.map_err(RedisError::from)
+                    call.invoke_async::<Vec<String>>(&mut redis).await
                 })
                 .await?;
             lost.extend(more);

@@ -231,8 +231,7 @@ impl<'a> Pair<'a> {
     }
 
     fn look(&mut self) -> Step {
-        let answer: ([usize; 5], [i64; 4], [i64; 6]) =
-            answer(self.scripts.look.key(&self.prefix).invoke(self.redis))?;
+        let answer: ([usize; 5], [i64; 4], [i64; 6]) = answer(self.scripts.look.key(&self.prefix).invoke(self.redis))?;
         // It reads the clock as every script does.
         self.model.renew(self.raw, LEASE, &[]);
         let (model, now) = (&self.model, self.model.last);
@@ -271,10 +270,7 @@ impl<'a> Pair<'a> {
 
     fn set_time(&mut self) -> RedisResult<()> {
         let time = format!("{}:time", self.prefix);
-        redis::pipe()
-            .del(&time)
-            .rpush(&time, &[self.raw / 1_000, (self.raw % 1_000) * 1_000])
-            .query(self.redis)
+        redis::pipe().del(&time).rpush(&time, &[self.raw / 1_000, (self.raw % 1_000) * 1_000]).query(self.redis)
     }
 
     /// Every key but the test's own time, in one form.
@@ -380,10 +376,8 @@ fn model_state(model: &Model) -> BTreeMap<String, String> {
             put(&format!("{name}:{class}"), members.is_empty(), format!("{members:?}"));
         }
         for (tenant, list) in &lane.ready {
-            let entries: Vec<String> = list
-                .iter()
-                .map(|entry| format!("{},{},{}", entry.since, entry.crashes, text(entry.ticket)))
-                .collect();
+            let entries: Vec<String> =
+                list.iter().map(|entry| format!("{},{},{}", entry.since, entry.crashes, text(entry.ticket))).collect();
             put(&format!("ready:{class}:{tenant}"), entries.is_empty(), format!("{entries:?}"));
         }
         for (name, count) in [("ready", lane.ready_count), ("leased", lane.leased_count), ("parked", lane.parked_count)]
@@ -418,7 +412,9 @@ fn conform(redis: &mut Connection, scripts: &Scripts, seed: u64) -> Result<(), S
                 .iter()
                 .filter(|(name, value)| ours.get(*name) != Some(value))
                 .map(|(name, value)| format!("redis {name} = {value}\nmodel {name} = {:?}", ours.get(name)))
-                .chain(ours.keys().filter(|name| !theirs.contains_key(*name)).map(|name| format!("redis has no {name}")))
+                .chain(
+                    ours.keys().filter(|name| !theirs.contains_key(*name)).map(|name| format!("redis has no {name}")),
+                )
                 .collect::<Vec<_>>();
             outcome = Err(differ.join("\n"));
             break;
@@ -465,7 +461,10 @@ fn a_broken_script_is_noticed() {
         ("the clock is believed when it runs back", ("if raw + ahead < last then", "if false then")),
         ("suspects are worked side by side", (">= SUSPECT and suspects == 0", ">= SUSPECT and false")),
         ("nobody is woken", ("redis.call('LPUSH', p .. ':wake:' .. class, '1')", "")),
-        ("what is left over of a fence is not put back", ("redis.call('DECRBY'", "redis.call('GET', p .. ':fence') --")),
+        (
+            "what is left over of a fence is not put back",
+            ("redis.call('DECRBY'", "redis.call('GET', p .. ':fence') --"),
+        ),
     ];
     let mut redis = connect();
     let sound = Scripts::new(&[TIME]);

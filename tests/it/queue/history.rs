@@ -6,7 +6,7 @@
 //! Events that a recorder cannot see are simply left out; the rules that need them then say nothing.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fmt,
     ops::Range,
 };
@@ -27,28 +27,57 @@ pub(crate) struct Event {
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     /// Pages of a ticket's work are owed from now on.
-    Owed { ticket: Ticket, pages: Range<u64> },
+    Owed {
+        ticket: Ticket,
+        pages: Range<u64>,
+    },
     /// A push took effect in Redis.
-    Pushed { ticket: Ticket },
+    Pushed {
+        ticket: Ticket,
+    },
     /// Redis gave a lease, whether anybody heard of it or not.
-    Leased { ticket: Ticket, fence: i64, crashes: u32 },
+    Leased {
+        ticket: Ticket,
+        fence: i64,
+        crashes: u32,
+    },
     /// A worker was told that its lease is renewed.
-    Renewed { ticket: Ticket, fence: i64 },
+    Renewed {
+        ticket: Ticket,
+        fence: i64,
+    },
     /// Redis took a settlement for the lease's own.
-    Settled { ticket: Ticket, fence: i64, end: End },
+    Settled {
+        ticket: Ticket,
+        fence: i64,
+        end: End,
+    },
     /// Redis took a lease back.
-    Swept { ticket: Ticket, fence: i64 },
+    Swept {
+        ticket: Ticket,
+        fence: i64,
+    },
     /// A page was written to Postgres.
-    Effect { ticket: Ticket, page: u64, fence: i64 },
+    Effect {
+        ticket: Ticket,
+        page: u64,
+        fence: i64,
+    },
     /// A pause or its end was acknowledged.
-    Paused { scope: PauseScope },
-    Resumed { scope: PauseScope },
+    Paused {
+        scope: PauseScope,
+    },
+    Resumed {
+        scope: PauseScope,
+    },
     /// Redis was emptied.
     Flushed,
     /// From now on nothing breaks.
     Quiet,
     /// Nothing is owed and nothing is under way; what Redis still holds beyond its constant keys.
-    Idle { left_in_redis: Vec<String> },
+    Idle {
+        left_in_redis: Vec<String>,
+    },
 }
 
 /// How a lease ended.
@@ -141,7 +170,7 @@ struct Checker {
     now: i64,
     quiet_since: Option<i64>,
     idle_at: Option<i64>,
-    owed: HashMap<Ticket, HashSet<u64>>,
+    owed: HashMap<Ticket, BTreeSet<u64>>,
     effects: HashMap<Ticket, HashMap<u64, i64>>,
     highest: HashMap<Ticket, i64>,
     given: HashMap<Ticket, i64>,
@@ -230,7 +259,10 @@ impl Checker {
             Some(_) => {
                 let live = self.place.iter().find(|(_, place)| !matches!(place, Place::Nowhere));
                 live.map_or(Ok(()), |(ticket, place)| {
-                    self.broken("idle in the end", format!("{ticket} should be {place:?}, and Redis knows nothing of it"))
+                    self.broken(
+                        "idle in the end",
+                        format!("{ticket} should be {place:?}, and Redis knows nothing of it"),
+                    )
                 })
             }
         }
@@ -342,7 +374,8 @@ impl Checker {
         if let Some(lease) = self.rules.lease
             && renewed < lease
         {
-            return self.broken("the living keep their leases", format!("{ticket} was swept {renewed} ms after renewal"));
+            return self
+                .broken("the living keep their leases", format!("{ticket} was swept {renewed} ms after renewal"));
         }
         self.release(ticket);
         *self.crashes.entry(ticket).or_default() += 1;
@@ -419,7 +452,6 @@ impl Checker {
         Err(Violation { law, what, event: self.event })
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod history;
+mod live;
 mod model;
 mod proof;
 mod rng;

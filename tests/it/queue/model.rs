@@ -347,7 +347,8 @@ impl Model {
     }
 
     fn enter(&mut self, class: Class, tenant: TenantId, at: f64, since: i64) {
-        let paused = self.bug != Bug::EnterIgnoresPause && !self.paused.is_empty() && self.paused.contains(&tenant.to_string());
+        let paused =
+            self.bug != Bug::EnterIgnoresPause && !self.paused.is_empty() && self.paused.contains(&tenant.to_string());
         if paused || self.capped.contains(&tenant) {
             return;
         }

@@ -92,18 +92,18 @@ caught! {
     a_settlement_that_takes_any_fence: SettleIgnoresFence => ["only a lease settles"];
     a_sweep_that_keeps_the_lease: SweepKeepsLease => ["only a lease is swept", "one lease per ticket", "nobody is forgotten"];
     a_sweep_that_forgets_the_death: SweepForgetsDeath => ["deaths are counted"];
-    a_push_that_doubles: PushDoubles => ["one lease per ticket", "only a lease settles"];
+    a_push_that_doubles: PushDoubles => ["no work is lost", "one lease per ticket", "only a lease settles"];
     a_lost_again: AgainLost => ["nobody is forgotten", "idle in the end"];
     a_push_that_unparks: PushUnparks => ["waits are honoured"];
     a_pause_that_is_ignored: EnterIgnoresPause => ["pauses are honoured"];
     a_virtual_time_that_stands: VtimeStands => ["waiting is bounded"];
     a_cap_that_is_ignored: CapIgnored => ["caps are held"];
-    a_cap_that_is_not_given_back: CapNotGivenBack => ["nobody is forgotten", "idle in the end", "nothing is left at rest"];
+    a_cap_that_is_not_given_back: CapNotGivenBack => ["no work is lost", "nobody is forgotten", "idle in the end", "nothing is left at rest"];
     a_tenant_that_stays_out: UncapForgotten => ["nobody is forgotten"];
     a_parked_ticket_without_its_tenant: PromoteForgetsRing => ["nobody is forgotten"];
     a_renewal_that_does_nothing: RenewDoesNothing => ["the living keep their leases"];
     a_ticket_handed_back_and_dropped: BackDrops => ["nobody is forgotten", "idle in the end"];
-    a_clock_that_is_believed: ClockBelieved => ["nobody is forgotten", "idle in the end"];
+    a_clock_that_is_believed: ClockBelieved => ["no work is lost", "nobody is forgotten", "idle in the end"];
 }
 
 #[test]

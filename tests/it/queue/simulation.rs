@@ -31,8 +31,6 @@ pub(crate) struct Faulty {
     pub(crate) queue: Bug,
     /// Postgres takes writes of any fence.
     pub(crate) unfenced_writes: bool,
-    /// Workers do not hand their leases' settlements in again after a lost answer.
-    pub(crate) settles_once: bool,
 }
 
 /// A finished run.
@@ -352,9 +350,6 @@ impl Sim {
         }
         if call == Call::Lost {
             self.met.insert("lost answer");
-            if self.faulty.settles_once {
-                self.forget(worker, &batch);
-            }
             let at = self.now + self.rng.between(100, 800);
             self.plan(worker, at);
             return;
@@ -441,7 +436,8 @@ impl Sim {
             self.met.insert("killed by its work");
             return self.kill(worker);
         }
-        let at = self.now + self.rng.between(1, self.pace);
+        let pace = if self.quiet { self.pace.min(250) } else { self.pace };
+        let at = self.now + self.rng.between(1, pace);
         self.then(at, Then::Commit(worker, generation, fence));
     }
 
@@ -615,8 +611,7 @@ impl Sim {
             }
             Fault::Pushes => {
                 self.met.insert("doubled pushes");
-                let tickets: Vec<Key> =
-                    (0..self.rng.between(1, 6)).map(|_| self.rng.pick(&self.rows).ticket).collect();
+                let tickets: Vec<Key> = (0..self.rng.between(1, 6)).map(|_| self.rng.pick(&self.rows).ticket).collect();
                 self.push(&tickets);
             }
             Fault::Pause => {
