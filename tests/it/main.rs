@@ -12,6 +12,7 @@ mod first_sync;
 mod incremental;
 mod operations;
 mod payloads;
+mod queue;
 mod rest;
 mod tenancy;
 mod world;

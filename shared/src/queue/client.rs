@@ -82,7 +82,9 @@ impl Queue {
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
             .set_connection_timeout(Some(RESPONSE_TIMEOUT))
-            .set_max_delay(Duration::from_millis(500));
+            // Callers try again by themselves, and a round of a worker must not be a long one.
+            .set_number_of_retries(2)
+            .set_max_delay(Duration::from_millis(200));
         Ok(Self {
             redis: ConnectionManager::new_lazy_with_config(client.clone(), config)?,
             client,
@@ -321,7 +323,9 @@ impl Queue {
         F: Future<Output = Result<T, RedisError>>,
     {
         let begun = Instant::now();
-        let answer = command(self.redis.clone()).await;
+        // Over all, with whatever connecting it takes.
+        let answer = tokio::time::timeout(RESPONSE_TIMEOUT, command(self.redis.clone())).await;
+        let answer = answer.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
         metrics::histogram!("pathbound_redis_op_duration_seconds", "op" => op).record(begun.elapsed().as_secs_f64());
         Ok(answer?)
     }

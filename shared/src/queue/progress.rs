@@ -11,7 +11,8 @@ use std::{
 /// When the worker of this process last completed a round. Cheap to clone; every clone of a
 /// [`Queue`](super::Queue) shows the same.
 ///
-/// A worker's loop goes round at least once a second, also when nothing is due and when Redis is away.
+/// A worker's loop goes round at least once a second, also when nothing is due; when Redis is away, every four
+/// seconds at worst, since a call that has no answer is given up after three.
 #[derive(Clone, Debug)]
 pub struct Progress {
     since: Instant,

@@ -1,0 +1,507 @@
+//! The model and the real scripts, fed with the same operations in a real Redis: the same answers, and the
+//! same state after each step. So what the simulation proves of the model holds for the scripts.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use redis::{Commands, Connection, RedisResult, Script};
+use shared::{
+    domain::{Class, ConnectionId, Stream, TenantId},
+    queue::{PauseScope, Ticket},
+};
+use uuid::Uuid;
+
+use super::{
+    model::{Bug, Claimed, Key, Lane, Model, Room, Settlement, State, Verdict, key, ticket},
+    rng::Rng,
+    seeds,
+};
+use crate::world::servers;
+
+const LEASE: i64 = 6_000;
+const OPERATIONS: usize = 80;
+
+const LIB: &str = include_str!("../../../shared/src/queue/scripts/lib.lua");
+const PUSH: &str = include_str!("../../../shared/src/queue/scripts/push.lua");
+const EXCHANGE: &str = include_str!("../../../shared/src/queue/scripts/exchange.lua");
+const RENEW: &str = include_str!("../../../shared/src/queue/scripts/renew.lua");
+const PAUSE: &str = include_str!("../../../shared/src/queue/scripts/pause.lua");
+const LOOK: &str = include_str!("../../../shared/src/queue/scripts/look.lua");
+const RAISE_FENCE: &str = include_str!("../../../shared/src/queue/scripts/raise_fence.lua");
+
+/// What a test changes in the scripts' text: (what is there, what to put instead).
+type Change = (&'static str, &'static str);
+
+/// The one change that every test makes: the time comes from a key.
+const TIME: Change = ("redis.call('TIME')", "redis.call('LRANGE', KEYS[1] .. ':time', 0, 1)");
+
+struct Scripts {
+    push: Script,
+    exchange: Script,
+    renew: Script,
+    pause: Script,
+    look: Script,
+    raise_fence: Script,
+}
+
+impl Scripts {
+    fn new(changes: &[Change]) -> Self {
+        let mut made = vec![false; changes.len()];
+        let mut script = |text: &str| {
+            let mut text = format!("{LIB}{text}");
+            for ((from, to), made) in changes.iter().zip(&mut made) {
+                *made |= text.contains(from);
+                text = text.replace(from, to);
+            }
+            Script::new(&text)
+        };
+        let scripts = Self {
+            push: script(PUSH),
+            exchange: script(EXCHANGE),
+            renew: script(RENEW),
+            pause: script(PAUSE),
+            look: script(LOOK),
+            raise_fence: Script::new(RAISE_FENCE),
+        };
+        for ((from, _), made) in changes.iter().zip(made) {
+            assert!(made, "no script contains {from:?}");
+        }
+        scripts
+    }
+}
+
+/// Both sides, and what the driver knows of them.
+struct Pair<'a> {
+    redis: &'a mut Connection,
+    scripts: &'a Scripts,
+    prefix: String,
+    model: Model,
+    raw: i64,
+    tenants: Vec<TenantId>,
+    tickets: Vec<Key>,
+    /// Leases that were given out, the newest last; some are stale.
+    leases: Vec<(Key, i64)>,
+}
+
+type Answer = (i64, usize, Vec<bool>, Vec<(String, i64, u32, i64)>, Vec<String>);
+type Step = Result<String, String>;
+
+impl<'a> Pair<'a> {
+    fn new(redis: &'a mut Connection, scripts: &'a Scripts, rng: &mut Rng) -> Self {
+        let prefix = format!("{{{}}}", Uuid::now_v7().simple());
+        let tenants: Vec<TenantId> = (0..rng.between(1, 6)).map(|_| TenantId(uuid(rng))).collect();
+        let mut tickets = Vec::new();
+        for tenant in &tenants {
+            for _ in 0..rng.between(1, 4) {
+                let connection = ConnectionId(uuid(rng));
+                tickets.extend(Stream::ALL.iter().map(|stream| key(Ticket::new(*tenant, connection, *stream))));
+            }
+        }
+        let raw = 1_700_000_000_000 + rng.between(0, 100_000);
+        Self { redis, scripts, prefix, model: Model::new(Bug::None), raw, tenants, tickets, leases: Vec::new() }
+    }
+
+    fn step(&mut self, rng: &mut Rng, cap: i64) -> Step {
+        self.raw += match rng.between(0, 10) {
+            0..4 => 0,
+            4..7 => rng.between(1, 300),
+            7..9 => rng.between(300, 4_000),
+            _ => rng.between(4_000, 15_000),
+        };
+        if rng.chance(3) {
+            self.raw -= rng.between(1, 3_600_000);
+        }
+        self.set_time().map_err(|error| error.to_string())?;
+        match rng.between(0, 100) {
+            0..28 => self.push(rng),
+            28..74 => self.exchange(rng, cap),
+            74..82 => self.renew(rng),
+            82..90 => self.pause(rng),
+            90..95 => self.take_token(rng),
+            95..97 => self.look(),
+            97..99 => self.raise_fence(rng),
+            _ => self.flush(),
+        }
+    }
+
+    fn push(&mut self, rng: &mut Rng) -> Step {
+        let tickets: Vec<Key> = (0..rng.between(1, 6)).map(|_| *rng.pick(&self.tickets)).collect();
+        let mut call = self.scripts.push.key(&self.prefix);
+        for ticket in &tickets {
+            call.arg(text(*ticket));
+        }
+        let theirs: u64 = answer(call.invoke(self.redis))?;
+        same(theirs, self.model.push(self.raw, &tickets), "pushed")?;
+        Ok(format!("push {tickets:?}"))
+    }
+
+    fn exchange(&mut self, rng: &mut Rng, cap: i64) -> Step {
+        let cap = if rng.chance(3) { rng.between(1, 5) } else { cap };
+        let most = if rng.chance(15) { 0 } else { rng.between(1, 7) as usize };
+        let room = Room {
+            most,
+            most_backfill: rng.between(0, most as i64 + 1) as usize,
+            suspects: rng.between(0, 2) as u32,
+            pass_on: rng.chance(10),
+        };
+        let mut settlements = Vec::new();
+        for _ in 0..rng.between(0, 4) {
+            if self.leases.is_empty() {
+                break;
+            }
+            // Mostly a live lease, now and then a stale one or none at all.
+            let back = rng.between(0, self.leases.len().min(6) as i64 + 1) as usize;
+            let at = self.leases.len().saturating_sub(back).min(self.leases.len() - 1);
+            let (ticket, fence) = self.leases[at];
+            let fence = if rng.chance(5) { fence + 1 } else { fence };
+            let verdict = match rng.between(0, 10) {
+                0..3 => Verdict::Done,
+                3..6 => Verdict::More,
+                6..8 => Verdict::Wait(rng.between(0, 9_000)),
+                _ => Verdict::Back,
+            };
+            settlements.push(Settlement { ticket, fence, verdict });
+        }
+        let mut call = self.scripts.exchange.key(&self.prefix);
+        call.arg(LEASE).arg(cap).arg(room.most).arg(room.most_backfill).arg(room.suspects);
+        call.arg(u8::from(room.pass_on));
+        for Settlement { ticket, fence, verdict } in &settlements {
+            let (word, wait) = match verdict {
+                Verdict::Done => ("done", 0),
+                Verdict::More => ("more", 0),
+                Verdict::Wait(wait) => ("wait", *wait),
+                Verdict::Back => ("back", 0),
+            };
+            call.arg(text(*ticket)).arg(*fence).arg(word).arg(wait);
+        }
+        let (next_parked, swept, settled, claimed, refused): Answer = answer(call.invoke(self.redis))?;
+        let ours = self.model.exchange(self.raw, LEASE, cap, room, &settlements);
+        same(next_parked, ours.next_parked.unwrap_or(-1), "next parked")?;
+        same(swept, ours.swept.len(), "swept")?;
+        same(settled, ours.settled, "settled")?;
+        same(refused, ours.refused.into_iter().map(str::to_owned).collect(), "refused")?;
+        let claimed: Vec<Claimed> = claimed
+            .into_iter()
+            .map(|(ticket, fence, crashes, waited)| Claimed {
+                ticket: key(ticket.parse().unwrap()),
+                fence,
+                crashes,
+                waited,
+            })
+            .collect();
+        self.leases.extend(claimed.iter().map(|claimed| (claimed.ticket, claimed.fence)));
+        same(claimed, ours.claimed, "claimed")?;
+        Ok(format!("exchange cap {cap} {room:?} {settlements:?}"))
+    }
+
+    fn renew(&mut self, rng: &mut Rng) -> Step {
+        let leases: Vec<(Key, i64)> = self.leases.iter().rev().take(rng.between(0, 6) as usize).copied().collect();
+        let mut call = self.scripts.renew.key(&self.prefix);
+        call.arg(LEASE);
+        for (ticket, fence) in &leases {
+            call.arg(text(*ticket)).arg(*fence);
+        }
+        let theirs: Vec<String> = answer(call.invoke(self.redis))?;
+        let ours: Vec<String> = self.model.renew(self.raw, LEASE, &leases).into_iter().map(text).collect();
+        same(theirs, ours, "lost")?;
+        Ok(format!("renew {leases:?}"))
+    }
+
+    fn pause(&mut self, rng: &mut Rng) -> Step {
+        let scope = match rng.between(0, 8) {
+            0 => PauseScope::Fleet,
+            1 => PauseScope::Class(*rng.pick(Class::ALL)),
+            _ => PauseScope::Tenant(*rng.pick(&self.tenants)),
+        };
+        let verb = if rng.chance(40) { "pause" } else { "resume" };
+        let mut call = self.scripts.pause.key(&self.prefix);
+        answer::<()>(call.arg(verb).arg(scope.to_string()).invoke(self.redis))?;
+        if verb == "pause" {
+            self.model.pause(self.raw, &[scope]);
+        } else {
+            self.model.resume(self.raw, &[scope]);
+        }
+        Ok(format!("{verb} {scope}"))
+    }
+
+    fn take_token(&mut self, rng: &mut Rng) -> Step {
+        let class = *rng.pick(Class::ALL);
+        let theirs: Option<u8> = answer(self.redis.lpop(format!("{}:wake:{class}", self.prefix), None))?;
+        same(theirs.is_some(), self.model.take_token(class), "token")?;
+        Ok(format!("token {class}"))
+    }
+
+    fn look(&mut self) -> Step {
+        let answer: ([usize; 5], [i64; 4], [i64; 6]) = answer(self.scripts.look.key(&self.prefix).invoke(self.redis))?;
+        // It reads the clock as every script does.
+        self.model.renew(self.raw, LEASE, &[]);
+        let (model, now) = (&self.model, self.model.last);
+        let age = |lane: &Lane| lane.since.iter().next().map_or(-1, |(_, since)| (now - since as i64).max(0));
+        let left = |at: Option<(Key, f64)>| at.map_or(-1, |(_, at)| (at as i64 - now).max(0));
+        let (fresh, backfill) = (&model.fresh, &model.backfill);
+        let sizes = [
+            model.tickets.len() + model.parked.len(),
+            fresh.ring.len(),
+            backfill.ring.len(),
+            model.parked.len(),
+            model.leases.len(),
+        ];
+        let times = [age(fresh), age(backfill), left(model.parked.iter().next()), left(model.leases.iter().next())];
+        let counts = [fresh, backfill].map(|lane| [lane.ready_count, lane.leased_count, lane.parked_count]);
+        same(answer, (sizes, times, [counts[0], counts[1]].concat().try_into().unwrap()), "look")?;
+        Ok("look".to_owned())
+    }
+
+    fn raise_fence(&mut self, rng: &mut Rng) -> Step {
+        let least = (self.model.fence + rng.between(-5, 50)).max(1);
+        answer::<()>(self.scripts.raise_fence.key(&self.prefix).arg(least).invoke(self.redis))?;
+        self.model.raise_fence(least);
+        Ok(format!("raise fence to {least}"))
+    }
+
+    fn flush(&mut self) -> Step {
+        let keys: Vec<String> = answer(self.redis.keys(format!("{}:*", glob(&self.prefix))))?;
+        if !keys.is_empty() {
+            answer::<()>(self.redis.del(keys))?;
+        }
+        self.model.flush();
+        self.set_time().map_err(|error| error.to_string())?;
+        Ok("flush".to_owned())
+    }
+
+    fn set_time(&mut self) -> RedisResult<()> {
+        let time = format!("{}:time", self.prefix);
+        redis::pipe().del(&time).rpush(&time, &[self.raw / 1_000, (self.raw % 1_000) * 1_000]).query(self.redis)
+    }
+
+    /// Every key but the test's own time, in one form.
+    fn redis_state(&mut self) -> BTreeMap<String, String> {
+        let pattern = format!("{}:*", glob(&self.prefix));
+        let dump: Vec<(String, String, Vec<String>)> =
+            Script::new(DUMP).key(&self.prefix).arg(pattern).invoke(self.redis).unwrap();
+        let mut state = BTreeMap::new();
+        for (name, kind, values) in dump {
+            let pairs = || values.as_chunks::<2>().0.iter().map(|[a, b]| (a.clone(), b.clone()));
+            let value = match kind.as_str() {
+                "string" if name.starts_with("vtime") => format!("{:?}", values[0].parse::<f64>().unwrap()),
+                "string" => values[0].clone(),
+                "hash" => {
+                    let mut fields: BTreeMap<String, String> = pairs().collect();
+                    match name.as_str() {
+                        "tickets" => fields.values_mut().for_each(|state| *state = one_number_form(state)),
+                        "counts" => fields.retain(|_, count| count != "0"),
+                        _ => {}
+                    }
+                    if fields.is_empty() {
+                        continue;
+                    }
+                    format!("{fields:?}")
+                }
+                "set" => format!("{:?}", values.iter().collect::<BTreeSet<_>>()).replace('{', "[").replace('}', "]"),
+                "zset" => {
+                    let members: Vec<(String, f64)> =
+                        pairs().map(|(member, score)| (member, score.parse().unwrap())).collect();
+                    format!("{members:?}")
+                }
+                "list" => format!("{values:?}"),
+                other => panic!("a key of type {other}"),
+            };
+            state.insert(name, value);
+        }
+        state
+    }
+}
+
+/// Everything below a prefix: {{name, type, {value, ...}}, ...}.
+const DUMP: &str = r"
+local dump = {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+    local name, kind, values = string.sub(key, #KEYS[1] + 2), redis.call('TYPE', key).ok, nil
+    if kind == 'string' then values = {redis.call('GET', key)}
+    elseif kind == 'hash' then values = redis.call('HGETALL', key)
+    elseif kind == 'set' then values = redis.call('SMEMBERS', key)
+    elseif kind == 'zset' then values = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+    else values = redis.call('LRANGE', key, 0, -1) end
+    if name ~= 'time' then dump[#dump + 1] = {name, kind, values} end
+end
+return dump";
+
+/// The model's state as Redis would hold it.
+fn model_state(model: &Model) -> BTreeMap<String, String> {
+    let mut state = BTreeMap::new();
+    let mut put = |name: &str, empty: bool, value: String| {
+        if !empty {
+            state.insert(name.to_owned(), value);
+        }
+    };
+    let tickets: BTreeMap<String, String> = model
+        .tickets
+        .iter()
+        .map(|(ticket, state)| {
+            let state = match state {
+                State::Ready => "ready".to_owned(),
+                State::Leased(leased) => format!(
+                    "{},{},{:?},{},{}",
+                    leased.fence,
+                    u8::from(leased.again),
+                    leased.finish,
+                    leased.since,
+                    leased.crashes
+                ),
+            };
+            (text(*ticket), state)
+        })
+        .collect();
+    put("tickets", tickets.is_empty(), format!("{tickets:?}"));
+    let keys = |set: &mut dyn Iterator<Item = (Key, f64)>| {
+        let members: Vec<(String, f64)> = set.map(|(ticket, score)| (text(ticket), score)).collect();
+        format!("{members:?}")
+    };
+    put("parked", model.parked.len() == 0, keys(&mut model.parked.iter()));
+    put("leases", model.leases.len() == 0, keys(&mut model.leases.iter()));
+    let inflight: BTreeMap<String, String> =
+        model.inflight.iter().map(|(tenant, count)| (tenant.to_string(), count.to_string())).collect();
+    put("inflight", inflight.is_empty(), format!("{inflight:?}"));
+    let capped: Vec<String> = model.capped.iter().map(ToString::to_string).collect();
+    put("capped", capped.is_empty(), format!("{capped:?}"));
+    put("paused", model.paused.is_empty(), format!("{:?}", model.paused.iter().collect::<Vec<_>>()));
+    put("fence", model.fence == 0, model.fence.to_string());
+    put("clock", model.last == 0, format!("{}:{}", model.last, model.ahead));
+    let mut counts = BTreeMap::new();
+    for class in Class::ALL {
+        let lane = model.lane_ref(*class);
+        put(&format!("vtime:{class}"), lane.vtime == 0.0, format!("{:?}", lane.vtime));
+        put(&format!("wake:{class}"), !lane.token, format!("{:?}", ["1"]));
+        for (name, set) in [("ring", &lane.ring), ("since", &lane.since)] {
+            let members: Vec<(String, f64)> = set.iter().map(|(tenant, at)| (tenant.to_string(), at)).collect();
+            put(&format!("{name}:{class}"), members.is_empty(), format!("{members:?}"));
+        }
+        for (tenant, list) in &lane.ready {
+            let entries: Vec<String> =
+                list.iter().map(|entry| format!("{},{},{}", entry.since, entry.crashes, text(entry.ticket))).collect();
+            put(&format!("ready:{class}:{tenant}"), entries.is_empty(), format!("{entries:?}"));
+        }
+        for (name, count) in [("ready", lane.ready_count), ("leased", lane.leased_count), ("parked", lane.parked_count)]
+        {
+            if count != 0 {
+                counts.insert(format!("{name}:{class}"), count.to_string());
+            }
+        }
+    }
+    put("counts", counts.is_empty(), format!("{counts:?}"));
+    state
+}
+
+/// Runs one seed; says where the two sides part.
+fn conform(redis: &mut Connection, scripts: &Scripts, seed: u64) -> Result<(), String> {
+    let mut rng = Rng::new(seed);
+    let cap = *rng.pick(&[1, 2, 3, 8]);
+    let mut pair = Pair::new(redis, scripts, &mut rng);
+    let mut told = Vec::new();
+    let mut outcome = Ok(());
+    for _ in 0..OPERATIONS {
+        match pair.step(&mut rng, cap) {
+            Ok(step) => told.push(step),
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        }
+        let (theirs, ours) = (pair.redis_state(), model_state(&pair.model));
+        if theirs != ours {
+            let differ = theirs
+                .iter()
+                .filter(|(name, value)| ours.get(*name) != Some(value))
+                .map(|(name, value)| format!("redis {name} = {value}\nmodel {name} = {:?}", ours.get(name)))
+                .chain(
+                    ours.keys().filter(|name| !theirs.contains_key(*name)).map(|name| format!("redis has no {name}")),
+                )
+                .collect::<Vec<_>>();
+            outcome = Err(differ.join("\n"));
+            break;
+        }
+    }
+    let _ = pair.flush();
+    let _: RedisResult<()> = pair.redis.del(format!("{}:time", pair.prefix));
+    outcome.map_err(|error| format!("seed {seed}, after {}:\n{}\n{error}", told.len(), told.join("\n")))
+}
+
+fn connect() -> Connection {
+    redis::Client::open(servers().redis_url()).unwrap().get_connection().unwrap()
+}
+
+#[test]
+fn the_scripts_do_what_the_model_does() {
+    let scripts = Scripts::new(&[TIME]);
+    let mut redis = connect();
+    for seed in seeds("CONFORMANCE_SEEDS", 60) {
+        if let Err(error) = conform(&mut redis, &scripts, seed) {
+            panic!("{error}");
+        }
+    }
+}
+
+/// Deliberate faults in the scripts' own text: the comparison must notice each.
+#[test]
+fn a_broken_script_is_noticed() {
+    let broken: &[(&str, Change)] = &[
+        ("a settlement takes any fence", ("or fence ~= by then", "or not fence then")),
+        ("a sweep keeps the lease", ("    redis.call('ZREM', p .. ':leases', ticket)\n    count", "    count")),
+        ("a sweep does not count the death", ("crashes + 1, vtime", "crashes, vtime")),
+        ("a push is made twice", ("if class and not state and not", "if class and not")),
+        ("the mark `again` is lost", ("if again == '0' then", "if false then")),
+        ("a push readies what is parked", ("not redis.call('ZSCORE', p .. ':parked', ticket)", "true")),
+        ("a paused tenant is let in", ("if is('paused', tenant) or", "if")),
+        ("the virtual time stands still", ("moved[class] = true", "vtimes[class] = nil")),
+        ("a returning tenant has banked credit", ("vtime(class))\n        pushed", "0)\n        pushed")),
+        ("the cap is not looked at", ("elseif inflight >= cap then", "elseif false then")),
+        ("a lease's end gives no room under the cap", ("':inflight', tenant, -1)", "':inflight', tenant, 0)")),
+        ("a tenant below its cap stays out", ("if uncapped then uncap(tenant) end", "")),
+        ("a renewal does nothing", ("redis.call('ZADD', p .. ':leases', deadline, ARGV[i])", "")),
+        ("a ticket handed back goes to the end", ("'LPUSH', since, crashes, vtime", "'RPUSH', since, crashes, vtime")),
+        ("the clock is believed when it runs back", ("if raw + ahead < last then", "if false then")),
+        ("suspects are worked side by side", (">= SUSPECT and suspects == 0", ">= SUSPECT and false")),
+        ("nobody is woken", ("redis.call('LPUSH', p .. ':wake:' .. class, '1')", "")),
+        (
+            "what is left over of a fence is not put back",
+            ("redis.call('DECRBY'", "redis.call('GET', p .. ':fence') --"),
+        ),
+    ];
+    let mut redis = connect();
+    let sound = Scripts::new(&[TIME]);
+    let mut noticed = HashMap::new();
+    for (what, change) in broken {
+        let scripts = Scripts::new(&[TIME, *change]);
+        let at = (0..400).find(|seed| conform(&mut redis, &scripts, *seed).is_err());
+        let at = at.unwrap_or_else(|| panic!("not noticed: {what}"));
+        assert_eq!(conform(&mut redis, &sound, at), Ok(()), "noticed for another reason: {what}");
+        noticed.insert(*what, at);
+    }
+    eprintln!("noticed at seed: {noticed:?}");
+}
+
+fn answer<T>(answer: RedisResult<T>) -> Result<T, String> {
+    answer.map_err(|error| error.to_string())
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(theirs: T, ours: T, what: &str) -> Result<(), String> {
+    if theirs == ours { Ok(()) } else { Err(format!("{what}: redis {theirs:?}, model {ours:?}")) }
+}
+
+fn text(key: Key) -> String {
+    ticket(key).to_string()
+}
+
+/// A lease's virtual time as Rust writes it.
+fn one_number_form(state: &str) -> String {
+    let parts: Vec<&str> = state.split(',').collect();
+    let [fence, again, finish, since, crashes] = parts[..] else { return state.to_owned() };
+    format!("{fence},{again},{:?},{since},{crashes}", finish.parse::<f64>().unwrap())
+}
+
+fn glob(prefix: &str) -> String {
+    prefix.replace('{', "\\{").replace('}', "\\}")
+}
+
+fn uuid(rng: &mut Rng) -> Uuid {
+    Uuid::from_u64_pair(rng.next(), rng.next())
+}
