@@ -10,9 +10,8 @@ use std::{
 
 use serde::Serialize;
 use sqlx::{
-    Executor, PgPool,
+    Executor, PgPool, Row,
     postgres::{PgPoolOptions, PgRow},
-    Row,
 };
 use uuid::Uuid;
 
@@ -66,7 +65,9 @@ impl History {
         pool.execute(include_str!("history.sql")).await?;
         let users: Vec<String> = ["api", "scheduler", "worker"]
             .iter()
-            .flat_map(|kind| (0..USERS).map(move |number| format!("CREATE ROLE {} LOGIN SUPERUSER;", fleet::user(kind, number))))
+            .flat_map(|kind| {
+                (0..USERS).map(move |number| format!("CREATE ROLE {} LOGIN SUPERUSER;", fleet::user(kind, number)))
+            })
             .collect();
         pool.execute(sqlx::AssertSqlSafe(users.concat())).await?;
         Ok(Self { pool })
@@ -90,8 +91,7 @@ impl History {
                 WHERE n.connection_id = h.connection_id AND n.stream = h.stream AND n.effect AND n.relation = 'streams'
                   AND n.seq > h.seq AND n.old_fence < n.fence AND n.who <> h.who)";
         let seqs: Vec<i64> = open.iter().map(|open| open.seq).collect();
-        let taken: i64 =
-            self.steady(|| sqlx::query_scalar(TAKEN).bind(seqs.clone()).fetch_one(&self.pool)).await?;
+        let taken: i64 = self.steady(|| sqlx::query_scalar(TAKEN).bind(seqs.clone()).fetch_one(&self.pool)).await?;
         Ok(taken as usize)
     }
 
@@ -125,13 +125,15 @@ impl History {
 
     /// Cuts every session of the fleet; returns how many there were.
     pub(crate) async fn cut_sessions(&self) -> Result<i64, Failure> {
-        const CUT: &str =
-            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename LIKE 'chaos%'";
+        const CUT: &str = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename LIKE 'chaos%'";
         Ok(self.steady(|| sqlx::query_scalar(CUT).fetch_one(&self.pool)).await?)
     }
 
     /// Asks again while Postgres is away.
-    async fn steady<T, F: Future<Output = Result<T, sqlx::Error>>>(&self, ask: impl Fn() -> F) -> Result<T, sqlx::Error> {
+    async fn steady<T, F: Future<Output = Result<T, sqlx::Error>>>(
+        &self,
+        ask: impl Fn() -> F,
+    ) -> Result<T, sqlx::Error> {
         let begun = Instant::now();
         loop {
             match ask().await {
@@ -214,7 +216,8 @@ struct Judge {
 impl Judge {
     fn commit(&mut self, row: &PgRow) {
         self.verdict.commits += 1;
-        let (who, relation, connection): (String, String, Uuid) = (row.get("who"), row.get("relation"), row.get("connection_id"));
+        let (who, relation, connection): (String, String, Uuid) =
+            (row.get("who"), row.get("relation"), row.get("connection_id"));
         if !who.starts_with("chaos_worker") {
             return;
         }
@@ -254,12 +257,14 @@ impl Judge {
     }
 
     fn records(&mut self, row: &PgRow, who: &str, relation: &str, connection: Uuid) {
-        let owns = |stream: &&str| {
-            self.owners.get(&(connection, (**stream).to_owned())).is_some_and(|owner| owner.who == who)
-        };
+        let owns =
+            |stream: &&str| self.owners.get(&(connection, (**stream).to_owned())).is_some_and(|owner| owner.who == who);
         if !writers(relation).iter().any(|stream| owns(stream)) {
             self.verdict.after_higher_fence += 1;
-            self.example(format!("{who} wrote {relation} of {connection} and owns no stream that may ({})", row.get::<i64, _>("seq")));
+            self.example(format!(
+                "{who} wrote {relation} of {connection} and owns no stream that may ({})",
+                row.get::<i64, _>("seq")
+            ));
         }
     }
 

@@ -63,7 +63,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if arguments.json { report.print_json() } else { report.print_table() }
+    if arguments.json {
+        report.print_json()
+    } else {
+        report.print_table()
+    }
     if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

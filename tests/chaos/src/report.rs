@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 
 use crate::{
-    ending::{self, BOUND, Ending, Rest},
+    ending::{self, BOUND, Ending, Rest, SCROLL},
     faults::{Broken, Count},
     history::Verdict,
     world::World,
@@ -84,9 +84,13 @@ impl Report {
         }
         check(self.lost > 0, format!("{} records are missing or different", self.lost));
         check(self.doubled > 0, format!("{} records or effects are too many", self.doubled));
-        match self.ending.seconds {
-            None => check(true, "the copies never became exact".to_owned()),
-            Some(seconds) => check(seconds > BOUND.as_secs_f64(), format!("exact only after {seconds:.1} s")),
+        let bounds = [
+            ("idle (but for companies)", self.ending.seconds, BOUND),
+            ("exact", self.ending.exact_seconds, BOUND + SCROLL),
+        ];
+        for (what, took, bound) in bounds {
+            let took = took.unwrap_or(f64::INFINITY);
+            check(took > bound.as_secs_f64(), format!("{what} after {took:.1} s, {bound:?} allowed"));
         }
         check(self.ending.records == 0, "nothing was compared".to_owned());
         check(self.history.leases == 0, "the history is empty".to_owned());
@@ -139,6 +143,7 @@ impl Report {
             self.history.miscounted
         );
         println!("redis at rest: {} keys ({} allowed)", self.rest.redis_keys, self.rest.redis_keys_allowed);
+        println!("the slowest copy {}", self.ending.waited_for);
         for text in self.wrong.iter().chain(&self.ending.examples).chain(&self.history.examples) {
             println!("  WRONG: {text}");
         }
@@ -160,6 +165,7 @@ fn figures(broken: &Broken, history: &Verdict, ending: &Ending, world: &World) -
     let [half, p99, all] = history.recovered_seconds;
     [
         ("idle_after_last_fault_seconds", ending.seconds.unwrap_or(f64::INFINITY)),
+        ("exact_after_last_fault_seconds", ending.exact_seconds.unwrap_or(f64::INFINITY)),
         ("resumed_after_outage_seconds_max", most(&broken.resumed_seconds)),
         ("drained_after_sigterm_seconds_max", most(&broken.drained_seconds)),
         ("slices_cut_off", history.cut_off as f64),

@@ -78,9 +78,10 @@ fn run_pathbound() -> ExitCode {
     end_with_parent();
     // The first argument is the role's name, which stands where the program's would.
     let cli = pathbound::cli::Cli::parse_from(std::env::args_os().skip(1));
-    let ran = tokio::runtime::Builder::new_multi_thread().enable_all().build().map(|runtime| {
-        runtime.block_on(pathbound::commands::run(cli, std::time::Instant::now()))
-    });
+    let ran = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map(|runtime| runtime.block_on(pathbound::commands::run(cli, std::time::Instant::now())));
     match ran {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {

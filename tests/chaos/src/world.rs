@@ -48,8 +48,7 @@ pub(crate) struct Connected {
 impl World {
     /// Starts everything and connects the workspaces. Their first syncs are under way when it returns.
     pub(crate) async fn start(seed: u64) -> Result<Self, Failure> {
-        let servers =
-            Arc::new(tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??);
+        let servers = Arc::new(tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??);
         let options = intercom_simulator::Options {
             // Slow enough that a slice can be hit in its middle.
             latency: Latency::Between(5, 60),
