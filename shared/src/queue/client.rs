@@ -1,23 +1,27 @@
-//! The scripts as methods.
+//! The queue as its users see it: push, pause, look.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, RedisError, Script,
+    AsyncConnectionConfig, Client, RedisError,
     aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
 };
 
-use super::{Lease, QueueError, Ticket, Verdict};
+use super::{PauseScope, Progress, QueueError, Ticket, scripts::Scripts};
 use crate::{
     config::Config,
     domain::{Class, Secret},
 };
 
-/// How long a lease lasts without renewal, and so how long a dead worker's work waits at most (plus a sweep).
-pub(super) const LEASE: Duration = Duration::from_secs(6);
+/// No script is given more than this at once: a call of any other client never waits long behind it.
+pub(super) const BITE: usize = 128;
+
+/// Leases that one tenant may have at once, of all classes together, unless told otherwise.
+const CAP: u32 = 8;
 
 /// A command that takes longer has lost its server.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -30,15 +34,8 @@ pub struct Queue {
     scripts: Arc<Scripts>,
     /// First part of every key, in braces: one hash slot, so that the scripts also run on a cluster.
     prefix: Arc<str>,
-}
-
-struct Scripts {
-    push: Script,
-    claim: Script,
-    settle: Script,
-    renew: Script,
-    sweep: Script,
-    raise_fence: Script,
+    cap: u32,
+    progress: Progress,
 }
 
 /// How many tickets there are, by what they wait for.
@@ -46,18 +43,29 @@ struct Scripts {
 pub struct Depth {
     /// Every live ticket.
     pub live: u64,
-    /// Tenants with a ready fresh ticket, and with a ready backfill ticket.
+    /// Tenants with a fresh ticket that could be leased now, and with a backfill ticket.
     pub fresh_tenants: u64,
     pub backfill_tenants: u64,
     pub parked: u64,
     pub leased: u64,
+    /// For how long the oldest ticket that could be leased now has been ready.
+    pub oldest_fresh: Option<Duration>,
+    pub oldest_backfill: Option<Duration>,
+    /// Until the next parked ticket becomes ready; zero when it is overdue.
+    pub next_parked: Option<Duration>,
+    /// Until the first lease runs out; zero when it has and nobody has swept.
+    pub next_expiry: Option<Duration>,
+    pub fresh: Counts,
+    pub backfill: Counts,
 }
 
-/// What a claim brought.
-pub(super) struct Claimed {
-    pub leases: Vec<(String, i64)>,
-    /// When the next parked ticket becomes ready.
-    pub next_parked: Option<Duration>,
+/// Tickets of one class, by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Could be leased, if their tenants are neither paused nor at their cap.
+    pub ready: u64,
+    pub leased: u64,
+    pub parked: u64,
 }
 
 impl Queue {
@@ -78,16 +86,24 @@ impl Queue {
         Ok(Self {
             redis: ConnectionManager::new_lazy_with_config(client.clone(), config)?,
             client,
-            scripts: Arc::new(Scripts {
-                push: Script::new(include_str!("scripts/push.lua")),
-                claim: Script::new(include_str!("scripts/claim.lua")),
-                settle: Script::new(include_str!("scripts/settle.lua")),
-                renew: Script::new(include_str!("scripts/renew.lua")),
-                sweep: Script::new(include_str!("scripts/sweep.lua")),
-                raise_fence: Script::new(include_str!("scripts/raise_fence.lua")),
-            }),
+            scripts: Arc::new(Scripts::new()),
             prefix: format!("{{{prefix}}}").into(),
+            cap: CAP,
+            progress: Progress::new(),
         })
+    }
+
+    /// The same queue with another limit on the leases that a tenant may have at once (8; at least 1).
+    #[must_use]
+    pub fn with_cap(mut self, cap: u32) -> Self {
+        self.cap = cap.max(1);
+        self
+    }
+
+    /// When this process's worker last completed a round.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// Makes tickets ready, unless they are live already. Returns how many were not.
@@ -95,18 +111,61 @@ impl Queue {
     /// # Errors
     /// When Redis fails; the scheduler will push them again.
     pub async fn push(&self, tickets: &[Ticket]) -> Result<u64, QueueError> {
-        if tickets.is_empty() {
-            return Ok(0);
+        let mut pushed = 0;
+        for bite in tickets.chunks(BITE) {
+            pushed += self
+                .timed("push", |mut redis| async move {
+                    let mut call = self.scripts.push.prepare_invoke();
+                    call.key(&*self.prefix);
+                    for ticket in bite {
+                        call.arg(ticket.to_string());
+                    }
+                    call.invoke_async::<u64>(&mut redis).await
+                })
+                .await?;
         }
-        self.timed("push", |mut redis| async move {
-            let mut call = self.scripts.push.prepare_invoke();
-            call.key(&*self.prefix);
-            for ticket in tickets {
-                call.arg(ticket.to_string());
-            }
-            call.invoke_async(&mut redis).await
-        })
-        .await
+        Ok(pushed)
+    }
+
+    /// Leases nothing more of these scopes. What is leased goes on.
+    ///
+    /// # Errors
+    /// When Redis fails; pausing again is safe.
+    pub async fn pause(&self, scopes: &[PauseScope]) -> Result<(), QueueError> {
+        self.change_pause("pause", scopes).await
+    }
+
+    /// Undoes [`pause`](Self::pause): a tenant comes back at the current virtual time.
+    ///
+    /// # Errors
+    /// When Redis fails; resuming again is safe.
+    pub async fn resume(&self, scopes: &[PauseScope]) -> Result<(), QueueError> {
+        self.change_pause("resume", scopes).await
+    }
+
+    /// What is paused, as far as Redis knows.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn paused(&self) -> Result<Vec<PauseScope>, QueueError> {
+        let paused: Vec<String> = self
+            .timed("paused", |mut redis| async move {
+                redis::cmd("SMEMBERS").arg(self.key("paused")).query_async(&mut redis).await
+            })
+            .await?;
+        // What is not a scope was written by another hand, and pauses nothing.
+        Ok(paused.iter().filter_map(|scope| scope.parse().ok()).collect())
+    }
+
+    /// Makes exactly these scopes paused: applies Postgres' truth after Redis was emptied.
+    ///
+    /// # Errors
+    /// When Redis fails; setting it again is safe.
+    pub async fn set_paused(&self, scopes: &[PauseScope]) -> Result<(), QueueError> {
+        let before: HashSet<PauseScope> = self.paused().await?.into_iter().collect();
+        let after: HashSet<PauseScope> = scopes.iter().copied().collect();
+        self.pause(&after.difference(&before).copied().collect::<Vec<_>>()).await?;
+        self.resume(&before.difference(&after).copied().collect::<Vec<_>>()).await
     }
 
     /// Whether this Redis has been filled since it was last empty: the scheduler's mark.
@@ -137,29 +196,55 @@ impl Queue {
         self.timed("ping", |mut redis| async move { redis::cmd("PING").query_async(&mut redis).await }).await
     }
 
-    /// How deep the queue is: O(1) counts only.
+    /// How deep the queue is, and how old: a few constant steps, however deep it is.
     ///
     /// # Errors
     /// When Redis fails.
     pub async fn depth(&self) -> Result<Depth, QueueError> {
-        let (live, fresh_tenants, backfill_tenants, parked, leased) = self
-            .timed("depth", |mut redis| async move {
-                redis::pipe()
-                    .cmd("HLEN")
-                    .arg(self.key("tickets"))
-                    .cmd("ZCARD")
-                    .arg(self.key(&format!("ring:{}", Class::Fresh)))
-                    .cmd("ZCARD")
-                    .arg(self.key(&format!("ring:{}", Class::Backfill)))
-                    .cmd("ZCARD")
-                    .arg(self.key("parked"))
-                    .cmd("ZCARD")
-                    .arg(self.key("leases"))
-                    .query_async(&mut redis)
-                    .await
+        type Look = ([u64; 5], [i64; 4], [u64; 6]);
+        let (
+            [live, fresh_tenants, backfill_tenants, parked, leased],
+            times,
+            [fresh_ready, fresh_leased, fresh_parked, backfill_ready, backfill_leased, backfill_parked],
+        ): Look =
+            self.timed("look", |mut redis| async move {
+                self.scripts.look.key(&*self.prefix).invoke_async(&mut redis).await
             })
             .await?;
-        Ok(Depth { live, fresh_tenants, backfill_tenants, parked, leased })
+        let [oldest_fresh, oldest_backfill, next_parked, next_expiry] =
+            times.map(|milliseconds| u64::try_from(milliseconds).ok().map(Duration::from_millis));
+        Ok(Depth {
+            live,
+            fresh_tenants,
+            backfill_tenants,
+            parked,
+            leased,
+            oldest_fresh,
+            oldest_backfill,
+            next_parked,
+            next_expiry,
+            fresh: Counts { ready: fresh_ready, leased: fresh_leased, parked: fresh_parked },
+            backfill: Counts { ready: backfill_ready, leased: backfill_leased, parked: backfill_parked },
+        })
+    }
+
+    /// Sets the gauges `queue_tickets` and `queue_oldest_ready_age_seconds`. Workers do it now and then.
+    ///
+    /// # Errors
+    /// When Redis fails: the gauges stay as they are.
+    pub async fn record_depth(&self) -> Result<(), QueueError> {
+        let depth = self.depth().await?;
+        for (class, age, counts) in
+            [(Class::Fresh, depth.oldest_fresh, depth.fresh), (Class::Backfill, depth.oldest_backfill, depth.backfill)]
+        {
+            metrics::gauge!("pathbound_queue_oldest_ready_age_seconds", "class" => class.as_str())
+                .set(age.unwrap_or_default().as_secs_f64());
+            for (state, count) in [("ready", counts.ready), ("leased", counts.leased), ("parked", counts.parked)] {
+                metrics::gauge!("pathbound_queue_tickets", "class" => class.as_str(), "state" => state)
+                    .set(count as f64);
+            }
+        }
+        Ok(())
     }
 
     /// The next fence will be above `least`: Postgres has seen a higher one than Redis gives.
@@ -173,68 +258,6 @@ impl Queue {
         .await
     }
 
-    pub(super) async fn claim(&self, most: usize, most_backfill: usize) -> Result<Claimed, QueueError> {
-        let answer: Vec<String> = self
-            .timed("claim", |mut redis| async move {
-                self.scripts
-                    .claim
-                    .key(&*self.prefix)
-                    .arg(most)
-                    .arg(most_backfill.min(most))
-                    .arg(LEASE.as_millis() as u64)
-                    .invoke_async(&mut redis)
-                    .await
-            })
-            .await?;
-        let mut answer = answer.into_iter();
-        let next_parked = answer.next().and_then(|wait| wait.parse::<u64>().ok()).map(Duration::from_millis);
-        let mut leases = Vec::new();
-        while let (Some(ticket), Some(fence)) = (answer.next(), answer.next()) {
-            // A fence that is not a number can only be a foreign hand's; 0 is refused by Postgres.
-            leases.push((ticket, fence.parse().unwrap_or(0)));
-        }
-        Ok(Claimed { leases, next_parked })
-    }
-
-    /// Ends a lease. False when it was no longer ours.
-    pub(super) async fn settle(&self, ticket: &str, fence: i64, verdict: Verdict) -> Result<bool, QueueError> {
-        let wait = if let Verdict::Wait(wait) = verdict { wait.as_millis() as u64 } else { 0 };
-        self.timed("settle", |mut redis| async move {
-            self.scripts
-                .settle
-                .key(&*self.prefix)
-                .arg(ticket)
-                .arg(fence)
-                .arg(verdict.as_str())
-                .arg(wait)
-                .invoke_async(&mut redis)
-                .await
-        })
-        .await
-    }
-
-    /// Renews leases; returns the tickets that are no longer ours.
-    pub(super) async fn renew(&self, leases: &[Lease]) -> Result<Vec<String>, QueueError> {
-        self.timed("renew", |mut redis| async move {
-            let mut call = self.scripts.renew.prepare_invoke();
-            call.key(&*self.prefix).arg(LEASE.as_millis() as u64);
-            for lease in leases {
-                call.arg(lease.ticket.to_string()).arg(lease.fence);
-            }
-            call.invoke_async(&mut redis).await
-        })
-        .await
-    }
-
-    /// Takes back what dead workers held.
-    pub(super) async fn sweep(&self) -> Result<u64, QueueError> {
-        self.timed(
-            "sweep",
-            |mut redis| async move { self.scripts.sweep.key(&*self.prefix).invoke_async(&mut redis).await },
-        )
-        .await
-    }
-
     /// A connection of its own for [`Queue::woken`], which blocks it.
     pub(super) async fn listener(&self) -> Result<MultiplexedConnection, QueueError> {
         let config =
@@ -242,22 +265,58 @@ impl Queue {
         Ok(self.client.get_multiplexed_async_connection_with_config(&config).await?)
     }
 
-    /// Waits until somebody pushes, or `most` has passed.
-    pub(super) async fn woken(&self, listener: &mut MultiplexedConnection, most: Duration) -> Result<(), QueueError> {
-        let seconds = most.as_secs_f64().max(0.001);
-        redis::cmd("BLPOP")
-            .arg(self.key("wake"))
-            .arg(seconds)
-            .query_async::<Option<(String, String)>>(listener)
+    /// Waits until there may be something to take of these classes, or `most` has passed. Whoever is told and
+    /// takes nothing must pass it on.
+    pub(super) async fn woken(
+        &self,
+        listener: &mut MultiplexedConnection,
+        classes: &[Class],
+        most: Duration,
+    ) -> Result<Option<Class>, QueueError> {
+        let mut wait = redis::cmd("BLPOP");
+        for class in classes {
+            wait.arg(self.key(&format!("wake:{class}")));
+        }
+        let token: Option<(String, String)> = wait.arg(most.as_secs_f64()).query_async(listener).await?;
+        Ok(token.and_then(|(list, _)| list.rsplit(':').next()?.parse().ok()))
+    }
+
+    async fn change_pause(&self, verb: &'static str, scopes: &[PauseScope]) -> Result<(), QueueError> {
+        for bite in scopes.chunks(BITE) {
+            self.timed(verb, |mut redis| async move {
+                let mut call = self.scripts.pause.prepare_invoke();
+                call.key(&*self.prefix).arg(verb);
+                for scope in bite {
+                    call.arg(scope.to_string());
+                }
+                call.invoke_async::<()>(&mut redis).await
+            })
             .await?;
+        }
         Ok(())
+    }
+
+    pub(super) fn scripts(&self) -> &Scripts {
+        &self.scripts
+    }
+
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(super) const fn cap(&self) -> u32 {
+        self.cap
     }
 
     fn key(&self, name: &str) -> String {
         format!("{}:{name}", self.prefix)
     }
 
-    async fn timed<T, F>(&self, op: &'static str, command: impl FnOnce(ConnectionManager) -> F) -> Result<T, QueueError>
+    pub(super) async fn timed<T, F>(
+        &self,
+        op: &'static str,
+        command: impl FnOnce(ConnectionManager) -> F,
+    ) -> Result<T, QueueError>
     where
         F: Future<Output = Result<T, RedisError>>,
     {

@@ -2,16 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use apalis_core::{task::data::Data, worker::builder::WorkerBuilder};
+use apalis_core::{error::WorkerError, task::data::Data, worker::builder::WorkerBuilder};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Lease, Queue, Verdict,
-    backend::{Held, Slots},
+    backend::TicketBackend,
+    slots::{Held, Slots},
 };
 use crate::shutdown::Shutdown;
 
-/// A slice that takes longer than this hangs: it is abandoned and its lease runs out.
+/// A slice that takes longer than this hangs: it is abandoned and its ticket waits.
 const LONGEST_SLICE: Duration = Duration::from_secs(180);
+/// A ticket whose slice hung or panicked waits this long.
+const AFTER_PANIC: Duration = Duration::from_secs(10);
 
 /// What a worker does with a lease. Implemented by the worker, which lists every job.
 pub trait Fleet: Send + Sync + 'static {
@@ -19,22 +23,48 @@ pub trait Fleet: Send + Sync + 'static {
     fn work(&self, lease: Lease) -> impl Future<Output = Verdict> + Send;
 }
 
-/// Works tickets until `shutdown`, then finishes the slices in hand.
+/// Works tickets until `shutdown`, then hands back what has not begun and finishes the slices in hand.
+///
+/// Whatever ends the work before that, it begins anew, under a name of its own: two starts must never pass for one.
 ///
 /// # Errors
-/// When apalis ends the worker for a reason of its own.
+/// Only when the runtime itself is shutting down.
 pub async fn run<F: Fleet>(queue: Queue, slots: usize, fleet: Arc<F>, shutdown: Shutdown) -> Result<(), WorkerEnded> {
-    let slots = Slots::new(queue, slots);
-    let backend = slots.start(shutdown.clone());
-    // Unique per start: two processes must never pass for one.
+    let mut ends = 0;
+    loop {
+        // A task of its own, so that even a panic outside of a slice only begins it anew.
+        let session = session(queue.clone(), slots, fleet.clone(), shutdown.clone());
+        match AbortOnDropHandle::new(tokio::spawn(session)).await {
+            _ if shutdown.is_cancelled() => return Ok(()),
+            Err(error) if error.is_cancelled() => return Err(WorkerEnded("the runtime is shutting down".to_owned())),
+            Err(error) => tracing::error!(%error, "the worker panicked, starting anew"),
+            Ok(Err(error)) => tracing::error!(%error, "starting anew"),
+            Ok(Ok(())) => tracing::error!("one of the worker's tasks ended, starting anew"),
+        }
+        ends += 1;
+        let most = 100 << ends.min(6);
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(Duration::from_millis(rand::random_range(most / 2..=most))) => {}
+        }
+    }
+}
+
+async fn session<F: Fleet>(queue: Queue, slots: usize, fleet: Arc<F>, shutdown: Shutdown) -> Result<(), WorkerEnded> {
+    let stop = shutdown.child_token();
+    let tasks = Slots::start(queue, slots, &stop);
+    let backend = TicketBackend(tasks.unstarted.clone());
     let name = format!("worker-{}", uuid::Uuid::now_v7());
     tracing::info!(worker = %name, "working");
-    let worker = WorkerBuilder::new(name.as_str()).backend(backend).data(Job { slots, fleet }).build(job::<F>);
-    let stop = async move {
-        shutdown.cancelled().await;
-        Ok::<(), apalis_core::error::WorkerError>(())
+    let job_data = Job { slots: tasks.slots.clone(), fleet };
+    let worker = WorkerBuilder::new(name.as_str()).backend(backend).data(job_data).build(job::<F>);
+    let stopped = async move {
+        stop.cancelled().await;
+        Ok::<(), WorkerError>(())
     };
-    worker.run_until(stop).await.map_err(|error| WorkerEnded(error.to_string()))
+    let ended = worker.run_until(stopped).await;
+    tasks.close().await;
+    ended.map_err(|error| WorkerEnded(error.to_string()))
 }
 
 struct Job<F> {
@@ -53,7 +83,7 @@ async fn job<F: Fleet>(held: Arc<Held>, job: Data<Job<F>>) {
     let lease = held.lease;
     let class = lease.ticket.class().as_str();
     metrics::histogram!("pathbound_slice_wait_seconds", "class" => class)
-        .record(held.claimed_at.elapsed().as_secs_f64());
+        .record((held.waited + held.claimed_at.elapsed()).as_secs_f64());
     let fleet = job.fleet.clone();
     // A task of its own, so that slices use every core and a panic ends the slice, not the worker.
     let slice = tokio::spawn(async move { tokio::time::timeout(LONGEST_SLICE, fleet.work(lease)).await });
@@ -61,17 +91,17 @@ async fn job<F: Fleet>(held: Arc<Held>, job: Data<Job<F>>) {
         Ok(Ok(verdict)) => verdict,
         Ok(Err(_)) => {
             tracing::error!(ticket = %lease.ticket, "the slice hung and was abandoned");
-            Verdict::Wait(Duration::from_secs(10))
+            Verdict::Wait(AFTER_PANIC)
         }
         Err(panic) => {
             tracing::error!(ticket = %lease.ticket, panicked = panic.is_panic(), "the slice panicked");
-            Verdict::Wait(Duration::from_secs(10))
+            Verdict::Wait(AFTER_PANIC)
         }
     };
-    job.slots.settle(lease, verdict).await;
-    drop(held);
+    job.slots.settle(lease, verdict);
 }
 
+/// The worker ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 #[error("the worker ended: {0}")]
 pub struct WorkerEnded(String);

@@ -2,18 +2,34 @@
 //!
 //! Redis holds an index that can be rebuilt from Postgres, never the truth: a ticket names work that
 //! a row of `streams` owes. Flush it, and the scheduler makes every ticket anew.
+//!
+//! | file          | what                                                                   |
+//! |---------------|------------------------------------------------------------------------|
+//! | `scripts/`    | what happens in Redis, each an atomic step (`lib.lua` lists the keys)    |
+//! | `client.rs`   | [`Queue`]: what anybody may ask: push, pause, look                      |
+//! | `exchange.rs` | the one call of a working worker: settle, sweep, promote, claim         |
+//! | `slots.rs`    | the tasks of a worker process: exchanger, keeper, listener              |
+//! | `backend.rs`  | what apalis sees of them                                                |
+//! | `fleet.rs`    | [`run`]: a worker process's share of the fleet                          |
 
 mod backend;
 mod client;
 mod error;
+mod exchange;
 mod fleet;
 mod lease;
+mod pause;
+mod progress;
+mod scripts;
+mod slots;
 mod ticket;
 mod verdict;
 
-pub use client::{Depth, Queue};
+pub use client::{Counts, Depth, Queue};
 pub use error::QueueError;
 pub use fleet::{Fleet, WorkerEnded, run};
 pub use lease::Lease;
+pub use pause::{PauseScope, UnknownScope};
+pub use progress::Progress;
 pub use ticket::{BadTicket, Ticket};
 pub use verdict::Verdict;

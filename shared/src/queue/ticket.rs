@@ -76,6 +76,19 @@ pub enum BadTicket {
     Garbled,
 }
 
+impl BadTicket {
+    /// The word of `pathbound_tickets_refused_total{reason}`; the scripts say the same ones, and `foreign` for a
+    /// good ticket in a place where we did not put it.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLong => "oversized",
+            Self::Version(_) => "version",
+            Self::Garbled => "garbled",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

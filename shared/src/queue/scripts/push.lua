@@ -2,22 +2,27 @@
 -- a ticket that is ready or parked already stays as it is; one that is being worked on runs once more
 -- after its slice, since what it was pushed for may have come too late for that slice.
 -- Returns how many became ready.
-local p = KEYS[1]
 local pushed = 0
 for _, ticket in ipairs(ARGV) do
+    local class, tenant = read(ticket)
     local state = redis.call('HGET', p .. ':tickets', ticket)
-    if not state then
-        local class, tenant = string.match(ticket, '^%d+/([^/]+)/([^/]+)/')
-        redis.call('HSET', p .. ':tickets', ticket, 'ready')
-        redis.call('RPUSH', p .. ':ready:' .. class .. ':' .. tenant, ticket)
+    if class and not state and not redis.call('ZSCORE', p .. ':parked', ticket) then
         -- A tenant that comes (back) starts at the current virtual time: it banks no credit.
-        redis.call('ZADD', p .. ':ring:' .. class, 'NX', redis.call('GET', p .. ':vtime:' .. class) or '0', tenant)
+        ready(ticket, class, tenant, 'RPUSH', now, 0, vtime(class))
         pushed = pushed + 1
-    elseif string.sub(state, 1, 6) == 'leased' and string.sub(state, -6) ~= ':again' then
-        redis.call('HSET', p .. ':tickets', ticket, state .. ':again')
+    elseif class and state == 'ready' then
+        -- What another hand took from the index comes back with the next push.
+        if redis.call('EXISTS', p .. ':ready:' .. class .. ':' .. tenant) == 0 then
+            count('ready', class, -1)
+            ready(ticket, class, tenant, 'RPUSH', now, 0, vtime(class))
+        else
+            reenter(class, tenant, vtime(class))
+        end
+    elseif class and state then
+        local fence, again, rest = string.match(state, '^(%d+),([01])(,.*)$')
+        if again == '0' then redis.call('HSET', p .. ':tickets', ticket, fence .. ',1' .. rest) end
+        redis.call('ZADD', p .. ':leases', 'NX', now, ticket)
     end
 end
-if pushed > 0 and redis.call('LLEN', p .. ':wake') < 64 then
-    redis.call('LPUSH', p .. ':wake', '1')
-end
+save()
 return pushed

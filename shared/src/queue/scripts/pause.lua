@@ -1,0 +1,17 @@
+-- pause(prefix, 'pause' or 'resume', scope...): a scope is 'fleet', a class, or a tenant's id. What is leased
+-- goes on; nothing new is leased. A paused tenant leaves the rings, so that nobody walks over it.
+for i = 2, #ARGV do
+    local scope = ARGV[i]
+    if ARGV[1] == 'pause' then
+        redis.call('SADD', p .. ':paused', scope)
+        for _, class in ipairs({'fresh', 'backfill'}) do leave(class, scope) end
+    else
+        redis.call('SREM', p .. ':paused', scope)
+        for _, class in ipairs({'fresh', 'backfill'}) do
+            reenter(class, scope, vtime(class))
+            awake[class] = true
+        end
+    end
+end
+save()
+return #ARGV - 1
