@@ -25,7 +25,7 @@ check: ## Run what CI runs
 	@.ci/run
 
 bench: servers ## Measure, and write target/bench/report.json (BENCH=name-prefix)
-	@cargo run $(QUIET) --release --package bench -- $(BENCH)
+	@cargo run $(QUIET) --release --package bench --features rivals -- $(BENCH)
 
 chaos: servers ## Break everything while it syncs, then compare (CHAOS_SECONDS=, SEED=)
 	@cargo run $(QUIET) --package chaos -- --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
