@@ -51,10 +51,14 @@ pub(crate) struct Verdict {
     pub(crate) miscounted: u64,
     /// Dead letters that are open.
     pub(crate) dead_letters: u64,
-    /// Slices that were cut off by the end of their process, and the seconds until somebody else took
-    /// each over: half, 99 %, all.
+    /// Slices that were cut off by a kill, and the seconds until somebody else took each over: half, 99 %, all.
     pub(crate) cut_off: usize,
     pub(crate) recovered_seconds: [f64; 3],
+    /// The same of those that waited while no server was broken.
+    pub(crate) in_calm: usize,
+    pub(crate) recovered_in_calm_seconds: [f64; 3],
+    /// What was taken over last.
+    pub(crate) slowest: String,
     pub(crate) examples: Vec<String>,
 }
 
@@ -154,13 +158,13 @@ fn writers(relation: &str) -> &'static [&'static str] {
 }
 
 /// Reads the whole history once, in order.
-pub(crate) async fn judge(world: &World) -> Result<Verdict, Failure> {
+pub(crate) async fn judge(world: &World, storms: &[(f64, f64)]) -> Result<Verdict, Failure> {
     const ALL: &str = "SELECT seq, who, relation, connection_id, stream, old_fence, fence, effect,
                               extract(epoch FROM at)::float8 AS at FROM chaos.history ORDER BY seq";
     let rows = world.history.steady(|| sqlx::query(ALL).fetch_all(&world.history.pool)).await?;
     let mut judge = Judge::default();
     rows.iter().for_each(|row| judge.commit(row));
-    let mut verdict = judge.finish(&world.deaths());
+    let mut verdict = judge.finish(&world.deaths(), storms);
     for (sql, name) in COUNTS {
         let wrong: Vec<(Uuid, i64, i64)> =
             world.history.steady(|| sqlx::query_as(sql).fetch_all(&world.history.pool)).await?;
@@ -209,7 +213,7 @@ struct Owner {
 struct Judge {
     owners: HashMap<(Uuid, String), Owner>,
     /// Slices cut off: who, and when somebody else took over.
-    taken: Vec<(String, f64)>,
+    taken: Vec<(String, f64, String)>,
     verdict: Verdict,
 }
 
@@ -238,7 +242,7 @@ impl Judge {
         if fence > old {
             self.verdict.leases += 1;
             if let Some(before) = self.owners.get(&key).filter(|before| before.open && before.who != who) {
-                self.taken.push((before.who.clone(), row.get("at")));
+                self.taken.push((before.who.clone(), row.get("at"), format!("{} of {}", key.1, key.0)));
             }
             self.owners.insert(key, Owner { fence, who, open: true });
             return;
@@ -268,18 +272,22 @@ impl Judge {
         }
     }
 
-    /// `deaths`: when each killed process died.
-    fn finish(mut self, deaths: &BTreeMap<String, f64>) -> Verdict {
-        let mut waits: Vec<f64> = self
-            .taken
-            .iter()
-            .filter_map(|(who, at)| deaths.get(who).map(|died| at - died))
-            .filter(|wait| *wait >= 0.0)
-            .collect();
-        waits.sort_by(f64::total_cmp);
-        let at = |share: f64| waits.get(((waits.len() as f64 * share) as usize).min(waits.len().saturating_sub(1)));
-        self.verdict.cut_off = waits.len();
-        self.verdict.recovered_seconds = [0.5, 0.99, 1.0].map(|share| at(share).copied().unwrap_or(0.0));
+    /// `deaths`: when each killed process died. `storms`: when servers were broken.
+    fn finish(mut self, deaths: &BTreeMap<String, f64>, storms: &[(f64, f64)]) -> Verdict {
+        let waited = |at: &f64, who: &String| deaths.get(who).map(|died| at - died).filter(|waited| *waited >= 0.0);
+        let slowest = self.taken.iter().filter_map(|(who, at, what)| Some((waited(at, who)?, who, what)));
+        if let Some((seconds, who, what)) = slowest.max_by(|a, b| a.0.total_cmp(&b.0)) {
+            self.verdict.slowest = format!("{what}, {seconds:.1} s after {who} was killed");
+        }
+        let cut_off = self.taken.iter().filter_map(|(who, at, _)| Some((*deaths.get(who)?, *at)));
+        let cut_off: Vec<(f64, f64)> = cut_off.filter(|(died, at)| at >= died).collect();
+        let calm = |&(died, at): &(f64, f64)| !storms.iter().any(|(begun, ended)| *begun < at && died < *ended);
+        let all = cut_off.iter().map(|(died, at)| at - died).collect();
+        let in_calm: Vec<f64> = cut_off.iter().copied().filter(calm).map(|(died, at)| at - died).collect();
+        self.verdict.cut_off = cut_off.len();
+        self.verdict.in_calm = in_calm.len();
+        self.verdict.recovered_seconds = quantiles(all);
+        self.verdict.recovered_in_calm_seconds = quantiles(in_calm);
         self.verdict
     }
 
@@ -288,4 +296,11 @@ impl Judge {
             self.verdict.examples.push(text);
         }
     }
+}
+
+/// Half, 99 %, all.
+fn quantiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    let at = |share: f64| ((values.len() as f64 * share).ceil() as usize).max(1) - 1;
+    [0.5, 0.99, 1.0].map(|share| values.get(at(share)).copied().unwrap_or(0.0))
 }

@@ -91,6 +91,6 @@ async fn play(world: &World, time: Duration, seed: u64) -> Result<Report, Failur
     let ending = ending::wait_and_compare(world).await?;
     supervisor.stop().await;
     let rest = ending::rest(world).await?;
-    let verdict = history::judge(world).await?;
+    let verdict = history::judge(world, &broken.storms).await?;
     Ok(Report::new(seed, time, broken, changes, ending, rest, verdict, world))
 }

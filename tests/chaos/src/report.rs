@@ -143,6 +143,7 @@ impl Report {
             self.history.miscounted
         );
         println!("redis at rest: {} keys ({} allowed)", self.rest.redis_keys, self.rest.redis_keys_allowed);
+        println!("the slowest take-over: {}", self.history.slowest);
         println!("the slowest copy {}", self.ending.waited_for);
         for text in self.wrong.iter().chain(&self.ending.examples).chain(&self.history.examples) {
             println!("  WRONG: {text}");
@@ -162,16 +163,18 @@ impl Report {
 
 fn figures(broken: &Broken, history: &Verdict, ending: &Ending, world: &World) -> BTreeMap<&'static str, f64> {
     let most = |times: &[f64]| times.iter().copied().fold(0.0, f64::max);
-    let [half, p99, all] = history.recovered_seconds;
+    let [half, p99, all] = history.recovered_in_calm_seconds;
     [
         ("idle_after_last_fault_seconds", ending.seconds.unwrap_or(f64::INFINITY)),
         ("exact_after_last_fault_seconds", ending.exact_seconds.unwrap_or(f64::INFINITY)),
         ("resumed_after_outage_seconds_max", most(&broken.resumed_seconds)),
         ("drained_after_sigterm_seconds_max", most(&broken.drained_seconds)),
         ("slices_cut_off", history.cut_off as f64),
-        ("orphan_recovery_seconds_p50", half),
-        ("orphan_recovery_seconds_p99", p99),
-        ("orphan_recovery_seconds_max", all),
+        ("slices_cut_off_in_calm", history.in_calm as f64),
+        ("orphan_recovery_in_calm_seconds_p50", half),
+        ("orphan_recovery_in_calm_seconds_p99", p99),
+        ("orphan_recovery_in_calm_seconds_max", all),
+        ("orphan_recovery_seconds_max", history.recovered_seconds[2]),
         ("orphans_recovered_total", ending::counter(world, "pathbound_orphans_recovered_total", "")),
         ("fenced_writes_total", ending::counter(world, "pathbound_fenced_writes_total", "")),
         ("stale_slices_total", ending::counter(world, "pathbound_slices_finished_total", "outcome=\"stale\"")),

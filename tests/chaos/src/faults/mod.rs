@@ -141,6 +141,8 @@ pub(crate) struct Broken {
     pub(crate) resumed_seconds: Vec<f64>,
     /// Seconds until a terminated worker had left.
     pub(crate) drained_seconds: Vec<f64>,
+    /// From when to when a server was broken or work had not yet gone on, in Unix seconds.
+    pub(crate) storms: Vec<(f64, f64)>,
     /// Slices of a worker paused for less than a lease that somebody else took.
     pub(crate) false_orphans: u64,
     /// Writes and slices of zombies that were refused.

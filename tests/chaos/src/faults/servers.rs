@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use servers::Servers;
 
 use super::{Kind, Stage};
-use crate::Failure;
+use crate::{Failure, world::now};
 
 /// Work that has not gone on by then counts as wedged.
 const RESUMED: Duration = Duration::from_secs(60);
@@ -19,6 +19,7 @@ const RESUMED: Duration = Duration::from_secs(60);
 /// Does it; returns whether it hit. A track that ends well leaves both servers up.
 pub(super) async fn strike(stage: &Stage<'_>, kind: Kind, rng: &mut StdRng) -> Result<bool, Failure> {
     let calm = stage.calm.lock().await;
+    let begun = now();
     let away = Duration::from_millis(rng.random_range(50..900));
     let hit = match kind {
         Kind::RedisKilled => redis_killed(stage, away).await,
@@ -30,6 +31,7 @@ pub(super) async fn strike(stage: &Stage<'_>, kind: Kind, rng: &mut StdRng) -> R
         _ => postgres(stage, kind, away).await,
     }?;
     resumed(stage, kind).await?;
+    stage.note(|broken| broken.storms.push((begun, now())));
     drop(calm);
     Ok(hit)
 }
