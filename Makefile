@@ -2,10 +2,12 @@
 # The logic is in deploy/setup/ (shell) and in the programs themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench sqlx sqlx-check servers clean-servers
+.PHONY: help demo test check bench chaos sqlx sqlx-check servers clean-servers
 
 ARGS ?=
 BENCH ?=
+CHAOS_SECONDS ?= 120
+SEED ?=
 
 # CI wants short logs, a person wants to see that something moves.
 QUIET := $(if $(CI),--quiet)
@@ -23,7 +25,10 @@ check: ## Run what CI runs
 	@.ci/run
 
 bench: servers ## Measure, and write target/bench/report.json (BENCH=name-prefix)
-	@cargo run $(QUIET) --release --package bench -- $(BENCH)
+	@cargo run $(QUIET) --release --package bench --features rivals -- $(BENCH)
+
+chaos: servers ## Break everything while it syncs, then compare (CHAOS_SECONDS=, SEED=)
+	@cargo run $(QUIET) --package chaos -- --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 sqlx: servers ## Write .sqlx anew after a query or a migration changed
 	@deploy/setup/sqlx.sh

@@ -5,6 +5,7 @@
 
 mod baseline;
 mod process;
+mod queue;
 mod report;
 mod roles;
 mod sync;
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         if report.wants("sync.") {
             sync::measure(&mut report).await?;
+        }
+        if report.wants("queue.") {
+            queue::measure(&mut report).await?;
         }
         report.write()
     });

@@ -59,6 +59,11 @@ impl Report {
         });
     }
 
+    /// A rival's figure, with ours as its baseline: the ratio is below 1 where we are faster.
+    pub(crate) fn add_rival(&mut self, name: &str, value: f64, ours: f64) {
+        self.add(name, value, "1/s", Some(ours));
+    }
+
     /// Writes `target/bench/report.json`.
     pub(crate) fn write(&self) -> Result<(), Failure> {
         let folder = Path::new("target/bench");

@@ -9,10 +9,11 @@ use clap::Parser;
 use intercom_simulator::{Latency, Options, Simulator, WorkspaceSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::report::Failure;
+use crate::{queue, report::Failure};
 
 const SIMULATOR: &str = "bench-simulator";
 const PATHBOUND: &str = "bench-pathbound";
+const QUEUE_WORKER: &str = "bench-queue-worker";
 
 /// What the simulator process is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,6 +60,14 @@ pub(crate) fn pathbound(arguments: &[&str], environment: &[(String, String)]) ->
     Ok(Role { child, _stdin: stdin })
 }
 
+/// Starts a worker that takes tickets and keeps them.
+pub(crate) fn queue_worker(redis_url: &str) -> Result<Role, Failure> {
+    let mut child =
+        Command::new(std::env::current_exe()?).args([QUEUE_WORKER, redis_url]).stdin(Stdio::piped()).spawn()?;
+    let stdin = child.stdin.take().ok_or("no stdin")?;
+    Ok(Role { child, _stdin: stdin })
+}
+
 /// When this process was started as one of the roles: runs it, and says how it ended.
 pub(crate) fn dispatch() -> Option<ExitCode> {
     let role = std::env::args().nth(1)?;
@@ -67,6 +76,13 @@ pub(crate) fn dispatch() -> Option<ExitCode> {
         PATHBOUND => {
             end_with_parent();
             Some(run_pathbound())
+        }
+        QUEUE_WORKER => {
+            end_with_parent();
+            if let Err(error) = queue::run_worker_role(&std::env::args().nth(2).unwrap_or_default()) {
+                eprintln!("bench: the worker ended: {error}");
+            }
+            Some(ExitCode::FAILURE)
         }
         _ => None,
     }

@@ -1,0 +1,95 @@
+//! A million tickets that become ready at one moment.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use shared::{
+    domain::{ConnectionId, Stream, TenantId},
+    queue::{Fleet, Lease, Ticket, Verdict},
+};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{
+    fleets::{Noop, Worker},
+    redis_server::Server,
+};
+use crate::report::{Failure, Report};
+
+const TENANTS: usize = 200_000;
+const MILLION: u64 = (TENANTS * Stream::ALL.len()) as u64;
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Parks everything until one moment.
+struct Park {
+    until: Instant,
+    parked: AtomicU64,
+}
+
+impl Fleet for Park {
+    async fn work(&self, _: Lease) -> Verdict {
+        self.parked.fetch_add(1, Ordering::Relaxed);
+        Verdict::Wait(self.until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)))
+    }
+}
+
+pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), Failure> {
+    let queue = redis.fresh().await?;
+    redis.ask::<()>(&["CONFIG", "SET", "slowlog-log-slower-than", "500"]).await?;
+    redis.ask::<()>(&["CONFIG", "SET", "slowlog-max-len", "100000"]).await?;
+    redis.ask::<()>(&["SLOWLOG", "RESET"]).await?;
+    let due = Instant::now() + Duration::from_secs(150);
+    let park = Arc::new(Park { until: due, parked: AtomicU64::new(0) });
+    let parker = Worker::start(&queue, 256, &park);
+    for _ in 0..TENANTS / 1_000 {
+        let bite: Vec<Ticket> = (0..1_000)
+            .flat_map(|_| {
+                let (tenant, connection) = (TenantId::new(), ConnectionId::new());
+                Stream::ALL.iter().map(move |stream| Ticket::new(tenant, connection, *stream))
+            })
+            .collect();
+        queue.push(&bite).await?;
+    }
+    while park.parked.load(Ordering::Relaxed) < MILLION {
+        if Instant::now() >= due {
+            return Err("could not park a million tickets in time".into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    parker.stop().await;
+    let parked = queue.depth().await?.parked;
+    if parked != MILLION {
+        return Err(format!("{parked} tickets are parked, not {MILLION}").into());
+    }
+    report.add(
+        "queue.million_due_bytes_per_parked_ticket",
+        redis.info("used_memory").await? / MILLION as f64,
+        "B",
+        None,
+    );
+    let fleet = Noop::once(MILLION);
+    // Idle workers are waiting when the moment comes, as in production.
+    tokio::time::sleep_until((due - Duration::from_millis(1_500)).into()).await;
+    let worker = Worker::start(&queue, 64, &fleet);
+    tokio::time::sleep_until(due.into()).await;
+    let rate = fleet.rate(PATIENCE).await?;
+    let first = fleet.first().ok_or("no slice")?.saturating_duration_since(due);
+    worker.stop().await;
+    let slowest = slowest(redis).await?;
+    report.add("queue.million_due_first_slice_ms", first.as_secs_f64() * 1e3, "ms", None);
+    report.add("queue.million_due_slices_per_second", rate, "1/s", None);
+    report.add("queue.million_due_longest_script_ms", slowest / 1e3, "ms", None);
+    report.add("queue.million_due_left", (MILLION - fleet.count().min(MILLION)) as f64, "tickets", None);
+    Ok(())
+}
+
+/// Microseconds of the slowest command since the log was emptied.
+async fn slowest(redis: &Server) -> Result<f64, Failure> {
+    let log: Vec<Vec<redis::Value>> = redis.ask(&["SLOWLOG", "GET", "-1"]).await?;
+    let micros = log.iter().filter_map(|entry| match entry.get(2) {
+        Some(redis::Value::Int(micros)) => Some(*micros as f64),
+        _ => None,
+    });
+    Ok(micros.fold(0.0, f64::max))
+}

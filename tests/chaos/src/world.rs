@@ -1,0 +1,172 @@
+//! Everything that is started: private servers, a simulated Intercom, the fleet, and connected tenants.
+
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use intercom_simulator::{Latency, Simulator, Workspace, WorkspaceSpec};
+use pathbound::{demo::browser::Browser, rest::Rest};
+use serde_json::json;
+use servers::Servers;
+use shared::{
+    domain::{ConnectionId, Secret, TenantId},
+    queue::Queue,
+    store::{Role, Store, reads::SyncStatus},
+};
+
+use crate::{Failure, fleet::Fleet, history::History};
+
+const SERVICE_KEY: &str = "a-service-key-for-the-chaos-run-only";
+const PREFIX: &str = "chaos";
+
+/// Enough streams that every worker holds some at any moment, small enough to compare in a second.
+pub(crate) const WORKSPACES: u32 = 8;
+
+/// The world of one run.
+pub(crate) struct World {
+    pub(crate) servers: Arc<Servers>,
+    pub(crate) simulator: Simulator,
+    pub(crate) tenants: Vec<Connected>,
+    pub(crate) fleet: Fleet,
+    pub(crate) history: History,
+    /// With the API's role.
+    pub(crate) store: Store,
+    pub(crate) queue: Queue,
+    deaths: Mutex<BTreeMap<String, f64>>,
+}
+
+/// A tenant whose workspace is connected.
+pub(crate) struct Connected {
+    pub(crate) tenant: TenantId,
+    pub(crate) connection: ConnectionId,
+    pub(crate) workspace: Workspace,
+}
+
+impl World {
+    /// Starts everything and connects the workspaces. Their first syncs are under way when it returns.
+    pub(crate) async fn start(seed: u64) -> Result<Self, Failure> {
+        let servers = Arc::new(tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??);
+        let options = intercom_simulator::Options {
+            // Slow enough that a slice can be hit in its middle.
+            latency: Latency::Between(5, 60),
+            ledger_rows: false,
+            ..intercom_simulator::Options::default()
+        };
+        let simulator = Simulator::start(options).await?;
+        let url = Secret::new(servers.database_url());
+        shared::store::migrate(&url).await?;
+        let history = History::begin(&servers.database_url()).await?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let public_url = format!("http://127.0.0.1:{port}");
+        let environment = environment(&servers, &simulator, &public_url);
+        let fleet = Fleet::start(environment, servers.database_url()).await?;
+        let mut world = Self {
+            store: Store::connect(&url, Role::Api, 4).await?,
+            queue: Queue::open(&Secret::new(servers.redis_url()), PREFIX)?,
+            servers,
+            simulator,
+            tenants: Vec::new(),
+            fleet,
+            history,
+            deaths: Mutex::default(),
+        };
+        world.connect_all(&Rest::new(&public_url, &Secret::new(SERVICE_KEY))?, seed).await?;
+        Ok(world)
+    }
+
+    async fn connect_all(&mut self, rest: &Rest, seed: u64) -> Result<(), Failure> {
+        let browser = Browser::new()?;
+        let begun = Instant::now();
+        while let Err(error) = rest.post(None, "/v1/tenants", &json!({"name": "first"})).await {
+            if begun.elapsed() > Duration::from_secs(30) {
+                return Err(error.into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for number in 0..WORKSPACES {
+            let workspace = self.simulator.add_workspace(spec(number, seed));
+            let made = rest.post(None, "/v1/tenants", &json!({"name": format!("chaos {number}")})).await?.success()?;
+            let tenant: TenantId = made["id"].as_str().ok_or("no tenant id")?.parse()?;
+            let start = rest.post(Some(tenant), "/v1/integrations/intercom/connect", &json!({})).await?.success()?;
+            browser.connect(start["start_url"].as_str().ok_or("no start_url")?, &workspace.id_code()).await?;
+            let connections = rest.get(tenant, "/v1/connections").await?;
+            let connection = connections["items"][0]["id"].as_str().ok_or("no connection")?.parse()?;
+            self.tenants.push(Connected { tenant, connection, workspace });
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn status(&self, connected: &Connected) -> Result<SyncStatus, Failure> {
+        let mut tx = self.store.begin(connected.tenant).await?;
+        Ok(tx.sync_status(connected.connection).await?.ok_or("the connection is gone")?)
+    }
+
+    /// Notes that a process was killed now.
+    pub(crate) fn died(&self, user: &str) {
+        self.deaths.lock().unwrap_or_else(PoisonError::into_inner).insert(user.to_owned(), now());
+    }
+
+    /// When each killed process died, in Unix seconds.
+    pub(crate) fn deaths(&self) -> BTreeMap<String, f64> {
+        self.deaths.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends the fleet and the servers. What is left ends with this process.
+    pub(crate) async fn stop(self) {
+        self.store.close().await;
+        self.simulator.stop().await;
+        drop(self.fleet);
+        let servers = self.servers;
+        let _ = tokio::task::spawn_blocking(move || drop(servers)).await;
+    }
+}
+
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+fn spec(number: u32, seed: u64) -> WorkspaceSpec {
+    WorkspaceSpec {
+        name: format!("chaos {number}"),
+        seed: seed.wrapping_mul(1_000) + u64::from(number),
+        contacts: 300,
+        companies: 60,
+        conversations: 150,
+        // Rate windows are another test's: a slice that waits for one writes nothing, and would look cut off.
+        limit_per_window: 1_000_000,
+        ..WorkspaceSpec::default()
+    }
+}
+
+fn environment(servers: &Servers, simulator: &Simulator, public_url: &str) -> Vec<(String, String)> {
+    [
+        ("PROFILE", "development"),
+        ("REDIS_URL", &servers.redis_url()),
+        ("REDIS_PREFIX", PREFIX),
+        ("PUBLIC_URL", public_url),
+        ("LISTEN", public_url.trim_start_matches("http://")),
+        ("OPS_LISTEN", "127.0.0.1:0"),
+        ("DATABASE_CONNECTIONS", "12"),
+        ("SERVICE_KEY", SERVICE_KEY),
+        ("INTERCOM_CLIENT_ID", "simulator-client-id"),
+        ("INTERCOM_CLIENT_SECRET", "simulator-client-secret"),
+        ("INTERCOM_API_URL", &simulator.url()),
+        ("INTERCOM_APP_URL", &simulator.url()),
+        // Always something to do, and every way to find it within seconds.
+        ("SYNC_INTERVAL", "1s"),
+        ("COMPANY_WALK_INTERVAL", "4s"),
+        ("REFERENCE_INTERVAL", "4s"),
+        ("INDEX_LAG", "5s"),
+        ("MAX_SHARE", "1.0"),
+        ("REQUEST_TIMEOUT", "2s"),
+        ("THREADS_PER_SLICE", "40"),
+        ("THREAD_CONCURRENCY", "4"),
+        ("LOG", "info"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (format!("PATHBOUND_{name}"), value.to_owned()))
+    .collect()
+}
