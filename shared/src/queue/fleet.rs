@@ -12,16 +12,27 @@ use super::{
 };
 use crate::shutdown::Shutdown;
 
+/// A slice that takes longer hangs, unless the fleet says otherwise.
+const TIME_LIMIT: Duration = Duration::from_secs(180);
+/// A ticket whose slice crashed waits this long, unless the fleet says otherwise.
+const AFTER_CRASH: Duration = Duration::from_secs(10);
+
 /// What a worker does with a lease. Implemented by the worker, which lists every job.
 pub trait Fleet: Send + Sync + 'static {
     /// Works one slice and says what happens to the ticket.
     fn work(&self, lease: Lease) -> impl Future<Output = Verdict> + Send;
 
-    /// The slice panicked or hung: keeps the cause, so that it is a failed attempt like any other.
-    fn crashed(&self, lease: Lease, cause: &'static str) -> impl Future<Output = Verdict> + Send;
+    /// The slice panicked or hung. Whoever can keeps the cause, so that it is a failed attempt like any other.
+    fn crashed(&self, lease: Lease, cause: &'static str) -> impl Future<Output = Verdict> + Send {
+        let _ = (lease, cause);
+        std::future::ready(Verdict::Wait(AFTER_CRASH))
+    }
 
-    /// A slice that takes longer than this hangs: it is abandoned and its ticket waits.
-    fn time_limit(&self, lease: Lease) -> Duration;
+    /// A slice that takes longer than this hangs: it is abandoned.
+    fn time_limit(&self, lease: Lease) -> Duration {
+        let _ = lease;
+        TIME_LIMIT
+    }
 }
 
 /// Works tickets until `shutdown`, then hands back what has not begun and finishes the slices in hand.
