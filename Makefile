@@ -6,6 +6,7 @@
 
 ARGS ?=
 BENCH ?=
+PROFILE ?= release
 CHAOS_SECONDS ?= 120
 SEED ?=
 
@@ -16,7 +17,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 demo: servers ## Sync 25 simulated workspaces and compare every record (ARGS="--smoke")
-	@cargo run $(QUIET) --release -- demo $(ARGS)
+	@cargo run $(QUIET) --profile $(PROFILE) -- demo $(ARGS)
 
 test: servers ## Run all tests (ARGS=filter)
 	@deploy/setup/test.sh $(ARGS)
