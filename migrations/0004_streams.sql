@@ -32,20 +32,22 @@ CREATE TABLE streams (
     FOREIGN KEY (tenant_id, connection_id) REFERENCES connections ON DELETE CASCADE,
     CHECK ((blocked_code IS NULL) = (blocked_message IS NULL))
 );
-CREATE INDEX streams_due ON streams (due_at) WHERE due_at IS NOT NULL;
+-- Two small indexes, so that a look at what is due costs the same however much already has its ticket.
+CREATE INDEX streams_due ON streams (due_at) WHERE ticketed_at IS NULL AND due_at IS NOT NULL;
+CREATE INDEX streams_ticketed ON streams (ticketed_at) WHERE ticketed_at IS NOT NULL AND due_at IS NOT NULL;
 SELECT isolate('streams');
 GRANT SELECT, UPDATE ON streams TO pathbound_api, pathbound_worker;
 GRANT SELECT, INSERT, UPDATE ON streams TO pathbound_oauth;
 
--- The scheduler sees ids and due times of all tenants, through one function and nothing else.
--- SKIP LOCKED lets any number of schedulers run; a row is ticketed anew after `again_after`,
--- which is how a ticket that Redis lost comes back.
+-- The scheduler sees ids and due times of all tenants, through two functions and nothing else.
+-- SKIP LOCKED lets any number of schedulers run at once.
 GRANT SELECT, UPDATE ON streams TO pathbound_definer;
 GRANT SELECT ON connections TO pathbound_definer;
 CREATE POLICY planning_read ON streams FOR SELECT TO pathbound_definer USING (true);
 CREATE POLICY planning_mark ON streams FOR UPDATE TO pathbound_definer USING (true) WITH CHECK (true);
 
-CREATE FUNCTION claim_due_streams(most integer, again_after interval)
+-- What became due since it was last ticketed.
+CREATE FUNCTION claim_due_streams(most integer)
 RETURNS TABLE (tenant_id uuid, connection_id uuid, stream text)
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     UPDATE streams s
@@ -53,7 +55,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     FROM (
         SELECT d.tenant_id, d.connection_id, d.stream
         FROM streams d
-        WHERE d.due_at <= now() AND (d.ticketed_at IS NULL OR d.ticketed_at < now() - again_after)
+        WHERE d.due_at <= now() AND d.ticketed_at IS NULL
         ORDER BY d.due_at
         LIMIT most
         FOR UPDATE SKIP LOCKED
@@ -61,9 +63,35 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WHERE s.tenant_id = due.tenant_id AND s.connection_id = due.connection_id AND s.stream = due.stream
     RETURNING s.tenant_id, s.connection_id, s.stream
 $$;
-ALTER FUNCTION claim_due_streams(integer, interval) OWNER TO pathbound_definer;
-REVOKE ALL ON FUNCTION claim_due_streams(integer, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION claim_due_streams(integer, interval) TO pathbound_scheduler;
+
+-- What is due and was ticketed before `before`: its ticket may be lost.
+CREATE FUNCTION claim_stale_tickets(most integer, before timestamptz)
+RETURNS TABLE (tenant_id uuid, connection_id uuid, stream text)
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    UPDATE streams s
+    SET ticketed_at = now()
+    FROM (
+        SELECT d.tenant_id, d.connection_id, d.stream
+        FROM streams d
+        WHERE d.ticketed_at < before AND d.due_at <= now()
+        ORDER BY d.ticketed_at
+        LIMIT most
+        FOR UPDATE SKIP LOCKED
+    ) stale
+    WHERE s.tenant_id = stale.tenant_id AND s.connection_id = stale.connection_id AND s.stream = stale.stream
+    RETURNING s.tenant_id, s.connection_id, s.stream
+$$;
+
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOREACH f IN ARRAY ARRAY['claim_due_streams(integer)', 'claim_stale_tickets(integer, timestamptz)']::regprocedure[] LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO pathbound_definer', f);
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO pathbound_scheduler', f);
+    END LOOP;
+END $$;
 
 -- Runs: what somebody asked for (the first sync, a resync) and how it ended.
 -- The regular polls are not runs: they show as `last_ok_at` of their stream.

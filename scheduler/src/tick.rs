@@ -1,10 +1,9 @@
 //! One look at what is due.
 
-use std::time::Instant;
-
+use chrono::TimeDelta;
 use shared::{
     queue::{PauseScope, Queue, Ticket},
-    store::Store,
+    store::{Due, Store},
 };
 
 use super::SchedulerError;
@@ -12,8 +11,8 @@ use super::SchedulerError;
 /// Rows claimed at once: bounded, so that a herd due at one moment is taken in bites.
 const BITE: i32 = 1_000;
 
-/// A due row is ticketed anew after this many seconds, in case its ticket was lost by itself.
-const AGAIN_AFTER_SECONDS: f64 = 30.0;
+/// A due row is ticketed anew after this long, in case its ticket was lost by itself.
+const AGAIN_AFTER: TimeDelta = TimeDelta::seconds(30);
 
 /// What a tick did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,28 +39,41 @@ pub async fn apply_pauses(store: &Store, queue: &Queue) -> Result<(), SchedulerE
 /// # Errors
 /// When Postgres or Redis fails; nothing is lost, the rows stay due.
 pub async fn tick(store: &Store, queue: &Queue) -> Result<Ticked, SchedulerError> {
-    let filled = queue.is_filled().await?;
-    if !filled {
+    if !queue.is_filled().await? {
         apply_pauses(store, queue).await?;
+        let tickets = refill(store, queue).await?;
+        queue.mark_filled().await?;
+        tracing::info!(tickets, "redis was empty: made every ticket anew");
+        return Ok(Ticked { tickets, more: false });
     }
-    let begun = Instant::now();
+    let due = store.claim_due_streams(BITE).await?;
+    push(queue, &due).await?;
+    // One bite a tick: a long backlog keeps its tickets, and is not written anew again and again.
+    let stale = store.claim_stale_tickets(BITE, store.now().await? - AGAIN_AFTER).await?;
+    push(queue, &stale).await?;
+    Ok(Ticked { tickets: due.len() + stale.len(), more: due.len() == BITE as usize })
+}
+
+/// All that is due and was not ticketed since now, in as many bites as it needs.
+async fn refill(store: &Store, queue: &Queue) -> Result<usize, SchedulerError> {
+    let begun = store.now().await?;
     let mut tickets = 0;
     loop {
-        // Refilling an empty Redis takes what was ticketed before the refill began, in as many bites as it needs.
-        let again_after = if filled { AGAIN_AFTER_SECONDS } else { begun.elapsed().as_secs_f64() };
-        let due = store.claim_due_streams(BITE, again_after).await?;
-        let full = due.len() == BITE as usize;
+        let mut due = store.claim_due_streams(BITE).await?;
+        if due.is_empty() {
+            due = store.claim_stale_tickets(BITE, begun).await?;
+        }
+        if due.is_empty() {
+            return Ok(tickets);
+        }
+        push(queue, &due).await?;
         tickets += due.len();
-        let bite: Vec<Ticket> =
-            due.into_iter().map(|(tenant, connection, stream)| Ticket::new(tenant, connection, stream)).collect();
-        queue.push(&bite).await?;
-        if filled {
-            return Ok(Ticked { tickets, more: full });
-        }
-        if !full {
-            queue.mark_filled().await?;
-            tracing::info!(tickets, "redis was empty: made every ticket anew");
-            return Ok(Ticked { tickets, more: false });
-        }
     }
+}
+
+async fn push(queue: &Queue, due: &[Due]) -> Result<(), SchedulerError> {
+    let tickets: Vec<Ticket> =
+        due.iter().map(|(tenant, connection, stream)| Ticket::new(*tenant, *connection, *stream)).collect();
+    queue.push(&tickets).await?;
+    Ok(())
 }

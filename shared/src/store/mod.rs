@@ -42,6 +42,7 @@ pub use idempotency::Claim;
 pub use migrate::{SCHEMA, check, migrate};
 pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace};
 pub use operations::{DeadFilter, DeadLetter, Pause};
+pub use planning::Due;
 pub use run_requests::RunRequest;
 pub use slices::{Begun, Failed, SliceKey, StreamState, Tally};
 pub use tenants::Tenant;

@@ -1,33 +1,56 @@
-//! What the scheduler sees: ids and due times of every tenant, through one reviewed function.
+//! What the scheduler sees: ids and due times of every tenant, through reviewed functions.
+
+use chrono::{DateTime, Utc};
 
 use super::{Store, StoreError};
 use crate::domain::{ConnectionId, Stream, TenantId};
 
+/// A stream that somebody should work on.
+pub type Due = (TenantId, ConnectionId, Stream);
+
 impl Store {
-    /// Claims streams that are due and not ticketed within `again_after_seconds`, oldest first.
+    /// Claims streams that became due since they were last ticketed, oldest first.
     /// Any number of schedulers may call it at once: no row is claimed twice.
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn claim_due_streams(
-        &self,
-        most: i32,
-        again_after_seconds: f64,
-    ) -> Result<Vec<(TenantId, ConnectionId, Stream)>, StoreError> {
+    pub async fn claim_due_streams(&self, most: i32) -> Result<Vec<Due>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!"
-               FROM claim_due_streams($1, make_interval(secs => $2))"#,
+               FROM claim_due_streams($1)"#,
             most,
-            again_after_seconds,
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let stream =
-                    row.stream.parse().map_err(|_| StoreError::Inconsistent { table: "streams", what: row.stream })?;
-                Ok((TenantId(row.tenant_id), ConnectionId(row.connection_id), stream))
-            })
-            .collect()
+        rows.into_iter().map(|row| due(row.tenant_id, row.connection_id, row.stream)).collect()
     }
+
+    /// Claims streams that are due and were ticketed before `before`: their tickets may be lost.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn claim_stale_tickets(&self, most: i32, before: DateTime<Utc>) -> Result<Vec<Due>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!"
+               FROM claim_stale_tickets($1, $2)"#,
+            most,
+            before,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(|row| due(row.tenant_id, row.connection_id, row.stream)).collect()
+    }
+
+    /// Postgres' clock.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        Ok(sqlx::query_scalar!(r#"SELECT now() AS "now!""#).fetch_one(&self.pool).await?)
+    }
+}
+
+fn due(tenant: uuid::Uuid, connection: uuid::Uuid, stream: String) -> Result<Due, StoreError> {
+    let stream = stream.parse().map_err(|_| StoreError::Inconsistent { table: "streams", what: stream })?;
+    Ok((TenantId(tenant), ConnectionId(connection), stream))
 }
