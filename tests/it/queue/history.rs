@@ -482,7 +482,8 @@ mod tests {
         let lease = Rules { lease: Some(6_000), ..Rules::default() };
         let quiet = Rules { wait: Some(100), idle_within: Some(1_000), ..Rules::default() };
         let idle = What::Idle { left_in_redis: Vec::new() };
-        let cases: &[(Option<&str>, Vec<(i64, What)>, Rules)] = &[
+        type Case = (Option<&'static str>, Vec<(i64, What)>, Rules);
+        let cases: &[Case] = &[
             (None, vec![(0, pushed(a)), (0, leased(a, 1)), (1, effect(0, 1)), (2, settled(1, End::Done))], cap),
             (Some("no work is lost"), vec![(0, What::Owed { ticket: a, pages: 0..1 })], cap),
             (Some("one effect per page"), vec![(0, effect(0, 1)), (1, effect(0, 2))], cap),
