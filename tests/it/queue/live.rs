@@ -264,12 +264,18 @@ async fn what_is_not_ours_is_refused_and_the_worker_lives() {
         let _: () = redis.zadd(format!("{prefix}:parked"), member, 1).unwrap();
         let _: () = redis.zadd(format!("{prefix}:leases"), member, 1).unwrap();
     }
-    queue.push(&[good]).await.unwrap();
+    // A state of another version of these scripts: swept, and made anew by the next push.
+    let odd = ticket(Stream::Threads);
+    let _: () = redis.hset(format!("{prefix}:tickets"), odd.to_string(), "state/of/another/kind").unwrap();
+    queue.push(&[good, odd]).await.unwrap();
     let worker = Worker::start(&queue, 4, |_| std::future::ready(Verdict::Done));
     worker.until("the good one is worked", |worker| worker.slices() == 1).await;
     tokio::time::sleep(Duration::from_millis(1_200)).await;
+    queue.push(&[odd]).await.unwrap();
+    worker.until("the odd one is worked", |worker| worker.slices() == 2).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let seen = worker.stop().await;
-    assert_eq!(seen.iter().map(|lease| lease.ticket).collect::<Vec<_>>(), [good]);
+    assert_eq!(seen.iter().map(|lease| lease.ticket).collect::<Vec<_>>(), [good, odd]);
     let counted: Vec<u64> = reasons.into_iter().zip(before).map(|(reason, before)| refused(reason) - before).collect();
     // List: rubbish, bytes, and one that only Rust can tell; two copies of another tenant's. Parked: one of each.
     assert_eq!(counted, [4, 2, 2, 2], "{reasons:?}");
@@ -480,6 +486,29 @@ async fn a_small_tenant_does_not_wait_for_giants() {
     assert!(p99 < Duration::from_millis(500), "{p99:?}");
     let most = most.lock().unwrap().values().map(|(_, most)| *most).max().unwrap();
     assert!(most <= 8, "a tenant had {most} slices at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backfill_leaves_slots_for_fresh_work() {
+    let (queue, _, _) = shared_queue();
+    queue.push(&tickets(20, Stream::Threads)).await.unwrap();
+    let worker = Worker::start(&queue, 10, |lease: Lease| async move {
+        if lease.ticket.class() == Class::Backfill {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        Verdict::Done
+    });
+    worker.until("backfill runs", |worker| worker.seen().len() == 8).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(worker.seen().len(), 8, "four fifths of ten slots");
+    let begun = Instant::now();
+    queue.push(&tickets(4, Stream::Contacts)).await.unwrap();
+    worker.until("fresh work is done beside it", |worker| worker.slices() == 4).await;
+    assert!(begun.elapsed() < Duration::from_millis(800), "{:?}", begun.elapsed());
+    let depth = queue.depth().await.unwrap();
+    assert_eq!((depth.backfill.leased, depth.backfill.ready, depth.fresh.ready), (8, 12, 0));
+    assert!(depth.oldest_backfill.unwrap() >= Duration::from_millis(300) && depth.oldest_fresh.is_none());
+    worker.until("backfill goes on", |worker| worker.seen().len() > 12).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

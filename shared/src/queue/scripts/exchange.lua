@@ -68,6 +68,8 @@ for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT'
         swept = swept + 1
     else
         redis.call('ZREM', LEASES, ticket)
+        -- A state that nobody can read: the next push makes the ticket anew.
+        if redis.call('HGET', TICKETS, ticket) ~= 'ready' then redis.call('HDEL', TICKETS, ticket) end
     end
 end
 
