@@ -17,8 +17,9 @@ use crate::{
     domain::{Class, Secret},
 };
 
-/// No script is given more than this at once: a call of any other client never waits long behind it.
-pub(super) const BITE: usize = 128;
+/// No script is given more than this at once: a call of any other client never waits long behind it. An exchange
+/// does four things with as many tickets each.
+pub(super) const BITE: usize = 64;
 
 /// Leases that one tenant may have at once, of all classes together, unless told otherwise.
 const CAP: u32 = 8;

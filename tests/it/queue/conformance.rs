@@ -29,14 +29,14 @@ const LOOK: &str = include_str!("../../../shared/src/queue/scripts/look.lua");
 const RAISE_FENCE: &str = include_str!("../../../shared/src/queue/scripts/raise_fence.lua");
 
 /// What a test changes in the scripts' text: (what is there, what to put instead).
-type Change = (&'static str, &'static str);
+pub(super) type Change = (&'static str, &'static str);
 
 /// The one change that every test makes: the time comes from a key.
 const TIME: Change = ("redis.call('TIME')", "redis.call('LRANGE', KEYS[1] .. ':time', 0, 1)");
 
-struct Scripts {
-    push: Script,
-    exchange: Script,
+pub(super) struct Scripts {
+    pub(super) push: Script,
+    pub(super) exchange: Script,
     renew: Script,
     pause: Script,
     look: Script,
@@ -44,7 +44,7 @@ struct Scripts {
 }
 
 impl Scripts {
-    fn new(changes: &[Change]) -> Self {
+    pub(super) fn new(changes: &[Change]) -> Self {
         let mut made = vec![false; changes.len()];
         let mut script = |text: &str| {
             let mut text = format!("{LIB}{text}");
@@ -82,7 +82,7 @@ struct Pair<'a> {
     leases: Vec<(Key, i64)>,
 }
 
-type Answer = (i64, usize, Vec<bool>, Vec<(String, i64, u32, i64)>, Vec<String>);
+pub(super) type Answer = (i64, usize, Vec<bool>, Vec<(String, i64, u32, i64)>, Vec<String>);
 type Step = Result<String, String>;
 
 impl<'a> Pair<'a> {
@@ -130,7 +130,7 @@ impl<'a> Pair<'a> {
             call.arg(text(*ticket));
         }
         let theirs: u64 = answer(call.invoke(self.redis))?;
-        same(theirs, self.model.push(self.raw, &tickets), "pushed")?;
+        same(&theirs, &self.model.push(self.raw, &tickets), "pushed")?;
         Ok(format!("push {tickets:?}"))
     }
 
@@ -175,10 +175,10 @@ impl<'a> Pair<'a> {
         }
         let (next_parked, swept, settled, claimed, refused): Answer = answer(call.invoke(self.redis))?;
         let ours = self.model.exchange(self.raw, LEASE, cap, room, &settlements);
-        same(next_parked, ours.next_parked.unwrap_or(-1), "next parked")?;
-        same(swept, ours.swept.len(), "swept")?;
-        same(settled, ours.settled, "settled")?;
-        same(refused, ours.refused.into_iter().map(str::to_owned).collect(), "refused")?;
+        same(&next_parked, &ours.next_parked.unwrap_or(-1), "next parked")?;
+        same(&swept, &ours.swept.len(), "swept")?;
+        same(&settled, &ours.settled, "settled")?;
+        same(&refused, &ours.refused.into_iter().map(str::to_owned).collect(), "refused")?;
         let claimed: Vec<Claimed> = claimed
             .into_iter()
             .map(|(ticket, fence, crashes, waited)| Claimed {
@@ -189,7 +189,7 @@ impl<'a> Pair<'a> {
             })
             .collect();
         self.leases.extend(claimed.iter().map(|claimed| (claimed.ticket, claimed.fence)));
-        same(claimed, ours.claimed, "claimed")?;
+        same(&claimed, &ours.claimed, "claimed")?;
         Ok(format!("exchange cap {cap} {room:?} {settlements:?}"))
     }
 
@@ -202,7 +202,7 @@ impl<'a> Pair<'a> {
         }
         let theirs: Vec<String> = answer(call.invoke(self.redis))?;
         let ours: Vec<String> = self.model.renew(self.raw, LEASE, &leases).into_iter().map(text).collect();
-        same(theirs, ours, "lost")?;
+        same(&theirs, &ours, "lost")?;
         Ok(format!("renew {leases:?}"))
     }
 
@@ -226,7 +226,7 @@ impl<'a> Pair<'a> {
     fn take_token(&mut self, rng: &mut Rng) -> Step {
         let class = *rng.pick(Class::ALL);
         let theirs: Option<u8> = answer(self.redis.lpop(format!("{}:wake:{class}", self.prefix), None))?;
-        same(theirs.is_some(), self.model.take_token(class), "token")?;
+        same(&theirs.is_some(), &self.model.take_token(class), "token")?;
         Ok(format!("token {class}"))
     }
 
@@ -247,7 +247,7 @@ impl<'a> Pair<'a> {
         ];
         let times = [age(fresh), age(backfill), left(model.parked.iter().next()), left(model.leases.iter().next())];
         let counts = [fresh, backfill].map(|lane| [lane.ready_count, lane.leased_count, lane.parked_count]);
-        same(answer, (sizes, times, [counts[0], counts[1]].concat().try_into().unwrap()), "look")?;
+        same(&answer, &(sizes, times, [counts[0], counts[1]].concat().try_into().unwrap()), "look")?;
         Ok("look".to_owned())
     }
 
@@ -445,18 +445,18 @@ fn the_scripts_do_what_the_model_does() {
 fn a_broken_script_is_noticed() {
     let broken: &[(&str, Change)] = &[
         ("a settlement takes any fence", ("or fence ~= by then", "or not fence then")),
-        ("a sweep keeps the lease", ("    redis.call('ZREM', p .. ':leases', ticket)\n    count", "    count")),
+        ("a sweep keeps the lease", ("    redis.call('ZREM', LEASES, ticket)\n    count", "    count")),
         ("a sweep does not count the death", ("crashes + 1, vtime", "crashes, vtime")),
         ("a push is made twice", ("if class and not state and not", "if class and not")),
         ("the mark `again` is lost", ("if again == '0' then", "if false then")),
-        ("a push readies what is parked", ("not redis.call('ZSCORE', p .. ':parked', ticket)", "true")),
+        ("a push readies what is parked", ("not redis.call('ZSCORE', PARKED, ticket)", "true")),
         ("a paused tenant is let in", ("if is('paused', tenant) or", "if")),
         ("the virtual time stands still", ("moved[class] = true", "vtimes[class] = nil")),
         ("a returning tenant has banked credit", ("vtime(class))\n        pushed", "0)\n        pushed")),
         ("the cap is not looked at", ("elseif inflight >= cap then", "elseif false then")),
-        ("a lease's end gives no room under the cap", ("':inflight', tenant, -1)", "':inflight', tenant, 0)")),
+        ("a lease's end gives no room under the cap", ("INFLIGHT, tenant, -1)", "INFLIGHT, tenant, 0)")),
         ("a tenant below its cap stays out", ("if uncapped then uncap(tenant) end", "")),
-        ("a renewal does nothing", ("redis.call('ZADD', p .. ':leases', deadline, ARGV[i])", "")),
+        ("a renewal does nothing", ("redis.call('ZADD', LEASES, deadline, ARGV[i])", "")),
         ("a ticket handed back goes to the end", ("'LPUSH', since, crashes, vtime", "'RPUSH', since, crashes, vtime")),
         ("the clock is believed when it runs back", ("if raw + ahead < last then", "if false then")),
         ("suspects are worked side by side", (">= SUSPECT and suspects == 0", ">= SUSPECT and false")),
@@ -483,7 +483,7 @@ fn answer<T>(answer: RedisResult<T>) -> Result<T, String> {
     answer.map_err(|error| error.to_string())
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(theirs: T, ours: T, what: &str) -> Result<(), String> {
+fn same<T: PartialEq + std::fmt::Debug>(theirs: &T, ours: &T, what: &str) -> Result<(), String> {
     if theirs == ours { Ok(()) } else { Err(format!("{what}: redis {theirs:?}, model {ours:?}")) }
 }
 

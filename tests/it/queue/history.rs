@@ -72,8 +72,11 @@ pub(crate) enum What {
     },
     /// Redis was emptied.
     Flushed,
-    /// From now on nothing breaks.
+    /// From now on nothing breaks, as far as the recorder has a say in it.
     Quiet,
+    /// Something broke after all, such as a worker that died of its work. The time to idle counts from the last
+    /// one; no other law is any laxer for it.
+    Fault,
     /// Nothing is owed and nothing is under way; what Redis still holds beyond its constant keys.
     Idle {
         left_in_redis: Vec<String>,
@@ -101,7 +104,7 @@ pub(crate) struct Rules {
     pub(crate) turns: Option<usize>,
     /// In the quiet, a ticket that could be leased is, within this many milliseconds.
     pub(crate) wait: Option<i64>,
-    /// From the quiet to idle, in milliseconds.
+    /// From the last fault to idle, in milliseconds.
     pub(crate) idle_within: Option<i64>,
 }
 
@@ -169,6 +172,7 @@ struct Checker {
     event: usize,
     now: i64,
     quiet_since: Option<i64>,
+    last_fault: i64,
     idle_at: Option<i64>,
     owed: HashMap<Ticket, BTreeSet<u64>>,
     effects: HashMap<Ticket, HashMap<u64, i64>>,
@@ -227,7 +231,12 @@ impl Checker {
             }
             What::Quiet => {
                 self.quiet_since = Some(self.now);
+                self.last_fault = self.now;
                 self.restart_waits();
+                Ok(())
+            }
+            What::Fault => {
+                self.last_fault = self.now;
                 Ok(())
             }
             What::Idle { left_in_redis } => {
@@ -250,11 +259,11 @@ impl Checker {
             }
         }
         self.waited_too_long()?;
-        let (Some(within), Some(quiet)) = (self.rules.idle_within, self.quiet_since) else { return Ok(()) };
+        let (Some(within), Some(_)) = (self.rules.idle_within, self.quiet_since) else { return Ok(()) };
         match self.idle_at {
             None => self.broken("idle in the end", "never idle".to_owned()),
-            Some(idle) if idle - quiet > within => {
-                self.broken("idle in the end", format!("only after {} ms", idle - quiet))
+            Some(idle) if idle - self.last_fault > within => {
+                self.broken("idle in the end", format!("only after {} ms", idle - self.last_fault))
             }
             Some(_) => {
                 let live = self.place.iter().find(|(_, place)| !matches!(place, Place::Nowhere));
@@ -482,7 +491,8 @@ mod tests {
         let lease = Rules { lease: Some(6_000), ..Rules::default() };
         let quiet = Rules { wait: Some(100), idle_within: Some(1_000), ..Rules::default() };
         let idle = What::Idle { left_in_redis: Vec::new() };
-        let cases: &[(Option<&str>, Vec<(i64, What)>, Rules)] = &[
+        type Case = (Option<&'static str>, Vec<(i64, What)>, Rules);
+        let cases: &[Case] = &[
             (None, vec![(0, pushed(a)), (0, leased(a, 1)), (1, effect(0, 1)), (2, settled(1, End::Done))], cap),
             (Some("no work is lost"), vec![(0, What::Owed { ticket: a, pages: 0..1 })], cap),
             (Some("one effect per page"), vec![(0, effect(0, 1)), (1, effect(0, 2))], cap),
@@ -512,7 +522,14 @@ mod tests {
             (Some("idle in the end"), vec![(0, What::Quiet)], quiet),
             (Some("idle in the end"), vec![(0, What::Quiet), (1_001, idle.clone())], quiet),
             (Some("idle in the end"), vec![(0, What::Quiet), (0, pushed(a)), (50, idle.clone())], quiet),
-            (None, vec![(0, What::Quiet), (900, idle)], quiet),
+            (None, vec![(0, What::Quiet), (900, idle.clone())], quiet),
+            (None, vec![(0, What::Quiet), (500, What::Fault), (1_400, idle.clone())], quiet),
+            (Some("idle in the end"), vec![(0, What::Quiet), (500, What::Fault), (1_501, idle)], quiet),
+            (
+                Some("nobody is forgotten"),
+                vec![(0, What::Quiet), (1, pushed(a)), (190, What::Fault), (200, leased(a, 1))],
+                quiet,
+            ),
             (
                 Some("nothing is left at rest"),
                 vec![(0, What::Idle { left_in_redis: vec!["inflight".to_owned()] })],

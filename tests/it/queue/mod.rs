@@ -2,6 +2,7 @@
 //! the model with every fault, and the real fleet on a real Redis.
 
 mod conformance;
+mod cost;
 mod history;
 mod live;
 mod model;

@@ -11,7 +11,7 @@ use shared::{
 };
 
 /// As in `exchange.lua`.
-pub(crate) const BITE: usize = 128;
+pub(crate) const BITE: usize = 64;
 pub(crate) const SUSPECT: u32 = 2;
 const CLASSES: [Class; 2] = [Class::Fresh, Class::Backfill];
 

@@ -37,7 +37,15 @@ fn no_seed_breaks_a_law() {
                         }
                         match judge(seed, Faulty::default()) {
                             Ok(more) => met.extend(more),
-                            Err(violation) => panic!("SIM_SEEDS={seed}..{}: {violation}", seed + 1),
+                            Err(violation) => {
+                                let run = run(seed, Faulty::default());
+                                let told: Vec<String> = run
+                                    .history
+                                    .iter()
+                                    .map(|event| format!("{:>6} {:?}", event.at, event.what))
+                                    .collect();
+                                panic!("SIM_SEEDS={seed}..{}: {violation}\n{}", seed + 1, told.join("\n"));
+                            }
                         }
                     }
                 })

@@ -141,6 +141,7 @@ struct Sim {
     outage_until: i64,
     losing_until: i64,
     quiet_at: i64,
+    last_fault: i64,
     quiet: bool,
     idle: bool,
     pace: i64,
@@ -195,6 +196,7 @@ impl Sim {
             outage_until: 0,
             losing_until: 0,
             quiet_at,
+            last_fault: 0,
             quiet: false,
             idle: false,
             pace: if storm { 60 } else { *rng.pick(&[100, 800, 800, 9_000]) },
@@ -230,7 +232,8 @@ impl Sim {
             self.then(at, Then::Fault(fault));
         }
         while let Some(Reverse((at, _, then))) = self.events.pop() {
-            if self.idle || at > self.quiet_at + 90_000 {
+            // Work that kills for ever would put off the end for ever.
+            if self.idle || at > (self.quiet_at.max(self.last_fault) + 90_000).min(self.quiet_at + 600_000) {
                 break;
             }
             self.clock += at - self.now;
@@ -434,6 +437,8 @@ impl Sim {
                 return self.end_slice(worker, fence, Verdict::Done);
             }
             self.met.insert("killed by its work");
+            self.last_fault = self.now;
+            self.note(What::Fault);
             return self.kill(worker);
         }
         let pace = if self.quiet { self.pace.min(250) } else { self.pace };
@@ -655,13 +660,13 @@ impl Sim {
         if self.paused.contains(&scope) {
             return;
         }
-        // Said before it is done: what is leased from here on may be.
-        self.note(What::Resumed { scope });
-        if self.call() != Call::Unreachable {
-            self.model.resume(self.clock, &[scope]);
-        } else {
+        if self.call() == Call::Unreachable {
+            // Redis did not hear of it: it stays paused, and the history must not say otherwise.
             self.paused.push(scope);
+            return;
         }
+        self.note(What::Resumed { scope });
+        self.model.resume(self.clock, &[scope]);
     }
 
     fn become_quiet(&mut self) {

@@ -8,6 +8,13 @@
 -- tenants by how long their first ticket has been ready. A tenant that is in `paused` or `capped` (sets) is in
 -- no ring, so nobody walks over it; `inflight` (hash) counts its leases. Nothing is kept of a tenant without tickets.
 local p = KEYS[1]
+local TICKETS, PARKED, LEASES, INFLIGHT = p .. ':tickets', p .. ':parked', p .. ':leases', p .. ':inflight'
+local CLASSES = {'fresh', 'backfill'}
+local RING, SINCE, READY = {}, {}, {}
+for _, class in ipairs(CLASSES) do
+    RING[class], SINCE[class] = p .. ':ring:' .. class, p .. ':since:' .. class
+    READY[class] = p .. ':ready:' .. class .. ':'
+end
 local time = redis.call('TIME')
 
 -- Milliseconds that never run backwards: when the server's clock is set back, its distance is added from then on.
@@ -21,14 +28,21 @@ local function read_clock()
 end
 local now = read_clock()
 
--- Class and tenant of a ticket, or nil and why it is not one of ours. Foreign hands may write to Redis too.
+-- Class and tenant of a ticket by its layout, or nil and why it is not one of ours: foreign hands may write to
+-- Redis too. A claim looks at each letter.
 local function read(ticket)
-    if #ticket > 160 then return nil, 'oversized' end
+    local sub = string.sub
+    if #ticket <= 160 then
+        if sub(ticket, 1, 8) == '1/fresh/' and sub(ticket, 45, 45) == '/' and sub(ticket, 82, 82) == '/' then
+            return 'fresh', sub(ticket, 9, 44)
+        elseif sub(ticket, 1, 11) == '1/backfill/' and sub(ticket, 48, 48) == '/' and sub(ticket, 85, 85) == '/' then
+            return 'backfill', sub(ticket, 12, 47)
+        end
+    else
+        return nil, 'oversized'
+    end
     local version = string.match(ticket, '^(%d+)/')
-    if version and version ~= '1' then return nil, 'version' end
-    local class, tenant, connection = string.match(ticket, '^1/(%l+)/([%x%-]+)/([%x%-]+)/%l+$')
-    if (class ~= 'fresh' and class ~= 'backfill') or #tenant ~= 36 or #connection ~= 36 then return nil, 'garbled' end
-    return class, tenant
+    return nil, version and version ~= '1' and 'version' or 'garbled'
 end
 
 -- Counters and virtual times are written once per call, by save().
@@ -55,28 +69,28 @@ end
 -- Lets a tenant into the ring, unless it is there or may not be served.
 local function enter(class, tenant, at, since)
     if is('paused', tenant) or is('capped', tenant) then return end
-    if redis.call('ZADD', p .. ':ring:' .. class, 'NX', at, tenant) == 1 then
-        redis.call('ZADD', p .. ':since:' .. class, since, tenant)
+    if redis.call('ZADD', RING[class], 'NX', at, tenant) == 1 then
+        redis.call('ZADD', SINCE[class], since, tenant)
     else
-        redis.call('ZADD', p .. ':since:' .. class, 'LT', since, tenant)
+        redis.call('ZADD', SINCE[class], 'LT', since, tenant)
     end
     awake[class] = true
 end
 -- The same for a tenant that was kept out, if it has anything ready.
 local function reenter(class, tenant, at)
-    local head = redis.call('LINDEX', p .. ':ready:' .. class .. ':' .. tenant, 0)
+    local head = redis.call('LINDEX', READY[class] .. tenant, 0)
     if head then enter(class, tenant, at, string.match(head, '^(%d+),') or now) end
 end
 local function leave(class, tenant)
-    redis.call('ZREM', p .. ':ring:' .. class, tenant)
-    redis.call('ZREM', p .. ':since:' .. class, tenant)
+    redis.call('ZREM', RING[class], tenant)
+    redis.call('ZREM', SINCE[class], tenant)
 end
 
 -- Makes a ticket ready. `side` is 'RPUSH' (the end of its tenant's turn) or 'LPUSH' (the front).
 local function ready(ticket, class, tenant, side, since, crashes, at)
-    redis.call('HSET', p .. ':tickets', ticket, 'ready')
+    redis.call('HSET', TICKETS, ticket, 'ready')
     since = string.format('%.0f', since)
-    redis.call(side, p .. ':ready:' .. class .. ':' .. tenant, since .. ',' .. crashes .. ',' .. ticket)
+    redis.call(side, READY[class] .. tenant, since .. ',' .. crashes .. ',' .. ticket)
     enter(class, tenant, at, since)
     count('ready', class, 1)
 end
@@ -85,7 +99,7 @@ end
 local function wake()
     if is('paused', 'fleet') then return end
     for class in pairs(awake) do
-        if not is('paused', class) and redis.call('EXISTS', p .. ':ring:' .. class) == 1
+        if not is('paused', class) and redis.call('EXISTS', RING[class]) == 1
             and redis.call('LLEN', p .. ':wake:' .. class) == 0 then
             redis.call('LPUSH', p .. ':wake:' .. class, '1')
         end

@@ -21,7 +21,7 @@ for i, field in ipairs({'ready:fresh', 'leased:fresh', 'parked:fresh', 'ready:ba
     counts[i] = math.max(0, tonumber(redis.call('HGET', p .. ':counts', field) or '0'))
 end
 return {
-    {redis.call('HLEN', p .. ':tickets') + size('parked'), size('ring:fresh'), size('ring:backfill'), size('parked'), size('leases')},
+    {redis.call('HLEN', TICKETS) + size('parked'), size('ring:fresh'), size('ring:backfill'), size('parked'), size('leases')},
     {age('fresh'), age('backfill'), left('parked'), left('leases')},
     counts,
 }

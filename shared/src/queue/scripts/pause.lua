@@ -4,10 +4,10 @@ for i = 2, #ARGV do
     local scope = ARGV[i]
     if ARGV[1] == 'pause' then
         redis.call('SADD', p .. ':paused', scope)
-        for _, class in ipairs({'fresh', 'backfill'}) do leave(class, scope) end
+        for _, class in ipairs(CLASSES) do leave(class, scope) end
     else
         redis.call('SREM', p .. ':paused', scope)
-        for _, class in ipairs({'fresh', 'backfill'}) do
+        for _, class in ipairs(CLASSES) do
             reenter(class, scope, vtime(class))
             awake[class] = true
         end

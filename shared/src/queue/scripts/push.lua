@@ -5,14 +5,14 @@
 local pushed = 0
 for _, ticket in ipairs(ARGV) do
     local class, tenant = read(ticket)
-    local state = redis.call('HGET', p .. ':tickets', ticket)
-    if class and not state and not redis.call('ZSCORE', p .. ':parked', ticket) then
+    local state = redis.call('HGET', TICKETS, ticket)
+    if class and not state and not redis.call('ZSCORE', PARKED, ticket) then
         -- A tenant that comes (back) starts at the current virtual time: it banks no credit.
         ready(ticket, class, tenant, 'RPUSH', now, 0, vtime(class))
         pushed = pushed + 1
     elseif class and state == 'ready' then
         -- What another hand took from the index comes back with the next push.
-        if redis.call('EXISTS', p .. ':ready:' .. class .. ':' .. tenant) == 0 then
+        if redis.call('EXISTS', READY[class] .. tenant) == 0 then
             count('ready', class, -1)
             ready(ticket, class, tenant, 'RPUSH', now, 0, vtime(class))
         else
@@ -20,8 +20,8 @@ for _, ticket in ipairs(ARGV) do
         end
     elseif class and state then
         local fence, again, rest = string.match(state, '^(%d+),([01])(,.*)$')
-        if again == '0' then redis.call('HSET', p .. ':tickets', ticket, fence .. ',1' .. rest) end
-        redis.call('ZADD', p .. ':leases', 'NX', now, ticket)
+        if again == '0' then redis.call('HSET', TICKETS, ticket, fence .. ',1' .. rest) end
+        redis.call('ZADD', LEASES, 'NX', now, ticket)
     end
 end
 save()

@@ -2,9 +2,9 @@
 local deadline = now + tonumber(ARGV[1])
 local lost = {}
 for i = 2, #ARGV, 2 do
-    local state = redis.call('HGET', p .. ':tickets', ARGV[i])
+    local state = redis.call('HGET', TICKETS, ARGV[i])
     if state and string.match(state, '^(%d+),') == ARGV[i + 1] then
-        redis.call('ZADD', p .. ':leases', deadline, ARGV[i])
+        redis.call('ZADD', LEASES, deadline, ARGV[i])
     else
         lost[#lost + 1] = ARGV[i]
     end
