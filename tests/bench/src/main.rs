@@ -33,10 +33,9 @@ fn main() -> ExitCode {
         if report.wants("sync.") {
             sync::measure(&mut report).await?;
         }
-        if report.wants("queue.") {
-            queue::measure(&mut report).await?;
-        }
-        report.write()
+        let queue = if report.wants("queue.") { queue::measure(&mut report).await } else { Ok(()) };
+        report.write()?;
+        queue
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -133,7 +133,7 @@ pub(crate) async fn rest(world: &World) -> Result<Rest, Failure> {
     let mut rest = Rest { late: world.fleet.retire("scheduler", leaving).await, ..Rest::default() };
     let begun = Instant::now();
     loop {
-        rest.live = world.queue.depth().await?.live;
+        rest.live = world.live().await?;
         if rest.live == 0 || begun.elapsed() > Duration::from_secs(20) {
             break;
         }

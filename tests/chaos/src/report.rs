@@ -112,7 +112,6 @@ impl Report {
         self.ok
     }
 
-    #[expect(clippy::print_stdout, reason = "the one line of data")]
     pub(crate) fn print_json(&self) {
         match serde_json::to_string(self) {
             Ok(line) => println!("{line}"),

@@ -104,6 +104,19 @@ impl World {
         Ok(tx.sync_status(connected.connection).await?.ok_or("the connection is gone")?)
     }
 
+    /// Live tickets in Redis. The first answer after an outage may be an error of the old connection.
+    pub(crate) async fn live(&self) -> Result<u64, Failure> {
+        let begun = Instant::now();
+        loop {
+            match self.queue.depth().await {
+                Err(_) if begun.elapsed() < Duration::from_secs(15) => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                depth => return Ok(depth?.live),
+            }
+        }
+    }
+
     /// Notes that a process was killed now.
     pub(crate) fn died(&self, user: &str) {
         self.deaths.lock().unwrap_or_else(PoisonError::into_inner).insert(user.to_owned(), now());

@@ -1,7 +1,10 @@
 //! A million tickets that become ready at one moment.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -9,7 +12,6 @@ use shared::{
     domain::{ConnectionId, Stream, TenantId},
     queue::{Fleet, Lease, Ticket, Verdict},
 };
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
     fleets::{Noop, Worker},
@@ -19,6 +21,8 @@ use crate::report::{Failure, Report};
 
 const TENANTS: usize = 200_000;
 const MILLION: u64 = (TENANTS * Stream::ALL.len()) as u64;
+/// Time to push and park them all.
+const READY: Duration = Duration::from_secs(180);
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Parks everything until one moment.
@@ -39,7 +43,7 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
     redis.ask::<()>(&["CONFIG", "SET", "slowlog-log-slower-than", "500"]).await?;
     redis.ask::<()>(&["CONFIG", "SET", "slowlog-max-len", "100000"]).await?;
     redis.ask::<()>(&["SLOWLOG", "RESET"]).await?;
-    let due = Instant::now() + Duration::from_secs(150);
+    let due = Instant::now() + READY;
     let park = Arc::new(Park { until: due, parked: AtomicU64::new(0) });
     let parker = Worker::start(&queue, 256, &park);
     for _ in 0..TENANTS / 1_000 {

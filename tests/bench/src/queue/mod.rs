@@ -36,30 +36,38 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
         }
     });
     let redis = redis_server::Server::connect(&servers).await?;
+    // One that fails does not take the others' figures with it.
+    let mut failed = Vec::new();
+    let mut note = |group: &str, outcome: Result<(), Failure>| {
+        if let Err(error) = outcome {
+            eprintln!("bench: FAILED {group}: {error}");
+            failed.push(group.to_owned());
+        }
+    };
     if report.wants("queue.noop_slices_per_second") {
-        throughput::measure(report, &redis).await?;
+        note("noop_slices_per_second", throughput::measure(report, &redis).await);
     }
     if report.wants("queue.redis_calls_per_slice") {
-        throughput::calls(report, &redis).await?;
+        note("redis_calls_per_slice", throughput::calls(report, &redis).await);
     }
     if report.wants("queue.start_latency") {
-        latency::measure(report, &redis).await?;
+        note("start_latency", latency::measure(report, &redis).await);
     }
     if report.wants("queue.dispatch_cost") {
-        dispatch::measure(report, &redis).await?;
+        note("dispatch_cost", dispatch::measure(report, &redis).await);
     }
     if report.wants("queue.small_tenant") {
-        fairness::measure(report, &redis).await?;
+        note("small_tenant", fairness::measure(report, &redis).await);
     }
     if report.wants("queue.million_due") {
-        herd::measure(report, &redis).await?;
+        note("million_due", herd::measure(report, &redis).await);
     }
     if report.wants("queue.orphan") {
-        orphans::measure(report, &redis).await?;
+        note("orphan_recovery", orphans::measure(report, &redis).await);
     }
     if report.wants("queue.rebuild") || report.wants("queue.idle") {
-        rebuild::measure(report, &redis, &servers).await?;
+        note("rebuild", rebuild::measure(report, &redis, &servers).await);
     }
     upkeep.abort();
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(format!("no figures of {}", failed.join(", ")).into()) }
 }

@@ -20,7 +20,7 @@ use crate::{
     roles,
 };
 
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 8;
 const SLOTS: usize = 64;
 
 pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), Failure> {

@@ -49,7 +49,7 @@ async fn resumed(stage: &Stage<'_>, kind: Kind) -> Result<(), Failure> {
 
 /// Hit: tickets were lost with it.
 async fn redis_killed(stage: &Stage<'_>, away: Duration) -> Result<bool, Failure> {
-    let lost = stage.world.queue.depth().await.map_or(0, |depth| depth.live);
+    let lost = stage.world.live().await?;
     on_servers(stage, move |servers| {
         servers.redis().kill9()?;
         std::thread::sleep(away);
@@ -61,7 +61,7 @@ async fn redis_killed(stage: &Stage<'_>, away: Duration) -> Result<bool, Failure
 
 /// Hit: there were tickets that nobody could reach meanwhile.
 async fn redis_stopped(stage: &Stage<'_>, away: Duration) -> Result<bool, Failure> {
-    let live = stage.world.queue.depth().await.map_or(0, |depth| depth.live);
+    let live = stage.world.live().await?;
     on_servers(stage, move |servers| {
         servers.redis().suspend()?;
         std::thread::sleep(away);
