@@ -11,29 +11,60 @@ pub use fleet::Jobs;
 use shared::{
     config::Config,
     intercom::{self, Intercom},
-    queue::{self, Queue, QueueError},
+    queue::{self, Progress, Queue, QueueError},
     shutdown::Shutdown,
     store::{Role, Store, StoreError},
     sync::Context,
     vault::{KeyRing, KeyRingError},
 };
 
-/// Works until `shutdown`, then finishes the slices in hand.
+/// A worker that has its servers and has not begun.
+#[derive(Debug)]
+pub struct Worker {
+    context: Context,
+    queue: Queue,
+}
+
+impl Worker {
+    /// Connects to the servers that the configuration names.
+    ///
+    /// # Errors
+    /// When Postgres cannot be reached or a setting cannot be used. Redis may be away.
+    pub async fn open(config: Arc<Config>) -> Result<Self, WorkerError> {
+        let queue = Queue::connect(&config)?;
+        let context = Context {
+            store: Store::connect(&config.database_url, Role::Worker, config.database_connections).await?,
+            vault: Arc::new(KeyRing::parse(config.encryption_keys.expose())?),
+            intercom: Intercom::new(&config)?,
+            config,
+        };
+        Ok(Self { context, queue })
+    }
+
+    /// When it last went round its loop.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.queue.progress()
+    }
+
+    /// Works until `shutdown`, then finishes the slices in hand.
+    ///
+    /// # Errors
+    /// When the worker ends for a reason of its own.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), WorkerError> {
+        let jobs = Arc::new(Jobs::new(self.context.clone(), self.queue.clone()));
+        queue::run(self.queue, self.context.config.worker_slots, jobs, shutdown).await?;
+        self.context.store.close().await;
+        Ok(())
+    }
+}
+
+/// Opens a worker and runs it.
 ///
 /// # Errors
-/// When a server cannot be reached at start, or the worker ends for a reason of its own.
+/// See [`Worker::open`] and [`Worker::run`].
 pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), WorkerError> {
-    let context = Context {
-        store: Store::connect(&config.database_url, Role::Worker, config.database_connections).await?,
-        vault: Arc::new(KeyRing::parse(config.encryption_keys.expose())?),
-        intercom: Intercom::new(&config)?,
-        config: config.clone(),
-    };
-    let queue = Queue::connect(&config)?;
-    let jobs = Arc::new(Jobs::new(context.clone(), queue.clone()));
-    queue::run(queue, config.worker_slots, jobs, shutdown).await?;
-    context.store.close().await;
-    Ok(())
+    Worker::open(config).await?.run(shutdown).await
 }
 
 /// Why a worker could not start or go on.

@@ -23,11 +23,13 @@ pub use operator::Operator;
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
 type Check = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+type Alive = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 type Sample = Arc<dyn Fn() + Send + Sync>;
 
 /// What a role shows: what it needs to be ready, and gauges to be read when metrics are asked for.
 #[derive(Clone, Default)]
 pub struct Ops {
+    alive: Vec<Alive>,
     checks: Vec<(&'static str, Check)>,
     samples: Vec<Sample>,
 }
@@ -55,6 +57,14 @@ impl Ops {
         self
     }
 
+    /// Adds a sign of life: the process hangs, and a new one would do better, when it gives an error.
+    /// It must not depend on a server, which no restart of ours would heal.
+    #[must_use]
+    pub fn alive(mut self, sign: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        self.alive.push(Arc::new(sign));
+        self
+    }
+
     /// Adds gauges that are set just before metrics are shown.
     #[must_use]
     pub fn sample(mut self, sample: impl Fn() + Send + Sync + 'static) -> Self {
@@ -65,7 +75,7 @@ impl Ops {
     /// `/livez`, `/readyz`, `/metrics`, and what operators may do.
     pub fn router(self, operator: Option<Operator>) -> Router {
         Router::new()
-            .route("/livez", get(|| async { "ok\n" }))
+            .route("/livez", get(live))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
             .with_state(self)
@@ -90,6 +100,11 @@ pub async fn serve(address: SocketAddr, router: Router, shutdown: Shutdown) -> s
     let listener = TcpListener::bind(address).await?;
     eprintln!("ops listening on http://{}", listener.local_addr()?);
     axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
+}
+
+async fn live(State(ops): State<Ops>) -> (StatusCode, String) {
+    let dead = ops.alive.iter().find_map(|sign| sign().err());
+    dead.map_or_else(|| (StatusCode::OK, "ok\n".to_owned()), |why| (StatusCode::SERVICE_UNAVAILABLE, why + "\n"))
 }
 
 /// All checks at once, each with its own answer.
@@ -147,7 +162,9 @@ mod tests {
             serde_json::from_str::<Value>(&body).unwrap(),
             json!({"ready": false, "checks": {"postgres": "ok", "redis": "connection refused"}})
         );
-        assert_eq!(get(ops, "/livez").await.0, StatusCode::OK);
+        assert_eq!(get(ops.clone(), "/livez").await.0, StatusCode::OK);
+        let (status, why) = get(ops.alive(|| Err("hangs".to_owned())), "/livez").await;
+        assert_eq!((status, why.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "hangs\n"));
         assert_eq!(get(Ops::new(), "/readyz").await.0, StatusCode::OK);
     }
 

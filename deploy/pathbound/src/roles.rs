@@ -1,6 +1,6 @@
 //! Runs the roles, alone or together, beside the ops listener, and says which ended and why.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use api::{
     Api, StartError,
@@ -9,15 +9,18 @@ use api::{
 use scheduler::SchedulerError;
 use shared::{
     config::{Config, Needs, Profile},
-    queue::Queue,
+    queue::{Progress, Queue},
     shutdown::Shutdown,
     store::{Role, Store},
     telemetry,
 };
 use tokio::{net::TcpListener, task::JoinSet};
-use worker::WorkerError;
+use worker::{Worker, WorkerError};
 
 use crate::failure::Failure;
+
+/// A worker that has not gone round for this long hangs.
+const STUCK: Duration = Duration::from_secs(60);
 
 /// A role of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,15 @@ pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(
     } else {
         checks(&config, parts).await?
     };
+    let worker = if parts.contains(&Part::Worker) {
+        Some(Worker::open(Arc::clone(&config)).await.map_err(worker_failure)?)
+    } else {
+        None
+    };
+    let ops = match worker.as_ref().map(Worker::progress) {
+        Some(progress) => ops.alive(move || goes_round(&progress)),
+        None => ops,
+    };
     let operator = Operator::open(&config).await.map_err(api_failure)?;
     let serving = ops::serve(config.ops_listen, ops.router(operator), shutdown.clone());
     let address = config.ops_listen;
@@ -81,16 +93,17 @@ pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(
             .await
             .map_err(|error| Failure::failed(format!("could not listen on {address}: is the port taken?"), error))
     });
+    if let Some(worker) = worker {
+        let shutdown = shutdown.clone();
+        spawn(&mut tasks, Part::Worker.name(), async { worker.run(shutdown).await.map_err(worker_failure) });
+    }
     for part in parts {
         let (config, shutdown) = (Arc::clone(&config), shutdown.clone());
         match part {
-            Part::Api => {} // begun above, since its checks are the process's
+            Part::Api | Part::Worker => {} // begun above, since their checks are the process's
             Part::Scheduler => spawn(&mut tasks, part.name(), async {
                 scheduler::run(config, shutdown).await.map_err(scheduler_failure)
             }),
-            Part::Worker => {
-                spawn(&mut tasks, part.name(), async { worker::run(config, shutdown).await.map_err(worker_failure) });
-            }
         }
     }
     until_all_end(tasks, &shutdown).await
@@ -102,6 +115,14 @@ pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(
 /// When the listener fails.
 pub async fn serve(api: Api, listener: TcpListener, shutdown: Shutdown) -> Result<(), Failure> {
     api.serve(listener, shutdown).await.map_err(|error| Failure::failed("the API's listener failed", error))
+}
+
+/// A worker goes round every second, every four when Redis is away.
+fn goes_round(progress: &Progress) -> Result<(), String> {
+    match progress.last_round() {
+        Some(ago) if ago > STUCK => Err(format!("the worker has not gone round for {} s", ago.as_secs())),
+        _ => Ok(()),
+    }
 }
 
 /// What ended, and how.
