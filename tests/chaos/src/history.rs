@@ -263,7 +263,7 @@ impl Judge {
     fn records(&mut self, row: &PgRow, who: &str, relation: &str, connection: Uuid) {
         let owns =
             |stream: &&str| self.owners.get(&(connection, (**stream).to_owned())).is_some_and(|owner| owner.who == who);
-        if !writers(relation).iter().any(|stream| owns(stream)) {
+        if !writers(relation).iter().any(owns) {
             self.verdict.after_higher_fence += 1;
             self.example(format!(
                 "{who} wrote {relation} of {connection} and owns no stream that may ({})",

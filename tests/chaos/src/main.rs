@@ -64,9 +64,9 @@ fn main() -> ExitCode {
         }
     };
     if arguments.json {
-        report.print_json()
+        report.print_json();
     } else {
-        report.print_table()
+        report.print_table();
     }
     if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -92,5 +92,5 @@ async fn play(world: &World, time: Duration, seed: u64) -> Result<Report, Failur
     supervisor.stop().await;
     let rest = ending::rest(world).await?;
     let verdict = history::judge(world, &broken.storms).await?;
-    Ok(Report::new(seed, time, broken, changes, ending, rest, verdict, world))
+    Ok(Report::new(seed, time, &broken, changes, ending, rest, verdict, world))
 }

@@ -39,7 +39,7 @@ impl Report {
     pub(crate) fn new(
         seed: u64,
         time: Duration,
-        broken: Broken,
+        broken: &Broken,
         changes: BTreeMap<String, u64>,
         ending: Ending,
         rest: Rest,
@@ -59,7 +59,7 @@ impl Report {
             postgres_restarts: hits("postgres: fast") + hits("postgres: immediate") + hits("postgres: kill"),
             lost: ending.missing + ending.different,
             doubled: ending.extra + history.miscounted + history.after_higher_fence,
-            figures: figures(&broken, &history, &ending, world),
+            figures: figures(broken, &history, &ending, world),
             faults: broken.counts.clone(),
             changes,
             ending,
@@ -67,7 +67,7 @@ impl Report {
             history,
             wrong: broken.wrong.clone(),
         };
-        report.judge(&broken, world);
+        report.judge(broken, world);
         report.ok = report.wrong.is_empty();
         report
     }
