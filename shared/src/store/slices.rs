@@ -173,7 +173,12 @@ impl Store {
 }
 
 impl TenantTx {
-    async fn check_fence(&mut self, key: SliceKey) -> Result<(), StoreError> {
+    /// Locks the slice's stream and compares the fence: nothing is committed that was written under an older one.
+    /// [`Store::begin_fenced`] does it first; who does not must do it before the commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when the slice is no longer ours.
+    pub async fn check_fence(&mut self, key: SliceKey) -> Result<(), StoreError> {
         let ours = sqlx::query_scalar!(
             "SELECT fence FROM streams WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND fence = $4 FOR UPDATE",
             key.tenant.0,
@@ -451,9 +456,9 @@ impl TenantTx {
 
     /// Makes another stream of the connection due now: its backlog is being added to.
     ///
-    /// To be called before any other row is written, since a slice of that stream locks its stream first and
-    /// then the same rows. The row is written even when it is due already: that waits for a slice that is
-    /// about to find its backlog empty, and undoes the "owes nothing" it then wrote.
+    /// Called last where that stream's slices write the same rows and lock their stream last too (threads). The row
+    /// is written even when it is due already: that waits for a slice that is about to find its backlog empty, and
+    /// undoes the "owes nothing" it then wrote.
     ///
     /// # Errors
     /// When Postgres fails.

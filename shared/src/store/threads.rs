@@ -245,6 +245,15 @@ impl TenantTx {
             ThreadFate::Blocked => ("blocked", None),
             ThreadFate::Again(seconds) => ("pending", Some(seconds)),
         };
+        if fate == ThreadFate::Gone {
+            sqlx::query!(
+                "UPDATE conversations SET deleted_at = now() WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL",
+                tenant,
+                conversation,
+            )
+            .execute(self.session())
+            .await?;
+        }
         sqlx::query!(
             "UPDATE threads SET status = $4, error = $5, attempts = attempts + 1, due_at = now() + make_interval(secs => $6)
              WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = $3",
@@ -257,15 +266,6 @@ impl TenantTx {
         )
         .execute(self.session())
         .await?;
-        if fate == ThreadFate::Gone {
-            sqlx::query!(
-                "UPDATE conversations SET deleted_at = now() WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL",
-                tenant,
-                conversation,
-            )
-            .execute(self.session())
-            .await?;
-        }
         Ok(())
     }
 }

@@ -251,7 +251,6 @@ async fn store(
     let key = slice.key;
     let ids: Vec<String> = stubs.iter().map(|stub| stub.source_id.clone()).collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
-    tx.make_due(key.connection, Stream::Threads).await?;
     let written = tx.write_stubs(key.connection, stubs).await?;
     let quarantined = tx.quarantine(key.connection, poisons).await?;
     let healed = tx.resolve_quarantine(key.connection, "conversation", &ids).await?;
@@ -284,6 +283,8 @@ async fn store(
         .await?;
         Progress::Done
     };
+    // Last: see `threads::store`.
+    tx.make_due(key.connection, Stream::Threads).await?;
     tx.commit().await?;
     written.count(Stream::Conversations);
     Ok(Sliced { progress, made_due: vec![Stream::Threads] })

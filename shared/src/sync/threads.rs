@@ -80,8 +80,9 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
 /// so that a thread that never works is given up in the end and an outage blocks next to nothing.
 async fn outage(slice: &Slice<'_>, unanswered: &[(PendingThread, String)]) -> Result<Sliced, SliceError> {
     let Some((thread, error)) = unanswered.first() else { return Ok(Progress::More.into()) };
-    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
+    let mut tx = slice.ctx.store.begin(slice.key.tenant).await?;
     tx.mark_thread(slice.key.connection, thread.conversation_id, later(thread), error).await?;
+    tx.check_fence(slice.key).await?;
     tx.commit().await?;
     Err(Error::Unavailable(format!("none of {} threads: {error}", unanswered.len())).into())
 }
@@ -150,13 +151,20 @@ async fn store(slice: &Slice<'_>, batch: Batch) -> Result<(), SliceError> {
         .filter(|fetched| fetched.poisoned == 0)
         .map(|fetched| fetched.thread.conversation.source_id.clone())
         .collect();
-    let mut tx = slice.ctx.store.begin_fenced(key).await?;
+    // One by one: a page of stubs locks the same rows, conversations before threads.
+    for (thread, fate, error) in &batch.fates {
+        let mut tx = slice.ctx.store.begin(key.tenant).await?;
+        tx.mark_thread(key.connection, thread.conversation_id, *fate, error).await?;
+        tx.check_fence(key).await?;
+        tx.commit().await?;
+    }
+    // The stream is locked and its fence compared last, as a page of stubs locks it last to make it due:
+    // locked first, each would keep the other waiting for as long as it writes.
+    let mut tx = slice.ctx.store.begin(key.tenant).await?;
     let written = tx.write_threads(key.connection, batch.fetched).await?;
     tx.quarantine(key.connection, &batch.poisons).await?;
     tx.resolve_quarantined_parts(key.connection, &whole).await?;
-    for (thread, fate, error) in &batch.fates {
-        tx.mark_thread(key.connection, thread.conversation_id, *fate, error).await?;
-    }
+    tx.check_fence(key).await?;
     tx.save_cursor(key, &serde_json::Value::Null, Tally { inserted: written.inserted, ..Tally::default() }).await?;
     tx.commit().await?;
     written.count(Stream::Threads);
