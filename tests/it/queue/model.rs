@@ -13,6 +13,8 @@ use shared::{
 /// As in `exchange.lua`.
 pub(crate) const BITE: usize = 64;
 pub(crate) const SUSPECT: u32 = 2;
+/// As in `lib.lua`: a turn in virtual time, which is whole numbers.
+const TURN: f64 = 65_536.0;
 const CLASSES: [Class; 2] = [Class::Fresh, Class::Backfill];
 
 /// A ticket in the order of its text, which breaks ties in sorted sets.
@@ -541,12 +543,12 @@ impl Model {
                 let bug = self.bug;
                 let lane = self.lane(class);
                 if bug != Bug::VtimeStands {
-                    lane.vtime = at.max(lane.vtime + 1.0 / (left + 1) as f64);
+                    lane.vtime = at.max(lane.vtime + (TURN / (left + 1) as f64).floor().max(1.0));
                 }
                 lane.ready_count -= 1;
                 lane.leased_count += 1;
                 let Entry { since, crashes, ticket } = entry;
-                leases.push((Leased { fence: 0, again: false, finish: at + 1.0, since, crashes }, ticket));
+                leases.push((Leased { fence: 0, again: false, finish: at + TURN, since, crashes }, ticket));
                 limit -= 1;
                 if crashes >= SUSPECT {
                     *suspects = suspects.saturating_sub(1);
@@ -564,7 +566,7 @@ impl Model {
             } else {
                 let lane = self.lane(class);
                 if lane.ready.contains_key(&tenant) {
-                    let turn = if entry.is_some() { 1.0 } else { 0.0 };
+                    let turn = if entry.is_some() { TURN } else { 0.0 };
                     lane.ring.add(tenant, lane.vtime.max(at + turn));
                 }
             }

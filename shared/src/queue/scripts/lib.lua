@@ -7,23 +7,26 @@
 --   parked  `parked` (zset) holds its time, and nothing else knows it: what waits must be small
 -- Most tenants have one ready ticket, and firsts are read and written in bulk. '+' before a first one says that
 -- there may be a rest, '-' that there is none.
--- `ring:<class>` (zset) holds the tenants that may be served, by virtual time. A tenant that is in `paused` or
--- `capped` (sets) is in no ring, so nobody walks over it; `inflight` (hash) counts its leases. Nothing is kept of
--- a tenant without tickets.
+-- `ring:<class>` (zset) holds the tenants that may be served, by virtual time: a turn is TURN, and the time is a
+-- whole number, which is quick to write. A tenant that is in `paused` or `capped` (sets) is in no ring, so nobody
+-- walks over it; `inflight` (hash) counts its leases. Nothing is kept of a tenant without tickets.
 --
 -- A command costs the more the more of them there are: hashes and sets are read in bulk, changed in memory, and
--- written once per call, by save(), with which every script ends.
+-- written once per call, by save(), with which every script ends. Numbers go there and back as text: most of
+-- them are only carried, and Redis and Lua write each with seventeen digits.
 local p = KEYS[1]
 local PARKED, LEASES = p .. ':parked', p .. ':leases'
 local CLASSES = {'fresh', 'backfill'}
+local TURN = 65536
 local RING = {fresh = p .. ':ring:fresh', backfill = p .. ':ring:backfill'}
 local REST = {fresh = p .. ':rest:fresh:', backfill = p .. ':rest:backfill:'}
 local CLOCK, FENCE, VTIME = p .. ':clock', p .. ':fence', {fresh = p .. ':vtime:fresh', backfill = p .. ':vtime:backfill'}
 
 local time = redis.call('TIME')
 local kept = redis.call('MGET', CLOCK, FENCE, VTIME.fresh, VTIME.backfill)
-local vtimes = {fresh = tonumber(kept[3] or '0') or 0, backfill = tonumber(kept[4] or '0') or 0}
-local before = {fresh = vtimes.fresh, backfill = vtimes.backfill}
+local vtimes = {fresh = tonumber(kept[3] or 0) or 0, backfill = tonumber(kept[4] or 0) or 0}
+-- As it was when the call began, and as text: nobody but a claim moves it, and claims come last.
+local VNOW = {fresh = string.format('%d', vtimes.fresh), backfill = string.format('%d', vtimes.backfill)}
 
 -- Milliseconds that never run backwards: when the server's clock is set back, its distance is added from then on.
 local function read_clock()
@@ -34,14 +37,14 @@ local function read_clock()
     return raw + ahead, ahead
 end
 local now, ahead = read_clock()
--- Sixteen digits: Lua's own conversion to text would round them.
-local NOW = string.format('%.0f', now)
-local strings = {CLOCK, string.format('%s:%.0f', NOW, ahead)}
+-- Lua's own conversion to text would round it.
+local NOW = string.format('%d', now)
+local strings = {CLOCK, string.format('%s:%d', NOW, ahead)}
 
 -- Class and tenant of a ticket by its layout, or nil and why it is not one of ours: foreign hands may write to
 -- Redis too. A claim looks at each letter.
+local sub = string.sub
 local function read(ticket)
-    local sub = string.sub
     if #ticket <= 160 then
         if sub(ticket, 1, 8) == '1/fresh/' and sub(ticket, 45, 45) == '/' and sub(ticket, 82, 82) == '/' then
             return 'fresh', sub(ticket, 9, 44)
@@ -55,9 +58,9 @@ local function read(ticket)
     return nil, version and version ~= '1' and 'version' or 'garbled'
 end
 
--- A hash or a set as this call sees it: `was` is what Redis holds, `is` what it will; false is nothing, and nil
--- is not asked yet.
-local books = {}
+-- A hash or a set as this call sees it: `is` is what it will be, false for nothing and nil for not asked yet;
+-- `was` is what Redis holds of the fields that were put.
+local UNKNOWN, books = {}, {}
 local function book(name, set)
     local made = {key = p .. ':' .. name, set = set, was = {}, is = {}}
     books[#books + 1] = made
@@ -69,26 +72,24 @@ local PAUSED, CAPPED = book('paused', true), book('capped', true)
 
 -- Most of the time nobody is paused or capped: asked once per call.
 local anybody
-local function answers(from, asked)
-    if not from.set then return redis.call('HMGET', from.key, unpack(asked)) end
-    if anybody == nil then anybody = redis.call('EXISTS', PAUSED.key, CAPPED.key) > 0 end
-    return anybody and redis.call('SMISMEMBER', from.key, unpack(asked)) or {}
-end
 local function fetch(from, fields)
-    local was, is, asked, n = from.was, from.is, {}, 0
+    local is, asked, n = from.is, {}, 0
+    if from.set then
+        if anybody == nil then anybody = redis.call('EXISTS', PAUSED.key, CAPPED.key) > 0 end
+        if not anybody then return end
+    end
     for i = 1, #fields do
         local field = fields[i]
         if is[field] == nil then
             n = n + 1
-            asked[n], is[field], was[field] = field, false, false
+            asked[n], is[field] = field, false
         end
     end
     if n == 0 then return end
-    local values = answers(from, asked)
+    local values = redis.call(from.set and 'SMISMEMBER' or 'HMGET', from.key, unpack(asked))
     for i = 1, n do
         local value = values[i]
-        if from.set then value = value == 1 end
-        if value then is[asked[i]], was[asked[i]] = value, value end
+        if value and value ~= 0 then is[asked[i]] = value end
     end
 end
 local function get(from, field)
@@ -99,16 +100,22 @@ local function get(from, field)
     end
     return value
 end
-local function put(into, field, value) into.is[field] = value end
+local function put(into, field, value)
+    if into.was[field] == nil then
+        local was = into.is[field]
+        if was == nil then was = UNKNOWN end
+        into.was[field] = was
+    end
+    into.is[field] = value
+end
 local function write(from)
-    local was, set, into, gone = from.was, from.set, {}, {}
-    for field, value in pairs(from.is) do
-        if value == was[field] then
-            -- As it was.
-        elseif value then
+    local is, set, into, gone = from.is, from.set, {}, {}
+    for field, was in pairs(from.was) do
+        local value = is[field]
+        if value and value ~= was then
             into[#into + 1] = field
             if not set then into[#into + 1] = value end
-        else
+        elseif was and not value then
             gone[#gone + 1] = field
         end
     end
@@ -116,16 +123,25 @@ local function write(from)
     if #gone > 0 then redis.call(set and 'SREM' or 'HDEL', from.key, unpack(gone)) end
 end
 
-local deltas, awake = {}, {}
-local function count(state, class, by)
-    local field = state .. ':' .. class
-    deltas[field] = (deltas[field] or 0) + by
+-- How many leases a tenant has.
+local FEW = {'1', '2', '3', '4', '5', '6', '7', '8'}
+local function inflight_of(tenant)
+    return tonumber(get(INFLIGHT, tenant) or 0) or 0
+end
+local function put_inflight(tenant, leases)
+    put(INFLIGHT, tenant, leases > 0 and (FEW[leases] or tostring(leases)))
 end
 
--- Lets a tenant into the ring, unless it is there or may not be served.
+local deltas, awake = {}, {}
+for _, state in ipairs({'ready', 'leased', 'parked'}) do deltas[state] = {fresh = 0, backfill = 0} end
+local function count(state, class, by)
+    deltas[state][class] = deltas[state][class] + by
+end
+
+-- Lets a tenant into the ring, unless it is there or may not be served. `at` is text.
 local entering = {fresh = {}, backfill = {}}
 local function enter(class, tenant, at)
-    if get(PAUSED, tenant) or get(CAPPED, tenant) then return end
+    if anybody ~= false and (get(PAUSED, tenant) or get(CAPPED, tenant)) then return end
     local those = entering[class]
     those[#those + 1] = at
     those[#those + 1] = tenant
@@ -145,20 +161,19 @@ local function admit()
     end
 end
 
--- Makes a ticket ready, at the front of its tenant's turn or at the end. `since` is text.
+-- Makes a ticket ready, at the front of its tenant's turn or at the end. `since` and `at` are text.
 local function ready(ticket, class, tenant, front, since, crashes, at)
     put(TICKETS, ticket, 'ready')
-    local entry = since .. ',' .. crashes .. ',' .. ticket
-    local firsts, rest = FIRST[class], REST[class] .. tenant
+    local firsts = FIRST[class]
     local first = get(firsts, tenant)
     if not first then
-        put(firsts, tenant, '-' .. entry)
+        put(firsts, tenant, '-' .. since .. ',' .. crashes .. ',' .. ticket)
     elseif front then
-        redis.call('LPUSH', rest, string.sub(first, 2))
-        put(firsts, tenant, '+' .. entry)
+        redis.call('LPUSH', REST[class] .. tenant, sub(first, 2))
+        put(firsts, tenant, '+' .. since .. ',' .. crashes .. ',' .. ticket)
     else
-        redis.call('RPUSH', rest, entry)
-        if string.sub(first, 1, 1) ~= '+' then put(firsts, tenant, '+' .. string.sub(first, 2)) end
+        redis.call('RPUSH', REST[class] .. tenant, since .. ',' .. crashes .. ',' .. ticket)
+        if sub(first, 1, 1) ~= '+' then put(firsts, tenant, '+' .. sub(first, 2)) end
     end
     enter(class, tenant, at)
     count('ready', class, 1)
@@ -179,15 +194,18 @@ end
 -- The fence is among the first things written, before any lease.
 local function save()
     for class, key in pairs(VTIME) do
-        if vtimes[class] ~= before[class] then
+        local at = string.format('%d', vtimes[class])
+        if at ~= VNOW[class] then
             strings[#strings + 1] = key
-            strings[#strings + 1] = string.format('%.17g', vtimes[class])
+            strings[#strings + 1] = at
         end
     end
     redis.call('MSET', unpack(strings))
     for _, from in ipairs(books) do write(from) end
-    for field, by in pairs(deltas) do
-        if by ~= 0 then redis.call('HINCRBY', p .. ':counts', field, by) end
+    for state, by_class in pairs(deltas) do
+        for class, by in pairs(by_class) do
+            if by ~= 0 then redis.call('HINCRBY', p .. ':counts', state .. ':' .. class, by) end
+        end
     end
     admit()
     wake()

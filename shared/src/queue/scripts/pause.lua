@@ -8,7 +8,7 @@ for i = 2, #ARGV do
     else
         put(PAUSED, scope, false)
         for _, class in ipairs(CLASSES) do
-            reenter(class, scope, vtimes[class])
+            reenter(class, scope, VNOW[class])
             awake[class] = true
         end
     end

@@ -21,22 +21,22 @@ for i, ticket in ipairs(ARGV) do
     local state = get(TICKETS, ticket)
     if class and not state and not parked[i] then
         -- A tenant that comes (back) starts at the current virtual time: it banks no credit.
-        ready(ticket, class, tenant, false, NOW, 0, vtimes[class])
+        ready(ticket, class, tenant, false, NOW, 0, VNOW[class])
         pushed = pushed + 1
     elseif class and state == 'ready' then
         -- What another hand took from the index comes back with the next push.
         if get(FIRST[class], tenant) then
-            reenter(class, tenant, vtimes[class])
+            reenter(class, tenant, VNOW[class])
         else
             count('ready', class, -1)
-            ready(ticket, class, tenant, false, NOW, 0, vtimes[class])
+            ready(ticket, class, tenant, false, NOW, 0, VNOW[class])
             -- There may be a rest without its first one.
-            put(FIRST[class], tenant, '+' .. string.sub(get(FIRST[class], tenant), 2))
+            put(FIRST[class], tenant, '+' .. sub(get(FIRST[class], tenant), 2))
         end
     elseif class and state then
         local fence, again, rest = string.match(state, '^(%d+),([01])(,.*)$')
         if again == '0' then put(TICKETS, ticket, fence .. ',1' .. rest) end
-        expired[#expired + 1] = now
+        expired[#expired + 1] = NOW
         expired[#expired + 1] = ticket
     end
 end

@@ -1,11 +1,12 @@
 -- renew(prefix, lease_ms, ticket, fence, ...): keeps leases alive. Returns the tickets that are no longer ours.
 local tickets, deadlines, lost = {}, {}, {}
+local deadline = string.format('%d', now + ARGV[1])
 for i = 2, #ARGV, 2 do tickets[#tickets + 1] = ARGV[i] end
 fetch(TICKETS, tickets)
 for i = 2, #ARGV, 2 do
     local state = get(TICKETS, ARGV[i])
     if state and string.match(state, '^(%d+),') == ARGV[i + 1] then
-        deadlines[#deadlines + 1] = now + tonumber(ARGV[1])
+        deadlines[#deadlines + 1] = deadline
         deadlines[#deadlines + 1] = ARGV[i]
     else
         lost[#lost + 1] = ARGV[i]
