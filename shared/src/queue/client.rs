@@ -49,7 +49,8 @@ pub struct Depth {
     pub backfill_tenants: u64,
     pub parked: u64,
     pub leased: u64,
-    /// For how long the oldest ticket that could be leased now has been ready.
+    /// For how long the oldest ticket that could be leased now has been ready: the oldest among the first tickets
+    /// of the 64 tenants whose turn is next. One who had more turns than those may have waited longer.
     pub oldest_fresh: Option<Duration>,
     pub oldest_backfill: Option<Duration>,
     /// Until the next parked ticket becomes ready; zero when it is overdue.

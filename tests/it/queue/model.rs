@@ -13,6 +13,8 @@ use shared::{
 /// As in `exchange.lua`.
 pub(crate) const BITE: usize = 64;
 pub(crate) const SUSPECT: u32 = 2;
+/// As in `lib.lua`: a turn in virtual time, which is whole numbers.
+const TURN: f64 = 65_536.0;
 const CLASSES: [Class; 2] = [Class::Fresh, Class::Backfill];
 
 /// A ticket in the order of its text, which breaks ties in sorted sets.
@@ -130,7 +132,6 @@ pub(crate) struct Exchanged {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lane {
     pub(crate) ring: Zset<TenantId>,
-    pub(crate) since: Zset<TenantId>,
     pub(crate) ready: BTreeMap<TenantId, VecDeque<Entry>>,
     pub(crate) vtime: f64,
     pub(crate) token: bool,
@@ -309,7 +310,6 @@ impl Model {
         for class in CLASSES {
             let lane = self.lane_ref(class);
             note("ring", lane.ring.len());
-            note("since", lane.since.len());
             note("ready", lane.ready.len());
             let counted = lane.ready_count.abs() + lane.leased_count.abs() + lane.parked_count.abs();
             note("counts", counted as usize);
@@ -346,7 +346,7 @@ impl Model {
         !self.paused.is_empty() && self.paused.contains(scope)
     }
 
-    fn enter(&mut self, class: Class, tenant: TenantId, at: f64, since: i64) {
+    fn enter(&mut self, class: Class, tenant: TenantId, at: f64) {
         let paused =
             self.bug != Bug::EnterIgnoresPause && !self.paused.is_empty() && self.paused.contains(&tenant.to_string());
         if paused || self.capped.contains(&tenant) {
@@ -355,24 +355,18 @@ impl Model {
         let lane = self.lane(class);
         if lane.ring.score(&tenant).is_none() {
             lane.ring.add(tenant, at);
-            lane.since.add(tenant, since as f64);
-        } else if lane.since.score(&tenant).is_none_or(|before| before > since as f64) {
-            lane.since.add(tenant, since as f64);
         }
         lane.awake = true;
     }
 
     fn reenter(&mut self, class: Class, tenant: TenantId, at: f64) {
-        let head = self.lane_ref(class).ready.get(&tenant).and_then(|list| list.front().copied());
-        if let Some(head) = head {
-            self.enter(class, tenant, at, head.since);
+        if self.lane_ref(class).ready.contains_key(&tenant) {
+            self.enter(class, tenant, at);
         }
     }
 
     fn leave(&mut self, class: Class, tenant: TenantId) {
-        let lane = self.lane(class);
-        lane.ring.remove(&tenant);
-        lane.since.remove(&tenant);
+        self.lane(class).ring.remove(&tenant);
     }
 
     fn ready(&mut self, ticket: Key, front: bool, since: i64, crashes: u32, at: f64) {
@@ -386,7 +380,7 @@ impl Model {
             list.push_back(entry);
         }
         self.lane(class).ready_count += 1;
-        self.enter(class, tenant, at, since);
+        self.enter(class, tenant, at);
     }
 
     fn wake(&mut self) {
@@ -549,12 +543,12 @@ impl Model {
                 let bug = self.bug;
                 let lane = self.lane(class);
                 if bug != Bug::VtimeStands {
-                    lane.vtime = at.max(lane.vtime + 1.0 / (left + 1) as f64);
+                    lane.vtime = at.max(lane.vtime + (TURN / (left + 1) as f64).floor().max(1.0));
                 }
                 lane.ready_count -= 1;
                 lane.leased_count += 1;
                 let Entry { since, crashes, ticket } = entry;
-                leases.push((Leased { fence: 0, again: false, finish: at + 1.0, since, crashes }, ticket));
+                leases.push((Leased { fence: 0, again: false, finish: at + TURN, since, crashes }, ticket));
                 limit -= 1;
                 if crashes >= SUSPECT {
                     *suspects = suspects.saturating_sub(1);
@@ -571,15 +565,9 @@ impl Model {
                 self.leave(Class::Backfill, tenant);
             } else {
                 let lane = self.lane(class);
-                match lane.ready.get(&tenant).and_then(|list| list.front()) {
-                    Some(next) => {
-                        let turn = if entry.is_some() { 1.0 } else { 0.0 };
-                        lane.ring.add(tenant, lane.vtime.max(at + turn));
-                        lane.since.add(tenant, next.since as f64);
-                    }
-                    None => {
-                        lane.since.remove(&tenant);
-                    }
+                if lane.ready.contains_key(&tenant) {
+                    let turn = if entry.is_some() { TURN } else { 0.0 };
+                    lane.ring.add(tenant, lane.vtime.max(at + turn));
                 }
             }
         }

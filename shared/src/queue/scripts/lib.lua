@@ -1,37 +1,50 @@
 -- Put before every other script: the keys, the clock, and how a ticket becomes ready.
 --
 -- KEYS[1] is the prefix, a hash tag: every key below shares its slot. A ticket is in one of three states:
---   ready   `tickets` says 'ready', and `ready:<class>:<tenant>` (list) holds 'since,crashes,ticket'
+--   ready   `tickets` says 'ready', and its tenant's turn holds 'since,crashes,ticket': the first one in
+--           `first:<class>` (hash, by tenant), those behind it in `rest:<class>:<tenant>` (list)
 --   leased  `tickets` says 'fence,again,finish,since,crashes', and `leases` (zset) holds its deadline
 --   parked  `parked` (zset) holds its time, and nothing else knows it: what waits must be small
--- `ring:<class>` (zset) holds the tenants that may be served, by virtual time; `since:<class>` (zset) the same
--- tenants by how long their first ticket has been ready. A tenant that is in `paused` or `capped` (sets) is in
--- no ring, so nobody walks over it; `inflight` (hash) counts its leases. Nothing is kept of a tenant without tickets.
+-- Most tenants have one ready ticket, and firsts are read and written in bulk. '+' before a first one says that
+-- there may be a rest, '-' that there is none.
+-- `ring:<class>` (zset) holds the tenants that may be served, by virtual time: a turn is TURN, and the time is a
+-- whole number, which is quick to write. A tenant that is in `paused` or `capped` (sets) is in no ring, so nobody
+-- walks over it; `inflight` (hash) counts its leases. Nothing is kept of a tenant without tickets.
+--
+-- A command costs the more the more of them there are: hashes and sets are read in bulk, changed in memory, and
+-- written once per call, by save(), with which every script ends. Numbers go there and back as text: most of
+-- them are only carried, and Redis and Lua write each with seventeen digits.
 local p = KEYS[1]
-local TICKETS, PARKED, LEASES, INFLIGHT = p .. ':tickets', p .. ':parked', p .. ':leases', p .. ':inflight'
+local PARKED, LEASES = p .. ':parked', p .. ':leases'
 local CLASSES = {'fresh', 'backfill'}
-local RING, SINCE, READY = {}, {}, {}
-for _, class in ipairs(CLASSES) do
-    RING[class], SINCE[class] = p .. ':ring:' .. class, p .. ':since:' .. class
-    READY[class] = p .. ':ready:' .. class .. ':'
-end
+local TURN = 65536
+local RING = {fresh = p .. ':ring:fresh', backfill = p .. ':ring:backfill'}
+local REST = {fresh = p .. ':rest:fresh:', backfill = p .. ':rest:backfill:'}
+local CLOCK, FENCE, VTIME = p .. ':clock', p .. ':fence', {fresh = p .. ':vtime:fresh', backfill = p .. ':vtime:backfill'}
+
 local time = redis.call('TIME')
+local kept = redis.call('MGET', CLOCK, FENCE, VTIME.fresh, VTIME.backfill)
+local vtimes = {fresh = tonumber(kept[3] or 0) or 0, backfill = tonumber(kept[4] or 0) or 0}
+-- As it was when the call began, and as text: nobody but a claim moves it, and claims come last.
+local VNOW = {fresh = string.format('%d', vtimes.fresh), backfill = string.format('%d', vtimes.backfill)}
 
 -- Milliseconds that never run backwards: when the server's clock is set back, its distance is added from then on.
 local function read_clock()
     local raw = time[1] * 1000 + math.floor(time[2] / 1000)
-    local last, ahead = string.match(redis.call('GET', p .. ':clock') or '', '^(%d+):(%d+)$')
+    local last, ahead = string.match(kept[1] or '', '^(%d+):(%d+)$')
     last, ahead = tonumber(last or 0), tonumber(ahead or 0)
     if raw + ahead < last then ahead = last - raw end
-    redis.call('SET', p .. ':clock', string.format('%.0f:%.0f', raw + ahead, ahead))
-    return raw + ahead
+    return raw + ahead, ahead
 end
-local now = read_clock()
+local now, ahead = read_clock()
+-- Lua's own conversion to text would round it.
+local NOW = string.format('%d', now)
+local strings = {CLOCK, string.format('%s:%d', NOW, ahead)}
 
 -- Class and tenant of a ticket by its layout, or nil and why it is not one of ours: foreign hands may write to
 -- Redis too. A claim looks at each letter.
+local sub = string.sub
 local function read(ticket)
-    local sub = string.sub
     if #ticket <= 160 then
         if sub(ticket, 1, 8) == '1/fresh/' and sub(ticket, 45, 45) == '/' and sub(ticket, 82, 82) == '/' then
             return 'fresh', sub(ticket, 9, 44)
@@ -45,71 +58,156 @@ local function read(ticket)
     return nil, version and version ~= '1' and 'version' or 'garbled'
 end
 
--- Counters and virtual times are written once per call, by save().
-local deltas, vtimes, moved, awake = {}, {}, {}, {}
-local function count(state, class, by)
-    local field = state .. ':' .. class
-    deltas[field] = (deltas[field] or 0) + by
+-- A hash or a set as this call sees it: `is` is what it will be, false for nothing and nil for not asked yet;
+-- `was` is what Redis holds of the fields that were put.
+local UNKNOWN, books = {}, {}
+local function book(name, set)
+    local made = {key = p .. ':' .. name, set = set, was = {}, is = {}}
+    books[#books + 1] = made
+    return made
 end
-local function vtime(class)
-    if not vtimes[class] then vtimes[class] = tonumber(redis.call('GET', p .. ':vtime:' .. class) or '0') end
-    return vtimes[class]
-end
+local TICKETS, INFLIGHT = book('tickets'), book('inflight')
+local FIRST = {fresh = book('first:fresh'), backfill = book('first:backfill')}
+local PAUSED, CAPPED = book('paused', true), book('capped', true)
 
 -- Most of the time nobody is paused or capped: asked once per call.
-local exists = {}
-local function some(set)
-    if exists[set] == nil then exists[set] = redis.call('EXISTS', p .. ':' .. set) == 1 end
-    return exists[set]
+local anybody
+local function fetch(from, fields)
+    local is, asked, n = from.is, {}, 0
+    if from.set then
+        if anybody == nil then anybody = redis.call('EXISTS', PAUSED.key, CAPPED.key) > 0 end
+        if not anybody then return end
+    end
+    for i = 1, #fields do
+        local field = fields[i]
+        if is[field] == nil then
+            n = n + 1
+            asked[n], is[field] = field, false
+        end
+    end
+    if n == 0 then return end
+    local values = redis.call(from.set and 'SMISMEMBER' or 'HMGET', from.key, unpack(asked))
+    for i = 1, n do
+        local value = values[i]
+        if value and value ~= 0 then is[asked[i]] = value end
+    end
 end
-local function is(set, member)
-    return some(set) and redis.call('SISMEMBER', p .. ':' .. set, member) == 1
+local function get(from, field)
+    local value = from.is[field]
+    if value == nil then
+        fetch(from, {field})
+        value = from.is[field]
+    end
+    return value
+end
+local function put(into, field, value)
+    if into.was[field] == nil then
+        local was = into.is[field]
+        if was == nil then was = UNKNOWN end
+        into.was[field] = was
+    end
+    into.is[field] = value
+end
+local function write(from)
+    local is, set, into, gone = from.is, from.set, {}, {}
+    for field, was in pairs(from.was) do
+        local value = is[field]
+        if value and value ~= was then
+            into[#into + 1] = field
+            if not set then into[#into + 1] = value end
+        elseif was and not value then
+            gone[#gone + 1] = field
+        end
+    end
+    if #into > 0 then redis.call(set and 'SADD' or 'HSET', from.key, unpack(into)) end
+    if #gone > 0 then redis.call(set and 'SREM' or 'HDEL', from.key, unpack(gone)) end
 end
 
--- Lets a tenant into the ring, unless it is there or may not be served.
-local function enter(class, tenant, at, since)
-    if is('paused', tenant) or is('capped', tenant) then return end
-    if redis.call('ZADD', RING[class], 'NX', at, tenant) == 1 then
-        redis.call('ZADD', SINCE[class], since, tenant)
-    else
-        redis.call('ZADD', SINCE[class], 'LT', since, tenant)
-    end
+-- How many leases a tenant has.
+local FEW = {'1', '2', '3', '4', '5', '6', '7', '8'}
+local function inflight_of(tenant)
+    return tonumber(get(INFLIGHT, tenant) or 0) or 0
+end
+local function put_inflight(tenant, leases)
+    put(INFLIGHT, tenant, leases > 0 and (FEW[leases] or tostring(leases)))
+end
+
+local deltas, awake = {}, {}
+for _, state in ipairs({'ready', 'leased', 'parked'}) do deltas[state] = {fresh = 0, backfill = 0} end
+local function count(state, class, by)
+    deltas[state][class] = deltas[state][class] + by
+end
+
+-- Lets a tenant into the ring, unless it is there or may not be served. `at` is text.
+local entering = {fresh = {}, backfill = {}}
+local function enter(class, tenant, at)
+    if anybody ~= false and (get(PAUSED, tenant) or get(CAPPED, tenant)) then return end
+    local those = entering[class]
+    those[#those + 1] = at
+    those[#those + 1] = tenant
     awake[class] = true
 end
 -- The same for a tenant that was kept out, if it has anything ready.
 local function reenter(class, tenant, at)
-    local head = redis.call('LINDEX', READY[class] .. tenant, 0)
-    if head then enter(class, tenant, at, string.match(head, '^(%d+),') or now) end
+    if get(FIRST[class], tenant) then enter(class, tenant, at) end
 end
-local function leave(class, tenant)
-    redis.call('ZREM', RING[class], tenant)
-    redis.call('ZREM', SINCE[class], tenant)
+-- Those who enter are in from here on.
+local function admit()
+    for class, those in pairs(entering) do
+        if #those > 0 then
+            redis.call('ZADD', RING[class], 'NX', unpack(those))
+            entering[class] = {}
+        end
+    end
 end
 
--- Makes a ticket ready. `side` is 'RPUSH' (the end of its tenant's turn) or 'LPUSH' (the front).
-local function ready(ticket, class, tenant, side, since, crashes, at)
-    redis.call('HSET', TICKETS, ticket, 'ready')
-    since = string.format('%.0f', since)
-    redis.call(side, READY[class] .. tenant, since .. ',' .. crashes .. ',' .. ticket)
-    enter(class, tenant, at, since)
+-- Makes a ticket ready, at the front of its tenant's turn or at the end. `since` and `at` are text.
+local function ready(ticket, class, tenant, front, since, crashes, at)
+    put(TICKETS, ticket, 'ready')
+    local firsts = FIRST[class]
+    local first = get(firsts, tenant)
+    if not first then
+        put(firsts, tenant, '-' .. since .. ',' .. crashes .. ',' .. ticket)
+    elseif front then
+        redis.call('LPUSH', REST[class] .. tenant, sub(first, 2))
+        put(firsts, tenant, '+' .. since .. ',' .. crashes .. ',' .. ticket)
+    else
+        redis.call('RPUSH', REST[class] .. tenant, since .. ',' .. crashes .. ',' .. ticket)
+        if sub(first, 1, 1) ~= '+' then put(firsts, tenant, '+' .. sub(first, 2)) end
+    end
+    enter(class, tenant, at)
     count('ready', class, 1)
 end
 
 -- Wakes one idle worker per class with something to take; whoever takes it wakes the next one.
+-- `stock` has the sizes of rings that are known.
+local stock = {}
 local function wake()
-    if is('paused', 'fleet') then return end
     for class in pairs(awake) do
-        if not is('paused', class) and redis.call('EXISTS', RING[class]) == 1
+        if not get(PAUSED, 'fleet') and not get(PAUSED, class)
+            and (stock[class] or redis.call('EXISTS', RING[class])) > 0
             and redis.call('LLEN', p .. ':wake:' .. class) == 0 then
             redis.call('LPUSH', p .. ':wake:' .. class, '1')
         end
     end
 end
+-- The fence is among the first things written, before any lease.
 local function save()
-    for class in pairs(moved) do redis.call('SET', p .. ':vtime:' .. class, string.format('%.17g', vtimes[class])) end
-    for field, by in pairs(deltas) do
-        if by ~= 0 then redis.call('HINCRBY', p .. ':counts', field, by) end
+    for class, key in pairs(VTIME) do
+        local at = string.format('%d', vtimes[class])
+        if at ~= VNOW[class] then
+            strings[#strings + 1] = key
+            strings[#strings + 1] = at
+        end
     end
+    redis.call('MSET', unpack(strings))
+    for _, from in ipairs(books) do write(from) end
+    for state, by_class in pairs(deltas) do
+        for class, by in pairs(by_class) do
+            if by ~= 0 then redis.call('HINCRBY', p .. ':counts', state .. ':' .. class, by) end
+        end
+    end
+    admit()
     wake()
 end
 

@@ -2,26 +2,35 @@
 -- -1 where there is none. Returns {{live, tenants in the fresh ring, in the backfill ring, parked, leased},
 -- {oldest ready fresh, oldest ready backfill, next parked, next lease to run out},
 -- {fresh ready, leased, parked, backfill ready, leased, parked}}.
-local function score(key)
-    return redis.call('ZRANGE', p .. ':' .. key, 0, 0, 'WITHSCORES')[2]
-end
+--
+-- The oldest ready one is looked for among the first tickets of the 64 tenants who are next: those are the ones
+-- who have waited longest by the ring's order. Behind them may be an older one, of a tenant who had more turns.
+local NEXT = 64
 local function age(class)
-    local since = score('since:' .. class)
-    return since and math.max(0, now - since) or -1
+    local tenants = redis.call('ZRANGE', RING[class], 0, NEXT - 1)
+    fetch(FIRST[class], tenants)
+    local oldest = -1
+    for _, tenant in ipairs(tenants) do
+        local since = string.match(get(FIRST[class], tenant) or '', '^[+-](%d+),')
+        if since then oldest = math.max(oldest, now - since, 0) end
+    end
+    return oldest
 end
 local function left(key)
-    local at = score(key)
+    local at = redis.call('ZRANGE', p .. ':' .. key, 0, 0, 'WITHSCORES')[2]
     return at and math.max(0, at - now) or -1
 end
 local function size(key)
     return redis.call('ZCARD', p .. ':' .. key)
 end
-local counts = {}
-for i, field in ipairs({'ready:fresh', 'leased:fresh', 'parked:fresh', 'ready:backfill', 'leased:backfill', 'parked:backfill'}) do
-    counts[i] = math.max(0, tonumber(redis.call('HGET', p .. ':counts', field) or '0'))
-end
-return {
-    {redis.call('HLEN', TICKETS) + size('parked'), size('ring:fresh'), size('ring:backfill'), size('parked'), size('leases')},
+local counts = redis.call('HMGET', p .. ':counts',
+    'ready:fresh', 'leased:fresh', 'parked:fresh', 'ready:backfill', 'leased:backfill', 'parked:backfill')
+for i = 1, 6 do counts[i] = math.max(0, tonumber(counts[i] or 0) or 0) end
+local parked = size('parked')
+local looked = {
+    {redis.call('HLEN', TICKETS.key) + parked, size('ring:fresh'), size('ring:backfill'), parked, size('leases')},
     {age('fresh'), age('backfill'), left('parked'), left('leases')},
     counts,
 }
+save()
+return looked

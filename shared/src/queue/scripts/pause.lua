@@ -3,12 +3,12 @@
 for i = 2, #ARGV do
     local scope = ARGV[i]
     if ARGV[1] == 'pause' then
-        redis.call('SADD', p .. ':paused', scope)
-        for _, class in ipairs(CLASSES) do leave(class, scope) end
+        put(PAUSED, scope, true)
+        for _, class in ipairs(CLASSES) do redis.call('ZREM', RING[class], scope) end
     else
-        redis.call('SREM', p .. ':paused', scope)
+        put(PAUSED, scope, false)
         for _, class in ipairs(CLASSES) do
-            reenter(class, scope, vtime(class))
+            reenter(class, scope, VNOW[class])
             awake[class] = true
         end
     end

@@ -2,27 +2,45 @@
 -- a ticket that is ready or parked already stays as it is; one that is being worked on runs once more
 -- after its slice, since what it was pushed for may have come too late for that slice.
 -- Returns how many became ready.
-local pushed = 0
+local tenants = {fresh = {}, backfill = {}}
 for _, ticket in ipairs(ARGV) do
     local class, tenant = read(ticket)
-    local state = redis.call('HGET', TICKETS, ticket)
-    if class and not state and not redis.call('ZSCORE', PARKED, ticket) then
+    if class then tenants[class][#tenants[class] + 1] = tenant end
+end
+for class, those in pairs(tenants) do
+    fetch(FIRST[class], those)
+    fetch(PAUSED, those)
+    fetch(CAPPED, those)
+end
+fetch(TICKETS, ARGV)
+local parked = redis.call('ZMSCORE', PARKED, unpack(ARGV))
+
+local pushed, expired = 0, {}
+for i, ticket in ipairs(ARGV) do
+    local class, tenant = read(ticket)
+    local state = get(TICKETS, ticket)
+    if class and not state and not parked[i] then
         -- A tenant that comes (back) starts at the current virtual time: it banks no credit.
-        ready(ticket, class, tenant, 'RPUSH', now, 0, vtime(class))
+        ready(ticket, class, tenant, false, NOW, 0, VNOW[class])
         pushed = pushed + 1
     elseif class and state == 'ready' then
         -- What another hand took from the index comes back with the next push.
-        if redis.call('EXISTS', READY[class] .. tenant) == 0 then
-            count('ready', class, -1)
-            ready(ticket, class, tenant, 'RPUSH', now, 0, vtime(class))
+        if get(FIRST[class], tenant) then
+            reenter(class, tenant, VNOW[class])
         else
-            reenter(class, tenant, vtime(class))
+            count('ready', class, -1)
+            ready(ticket, class, tenant, false, NOW, 0, VNOW[class])
+            -- There may be a rest without its first one.
+            put(FIRST[class], tenant, '+' .. sub(get(FIRST[class], tenant), 2))
         end
     elseif class and state then
         local fence, again, rest = string.match(state, '^(%d+),([01])(,.*)$')
-        if again == '0' then redis.call('HSET', TICKETS, ticket, fence .. ',1' .. rest) end
-        redis.call('ZADD', LEASES, 'NX', now, ticket)
+        if again == '0' then put(TICKETS, ticket, fence .. ',1' .. rest) end
+        expired[#expired + 1] = NOW
+        expired[#expired + 1] = ticket
     end
 end
+-- One whose lease is lost is swept; others have their lease.
+if #expired > 0 then redis.call('ZADD', LEASES, 'NX', unpack(expired)) end
 save()
 return pushed

@@ -1,12 +1,17 @@
 -- renew(prefix, lease_ms, ticket, fence, ...): keeps leases alive. Returns the tickets that are no longer ours.
-local deadline = now + tonumber(ARGV[1])
-local lost = {}
+local tickets, deadlines, lost = {}, {}, {}
+local deadline = string.format('%d', now + ARGV[1])
+for i = 2, #ARGV, 2 do tickets[#tickets + 1] = ARGV[i] end
+fetch(TICKETS, tickets)
 for i = 2, #ARGV, 2 do
-    local state = redis.call('HGET', TICKETS, ARGV[i])
+    local state = get(TICKETS, ARGV[i])
     if state and string.match(state, '^(%d+),') == ARGV[i + 1] then
-        redis.call('ZADD', LEASES, deadline, ARGV[i])
+        deadlines[#deadlines + 1] = deadline
+        deadlines[#deadlines + 1] = ARGV[i]
     else
         lost[#lost + 1] = ARGV[i]
     end
 end
+if #deadlines > 0 then redis.call('ZADD', LEASES, unpack(deadlines)) end
+save()
 return lost
