@@ -72,8 +72,7 @@ async fn refill(store: &Store, queue: &Queue) -> Result<usize, SchedulerError> {
 }
 
 async fn push(queue: &Queue, due: &[Due]) -> Result<(), SchedulerError> {
-    let tickets: Vec<Ticket> =
-        due.iter().map(|(tenant, connection, stream)| Ticket::new(*tenant, *connection, *stream)).collect();
+    let tickets: Vec<Ticket> = due.iter().copied().map(Ticket::from).collect();
     queue.push(&tickets).await?;
     Ok(())
 }

@@ -171,8 +171,7 @@ async fn retry(operator: &Operator, filter: &DeadFilter) -> Result<usize, ApiErr
 
 /// Postgres holds what is due; if this push is lost, the scheduler finds it within a tick.
 async fn push(queue: &Queue, due: &[(TenantId, ConnectionId, Stream)]) {
-    let tickets: Vec<Ticket> =
-        due.iter().map(|(tenant, connection, stream)| Ticket::new(*tenant, *connection, *stream)).collect();
+    let tickets: Vec<Ticket> = due.iter().copied().map(Ticket::from).collect();
     if let Err(error) = queue.push(&tickets).await {
         tracing::warn!(%error, "could not push what was retried");
     }

@@ -19,6 +19,12 @@ pub struct Ticket {
     pub stream: Stream,
 }
 
+impl From<(TenantId, ConnectionId, Stream)> for Ticket {
+    fn from((tenant, connection, stream): (TenantId, ConnectionId, Stream)) -> Self {
+        Self::new(tenant, connection, stream)
+    }
+}
+
 impl Ticket {
     #[must_use]
     pub const fn new(tenant: TenantId, connection: ConnectionId, stream: Stream) -> Self {

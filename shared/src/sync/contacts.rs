@@ -87,7 +87,7 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         page.total_count
     } else if walk.after.is_none() && slice.is_short() {
         let search = Search::count_all();
-        slice.total(|search| Read::ContactsSearch { search, merge_history: false }, &search).await?
+        slice.total(&Read::ContactsSearch { search: &search, merge_history: false }).await?
     } else {
         None
     };

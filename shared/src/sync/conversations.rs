@@ -98,7 +98,7 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         page.total_count
     } else if walk.after.is_none() && slice.is_short() {
         let search = Search::count_all();
-        slice.total(|search| Read::ConversationsSearch { search }, &search).await?
+        slice.total(&Read::ConversationsSearch { search: &search }).await?
     } else {
         None
     };

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Context, Progress, SliceError, Sliced, blocked, companies, contacts, conversations, reference, threads};
 use crate::{
     domain::{Mode, Secret, Stream},
-    intercom::{Answer, Error, Read, Refusal, Search, Workspace, wire::Page},
+    intercom::{Answer, Error, Read, Refusal, Workspace, wire::Page},
     store::{Begun, Failed, SliceKey, StoreError, StreamState},
     vault::Place,
 };
@@ -313,13 +313,8 @@ impl Slice<'_> {
     }
 
     /// How many objects a search over all times finds now.
-    pub(super) async fn total<'s>(
-        &self,
-        read: impl FnOnce(&'s Search) -> Read<'s>,
-        search: &'s Search,
-    ) -> Result<Option<i64>, SliceError> {
-        let answer = self.workspace.read(&read(search)).await?;
-        Ok(Page::split(&answer.body)?.total_count)
+    pub(super) async fn total(&self, count: &Read<'_>) -> Result<Option<i64>, SliceError> {
+        Ok(Page::split(&self.workspace.read(count).await?.body)?.total_count)
     }
 
     /// Seconds of an interval, as the store takes them: with jitter, so that what began together drifts apart.
