@@ -2,12 +2,13 @@
 # The logic is in deploy/setup/ (shell) and in the programs themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench chaos sqlx sqlx-check servers clean-servers
+.PHONY: help demo test check bench chaos fuzz sqlx sqlx-check servers clean-servers
 
 ARGS ?=
 BENCH ?=
 PROFILE ?= release
 CHAOS_SECONDS ?= 120
+FUZZ_SECONDS ?= 600
 SEED ?=
 
 # CI wants short logs, a person wants to see that something moves.
@@ -30,6 +31,9 @@ bench: servers ## Measure, and write target/bench/report.json (BENCH=name-prefix
 
 chaos: servers ## Break everything while it syncs, then compare (CHAOS_SECONDS=, SEED=)
 	@cargo run $(QUIET) --package chaos -- --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+fuzz: ## Let libFuzzer look for what breaks a parser (FUZZ_SECONDS= each, ARGS=target; needs nightly)
+	@deploy/setup/fuzz.sh $(FUZZ_SECONDS) $(ARGS)
 
 sqlx: servers ## Write .sqlx anew after a query or a migration changed
 	@deploy/setup/sqlx.sh

@@ -73,8 +73,13 @@ impl Api {
         intercom: Intercom,
         queue: Queue,
     ) -> Self {
-        let connect =
-            sync::Context { store: oauth_store, vault: Arc::clone(&vault), intercom, config: Arc::clone(&config) };
+        let connect = sync::Context {
+            store: oauth_store,
+            vault: Arc::clone(&vault),
+            intercom,
+            config: Arc::clone(&config),
+            stopping: Shutdown::new(),
+        };
         let service_key_sha256 = vault::digest(config.service_key.expose().as_bytes());
         Self { config, vault, store, connect, queue, service_key_sha256 }
     }

@@ -125,6 +125,10 @@ with_apt() {
         offers redis-server 7 || return 1
         packages="$packages redis-server"
     fi
+    # One test sets the clocks of processes with it, and is skipped where it is not there.
+    if apt-cache show libfaketime >/dev/null 2>&1; then
+        packages="$packages libfaketime"
+    fi
     say "installing $packages"
     # In a subshell, whose end takes back what keeps services from being started.
     # shellcheck disable=SC2086 # several words

@@ -54,20 +54,17 @@ pub async fn tick(store: &Store, queue: &Queue) -> Result<Ticked, SchedulerError
     Ok(Ticked { tickets: due.len() + stale.len(), more: due.len() == BITE as usize })
 }
 
-/// All that is due and was not ticketed since now, in as many bites as it needs.
+/// All that is due, ticketed or not, in as many bites as it needs. What becomes due meanwhile is the next tick's.
 async fn refill(store: &Store, queue: &Queue) -> Result<usize, SchedulerError> {
-    let begun = store.now().await?;
-    let mut tickets = 0;
+    let (mut tickets, mut last) = (0, None);
     loop {
-        let mut due = store.claim_due_streams(BITE).await?;
-        if due.is_empty() {
-            due = store.claim_stale_tickets(BITE, begun).await?;
-        }
-        if due.is_empty() {
-            return Ok(tickets);
-        }
+        let due = store.due_streams_after(last, BITE).await?;
         push(queue, &due).await?;
         tickets += due.len();
+        last = due.last().copied();
+        if due.len() < BITE as usize {
+            return Ok(tickets);
+        }
     }
 }
 

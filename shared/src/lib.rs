@@ -8,13 +8,15 @@
 //! ```
 //!
 //! `intercom`, `store` and `vault` do not know each other. `sync` sees all three and does not know
-//! that a queue exists: it returns "there is more", "wait until then", "done". `pacing` is the rate
-//! budget that `intercom` spends from. Only `queue` names apalis and redis, only `store` names sqlx,
-//! only `intercom` names reqwest, only `vault` names ring; `tests/it/architecture.rs` holds us to it.
+//! that a queue exists: it returns "there is more", "wait until then", "done". `pacing` is the
+//! fleet's rate budget that `intercom` spends from. Only `queue` names apalis, only it, `pacing` and the
+//! `link` of both name redis, only `pacing` names governor, only `store` names sqlx, only `intercom` names reqwest,
+//! only `vault` names ring; `tests/it/architecture.rs` holds us to it.
 
 pub mod config;
 pub mod domain;
 pub mod intercom;
+mod link;
 pub mod pacing;
 pub mod queue;
 pub mod shutdown;

@@ -84,7 +84,8 @@ async fn a_revoked_token_asks_for_the_customer_and_keeps_the_data() {
     assert_eq!(connection.error.unwrap().code, "token_revoked");
     assert!(!world.status(&connected).await.complete);
     world.assert_exact(&connected).await;
-    // Nobody keeps knocking.
+    // Nobody keeps knocking, once those have heard of it who were under way.
+    world.until_slices(&connected, 0).await;
     let calls = connected.workspace.ledger().total;
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     assert_eq!(connected.workspace.ledger().total, calls);
@@ -111,6 +112,7 @@ async fn a_stream_that_is_blocked_while_another_ends_leaves_the_run_without_both
         mode: Mode::Full,
         begun_at: chrono::Utc::now() + chrono::TimeDelta::days(1),
         watermark: None,
+        witness: None,
         full: true,
         missing: None,
         next_in_seconds: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use intercom_simulator::{Workspace, WorkspaceSpec};
+use intercom_simulator::{Fault, FaultAction, Workspace, WorkspaceSpec};
 use pathbound::demo::browser::Browser;
 use reqwest::Method;
 use serde_json::json;
@@ -78,6 +78,17 @@ async fn a_browser_connects_a_workspace_and_the_first_run_is_due_at_once() {
     assert_eq!(flow.world.queue.depth().await.unwrap().live, 5);
     let body = connections.to_string();
     assert!(!body.contains(&flow.workspace.token()), "no answer holds a token");
+}
+
+/// Others of the customer's apps may have spent the window at this very moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_look_at_the_workspace_is_waited_out() {
+    let flow = begun().await;
+    let throttled = FaultAction::Status { status: 429, body: None, headers: Vec::new() };
+    let fault = flow.world.simulator.inject(Fault::new(throttled).operation("me").times(1));
+    let home = Browser::new().unwrap().connect(&flow.start_url, &flow.workspace.id_code()).await.unwrap();
+    assert!(home.ends_with("/integrations?intercom=connected"), "{home}");
+    assert_eq!(flow.world.simulator.fault_hits(fault), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

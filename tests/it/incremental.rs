@@ -1,5 +1,7 @@
 //! What changed, and nothing else: exact again, within the calls that the changes need.
 
+use std::time::{Duration, Instant};
+
 use intercom_simulator::{Change, Fault, FaultAction, Kind, Mutation, WorkspaceSpec};
 use shared::domain::{Mode, Stream};
 
@@ -60,7 +62,7 @@ async fn an_interval_of_a_second_is_kept_without_anybody_asking() {
     // Lost tickets are made anew after half a minute. If these runs had to wait for that, patience would end first.
     world
         .until(&connected, "several runs have been made", |_| {
-            connected.workspace.ledger().calls("search_contacts") >= 5
+            connected.workspace.ledger().calls("search_contacts") >= 9
         })
         .await;
 }
@@ -115,6 +117,8 @@ async fn a_thread_that_changes_twice_in_one_second_is_read_again() {
     let _fleet = world.fleet(1);
     world.until_complete(&connected).await;
 
+    connected.workspace.ledger().reset();
+    let begun = Instant::now();
     let ids = connected.workspace.mutate(Mutation::new(Change::Grow, Kind::Conversation, 1));
     world.resync(&connected, Mode::Incremental).await;
     // The thread is fetched within its own second: not complete yet, whatever comes next.
@@ -122,6 +126,22 @@ async fn a_thread_that_changes_twice_in_one_second_is_read_again() {
         .until(&connected, "the thread was fetched", |_| connected.workspace.ledger().calls("get_conversation") > 0)
         .await;
     connected.workspace.mutate(Mutation { ids, ..Mutation::new(Change::Grow, Kind::Conversation, 1) });
+    let in_one_second = begun.elapsed() < Duration::from_secs(1);
+    world.until_complete(&connected).await;
+    // A machine too busy for this test made an ordinary change of it, which only a poll brings.
+    if in_one_second {
+        let held = world
+            .sql(
+                "SELECT p.source_id, p.kind FROM parts p JOIN threads t USING (tenant_id, conversation_id)
+                 WHERE t.connection_id = $1 AND p.source_id <> 'source'",
+                &connected,
+            )
+            .await;
+        let truth = connected.workspace.truth();
+        assert_eq!(held.len(), truth.iter().filter(|line| line.kind == Kind::Part).count(), "no poll has come by");
+    }
+    // The stub of the same second comes with the next poll, which looks a minute back.
+    world.resync(&connected, Mode::Incremental).await;
     world.until_complete(&connected).await;
     world.assert_exact(&connected).await;
 }
@@ -131,7 +151,7 @@ async fn what_is_created_while_the_first_walk_goes_on_is_counted_and_comes_with_
     let world = World::new().await;
     let connected = world.connect(workspace()).await;
     let late = |operation: &str| {
-        let fault = Fault::new(FaultAction::Delay { millis: 1_500 }).operation(operation).skip(1).times(1);
+        let fault = Fault::new(FaultAction::Hold { after: 0 }).operation(operation).skip(1).times(1);
         world.simulator.inject(fault)
     };
     let slow = [late("list_contacts"), late("search_conversations")];
@@ -143,6 +163,7 @@ async fn what_is_created_while_the_first_walk_goes_on_is_counted_and_comes_with_
         .await;
     connected.workspace.mutate(Mutation::new(Change::Add, Kind::Contact, 7));
     connected.workspace.mutate(Mutation::new(Change::Add, Kind::Conversation, 7));
+    world.simulator.clear_faults();
     world.until_complete(&connected).await;
     world.assert_exact(&connected).await;
 }

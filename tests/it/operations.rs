@@ -33,15 +33,9 @@ struct Office {
 
 impl Office {
     async fn open() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
-        let world = World::with(&[("OPERATOR_KEY", KEY), ("OPS_LISTEN", &address)]).await;
-        let api = world.process("api");
-        let office = Self { world, base: format!("http://{address}"), _api: api };
-        while reqwest::get(format!("{}/livez", office.base)).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        office
+        let mut world = World::with(&[("OPERATOR_KEY", KEY)]).await;
+        let (api, address) = world.listening("api");
+        Self { world, base: format!("http://{address}"), _api: api }
     }
 
     async fn post(&self, path: &str, body: Value) -> (u16, Value) {
@@ -174,4 +168,72 @@ async fn a_paused_tenant_waits_also_over_the_loss_of_redis_and_the_others_go_on(
     assert_eq!(third.workspace.ledger().calls("get_conversation"), 0);
     assert_eq!(office.post("/ops/queues/backfill/resume", json!({})).await.0, 200);
     world.until_complete(&third).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_says_in_one_sentence_what_keeps_a_tenant() {
+    let office = Office::open().await;
+    let world = &office.world;
+    let connected = world.connect(workspace(5)).await;
+    let tenant = connected.tenant.to_string();
+    let (_, why) = office.pathbound(&["why", &tenant, "-o", "json"]);
+    let said = |why: &Value| why["sentence"].as_str().unwrap_or_default().to_owned();
+    assert!(said(&why).starts_with("Not complete: "), "{why}");
+
+    let _fleet = world.fleet(1);
+    world.until_complete(&connected).await;
+    let (code, why) = office.pathbound(&["why", &tenant, "-o", "json"]);
+    assert_eq!((code, &why["connections"][0]["complete"]), (0, &json!(true)), "{why}");
+    assert!(said(&why).starts_with("Complete as of "), "{why}");
+    assert_eq!(said(&why), why["connections"][0]["sentence"].as_str().unwrap());
+
+    // As a person sees it: the sentence, then each reason.
+    world
+        .sql(
+            "UPDATE streams SET due_at = now(), ticketed_at = now()
+             WHERE connection_id = $1 AND stream = 'contacts' RETURNING stream, ''",
+            &connected,
+        )
+        .await;
+    bury(world, &connected, Stream::Contacts, "status 503", i64::MAX / 2).await;
+    let shown = String::from_utf8(world.command(&["why", &tenant]).stdout).unwrap();
+    let mut lines = shown.lines();
+    assert!(
+        lines.next().unwrap().starts_with("Not complete: contacts failed too often and waits: status 503."),
+        "{shown}"
+    );
+    assert!(lines.any(|line| line.contains("dead_letter") && line.contains("dead retry")), "{shown}");
+
+    // A pause explains everything behind it.
+    office.post(&format!("/ops/tenants/{tenant}/pause"), json!({"reason": "their request"})).await;
+    let (_, why) = office.pathbound(&["why", &tenant, "-o", "json"]);
+    assert!(said(&why).contains("Paused") && said(&why).contains("their request"), "{why}");
+    let (_, other) =
+        office.pathbound(&["why", &world.store.create_tenant("Other").await.unwrap().id.to_string(), "-o", "json"]);
+    assert_eq!((said(&other), &other["paused"]), ("No workspace is connected.".to_owned(), &json!([])));
+    assert_eq!(office.pathbound(&["why", &uuid::Uuid::now_v7().to_string()]).0, 1, "no such tenant");
+}
+
+/// An operator sees how far a tenant is, and nothing that a customer wrote.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_reads_no_content() {
+    let world = World::new().await;
+    let connected = world.connect(workspace(6)).await;
+    let _fleet = world.fleet(1);
+    world.until_complete(&connected).await;
+    for (table, column) in [
+        ("contacts", "*"),
+        ("contact_sources", "*"),
+        ("conversations", "*"),
+        ("parts", "*"),
+        ("connection_secrets", "*"),
+        ("quarantine", "raw"),
+        ("quarantine", "reason"),
+        ("threads", "error"),
+        ("walk_pages", "*"),
+    ] {
+        let refused = world.refused_to_operator(&format!("SELECT {column} FROM {table}"), connected.tenant).await;
+        assert!(refused, "{column} of {table}");
+    }
+    assert!(!world.refused_to_operator("SELECT status FROM threads", connected.tenant).await);
 }

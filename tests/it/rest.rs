@@ -108,6 +108,12 @@ fn ids(items: &[Value], field: &str) -> BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_held_is_read_back() {
     let (_world, connected, caller) = synced().await;
+    let status = caller.get(&format!("/v1/connections/{}/sync", connected.connection)).await;
+    let rate = &status["rate"];
+    assert_eq!((&rate["limit"], &rate["window_seconds"], &rate["share"]), (&json!(100_000), &json!(10), &json!(0.8)));
+    let left = rate["calls_left"].as_u64().unwrap();
+    assert!(left > 0 && left <= 80_000 && rate["resets_at"].is_string(), "{rate}");
+    assert!(status["eta_seconds"].is_null(), "nothing is left to fetch");
     let truth = connected.workspace.truth();
     let live = |kind: &str| -> BTreeSet<String> {
         truth

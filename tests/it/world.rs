@@ -2,6 +2,9 @@
 //!
 //! Postgres and Redis are started once per run of this binary and shared; nothing else is.
 
+mod process;
+mod waits;
+
 use std::{
     sync::{
         Arc, OnceLock,
@@ -10,8 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use intercom_simulator::{Options, Simulator, TruthLine, Workspace, WorkspaceSpec};
-use pathbound::exact::compare;
+use intercom_simulator::{Options, Simulator, Workspace, WorkspaceSpec};
 use servers::Servers;
 use shared::{
     config::{Config, Environment, Needs},
@@ -19,14 +21,17 @@ use shared::{
     intercom::Intercom,
     queue::{Queue, Ticket},
     shutdown::Shutdown,
-    store::{ConnectionState, Role, RunRequest, Store, reads::SyncStatus},
+    store::{Role, RunRequest, Store, reads::SyncStatus},
     sync::{Context, connect},
     vault::KeyRing,
 };
 use sqlx::{Connection, Executor, PgConnection};
 
+use crate::floors;
+pub(crate) use process::Process;
+
 /// Longer than anything here should take; a test that waits this long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// One test's world.
 pub(crate) struct World {
@@ -39,11 +44,18 @@ pub(crate) struct World {
 }
 
 /// A connected workspace of a tenant.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Connected {
     pub(crate) tenant: TenantId,
     pub(crate) connection: ConnectionId,
     pub(crate) workspace: Workspace,
+}
+
+impl Connected {
+    /// Not more calls than its first sync needs, and these.
+    pub(crate) fn within_first(&self, more: u64) {
+        floors::within(&self.workspace, floors::first(&self.workspace.truth(), "2.16") + more);
+    }
 }
 
 /// Scheduler and workers in this process, until dropped.
@@ -54,24 +66,6 @@ pub(crate) struct Fleet {
 impl Drop for Fleet {
     fn drop(&mut self) {
         self.shutdown.cancel();
-    }
-}
-
-/// A process of the product; killed when dropped.
-pub(crate) struct Process(std::process::Child);
-
-impl Process {
-    /// `kill -9`.
-    pub(crate) fn kill(&mut self) {
-        self.0.kill().expect("it was running");
-        self.0.wait().expect("it ends");
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -88,7 +82,12 @@ impl World {
 
     /// A world whose configuration differs in some variables.
     pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
-        let simulator = Simulator::start(Options::default()).await.expect("the simulator starts");
+        Self::before(Options::default(), variables).await
+    }
+
+    /// And whose simulator does.
+    pub(crate) async fn before(options: Options, variables: &[(&str, &str)]) -> Self {
+        let simulator = Simulator::start(options).await.expect("the simulator starts");
         let database_url = fresh_database().await;
         let unique = uuid::Uuid::now_v7().simple().to_string();
         let mut environment: Vec<(String, String)> = [
@@ -120,11 +119,37 @@ impl World {
             vault: Arc::new(KeyRing::parse(config.encryption_keys.expose()).expect("keys")),
             intercom: Intercom::new(&config).expect("an http client"),
             config: config.clone(),
+            stopping: Shutdown::new(),
         };
         let store = Store::connect(&config.database_url, Role::Api, 4).await.expect("postgres answers");
         let oauth = context(Store::connect(&config.database_url, Role::Oauth, 2).await.expect("postgres answers"));
         let queue = Queue::connect(&config).expect("a redis url");
         Self { simulator, config, store, queue, oauth, environment }
+    }
+
+    /// The same servers beside an Intercom of its own: its clock and its faults are nobody else's.
+    pub(crate) async fn beside(&self, variables: &[(&str, &str)]) -> Self {
+        let simulator = Simulator::start(Options::default()).await.expect("the simulator starts");
+        let unique = uuid::Uuid::now_v7().simple().to_string();
+        let own = [
+            ("INTERCOM_API_URL", &*simulator.url()),
+            ("INTERCOM_APP_URL", &simulator.url()),
+            ("REDIS_PREFIX", &unique),
+        ];
+        let mut environment = self.environment.clone();
+        // The last one of a name counts.
+        environment.extend(
+            own.iter().chain(variables).map(|(name, value)| (format!("PATHBOUND_{name}"), (*value).to_owned())),
+        );
+        let config = Config::load(None, &environment.iter().cloned().collect::<Environment>(), Needs::All);
+        let config = Arc::new(config.expect("a good configuration"));
+        let oauth = Context {
+            intercom: Intercom::new(&config).expect("an http client"),
+            config: config.clone(),
+            ..self.oauth.clone()
+        };
+        let queue = Queue::connect(&config).expect("a redis url");
+        Self { simulator, config, store: self.store.clone(), queue, oauth, environment }
     }
 
     /// Makes a tenant and connects a workspace made to this recipe, as a browser would.
@@ -136,16 +161,39 @@ impl World {
 
     /// Connects a workspace to a tenant.
     pub(crate) async fn connect_as(&self, tenant: TenantId, workspace: &Workspace) -> Connected {
-        let started = connect::start(&self.oauth.store, tenant, Region::Us).await.expect("a flow starts");
-        let opened = connect::open(&self.oauth.store, started.start_token.expose()).await.expect("it opens");
+        self.connect_in(tenant, workspace, Region::Us, &self.config.intercom.version).await
+    }
+
+    /// Connects a workspace from a region's authorize page, pinned to a version.
+    pub(crate) async fn connect_in(
+        &self,
+        tenant: TenantId,
+        workspace: &Workspace,
+        region: Region,
+        version: &str,
+    ) -> Connected {
+        self.try_connect(tenant, workspace, region, version).await.expect("it finishes")
+    }
+
+    /// The same, where Intercom may not give what it should.
+    pub(crate) async fn try_connect(
+        &self,
+        tenant: TenantId,
+        workspace: &Workspace,
+        region: Region,
+        version: &str,
+    ) -> Result<Connected, connect::ConnectError> {
+        let mut config = Config::clone(&self.config);
+        version.clone_into(&mut config.intercom.version);
+        let oauth = Context { config: Arc::new(config), ..self.oauth.clone() };
+        let started = connect::start(&oauth.store, tenant, region).await.expect("a flow starts");
+        let opened = connect::open(&oauth.store, started.start_token.expose()).await.expect("it opens");
         let code = self.authorize(workspace, opened.state.expose()).await;
-        let connected = connect::finish(&self.oauth, opened.state.expose(), Some(opened.session.expose()), &code)
-            .await
-            .expect("it finishes");
+        let connected = connect::finish(&oauth, opened.state.expose(), Some(opened.session.expose()), &code).await?;
         let tickets: Vec<Ticket> =
             connected.streams.iter().map(|stream| Ticket::new(tenant, connected.connection, *stream)).collect();
-        self.queue.push(&tickets).await.expect("redis answers");
-        Connected { tenant, connection: connected.connection, workspace: workspace.clone() }
+        self.push(&tickets).await;
+        Ok(Connected { tenant, connection: connected.connection, workspace: workspace.clone() })
     }
 
     /// The customer's click: the code that Intercom sends back.
@@ -195,110 +243,49 @@ impl World {
         tx.sync_status(connected.connection).await.expect("a status").expect("the connection")
     }
 
-    /// Waits until the copy calls itself complete.
-    pub(crate) async fn until_complete(&self, connected: &Connected) {
-        let begun = Instant::now();
-        loop {
-            let status = self.status(connected).await;
-            if status.complete {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "not complete after {PATIENCE:?}: {status:#?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Waits until something holds of the sync status.
-    pub(crate) async fn until(&self, connected: &Connected, what: &str, holds: impl Fn(&SyncStatus) -> bool) {
-        let begun = Instant::now();
-        loop {
-            let status = self.status(connected).await;
-            if holds(&status) {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} until {what}: {status:#?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Compares every record with the simulator's truth, field by field.
-    pub(crate) async fn assert_exact(&self, connected: &Connected) {
-        self.assert_exact_with(connected, &connected.workspace.truth()).await;
-    }
-
-    /// Compares with a truth of the test's own making.
-    pub(crate) async fn assert_exact_with(&self, connected: &Connected, truth: &[TruthLine]) {
-        let report = compare(&self.store, connected.tenant, connected.connection, truth).await.expect("it compares");
-        assert!(report.records > 0, "nothing was compared");
-        assert!(report.is_exact(), "{report}");
-        assert_eq!(self.simulator.ledger().outside_read_list, 0, "intercom is only ever read");
-    }
-
-    /// Waits until no run of the connection is open.
-    pub(crate) async fn until_run_ends(&self, connected: &Connected) {
-        let begun = Instant::now();
-        while !self
-            .sql("SELECT id::text, status FROM sync_runs WHERE connection_id = $1 AND finished_at IS NULL", connected)
-            .await
-            .is_empty()
-        {
-            assert!(begun.elapsed() < PATIENCE, "the run does not end");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Waits until the connection is in a state.
-    pub(crate) async fn until_state(&self, connected: &Connected, state: ConnectionState) {
-        let begun = Instant::now();
-        loop {
-            let connection = self
-                .store
-                .connection(connected.tenant, connected.connection)
-                .await
-                .expect("postgres answers")
-                .expect("the connection");
-            if connection.state == state {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "waited for {state:?}: {connection:#?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
     /// Two text columns of a query over a connection, as the database's superuser: what no method of ours shows.
     pub(crate) async fn sql(&self, query: &'static str, connected: &Connected) -> Vec<(String, String)> {
         let mut admin = PgConnection::connect(self.config.database_url.expose()).await.expect("postgres answers");
-        sqlx::query_as(query).bind(connected.connection.0).fetch_all(&mut admin).await.expect("the query runs")
+        loop {
+            match sqlx::query_as(query).bind(connected.connection.0).fetch_all(&mut admin).await {
+                // A change of several streams in an order of its own may meet the fleet's: Postgres ends one of them.
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("40P01") => {}
+                rows => return rows.expect("the query runs"),
+            }
+        }
     }
 
-    /// Starts `pathbound` as a process of its own in this world.
-    pub(crate) fn process(&self, command: &str) -> Process {
-        let child = std::process::Command::new(env!("CARGO_BIN_EXE_pathbound-under-test"))
-            .arg(command)
-            .envs(self.environment.iter().cloned())
-            .env("PATHBOUND_LOG", "warn")
-            .stdin(std::process::Stdio::null())
-            .spawn()
-            .expect("the binary starts");
-        Process(child)
+    /// Whether Postgres refuses a statement to a session that has the operators' role, for want of a right.
+    pub(crate) async fn refused_to_operator(&self, query: &str, tenant: TenantId) -> bool {
+        let mut session = PgConnection::connect(self.config.database_url.expose()).await.expect("postgres answers");
+        session.execute("SET ROLE pathbound_operator").await.expect("the role is there");
+        sqlx::query("SELECT set_config('app.tenant_id', $1, false)")
+            .bind(tenant.to_string())
+            .execute(&mut session)
+            .await
+            .expect("a setting");
+        match session.execute(sqlx::AssertSqlSafe(query.to_owned())).await {
+            Ok(_) => false,
+            Err(sqlx::Error::Database(error)) => error.code().as_deref() == Some("42501"),
+            Err(error) => panic!("{query}: {error}"),
+        }
     }
 
-    /// Runs a command of `pathbound` to its end.
-    pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Output {
-        std::process::Command::new(env!("CARGO_BIN_EXE_pathbound-under-test"))
-            .args(arguments)
-            .envs(self.environment.iter().cloned())
-            .stdin(std::process::Stdio::null())
-            .output()
-            .expect("the binary starts")
+    /// A connection that waits for its answers: by itself the client gives up after half a second.
+    pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
+        let patient = redis::AsyncConnectionConfig::new()
+            .set_response_timeout(Some(PATIENCE))
+            .set_connection_timeout(Some(PATIENCE));
+        let client = redis::Client::open(self.config.redis_url.expose()).expect("a redis url");
+        client.get_multiplexed_async_connection_with_config(&patient).await.expect("redis answers")
     }
 
     /// Deletes every key of this world, as a flush of a Redis of its own would.
     pub(crate) async fn empty_redis(&self) {
-        let client = redis::Client::open(self.config.redis_url.expose()).expect("a redis url");
-        let mut redis = client.get_multiplexed_async_connection().await.expect("redis answers");
+        let mut redis = self.redis().await;
         let keys: Vec<String> = redis::cmd("KEYS")
-            .arg(format!("{{{}}}*", self.config.redis_prefix))
+            // The queue's hash tag ends after the prefix, a budget's goes on.
+            .arg(format!("{{{}*", self.config.redis_prefix))
             .query_async(&mut redis)
             .await
             .expect("redis answers");
@@ -321,7 +308,16 @@ impl World {
         tx.commit().await.expect("it commits");
         let tickets: Vec<Ticket> =
             streams.iter().map(|stream| Ticket::new(connected.tenant, connected.connection, *stream)).collect();
-        self.queue.push(&tickets).await.expect("redis answers");
+        self.push(&tickets).await;
+    }
+
+    /// A push may be given up on a busy machine, heard or not: the same tickets again change nothing.
+    async fn push(&self, tickets: &[Ticket]) {
+        let begun = Instant::now();
+        while let Err(error) = self.queue.push(tickets).await {
+            assert!(begun.elapsed() < PATIENCE, "{error}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 

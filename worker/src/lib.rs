@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub use fleet::Jobs;
 use shared::{
     config::Config,
-    intercom::{self, Intercom},
+    intercom::{self, Intercom, Room},
     queue::{self, Progress, Queue, QueueError},
     shutdown::Shutdown,
     store::{Role, Store, StoreError},
@@ -37,6 +37,7 @@ impl Worker {
             vault: Arc::new(KeyRing::parse(config.encryption_keys.expose())?),
             intercom: Intercom::new(&config)?,
             config,
+            stopping: Shutdown::new(),
         };
         Ok(Self { context, queue })
     }
@@ -47,11 +48,18 @@ impl Worker {
         self.queue.progress()
     }
 
+    /// The room that it has for answers' bodies.
+    #[must_use]
+    pub const fn room(&self) -> &Room {
+        self.context.intercom.room()
+    }
+
     /// Works until `shutdown`, then finishes the slices in hand.
     ///
     /// # Errors
     /// When the worker ends for a reason of its own.
-    pub async fn run(self, shutdown: Shutdown) -> Result<(), WorkerError> {
+    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), WorkerError> {
+        self.context.stopping = shutdown.clone();
         let jobs = Arc::new(Jobs::new(self.context.clone(), self.queue.clone()));
         queue::run(self.queue, self.context.config.worker_slots, jobs, shutdown).await?;
         self.context.store.close().await;

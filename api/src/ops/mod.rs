@@ -3,6 +3,7 @@
 //! Served apart from the API: this listener needs no tenant's key and must not be reachable by tenants.
 
 mod operator;
+mod why;
 
 use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 

@@ -22,6 +22,7 @@ use shared::{
 };
 use uuid::Uuid;
 
+use super::why;
 use crate::{
     StartError,
     caller::{bearer, unauthorized},
@@ -39,7 +40,7 @@ const MOST_SHOWN: i32 = 200;
 /// The operators' side of a process.
 #[derive(Clone, Debug)]
 pub struct Operator {
-    store: Store,
+    pub(super) store: Store,
     queue: Queue,
     key_sha256: Arc<[u8; 32]>,
 }
@@ -61,7 +62,7 @@ struct Wanted {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Why {
+struct Pausing {
     reason: Option<String>,
 }
 
@@ -93,6 +94,7 @@ impl Operator {
             .route("/ops/queues/{class}/resume", post(resume_class))
             .route("/ops/tenants/{id}/pause", post(pause_tenant))
             .route("/ops/tenants/{id}/resume", post(resume_tenant))
+            .route("/ops/tenants/{id}/why", get(why::why))
             .route_layer(from_fn_with_state(self.clone(), gate))
             .layer(from_fn(envelope::envelope))
             .with_state(self)
@@ -210,9 +212,9 @@ async fn queues(State(operator): State<Operator>) -> Result<Json<Value>, ApiErro
 async fn pause_class(
     State(operator): State<Operator>,
     Path(class): Path<String>,
-    Body(why): Body<Why>,
+    Body(pausing): Body<Pausing>,
 ) -> Result<Json<Value>, ApiError> {
-    pause(&operator, class_scope(&class)?, why).await
+    pause(&operator, class_scope(&class)?, pausing).await
 }
 
 async fn resume_class(State(operator): State<Operator>, Path(class): Path<String>) -> Result<Json<Value>, ApiError> {
@@ -222,9 +224,9 @@ async fn resume_class(State(operator): State<Operator>, Path(class): Path<String
 async fn pause_tenant(
     State(operator): State<Operator>,
     Path(tenant): Path<String>,
-    Body(why): Body<Why>,
+    Body(pausing): Body<Pausing>,
 ) -> Result<Json<Value>, ApiError> {
-    pause(&operator, tenant_scope(&operator, &tenant).await?, why).await
+    pause(&operator, tenant_scope(&operator, &tenant).await?, pausing).await
 }
 
 async fn resume_tenant(State(operator): State<Operator>, Path(tenant): Path<String>) -> Result<Json<Value>, ApiError> {
@@ -232,11 +234,11 @@ async fn resume_tenant(State(operator): State<Operator>, Path(tenant): Path<Stri
 }
 
 /// Postgres first: should Redis be away, the scheduler applies it within seconds.
-async fn pause(operator: &Operator, scope: PauseScope, why: Why) -> Result<Json<Value>, ApiError> {
-    if why.reason.as_ref().is_some_and(|reason| reason.chars().count() > 500) {
+async fn pause(operator: &Operator, scope: PauseScope, pausing: Pausing) -> Result<Json<Value>, ApiError> {
+    if pausing.reason.as_ref().is_some_and(|reason| reason.chars().count() > 500) {
         return Err(ApiError::invalid("reason", "at most 500 characters"));
     }
-    operator.store.pause(&scope.to_string(), why.reason.as_deref()).await?;
+    operator.store.pause(&scope.to_string(), pausing.reason.as_deref()).await?;
     apply(operator.queue.pause(&[scope]).await);
     Ok(Json(json!({"scope": scope.to_string(), "paused": true})))
 }

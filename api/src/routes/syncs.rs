@@ -6,9 +6,11 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
+use chrono::{DateTime, SubsecRound, Utc};
+use serde::{Deserialize, Serialize};
 use shared::{
     domain::{ConnectionId, Mode, RunId, Stream, TenantId},
+    pacing::Standing,
     queue::Ticket,
     store::{
         RunRequest,
@@ -32,15 +34,73 @@ pub(crate) struct NewRun {
     streams: Option<Vec<Stream>>,
 }
 
+/// Intercom's rate windows.
+const WINDOW_SECONDS: u32 = 10;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct StatusView {
+    #[serde(flatten)]
+    status: SyncStatus,
+    /// Until the pending threads are fetched, at a call each and all that we may spend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eta_seconds: Option<u64>,
+    /// Absent while Redis is away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<RateView>,
+}
+
+/// The workspace's rate budget, as the whole fleet knows it.
+#[derive(Debug, PartialEq, Serialize)]
+struct RateView {
+    /// Calls per window that Intercom allows, to us and the customer's other apps together.
+    limit: u32,
+    window_seconds: u32,
+    /// Calls counted in the window that is open, everybody's.
+    used: u32,
+    /// What of our share of it is left.
+    calls_left: u32,
+    /// When the next window opens; absent while nobody has called lately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resets_at: Option<DateTime<Utc>>,
+    /// Our share of the limit.
+    share: f64,
+}
+
 /// `GET /v1/connections/{id}/sync`
 pub(crate) async fn status(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     Path(connection): Path<String>,
-) -> Result<Json<SyncStatus>, ApiError> {
+) -> Result<Json<StatusView>, ApiError> {
+    let connection = ConnectionId(id(&connection)?);
     let mut tx = api.store.begin(tenant).await?;
-    let status = tx.sync_status(ConnectionId(id(&connection)?)).await?;
-    status.map(Json).ok_or_else(ApiError::not_found)
+    let workspace_id = tx.connection(connection).await?.ok_or_else(ApiError::not_found)?.workspace_id;
+    let status = tx.sync_status(connection).await?.ok_or_else(ApiError::not_found)?;
+    // Redis is asked without holding a session of Postgres.
+    drop(tx);
+    let standing = api.connect.intercom.standing(&workspace_id).await;
+    Ok(Json(StatusView {
+        eta_seconds: standing.and_then(|(standing, _)| eta(status.threads.pending, standing.allowed)),
+        rate: standing.map(|(standing, share)| rate(standing, share, Utc::now())),
+        status,
+    }))
+}
+
+fn rate(standing: Standing, share: f64, now: DateTime<Utc>) -> RateView {
+    RateView {
+        limit: standing.limit,
+        window_seconds: WINDOW_SECONDS,
+        used: standing.used,
+        calls_left: standing.allowed.saturating_sub(standing.used),
+        resets_at: standing.reset_in.map(|left| (now + left).trunc_subsecs(3)),
+        share,
+    }
+}
+
+/// Seconds, if there is anything to fetch.
+fn eta(pending: i64, allowed: u32) -> Option<u64> {
+    let pending = u64::try_from(pending).ok().filter(|pending| *pending > 0)?;
+    Some((pending * u64::from(WINDOW_SECONDS)).div_ceil(u64::from(allowed.max(1))))
 }
 
 /// `POST /v1/connections/{id}/syncs {mode, streams?}`
@@ -134,6 +194,18 @@ async fn push(api: &Api, tenant: TenantId, connection: ConnectionId, streams: &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rate_says_what_is_left_of_our_share_and_how_long_the_backlog_takes() {
+        let standing =
+            Standing { limit: 167, allowed: 133, used: 100, reset_in: Some(std::time::Duration::from_millis(2_500)) };
+        let now = DateTime::from_timestamp(1_000, 0).unwrap();
+        let view = rate(standing, 0.8, now);
+        assert_eq!((view.limit, view.used, view.calls_left), (167, 100, 33));
+        assert_eq!(view.resets_at, DateTime::from_timestamp_millis(1_002_500));
+        assert_eq!(rate(Standing { used: 167, ..standing }, 0.8, now).calls_left, 0);
+        assert_eq!((eta(0, 133), eta(1, 133), eta(1_330, 133), eta(5, 0)), (None, Some(1), Some(100), Some(50)));
+    }
 
     #[test]
     fn streams_are_counted_once_and_default_to_all() {

@@ -40,8 +40,15 @@ pub enum Command {
     Demo(DemoArgs),
     /// How much waits in Redis
     Queues(QueuesArgs),
+    /// In one sentence, why a tenant is where it is; then what is missing, the next step, and when
+    Why {
+        /// The tenant's id
+        tenant: TenantId,
+    },
     /// Ask for a run over every connection of a tenant
     Resync(ResyncArgs),
+    /// Read again what is in quarantine, from the bytes that were kept
+    Replay(ReplayArgs),
     /// Work that was given up: look, retry, drop
     #[command(subcommand)]
     Dead(DeadCommand),
@@ -168,6 +175,15 @@ pub struct ResyncArgs {
     /// Wait until the runs have ended
     #[arg(long)]
     pub wait: bool,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ReplayArgs {
+    /// The tenant's id
+    pub tenant: TenantId,
+    /// Only count
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// [`Mode`] as clap lists it.

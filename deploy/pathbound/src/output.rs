@@ -33,6 +33,12 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| cell.to_string()).collect());
     }
 
+    /// Whether there is nothing but the header.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// The table as text, with a line break at its end.
     #[must_use]
     pub fn render(&self) -> String {

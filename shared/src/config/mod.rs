@@ -61,6 +61,8 @@ pub struct Config {
     pub database_connections: u32,
     pub redis_url: Secret,
     pub redis_prefix: String,
+    /// The URL names a node of a Redis Cluster.
+    pub redis_cluster: bool,
     pub listen: SocketAddr,
     pub ops_listen: SocketAddr,
     /// Without a trailing slash.
@@ -74,6 +76,8 @@ pub struct Config {
     pub worker_slots: usize,
     pub threads_per_slice: usize,
     pub thread_concurrency: usize,
+    /// Bytes of answers' bodies that a process holds at once.
+    pub answer_memory: usize,
     pub log: String,
     pub log_json: bool,
 }
@@ -98,6 +102,7 @@ pub struct Rhythm {
     pub reconcile: Duration,
     pub company_walk: Duration,
     pub reference: Duration,
+    pub audit: Duration,
     pub index_lag: Duration,
 }
 
@@ -135,6 +140,7 @@ impl Config {
             database_connections: read.number("database_connections", 1, 1_000),
             redis_url: Secret::new(read.url("redis_url", &["redis", "rediss", "unix"], needs.redis())),
             redis_prefix: read.name("redis_prefix"),
+            redis_cluster: read.choice("redis_cluster", &[("false", false), ("true", true)]),
             listen: read.address("listen"),
             ops_listen: read.address("ops_listen"),
             return_url: read.return_url("return_url", development),
@@ -155,11 +161,13 @@ impl Config {
                 reconcile: read.duration("reconcile_interval", Duration::from_secs(1)),
                 company_walk: read.duration("company_walk_interval", Duration::from_secs(1)),
                 reference: read.duration("reference_interval", Duration::from_secs(1)),
+                audit: read.duration("audit_interval", Duration::from_secs(1)),
                 index_lag: read.duration("index_lag", Duration::ZERO),
             },
             worker_slots: read.number("worker_slots", 1, 10_000) as usize,
             threads_per_slice: read.number("threads_per_slice", 1, 1_000) as usize,
             thread_concurrency: read.number("thread_concurrency", 1, 256) as usize,
+            answer_memory: (read.number("answer_memory", 64, 65_536) as usize) << 20,
             log: read.text("log"),
             log_json: read.choice("log_format", &[("text", false), ("json", true)]),
             public_url,

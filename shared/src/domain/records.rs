@@ -119,6 +119,7 @@ pub struct ReferenceItem {
     pub source_id: String,
     pub name: Option<String>,
     pub doc: String,
+    pub sanitised: bool,
 }
 
 /// An object that could not be read: kept alone with its bytes, while its neighbours go on.
@@ -133,3 +134,6 @@ pub struct Poison {
 
 /// A conversation shows at most its newest 500 parts.
 pub const PARTS_SHOWN: i32 = 500;
+
+/// A contact shows at most this many of its companies.
+pub const COMPANIES_SHOWN: usize = 10;

@@ -2,24 +2,34 @@
 
 use std::{
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{DATE, HeaderMap, LINK, RETRY_AFTER};
 
 use super::{
     Error, Read,
-    transport::{RawAnswer, Transport},
-    wire::me::Me,
+    room::{Place, Room},
+    transport::{Body, LARGEST_ANSWER, RawAnswer, Transport},
+    wire::{self, me::Me},
 };
 use crate::{
     config::{Config, Profile},
-    domain::{Region, Secret},
-    pacing::{Announced, Pacing},
+    domain::{Class, Region, Secret},
+    pacing::{Announced, Pacing, Standing},
 };
 
-/// Intercom as this process sees it: one HTTP client, one rate budget per workspace. Cheap to clone.
+/// The end of 2010.
+const BEFORE_INTERCOM: DateTime<Utc> = DateTime::from_timestamp(1_293_839_999, 0).expect("a time");
+
+/// Nobody looks at a page for longer that is about to say "connected".
+const A_PERSON_WAITS: Duration = Duration::from_secs(12);
+
+/// Before a call is made again whose answer found no room here.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
+
+/// Intercom as this process sees it: one HTTP client, and its part in the fleet's rate budgets. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Intercom {
     pub(super) transport: Transport,
@@ -45,6 +55,8 @@ pub struct Workspace {
     token: Secret,
     /// The budget's key: Intercom counts per app and workspace.
     workspace_id: String,
+    /// What its calls compete as.
+    class: Class,
 }
 
 /// A 2xx answer's body, and the time by Intercom's own clock.
@@ -52,14 +64,29 @@ pub struct Workspace {
 pub struct Answer {
     pub body: String,
     pub at: DateTime<Utc>,
+    /// The page has one record and is too large even so: of the record `body` has the short fields alone, so it is
+    /// nothing that could be stored.
+    pub is_outline: bool,
+}
+
+impl Answer {
+    /// Bytes of the body; of an outline, of which more was sent than is held, the most that an answer may have.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        if self.is_outline { LARGEST_ANSWER } else { self.body.len() }
+    }
 }
 
 impl Intercom {
     /// # Errors
-    /// When no TLS client can be made.
+    /// When no TLS client can be made, or the Redis URL cannot be used.
     pub fn new(config: &Config) -> Result<Self, Error> {
         Ok(Self {
-            transport: Transport::new(config.intercom.request_timeout, config.profile == Profile::Production)?,
+            transport: Transport::new(
+                config.intercom.request_timeout,
+                config.profile == Profile::Production,
+                config.answer_memory,
+            )?,
             settings: Arc::new(Settings {
                 client_id: config.intercom.client_id.clone(),
                 client_secret: config.intercom.client_secret.clone(),
@@ -67,34 +94,66 @@ impl Intercom {
                 app_url: config.intercom.app_url.clone(),
                 version: config.intercom.version.clone(),
             }),
-            pacing: Pacing::new(config.intercom.max_share),
+            pacing: Pacing::open(config).map_err(|error| Error::Unavailable(error.to_string()))?,
         })
     }
 
-    /// A reader of one workspace.
+    /// A reader of one workspace, whose calls compete as a class.
     #[must_use]
-    pub fn workspace(&self, workspace_id: &str, region: Region, version: &str, token: Secret) -> Workspace {
+    pub fn workspace(
+        &self,
+        workspace_id: &str,
+        region: Region,
+        version: &str,
+        token: Secret,
+        class: Class,
+    ) -> Workspace {
         Workspace {
             intercom: self.clone(),
             host: self.api_host(region),
             version: version.to_owned(),
             token,
             workspace_id: workspace_id.to_owned(),
+            class,
         }
     }
 
     /// `GET /me`: the workspace that a token belongs to.
     ///
+    /// The one call without a permit, since its answer says whose budget it is. A person waits for it: a window that
+    /// others have spent is waited out here.
+    ///
     /// # Errors
     /// When the token is refused or Intercom cannot be reached.
     pub async fn me(&self, region: Region, token: &Secret) -> Result<Me, Error> {
-        let request = Read::Me.request()?;
-        let answer = self.transport.read(&self.api_host(region), token, &self.settings.version, request).await?;
-        let announced = announced(&answer.headers);
-        let me = Me::parse(&judge(answer, "me")?.body)?;
-        // What this first answer says of the window is known before the first slice starts.
-        self.pacing.budget(&me.workspace_id).learn(announced);
-        Ok(me)
+        let mut windows = 2;
+        loop {
+            let request = Read::Me.request()?;
+            let answer = self.transport.read(&self.api_host(region), token, &self.settings.version, request).await?;
+            let announced = announced(&answer.headers);
+            let until_reset = announced.until_reset();
+            if answer.status == 429 && windows > 0 && until_reset <= A_PERSON_WAITS {
+                count("me", "429");
+                windows -= 1;
+                tokio::time::sleep(until_reset + Duration::from_millis(rand::random_range(5..=60))).await;
+                continue;
+            }
+            let me = Me::parse(&judge(answer, "me")?.0.body)?;
+            // What this first answer says of the window is known before the first slice starts.
+            self.pacing.budget(&me.workspace_id).learn(announced);
+            return Ok(me);
+        }
+    }
+
+    /// How the rate budget of a workspace stands in the whole fleet, and our share of it. `None` when Redis is away.
+    pub async fn standing(&self, workspace_id: &str) -> Option<(Standing, f64)> {
+        Some((self.pacing.standing(workspace_id).await?, self.pacing.max_share()))
+    }
+
+    /// The room that this process has for answers' bodies.
+    #[must_use]
+    pub const fn room(&self) -> &Room {
+        self.transport.room()
     }
 
     /// Where a region's authorize page is.
@@ -118,8 +177,21 @@ impl Workspace {
     /// # Errors
     /// See [`Error`]. An answer that is not a JSON object is [`Error::Unavailable`].
     pub async fn read(&self, read: &Read<'_>) -> Result<Answer, Error> {
+        Ok(self.read_in_place(read).await?.0)
+    }
+
+    /// The same, with the room that the answer takes: for whoever holds many of them. A place is kept for no longer
+    /// than what is in it, and nobody waits for another answer with a large one in hand: the other might need it.
+    ///
+    /// # Errors
+    /// As [`Workspace::read`].
+    pub async fn read_in_place(&self, read: &Read<'_>) -> Result<(Answer, Place), Error> {
         match self.read_once(read).await {
-            Err(Error::Unavailable(_)) if read.is_repeatable() => self.read_once(read).await,
+            Err(Error::Unavailable(why)) if read.is_repeatable() => match self.read_once(read).await {
+                // A call was made and failed, and that is what counts.
+                Err(Error::Exhausted { .. }) => Err(Error::Unavailable(why)),
+                answer => answer,
+            },
             answer => answer,
         }
     }
@@ -130,26 +202,37 @@ impl Workspace {
         Version::parse(&self.version)
     }
 
-    async fn read_once(&self, read: &Read<'_>) -> Result<Answer, Error> {
+    async fn read_once(&self, read: &Read<'_>) -> Result<(Answer, Place), Error> {
         let budget = self.intercom.pacing.budget(&self.workspace_id);
-        let permit = budget.acquire().await.map_err(|until| Error::Exhausted { until })?;
+        let request = read.request()?;
+        let permit = budget.acquire(self.class).await.map_err(|until| Error::Exhausted { until })?;
         let endpoint = read.endpoint();
         let begun = Instant::now();
-        let answer = self.intercom.transport.read(&self.host, &self.token, &self.version, read.request()?).await;
+        let answer = self.intercom.transport.read(&self.host, &self.token, &self.version, request).await;
         metrics::histogram!("pathbound_intercom_request_duration_seconds", "endpoint" => endpoint)
             .record(begun.elapsed().as_secs_f64());
         match answer {
             Ok(answer) => {
-                permit.learn(announced(&answer.headers));
+                let announced = announced(&answer.headers);
                 if answer.status == 429 {
-                    metrics::counter!("pathbound_intercom_throttled_total", "cause" => "refused").increment(1);
-                    return Err(Error::Throttled { until: permit.throttled(retry_after(&answer.headers)) });
+                    count(endpoint, "429");
+                    return Err(Error::Throttled { until: permit.throttled(announced) });
+                }
+                permit.answered(announced, answer.status >= 500);
+                if matches!(answer.body, Body::NoRoom) {
+                    count(endpoint, "none");
+                    // The call was made; but nobody's attempts are spent by what others hold.
+                    return Err(if read.is_repeatable() {
+                        Error::Exhausted { until: Instant::now() + NO_ROOM_PAUSE }
+                    } else {
+                        Error::Unavailable("there was no room for the answer".to_owned())
+                    });
                 }
                 judge(answer, endpoint)
             }
             Err(error) => {
-                metrics::counter!("pathbound_intercom_requests_total", "endpoint" => endpoint, "status" => "none")
-                    .increment(1);
+                permit.failed();
+                count(endpoint, "none");
                 Err(error)
             }
         }
@@ -175,7 +258,7 @@ impl Version {
 }
 
 /// 2xx with a JSON object is an answer; everything else says what it is.
-fn judge(answer: RawAnswer, endpoint: &'static str) -> Result<Answer, Error> {
+fn judge(answer: RawAnswer, endpoint: &'static str) -> Result<(Answer, Place), Error> {
     let status = match answer.status {
         200..=299 => "2xx",
         401 => "401",
@@ -185,39 +268,54 @@ fn judge(answer: RawAnswer, endpoint: &'static str) -> Result<Answer, Error> {
         400..=499 => "4xx",
         _ => "5xx",
     };
-    metrics::counter!("pathbound_intercom_requests_total", "endpoint" => endpoint, "status" => status).increment(1);
+    count(endpoint, status);
     if !(200..300).contains(&answer.status) {
         let link = answer.headers.get(LINK).and_then(|link| link.to_str().ok());
-        return Err(Error::from_answer(answer.status, &answer.body, link));
+        return Err(Error::from_answer(answer.status, answer.body.whole(), link));
     }
+    let (body, is_outline) = match answer.body {
+        Body::Whole(body) => (body, false),
+        Body::Outline(body) => (body, true),
+        Body::TooLarge | Body::NoRoom => return Err(Error::TooLarge(LARGEST_ANSWER)),
+    };
     // An empty 200 and an HTML page from a proxy are both seen in the field.
-    if answer.body.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
+    let body = wire::readable(body.into());
+    if !body.trim_ascii_start().starts_with('{') {
         return Err(Error::Unavailable("the answer is not a JSON object".to_owned()));
     }
-    let at = header(&answer.headers, DATE.as_str())
-        .and_then(|date| DateTime::parse_from_rfc2822(date).ok())
-        .map_or_else(Utc::now, |date| date.with_timezone(&Utc));
-    // Bytes that are not UTF-8 cannot be JSON; replacing them keeps the neighbours readable.
-    let body = String::from_utf8(answer.body.into())
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-    Ok(Answer { body, at })
+    let at = stated_time(&answer.headers);
+    Ok((Answer { body, at, is_outline }, answer.place))
+}
+
+fn count(endpoint: &'static str, status: &'static str) {
+    metrics::counter!("pathbound_intercom_requests_total", "endpoint" => endpoint, "status" => status).increment(1);
+}
+
+/// The time of an answer by the server's own clock. Where that is years ahead of ours it is no clock: the
+/// watermark that is made of it would not come back. Nor is it where it shows a time before Intercom was: all that
+/// it answers would claim to have changed in the future, and be put aside.
+fn stated_time(headers: &HeaderMap) -> DateTime<Utc> {
+    let now = Utc::now();
+    dated(headers).filter(|at| BEFORE_INTERCOM < *at && *at < now + TimeDelta::days(366)).unwrap_or(now)
 }
 
 /// The rate headers (`X-RateLimit-Limit`, `-Remaining`, `-Reset`); any may be missing or absurd.
-fn announced(headers: &HeaderMap) -> Announced {
+#[must_use]
+pub fn announced(headers: &HeaderMap) -> Announced {
     let number = |name| header(headers, name).and_then(|text| text.trim().parse::<u64>().ok());
     Announced {
         limit: number("x-ratelimit-limit"),
         remaining: number("x-ratelimit-remaining"),
         reset: number("x-ratelimit-reset"),
+        date: dated(headers).and_then(|date| date.timestamp().try_into().ok()),
+        retry_after: number(RETRY_AFTER.as_str()).map(|seconds| Duration::from_secs(seconds.min(300))),
     }
 }
 
-/// `Retry-After` in seconds: not documented by Intercom, honoured where it comes.
-fn retry_after(headers: &HeaderMap) -> Option<SystemTime> {
-    let seconds: u64 = header(headers, RETRY_AFTER.as_str())?.trim().parse().ok()?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    Some(UNIX_EPOCH + now + std::time::Duration::from_secs(seconds.min(300)))
+/// The time by the server's own clock.
+fn dated(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = DateTime::parse_from_rfc2822(header(headers, DATE.as_str())?).ok()?;
+    Some(date.with_timezone(&Utc))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -1,22 +1,27 @@
 //! What a call can end with, in the words that decide what happens next.
 
-use std::time::SystemTime;
+use std::time::Instant;
 
-use serde::Deserialize;
+use super::wire;
 
 /// Why a call gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Our share of the window is spent: no call was made.
+    /// Our share of the window is spent, or the workspace only fails: no call was made. Or one was, and other answers
+    /// had all the room that this process has for them.
     #[error("the rate budget is spent until the window resets")]
-    Exhausted { until: SystemTime },
+    Exhausted { until: Instant },
     /// 429: Intercom asks us to wait. Costs no attempt.
     #[error("intercom asked us to wait")]
-    Throttled { until: SystemTime },
+    Throttled { until: Instant },
     /// 5xx, a time-out, a cut connection, an answer that is not what the endpoint gives:
     /// trying again later helps. Never taken for data or for the end of data.
     #[error("intercom is unavailable: {0}")]
     Unavailable(String),
+    /// The answer is larger than this many bytes: nothing of it is held. Fewer records fit, and another time will
+    /// be no better.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
     /// Intercom understood the call and said no.
     #[error("intercom refused the call: {refusal:?} ({status} {code})")]
     Refused { status: u16, code: String, refusal: Refusal },
@@ -54,18 +59,14 @@ impl Error {
         if status >= 500 || status == 408 {
             return Self::Unavailable(format!("status {status}"));
         }
-        let code = serde_json::from_slice::<ErrorList>(body)
-            .ok()
-            .and_then(|list| list.errors.into_iter().next())
-            .and_then(|error| error.code)
-            .unwrap_or_default();
+        let code = wire::error_code(body);
         let refusal = match (status, code.as_str()) {
             (401, "token_unauthorized") | (403, _) if code != "api_plan_restricted" => Refusal::MissingScope,
             (401, "token_blocked" | "token_suspended") => Refusal::AppSuspended,
             (401, _) => Refusal::Unauthorized,
             (402, _) | (403, "api_plan_restricted") => Refusal::PlanRestricted,
             (404, _) => Refusal::NotFound,
-            (410, _) => Refusal::Merged { into: link.and_then(survivor) },
+            (410, _) => Refusal::Merged { into: link.and_then(wire::survivor) },
             (400, "scroll_exists") => Refusal::ScrollExists,
             (400, "intercom_version_invalid") => Refusal::NotInVersion,
             _ => Refusal::BadRequest,
@@ -81,23 +82,6 @@ impl Error {
             _ => None,
         }
     }
-}
-
-/// The id in `</contacts/{id}>; rel="canonical"`.
-fn survivor(link: &str) -> Option<String> {
-    let target = link.split_once('<')?.1.split_once('>')?.0;
-    let id = target.rsplit('/').next()?;
-    (!id.is_empty()).then(|| id.to_owned())
-}
-
-#[derive(Deserialize)]
-struct ErrorList {
-    errors: Vec<ErrorItem>,
-}
-
-#[derive(Deserialize)]
-struct ErrorItem {
-    code: Option<String>,
 }
 
 #[cfg(test)]

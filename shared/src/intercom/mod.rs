@@ -8,17 +8,22 @@ mod client;
 mod error;
 mod hosts;
 mod oauth;
+mod outline;
 mod read;
+mod room;
 mod search;
 mod transport;
 pub mod wire;
 
-pub use client::{Answer, Intercom, Version, Workspace};
+pub use client::{Answer, Intercom, Version, Workspace, announced};
 pub use error::{Error, Refusal};
 pub use hosts::hosts;
 pub use oauth::authorize_url;
+pub use outline::outline;
 pub use read::Read;
+pub use room::{Place, Room};
 pub use search::{Order, Search};
+pub use transport::LARGEST_ANSWER;
 pub use wire::me::Me;
 
 /// Contacts and conversations come in pages of at most 150; the API's own defaults are 10 to 50,

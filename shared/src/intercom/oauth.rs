@@ -1,9 +1,8 @@
 //! The OAuth door: the authorize URL and the token exchange. Separate from [`super::Read`] on purpose.
 
-use serde::Deserialize;
 use url::Url;
 
-use super::{Error, Intercom};
+use super::{Error, Intercom, wire};
 use crate::domain::{Region, Secret};
 
 /// Where the browser is sent. Intercom takes no scopes here (they are fixed per app) and has no PKCE,
@@ -36,20 +35,7 @@ impl Intercom {
         let url =
             Url::parse(&format!("{host}/auth/eagle/token")).map_err(|_| Error::Unavailable("bad host".to_owned()))?;
         let answer = self.transport.exchange(url, body).await?;
-        let token: Token = serde_json::from_slice(&answer.body)
-            .map_err(|_| Error::Unavailable("the token exchange gave no token".to_owned()))?;
-        token
-            .access_token
-            .or(token.token)
-            .filter(|token| !token.is_empty())
-            .map(Secret::new)
+        wire::read_token(answer.body.whole())
             .ok_or_else(|| Error::Unavailable("the token exchange gave no token".to_owned()))
     }
-}
-
-/// Both names hold the same value today; either is accepted.
-#[derive(Deserialize)]
-struct Token {
-    access_token: Option<String>,
-    token: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Error, PAGE, Search};
+use super::{Error, Search};
 
 /// One read operation. Search is a POST by shape and a read by meaning.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ pub enum Read<'a> {
     /// `GET /contacts`: every contact, in a keyset that survives a restart.
     Contacts {
         after: Option<&'a str>,
+        per_page: usize,
         merge_history: bool,
     },
     /// `POST /contacts/search`.
@@ -65,6 +66,8 @@ pub(super) struct Request {
     pub path: String,
     /// A search's JSON; its presence makes the request a POST.
     pub body: Option<String>,
+    /// Of a page that is too large even so, an outline is enough.
+    pub of_one: bool,
 }
 
 impl Read<'_> {
@@ -106,9 +109,9 @@ impl Read<'_> {
             Self::Segments => "/segments".to_owned(),
             Self::DataAttributes { model } => format!("/data_attributes?model={model}&include_archived=true"),
             Self::ConversationAttributes => "/conversations/attributes".to_owned(),
-            Self::Contacts { after, merge_history } => {
+            Self::Contacts { after, per_page, merge_history } => {
                 let after = after.map_or_else(String::new, |after| format!("&starting_after={}", encode(after)));
-                format!("/contacts?per_page={PAGE}{after}{}", history(*merge_history))
+                format!("/contacts?per_page={per_page}{after}{}", history(*merge_history))
             }
             Self::ContactsSearch { merge_history, .. } => {
                 let query = if *merge_history { "?include_merge_history=true" } else { "" };
@@ -132,14 +135,26 @@ impl Read<'_> {
             Self::ContactsSearch { search, .. } | Self::ConversationsSearch { search } => Some(search.to_json()),
             _ => None,
         };
-        Ok(Request { path, body })
+        Ok(Request { path, body, of_one: self.is_of_one() })
+    }
+
+    /// Whether a list of one record is asked for: there is no smaller one.
+    const fn is_of_one(&self) -> bool {
+        match self {
+            Self::Contacts { per_page, .. } => *per_page == 1,
+            Self::ContactsSearch { search, .. } | Self::ConversationsSearch { search } => search.per_page == 1,
+            _ => false,
+        }
     }
 }
 
 /// An id as Intercom makes them; anything else could leave the path it is put into.
 fn checked(id: &str) -> Result<&str, Error> {
-    let fits = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if fits { Ok(id) } else { Err(Error::BadId(id.chars().take(64).collect())) }
+    if is_id(id) { Ok(id) } else { Err(Error::BadId(id.chars().take(64).collect())) }
+}
+
+pub(super) fn is_id(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// A cursor as a query value: opaque to us, so every unusual byte is encoded.

@@ -3,8 +3,6 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::PAGE;
-
 /// Only these two words are understood (`invalid_sort_order` otherwise).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -30,14 +28,14 @@ pub struct Search {
 impl Search {
     /// Everything changed after `after`, newest first.
     #[must_use]
-    pub const fn newest_first(after: DateTime<Utc>, starting_after: Option<String>) -> Self {
-        Self { after, before: None, order: Order::Descending, starting_after, per_page: PAGE }
+    pub const fn newest_first(after: DateTime<Utc>, starting_after: Option<String>, per_page: usize) -> Self {
+        Self { after, before: None, order: Order::Descending, starting_after, per_page }
     }
 
     /// Everything, for its count alone.
     #[must_use]
     pub fn count_all() -> Self {
-        Self { per_page: 1, ..Self::newest_first(DateTime::UNIX_EPOCH, None) }
+        Self::newest_first(DateTime::UNIX_EPOCH, None, 1)
     }
 
     pub(super) fn to_json(&self) -> String {

@@ -1,6 +1,9 @@
 //! The wire: one place that sends, with time limits, a size limit and no redirects.
 
-use std::{sync::Once, time::Duration};
+use std::{
+    sync::Once,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
@@ -10,11 +13,18 @@ use reqwest::{
 };
 use url::Url;
 
-use super::{Error, read::Request};
+use super::{
+    Error,
+    outline::Outline,
+    read::Request,
+    room::{Place, Room},
+};
 use crate::domain::Secret;
 
-/// A decoded answer larger than this is cut off: a page of 150 large objects stays far below.
-const LARGEST_ANSWER: usize = 32 << 20;
+/// A decoded answer larger than this is cut off: a page of 150 usual objects stays far below.
+pub const LARGEST_ANSWER: usize = 32 << 20;
+/// Of a page of one record that is larger, the outline is read on to here.
+const LONGEST_OUTLINED: usize = 256 << 20;
 
 const VERSION: HeaderName = HeaderName::from_static("intercom-version");
 
@@ -22,6 +32,9 @@ const VERSION: HeaderName = HeaderName::from_static("intercom-version");
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
     http: Client,
+    /// Of a whole call, but for the time that an answer waits for room here.
+    timeout: Duration,
+    room: Room,
 }
 
 /// An answer as it came, before anybody judged it.
@@ -29,11 +42,31 @@ pub(super) struct Transport {
 pub(super) struct RawAnswer {
     pub status: u16,
     pub headers: HeaderMap,
-    pub body: Bytes,
+    pub body: Body,
+    pub place: Place,
+}
+
+/// What is held of a body.
+#[derive(Debug)]
+pub(super) enum Body {
+    Whole(Bytes),
+    /// It was larger than [`LARGEST_ANSWER`].
+    Outline(Bytes),
+    /// It was, and nothing is held of it.
+    TooLarge,
+    /// Nothing is held of it, because others are.
+    NoRoom,
+}
+
+impl Body {
+    /// Nothing where not all of it is held.
+    pub(super) fn whole(&self) -> &[u8] {
+        if let Self::Whole(body) = self { body } else { &[] }
+    }
 }
 
 impl Transport {
-    pub(super) fn new(timeout: Duration, https_only: bool) -> Result<Self, Error> {
+    pub(super) fn new(timeout: Duration, https_only: bool, answer_memory: usize) -> Result<Self, Error> {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             // Fails only when somebody installed one before, which serves as well.
@@ -41,7 +74,6 @@ impl Transport {
         });
         let http = Client::builder()
             .user_agent(concat!("pathbound/", env!("CARGO_PKG_VERSION")))
-            .timeout(timeout)
             .connect_timeout(timeout.min(Duration::from_secs(5)))
             .redirect(Policy::none())
             .https_only(https_only)
@@ -49,7 +81,11 @@ impl Transport {
             .no_proxy()
             .build()
             .map_err(|error| Error::Unavailable(format!("no http client: {error}")))?;
-        Ok(Self { http })
+        Ok(Self { http, timeout, room: Room::new(answer_memory) })
+    }
+
+    pub(super) const fn room(&self) -> &Room {
+        &self.room
     }
 
     /// Sends one read. A body makes it a POST, which only a search has.
@@ -72,7 +108,7 @@ impl Transport {
         };
         let call =
             call.header(AUTHORIZATION, authorization).header(ACCEPT, "application/json").header(VERSION, version);
-        receive(call).await
+        self.receive(call, request.of_one).await
     }
 
     /// Sends the token exchange; a non-2xx is an error here, since nothing else can be done with it.
@@ -83,30 +119,66 @@ impl Transport {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
             .body(form);
-        let answer = receive(call).await?;
+        let answer = self.receive(call, false).await?;
         if answer.status == StatusCode::OK.as_u16() {
             Ok(answer)
         } else {
-            Err(Error::from_answer(answer.status, &answer.body, None))
+            Err(Error::from_answer(answer.status, answer.body.whole(), None))
         }
+    }
+
+    async fn receive(&self, call: reqwest::RequestBuilder, of_one: bool) -> Result<RawAnswer, Error> {
+        let mut left = self.timeout;
+        let mut response = within(&mut left, call.send()).await?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let mut place = self.room.place();
+        let mut body = BytesMut::new();
+        while let Some(chunk) = within(&mut left, response.chunk()).await? {
+            if body.is_empty() && response.content_length().is_none_or(|left| left == 0) {
+                body = BytesMut::with_capacity(chunk.len());
+            }
+            if body.len() + chunk.len() > LARGEST_ANSWER {
+                let outline = if of_one { Some(outline(response, left, body, &chunk).await?) } else { None };
+                place.empty();
+                return Ok(RawAnswer { status, headers, body: outline.unwrap_or(Body::TooLarge), place });
+            }
+            if place.grow(chunk.len()).await.is_err() {
+                return Ok(RawAnswer { status, headers, body: Body::NoRoom, place });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(RawAnswer { status, headers, body: Body::Whole(body.freeze()), place })
     }
 }
 
-async fn receive(call: reqwest::RequestBuilder) -> Result<RawAnswer, Error> {
-    let mut response = call.send().await.map_err(|error| unavailable(&error))?;
-    let status = response.status().as_u16();
-    let headers = std::mem::take(response.headers_mut());
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(&error))? {
-        if body.is_empty() && response.content_length().is_none_or(|left| left == 0) {
-            body = BytesMut::with_capacity(chunk.len());
-        }
-        if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Err(Error::Unavailable(format!("the answer is larger than {LARGEST_ANSWER} bytes")));
-        }
-        body.extend_from_slice(&chunk);
+/// Waits for them no longer than is left.
+async fn within<T>(left: &mut Duration, call: impl Future<Output = reqwest::Result<T>>) -> Result<T, Error> {
+    let begun = Instant::now();
+    let answer = tokio::time::timeout(*left, call).await.map_err(|_| Error::Unavailable("timed out".to_owned()))?;
+    *left = left.saturating_sub(begun.elapsed());
+    answer.map_err(|error| unavailable(&error))
+}
+
+/// Reads the rest of what is too large, and holds no more of it than its outline.
+async fn outline(
+    mut response: reqwest::Response,
+    mut left: Duration,
+    body: BytesMut,
+    chunk: &[u8],
+) -> Result<Body, Error> {
+    let mut outline = Outline::default();
+    let mut read = body.len() + chunk.len();
+    let mut has_outline = outline.read(&body).and_then(|()| outline.read(chunk)).is_ok();
+    drop(body);
+    while has_outline {
+        let Some(chunk) = within(&mut left, response.chunk()).await? else {
+            return Ok(Body::Outline(outline.into_bytes().into()));
+        };
+        read += chunk.len();
+        has_outline = read <= LONGEST_OUTLINED && outline.read(&chunk).is_ok();
     }
-    Ok(RawAnswer { status, headers, body: body.freeze() })
+    Ok(Body::TooLarge)
 }
 
 /// What failed, without the URL: a cursor in it may hold a customer's id.

@@ -6,15 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, RedisError,
-    aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
-};
+use redis::RedisError;
 
 use super::{PauseScope, Progress, QueueError, Ticket, scripts::Scripts};
 use crate::{
     config::Config,
     domain::{Class, Secret},
+    link::{Link, Server},
 };
 
 /// No script is given more than this at once: a call of any other client never waits long behind it. An exchange
@@ -30,8 +28,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The queue in one Redis. Cheap to clone.
 #[derive(Clone)]
 pub struct Queue {
-    client: Client,
-    redis: ConnectionManager,
+    server: Server,
+    redis: Link,
     scripts: Arc<Scripts>,
     /// First part of every key, in braces: one hash slot, so that the scripts also run on a cluster.
     prefix: Arc<str>,
@@ -74,22 +72,21 @@ impl Queue {
     /// # Errors
     /// When the URL cannot be used. The first connection is made in the background: Redis may be away.
     pub fn connect(config: &Config) -> Result<Self, QueueError> {
-        Self::open(&config.redis_url, &config.redis_prefix)
+        Self::open_at(Server::of(config), &config.redis_prefix)
     }
 
+    /// The queue of a server that stands alone.
+    ///
     /// # Errors
     /// When the URL cannot be used.
     pub fn open(url: &Secret, prefix: &str) -> Result<Self, QueueError> {
-        let client = Client::open(url.expose())?;
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
-            // Callers try again by themselves, and a round of a worker must not be a long one.
-            .set_number_of_retries(2)
-            .set_max_delay(Duration::from_millis(200));
+        Self::open_at(Server::at(url.clone()), prefix)
+    }
+
+    fn open_at(server: Server, prefix: &str) -> Result<Self, QueueError> {
         Ok(Self {
-            redis: ConnectionManager::new_lazy_with_config(client.clone(), config)?,
-            client,
+            redis: Link::open(&server, RESPONSE_TIMEOUT, 2)?,
+            server,
             scripts: Arc::new(Scripts::new()),
             prefix: format!("{{{prefix}}}").into(),
             cap: CAP,
@@ -263,17 +260,15 @@ impl Queue {
     }
 
     /// A connection of its own for [`Queue::woken`], which blocks it.
-    pub(super) async fn listener(&self) -> Result<MultiplexedConnection, QueueError> {
-        let config =
-            AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(RESPONSE_TIMEOUT));
-        Ok(self.client.get_multiplexed_async_connection_with_config(&config).await?)
+    pub(super) async fn listener(&self) -> Result<Link, QueueError> {
+        Ok(Link::own(&self.server, RESPONSE_TIMEOUT).await?)
     }
 
     /// Waits until there may be something to take of these classes, or `most` has passed. Whoever is told and
     /// takes nothing must pass it on.
     pub(super) async fn woken(
         &self,
-        listener: &mut MultiplexedConnection,
+        listener: &mut Link,
         classes: &[Class],
         most: Duration,
     ) -> Result<Option<Class>, QueueError> {
@@ -316,11 +311,7 @@ impl Queue {
         format!("{}:{name}", self.prefix)
     }
 
-    pub(super) async fn timed<T, F>(
-        &self,
-        op: &'static str,
-        command: impl FnOnce(ConnectionManager) -> F,
-    ) -> Result<T, QueueError>
+    pub(super) async fn timed<T, F>(&self, op: &'static str, command: impl FnOnce(Link) -> F) -> Result<T, QueueError>
     where
         F: Future<Output = Result<T, RedisError>>,
     {

@@ -13,16 +13,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 /// From this many crashes on, a ticket is worked beside no other such one.
 pub(super) const SUSPECT: u32 = 2;
 
-/// The end of a lease. The ticket is text, since a refused one has no other form.
+/// The end of a lease. The ticket is bytes, since a refused one has no other form.
 #[derive(Clone, Debug)]
 pub(super) struct Settlement {
-    pub ticket: String,
+    pub ticket: Vec<u8>,
     pub fence: i64,
     pub verdict: Verdict,
 }
 
 /// What a worker has room for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Room {
     pub most: usize,
     pub most_backfill: usize,
@@ -49,14 +49,14 @@ pub(super) struct Exchanged {
 /// A leased ticket, not yet read.
 #[derive(Debug)]
 pub(super) struct Claimed {
-    pub ticket: String,
+    pub ticket: Vec<u8>,
     pub fence: i64,
     pub crashes: u32,
     /// How long it had been ready.
     pub waited: Duration,
 }
 
-type Answer = (i64, u64, Vec<bool>, Vec<(String, i64, u32, u64)>, Vec<String>);
+type Answer = (i64, u64, Vec<bool>, Vec<(Vec<u8>, i64, u32, u64)>, Vec<String>);
 
 impl Queue {
     /// Safe to repeat when the answer was lost: a settlement is refused the second time, and what was leased

@@ -8,7 +8,8 @@
 //! | `scripts/`    | what happens in Redis, each an atomic step (`lib.lua` lists the keys)    |
 //! | `client.rs`   | [`Queue`]: what anybody may ask: push, pause, look                      |
 //! | `exchange.rs` | the one call of a working worker: settle, sweep, promote, claim         |
-//! | `slots.rs`    | the tasks of a worker process: exchanger, keeper, listener              |
+//! | `slots.rs`    | the tasks of a worker process: the keeper, and what they share          |
+//! | `exchanger.rs`, `listener.rs` | the task that makes the calls, the one that waits to be woken |
 //! | `backend.rs`  | what apalis sees of them                                                |
 //! | `fleet.rs`    | [`run`]: a worker process's share of the fleet                          |
 
@@ -16,8 +17,10 @@ mod backend;
 mod client;
 mod error;
 mod exchange;
+mod exchanger;
 mod fleet;
 mod lease;
+mod listener;
 mod pause;
 mod progress;
 mod scripts;

@@ -64,7 +64,8 @@ impl FromStr for Ticket {
             connection: part()?.parse().map_err(|_| BadTicket::Garbled)?,
             stream: part()?.parse().map_err(|_| BadTicket::Garbled)?,
         };
-        if parts.next().is_some() || class != ticket.class() {
+        // The text is the ticket's identity in Redis: another spelling of the same ids would be another ticket there.
+        if parts.next().is_some() || class != ticket.class() || ticket.to_string() != text {
             return Err(BadTicket::Garbled);
         }
         Ok(ticket)
@@ -112,9 +113,16 @@ mod tests {
         let good = Ticket::new(TenantId::new(), ConnectionId::new(), Stream::Threads).to_string();
         assert_eq!(good.replacen('1', "2", 1).parse::<Ticket>(), Err(BadTicket::Version(2)));
         assert_eq!("x".repeat(161).parse::<Ticket>(), Err(BadTicket::TooLong));
-        for bad in
-            ["", "1", "garbage", &good.replace("backfill", "fresh"), &format!("{good}/more"), &good[..good.len() - 1]]
-        {
+        for bad in [
+            "",
+            "1",
+            "garbage",
+            &good.replace("backfill", "fresh"),
+            &format!("{good}/more"),
+            &good[..good.len() - 1],
+            &format!("+{good}"),
+            &good.to_uppercase().replace("BACKFILL", "backfill").replace("THREADS", "threads"),
+        ] {
             assert_eq!(bad.parse::<Ticket>(), Err(BadTicket::Garbled), "{bad}");
         }
     }

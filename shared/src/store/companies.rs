@@ -5,6 +5,18 @@ use chrono::{DateTime, Utc};
 use super::{StoreError, TenantTx, Written};
 use crate::domain::{ConnectionId, ids, records::Company};
 
+/// Companies that are wanted by id.
+#[derive(Debug)]
+pub struct Wants {
+    /// The first of them.
+    pub source_ids: Vec<String>,
+    pub all: i64,
+    /// Those that a full walk would serve as well: seen on changed contacts, not absent from the last walk.
+    pub changed: i64,
+    /// When the newest was made: whoever serves them all has served nothing newer.
+    pub newest: Option<DateTime<Utc>>,
+}
+
 impl TenantTx {
     /// Writes what one connection says of these companies, and the profiles folded from it.
     ///
@@ -78,30 +90,28 @@ impl TenantTx {
         Ok(Written { seen: count, inserted, updated: changed.len() - inserted, changed })
     }
 
-    /// Companies asked for by id, oldest wish first, and how many there are in all.
+    /// Companies asked for by id, oldest wish first, how many of all wishes a full walk could serve, and the newest.
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn company_wants(
-        &mut self,
-        connection: ConnectionId,
-        most: i64,
-    ) -> Result<(Vec<String>, i64), StoreError> {
+    pub async fn company_wants(&mut self, connection: ConnectionId, most: i64) -> Result<Wants, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
-            r#"SELECT source_id, count(*) OVER () AS "all!" FROM company_wants
-               WHERE tenant_id = $1 AND connection_id = $2 ORDER BY wanted_at, source_id LIMIT $3"#,
+            r#"SELECT source_id, count(*) OVER () AS "all!", count(*) FILTER (WHERE NOT absent) OVER () AS "changed!",
+                      max(wanted_at) OVER () AS "newest!"
+               FROM company_wants WHERE tenant_id = $1 AND connection_id = $2 ORDER BY wanted_at, source_id LIMIT $3"#,
             tenant,
             connection.0,
             most,
         )
         .fetch_all(self.session())
         .await?;
-        let all = rows.first().map_or(0, |row| row.all);
-        Ok((rows.into_iter().map(|row| row.source_id).collect(), all))
+        let (all, changed) = rows.first().map_or((0, 0), |row| (row.all, row.changed));
+        let newest = rows.first().map(|row| row.newest);
+        Ok(Wants { source_ids: rows.into_iter().map(|row| row.source_id).collect(), all, changed, newest })
     }
 
-    /// Forgets wishes that were served: the named ones, or all that are older than a full walk.
+    /// Forgets wishes that were served: the named ones, or, by a full walk, all older ones that it could serve.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -114,7 +124,7 @@ impl TenantTx {
         let tenant = self.tenant().0;
         sqlx::query!(
             "DELETE FROM company_wants
-             WHERE tenant_id = $1 AND connection_id = $2 AND wanted_at <= $4 AND (cardinality($3::text[]) = 0 OR source_id = ANY ($3))",
+             WHERE tenant_id = $1 AND connection_id = $2 AND wanted_at <= $4 AND CASE WHEN cardinality($3::text[]) = 0 THEN NOT absent ELSE source_id = ANY ($3) END",
             tenant,
             connection.0,
             served,

@@ -2,8 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
+
 use super::{StoreError, TenantTx, Written};
-use crate::domain::{ConnectionId, ids, records::Contact};
+use crate::domain::{
+    ConnectionId, ids,
+    records::{COMPANIES_SHOWN, Contact},
+};
 
 impl TenantTx {
     /// Writes what one connection says of these contacts, and the profiles folded from it.
@@ -28,6 +33,7 @@ impl TenantTx {
         let mut sanitised = Vec::with_capacity(count);
         let mut raws = Vec::with_capacity(count);
         let mut companies = HashMap::with_capacity(count);
+        let mut versions = HashMap::with_capacity(count);
         let mut absorbed = Vec::new();
         for contact in contacts {
             ids.push(ids::contact_id(connection, &contact.source_id));
@@ -37,6 +43,7 @@ impl TenantTx {
             sanitised.push(contact.sanitised);
             raws.push(contact.raw.into_bytes());
             absorbed.extend(contact.absorbed.into_iter().map(|id| (id, contact.source_id.clone())));
+            versions.insert(contact.source_id.clone(), contact.updated_at);
             companies.insert(contact.source_id.clone(), contact.companies);
             source_ids.push(contact.source_id);
         }
@@ -88,18 +95,57 @@ impl TenantTx {
             rows.iter().filter(|row| !row.inserted).map(|row| row.source_id.clone()).collect();
         let changed: Vec<String> = rows.into_iter().map(|row| row.source_id).collect();
         let written = Written { seen: count, inserted: changed.len() - updated.len(), updated: updated.len(), changed };
+        // What lies beyond the ten that a contact shows may change without a trace in its own bytes: whoever asked for
+        // the whole list has its links written, also where nothing else is.
+        let long_lists: Vec<&str> = companies
+            .iter()
+            .filter(|(id, list)| {
+                list.as_ref().is_some_and(|list| list.len() > COMPANIES_SHOWN) && !written.changed.contains(id)
+            })
+            .map(|(id, _)| id.as_str())
+            .collect();
+        let unchanged = self.held_as(connection, &long_lists, &versions).await?;
         let links: Vec<(&str, &str)> = written
             .changed
             .iter()
+            .chain(&unchanged)
             .filter_map(|id| companies.get(id)?.as_ref().map(|companies| (id, companies)))
             .flat_map(|(id, companies)| companies.iter().map(|company| (id.as_str(), company.as_str())))
             .collect();
         let known = |id: &&String| companies.get(*id).is_some_and(Option::is_some);
-        let relinked: Vec<&str> = updated.iter().filter(known).map(String::as_str).collect();
+        let relinked: Vec<&str> = updated.iter().filter(known).chain(&unchanged).map(String::as_str).collect();
         self.drop_links(connection, &relinked, &links).await?;
         self.add_links(connection, &links).await?;
         self.note_merges(connection, &absorbed).await?;
         Ok(written)
+    }
+
+    /// Those of the given contacts that are held in just this version.
+    async fn held_as(
+        &mut self,
+        connection: ConnectionId,
+        ids: &[&str],
+        versions: &HashMap<String, DateTime<Utc>>,
+    ) -> Result<Vec<String>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            "SELECT source_id, source_updated_at FROM contact_sources
+             WHERE tenant_id = $1 AND connection_id = $2 AND source_id = ANY ($3)",
+            tenant,
+            connection.0,
+            ids as &[&str],
+        )
+        .fetch_all(self.session())
+        .await?;
+        let is_held = |id: &str, at| versions.get(id) == Some(&at);
+        Ok(rows
+            .into_iter()
+            .filter(|row| is_held(&row.source_id, row.source_updated_at))
+            .map(|row| row.source_id)
+            .collect())
     }
 
     /// Takes away the links of known contacts that are no longer said. A new contact has none, and is not

@@ -168,7 +168,7 @@ impl TenantTx {
         Ok(())
     }
 
-    async fn want_threads(
+    pub(super) async fn want_threads(
         &mut self,
         connection: ConnectionId,
         mut wanted: Vec<(Uuid, String, DateTime<Utc>, Option<i32>)>,

@@ -78,7 +78,7 @@ impl TenantTx {
     async fn owe_purge(&mut self, connection: ConnectionId) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "UPDATE streams SET mode = 'full', cursor = NULL, watermark = NULL, walked_at = NULL, attempts = 0,
+            "UPDATE streams SET mode = 'full', cursor = NULL, watermark = NULL, witness = NULL, walked_at = NULL, attempts = 0,
                     last_error = NULL, last_ok_at = NULL, held = 0, expected = NULL, blocked_code = NULL,
                     blocked_message = NULL, blocked_action = NULL, blocked_until = NULL
              WHERE tenant_id = $1 AND connection_id = $2",
@@ -190,6 +190,15 @@ impl TenantTx {
             .execute(self.session())
             .await?;
         sqlx::query!("DELETE FROM company_wants WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
+            .execute(self.session())
+            .await?;
+        sqlx::query!("DELETE FROM walk_pages WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
+            .execute(self.session())
+            .await?;
+        sqlx::query!("DELETE FROM absences WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
+            .execute(self.session())
+            .await?;
+        sqlx::query!("DELETE FROM audits WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
             .execute(self.session())
             .await?;
         sqlx::query!("DELETE FROM reference_items WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)

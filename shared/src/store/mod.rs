@@ -5,6 +5,7 @@
 //! statement says `tenant_id = $1` as well. There is no way to a bare connection from outside.
 
 mod api_keys;
+mod audits;
 mod companies;
 mod connections;
 mod contacts;
@@ -15,11 +16,14 @@ mod idempotency;
 mod migrate;
 mod oauth_flows;
 mod operations;
+mod outcomes;
 mod planning;
 mod quarantine;
 pub mod reads;
+mod replays;
 mod run_requests;
 mod slices;
+mod sweeps;
 mod tenants;
 mod threads;
 mod tx;
@@ -34,6 +38,8 @@ use sqlx::{
 };
 
 pub use api_keys::{ApiKey, KeyHolder};
+pub use audits::{Audit, HeldPart, SampledThread};
+pub use companies::Wants;
 pub use connections::{Connection, ConnectionError, ConnectionState};
 pub use conversations::Seen;
 pub use disconnect::AfterDisconnect;
@@ -42,9 +48,11 @@ pub use idempotency::Claim;
 pub use migrate::{SCHEMA, check, migrate};
 pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace};
 pub use operations::{DeadFilter, DeadLetter, Pause};
+pub use outcomes::{Failed, Tally};
 pub use planning::Due;
+pub use replays::Quarantined;
 pub use run_requests::RunRequest;
-pub use slices::{Begun, Failed, SliceKey, StreamState, Tally};
+pub use slices::{Begun, SliceKey, StreamState};
 pub use tenants::Tenant;
 pub use threads::{FetchedThread, PendingThread, ThreadBacklog, ThreadFate};
 pub use tx::TenantTx;

@@ -211,7 +211,8 @@ impl TenantTx {
         )
         .fetch_all(self.session())
         .await?;
-        let is_incremental = modes.iter().all(|mode| mode == Mode::Incremental.as_str());
+        // No more than what every stream owes: a run that asks a stream for more than it will do never ends.
+        let is_incremental = modes.iter().any(|mode| mode == Mode::Incremental.as_str());
         let mode = if is_incremental { Mode::Incremental } else { Mode::Full };
 
         // A run of the same kind that is still open covers this one.

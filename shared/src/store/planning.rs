@@ -41,6 +41,29 @@ impl Store {
         rows.into_iter().map(|row| due(row.tenant_id, row.connection_id, row.stream)).collect()
     }
 
+    /// Due streams behind `after` in the order of their keys, ticketed or not; nothing is claimed. From the start
+    /// with `None`.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn due_streams_after(&self, after: Option<Due>, most: i32) -> Result<Vec<Due>, StoreError> {
+        let (tenant, connection, stream) = after
+            .map_or((uuid::Uuid::nil(), uuid::Uuid::nil(), ""), |(tenant, connection, stream)| {
+                (tenant.0, connection.0, stream.as_str())
+            });
+        let rows = sqlx::query!(
+            r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!"
+               FROM due_streams_after($1, $2, $3, $4)"#,
+            tenant,
+            connection,
+            stream,
+            most,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(|row| due(row.tenant_id, row.connection_id, row.stream)).collect()
+    }
+
     /// Postgres' clock.
     ///
     /// # Errors

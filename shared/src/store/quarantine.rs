@@ -145,18 +145,20 @@ impl TenantTx {
         .execute(self.session())
         .await?;
         sqlx::query!(
-            "INSERT INTO reference_items AS r (tenant_id, connection_id, kind, source_id, name, doc)
-             SELECT DISTINCT ON (source_id) $1::uuid, $2::uuid, $3, source_id, name, doc::jsonb
-             FROM unnest($4::text[], $5::text[], $6::text[]) AS i(source_id, name, doc)
+            "INSERT INTO reference_items AS r (tenant_id, connection_id, kind, source_id, name, doc, sanitised)
+             SELECT DISTINCT ON (source_id) $1::uuid, $2::uuid, $3, source_id, name, doc::jsonb, sanitised
+             FROM unnest($4::text[], $5::text[], $6::text[], $7::bool[]) AS i(source_id, name, doc, sanitised)
              ON CONFLICT (tenant_id, connection_id, kind, source_id) DO UPDATE SET
-                name = excluded.name, doc = excluded.doc, removed_at = NULL
-             WHERE r.doc <> excluded.doc OR r.name IS DISTINCT FROM excluded.name OR r.removed_at IS NOT NULL",
+                name = excluded.name, doc = excluded.doc, sanitised = excluded.sanitised, removed_at = NULL
+             WHERE r.doc <> excluded.doc OR r.name IS DISTINCT FROM excluded.name
+                OR r.sanitised <> excluded.sanitised OR r.removed_at IS NOT NULL",
             tenant,
             connection.0,
             kind,
             &ids as &[&str],
             &items.iter().map(|item| item.name.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
             &items.iter().map(|item| item.doc.as_str()).collect::<Vec<_>>() as &[&str],
+            &items.iter().map(|item| item.sanitised).collect::<Vec<_>>(),
         )
         .execute(self.session())
         .await?;

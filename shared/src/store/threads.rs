@@ -1,7 +1,5 @@
 //! Threads: the backlog, newest change first, and the parts of what was fetched.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -103,6 +101,7 @@ impl TenantTx {
     ) -> Result<Written, StoreError> {
         let mut states = Vec::with_capacity(fetched.len());
         let mut conversations = Vec::with_capacity(fetched.len());
+        let mut wanted = Vec::with_capacity(fetched.len());
         let mut parts = Vec::new();
         for FetchedThread { thread, too_fresh, poisoned } in fetched {
             let id = ids::conversation_id(connection, &thread.conversation.source_id);
@@ -115,25 +114,26 @@ impl TenantTx {
                 too_fresh,
                 poisoned,
             });
+            let stub = &thread.conversation;
+            wanted.push((id, stub.source_id.clone(), stub.updated_at, stub.part_count));
             parts.extend(thread.parts.into_iter().map(|part| (id, part)));
             conversations.push(thread.conversation);
         }
         let (_, first_messages) = self.write_conversations(connection, conversations, Seen::WithParts).await?;
+        // An answer is as good as a stub, and may be newer than the last one: judged alike, whichever came first.
+        self.want_threads(connection, wanted).await?;
         parts.extend(first_messages);
-        let (written, inserted) = self.write_parts(&parts).await?;
-        self.settle_threads(connection, states, &inserted).await?;
+        let written = self.write_parts(&parts).await?;
+        self.settle_threads(connection, states).await?;
         Ok(written)
     }
 
-    /// Upserts parts. Returns how many of each conversation were new, first messages not counted.
+    /// Upserts parts. First messages are not counted.
     ///
     /// A redaction always lands, with its raw bytes, and is never undone by an older read.
-    pub(super) async fn write_parts(
-        &mut self,
-        parts: &[(Uuid, Part)],
-    ) -> Result<(Written, HashMap<Uuid, i32>), StoreError> {
+    pub(super) async fn write_parts(&mut self, parts: &[(Uuid, Part)]) -> Result<Written, StoreError> {
         if parts.is_empty() {
-            return Ok((Written::default(), HashMap::new()));
+            return Ok(Written::default());
         }
         let tenant = self.tenant().0;
         let mut sorted: Vec<&(Uuid, Part)> = parts.iter().collect();
@@ -152,9 +152,10 @@ impl TenantTx {
                 internal = excluded.internal, source_created_at = excluded.source_created_at,
                 source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised, raw = excluded.raw
             WHERE (excluded.redacted AND NOT p.redacted)
-               OR (excluded.source_updated_at >= p.source_updated_at AND excluded.raw <> p.raw
-                   AND (excluded.redacted OR NOT p.redacted))
-            RETURNING conversation_id, source_id, xmax = 0 AS "inserted!""#,
+               OR ((excluded.redacted OR NOT p.redacted)
+                   AND (excluded.source_updated_at > p.source_updated_at
+                        OR (excluded.source_updated_at = p.source_updated_at AND excluded.raw <> p.raw)))
+            RETURNING source_id, xmax = 0 AS "inserted!""#,
             tenant,
             &sorted.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
             &column(|part| Some(&part.source_id)) as &[Option<&str>],
@@ -173,21 +174,38 @@ impl TenantTx {
         .fetch_all(self.session())
         .await?;
 
-        let mut inserted: HashMap<Uuid, i32> = HashMap::new();
-        let mut new = 0;
-        for row in rows.iter().filter(|row| row.inserted && row.source_id != FIRST_MESSAGE) {
-            *inserted.entry(row.conversation_id).or_default() += 1;
-            new += 1;
-        }
         let messages = sorted.iter().filter(|(_, part)| part.source_id == FIRST_MESSAGE).count();
         let changed = rows.iter().filter(|row| row.source_id != FIRST_MESSAGE).count();
-        Ok((
-            Written { seen: sorted.len() - messages, inserted: new, updated: changed - new, changed: Vec::new() },
-            inserted,
-        ))
+        let inserted = rows.iter().filter(|row| row.source_id != FIRST_MESSAGE && row.inserted).count();
+        Ok(Written { seen: sorted.len() - messages, inserted, updated: changed - inserted, changed: Vec::new() })
     }
 
-    /// Says of each fetched thread whether all of it is held.
+    /// Makes threads due that are held already, to be read and compared once more. One without parts costs no call.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn want_threads_again(
+        &mut self,
+        connection: ConnectionId,
+        source_ids: &[String],
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        let mut threads: Vec<Uuid> = source_ids.iter().map(|id| ids::conversation_id(connection, id)).collect();
+        threads.sort_unstable();
+        sqlx::query!(
+            "UPDATE threads SET status = 'pending', due_at = now(), attempts = 0, error = NULL
+             WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = ANY ($3)
+               AND status NOT IN ('pending', 'gone') AND (held > 0 OR expected IS DISTINCT FROM 0)",
+            tenant,
+            connection.0,
+            &threads,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Says of each fetched thread whether all of it is held, counting its parts.
     ///
     /// The rows exist: written as an upsert, each is found by its key, whatever the planner believes of a
     /// table that was empty a minute ago.
@@ -195,7 +213,6 @@ impl TenantTx {
         &mut self,
         connection: ConnectionId,
         mut states: Vec<FetchedState>,
-        inserted: &HashMap<Uuid, i32>,
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         states.sort_by_key(|state| state.id);
@@ -203,15 +220,21 @@ impl TenantTx {
         sqlx::query!(
             "INSERT INTO threads AS t
                 (tenant_id, connection_id, conversation_id, source_id, status, wanted_version, fetched_version, held, expected, due_at)
-             SELECT $1, $2, id, source_id, shown, version, version, inserted, expected, CASE WHEN shown = 'pending' THEN now() END
-             FROM unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::int[], $8::int[])
-                AS i(id, source_id, shown, version, inserted, expected)
+             SELECT $1, $2, id, i.source_id, shown, version, version,
+                    (SELECT count(*) FROM parts p
+                     WHERE p.tenant_id = $1 AND p.conversation_id = i.id AND p.source_id <> $8),
+                    expected, CASE WHEN shown = 'pending' THEN now() END
+             FROM unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::int[])
+                AS i(id, source_id, shown, version, expected)
              ON CONFLICT (tenant_id, connection_id, conversation_id) DO UPDATE SET
-                held = t.held + excluded.held, expected = excluded.expected, fetched_version = excluded.fetched_version,
-                status = judge_thread(t, excluded),
-                due_at = CASE WHEN judge_thread(t, excluded) = 'pending' THEN now() + interval '3 seconds' END,
-                attempts = CASE WHEN t.held + excluded.held < excluded.expected THEN t.attempts + 1 ELSE 0 END,
-                error = CASE judge_thread(t, excluded)
+                held = excluded.held, expected = excluded.expected, fetched_version = excluded.fetched_version,
+                status = judge_fetched(t, excluded),
+                -- An answer that stays behind its stub, or short of its count, is asked for less and less often.
+                due_at = CASE WHEN judge_fetched(t, excluded) = 'pending'
+                              THEN now() + least(3 * 2 ^ least(t.attempts, 12), 3600) * interval '1 second' END,
+                attempts = CASE WHEN excluded.held < excluded.expected OR t.wanted_version > excluded.fetched_version
+                                THEN t.attempts + 1 ELSE 0 END,
+                error = CASE judge_fetched(t, excluded)
                             WHEN 'blocked' THEN 'parts that cannot be read are in quarantine'
                             WHEN 'truncated' THEN 'intercom does not show every part that it counts' END",
             tenant,
@@ -220,8 +243,8 @@ impl TenantTx {
             &states.iter().map(|state| state.source_id.as_str()).collect::<Vec<_>>() as &[&str],
             &states.iter().map(FetchedState::shown).collect::<Vec<_>>() as &[&str],
             &states.iter().map(|state| state.version).collect::<Vec<_>>(),
-            &states.iter().map(|state| inserted.get(&state.id).copied().unwrap_or(0)).collect::<Vec<_>>(),
             &states.iter().map(|state| state.expected).collect::<Vec<_>>() as &[Option<i32>],
+            FIRST_MESSAGE,
         )
         .execute(self.session())
         .await?;
@@ -281,7 +304,7 @@ struct FetchedState {
 }
 
 impl FetchedState {
-    /// What this answer alone says; `judge_thread` in the schema weighs it with what is held.
+    /// What this answer alone says; `judge_fetched` in the schema weighs it with what is held.
     const fn shown(&self) -> &'static str {
         if self.too_fresh {
             "pending"

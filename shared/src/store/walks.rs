@@ -17,6 +17,8 @@ pub struct WalkEnd {
     pub begun_at: DateTime<Utc>,
     /// Every change up to here is held.
     pub watermark: Option<DateTime<Utc>>,
+    /// A change before it that the next search has to show again.
+    pub witness: Option<DateTime<Utc>>,
     /// True when it saw every object, not only changed ones.
     pub full: bool,
     /// Objects that Intercom counts and the walk did not show; `None` when Intercom does not count.
@@ -31,7 +33,7 @@ impl TenantTx {
     /// # Errors
     /// When Postgres fails.
     pub async fn end_walk(&mut self, key: SliceKey, end: &WalkEnd) -> Result<(), StoreError> {
-        let unserved = self.serve_runs(key, end).await?;
+        let owed = self.serve_runs(key, end).await?;
         // What the walk was told to be missing may have come while it went on: soon asked again.
         let next_in_seconds = match end.missing {
             Some(1..) if end.full => end.next_in_seconds.map(|seconds| seconds.min(CATCH_UP_SECONDS)),
@@ -40,21 +42,22 @@ impl TenantTx {
         sqlx::query!(
             "UPDATE streams SET
                 cursor = NULL, attempts = 0, restarts = 0, last_error = NULL, last_ok_at = now(), ticketed_at = NULL,
-                watermark = greatest(watermark, $4),
+                watermark = greatest(watermark, $4), witness = $9,
                 walked_at = CASE WHEN $5 THEN now() ELSE walked_at END,
-                mode = CASE WHEN $6 THEN mode ELSE 'incremental' END,
+                mode = coalesce($6, 'incremental'),
                 expected = CASE WHEN $5 THEN held + $7 ELSE expected END,
                 blocked_code = NULL, blocked_message = NULL, blocked_action = NULL, blocked_until = NULL,
-                due_at = CASE WHEN $6 THEN now() ELSE now() + make_interval(secs => $8) END
+                due_at = CASE WHEN $6 IS NOT NULL THEN now() ELSE now() + make_interval(secs => $8) END
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
             key.tenant.0,
             key.connection.0,
             key.stream.as_str(),
             end.watermark,
             end.full,
-            unserved,
+            owed,
             end.missing,
             next_in_seconds,
+            end.witness,
         )
         .execute(self.session())
         .await?;
@@ -74,11 +77,10 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn recount_contacts(&mut self, key: SliceKey, total: i64) -> Result<(), StoreError> {
+    pub async fn recount(&mut self, key: SliceKey, total: i64) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE streams SET expected = held + greatest(0, $4 - (
-                SELECT count(*) FROM contact_sources
-                WHERE tenant_id = $1 AND connection_id = $2 AND deleted_at IS NULL AND merged_into IS NULL))
+                SELECT count(*) FROM alive WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3))
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
             key.tenant.0,
             key.connection.0,
@@ -90,30 +92,10 @@ impl TenantTx {
         Ok(())
     }
 
-    /// The same for conversations.
-    ///
-    /// # Errors
-    /// When Postgres fails.
-    pub async fn recount_conversations(&mut self, key: SliceKey, total: i64) -> Result<(), StoreError> {
-        sqlx::query!(
-            "UPDATE streams SET expected = held + greatest(0, $4 - (
-                SELECT count(*) FROM conversations
-                WHERE tenant_id = $1 AND connection_id = $2 AND deleted_at IS NULL))
-             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
-            key.tenant.0,
-            key.connection.0,
-            key.stream.as_str(),
-            total,
-        )
-        .execute(self.session())
-        .await?;
-        Ok(())
-    }
-
-    /// Ends this stream's part of every run that the walk serves; true when one waits for another walk.
+    /// Ends this stream's part of every run that the walk serves; returns the mode that those need which still wait.
     ///
     /// A run's threads end after its conversations: only then is every stub of it known.
-    async fn serve_runs(&mut self, key: SliceKey, end: &WalkEnd) -> Result<bool, StoreError> {
+    async fn serve_runs(&mut self, key: SliceKey, end: &WalkEnd) -> Result<Option<String>, StoreError> {
         sqlx::query!(
             "UPDATE sync_runs SET
                 pending = array_remove(pending, $3),
@@ -136,19 +118,17 @@ impl TenantTx {
         )
         .execute(self.session())
         .await?;
-        let waiting = sqlx::query_scalar!(
-            r#"SELECT EXISTS (
-                   SELECT FROM sync_runs
-                   WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL AND $3 = ANY (pending)
-                     AND NOT ($3 = 'threads' AND 'conversations' = ANY (pending))
-               ) AS "waiting!""#,
+        Ok(sqlx::query_scalar!(
+            "SELECT mode FROM sync_runs
+             WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL AND $3 = ANY (pending)
+               AND NOT ($3 = 'threads' AND 'conversations' = ANY (pending))
+             ORDER BY array_position(ARRAY['reconcile', 'full', 'incremental'], mode) LIMIT 1",
             key.tenant.0,
             key.connection.0,
             key.stream.as_str(),
         )
-        .fetch_one(self.session())
-        .await?;
-        Ok(waiting)
+        .fetch_optional(self.session())
+        .await?)
     }
 
     /// Notes that a run has begun, when the first walk for it does.

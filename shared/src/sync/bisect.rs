@@ -7,8 +7,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::intercom::PAGE;
-
 /// What is known of the bad record. Times are seconds since the epoch, as Intercom counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Bisect {
@@ -36,8 +34,9 @@ pub(super) enum Found {
 }
 
 impl Bisect {
-    pub(super) const fn begin() -> Self {
-        Self::Among { span: PAGE }
+    /// After a page of this many records has failed.
+    pub(super) const fn begin(span: usize) -> Self {
+        Self::Among { span }
     }
 
     /// How many records to ask for next.
@@ -95,10 +94,11 @@ fn narrowed(working: i64, failing: i64) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intercom::PAGE;
 
     /// Newest first; asks the way the walk does until the bad one is found. Returns its second and the calls.
     fn search(times: &[i64], bad: usize) -> (i64, usize) {
-        let (mut at, mut calls, mut bisect) = (0, 0, Bisect::begin());
+        let (mut at, mut calls, mut bisect) = (0, 0, Bisect::begin(PAGE));
         loop {
             calls += 1;
             let worked = match bisect.probe() {
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn an_outage_that_ends_in_the_middle_is_not_taken_for_a_record() {
         for failures in 1..60 {
-            let (mut calls, mut bisect) = (0, Bisect::begin());
+            let (mut calls, mut bisect) = (0, Bisect::begin(PAGE));
             let found = loop {
                 calls += 1;
                 let found = if calls <= failures { bisect.failed(1_700_000_000) } else { bisect.worked() };
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_page_that_works_again_ends_the_search() {
-        let mut bisect = Bisect::begin();
+        let mut bisect = Bisect::begin(PAGE);
         let mut read = 0;
         loop {
             read += bisect.per_page();

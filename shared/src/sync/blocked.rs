@@ -1,6 +1,6 @@
 //! Partial failure as a state: a sentence for a person, and the next step.
 
-use crate::{domain::Stream, store::ConnectionError};
+use crate::{domain::Stream, intercom::wire::ReferenceKind, store::ConnectionError};
 
 pub(super) fn missing_scope(stream: Stream) -> ConnectionError {
     let permission = match stream {
@@ -12,6 +12,35 @@ pub(super) fn missing_scope(stream: Stream) -> ConnectionError {
         code: "missing_scope".to_owned(),
         message: format!("Intercom does not let this app read {}.", what(stream)),
         action: format!("Grant the permission \"{permission}\" to the app in Intercom's Developer Hub and reconnect."),
+    }
+}
+
+/// Names the lists that were refused and the permissions that each of them asks for.
+pub(super) fn missing_lists(kinds: &[ReferenceKind]) -> ConnectionError {
+    let (mut lists, mut permissions): (Vec<&str>, Vec<&str>) = kinds.iter().map(|kind| list(*kind)).unzip();
+    lists.dedup();
+    permissions.dedup();
+    ConnectionError {
+        code: "missing_scope".to_owned(),
+        message: format!("Intercom does not let this app read {}.", lists.join(", ")),
+        action: format!(
+            "Grant \"{}\" to the app in Intercom's Developer Hub and reconnect.",
+            permissions.join("\" and \"")
+        ),
+    }
+}
+
+/// What a list holds, and the permission under which Intercom's Developer Hub offers it.
+const fn list(kind: ReferenceKind) -> (&'static str, &'static str) {
+    match kind {
+        ReferenceKind::Admin => ("admins", "Read admins"),
+        ReferenceKind::Team => ("teams", "Read admins"),
+        ReferenceKind::Tag => ("tags", "Read tags"),
+        ReferenceKind::Segment => ("segments", "Read and list users and companies"),
+        ReferenceKind::ContactAttribute | ReferenceKind::CompanyAttribute => {
+            ("attributes", "Read and list users and companies")
+        }
+        ReferenceKind::ConversationAttribute => ("conversation attributes", "Read conversations"),
     }
 }
 

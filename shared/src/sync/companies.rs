@@ -4,13 +4,13 @@
 //! cannot be resumed: a page that was sent is never sent again, so a walk that breaks starts from the
 //! beginning. One slice therefore drains the whole scroll, each page stored as it comes.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{Progress, SliceError, Sliced, blocked, slice::Slice};
+use super::{Progress, SliceError, Sliced, blocked, future, slice::Slice};
 use crate::{
     domain::{
         Mode, Stream,
@@ -20,7 +20,7 @@ use crate::{
         Answer, Error, Read, Refusal, SCROLL_PAGE,
         wire::{self, Page},
     },
-    store::{Tally, WalkEnd},
+    store::{Tally, WalkEnd, Wants},
 };
 
 /// Somebody else's scroll ends a minute after its last page; there is no way to end it sooner.
@@ -55,25 +55,32 @@ impl Walk {
 pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
     tx.start_runs(slice.key).await?;
-    let (wants, wanted) = tx.company_wants(slice.key.connection, WANTS_PER_SLICE).await?;
+    let wants = tx.company_wants(slice.key.connection, WANTS_PER_SLICE).await?;
     tx.commit().await?;
     let walk_calls = slice.state.held / SCROLL_PAGE as i64 + 2;
-    if slice.state.mode > Mode::Incremental || walk_is_due(slice) || wanted >= walk_calls {
-        return scroll(slice).await;
+    if slice.state.mode > Mode::Incremental
+        || !slice.walked_within(slice.ctx.config.rhythm.company_walk)
+        || wants.changed >= walk_calls
+    {
+        return scroll(slice, &wants).await;
     }
-    fetch_wanted(slice, &wants, wanted).await
+    fetch_wanted(slice, &wants).await
 }
 
-fn walk_is_due(slice: &Slice<'_>) -> bool {
-    let every = TimeDelta::from_std(slice.ctx.config.rhythm.company_walk).unwrap_or(TimeDelta::MAX);
-    slice.state.walked_at.is_none_or(|walked_at| slice.state.now - walked_at >= every)
+/// What was wished for up to now is served by whatever is asked for from now on. A page of contacts that was being
+/// stored when the slice began wishes later than that, and was waited for.
+fn wished_until(slice: &Slice<'_>, wants: &Wants) -> DateTime<Utc> {
+    wants.newest.map_or(slice.state.now, |newest| newest.max(slice.state.now))
 }
 
-async fn scroll(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
+async fn scroll(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceError> {
     let walk: Walk =
         slice.state.cursor.clone().and_then(|cursor| serde_json::from_value(cursor).ok()).unwrap_or_default();
     let (mut param, mut seen, mut poisoned, mut last_page) = (None::<String>, 0_i64, 0_i64, SCROLL_PAGE);
     let mut started_at = None;
+    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
+    tx.begin_sweep(slice.key).await?;
+    tx.commit().await?;
     loop {
         let answer = match next_page(slice, param.as_deref()).await {
             Ok(answer) => answer,
@@ -85,6 +92,12 @@ async fn scroll(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
                     }
                     return start_over(slice, &walk.not_found(seen)).await;
                 }
+                _ if matches!(error, Error::TooLarge(_)) => {
+                    return Err(SliceError::Broken(
+                        "a page of the scroll is larger than an answer may be, and intercom alone chooses how many \
+                         companies a page of it has",
+                    ));
+                }
                 _ => return Err(error.into()),
             },
         };
@@ -95,7 +108,7 @@ async fn scroll(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         }
         last_page = page.items.len();
         seen += last_page as i64;
-        let (companies, poisons) = read_all(page.items.iter().copied());
+        let (companies, poisons) = read_all(page.items.iter().copied(), answer.at);
         poisoned += poisons.len() as i64;
         store_page(slice, companies, &poisons).await?;
         param = page.scroll_param.or(param);
@@ -103,7 +116,7 @@ async fn scroll(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
             return Err(Error::Unavailable("the scroll's page does not say how to go on".to_owned()).into());
         }
     }
-    end(slice, started_at.unwrap_or(slice.state.now), Some(poisoned)).await
+    end(slice, wants, started_at.unwrap_or(slice.state.now), Some(poisoned)).await
 }
 
 /// The next page of the scroll. Between two pages a spent rate budget is waited out: parking would kill the scroll.
@@ -113,9 +126,7 @@ async fn next_page(slice: &Slice<'_>, param: Option<&str>) -> Result<Answer, Err
 }
 
 async fn start_over(slice: &Slice<'_>, walk: &Walk) -> Result<Sliced, SliceError> {
-    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.save_place(slice.key, walk).await?;
-    tx.commit().await?;
+    slice.save_place(walk).await?;
     Err(SliceError::Broken("the scroll's cursor died"))
 }
 
@@ -124,11 +135,12 @@ async fn scroll_taken(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
     tx.block_stream(slice.key, &blocked::scroll_taken(), SCROLL_TAKEN.as_secs_f64()).await?;
     tx.commit().await?;
-    Ok(Progress::Wait(SystemTime::now() + SCROLL_TAKEN).into())
+    // Postgres remembers the wait: a resync that somebody asks for meanwhile finds no parked ticket.
+    Ok(Progress::Done.into())
 }
 
-async fn fetch_wanted(slice: &Slice<'_>, wants: &[String], wanted: i64) -> Result<Sliced, SliceError> {
-    let answers: Vec<(String, Result<Answer, Error>)> = stream::iter(wants.to_vec())
+async fn fetch_wanted(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceError> {
+    let answers: Vec<(String, Result<Answer, Error>)> = stream::iter(wants.source_ids.clone())
         .map(|id| async move {
             let answer = slice.workspace.read(&Read::Company { id: &id }).await;
             (id, answer)
@@ -137,13 +149,15 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &[String], wanted: i64) -> Resul
         .collect()
         .await;
     let (mut bodies, mut served, mut gone, mut trouble) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let mut now = Utc::now();
     for (id, answer) in answers {
         match answer {
             Ok(answer) => {
+                now = answer.at;
                 bodies.push(answer.body);
                 served.push(id);
             }
-            // Gone since the contact was read. Absence is not a deletion; the next full walk will tell.
+            // Gone since the contact was read, or absent for long: only the latter is taken for deleted.
             Err(error) if matches!(error.refusal(), Some(Refusal::NotFound)) || matches!(error, Error::BadId(_)) => {
                 gone.push(id.clone());
                 served.push(id);
@@ -151,8 +165,10 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &[String], wanted: i64) -> Resul
             Err(error) => trouble = Some(error),
         }
     }
-    let (companies, poisons) = read_all(bodies.iter().map(String::as_str));
-    let well: Vec<String> = companies.iter().map(|company| company.source_id.clone()).chain(gone).collect();
+    let (companies, poisons) = read_all(bodies.iter().map(String::as_str), now);
+    let well: Vec<String> =
+        companies.iter().map(|company| company.source_id.clone()).chain(gone.iter().cloned()).collect();
+    let alive: Vec<String> = served.iter().filter(|id| !gone.contains(id)).cloned().collect();
     let key = slice.key;
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let written = tx.write_companies(key.connection, companies).await?;
@@ -160,10 +176,14 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &[String], wanted: i64) -> Resul
     let healed = tx.resolve_quarantine(key.connection, "company", &well).await?;
     if !served.is_empty() {
         // Wishes made while the calls were under way speak of a later state and stay.
-        tx.serve_company_wants(key.connection, &served, slice.state.now).await?;
+        tx.serve_company_wants(key.connection, &served, wished_until(slice, wants)).await?;
     }
-    let more = wanted > wants.len() as i64;
+    tx.note_alive(key.connection, key.stream, &alive).await?;
+    // Asked again under the stream's lock: a contact's page may have wished for more while the calls were under
+    // way, and the stream that it made due must not be put off to the next walk.
+    let more = tx.company_wants(key.connection, 1).await?.all > 0;
     tx.save_cursor(key, &serde_json::Value::Null, Tally { inserted: written.inserted, quarantined, healed }).await?;
+    tx.end_companies(key, &gone).await?;
     if !more && trouble.is_none() {
         tx.end_walk(key, &walk_end(slice, slice.state.now, false, None)).await?;
     }
@@ -178,23 +198,32 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &[String], wanted: i64) -> Resul
 async fn store_page(slice: &Slice<'_>, companies: Vec<Company>, poisons: &[Poison]) -> Result<(), SliceError> {
     let key = slice.key;
     let ids: Vec<String> = companies.iter().map(|company| company.source_id.clone()).collect();
+    let shown: Vec<String> = ids.iter().chain(poisons.iter().map(|poison| &poison.source_id)).cloned().collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let written = tx.write_companies(key.connection, companies).await?;
     let quarantined = tx.quarantine(key.connection, poisons).await?;
     let healed = tx.resolve_quarantine(key.connection, "company", &ids).await?;
+    tx.note_shown(key, &shown).await?;
     tx.save_cursor(key, &slice.state.cursor, Tally { inserted: written.inserted, quarantined, healed }).await?;
     tx.commit().await?;
     written.count(Stream::Companies);
     Ok(())
 }
 
-async fn end(slice: &Slice<'_>, started_at: DateTime<Utc>, missing: Option<i64>) -> Result<Sliced, SliceError> {
+async fn end(
+    slice: &Slice<'_>,
+    wants: &Wants,
+    started_at: DateTime<Utc>,
+    missing: Option<i64>,
+) -> Result<Sliced, SliceError> {
     let key = slice.key;
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
-    tx.serve_company_wants(key.connection, &[], slice.state.now).await?;
+    tx.serve_company_wants(key.connection, &[], wished_until(slice, wants)).await?;
     tx.forget_quarantine(key.connection, "company", slice.state.now).await?;
+    tx.end_sweep(key).await?;
     tx.end_walk(key, &walk_end(slice, started_at, true, missing)).await?;
-    let left = tx.company_wants(key.connection, 1).await?.1;
+    tx.want_absent_companies(key).await?;
+    let left = tx.company_wants(key.connection, 1).await?.all;
     if left > 0 {
         tx.make_due(key.connection, Stream::Companies).await?;
     }
@@ -215,13 +244,14 @@ fn walk_end(slice: &Slice<'_>, started_at: DateTime<Utc>, full: bool, missing: O
         mode: if full { slice.state.mode.max(Mode::Full) } else { Mode::Incremental },
         begun_at: slice.state.now,
         watermark: Some(started_at),
+        witness: None,
         full,
         missing,
         next_in_seconds: Some(next),
     }
 }
 
-fn read_all<'a>(items: impl Iterator<Item = &'a str>) -> (Vec<Company>, Vec<Poison>) {
+fn read_all<'a>(items: impl Iterator<Item = &'a str>, now: DateTime<Utc>) -> (Vec<Company>, Vec<Poison>) {
     let (mut companies, mut poisons) = (Vec::new(), Vec::new());
     for raw in items {
         match wire::read_company(raw) {
@@ -229,5 +259,7 @@ fn read_all<'a>(items: impl Iterator<Item = &'a str>) -> (Vec<Company>, Vec<Pois
             wire::Read::Bad(poison) => poisons.push(poison),
         }
     }
+    let (companies, ahead) = future::set_aside(companies, now);
+    poisons.extend(ahead);
     (companies, poisons)
 }

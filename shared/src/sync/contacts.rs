@@ -1,36 +1,40 @@
 //! Contacts: a full walk of the list, or a search of what changed.
 //!
-//! Up to version 2.16 contact search counts in whole days of the workspace's time zone, and `>` means
-//! "from the start of the next day". So a search asks for 48 hours before the watermark (a day can have
-//! 25), newest first, and stops at the first record older than the watermark: it costs only the
-//! pages that changed. A record touched while the walk goes on is newer than its start, and the
-//! watermark never passes that start, so the next walk has it.
-
-use std::time::Duration;
+//! Contact search counts in whole days up to version 2.16, and in seconds from 2.17 on. So a search begins well before
+//! the watermark (where: see [`super::witness`]), newest first, and stops at the first record older than the
+//! watermark: it costs only the pages that changed. A record touched while the walk goes on is newer than its start,
+//! and the watermark never passes that start, so the next walk has it.
+//!
+//! Search never shows who was deleted, archived or merged away. A full walk notes who is held and was not
+//! shown; who is absent from two of them is asked for by id before the walk ends.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{Progress, SliceError, Sliced, slice::Slice};
+use super::{
+    Progress, SliceError, Sliced, contact_companies, future,
+    page_size::{PageSize, oversized},
+    slice::Slice,
+    witness::{self, Witnesses},
+};
 use crate::{
     domain::{
         Mode, Stream,
         records::{Contact, Poison},
     },
     intercom::{
-        Read, Refusal, Search,
+        Answer, Error, Read, Refusal, Search,
         wire::{self, Next, Page},
     },
-    store::{Tally, WalkEnd},
+    store::{Tally, TenantTx, WalkEnd},
 };
 
-/// A day-wise search needs this much more than the watermark: the longest day is 25 hours.
-const DAYWISE: TimeDelta = TimeDelta::hours(48);
-/// Second-wise search: clocks and same-second changes.
-const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+/// How much of what is held a search shows again: clocks and same-second changes.
+pub(super) const OVERLAP: TimeDelta = TimeDelta::seconds(60);
 
-/// How long the rate budget may keep a page waiting for the rest of a contact's companies.
-const LONGEST_GAP: Duration = Duration::from_secs(25);
+/// Absentees asked for by id in a slice.
+const ASKED_PER_SLICE: i64 = 100;
 
 /// Where a walk is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,32 +45,58 @@ struct Walk {
     started_at: Option<DateTime<Utc>>,
     /// Changes up to here were held when it began; `None` walks the whole list.
     since: Option<DateTime<Utc>>,
+    /// Where the search begins.
+    #[serde(default)]
+    from: Option<DateTime<Utc>>,
     after: Option<String>,
+    #[serde(default)]
+    witnesses: Witnesses,
     seen: i64,
     poisoned: i64,
+    /// Every page of a full walk is stored; who was absent is being asked for, and this many are missing.
+    #[serde(default)]
+    asking: Option<Asking>,
+    #[serde(default)]
+    page_size: PageSize,
+}
+
+/// What the pages of a full walk have shown.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Asking {
+    missing: Option<i64>,
 }
 
 pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     let mut walk = open_walk(slice).await?;
+    if let Some(Asking { missing }) = walk.asking {
+        return ask_absentees(slice, &walk, missing).await;
+    }
     let merge_history = slice.workspace.version() >= crate::intercom::Version::V2_16;
     let search;
+    let per_page = walk.page_size.records();
     let read = match walk.since {
-        None => Read::Contacts { after: walk.after.as_deref(), merge_history },
+        None => Read::Contacts { after: walk.after.as_deref(), per_page, merge_history },
         Some(since) => {
-            let daywise = slice.workspace.version() < crate::intercom::Version::V2_17;
-            let from = since - if daywise { DAYWISE } else { OVERLAP };
-            search = Search::newest_first(from, walk.after.clone());
+            let from = *walk.from.get_or_insert_with(|| witness::by_days(since));
+            search = Search::newest_first(from, walk.after.clone(), per_page);
             Read::ContactsSearch { search: &search, merge_history }
         }
     };
     let answer = match slice.workspace.read(&read).await {
+        Err(Error::TooLarge(_)) if walk.page_size.shrink() => {
+            slice.save_place(&walk).await?;
+            return Ok(Progress::More.into());
+        }
         Err(error) if walk.after.is_some() && error.refusal() == Some(&Refusal::BadRequest) => {
+            if walk.page_size.refused() {
+                return start_over(slice, walk.page_size).await;
+            }
             return Err(SliceError::StartOver("intercom no longer knows the cursor"));
         }
         answer => answer?,
     };
     let page = Page::split(&answer.body)?;
-    walk.started_at.get_or_insert(answer.at);
+    let watermark = slice.watermark(*walk.started_at.get_or_insert(answer.at));
     walk.seen += page.items.len() as i64;
     let next = match page.next {
         Some(Next::After(after)) if Some(&after) == walk.after.as_ref() => {
@@ -76,22 +106,37 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         _ => None,
     };
 
-    let (mut contacts, poisons) = read_all(&page.items);
-    complete_companies(slice, &mut contacts).await?;
+    let (mut contacts, mut poisons) = if answer.is_outline {
+        (Vec::new(), vec![oversized("contact", &page.items)?])
+    } else {
+        read_all(&page.items, answer.at)
+    };
+    walk.page_size.landed(answer.size());
+    contact_companies::complete(slice, &mut contacts, &mut poisons).await?;
+    walk.witnesses.note(contacts.iter().map(|contact| contact.updated_at), watermark);
     let reached_held = walk.since.is_some_and(|since| {
         contacts.last().is_some_and(|last| last.updated_at < since - OVERLAP) && is_newest_first(&contacts)
     });
     walk.after = next.filter(|_| !reached_held);
+    let mut ended = walk.after.is_none();
+    if let Some(by_days) = walk.since.map(witness::by_days)
+        && ended
+        && !reached_held
+        && walk.from != Some(by_days)
+    {
+        tracing::info!("no witness shown: contacts are searched by days");
+        (walk.from, ended) = (Some(by_days), false);
+    }
     walk.poisoned += poisons.len() as i64;
     let total = if walk.since.is_none() {
         page.total_count
-    } else if walk.after.is_none() && slice.is_short() {
+    } else if ended && slice.is_short() {
         let search = Search::count_all();
         slice.total(&Read::ContactsSearch { search: &search, merge_history: false }).await?
     } else {
         None
     };
-    store(slice, walk, contacts, &poisons, total).await
+    store(slice, walk, ended, contacts, &poisons, total).await
 }
 
 async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
@@ -100,20 +145,39 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
     }
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
     tx.start_runs(slice.key).await?;
+    tx.begin_sweep(slice.key).await?;
     tx.commit().await?;
+    Ok(open(slice))
+}
+
+/// A walk at its beginning.
+fn open(slice: &Slice<'_>) -> Walk {
     let since = slice.since();
-    Ok(Walk {
+    Walk {
         mode: if since.is_some() { Mode::Incremental } else { slice.state.mode.max(Mode::Full) },
         begun_at: slice.state.now,
         started_at: None,
         since,
+        from: since.map(|since| witness::search_from(slice.workspace.version(), since, slice.state.witness)),
         after: None,
+        witnesses: Witnesses::default(),
         seen: 0,
         poisoned: 0,
-    })
+        asking: None,
+        page_size: PageSize::default(),
+    }
 }
 
-fn read_all(items: &[&str]) -> (Vec<Contact>, Vec<Poison>) {
+/// Not a failure: the pages' new size is kept, which a walk that starts over by itself would not know.
+async fn start_over(slice: &Slice<'_>, page_size: PageSize) -> Result<Sliced, SliceError> {
+    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
+    tx.begin_sweep(slice.key).await?;
+    tx.save_place(slice.key, &Walk { page_size, ..open(slice) }).await?;
+    tx.commit().await?;
+    Ok(Progress::More.into())
+}
+
+fn read_all(items: &[&str], now: DateTime<Utc>) -> (Vec<Contact>, Vec<Poison>) {
     let (mut contacts, mut poisons) = (Vec::with_capacity(items.len()), Vec::new());
     for raw in items {
         match wire::read_contact(raw) {
@@ -121,33 +185,13 @@ fn read_all(items: &[&str]) -> (Vec<Contact>, Vec<Poison>) {
             wire::Read::Bad(poison) => poisons.push(poison),
         }
     }
+    let (contacts, ahead) = future::set_aside(contacts, now);
+    poisons.extend(ahead);
     (contacts, poisons)
 }
 
-/// A contact shows ten companies; the rest has to be asked for, or its links would be cut.
-async fn complete_companies(slice: &Slice<'_>, contacts: &mut [Contact]) -> Result<(), SliceError> {
-    for contact in contacts.iter_mut().filter(|contact| contact.companies.is_none()) {
-        let (mut companies, mut page) = (Vec::new(), 1);
-        loop {
-            let read = Read::ContactCompanies { id: &contact.source_id, page };
-            // Waited for here: parking would throw the page away, and with little budget it would never end.
-            let answer = match slice.read_patiently(&read, LONGEST_GAP).await {
-                // Merged or deleted since the page was made: the links we know stay as they are.
-                Err(error) if matches!(error.refusal(), Some(Refusal::NotFound | Refusal::Merged { .. })) => break,
-                answer => answer?,
-            };
-            let list = Page::split(&answer.body)?;
-            companies.extend(wire::company_ids(&list.items));
-            match list.next {
-                Some(Next::Number(next)) if next > page => page = next,
-                _ => {
-                    contact.companies = Some(companies);
-                    break;
-                }
-            }
-        }
-    }
-    Ok(())
+pub(super) fn is_gone(error: &Error) -> bool {
+    matches!(error.refusal(), Some(Refusal::NotFound | Refusal::Merged { .. }))
 }
 
 /// Asked for newest first; but an early stop is safe only if the answer really is.
@@ -155,22 +199,98 @@ fn is_newest_first(contacts: &[Contact]) -> bool {
     contacts.windows(2).all(|pair| pair[0].updated_at >= pair[1].updated_at)
 }
 
+/// Asks for who was absent from two complete walks. 404 and 410 are believed; any other answer keeps them.
+async fn ask_absentees(slice: &Slice<'_>, walk: &Walk, missing: Option<i64>) -> Result<Sliced, SliceError> {
+    let key = slice.key;
+    let mut tx = slice.ctx.store.begin_fenced(key).await?;
+    let absent = tx.absentees(key, ASKED_PER_SLICE).await?;
+    tx.commit().await?;
+    let answers: Vec<(String, Result<Answer, Error>)> = stream::iter(absent)
+        .map(|id| async move {
+            let read = Read::Contact { id: &id, merge_history: false };
+            let answer = slice.workspace.read(&read).await;
+            (id, answer)
+        })
+        .buffer_unordered(slice.ctx.config.thread_concurrency)
+        .collect()
+        .await;
+    let (mut alive, mut deleted, mut merged, mut trouble) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let (mut bodies, mut now) = (Vec::new(), Utc::now());
+    for (id, answer) in answers {
+        match answer {
+            Ok(answer) => {
+                now = answer.at;
+                bodies.push(answer.body);
+                alive.push(id);
+            }
+            Err(Error::Refused { refusal: Refusal::Merged { into: Some(survivor) }, .. }) => {
+                merged.push((id, survivor));
+            }
+            Err(error) if is_gone(&error) => deleted.push(id),
+            // No id of Intercom's: it cannot be asked for, and stays. And who is too large to be read is alive.
+            Err(Error::BadId(_) | Error::TooLarge(_)) => alive.push(id),
+            Err(error) => trouble = Some(error),
+        }
+    }
+    let (mut contacts, mut poisons) = read_all(&bodies.iter().map(String::as_str).collect::<Vec<_>>(), now);
+    contact_companies::complete(slice, &mut contacts, &mut poisons).await?;
+    let mut tx = slice.ctx.store.begin_fenced(key).await?;
+    let written = tx.write_contacts(key.connection, contacts).await?;
+    tx.quarantine(key.connection, &poisons).await?;
+    tx.note_alive(key.connection, key.stream, &alive).await?;
+    tx.end_contacts(key, &deleted, &merged).await?;
+    let more = !tx.absentees(key, 1).await?.is_empty();
+    let progress = if more || trouble.is_some() {
+        Progress::More
+    } else {
+        end(&mut tx, slice, walk, missing).await?;
+        Progress::Done
+    };
+    tx.commit().await?;
+    written.count(Stream::Contacts);
+    match trouble {
+        Some(error) => Err(error.into()),
+        None => Ok(progress.into()),
+    }
+}
+
+async fn end(tx: &mut TenantTx, slice: &Slice<'_>, walk: &Walk, missing: Option<i64>) -> Result<(), SliceError> {
+    tx.end_walk(
+        slice.key,
+        &WalkEnd {
+            mode: walk.mode,
+            begun_at: walk.begun_at,
+            watermark: Some(slice.watermark(walk.started_at.unwrap_or(walk.begun_at))),
+            witness: walk.witnesses.first(),
+            full: walk.since.is_none(),
+            missing,
+            next_in_seconds: Slice::every(slice.ctx.config.rhythm.sync),
+        },
+    )
+    .await?;
+    Ok(())
+}
+
 async fn store(
     slice: &Slice<'_>,
-    walk: Walk,
+    mut walk: Walk,
+    ended: bool,
     contacts: Vec<Contact>,
     poisons: &[Poison],
     total: Option<i64>,
 ) -> Result<Sliced, SliceError> {
     let key = slice.key;
-    let ids: Vec<String> = contacts.iter().map(|contact| contact.source_id.clone()).collect();
+    let shown: Vec<String> =
+        contacts.iter().map(|c| &c.source_id).chain(poisons.iter().map(|poison| &poison.source_id)).cloned().collect();
+    let is_whole = |id: &&String| poisons.iter().all(|poison| poison.source_id != **id);
+    let well: Vec<String> = contacts.iter().map(|contact| &contact.source_id).filter(is_whole).cloned().collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     if walk.since.is_some() {
         tx.lock_stream(key.connection, Stream::Companies).await?;
     }
     let written = tx.write_contacts(key.connection, contacts).await?;
     let quarantined = tx.quarantine(key.connection, poisons).await?;
-    let healed = tx.resolve_quarantine(key.connection, "contact", &ids).await?;
+    let healed = tx.resolve_quarantine(key.connection, "contact", &well).await?;
     let mut made_due = Vec::new();
     // A full walk of contacts comes with one of companies; between walks only those of changed contacts are asked for.
     if walk.since.is_some()
@@ -180,29 +300,31 @@ async fn store(
         tx.make_due(key.connection, Stream::Companies).await?;
         made_due.push(Stream::Companies);
     }
+    let missing = total.map(|total| (total - walk.seen).max(0) + walk.poisoned);
+    let full = walk.since.is_none();
+    if full {
+        tx.note_shown(key, &shown).await?;
+    }
+    if full && ended {
+        walk.asking = Some(Asking { missing });
+    }
     tx.save_cursor(key, &walk, Tally { inserted: written.inserted, quarantined, healed }).await?;
-    let progress = if walk.after.is_some() {
+    let progress = if !ended {
         Progress::More
-    } else {
-        let started_at = walk.started_at.unwrap_or(walk.begun_at);
-        let rhythm = &slice.ctx.config.rhythm;
-        match total {
-            _ if walk.since.is_none() => tx.forget_quarantine(key.connection, "contact", walk.begun_at).await?,
-            Some(total) => tx.recount_contacts(key, total).await?,
-            None => {}
+    } else if full {
+        tx.forget_quarantine(key.connection, "contact", walk.begun_at).await?;
+        tx.end_sweep(key).await?;
+        if tx.absentees(key, 1).await?.is_empty() {
+            end(&mut tx, slice, &walk, missing).await?;
+            Progress::Done
+        } else {
+            Progress::More
         }
-        tx.end_walk(
-            key,
-            &WalkEnd {
-                mode: walk.mode,
-                begun_at: walk.begun_at,
-                watermark: Some(started_at - TimeDelta::from_std(rhythm.index_lag).unwrap_or_default()),
-                full: walk.since.is_none(),
-                missing: total.map(|total| (total - walk.seen).max(0) + walk.poisoned),
-                next_in_seconds: Slice::every(rhythm.sync),
-            },
-        )
-        .await?;
+    } else {
+        if let Some(total) = total {
+            tx.recount(key, total).await?;
+        }
+        end(&mut tx, slice, &walk, missing).await?;
         Progress::Done
     };
     tx.commit().await?;

@@ -4,6 +4,8 @@
 //! restart; should the cursor die, the walk resumes by time, and reads the last second it had reached
 //! again in full: a bulk update gives thousands of conversations one `updated_at`.
 //!
+//! A full walk notes who is held and was not shown; who is absent from two of them is asked for by its thread.
+//!
 //! Should a page fail again and again, the record that it fails for is found, quarantined and stepped over.
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Progress, SliceError, Sliced,
     bisect::{Bisect, Found},
+    future,
+    page_size::{PageSize, oversized},
     slice::Slice,
 };
 use crate::{
@@ -20,7 +24,7 @@ use crate::{
         records::{Conversation, Poison},
     },
     intercom::{
-        Error, Order, PAGE, Read, Refusal, Search,
+        Error, Order, Read, Refusal, Search,
         wire::{self, Next, Page},
     },
     store::{Tally, WalkEnd},
@@ -52,6 +56,8 @@ struct Walk {
     /// Under way when a page keeps failing.
     #[serde(default)]
     bisect: Option<Bisect>,
+    #[serde(default)]
+    page_size: PageSize,
 }
 
 pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
@@ -64,10 +70,17 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         before: walk.before,
         order: Order::Descending,
         starting_after: walk.after.clone(),
-        per_page: walk.bisect.as_ref().map_or(PAGE, Bisect::per_page),
+        per_page: walk.bisect.as_ref().map_or(walk.page_size.records(), Bisect::per_page),
     };
     let answer = match slice.workspace.read(&Read::ConversationsSearch { search: &search }).await {
+        Err(Error::TooLarge(_)) if walk.page_size.shrink() => {
+            // What is looked for is on a smaller page, or begins to fail there.
+            walk.bisect = None;
+            slice.save_place(&walk).await?;
+            return Ok(Progress::More.into());
+        }
         Err(error) if walk.after.is_some() && error.refusal() == Some(&Refusal::BadRequest) => {
+            walk.page_size.refused();
             return resume_by_time(slice, walk).await;
         }
         Err(error) if is_of_the_page(&error) && (walk.bisect.is_some() || keeps_failing(slice, &error)) => {
@@ -83,7 +96,14 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         Some(Next::After(after)) => Some(after),
         _ => None,
     };
-    let (stubs, poisons) = read_all(&page.items);
+    let (stubs, poisons) = if answer.is_outline {
+        (Vec::new(), vec![oversized("conversation", &page.items)?])
+    } else {
+        read_all(&page.items, answer.at)
+    };
+    if walk.bisect.is_none() {
+        walk.page_size.landed(answer.size());
+    }
     for stub in &stubs {
         walk.sorted &= walk.reached.is_none_or(|reached| stub.updated_at <= reached);
         walk.reached = Some(stub.updated_at);
@@ -111,6 +131,7 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
     }
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
     tx.start_runs(slice.key).await?;
+    tx.begin_sweep(slice.key).await?;
     tx.commit().await?;
     let since = slice.since();
     Ok(Walk {
@@ -125,6 +146,7 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
         seen: 0,
         poisoned: 0,
         bisect: None,
+        page_size: PageSize::default(),
     })
 }
 
@@ -165,7 +187,9 @@ async fn narrow(slice: &Slice<'_>, mut walk: Walk, error: Error) -> Result<Slice
     let newest = || walk.before.unwrap_or(walk.begun_at + TimeDelta::days(1));
     let reached = walk.reached.unwrap_or_else(newest).timestamp();
     let was = walk.bisect.take();
-    let found = was.clone().map_or_else(|| Found::NotYet(Bisect::begin()), |bisect| bisect.failed(reached));
+    let found = was
+        .clone()
+        .map_or_else(|| Found::NotYet(Bisect::begin(walk.page_size.records())), |bisect| bisect.failed(reached));
     // Where the order did not hold, or down to the oldest record nothing works, it is no record's fault.
     let is_hopeless =
         |next: &Bisect| next.probe().is_some_and(|before| !walk.sorted || before <= walk.after_time().timestamp());
@@ -173,9 +197,7 @@ async fn narrow(slice: &Slice<'_>, mut walk: Walk, error: Error) -> Result<Slice
         Found::NotYet(next) if !is_hopeless(&next) => Some(next),
         _ => None,
     };
-    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.save_place(slice.key, &walk).await?;
-    tx.commit().await?;
+    slice.save_place(&walk).await?;
     if walk.bisect.is_some() { Ok(Progress::More.into()) } else { Err(error.into()) }
 }
 
@@ -230,7 +252,7 @@ fn unreadable(walk: &Walk, second: i64) -> Poison {
     }
 }
 
-fn read_all(items: &[&str]) -> (Vec<Conversation>, Vec<Poison>) {
+fn read_all(items: &[&str], now: DateTime<Utc>) -> (Vec<Conversation>, Vec<Poison>) {
     let (mut stubs, mut poisons) = (Vec::with_capacity(items.len()), Vec::new());
     for raw in items {
         match wire::read_conversation(raw) {
@@ -238,6 +260,8 @@ fn read_all(items: &[&str]) -> (Vec<Conversation>, Vec<Poison>) {
             wire::Read::Bad(poison) => poisons.push(poison),
         }
     }
+    let (stubs, ahead) = future::set_aside(stubs, now);
+    poisons.extend(ahead);
     (stubs, poisons)
 }
 
@@ -250,10 +274,17 @@ async fn store(
 ) -> Result<Sliced, SliceError> {
     let key = slice.key;
     let ids: Vec<String> = stubs.iter().map(|stub| stub.source_id.clone()).collect();
+    let shown: Vec<String> = ids.iter().chain(poisons.iter().map(|poison| &poison.source_id)).cloned().collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let written = tx.write_stubs(key.connection, stubs).await?;
+    if walk.mode == Mode::Reconcile {
+        tx.want_threads_again(key.connection, &ids).await?;
+    }
     let quarantined = tx.quarantine(key.connection, poisons).await?;
     let healed = tx.resolve_quarantine(key.connection, "conversation", &ids).await?;
+    if walk.since.is_none() {
+        tx.note_shown(key, &shown).await?;
+    }
     tx.save_cursor(key, &walk, Tally { inserted: written.inserted, quarantined, healed }).await?;
     let progress = if walk.after.is_some() {
         Progress::More
@@ -261,8 +292,12 @@ async fn store(
         let started_at = walk.started_at.unwrap_or(walk.begun_at);
         let rhythm = &slice.ctx.config.rhythm;
         match total {
-            _ if walk.since.is_none() => tx.forget_quarantine(key.connection, "conversation", walk.begun_at).await?,
-            Some(total) => tx.recount_conversations(key, total).await?,
+            _ if walk.since.is_none() => {
+                tx.forget_quarantine(key.connection, "conversation", walk.begun_at).await?;
+                tx.end_sweep(key).await?;
+                tx.want_absent_threads(key).await?;
+            }
+            Some(total) => tx.recount(key, total).await?,
             None => {}
         }
         tx.end_walk(
@@ -270,7 +305,8 @@ async fn store(
             &WalkEnd {
                 mode: walk.mode,
                 begun_at: walk.begun_at,
-                watermark: Some(started_at - TimeDelta::from_std(rhythm.index_lag).unwrap_or_default()),
+                watermark: Some(slice.watermark(started_at)),
+                witness: None,
                 full: walk.since.is_none(),
                 // A walk resumed by time counted some twice; its total says nothing.
                 missing: total

@@ -4,26 +4,34 @@
 //! transaction that holds what was fetched and the cursor that says so. Nothing here knows of a queue:
 //! a slice returns what should happen next.
 
+mod audit;
 mod bisect;
 mod blocked;
 mod companies;
 pub mod connect;
+mod contact_companies;
 mod contacts;
 mod conversations;
+mod future;
+mod page_size;
 mod reference;
+mod replay;
 mod slice;
 mod threads;
+mod witness;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::Instant};
 
 use crate::{
     config::Config,
     domain::Stream,
     intercom::{self, Intercom},
+    shutdown::Shutdown,
     store::{Store, StoreError},
     vault::KeyRing,
 };
 
+pub use replay::{Replayed, replay};
 pub use slice::{Next, Outcome, crashed, work};
 
 /// What a slice may touch, and nothing else. Cheap to clone.
@@ -33,6 +41,8 @@ pub struct Context {
     pub vault: Arc<KeyRing>,
     pub intercom: Intercom,
     pub config: Arc<Config>,
+    /// The process is ending: begin nothing that can wait for another.
+    pub stopping: Shutdown,
 }
 
 /// How a stream's slice ended well.
@@ -41,7 +51,7 @@ enum Progress {
     /// There is more to fetch now.
     More,
     /// Nothing before this time.
-    Wait(SystemTime),
+    Wait(Instant),
     /// The walk ended; the store knows when the next one is due.
     Done,
 }
@@ -75,7 +85,9 @@ enum SliceError {
     /// The slice could not say itself what went wrong.
     #[error("{0}")]
     Crashed(&'static str),
-    #[error("{0} workers in a row died with it in hand: it is tried again in an hour, or when an operator says so")]
+    #[error(
+        "{0} workers in a row died with it in hand: it is tried again once soon, then in an hour, or when an operator says so"
+    )]
     Deadly(u32),
     #[error("the token cannot be opened: {0}")]
     Token(String),

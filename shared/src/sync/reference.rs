@@ -1,93 +1,161 @@
 //! Reference data on its slow timer: what ids stand for, what was deleted, and whether the token lives.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
-use super::{Progress, SliceError, Sliced, blocked, slice::Slice};
+use super::{Progress, SliceError, Sliced, audit, blocked, slice::Slice};
 use crate::{
     domain::{Mode, Stream, records::Poison},
     intercom::{
         Error, Read, Refusal, Version,
         wire::{self, Next, Page, ReferenceKind},
     },
-    store::WalkEnd,
+    store::{Tally, WalkEnd},
 };
 
+/// Where a walk is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Walk {
+    begun_at: DateTime<Utc>,
+    /// By Intercom's clock, at the first list that it gave.
+    started_at: Option<DateTime<Utc>>,
+    /// Lists that were read or refused.
+    done: Vec<ReferenceKind>,
+    refused: Vec<ReferenceKind>,
+    /// The next page of what was deleted; `None` when all of it is read.
+    page: Option<u32>,
+    /// False when what was deleted cannot be read.
+    deletions: bool,
+    audit: Option<audit::Progress>,
+}
+
 pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
-    let key = slice.key;
     let mut made_due = Vec::new();
     if !slice.state.active {
         // The connection waits for the customer; this is how it heals by itself if access comes back.
         slice.workspace.read(&Read::Me).await?;
-        let mut tx = slice.ctx.store.begin_fenced_whole(key).await?;
-        tx.revive_connection(key).await?;
+        let mut tx = slice.ctx.store.begin_fenced_whole(slice.key).await?;
+        tx.revive_connection(slice.key).await?;
         tx.commit().await?;
         made_due.extend(Stream::ALL.iter().copied().filter(|stream| *stream != Stream::Reference));
     }
+    let mut walk = open_walk(slice).await?;
+    read_lists(slice, &mut walk).await?;
+    mark_deleted(slice, &mut walk).await?;
+    made_due.extend(audit(slice, &mut walk).await?);
+    end(slice, walk).await?;
+    Ok(Sliced { progress: Progress::Done, made_due })
+}
 
-    let mut tx = slice.ctx.store.begin_fenced(key).await?;
-    tx.start_runs(key).await?;
+async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
+    if let Some(walk) = slice.state.cursor.clone().and_then(|cursor| serde_json::from_value(cursor).ok()) {
+        return Ok(walk);
+    }
+    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
+    tx.start_runs(slice.key).await?;
     tx.commit().await?;
-    let (mut started_at, mut refused, mut failed) = (None, false, None);
+    Ok(Walk {
+        begun_at: slice.state.now,
+        started_at: None,
+        done: Vec::new(),
+        refused: Vec::new(),
+        page: Some(1),
+        deletions: slice.workspace.version() >= Version::V2_16,
+        audit: None,
+    })
+}
+
+/// Each list has a scope of its own: one refused list does not keep the others away.
+async fn read_lists(slice: &Slice<'_>, walk: &mut Walk) -> Result<(), SliceError> {
+    let key = slice.key;
+    let mut failed = None;
     for kind in ReferenceKind::ALL {
-        match read_kind(slice, kind).await {
+        if walk.done.contains(&kind) {
+            continue;
+        }
+        let read = read_kind(slice, kind).await;
+        let mut tx = slice.ctx.store.begin_fenced(key).await?;
+        match read {
             Ok((at, items, poisons)) => {
-                started_at.get_or_insert(at);
-                let mut tx = slice.ctx.store.begin_fenced(key).await?;
+                walk.started_at.get_or_insert(at);
                 tx.write_reference(key.connection, kind.as_str(), &items).await?;
                 tx.quarantine(key.connection, &poisons).await?;
-                tx.commit().await?;
+                let ids: Vec<String> = items.iter().map(|item| named(kind, &item.source_id)).collect();
+                tx.resolve_quarantine(key.connection, "reference", &ids).await?;
             }
-            // Each list has a scope of its own: one refused list does not keep the others away.
             Err(SliceError::Intercom(Error::Refused { refusal: Refusal::NotInVersion, .. })) => {}
             Err(SliceError::Intercom(Error::Refused {
                 refusal: Refusal::MissingScope | Refusal::PlanRestricted,
                 ..
-            })) => refused = true,
-            // A token that is refused every list may be dead; one that is refused some lacks a scope.
+            })) => walk.refused.push(kind),
             Err(SliceError::Intercom(
                 error @ Error::Refused { refusal: Refusal::Unauthorized | Refusal::BadRequest, .. },
-            )) => failed = Some(error),
+            )) => {
+                failed = Some((kind, error));
+                continue;
+            }
             Err(error) => return Err(error),
         }
+        walk.done.push(kind);
+        tx.save_cursor(key, walk, Tally::default()).await?;
+        tx.commit().await?;
     }
     match failed {
-        Some(Error::Refused { refusal: Refusal::Unauthorized, .. }) if started_at.is_some() => {
-            refused = true;
+        // A token that is refused every list may be dead; one that is refused some lacks a scope.
+        Some((kind, Error::Refused { refusal: Refusal::Unauthorized, .. })) if walk.started_at.is_some() => {
+            walk.refused.push(kind);
+            Ok(())
         }
-        Some(error) => return Err(error.into()),
-        None => {}
+        Some((_, error)) => Err(error.into()),
+        None => Ok(()),
     }
-    let started_at = started_at.unwrap_or(slice.state.now);
-    let lag = TimeDelta::from_std(slice.ctx.config.rhythm.index_lag).unwrap_or_default();
-    // The watermark is that of the deletions, the one thing here that is read by time.
-    let since = slice.state.watermark.unwrap_or(slice.state.connected_at - lag);
-    let watermark = mark_deleted(slice, since).await?.then_some(started_at - lag);
-    end(slice, watermark, refused).await?;
-    Ok(Sliced { progress: Progress::Done, made_due })
 }
 
-async fn end(slice: &Slice<'_>, watermark: Option<DateTime<Utc>>, refused: bool) -> Result<(), SliceError> {
+/// Once a day: see [`audit`]. The streams that are due for it.
+async fn audit(slice: &Slice<'_>, walk: &mut Walk) -> Result<Vec<Stream>, SliceError> {
+    let key = slice.key;
+    if walk.audit.is_none() {
+        walk.audit = audit::begin(slice).await?;
+    }
+    loop {
+        let Some(progress) = &mut walk.audit else { return Ok(Vec::new()) };
+        let Some(mut tx) = audit::read_thread(slice, progress).await? else {
+            return audit::end(slice, progress.found).await;
+        };
+        tx.save_cursor(key, walk, Tally::default()).await?;
+        tx.commit().await?;
+    }
+}
+
+async fn end(slice: &Slice<'_>, walk: Walk) -> Result<(), SliceError> {
     let key = slice.key;
     let rhythm = &slice.ctx.config.rhythm;
+    let mut refused = walk.refused;
+    // Conversations out of the plan or the scope are their own stream's to say.
+    refused.retain(|kind| *kind != ReferenceKind::ConversationAttribute);
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
-    if refused {
-        let why = blocked::missing_scope(Stream::Reference);
-        tx.drop_from_runs(key, &why.code, &why.message).await?;
-        tx.block_stream(key, &why, rhythm.reference.as_secs_f64()).await?;
-    } else {
+    if refused.is_empty() {
+        // Every list was read: what was bad and is not any more is read well, or gone.
+        tx.forget_quarantine(key.connection, "reference", walk.begun_at).await?;
         tx.end_walk(
             key,
             &WalkEnd {
                 mode: slice.state.mode.max(Mode::Full),
-                begun_at: slice.state.now,
-                watermark,
+                begun_at: walk.begun_at,
+                // Of the deletions, the one thing here that is read by time.
+                watermark: walk.deletions.then(|| slice.watermark(walk.started_at.unwrap_or(walk.begun_at))),
+                witness: None,
                 full: true,
                 missing: None,
                 next_in_seconds: Slice::every(rhythm.reference),
             },
         )
         .await?;
+    } else {
+        let why = blocked::missing_lists(&refused);
+        tx.drop_from_runs(key, &why.code, &why.message).await?;
+        tx.save_cursor(key, &serde_json::Value::Null, Tally::default()).await?;
+        tx.block_stream(key, &why, rhythm.reference.as_secs_f64()).await?;
     }
     tx.commit().await?;
     Ok(())
@@ -116,48 +184,53 @@ async fn read_kind(slice: &Slice<'_>, kind: ReferenceKind) -> Result<Kind, Slice
         match wire::read_reference(kind, raw) {
             wire::Read::Good(item) => items.push(item),
             wire::Read::Bad(poison) => {
-                poisons.push(Poison { source_id: format!("{}/{}", kind.as_str(), poison.source_id), ..poison });
+                poisons.push(Poison { source_id: named(kind, &poison.source_id), ..poison });
             }
         }
     }
     Ok((answer.at, items, poisons))
 }
 
-/// `GET /conversations/deleted` (2.16 on), newest first, back to what the last look has seen. False when it
-/// cannot be read.
-async fn mark_deleted(slice: &Slice<'_>, since: DateTime<Utc>) -> Result<bool, SliceError> {
-    if slice.workspace.version() < Version::V2_16 {
-        return Ok(false);
-    }
-    let mut number = 1;
-    loop {
+/// Two lists may use one id.
+fn named(kind: ReferenceKind, source_id: &str) -> String {
+    format!("{}/{source_id}", kind.as_str())
+}
+
+/// `GET /conversations/deleted` (2.16 on), newest first, back to what the last look has seen.
+async fn mark_deleted(slice: &Slice<'_>, walk: &mut Walk) -> Result<(), SliceError> {
+    let since = slice.state.watermark.unwrap_or_else(|| slice.watermark(slice.state.connected_at));
+    while let Some(number) = walk.page.filter(|_| walk.deletions) {
         let answer = match slice.workspace.read(&Read::ConversationsDeleted { page: number }).await {
             // Conversations may be out of the plan or the scope: their own stream says so.
             Err(Error::Refused {
                 refusal: Refusal::PlanRestricted | Refusal::MissingScope | Refusal::Unauthorized | Refusal::NotInVersion,
                 ..
-            }) => return Ok(false),
+            }) => {
+                walk.deletions = false;
+                return Ok(());
+            }
             answer => answer?,
         };
         let page = Page::split(&answer.body)?;
-        let deleted: Vec<(String, DateTime<Utc>)> = page.items.iter().filter_map(|raw| read_deleted(raw)).collect();
+        let (mut deleted, mut poisons) = (Vec::new(), Vec::new());
+        for raw in page.items {
+            match wire::read_deleted(raw) {
+                wire::Read::Good(entry) => deleted.push((entry.source_id, entry.deleted_at)),
+                wire::Read::Bad(poison) => {
+                    poisons.push(Poison { source_id: format!("deleted/{}", poison.source_id), ..poison });
+                }
+            }
+        }
         let all_new = deleted.iter().all(|(_, at)| *at >= since);
+        walk.page = match page.next {
+            Some(Next::Number(next)) if all_new && next > number => Some(next),
+            _ => None,
+        };
         let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
         tx.mark_conversations_deleted(slice.key.connection, &deleted).await?;
+        tx.quarantine(slice.key.connection, &poisons).await?;
+        tx.save_cursor(slice.key, walk, Tally::default()).await?;
         tx.commit().await?;
-        match page.next {
-            Some(Next::Number(next)) if all_new && next > number => number = next,
-            _ => return Ok(true),
-        }
     }
-}
-
-fn read_deleted(raw: &str) -> Option<(String, DateTime<Utc>)> {
-    #[derive(Deserialize)]
-    struct Deleted {
-        id: String,
-        deleted_at: i64,
-    }
-    let deleted: Deleted = serde_json::from_str(raw).ok()?;
-    Some((deleted.id, DateTime::from_timestamp(deleted.deleted_at, 0)?))
+    Ok(())
 }

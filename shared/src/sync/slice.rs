@@ -1,8 +1,9 @@
 //! One slice of one stream: take over, do the stream's work, and turn what went wrong into what happens next.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
 
 use super::{Context, Progress, SliceError, Sliced, blocked, companies, contacts, conversations, reference, threads};
 use crate::{
@@ -16,11 +17,18 @@ use crate::{
 const ATTEMPTS: i32 = 10;
 /// So many workers in a row may die of a slice.
 const CRASHES: u32 = 3;
+/// Of a failure's cause, in characters.
+const LONGEST_CAUSE: usize = 1000;
 const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
+/// Whoever ends a fleet's workers one after the other may hit the same innocent slice three times: one that was
+/// never quarantined before, or has succeeded since, tries again this soon. The next time it waits in full.
+const SECOND_CHANCE: Duration = Duration::from_secs(25);
 /// How often a dead letter's stream tries to come back by itself.
 const RESURRECTION: Duration = Duration::from_secs(60 * 60);
 /// A plan or a scope does not change by the minute.
 const BLOCKED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How soon a full walk is repeated that did not show something that is held.
+const SECOND_LOOK: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_PARKED: Duration = Duration::from_secs(30);
 /// Postgres is restarting, or a neighbour held a lock: soon again, and nobody's fault.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
@@ -103,7 +111,13 @@ async fn run(ctx: &Context, key: SliceKey, state: StreamState) -> Result<Sliced,
         .open(&Place::access_token(key.tenant, key.connection), &state.sealed_token)
         .map_err(|error| SliceError::Token(error.to_string()))?;
     let token = std::str::from_utf8(&token).map_err(|error| SliceError::Token(error.to_string()))?;
-    let workspace = ctx.intercom.workspace(&state.workspace_id, state.region, &state.api_version, Secret::new(token));
+    let workspace = ctx.intercom.workspace(
+        &state.workspace_id,
+        state.region,
+        &state.api_version,
+        Secret::new(token),
+        key.stream.class(),
+    );
     let slice = Slice { ctx, key, state, workspace };
     match key.stream {
         Stream::Reference => reference::slice(&slice).await,
@@ -188,13 +202,20 @@ async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -
     // Pages between two restarts are no progress.
     let attempts = 1 + if walk == Failed::GoesOn { tries.attempts } else { tries.attempts.max(tries.restarts) };
     let cause = describe(error);
-    let dead = attempts >= ATTEMPTS || matches!(error, SliceError::Deadly(_));
-    let wait = if dead { RESURRECTION } else { backoff(attempts) };
+    let deadly = matches!(error, SliceError::Deadly(_));
+    let dead = attempts >= ATTEMPTS || deadly;
+    let wait = match attempts {
+        1 if deadly => SECOND_CHANCE,
+        _ if dead => RESURRECTION,
+        _ => backoff(attempts),
+    };
     tracing::warn!(attempts, wait_seconds = wait.as_secs_f64(), error = %cause, "the slice failed");
     let mut tx = ctx.store.begin_fenced(key).await?;
     if dead {
         tx.write_dead_letter(key, &cause, attempts).await?;
-        tx.drop_from_runs(key, "failed", &cause).await?;
+        if wait > SECOND_CHANCE {
+            tx.drop_from_runs(key, "failed", &cause).await?;
+        }
     }
     tx.fail_stream(key, &cause, wait.as_secs_f64(), walk).await?;
     tx.commit().await?;
@@ -259,8 +280,8 @@ fn backoff(attempts: i32) -> Duration {
     Duration::from_millis(rand::random_range(500..=most.as_millis() as u64))
 }
 
-fn from_now(until: SystemTime) -> Duration {
-    until.duration_since(SystemTime::now()).unwrap_or_default().max(Duration::from_millis(1))
+fn from_now(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
 }
 
 /// The error and its causes, in one line.
@@ -272,7 +293,8 @@ fn describe(error: &SliceError) -> String {
         text.push_str(&error.to_string());
         cause = error.source();
     }
-    text
+    // Postgres keeps it, and an operator reads it.
+    text.replace('\0', "\u{fffd}").chars().take(LONGEST_CAUSE).collect()
 }
 
 impl From<Next> for Outcome {
@@ -282,12 +304,24 @@ impl From<Next> for Outcome {
 }
 
 impl Slice<'_> {
+    /// Keeps where the walk is when nothing was stored that would say so.
+    pub(super) async fn save_place(&self, walk: &impl Serialize) -> Result<(), StoreError> {
+        let mut tx = self.ctx.store.begin_fenced(self.key).await?;
+        tx.save_place(self.key, walk).await?;
+        tx.commit().await
+    }
+
+    /// What a search that started then leaves: who has just changed may not be found by it yet.
+    pub(super) fn watermark(&self, started_at: DateTime<Utc>) -> DateTime<Utc> {
+        started_at - TimeDelta::from_std(self.ctx.config.rhythm.index_lag).unwrap_or_default()
+    }
+
     /// Reads, and waits where the rate budget is spent for no longer than `longest`.
     pub(super) async fn read_patiently(&self, read: &Read<'_>, longest: Duration) -> Result<Answer, Error> {
         loop {
             match self.workspace.read(read).await {
                 Err(Error::Exhausted { until } | Error::Throttled { until }) => {
-                    let wait = until.duration_since(SystemTime::now()).unwrap_or_default();
+                    let wait = until.saturating_duration_since(Instant::now());
                     if wait > longest {
                         return Err(Error::Throttled { until });
                     }
@@ -301,9 +335,15 @@ impl Slice<'_> {
     /// Changes after this are asked for. `None` walks everything: the first time, when asked to, and on the
     /// slow timer that repairs what a search by time never shows.
     pub(super) fn since(&self) -> Option<DateTime<Utc>> {
-        let reconcile = TimeDelta::from_std(self.ctx.config.rhythm.reconcile).unwrap_or(TimeDelta::MAX);
-        let walked_lately = self.state.walked_at.is_some_and(|walked_at| self.state.now - walked_at < reconcile);
+        let walked_lately = self.walked_within(self.ctx.config.rhythm.reconcile);
         self.state.watermark.filter(|_| self.state.mode == Mode::Incremental && walked_lately)
+    }
+
+    /// Whether the last full walk is no longer ago than this; a day, where it did not show something that is held.
+    pub(super) fn walked_within(&self, every: Duration) -> bool {
+        let every = if self.state.absent { every.min(SECOND_LOOK) } else { every };
+        let every = TimeDelta::from_std(every).unwrap_or(TimeDelta::MAX);
+        self.state.walked_at.is_some_and(|walked_at| self.state.now - walked_at < every)
     }
 
     /// Whether the last full walk saw fewer than there are. What was created while it went on comes with the

@@ -4,8 +4,10 @@
 //! `{name, value, unit, baseline, ratio, machine, seed}`. `BENCH=prefix` picks figures by name.
 
 mod baseline;
+mod memory;
 mod process;
 mod queue;
+mod rate;
 mod report;
 mod roles;
 mod sync;
@@ -22,7 +24,9 @@ fn main() -> ExitCode {
     }
     let prefix = std::env::args().nth(1).unwrap_or_default();
     let mut report = Report::new(prefix);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // One core is the servers': two that share it would be measured waiting for each other.
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("bench: no runtime: {error}");
@@ -32,6 +36,12 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         if report.wants("sync.") {
             sync::measure(&mut report).await?;
+        }
+        if report.wants("rate.") {
+            rate::measure(&mut report).await?;
+        }
+        if report.wants("memory.") {
+            memory::measure(&mut report).await?;
         }
         let queue = if report.wants("queue.") { queue::measure(&mut report).await } else { Ok(()) };
         report.write()?;

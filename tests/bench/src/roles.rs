@@ -19,7 +19,7 @@ const QUEUE_WORKER: &str = "bench-queue-worker";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Scene {
     pub(crate) spec: WorkspaceSpec,
-    pub(crate) latency_ms: u64,
+    pub(crate) latency: Latency,
 }
 
 /// A child that ends when this is dropped, however that happens: it watches its standard input.
@@ -113,8 +113,8 @@ fn run_simulator() -> ExitCode {
         // One thread: the simulator must not take both cores from what is measured.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let latency = if scene.latency_ms == 0 { Latency::None } else { Latency::Fixed(scene.latency_ms) };
-            let simulator = Simulator::start(Options { latency, ledger_rows: false, ..Options::default() }).await?;
+            let options = Options { latency: scene.latency, ledger_rows: false, ..Options::default() };
+            let simulator = Simulator::start(options).await?;
             simulator.add_workspace(scene.spec);
             println!("{}", simulator.url());
             std::io::stdout().flush()?;

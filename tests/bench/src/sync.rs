@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use intercom_simulator::{Simulator, WorkspaceSpec};
+use intercom_simulator::{Latency, Simulator, WorkspaceSpec};
 use pathbound::{demo::browser::Browser, rest::Rest};
 use serde_json::{Value, json};
 use servers::{Durability, Servers};
@@ -24,8 +24,8 @@ const COMPANIES: u32 = 300;
 const CONVERSATIONS: u32 = 2_000;
 /// 15,000 parts.
 const PARTS: f64 = 7.5;
-const WORKSPACE: &str = "benchws1";
-const SERVICE_KEY: &str = "a-service-key-for-the-benchmark-only";
+pub(crate) const WORKSPACE: &str = "benchws1";
+pub(crate) const SERVICE_KEY: &str = "a-service-key-for-the-benchmark-only";
 /// A sync that takes longer than this has hung.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// Between two looks at the status: each costs Postgres a millisecond or two.
@@ -75,7 +75,8 @@ async fn one_scene(limit_per_window: u32, latency_ms: u64) -> Result<(Baseline, 
     };
     // The token is derived from the recipe, so a copy of the workspace in this process knows it.
     let token = token_of(&spec).await?;
-    let scene = Scene { spec, latency_ms };
+    let latency = if latency_ms == 0 { Latency::None } else { Latency::Fixed(latency_ms) };
+    let scene = Scene { spec, latency };
     let copied = {
         let (_simulator, url) = roles::simulator(&Scene {
             spec: WorkspaceSpec { limit_per_window: 10_000_000, ..scene.spec.clone() },
@@ -89,7 +90,7 @@ async fn one_scene(limit_per_window: u32, latency_ms: u64) -> Result<(Baseline, 
     Ok((copied, taken))
 }
 
-async fn token_of(spec: &WorkspaceSpec) -> Result<String, Failure> {
+pub(crate) async fn token_of(spec: &WorkspaceSpec) -> Result<String, Failure> {
     let twin = Simulator::start(intercom_simulator::Options::default()).await?;
     let token =
         twin.add_workspace(WorkspaceSpec { contacts: 1, companies: 0, conversations: 0, ..spec.clone() }).token();
@@ -142,7 +143,7 @@ async fn first_sync(intercom: &str) -> Result<Taken, Failure> {
 }
 
 /// Waits for the API, by making the tenant.
-async fn until_up(rest: &Rest) -> Result<TenantId, Failure> {
+pub(crate) async fn until_up(rest: &Rest) -> Result<TenantId, Failure> {
     let begun = Instant::now();
     loop {
         match rest.post(None, "/v1/tenants", &json!({"name": "Bench"})).await {
@@ -158,12 +159,14 @@ fn server_cpu(servers: &Servers) -> f64 {
 }
 
 async fn calls(intercom: &str) -> Result<u64, Failure> {
-    let ledger: Value =
-        pathbound::rest::http_client()?.get(format!("{intercom}/_control/ledger")).send().await?.json().await?;
-    ledger["total"].as_u64().ok_or_else(|| "the ledger has no total".into())
+    ledger(intercom).await?["total"].as_u64().ok_or_else(|| "the ledger has no total".into())
 }
 
-fn environment(servers: &Servers, intercom: &str, public_url: &str) -> Vec<(String, String)> {
+pub(crate) async fn ledger(intercom: &str) -> Result<Value, Failure> {
+    Ok(pathbound::rest::http_client()?.get(format!("{intercom}/_control/ledger")).send().await?.json().await?)
+}
+
+pub(crate) fn environment(servers: &Servers, intercom: &str, public_url: &str) -> Vec<(String, String)> {
     let listen = public_url.trim_start_matches("http://");
     [
         ("PROFILE", "development"),

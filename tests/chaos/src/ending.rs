@@ -142,7 +142,8 @@ pub(crate) async fn rest(world: &World) -> Result<Rest, Failure> {
     rest.late.extend(world.fleet.retire("worker", leaving).await);
     rest.late.extend(world.fleet.retire("api", leaving).await);
     let client = redis::Client::open(world.servers.redis_url())?;
-    let mut connection: MultiplexedConnection = client.get_multiplexed_async_connection().await?;
+    let mut connection: MultiplexedConnection =
+        client.get_multiplexed_async_connection_with_config(&crate::world::patient()).await?;
     rest.redis_keys = redis::cmd("DBSIZE").query_async(&mut connection).await?;
     rest.redis_keys_allowed = KEYS + KEYS_PER_TENANT * world.tenants.len() as u64;
     rest.key_names = redis::cmd("KEYS").arg("*").query_async(&mut connection).await?;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    net::TcpListener,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -59,7 +58,7 @@ impl World {
         let url = Secret::new(servers.database_url());
         shared::store::migrate(&url).await?;
         let history = History::begin(&servers.database_url()).await?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = servers::free_port()?;
         let public_url = format!("http://127.0.0.1:{port}");
         let environment = environment(&servers, &simulator, &public_url);
         let fleet = Fleet::start(environment, servers.database_url()).await?;
@@ -135,6 +134,13 @@ impl World {
         let servers = self.servers;
         let _ = tokio::task::spawn_blocking(move || drop(servers)).await;
     }
+}
+
+/// The harness's own connections to Redis wait for their answers, however busy the machine is: by itself the client
+/// gives up after half a second.
+pub(crate) fn patient() -> redis::AsyncConnectionConfig {
+    let patience = Some(Duration::from_secs(30));
+    redis::AsyncConnectionConfig::new().set_response_timeout(patience).set_connection_timeout(patience)
 }
 
 pub(crate) fn now() -> f64 {

@@ -5,10 +5,8 @@ use redis::{Commands, Connection};
 use servers::Servers;
 use uuid::Uuid;
 
-use super::{
-    conformance::{Answer, Change, Scripts},
-    rng::Rng,
-};
+use super::conformance::{Answer, Change, Scripts};
+use crate::rng::Rng;
 
 const BITE: usize = 64;
 

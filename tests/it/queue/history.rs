@@ -5,123 +5,16 @@
 //! honoured, waits honoured, bounded waiting, no lease taken from the living, idle in the end, nothing left.
 //! Events that a recorder cannot see are simply left out; the rules that need them then say nothing.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    fmt,
-    ops::Range,
-};
+mod events;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use shared::{
     domain::{Class, TenantId},
     queue::{PauseScope, Ticket},
 };
 
-/// Something that happened, with the recorder's time in milliseconds.
-#[derive(Clone, Debug)]
-pub(crate) struct Event {
-    pub(crate) at: i64,
-    pub(crate) what: What,
-}
-
-/// What can happen.
-#[derive(Clone, Debug)]
-pub(crate) enum What {
-    /// Pages of a ticket's work are owed from now on.
-    Owed {
-        ticket: Ticket,
-        pages: Range<u64>,
-    },
-    /// A push took effect in Redis.
-    Pushed {
-        ticket: Ticket,
-    },
-    /// Redis gave a lease, whether anybody heard of it or not.
-    Leased {
-        ticket: Ticket,
-        fence: i64,
-        crashes: u32,
-    },
-    /// A worker was told that its lease is renewed.
-    Renewed {
-        ticket: Ticket,
-        fence: i64,
-    },
-    /// Redis took a settlement for the lease's own.
-    Settled {
-        ticket: Ticket,
-        fence: i64,
-        end: End,
-    },
-    /// Redis took a lease back.
-    Swept {
-        ticket: Ticket,
-        fence: i64,
-    },
-    /// A page was written to Postgres.
-    Effect {
-        ticket: Ticket,
-        page: u64,
-        fence: i64,
-    },
-    /// A pause or its end was acknowledged.
-    Paused {
-        scope: PauseScope,
-    },
-    Resumed {
-        scope: PauseScope,
-    },
-    /// Redis was emptied.
-    Flushed,
-    /// From now on nothing breaks, as far as the recorder has a say in it.
-    Quiet,
-    /// Something broke after all, such as a worker that died of its work. The time to idle counts from the last
-    /// one; no other law is any laxer for it.
-    Fault,
-    /// Nothing is owed and nothing is under way; what Redis still holds beyond its constant keys.
-    Idle {
-        left_in_redis: Vec<String>,
-    },
-}
-
-/// How a lease ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Done,
-    More,
-    Wait(i64),
-    Back,
-}
-
-/// What the history is held against. None switches a rule off.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Rules {
-    /// Leases that a tenant may have at once.
-    pub(crate) cap: Option<usize>,
-    /// A lease's life, in milliseconds: nobody is swept sooner after a renewal.
-    pub(crate) lease: Option<i64>,
-    /// A ticket that could be leased must not see more leases of its class go to others than this many per
-    /// tenant of the history.
-    pub(crate) turns: Option<usize>,
-    /// In the quiet, a ticket that could be leased is, within this many milliseconds.
-    pub(crate) wait: Option<i64>,
-    /// From the last fault to idle, in milliseconds.
-    pub(crate) idle_within: Option<i64>,
-}
-
-/// A law that was broken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Violation {
-    pub(crate) law: &'static str,
-    pub(crate) what: String,
-    /// Which event showed it.
-    pub(crate) event: usize,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (event {}): {}", self.law, self.event, self.what)
-    }
-}
+pub(crate) use events::{End, Event, Rules, Violation, What};
 
 /// The first law that a history breaks.
 pub(crate) fn check(history: &[Event], rules: &Rules) -> Result<(), Violation> {
@@ -133,21 +26,6 @@ pub(crate) fn check(history: &[Event], rules: &Rules) -> Result<(), Violation> {
         checker.see(&event.what)?;
     }
     checker.end()
-}
-
-impl What {
-    const fn ticket(&self) -> Option<Ticket> {
-        match self {
-            Self::Owed { ticket, .. }
-            | Self::Pushed { ticket }
-            | Self::Leased { ticket, .. }
-            | Self::Renewed { ticket, .. }
-            | Self::Settled { ticket, .. }
-            | Self::Swept { ticket, .. }
-            | Self::Effect { ticket, .. } => Some(*ticket),
-            _ => None,
-        }
-    }
 }
 
 /// Where a ticket is, as far as the events tell.
@@ -463,95 +341,4 @@ impl Checker {
 }
 
 #[cfg(test)]
-mod tests {
-    use shared::domain::{ConnectionId, Stream};
-
-    use super::*;
-
-    fn ticket(stream: Stream) -> Ticket {
-        Ticket::new(TenantId(uuid::Uuid::nil()), ConnectionId(uuid::Uuid::nil()), stream)
-    }
-
-    fn law(history: &[(i64, What)], rules: &Rules) -> Option<&'static str> {
-        let history: Vec<Event> = history.iter().map(|(at, what)| Event { at: *at, what: what.clone() }).collect();
-        check(&history, rules).err().map(|violation| violation.law)
-    }
-
-    #[test]
-    fn each_law_can_be_broken() {
-        let a = ticket(Stream::Contacts);
-        let b = ticket(Stream::Companies);
-        assert_eq!(b.class(), Class::Fresh);
-        let pushed = |ticket| What::Pushed { ticket };
-        let leased = |ticket, fence| What::Leased { ticket, fence, crashes: 0 };
-        let effect = |page, fence| What::Effect { ticket: a, page, fence };
-        let settled = |fence, end| What::Settled { ticket: a, fence, end };
-        let scope = PauseScope::Class(Class::Fresh);
-        let cap = Rules { cap: Some(1), ..Rules::default() };
-        let lease = Rules { lease: Some(6_000), ..Rules::default() };
-        let quiet = Rules { wait: Some(100), idle_within: Some(1_000), ..Rules::default() };
-        let idle = What::Idle { left_in_redis: Vec::new() };
-        type Case = (Option<&'static str>, Vec<(i64, What)>, Rules);
-        let cases: &[Case] = &[
-            (None, vec![(0, pushed(a)), (0, leased(a, 1)), (1, effect(0, 1)), (2, settled(1, End::Done))], cap),
-            (Some("no work is lost"), vec![(0, What::Owed { ticket: a, pages: 0..1 })], cap),
-            (Some("one effect per page"), vec![(0, effect(0, 1)), (1, effect(0, 2))], cap),
-            (Some("no effect after a higher fence"), vec![(0, effect(0, 2)), (1, effect(1, 1))], cap),
-            (Some("one lease per ticket"), vec![(0, leased(a, 1)), (1, leased(a, 2))], Rules::default()),
-            (Some("caps are held"), vec![(0, leased(a, 1)), (1, leased(b, 2))], cap),
-            (Some("pauses are honoured"), vec![(0, What::Paused { scope }), (1, leased(a, 1))], cap),
-            (None, vec![(0, What::Paused { scope }), (1, What::Resumed { scope }), (2, leased(a, 1))], cap),
-            (Some("fences grow"), vec![(0, leased(a, 2)), (1, settled(2, End::More)), (2, leased(a, 2))], cap),
-            (
-                Some("waits are honoured"),
-                vec![(0, leased(a, 1)), (1, settled(1, End::Wait(9))), (5, leased(a, 2))],
-                cap,
-            ),
-            (Some("only a lease settles"), vec![(0, leased(a, 1)), (1, settled(2, End::Done))], cap),
-            (
-                Some("the living keep their leases"),
-                vec![(0, leased(a, 1)), (5_999, What::Swept { ticket: a, fence: 1 })],
-                lease,
-            ),
-            (
-                Some("deaths are counted"),
-                vec![(0, leased(a, 1)), (6_000, What::Swept { ticket: a, fence: 1 }), (6_001, leased(a, 2))],
-                lease,
-            ),
-            (Some("nobody is forgotten"), vec![(0, What::Quiet), (1, pushed(a)), (200, leased(a, 1))], quiet),
-            (Some("idle in the end"), vec![(0, What::Quiet)], quiet),
-            (Some("idle in the end"), vec![(0, What::Quiet), (1_001, idle.clone())], quiet),
-            (Some("idle in the end"), vec![(0, What::Quiet), (0, pushed(a)), (50, idle.clone())], quiet),
-            (None, vec![(0, What::Quiet), (900, idle.clone())], quiet),
-            (None, vec![(0, What::Quiet), (500, What::Fault), (1_400, idle.clone())], quiet),
-            (Some("idle in the end"), vec![(0, What::Quiet), (500, What::Fault), (1_501, idle)], quiet),
-            (
-                Some("nobody is forgotten"),
-                vec![(0, What::Quiet), (1, pushed(a)), (190, What::Fault), (200, leased(a, 1))],
-                quiet,
-            ),
-            (
-                Some("nothing is left at rest"),
-                vec![(0, What::Idle { left_in_redis: vec!["inflight".to_owned()] })],
-                cap,
-            ),
-        ];
-        for (i, (expected, history, rules)) in cases.iter().enumerate() {
-            assert_eq!(law(history, rules), *expected, "case {i}");
-        }
-    }
-
-    #[test]
-    fn waiting_is_bounded_by_turns() {
-        let a = ticket(Stream::Contacts);
-        let other = Ticket::new(TenantId(uuid::Uuid::max()), ConnectionId(uuid::Uuid::max()), Stream::Contacts);
-        let mut history = vec![(0, What::Pushed { ticket: a })];
-        for fence in 1..20 {
-            history.push((fence, What::Leased { ticket: other, fence, crashes: 0 }));
-            history.push((fence, What::Settled { ticket: other, fence, end: End::More }));
-        }
-        let rules = Rules { turns: Some(3), ..Rules::default() };
-        assert_eq!(law(&history, &rules), Some("waiting is bounded"));
-        assert_eq!(law(&history[..8], &rules), None);
-    }
-}
+mod tests;

@@ -1,5 +1,9 @@
 //! The real fleet on a real Redis: what a model cannot show.
 
+mod cluster;
+mod faults;
+mod turns;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -17,7 +21,7 @@ use shared::{
     shutdown::Shutdown,
     telemetry,
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 
 use crate::world::{PATIENCE, servers};
 
@@ -134,6 +138,22 @@ fn times(redis: &mut Connection, command: &str) -> u64 {
     info(redis, "commandstats", &format!("cmdstat_{command}"))
 }
 
+/// A slice that ends when it is told to.
+async fn done_when(mut ends: watch::Receiver<bool>) -> Verdict {
+    // Whoever would tell it may be gone, and the test with it.
+    let _ = ends.wait_for(|ends| *ends).await;
+    Verdict::Done
+}
+
+/// Waits until so many workers wait to be woken.
+async fn until_waiting(redis: &mut Connection, workers: u64) {
+    let begun = Instant::now();
+    while info(redis, "clients", "blocked_clients") != workers {
+        assert!(begun.elapsed() < PATIENCE, "{workers} workers do not wait at once");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 fn percentile(values: &mut [usize], percent: usize) -> usize {
     values.sort_unstable();
     values[(values.len() * percent / 100).min(values.len() - 1)]
@@ -179,25 +199,25 @@ async fn an_idle_worker_is_woken_at_once_and_hardly_asks() {
     let servers = own_servers(&[]);
     let (queue, mut redis, _) = open(&servers);
     let worker = Worker::start(&queue, 4, |_| std::future::ready(Verdict::Done));
-    tokio::time::sleep(Duration::from_millis(300)).await;
     for round in 0..60 {
+        until_waiting(&mut redis, 1).await;
         let stream = if round % 2 == 0 { Stream::Threads } else { Stream::Contacts };
         queue.push(&[ticket(stream)]).await.unwrap();
         worker.until("it began", |worker| worker.slices() == round + 1).await;
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     // Each wake-up ends a wait and begins the next; else one lasts five seconds.
     let woken = times(&mut redis, "blpop");
-    assert!(woken >= 50, "woken {woken} times by 60 pushes: the others were found by the poll");
+    assert!(woken >= 60, "woken {woken} times by 60 pushes: the others were found by the poll");
 
-    let before = calls(&mut redis);
+    let (before, begun) = (calls(&mut redis), Instant::now());
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let per_second = (calls(&mut redis) - before) as f64 / 5.0;
+    let per_second = (calls(&mut redis) - before) as f64 / begun.elapsed().as_secs_f64();
     eprintln!("idle: {per_second} calls a second");
     assert!(per_second < 2.5, "{per_second} calls a second by an idle worker");
+    // It goes round all the time, and is answered.
     let progress = queue.progress();
-    assert!(progress.last_round().unwrap() < Duration::from_secs(2));
-    assert!(progress.last_answer().unwrap() < Duration::from_secs(2));
+    let lately = |last: Option<Duration>| last.unwrap() < Duration::from_secs(2);
+    worker.until("it goes round", |_| lately(progress.last_round()) && lately(progress.last_answer())).await;
 
     // A parked ticket's time is kept without asking for it.
     let begins: Arc<Mutex<Vec<Instant>>> = Arc::default();
@@ -280,13 +300,18 @@ async fn what_is_not_ours_is_refused_and_the_worker_lives() {
     queue.push(&[good, odd]).await.unwrap();
     let worker = Worker::start(&queue, 4, |_| std::future::ready(Verdict::Done));
     worker.until("the good one is worked", |worker| worker.slices() == 1).await;
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
-    queue.push(&[odd]).await.unwrap();
+    let begun = Instant::now();
+    while queue.push(&[odd]).await.unwrap() == 0 {
+        assert!(begun.elapsed() < PATIENCE, "the odd one is never swept");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     worker.until("the odd one is worked", |worker| worker.slices() == 2).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let count =
+        || -> Vec<u64> { reasons.into_iter().zip(before).map(|(reason, before)| refused(reason) - before).collect() };
+    worker.until("all are refused", |_| count().iter().sum::<u64>() >= 10).await;
     let seen = worker.stop().await;
     assert_eq!(seen.iter().map(|lease| lease.ticket).collect::<Vec<_>>(), [good, odd]);
-    let counted: Vec<u64> = reasons.into_iter().zip(before).map(|(reason, before)| refused(reason) - before).collect();
+    let counted = count();
     // The turn: rubbish, bytes, and one that only Rust can tell; two copies of another tenant's. Parked: one of each.
     assert_eq!(counted, [4, 2, 2, 2], "{reasons:?}");
     let depth = queue.depth().await.unwrap();
@@ -322,261 +347,4 @@ async fn paused_work_waits_and_resumed_work_goes_on() {
     queue.set_paused(&[PauseScope::Fleet, PauseScope::Tenant(threads.tenant)]).await.unwrap();
     queue.set_paused(&[PauseScope::Tenant(threads.tenant)]).await.unwrap();
     assert_eq!(queue.paused().await.unwrap(), [PauseScope::Tenant(threads.tenant)]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_worker_finishes_what_it_began_and_hands_back_the_rest() {
-    let (queue, _, _) = shared_queue();
-    queue.push(&tickets(12, Stream::Contacts)).await.unwrap();
-    let worker = Worker::start(&queue, 4, |_| async {
-        // Longer than a lease: it has to be renewed during the drain.
-        tokio::time::sleep(Duration::from_secs(8)).await;
-        Verdict::Done
-    });
-    worker.until("four have begun", |worker| worker.seen().len() == 4).await;
-    let shutdown = worker.shutdown.clone();
-    shutdown.cancel();
-    let heir = Worker::start(&queue, 12, |_| std::future::ready(Verdict::Done));
-    heir.until("the others are worked by the heir", |heir| heir.slices() == 8).await;
-    assert_eq!(worker.slices(), 0, "they came back before a slice had ended");
-    let finished = worker.stop().await;
-    assert_eq!(finished.len(), 4, "nothing was begun after the stop");
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    assert_eq!(heir.stop().await.len(), 8, "nothing ran twice");
-    assert_eq!(queue.depth().await.unwrap().live, 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dead_workers_tickets_come_back_within_ten_seconds_and_deaths_are_told() {
-    let (queue, mut redis, prefix) = shared_queue();
-    let ticket = ticket(Stream::Contacts);
-    queue.push(&[ticket]).await.unwrap();
-    let deaths = 3;
-    for death in 0..deaths {
-        // Dropped in the middle of its slice, as kill -9 does it.
-        let victim = Worker::start(&queue, 2, |_| std::future::pending::<Verdict>());
-        victim.until("it began", |victim| victim.seen().len() == 1).await;
-        assert_eq!(victim.seen()[0].crashes, death);
-        victim.running.abort();
-        let _ = victim.running.await;
-        if death + 1 < deaths {
-            // The lease need not be waited for each time.
-            let _: () = redis.zadd(format!("{prefix}:leases"), ticket.to_string(), 0).unwrap();
-        }
-    }
-    let begun = Instant::now();
-    let heir = Worker::start(&queue, 2, |_| std::future::ready(Verdict::More));
-    heir.until("it came back, and once more", |heir| heir.slices() >= 2).await;
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-    let seen = heir.stop().await;
-    assert_eq!((seen[0].crashes, seen[1].crashes), (deaths, 0), "a settled slice clears the count");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_outlives_every_outage_of_redis() {
-    let servers = own_servers(&[]);
-    let (queue, _, _) = open(&servers);
-    let worker = Worker::start(&queue, 4, |lease: Lease| async move {
-        assert_ne!(lease.ticket.stream, Stream::Reference, "a slice that panics");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        Verdict::Done
-    });
-    let mut expected = 0;
-    for outage in ["killed", "stopped for 4 s", "frozen for 5 s"] {
-        queue.push(&[ticket(Stream::Contacts)]).await.unwrap();
-        expected += 1;
-        worker.until("it works", |worker| worker.slices() == expected).await;
-        let redis = servers.redis();
-        match outage {
-            "killed" => {
-                redis.kill9().unwrap();
-                redis.start().unwrap();
-            }
-            "stopped for 4 s" => {
-                redis.stop().unwrap();
-                tokio::time::sleep(Duration::from_secs(4)).await;
-                let progress = queue.progress();
-                assert!(progress.last_round().unwrap() < Duration::from_secs(2), "alive without redis");
-                assert!(progress.last_answer().unwrap() > Duration::from_secs(2), "and knows that it is away");
-                redis.start().unwrap();
-            }
-            _ => {
-                redis.suspend().unwrap();
-                tokio::time::sleep(Duration::from_secs(5)).await;
-                redis.resume().unwrap();
-            }
-        }
-        let begun = Instant::now();
-        while queue.push(&[ticket(Stream::Contacts)]).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        expected += 1;
-        worker.until("it works again", |worker| worker.slices() == expected).await;
-        eprintln!("{outage}: flows again after {:?}", begun.elapsed());
-        assert!(begun.elapsed() < Duration::from_secs(5), "{outage}: {:?}", begun.elapsed());
-    }
-    // A slice that panics is one slice, not the worker.
-    queue.push(&[ticket(Stream::Reference), ticket(Stream::Contacts)]).await.unwrap();
-    worker.until("it works after a panic", |worker| worker.slices() == expected + 1).await;
-    let begun = Instant::now();
-    while queue.depth().await.unwrap().parked != 1 {
-        assert!(begun.elapsed() < PATIENCE, "what panicked is tried again later");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn as_many_idle_workers_are_woken_as_there_is_work_for() {
-    let servers = own_servers(&[]);
-    let (queue, mut redis, _) = open(&servers);
-    let workers: Vec<_> = (0..6)
-        .map(|_| {
-            Worker::start(&queue, 1, |_| async {
-                tokio::time::sleep(Duration::from_secs(3)).await;
-                Verdict::Done
-            })
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    queue.push(&tickets(6, Stream::Threads)).await.unwrap();
-    for worker in &workers {
-        worker.until("it began", |worker| worker.seen().len() == 1).await;
-    }
-    // A wake-up is written when none waits to be taken: one wakes the next.
-    let wake_ups = times(&mut redis, "lpush");
-    assert!(wake_ups >= 5, "{wake_ups} wake-ups for six idle workers");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_small_tenant_does_not_wait_for_giants() {
-    let (queue, _, _) = shared_queue();
-    let mut overtaken = Vec::new();
-    let giants: Vec<Ticket> = (0..20)
-        .flat_map(|_| {
-            let tenant = TenantId::new();
-            (0..10).map(move |_| Ticket::new(tenant, ConnectionId::new(), Stream::Threads))
-        })
-        .collect();
-    queue.push(&giants).await.unwrap();
-    let giant: Vec<TenantId> = giants.iter().map(|ticket| ticket.tenant).collect();
-    let most: Arc<Mutex<HashMap<TenantId, (usize, usize)>>> = Arc::default();
-    let counted = most.clone();
-    let worker = Worker::start(&queue, 16, move |lease| {
-        let giant = giant.contains(&lease.ticket.tenant);
-        let counted = counted.clone();
-        async move {
-            let tenant = lease.ticket.tenant;
-            {
-                let mut counted = counted.lock().unwrap();
-                let (now, most) = counted.entry(tenant).or_default();
-                *now += 1;
-                *most = (*most).max(*now);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            counted.lock().unwrap().get_mut(&tenant).unwrap().0 -= 1;
-            if giant { Verdict::More } else { Verdict::Done }
-        }
-    });
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    for round in 0..100 {
-        // Half of them in the giants' own class.
-        let stream = if round % 2 == 0 { Stream::Threads } else { Stream::Contacts };
-        let small = ticket(stream);
-        queue.push(&[small]).await.unwrap();
-        let before = worker.seen().len();
-        let begun = |worker: &Worker<_>| worker.seen().iter().position(|lease| lease.ticket == small);
-        worker.until("it began", |worker| begun(worker).is_some()).await;
-        overtaken.push(begun(&worker).unwrap().saturating_sub(before));
-    }
-    worker.stop().await;
-    let (p50, p99) = (percentile(&mut overtaken, 50), percentile(&mut overtaken, 99));
-    eprintln!("a small tenant beside 20 giants: {p50} slices of others come before (median), {p99} (p99)");
-    // A turn of each giant, and what is under way.
-    assert!(p99 <= 20 + 2 * 16, "{p99}");
-    let most = most.lock().unwrap().values().map(|(_, most)| *most).max().unwrap();
-    assert!(most <= 8, "a tenant had {most} slices at once");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn backfill_leaves_slots_for_fresh_work() {
-    let (queue, _, _) = shared_queue();
-    queue.push(&tickets(20, Stream::Threads)).await.unwrap();
-    let worker = Worker::start(&queue, 10, |lease: Lease| async move {
-        if lease.ticket.class() == Class::Backfill {
-            tokio::time::sleep(Duration::from_secs(6)).await;
-        }
-        Verdict::Done
-    });
-    worker.until("backfill runs", |worker| worker.seen().len() == 8).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(worker.seen().len(), 8, "four fifths of ten slots");
-    queue.push(&tickets(4, Stream::Contacts)).await.unwrap();
-    worker.until("fresh work is done beside it", |worker| worker.slices() == 4).await;
-    let depth = queue.depth().await.unwrap();
-    assert_eq!((depth.backfill.leased, depth.backfill.ready, depth.fresh.ready), (8, 12, 0));
-    assert!(depth.oldest_backfill.unwrap() >= Duration::from_millis(300) && depth.oldest_fresh.is_none());
-    worker.until("backfill goes on", |worker| worker.seen().len() > 12).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_million_due_at_once_stall_nobody_and_parked_tenants_are_small() {
-    let servers = own_servers(&[]);
-    let (queue, mut redis, prefix) = open(&servers);
-    let before = info(&mut redis, "memory", "used_memory");
-    let count = 1_000_000;
-    // As a herd that was parked until now.
-    let fill = redis::Script::new(
-        "for i = ARGV[1], ARGV[1] + 4999 do
-            local id = string.format('%08x-0000-7000-8000-%012x', i, i)
-            redis.call('ZADD', KEYS[1], 1, '1/backfill/' .. id .. '/' .. id .. '/threads')
-        end",
-    );
-    for i in (0..count).step_by(5_000) {
-        let _: () = fill.key(format!("{prefix}:parked")).arg(i).invoke(&mut redis).unwrap();
-    }
-    let _: () = redis.hset(format!("{prefix}:counts"), "parked:backfill", count).unwrap();
-    let per_tenant = (info(&mut redis, "memory", "used_memory") - before) / count;
-    eprintln!("{per_tenant} bytes per parked tenant");
-    assert!(per_tenant <= 300);
-    let _: () = redis::cmd("CONFIG").arg("RESETSTAT").query(&mut redis).unwrap();
-
-    let worker = Worker::start(&queue, 32, |_| std::future::ready(Verdict::Done));
-    worker.until("two thousand slices", |worker| worker.slices() >= 2_000).await;
-    queue.pause(&[PauseScope::Fleet]).await.unwrap();
-    let depth = queue.depth().await.unwrap();
-    worker.stop().await;
-    let scripts = times(&mut redis, "evalsha");
-    let commands = all_commands(&mut redis);
-    eprintln!("{commands} commands in {scripts} scripts");
-    // However many are due, a call takes a bounded bite of them, in a bounded number of commands.
-    assert!(depth.parked > 0 && depth.backfill.parked == depth.parked, "{depth:?}");
-    assert!(count - depth.parked <= 64 * scripts, "{depth:?} after {scripts} scripts");
-    assert!(commands <= 40 * scripts, "{commands} commands in {scripts} scripts");
-    // And each finds work at once.
-    assert!(scripts <= 1_000, "{scripts} scripts for two thousand slices");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn it_runs_on_a_cluster() {
-    let servers = own_servers(&["--cluster-enabled", "yes"]);
-    let (queue, mut redis, _) = open(&servers);
-    let _: () = redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16_383).query(&mut redis).unwrap();
-    let begun = Instant::now();
-    while !redis::cmd("CLUSTER").arg("INFO").query::<String>(&mut redis).unwrap().contains("cluster_state:ok") {
-        assert!(begun.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let (contacts, threads) = (ticket(Stream::Contacts), ticket(Stream::Threads));
-    let worker = Worker::start(&queue, 2, |lease: Lease| {
-        std::future::ready(if lease.crashes > 0 { Verdict::More } else { Verdict::Done })
-    });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    queue.pause(&[PauseScope::Tenant(threads.tenant)]).await.unwrap();
-    queue.push(&[contacts, threads]).await.unwrap();
-    worker.until("one is worked", |worker| worker.slices() == 1).await;
-    queue.set_paused(&[]).await.unwrap();
-    worker.until("both are worked", |worker| worker.slices() == 2).await;
-    queue.raise_fence(1).await.unwrap();
-    worker.stop().await;
-    assert_eq!(queue.depth().await.unwrap().live, 0);
 }

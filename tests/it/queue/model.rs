@@ -3,18 +3,24 @@
 //! `conformance` holds it against the real scripts, step by step; `simulation` runs a fleet on it.
 //! A [`Bug`] breaks it in one place, to see that the tests would notice.
 
+mod exchange;
+mod zset;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use shared::{
     domain::{Class, ConnectionId, Stream, TenantId},
     queue::{PauseScope, Ticket},
 };
+use zset::Zset;
 
 /// As in `exchange.lua`.
 pub(crate) const BITE: usize = 64;
 pub(crate) const SUSPECT: u32 = 2;
 /// As in `lib.lua`: a turn in virtual time, which is whole numbers.
 const TURN: f64 = 65_536.0;
+const UNHEARD: i64 = 3_000;
+const ONE_LEASE: i64 = 6_000;
 const CLASSES: [Class; 2] = [Class::Fresh, Class::Backfill];
 
 /// A ticket in the order of its text, which breaks ties in sorted sets.
@@ -156,6 +162,8 @@ pub(crate) struct Model {
     pub(crate) fence: i64,
     pub(crate) last: i64,
     pub(crate) ahead: i64,
+    /// Until when no lease is taken back: nobody was heard for a while before.
+    pub(crate) grace: i64,
     now: i64,
 }
 
@@ -181,11 +189,11 @@ impl Model {
                     if self.parked.remove(&ticket) {
                         self.lane(class).parked_count -= 1;
                     }
-                    self.ready(ticket, false, self.now, 0, self.lane_ref(class).vtime);
+                    self.ready(ticket, false, self.now, 0, self.start(class));
                     pushed += 1;
                 }
                 Some(_) if doubles => {
-                    self.ready(ticket, false, self.now, 0, self.lane_ref(class).vtime);
+                    self.ready(ticket, false, self.now, 0, self.start(class));
                     pushed += 1;
                 }
                 None => {}
@@ -336,6 +344,9 @@ impl Model {
         if raw + self.ahead < self.last && self.bug != Bug::ClockBelieved {
             self.ahead = self.last - raw;
         }
+        if self.last > 0 && raw + self.ahead - self.last > UNHEARD {
+            self.grace = raw + self.ahead + ONE_LEASE;
+        }
         self.last = raw + self.ahead;
         self.now = self.last;
         self.fresh.awake = false;
@@ -363,6 +374,11 @@ impl Model {
         if self.lane_ref(class).ready.contains_key(&tenant) {
             self.enter(class, tenant, at);
         }
+    }
+
+    /// Where one begins who comes, or comes back.
+    fn start(&self, class: Class) -> f64 {
+        (self.lane_ref(class).vtime - TURN).max(0.0)
     }
 
     fn leave(&mut self, class: Class, tenant: TenantId) {
@@ -395,279 +411,8 @@ impl Model {
             }
         }
     }
-
-    fn release(&mut self, ticket: Key, cap: i64) -> bool {
-        self.leases.remove(&ticket);
-        self.lane(class(ticket)).leased_count -= 1;
-        let tenant = ticket.1;
-        let inflight = self.inflight.entry(tenant).or_insert(0);
-        if self.bug != Bug::CapNotGivenBack {
-            *inflight -= 1;
-        }
-        let inflight = *inflight;
-        if inflight <= 0 {
-            self.inflight.remove(&tenant);
-        }
-        inflight < cap && self.capped.remove(&tenant)
-    }
-
-    fn uncap(&mut self, tenant: TenantId) {
-        if self.bug == Bug::UncapForgotten {
-            return;
-        }
-        for class in CLASSES {
-            let vtime = self.lane_ref(class).vtime;
-            self.reenter(class, tenant, vtime);
-        }
-    }
-
-    fn settle(&mut self, Settlement { ticket, fence, verdict }: Settlement, cap: i64) -> bool {
-        let Some(State::Leased(leased)) = self.tickets.get(&ticket).copied() else { return false };
-        if leased.fence != fence && self.bug != Bug::SettleIgnoresFence {
-            return false;
-        }
-        let uncapped = self.release(ticket, cap);
-        let class = class(ticket);
-        let vtime = self.lane_ref(class).vtime;
-        match verdict {
-            Verdict::Back if self.bug == Bug::BackDrops => {
-                self.tickets.remove(&ticket);
-            }
-            Verdict::Back => self.ready(ticket, true, leased.since, leased.crashes, vtime),
-            Verdict::Wait(wait) => {
-                self.tickets.remove(&ticket);
-                self.parked.add(ticket, (self.now + wait) as f64);
-                self.lane(class).parked_count += 1;
-            }
-            _ if verdict == Verdict::More || leased.again => {
-                self.ready(ticket, false, self.now, 0, vtime.max(leased.finish));
-            }
-            _ => {
-                self.tickets.remove(&ticket);
-            }
-        }
-        if uncapped {
-            self.uncap(ticket.1);
-        }
-        true
-    }
-
-    fn sweep(&mut self, cap: i64) -> Vec<(Key, i64)> {
-        let mut swept = Vec::new();
-        for ticket in self.leases.until(self.now as f64, BITE) {
-            let Some(State::Leased(leased)) = self.tickets.get(&ticket).copied() else {
-                self.leases.remove(&ticket);
-                continue;
-            };
-            let uncapped = self.release(ticket, cap);
-            let vtime = self.lane_ref(class(ticket)).vtime;
-            let crashes = leased.crashes + u32::from(self.bug != Bug::SweepForgetsDeath);
-            self.ready(ticket, true, leased.since, crashes, vtime);
-            if self.bug == Bug::SweepKeepsLease {
-                self.tickets.insert(ticket, State::Leased(leased));
-                self.leases.add(ticket, self.now as f64);
-            }
-            if uncapped {
-                self.uncap(ticket.1);
-            }
-            swept.push((ticket, leased.fence));
-        }
-        swept
-    }
-
-    fn promote(&mut self) {
-        for ticket in self.parked.until(self.now as f64, BITE) {
-            self.parked.remove(&ticket);
-            let class = class(ticket);
-            self.lane(class).parked_count -= 1;
-            if self.tickets.contains_key(&ticket) {
-                continue;
-            }
-            let vtime = self.lane_ref(class).vtime;
-            let was_in = self.lane_ref(class).ring.score(&ticket.1).is_some();
-            self.ready(ticket, false, self.now, 0, vtime);
-            if self.bug == Bug::PromoteForgetsRing && !was_in {
-                self.leave(class, ticket.1);
-            }
-        }
-    }
-
-    fn claim(&mut self, raw: i64, cap: i64, room: Room) -> (Vec<(Leased, Key)>, Vec<&'static str>) {
-        let (mut leases, mut refused) = (Vec::new(), Vec::new());
-        if room.most == 0 {
-            return (leases, refused);
-        }
-        if self.fence == 0 {
-            self.fence = raw * 1_000;
-        }
-        let base = self.fence;
-        let mut suspects = room.suspects;
-        if !self.is_paused("fleet") {
-            if !self.is_paused("fresh") {
-                self.take(Class::Fresh, room.most, cap, &mut suspects, &mut leases, &mut refused);
-            }
-            if !self.is_paused("backfill") {
-                let most = room.most_backfill.min(room.most - leases.len());
-                self.take(Class::Backfill, most, cap, &mut suspects, &mut leases, &mut refused);
-            }
-        }
-        for (i, (leased, _)) in leases.iter_mut().enumerate() {
-            leased.fence = base + 1 + i as i64;
-        }
-        self.fence = base + leases.len() as i64;
-        (leases, refused)
-    }
-
-    fn take(
-        &mut self,
-        class: Class,
-        mut limit: usize,
-        cap: i64,
-        suspects: &mut u32,
-        leases: &mut Vec<(Leased, Key)>,
-        refused: &mut Vec<&'static str>,
-    ) {
-        let mut aside = Vec::new();
-        let mut probes = 2 * BITE;
-        while limit > 0 && probes > 0 {
-            probes -= 1;
-            let lane = self.lane(class);
-            let Some((tenant, at)) = lane.ring.pop_first() else { break };
-            let left = lane.ring.len();
-            let (entry, suspect) = self.first(class, tenant, *suspects, refused);
-            let mut inflight = 0;
-            if let Some(entry) = entry {
-                let counted = self.inflight.entry(tenant).or_insert(0);
-                *counted += 1;
-                inflight = *counted;
-                let bug = self.bug;
-                let lane = self.lane(class);
-                if bug != Bug::VtimeStands {
-                    lane.vtime = at.max(lane.vtime + (TURN / (left + 1) as f64).floor().max(1.0));
-                }
-                lane.ready_count -= 1;
-                lane.leased_count += 1;
-                let Entry { since, crashes, ticket } = entry;
-                leases.push((Leased { fence: 0, again: false, finish: at + TURN, since, crashes }, ticket));
-                limit -= 1;
-                if crashes >= SUSPECT {
-                    *suspects = suspects.saturating_sub(1);
-                }
-            }
-            if suspect {
-                aside.push((tenant, at));
-                if aside.len() >= 16 {
-                    limit = 0;
-                }
-            } else if inflight >= cap && self.bug != Bug::CapIgnored {
-                self.capped.insert(tenant);
-                self.leave(Class::Fresh, tenant);
-                self.leave(Class::Backfill, tenant);
-            } else {
-                let lane = self.lane(class);
-                if lane.ready.contains_key(&tenant) {
-                    let turn = if entry.is_some() { TURN } else { 0.0 };
-                    lane.ring.add(tenant, lane.vtime.max(at + turn));
-                }
-            }
-        }
-        for (tenant, at) in aside {
-            self.lane(class).ring.add(tenant, at);
-        }
-    }
-
-    fn first(
-        &mut self,
-        class: Class,
-        tenant: TenantId,
-        suspects: u32,
-        refused: &mut Vec<&'static str>,
-    ) -> (Option<Entry>, bool) {
-        let Some(list) = self.lane(class).ready.get_mut(&tenant) else { return (None, false) };
-        let Some(entry) = list.pop_front() else { return (None, false) };
-        if list.is_empty() {
-            self.lane(class).ready.remove(&tenant);
-        }
-        if self.tickets.get(&entry.ticket) != Some(&State::Ready) {
-            refused.push("foreign");
-            (None, false)
-        } else if entry.crashes >= SUSPECT && suspects == 0 {
-            self.lane(class).ready.entry(tenant).or_default().push_front(entry);
-            (None, true)
-        } else {
-            (Some(entry), false)
-        }
-    }
 }
 
 fn class(ticket: Key) -> Class {
     if ticket.0 == Class::Fresh.as_str() { Class::Fresh } else { Class::Backfill }
-}
-
-/// A sorted set: by score, then by member.
-#[derive(Clone, Debug)]
-pub(crate) struct Zset<M> {
-    sorted: BTreeSet<(Score, M)>,
-    scores: BTreeMap<M, f64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Score(f64);
-
-impl Eq for Score {}
-impl PartialOrd for Score {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Score {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl<M> Default for Zset<M> {
-    fn default() -> Self {
-        Self { sorted: BTreeSet::new(), scores: BTreeMap::new() }
-    }
-}
-
-impl<M: Copy + Ord> Zset<M> {
-    pub(crate) fn score(&self, member: &M) -> Option<f64> {
-        self.scores.get(member).copied()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.scores.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (M, f64)> {
-        self.sorted.iter().map(|(score, member)| (*member, score.0))
-    }
-
-    fn first(&self) -> Option<(M, f64)> {
-        self.sorted.first().map(|(score, member)| (*member, score.0))
-    }
-
-    fn add(&mut self, member: M, score: f64) {
-        self.remove(&member);
-        self.scores.insert(member, score);
-        self.sorted.insert((Score(score), member));
-    }
-
-    fn remove(&mut self, member: &M) -> bool {
-        let Some(score) = self.scores.remove(member) else { return false };
-        self.sorted.remove(&(Score(score), *member))
-    }
-
-    fn pop_first(&mut self) -> Option<(M, f64)> {
-        let (member, score) = self.first()?;
-        self.remove(&member);
-        Some((member, score))
-    }
-
-    /// Up to `most` members whose score is not above `score`.
-    fn until(&self, score: f64, most: usize) -> Vec<M> {
-        self.sorted.iter().take_while(|(at, _)| at.0 <= score).take(most).map(|(_, member)| *member).collect()
-    }
 }

@@ -9,9 +9,9 @@ use std::{
 use super::{
     history::{Violation, check},
     model::Bug,
-    seeds,
     simulation::{Faulty, run},
 };
+use crate::rng::seeds;
 
 fn judge(seed: u64, faulty: Faulty) -> Result<BTreeSet<&'static str>, Violation> {
     let run = run(seed, faulty);

@@ -31,6 +31,7 @@ use std::sync::Arc;
 pub use account::Account;
 pub use error::{Error, INSTALL_HINT};
 pub use locate::{Binaries, PostgresBinaries, RedisBinary};
+pub use port::free_port;
 pub use postgres::Postgres;
 pub use redis::Redis;
 

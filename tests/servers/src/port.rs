@@ -11,9 +11,12 @@ use crate::Error;
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// A port nobody listens on right now. Another process may still take it first,
-/// so a server that cannot bind it is started again on another one.
-pub(crate) fn free_port() -> Result<u16, Error> {
+/// A port nobody listens on right now, and none that the system gives to connections. Another process may still
+/// take it first, so a server that cannot bind it is started again on another one.
+///
+/// # Errors
+/// [`Error::NoPort`]: of many tried, none was free.
+pub fn free_port() -> Result<u16, Error> {
     (0..200)
         .map(|_| FIRST + random_below(COUNT))
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())

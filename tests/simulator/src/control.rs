@@ -104,8 +104,7 @@ fn of_workspace(workspace: &Workspace, method: &str, path: &[&str], body: &Bytes
         },
         ("PUT", ["raw", kind, id]) => {
             let kind: Kind = serde_json::from_value(json!(kind)).map_err(|error| refuse(400, &error.to_string()))?;
-            let raw = String::from_utf8_lossy(body).into_owned();
-            if !workspace.put_raw(kind, id, raw) {
+            if !workspace.put_raw(kind, id, body.clone()) {
                 return Err(refuse(404, "no such object"));
             }
         }

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::http::request::Parts;
 
 use crate::api::{self, Call, Query};
 use crate::errors::ApiError;
-use crate::faults::{FaultAction, Target};
+use crate::faults::{Late, Target};
 use crate::generate::mix;
 use crate::ledger;
 use crate::rate::{Standing, lock};
@@ -29,26 +28,28 @@ pub(crate) async fn answer(shared: &Arc<Shared>, head: &Parts, body: &Bytes) -> 
         return control::answer(shared, head.method.as_str(), rest, body);
     }
     let found = routes::find(head.method.as_str(), path);
-    let outcome = decide(shared, head, &found, body);
-    enter(shared, head, &found, &outcome);
-    wait(shared, outcome.delay).await;
+    // One moment for the window and the ledger, or a call at a window's end would stand in another than it counts in.
+    let at_millis = shared.clock.now_millis();
+    let outcome = decide(shared, head, &found, body, at_millis.div_euclid(1000));
+    enter(shared, head, &found, &outcome, at_millis);
+    wait(shared, outcome.late).await;
     outcome.reply
 }
 
-/// An answer, whose it is, and how much later it comes.
+/// An answer, whose it is, and what it waits for.
 struct Outcome {
     reply: Reply,
     workspace: Option<Arc<Inner>>,
-    delay: Option<Duration>,
+    late: Late,
 }
 
-fn decide(shared: &Arc<Shared>, head: &Parts, found: &Found, body: &Bytes) -> Outcome {
+fn decide(shared: &Arc<Shared>, head: &Parts, found: &Found, body: &Bytes, now: i64) -> Outcome {
     let open =
         matches!(found.route.operation, Operation::Authorize | Operation::AuthorizeDecision | Operation::ExchangeToken);
     let (workspace, refused) = if open { (None, None) } else { shared.keys.look_up(header(head, "authorization")) };
-    let standing = workspace.as_ref().filter(|_| refused.is_none()).map(|workspace| count(shared, workspace));
-    let (reply, delay) = if let Some(standing) = standing.filter(|s| s.exceeded) {
-        (throttled(workspace.as_deref(), standing, shared), None)
+    let standing = workspace.as_ref().filter(|_| refused.is_none()).map(|workspace| count(shared, workspace, now));
+    let (reply, late) = if let Some(standing) = standing.filter(|s| s.exceeded) {
+        (throttled(workspace.as_deref(), standing, shared), Late::Not)
     } else {
         let target = Target {
             workspace: workspace.as_ref().map(|workspace| &*workspace.id_code),
@@ -57,19 +58,19 @@ fn decide(shared: &Arc<Shared>, head: &Parts, found: &Found, body: &Bytes) -> Ou
             operation: found.route.name,
         };
         let fault = shared.faults.strike(&target);
-        let reply = match fault.as_ref().and_then(FaultAction::instead) {
+        let reply = match fault.as_ref().and_then(|(_, action)| action.instead()) {
             Some(reply) => reply,
             None => {
                 let reply = right_answer(shared, head, found, body, workspace.as_ref(), refused);
                 match &fault {
-                    Some(fault) => fault.spoil(reply),
+                    Some((id, action)) => action.spoil(*id, reply, body),
                     None => reply,
                 }
             }
         };
-        (reply, fault.and_then(|fault| fault.delay()))
+        (reply, fault.map_or(Late::Not, |(id, action)| action.late(id)))
     };
-    Outcome { reply: with_standing(reply, standing, workspace.as_deref()), workspace, delay }
+    Outcome { reply: with_standing(reply, standing, workspace.as_deref()), workspace, late }
 }
 
 fn right_answer(
@@ -177,10 +178,10 @@ fn check_media_types(head: &Parts, body: &Bytes) -> Result<(), ApiError> {
 }
 
 /// Counts a call against the workspace's window, and the app's where there is one.
-fn count(shared: &Shared, workspace: &Inner) -> Standing {
-    let now = shared.clock.now();
+fn count(shared: &Shared, workspace: &Inner, now: i64) -> Standing {
     let own = workspace.bucket.take(workspace.limit.load(Ordering::Relaxed), now);
-    match shared.options.app_limit_per_window {
+    let app_limit = *lock(&shared.app_limit);
+    match app_limit {
         Some(limit) => own.stricter(shared.app_bucket.take(limit, now)),
         None => own,
     }
@@ -207,16 +208,21 @@ fn with_standing(reply: Reply, standing: Option<Standing>, workspace: Option<&In
     {
         return reply;
     }
-    reply
-        .header("x-ratelimit-limit", &standing.limit.to_string())
-        .header("x-ratelimit-remaining", &standing.remaining.to_string())
-        .header("x-ratelimit-reset", &standing.reset.to_string())
+    let standing = [
+        ("x-ratelimit-limit", standing.limit.to_string()),
+        ("x-ratelimit-remaining", standing.remaining.to_string()),
+        ("x-ratelimit-reset", standing.reset.to_string()),
+    ];
+    standing.into_iter().fold(reply, |reply, (name, value)| {
+        // A fault may have said something else.
+        if reply.headers.iter().any(|(said, _)| *said == name) { reply } else { reply.header(name, &value) }
+    })
 }
 
-fn enter(shared: &Shared, head: &Parts, found: &Found, outcome: &Outcome) {
+fn enter(shared: &Shared, head: &Parts, found: &Found, outcome: &Outcome, at_millis: i64) {
     let version = header(head, "intercom-version");
     let call = ledger::Call {
-        at_millis: shared.clock.now_millis(),
+        at_millis,
         workspace: outcome.workspace.as_ref().map(|inner| &inner.id_code),
         method: head.method.as_str(),
         path: head.uri.path_and_query().map_or(head.uri.path(), |path| path.as_str()),
@@ -234,10 +240,14 @@ fn enter(shared: &Shared, head: &Parts, found: &Found, outcome: &Outcome) {
     }
 }
 
-async fn wait(shared: &Shared, further: Option<Duration>) {
+async fn wait(shared: &Shared, late: Late) {
     let number = shared.calls.fetch_add(1, Ordering::Relaxed);
-    let latency = lock(&shared.latency).pick(mix(number, 0x1a7e));
-    let total = latency.unwrap_or_default() + further.unwrap_or_default();
+    let mut total = lock(&shared.latency).pick(mix(number, 0x1a7e)).unwrap_or_default();
+    match late {
+        Late::Not => {}
+        Late::By(further) => total += further,
+        Late::Until(fault) => shared.faults.until_cleared(fault).await,
+    }
     if !total.is_zero() {
         tokio::time::sleep(total).await;
     }

@@ -1,13 +1,16 @@
 //! An answer before it is HTTP: status, headers, bytes, and how the bytes reach the wire.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::faults::FaultId;
+use crate::simulator::Shared;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::header::{HeaderName, HeaderValue};
-use tokio::time::Sleep;
 
 /// An answer.
 #[derive(Debug)]
@@ -30,6 +33,10 @@ pub(crate) enum Delivery {
     Cut(usize),
     /// Some bytes at a time, with a pause before each.
     Drip(usize, Duration),
+    /// This many bytes, and the rest once the fault is taken away.
+    Hold(usize, FaultId),
+    /// This many times over, of which one is held.
+    Repeat(u64),
 }
 
 impl Reply {
@@ -60,16 +67,22 @@ impl Reply {
 }
 
 /// A body that can be cut short or delivered slowly.
-#[derive(Debug)]
 pub(crate) struct Payload {
     rest: Bytes,
     delivery: Delivery,
-    pause: Option<Pin<Box<Sleep>>>,
+    pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    shared: Arc<Shared>,
 }
 
 impl Payload {
-    pub(crate) fn new(body: Bytes, delivery: Delivery) -> Self {
-        Self { rest: body, delivery, pause: None }
+    /// Bytes that have been handed to the connection are counted.
+    pub(crate) fn new(body: Bytes, delivery: Delivery, shared: Arc<Shared>) -> Self {
+        Self { rest: body, delivery, pause: None, shared }
+    }
+
+    fn frame(&self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        self.shared.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }
 
@@ -86,25 +99,49 @@ impl Body for Payload {
         match self.delivery {
             Delivery::Whole => {
                 let all = std::mem::take(&mut self.rest);
-                Poll::Ready((!all.is_empty()).then(|| Ok(Frame::data(all))))
+                if all.is_empty() { Poll::Ready(None) } else { self.frame(all) }
+            }
+            Delivery::Repeat(0) => Poll::Ready(None),
+            Delivery::Repeat(times) => {
+                self.delivery = Delivery::Repeat(times - 1);
+                self.frame(self.rest.clone())
             }
             Delivery::Cut(0) | Delivery::Reset => Poll::Ready(Some(Err(Broken))),
             Delivery::Cut(keep) => {
                 let keep = keep.min(self.rest.len().saturating_sub(1));
                 self.delivery = Delivery::Cut(0);
-                Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(keep)))))
+                let kept = self.rest.split_to(keep);
+                self.frame(kept)
+            }
+            Delivery::Hold(0, fault) => {
+                let shared = Arc::clone(&self.shared);
+                let pause =
+                    self.pause.get_or_insert_with(|| Box::pin(async move { shared.faults.until_cleared(fault).await }));
+                if pause.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                self.delivery = Delivery::Whole;
+                let rest = std::mem::take(&mut self.rest);
+                if rest.is_empty() { Poll::Ready(None) } else { self.frame(rest) }
+            }
+            Delivery::Hold(keep, fault) => {
+                let keep = keep.min(self.rest.len());
+                self.delivery = Delivery::Hold(0, fault);
+                let kept = self.rest.split_to(keep);
+                self.frame(kept)
             }
             Delivery::Drip(size, pause) => {
                 if self.rest.is_empty() {
                     return Poll::Ready(None);
                 }
-                let sleep = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
-                match sleep.as_mut().poll(context) {
+                let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+                match pause.as_mut().poll(context) {
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(()) => {
                         self.pause = None;
                         let size = size.clamp(1, self.rest.len());
-                        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(size)))))
+                        let next = self.rest.split_to(size);
+                        self.frame(next)
                     }
                 }
             }
@@ -112,12 +149,17 @@ impl Body for Payload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.delivery == Delivery::Whole && self.rest.is_empty()
+        match self.delivery {
+            Delivery::Whole => self.rest.is_empty(),
+            Delivery::Repeat(times) => times == 0,
+            _ => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self.delivery {
-            Delivery::Whole | Delivery::Drip(..) => SizeHint::with_exact(self.rest.len() as u64),
+            Delivery::Whole | Delivery::Drip(..) | Delivery::Hold(..) => SizeHint::with_exact(self.rest.len() as u64),
+            Delivery::Repeat(times) => SizeHint::with_exact(times.saturating_mul(self.rest.len() as u64)),
             Delivery::Cut(_) | Delivery::Reset => SizeHint::default(),
         }
     }

@@ -84,8 +84,8 @@ async fn answer_on(
     Ok(response(reply, shared))
 }
 
-fn response(reply: Reply, shared: &Shared) -> Response<Payload> {
-    let mut response = Response::new(Payload::new(reply.body.clone(), reply.delivery));
+fn response(reply: Reply, shared: &Arc<Shared>) -> Response<Payload> {
+    let mut response = Response::new(Payload::new(reply.body.clone(), reply.delivery, Arc::clone(shared)));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
@@ -96,7 +96,12 @@ fn response(reply: Reply, shared: &Shared) -> Response<Payload> {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(reply.body.len()));
     }
     for (name, value) in reply.headers {
-        headers.append(name, value);
+        // A fault may say another type or time.
+        if name == CONTENT_TYPE || name == DATE {
+            headers.insert(name, value);
+        } else {
+            headers.append(name, value);
+        }
     }
     response
 }

@@ -1,7 +1,7 @@
 //! The handle of a running simulator.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use tokio::net::TcpListener;
@@ -39,9 +39,12 @@ pub(crate) struct Shared {
     pub(crate) latency: Mutex<Latency>,
     pub(crate) book: Arc<Book>,
     pub(crate) app_bucket: Bucket,
+    pub(crate) app_limit: Mutex<Option<u32>>,
     /// Numbers the calls; also the noise for latency.
     pub(crate) calls: AtomicU64,
     pub(crate) workspaces: RwLock<Vec<Arc<Inner>>>,
+    /// Bytes of bodies that were handed to connections.
+    pub(crate) sent: AtomicU64,
     pub(crate) stop: watch::Sender<bool>,
 }
 
@@ -68,8 +71,10 @@ impl Simulator {
             latency: Mutex::new(options.latency),
             book: Arc::new(Book::new(cap)),
             app_bucket: Bucket::default(),
+            app_limit: Mutex::new(options.app_limit_per_window),
             calls: AtomicU64::new(0),
             workspaces: RwLock::default(),
+            sent: AtomicU64::new(0),
             stop: watch::Sender::new(false),
             options,
         });
@@ -137,15 +142,26 @@ impl Simulator {
         *lock(&self.shared.latency) = latency;
     }
 
+    /// The limit that all workspaces share from now on; `None`: each has its own only.
+    pub fn set_app_limit(&self, per_window: Option<u32>) {
+        *lock(&self.shared.app_limit) = per_window;
+    }
+
     /// All calls, with and without a known token.
     pub fn ledger(&self) -> Ledger {
         self.shared.book.snapshot()
     }
 
+    /// Bytes of bodies sent so far, as far as connections took them.
+    pub fn bytes_sent(&self) -> u64 {
+        self.shared.sent.load(Ordering::Relaxed)
+    }
+
     /// Stops listening and closes the connections.
     pub async fn stop(&self) {
         // There is nobody to tell when the server has ended with its runtime.
-        let _ = self.shared.stop.send(true);
+        // Also when the server has not begun to listen for it yet.
+        self.shared.stop.send_replace(true);
         self.shared.stop.closed().await;
     }
 }

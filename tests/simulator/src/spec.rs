@@ -76,6 +76,8 @@ pub struct WorkspaceSpec {
     /// Contacts updated within this many seconds of a UTC midnight are never returned by a
     /// date-filtered search, as Fivetran reports.
     pub midnight_blind_seconds: u32,
+    /// Contact search counts in days of the workspace also from 2.17 on, though its text says seconds.
+    pub contact_search_by_days: bool,
     /// Whether the survivor's `updated_at` moves on a merge.
     pub survivor_moves: bool,
     /// Seconds after which a search cursor answers 400; `None`: never.
@@ -128,6 +130,7 @@ impl Default for WorkspaceSpec {
             company_list_max_per_page: 60,
             index_delay_seconds: 0,
             midnight_blind_seconds: 0,
+            contact_search_by_days: false,
             survivor_moves: true,
             cursor_ttl_seconds: None,
             conversation_bounds_inclusive: false,

@@ -122,8 +122,8 @@ impl Workspace {
     /// `updated_at`, sorting and date filters follow it. Later mutations leave an object alone
     /// that they cannot read. Kinds: contact, company, conversation, part. Returns whether there is such
     /// an object.
-    pub fn put_raw(&self, kind: Kind, id: &str, json: impl Into<String>) -> bool {
-        let body = Bytes::from(json.into());
+    pub fn put_raw(&self, kind: Kind, id: &str, json: impl Into<Bytes>) -> bool {
+        let body = json.into();
         let mut shelf = lock(&self.inner.state);
         let store = &mut shelf.store;
         store.generation += 1;

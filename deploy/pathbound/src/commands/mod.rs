@@ -7,9 +7,11 @@ pub mod dead;
 pub mod demo;
 pub mod migrate;
 pub mod queues;
+pub mod replay;
 pub mod resync;
 pub mod scheduler;
 pub mod tenants;
+pub mod why;
 pub mod worker;
 
 use std::{path::Path, time::Instant};
@@ -39,7 +41,9 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Migrate(args) => migrate::run(file, format, args).await,
         Command::Demo(args) => demo::run(args, started).await,
         Command::Queues(args) => queues::run(file, format, args).await,
+        Command::Why { tenant } => why::run(file, format, tenant).await,
         Command::Resync(args) => resync::run(file, format, args).await,
+        Command::Replay(args) => replay::run(file, format, args).await,
         Command::Dead(command) => dead::run(file, format, command).await,
         Command::Tenants(command) => tenants::run(file, format, command).await,
         Command::Config(command) => config::run(file, format, command),

@@ -52,6 +52,8 @@ pub(super) struct Check<'t> {
     left: HashMap<String, &'t TruthLine>,
     /// Where contacts were merged to.
     survivors: HashMap<&'t str, &'t str>,
+    /// Contacts that are no longer there: what they last belonged to, nobody can ask.
+    ended: HashSet<&'t str>,
     /// Parts of each conversation, as the truth counts them.
     counts: HashMap<&'t str, conversations::Parts>,
     first_messages: HashMap<&'t str, FirstMessage>,
@@ -68,6 +70,7 @@ impl<'t> Check<'t> {
             shape,
             left: truth.iter().map(|line| (key_of(line), line)).collect(),
             survivors: HashMap::new(),
+            ended: truth.iter().filter(|l| l.kind == Kind::Contact && l.deleted).map(|l| l.id.as_str()).collect(),
             counts: HashMap::new(),
             first_messages: HashMap::new(),
             silent: HashSet::new(),
@@ -90,7 +93,7 @@ impl<'t> Check<'t> {
     pub(super) fn contact(&mut self, held: &HeldContact) {
         let Some((line, object)) = self.take(Kind::Contact, "", &held.source_id) else { return };
         let difference = if line.deleted {
-            contacts::ended(held, line, &self.survivors)
+            contacts::ended(held, line, &self.survivors, self.shape)
         } else {
             object.and_then(|object| contacts::differs(held, line, &object, self.shape))
         };
@@ -108,6 +111,10 @@ impl<'t> Check<'t> {
     }
 
     pub(super) fn link(&mut self, held: &HeldLink) {
+        if self.ended.contains(held.contact_source_id.as_str()) {
+            self.left.remove(&key(Kind::Link, &held.contact_source_id, &held.company_source_id));
+            return;
+        }
         // A line that was taken is a line that is held: a link has nothing else to compare.
         self.take(Kind::Link, &held.contact_source_id, &held.company_source_id);
     }

@@ -27,9 +27,14 @@ pub(super) fn differs(held: &HeldContact, line: &TruthLine, truth: &Value, shape
 }
 
 /// What a contact that is no longer there should say: deleted, or whom it was merged into. A survivor
-/// that was itself merged on may have been followed.
-pub(super) fn ended(held: &HeldContact, line: &TruthLine, survivors: &HashMap<&str, &str>) -> Option<String> {
-    let Some(survivor) = line.merged_into.as_deref() else {
+/// that was itself merged on may have been followed. Before 2.16 a merge shows as a deletion: 404, and no history.
+pub(super) fn ended(
+    held: &HeldContact,
+    line: &TruthLine,
+    survivors: &HashMap<&str, &str>,
+    shape: Shape,
+) -> Option<String> {
+    let Some(survivor) = line.merged_into.as_deref().filter(|_| shape == Shape::Current) else {
         return held.deleted_at.is_none().then(|| "is deleted in the truth and not marked here".to_owned());
     };
     let mut chain = std::iter::successors(Some(survivor), |id| survivors.get(id).copied()).take(32);

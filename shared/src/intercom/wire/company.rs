@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
+    object::Object,
     poison::{Read, read_object},
     scalar::{Seconds, Text, Whole},
 };
@@ -20,7 +21,7 @@ struct Wire {
     #[serde(default)]
     website: Text,
     #[serde(default)]
-    plan: Option<Plan>,
+    plan: Option<Object<Plan>>,
     #[serde(default)]
     size: Whole,
     #[serde(default)]
@@ -46,13 +47,13 @@ struct Plan {
 pub fn read_company(raw: &str) -> Read<Company> {
     read_object("company", raw, |wire: Wire, sanitised| {
         Ok(Company {
-            source_id: wire.id.some().ok_or("the company has no id")?,
+            source_id: wire.id.key()?.ok_or("the company has no id")?,
             external_id: wire.company_id.some(),
             updated_at: wire.updated_at.0.ok_or("the company has no updated_at")?,
             fields: CompanyFields {
                 name: wire.name.some(),
                 domain: wire.website.some().as_deref().and_then(domain),
-                plan: wire.plan.and_then(|plan| plan.name.some()),
+                plan: wire.plan.and_then(|Object(plan)| plan.name.some()),
                 size: wire.size.0,
                 industry: wire.industry.some(),
                 user_count: wire.user_count.0,

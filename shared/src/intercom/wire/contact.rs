@@ -4,8 +4,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
+    object::Object,
     poison::{Read, read_object},
-    scalar::{Seconds, Text},
+    repair::repair,
+    scalar::{Flag, Seconds, Text},
 };
 use crate::domain::records::{Contact, ContactFields};
 
@@ -37,18 +39,18 @@ struct Wire {
     #[serde(default)]
     location: Option<Map<String, Value>>,
     #[serde(default)]
-    companies: Option<SubList>,
+    companies: Option<Object<SubList>>,
     #[serde(default)]
-    merge_history: Option<Vec<Merge>>,
+    merge_history: Option<Vec<Object<Merge>>>,
 }
 
 /// A list inside an object shows at most ten entries; `has_more` says whether there are others.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct SubList {
     #[serde(default)]
-    data: Vec<Entry>,
+    data: Option<Vec<Object<Entry>>>,
     #[serde(default)]
-    has_more: bool,
+    has_more: Flag,
 }
 
 #[derive(Deserialize)]
@@ -66,9 +68,9 @@ struct Merge {
 #[must_use]
 pub fn read_contact(raw: &str) -> Read<Contact> {
     read_object("contact", raw, |wire: Wire, sanitised| {
-        let companies = wire.companies.unwrap_or(SubList { data: Vec::new(), has_more: false });
+        let Object(companies) = wire.companies.unwrap_or_default();
         Ok(Contact {
-            source_id: wire.id.some().ok_or("the contact has no id")?,
+            source_id: wire.id.key()?.ok_or("the contact has no id")?,
             external_id: wire.external_id.some(),
             updated_at: wire.updated_at.0.ok_or("the contact has no updated_at")?,
             fields: ContactFields {
@@ -83,13 +85,15 @@ pub fn read_contact(raw: &str) -> Read<Contact> {
                 last_replied_at: wire.last_replied_at.0,
                 last_contacted_at: wire.last_contacted_at.0,
             },
-            companies: (!companies.has_more).then(|| ids(companies.data)),
-            absorbed: wire
-                .merge_history
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|merge| merge.source_contact_id.some())
-                .collect(),
+            companies: match companies.has_more {
+                Flag(true) => None,
+                Flag(false) => {
+                    Some(keys(companies.data.unwrap_or_default().into_iter().map(|Object(entry)| entry.id))?)
+                }
+            },
+            absorbed: keys(
+                wire.merge_history.unwrap_or_default().into_iter().map(|Object(merge)| merge.source_contact_id),
+            )?,
             sanitised,
             raw: raw.to_owned(),
         })
@@ -97,13 +101,18 @@ pub fn read_contact(raw: &str) -> Read<Contact> {
 }
 
 /// The company ids in an answer of `GET /contacts/{id}/companies`; entries without an id are left out.
-#[must_use]
-pub fn company_ids(items: &[&str]) -> Vec<String> {
-    ids(items.iter().filter_map(|raw| serde_json::from_str(raw).ok()).collect())
+///
+/// # Errors
+/// When an entry cannot be read: the list would be held shorter than it is.
+pub fn company_ids(items: &[&str]) -> Result<Vec<String>, &'static str> {
+    let entries =
+        items.iter().map(|raw| serde_json::from_str::<Object<Entry>>(&repair(raw)).map(|Object(entry)| entry.id));
+    keys(entries.collect::<Result<Vec<_>, _>>().map_err(|_| "a company of the contact's cannot be read")?.into_iter())
 }
 
-fn ids(entries: Vec<Entry>) -> Vec<String> {
-    entries.into_iter().filter_map(|entry| entry.id.some()).collect()
+/// The ids of a list; what has none names nobody.
+fn keys(ids: impl Iterator<Item = Text>) -> Result<Vec<String>, &'static str> {
+    ids.filter_map(|id| id.key().transpose()).collect()
 }
 
 #[cfg(test)]

@@ -5,8 +5,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    poison::{Read, read_object},
-    scalar::{Seconds, Text, Whole},
+    items::Items,
+    object::Object,
+    poison::{Read, brief, read_object},
+    scalar::{Flag, Seconds, Text, Whole},
 };
 use crate::{
     domain::records::{Conversation, FIRST_MESSAGE, Part, Poison, Thread},
@@ -21,7 +23,7 @@ struct Wire {
     #[serde(default)]
     state: Text,
     #[serde(default)]
-    open: bool,
+    open: Flag,
     /// `none … urgent` from 2.16 on, `priority | not_priority` before.
     #[serde(default)]
     priority: Text,
@@ -30,13 +32,13 @@ struct Wire {
     #[serde(default)]
     team_assignee_id: Text,
     #[serde(default)]
-    tags: Option<Tags>,
+    tags: Option<Object<Tags>>,
     #[serde(default)]
-    contacts: Option<Contacts>,
+    contacts: Option<Object<Contacts>>,
     created_at: Seconds,
     updated_at: Seconds,
     #[serde(default)]
-    statistics: Option<Statistics>,
+    statistics: Option<Object<Statistics>>,
     #[serde(default)]
     source: Option<Box<RawValue>>,
 }
@@ -44,7 +46,7 @@ struct Wire {
 #[derive(Deserialize)]
 struct Tags {
     #[serde(default)]
-    tags: Vec<Named>,
+    tags: Option<Vec<Object<Named>>>,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +58,7 @@ struct Named {
 #[derive(Deserialize)]
 struct Contacts {
     #[serde(default)]
-    contacts: Vec<Entry>,
+    contacts: Option<Vec<Object<Entry>>>,
 }
 
 #[derive(Deserialize)]
@@ -80,9 +82,9 @@ struct Source {
     #[serde(default)]
     body: Text,
     #[serde(default)]
-    author: Option<Author>,
+    author: Option<Object<Author>>,
     #[serde(default)]
-    redacted: bool,
+    redacted: Flag,
 }
 
 #[derive(Deserialize)]
@@ -96,12 +98,12 @@ struct WirePart {
     #[serde(default)]
     updated_at: Seconds,
     #[serde(default)]
-    author: Option<Author>,
+    author: Option<Object<Author>>,
     #[serde(default)]
-    redacted: bool,
+    redacted: Flag,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Author {
     #[serde(default, rename = "type")]
     kind: Text,
@@ -118,74 +120,85 @@ pub fn read_conversation(raw: &str) -> Read<Conversation> {
         let updated_at = wire.updated_at.0.ok_or("the conversation has no updated_at")?;
         let created_at = wire.created_at.0.ok_or("the conversation has no created_at")?;
         Ok(Conversation {
-            source_id: wire.id.some().ok_or("the conversation has no id")?,
+            source_id: wire.id.key()?.ok_or("the conversation has no id")?,
             title: wire.title.some(),
             state: wire.state.some(),
-            open: wire.open,
+            open: wire.open.0,
             priority: wire.priority.some(),
             admin_assignee_id: wire.admin_assignee_id.id(),
             team_assignee_id: wire.team_assignee_id.id(),
             tags: wire
                 .tags
-                .map_or_else(Vec::new, |tags| tags.tags.into_iter().filter_map(|tag| tag.name.some()).collect()),
+                .and_then(|Object(list)| list.tags)
+                .map_or_else(Vec::new, |tags| tags.into_iter().filter_map(|Object(tag)| tag.name.some()).collect()),
             contacts: wire
                 .contacts
-                .map_or_else(Vec::new, |list| list.contacts.into_iter().filter_map(|entry| entry.id.some()).collect()),
+                .and_then(|Object(list)| list.contacts)
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|Object(entry)| entry.id.key().transpose())
+                .collect::<Result<_, _>>()?,
             created_at,
             updated_at,
-            part_count: wire
-                .statistics
-                .and_then(|statistics| statistics.count_conversation_parts.0)
-                .and_then(|count| i32::try_from(count).ok()),
-            first_message: wire
-                .source
-                .and_then(|source| first_message(source.get(), created_at, updated_at, sanitised)),
+            part_count: wire.statistics.and_then(|Object(statistics)| statistics.count_conversation_parts.count()),
+            first_message: match wire.source {
+                Some(source) => first_message(source.get(), created_at, updated_at, sanitised)?,
+                None => None,
+            },
             sanitised,
             raw: raw.to_owned(),
         })
     })
 }
 
-/// Some conversations have no first message: `source` is then null, `{}` or all null.
-fn first_message(raw: &str, created_at: DateTime<Utc>, updated_at: DateTime<Utc>, sanitised: bool) -> Option<Part> {
-    let source: Source = serde_json::from_str(raw).ok()?;
-    let author = source.author.unwrap_or(Author { kind: Text(None), id: Text(None), name: Text(None) });
+/// Some conversations have no first message: `source` is then null, `{}` or all null. One that cannot be read is
+/// not none.
+fn first_message(
+    raw: &str,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    sanitised: bool,
+) -> Result<Option<Part>, &'static str> {
+    let Object(source): Object<Source> =
+        serde_json::from_str(raw).map_err(|_| "the first message (`source`) cannot be read")?;
+    let Object(author) = source.author.unwrap_or_default();
     let (kind, id, body) = (source.kind.some(), source.id.some(), source.body.0);
     if id.is_none() && body.is_none() && (kind.is_none() || author.id.0.is_none()) {
-        return None;
+        return Ok(None);
     }
-    Some(Part {
+    Ok(Some(Part {
         source_id: FIRST_MESSAGE.to_owned(),
         kind: FIRST_MESSAGE.to_owned(),
         author_kind: author.kind.some(),
         author_source_id: author.id.some(),
         author_name: author.name.some(),
         body,
-        redacted: source.redacted,
+        redacted: source.redacted.0,
         internal: false,
         created_at,
         // It has no time of its own; a redaction moves the conversation's.
         updated_at,
         sanitised,
         raw: raw.to_owned(),
-    })
+    }))
 }
 
 /// Reads one part. `note` parts are teammates' internal remarks.
-fn read_part(raw: &str) -> Read<Part> {
+#[must_use]
+pub fn read_part(raw: &str) -> Read<Part> {
     read_object("part", raw, |wire: WirePart, sanitised| {
         let created_at = wire.created_at.0.ok_or("the part has no created_at")?;
-        let author = wire.author.unwrap_or(Author { kind: Text(None), id: Text(None), name: Text(None) });
+        let Object(author) = wire.author.unwrap_or_default();
         let kind = wire.part_type.some().unwrap_or_else(|| "unknown".to_owned());
         Ok(Part {
-            source_id: wire.id.some().ok_or("the part has no id")?,
+            source_id: wire.id.key()?.ok_or("the part has no id")?,
             internal: kind == "note",
             kind,
             author_kind: author.kind.some(),
             author_source_id: author.id.some(),
             author_name: author.name.some(),
             body: wire.body.0,
-            redacted: wire.redacted,
+            redacted: wire.redacted.0,
             created_at,
             updated_at: wire.updated_at.0.unwrap_or(created_at),
             sanitised,
@@ -202,10 +215,10 @@ struct Full<'a> {
 
 #[derive(Deserialize)]
 struct Parts<'a> {
+    #[serde(borrow)]
+    conversation_parts: Items<'a>,
     #[serde(borrow, default)]
-    conversation_parts: Vec<&'a RawValue>,
-    #[serde(default)]
-    total_count: Whole,
+    total_count: Option<&'a RawValue>,
 }
 
 /// Reads the answer of `GET /conversations/{id}`: the thread, and the parts that could not be read.
@@ -213,19 +226,19 @@ struct Parts<'a> {
 /// # Errors
 /// [`Error::Unavailable`] when there is no list of parts: that is not a thread without parts.
 pub fn read_thread(body: &str) -> Result<(Read<Thread>, Vec<Poison>), Error> {
-    let full: Full<'_> = serde_json::from_str(body)
-        .map_err(|error| Error::Unavailable(format!("the answer is not a thread: {error}")))?;
+    let Object(full): Object<Full<'_>> = serde_json::from_str(body)
+        .map_err(|error| Error::Unavailable(format!("the answer is not a thread: {}", brief(&error))))?;
     let parts_raw =
         full.conversation_parts.ok_or_else(|| Error::Unavailable("the answer has no parts".to_owned()))?.get();
-    let list: Parts<'_> = serde_json::from_str(parts_raw)
-        .map_err(|error| Error::Unavailable(format!("the parts are not a list: {error}")))?;
+    let Object(list): Object<Parts<'_>> = serde_json::from_str(parts_raw)
+        .map_err(|error| Error::Unavailable(format!("the parts are not a list: {}", brief(&error))))?;
 
     let conversation = match read_conversation(&without_member(body, "conversation_parts", parts_raw)) {
         Read::Good(conversation) => conversation,
         Read::Bad(poison) => return Ok((Read::Bad(poison), Vec::new())),
     };
-    let (mut parts, mut poisons) = (Vec::with_capacity(list.conversation_parts.len()), Vec::new());
-    for raw in list.conversation_parts {
+    let (mut parts, mut poisons) = (Vec::with_capacity(list.conversation_parts.0.len()), Vec::new());
+    for raw in list.conversation_parts.0 {
         match read_part(raw.get()) {
             Read::Good(part) => parts.push(part),
             Read::Bad(poison) => {
@@ -235,7 +248,9 @@ pub fn read_thread(body: &str) -> Result<(Read<Thread>, Vec<Poison>), Error> {
             }
         }
     }
-    let total_count = list.total_count.0.and_then(|count| i32::try_from(count).ok());
+    // A count that is none is not worth a thread.
+    let total_count =
+        list.total_count.and_then(|count| serde_json::from_str::<Whole>(count.get()).ok()).and_then(Whole::count);
     Ok((Read::Good(Thread { conversation, parts, total_count }), poisons))
 }
 

@@ -2,8 +2,11 @@
 
 use serde::Deserialize;
 
-use super::scalar::Text;
-use crate::{domain::Region, intercom::Error};
+use super::{object::Object, poison::brief, repair::repair, scalar::Text};
+use crate::{
+    domain::Region,
+    intercom::{Error, read::is_id},
+};
 
 /// The workspace of a token. The admin's e-mail is deliberately not read: it proves nothing.
 #[derive(Clone, Debug)]
@@ -19,7 +22,7 @@ pub struct Me {
 
 #[derive(Deserialize)]
 struct Wire {
-    app: Option<App>,
+    app: Option<Object<App>>,
 }
 
 #[derive(Deserialize)]
@@ -35,16 +38,49 @@ struct App {
 }
 
 impl Me {
-    pub(crate) fn parse(body: &str) -> Result<Self, Error> {
-        let wire: Wire =
-            serde_json::from_str(body).map_err(|error| Error::Unavailable(format!("/me is not readable: {error}")))?;
-        let app = wire.app.ok_or_else(|| Error::Unavailable("/me names no workspace".to_owned()))?;
-        let workspace_id = app.id_code.some().ok_or_else(|| Error::Unavailable("/me names no workspace".to_owned()))?;
+    /// Reads an answer of `GET /me`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it names no workspace, or one by something that is no id.
+    pub fn parse(body: &str) -> Result<Self, Error> {
+        let Object(wire): Object<Wire> = serde_json::from_str(&repair(body))
+            .map_err(|error| Error::Unavailable(format!("/me is not readable: {}", brief(&error))))?;
+        let Object(app) = wire.app.ok_or_else(|| Error::Unavailable("/me names no workspace".to_owned()))?;
+        let workspace_id = app
+            .id_code
+            .some()
+            .filter(|id| is_id(id))
+            .ok_or_else(|| Error::Unavailable("/me names no workspace".to_owned()))?;
         Ok(Self {
-            workspace_name: app.name.some().unwrap_or_else(|| workspace_id.clone()),
+            workspace_name: app
+                .name
+                .some()
+                .map_or_else(|| workspace_id.clone(), |name| name.chars().take(255).collect()),
             workspace_id,
-            timezone: app.timezone.some().unwrap_or_else(|| "UTC".to_owned()),
+            timezone: app.timezone.some().filter(|zone| is_zone(zone)).unwrap_or_else(|| "UTC".to_owned()),
             region: app.region.some().and_then(|region| region.parse().ok()),
         })
+    }
+}
+
+/// The shape of an IANA name.
+fn is_zone(name: &str) -> bool {
+    name.len() <= 64
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'+'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_has_an_id_and_nothing_else_has_to_be_right() {
+        let me = Me::parse(r#"{"app":{"id_code":"ecahpwf5","name":"A\u0000\ud800","timezone":"<b>","region":"MARS"}}"#)
+            .unwrap();
+        assert_eq!((me.workspace_id.as_str(), me.workspace_name.as_str()), ("ecahpwf5", "A\u{fffd}\u{fffd}"));
+        assert_eq!((me.timezone.as_str(), me.region), ("UTC", None));
+        for body in ["[]", "{}", r#"{"app":[]}"#, r#"{"app":{"id_code":""}}"#, r#"{"app":{"id_code":"a/b"}}"#] {
+            assert!(Me::parse(body).is_err(), "{body}");
+        }
     }
 }

@@ -1,9 +1,15 @@
 //! Pages: four styles of "next", one reader.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
+use super::{items::Items, object::Object, poison::brief, salvage::salvage};
 use crate::intercom::Error;
+
+/// Ten times what the longest cursors seen have.
+const LONGEST_CURSOR: usize = 4096;
+/// No workspace has this many of anything.
+const MOST_COUNTED: f64 = 1e12;
 
 /// A list answer, split into objects that nobody has read yet.
 #[derive(Debug)]
@@ -25,6 +31,9 @@ pub enum Next {
 }
 
 /// Each list names its array by its own word; `data` is the commonest.
+const NAMES: [&str; 7] = ["data", "conversations", "admins", "teams", "segments", "companies", "tags"];
+
+/// An answer; its list under any of [`NAMES`].
 #[derive(Deserialize)]
 struct Body<'a> {
     #[serde(
@@ -37,11 +46,11 @@ struct Body<'a> {
         alias = "companies",
         alias = "tags"
     )]
-    data: Option<Vec<&'a RawValue>>,
+    data: Option<Items<'a>>,
     #[serde(default)]
-    pages: Option<Pages>,
-    #[serde(default)]
-    total_count: Option<f64>,
+    pages: Option<Object<Pages>>,
+    #[serde(borrow, default)]
+    total_count: Option<&'a RawValue>,
     #[serde(default)]
     scroll_param: Option<String>,
 }
@@ -49,7 +58,7 @@ struct Body<'a> {
 #[derive(Deserialize)]
 struct Pages {
     #[serde(default)]
-    next: Option<serde_json::Value>,
+    next: Option<Value>,
 }
 
 impl<'a> Page<'a> {
@@ -58,30 +67,77 @@ impl<'a> Page<'a> {
     /// # Errors
     /// [`Error::Unavailable`] when it is not a list: a half answer must never pass for an empty one.
     pub fn split(body: &'a str) -> Result<Self, Error> {
-        let body: Body<'a> = serde_json::from_str(body)
-            .map_err(|error| Error::Unavailable(format!("the answer is not a list: {error}")))?;
-        let Some(data) = body.data else {
-            return Err(Error::Unavailable("the answer has no list".to_owned()));
-        };
+        match serde_json::from_str::<Object<Body<'a>>>(body) {
+            Ok(Object(mut body)) => match body.data.take() {
+                Some(Items(items)) => Self::of(items.into_iter().map(RawValue::get).collect(), body),
+                None => Err(Error::Unavailable("the answer has no list".to_owned())),
+            },
+            Err(error) => {
+                let salvaged = error.is_syntax().then(|| salvage(body, &NAMES)).flatten();
+                let (items, rest) = salvaged.ok_or_else(|| not_a_list(&error))?;
+                let Object(body): Object<Body<'_>> = serde_json::from_str(&rest).map_err(|error| not_a_list(&error))?;
+                Self::of(items, body)
+            }
+        }
+    }
+
+    fn of(items: Vec<&'a str>, body: Body<'_>) -> Result<Self, Error> {
         Ok(Self {
-            items: data.into_iter().map(RawValue::get).collect(),
-            next: body.pages.and_then(|pages| pages.next).as_ref().and_then(next),
-            total_count: body.total_count.filter(|count| *count >= 0.0).map(|count| count as i64),
-            scroll_param: body.scroll_param.filter(|param| !param.is_empty()),
+            items,
+            next: match body.pages.and_then(|Object(pages)| pages.next) {
+                Some(next) => next_page(&next)?,
+                None => None,
+            },
+            total_count: body.total_count.and_then(count),
+            scroll_param: body.scroll_param.filter(|param| !param.is_empty()).map(cursor).transpose()?,
         })
     }
 }
 
-fn next(value: &serde_json::Value) -> Option<Next> {
-    if let Some(url) = value.as_str() {
-        let (_, query) = url.split_once('?')?;
-        return url::form_urlencoded::parse(query.as_bytes()).find_map(|(name, value)| match name.as_ref() {
-            "starting_after" => Some(Next::After(value.into_owned())),
-            "page" => value.parse().ok().map(Next::Number),
-            _ => None,
-        });
+fn not_a_list(error: &serde_json::Error) -> Error {
+    Error::Unavailable(format!("the answer is not a list: {}", brief(error)))
+}
+
+/// A count that is none, or more than anybody has, is no reason to refuse a page.
+fn count(raw: &RawValue) -> Option<i64> {
+    let count: f64 = serde_json::from_str(raw.get()).ok()?;
+    (0.0..MOST_COUNTED).contains(&count).then_some(count as i64)
+}
+
+/// What names the next page. Whatever stands there and names none is not taken for the end.
+fn next_page(next: &Value) -> Result<Option<Next>, Error> {
+    match next {
+        Value::Null => Ok(None),
+        Value::String(url) => of_url(url).map(Some),
+        Value::Object(next) => match next.get("starting_after") {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(after)) if after.is_empty() => Ok(None),
+            Some(Value::String(after)) => Ok(Some(Next::After(cursor(after.clone())?))),
+            Some(_) => Err(no_cursor()),
+        },
+        _ => Err(no_cursor()),
     }
-    value.get("starting_after")?.as_str().filter(|after| !after.is_empty()).map(|after| Next::After(after.to_owned()))
+}
+
+fn of_url(url: &str) -> Result<Next, Error> {
+    let (_, query) = url.split_once('?').ok_or_else(no_cursor)?;
+    url::form_urlencoded::parse(query.as_bytes())
+        .find_map(|(name, value)| match name.as_ref() {
+            "starting_after" => Some(cursor(value.into_owned()).map(Next::After)),
+            "page" => Some(value.parse().map(Next::Number).map_err(|_| no_cursor())),
+            _ => None,
+        })
+        .unwrap_or_else(|| Err(no_cursor()))
+}
+
+/// A cursor is opaque, but has to be kept and sent back.
+fn cursor(text: String) -> Result<String, Error> {
+    let fits = text.len() <= LONGEST_CURSOR && !text.chars().any(char::is_control);
+    if fits { Ok(text) } else { Err(no_cursor()) }
+}
+
+fn no_cursor() -> Error {
+    Error::Unavailable("the answer names its next page by something that is no cursor".to_owned())
 }
 
 #[cfg(test)]
@@ -112,7 +168,66 @@ mod tests {
 
     #[test]
     fn what_is_not_a_list_is_never_an_empty_one() {
-        for body in ["{}", r#"{"data":null}"#, r#"{"type":"error.list","errors":[]}"#, r#"{"data":[{"id":1}"#] {
+        for body in [
+            "{}",
+            "[[]]",
+            r#"{"data":null}"#,
+            r#"{"data":[],"data":[]}"#,
+            r#"{"type":"error.list","errors":[]}"#,
+            r#"{"data":[{"id":1}"#,
+        ] {
+            assert!(Page::split(body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_next_page_that_nobody_can_ask_for_is_not_the_end() {
+        let long = format!("{:?}", "x".repeat(4097));
+        for next in [
+            "7",
+            "true",
+            "[]",
+            r#"["WzE="]"#,
+            r#""https://api.intercom.io/contacts""#,
+            r#""?page=x""#,
+            r#""?page=99999999999""#,
+            r#"{"starting_after":7}"#,
+            r#"{"starting_after":{"a":1}}"#,
+            r#"{"starting_after":"a\u0000b"}"#,
+            &format!(r#"{{"starting_after":{long}}}"#),
+        ] {
+            assert!(Page::split(&format!(r#"{{"data":[],"pages":{{"next":{next}}}}}"#)).is_err(), "{next}");
+        }
+        for pages in ["7", "[]", r#""next""#] {
+            assert!(Page::split(&format!(r#"{{"data":[],"pages":{pages}}}"#)).is_err(), "{pages}");
+        }
+    }
+
+    #[test]
+    fn a_count_that_is_none_costs_no_page() {
+        let total = |count: &str| Page::split(&format!(r#"{{"data":[],"total_count":{count}}}"#)).unwrap().total_count;
+        assert_eq!((total("7"), total("7.0"), total("null")), (Some(7), Some(7), None));
+        for odd in ["-1", "1e300", "1e400", "\"7\"", "[7]", "{}", "true"] {
+            assert_eq!(total(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_millions_is_refused_before_it_is_held() {
+        let list = |items: usize| format!(r#"{{"data":[0{}]}}"#, ",0".repeat(items - 1));
+        assert_eq!(Page::split(&list(20_000)).unwrap().items.len(), 20_000);
+        assert!(Page::split(&list(20_001)).is_err());
+    }
+
+    #[test]
+    fn an_object_that_is_no_json_costs_its_neighbours_nothing() {
+        let page = Page::split(
+            r#"{"data":[{"id":"1"},{"id":"2","n":NaN},{"id":"3\x"},{"id":"4"}],"total_count":4,"pages":null}"#,
+        )
+        .unwrap();
+        assert_eq!(page.items, [r#"{"id":"1"}"#, r#"{"id":"2","n":NaN}"#, r#"{"id":"3\x"}"#, r#"{"id":"4"}"#]);
+        assert_eq!(page.total_count, Some(4));
+        for body in [r#"{"data":[NaN],"pages":{"next":NaN}}"#, r#"{"data":[NaN]}{}"#, r#"{"data":[NaN,]}"#] {
             assert!(Page::split(body).is_err(), "{body}");
         }
     }

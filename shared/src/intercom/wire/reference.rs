@@ -1,16 +1,17 @@
 //! What ids in other records stand for: admins, teams, tags, segments, attribute definitions.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
     poison::{Read, read_object},
-    scalar::Text,
+    scalar::{LONGEST_ID, Text},
 };
 use crate::domain::records::ReferenceItem;
 
 /// A kind of reference item, and what names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ReferenceKind {
     Admin,
     Team,
@@ -63,15 +64,15 @@ struct Wire {
 /// Reads one item; built-in attributes have no id and go by their full name.
 #[must_use]
 pub fn read_reference(kind: ReferenceKind, raw: &str) -> Read<ReferenceItem> {
-    read_object("reference", raw, |wire: Wire, _| {
-        let (id, name, full_name) = (wire.id.some(), wire.name.some(), wire.full_name.some());
+    read_object("reference", raw, |wire: Wire, sanitised| {
+        let (id, name, full_name) = (wire.id.key()?, wire.name.some(), wire.full_name.key()?);
         let attribute = matches!(
             kind,
             ReferenceKind::ContactAttribute | ReferenceKind::CompanyAttribute | ReferenceKind::ConversationAttribute
         );
-        let by_name = || full_name.clone().or_else(|| name.clone());
+        let by_name = || full_name.or_else(|| name.clone().filter(|name| name.len() <= LONGEST_ID));
         let source_id = if attribute { by_name().or(id) } else { id }.ok_or("the item has no id and no name")?;
         let doc = serde_json::to_string(&wire.rest).map_err(|_| "the item cannot be written")?;
-        Ok(ReferenceItem { kind: kind.as_str(), source_id, name, doc })
+        Ok(ReferenceItem { kind: kind.as_str(), source_id, name, doc, sanitised })
     })
 }

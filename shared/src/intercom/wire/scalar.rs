@@ -8,6 +8,10 @@ use serde::{
     de::{Error, Visitor},
 };
 
+/// Intercom's ids have 24 characters at most, names of attributes some more. Postgres refuses an index entry of
+/// 2,704 bytes, and with it the page.
+pub(super) const LONGEST_ID: usize = 255;
+
 /// Text, or a number as text, or nothing. Ids were integers in older versions and are strings now.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Text(pub Option<String>);
@@ -16,6 +20,17 @@ impl Text {
     /// The text, unless it is missing or empty.
     pub(super) fn some(self) -> Option<String> {
         self.0.filter(|text| !text.is_empty())
+    }
+
+    /// An id that rows are found by. `None` when it is missing or empty.
+    ///
+    /// # Errors
+    /// When no index could hold it.
+    pub(super) fn key(self) -> Result<Option<String>, &'static str> {
+        match self.some() {
+            Some(id) if id.len() > LONGEST_ID => Err("an id is too long"),
+            id => Ok(id),
+        }
     }
 
     /// An id, which 2.16 sends as 0 where older versions send null.
@@ -73,7 +88,17 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
-/// A whole number; some counts arrive as decimals.
+/// Yes or no; where nothing is said, no.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flag(pub bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Option::<bool>::deserialize(deserializer)?.unwrap_or_default()))
+    }
+}
+
+/// A whole number; some counts arrive as decimals. One that no count can be is none.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Whole(pub Option<i64>);
 
@@ -82,5 +107,12 @@ impl<'de> Deserialize<'de> for Whole {
         Ok(Self(
             Option::<f64>::deserialize(deserializer)?.filter(|number| number.abs() < 9e15).map(|number| number as i64),
         ))
+    }
+}
+
+impl Whole {
+    /// A count of objects: of how many there are, nobody says less than none.
+    pub(super) fn count(self) -> Option<i32> {
+        self.0.filter(|count| *count >= 0).and_then(|count| i32::try_from(count).ok())
     }
 }

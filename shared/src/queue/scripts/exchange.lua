@@ -32,7 +32,7 @@ local function look_up(tickets, verdicts)
 end
 
 local function held(ticket)
-    return string.match(get(TICKETS, ticket) or '', '^(%d+),([01]),(%d+),(%d+),(%d+)$')
+    return match(get(TICKETS, ticket) or '', '^(%d+),([01]),(%d+),(%d+),(%d+)$')
 end
 
 -- Ends a lease in the books. Returns whether its tenant was at its cap, and is not any more.
@@ -42,7 +42,7 @@ local function release(ticket, class, tenant)
     count('leased', class, -1)
     local inflight = inflight_of(tenant) - 1
     put_inflight(tenant, inflight)
-    if inflight >= cap or not get(CAPPED, tenant) then return false end
+    if anybody == false or inflight >= cap or not get(CAPPED, tenant) then return false end
     put(CAPPED, tenant, false)
     return true
 end
@@ -97,7 +97,7 @@ end
 
 -- Sweep: what a dead worker held goes to the front, and its death is counted.
 local swept = 0
-local dead = redis.call('ZRANGEBYSCORE', LEASES, '-inf', NOW, 'LIMIT', 0, BITE)
+local dead = now < grace and {} or redis.call('ZRANGEBYSCORE', LEASES, '-inf', NOW, 'LIMIT', 0, BITE)
 if #dead > 0 then
     local classes, tenants, served = look_up(dead)
     fetch(INFLIGHT, served)
@@ -129,7 +129,7 @@ if parked[2] and tonumber(parked[2]) <= now then
         local class, tenant = classes[i], tenants[i]
         if class then
             count('parked', class, -1)
-            if not get(TICKETS, ticket) then ready(ticket, class, tenant, false, NOW, 0, VNOW[class]) end
+            if not get(TICKETS, ticket) then ready(ticket, class, tenant, false, NOW, 0, VNEW[class]) end
         else
             refused[#refused + 1] = tenant
         end
@@ -145,18 +145,13 @@ local function next_of(class, tenant)
 end
 
 local function parse(first)
-    return string.match(first, '^[+-](%d+),(%d+),(.*)$')
+    return match(first, '^[+-](%d+),(%d+),(.*)$')
 end
-
--- What is leased is looked at letter by letter: one odd byte would spoil the worker's whole answer.
-local LETTERS = '^1/%l+/%x+%-%x+%-%x+%-%x+%-%x+/%x+%-%x+%-%x+%-%x+%-%x+/%l+$'
 
 -- A first one that may not be leased. Returns why.
 local function refuse(class, first, text)
-    local named = text or string.gsub(first, '^[+-]', '')
-    local its_class, reason = read(named)
-    if its_class and string.find(named, LETTERS) then return 'foreign' end
-    if its_class then reason = 'garbled' end
+    local its_class, reason = read(text or string.gsub(first, '^[+-]', ''))
+    if its_class then return 'foreign' end
     if text and get(TICKETS, text) then
         put(TICKETS, text, false)
         count('ready', class, -1)
@@ -170,8 +165,8 @@ local function take_first(class, tenant, first, since, crashes, ticket)
     if not first then return nil end
     local its_class, its_tenant
     if ticket then its_class, its_tenant = read(ticket) end
+    -- Its letters are the worker's to read: here they would take longer than all the rest.
     local good = its_class == class and its_tenant == tenant and get(TICKETS, ticket) == 'ready'
-        and string.find(ticket, LETTERS)
     if good and crashes ~= '0' and tonumber(crashes) >= SUSPECT and suspects == 0 then
         put(FIRST[class], tenant, first)
         return nil, true
@@ -193,13 +188,13 @@ local function lease_to_caller(ticket, since, crashes, finish)
     taken = taken + 1
     put(TICKETS, ticket, string.format('%d,0,%d,%s,%s', base + taken, finish, since, crashes))
     deadlines[2 * taken - 1], deadlines[2 * taken] = deadline, ticket
-    local at = 4 * taken
-    claimed[at - 3], claimed[at - 2], claimed[at - 1], claimed[at] = ticket, base + taken, crashes, math.max(0, now - since)
+    local at, waited = 4 * taken, now - since
+    claimed[at - 3], claimed[at - 2], claimed[at - 1], claimed[at] = ticket, base + taken, crashes, waited > 0 and waited or 0
 end
 local function take(class, limit)
     if limit <= 0 then return end
     local ring, firsts = RING[class], FIRST[class]
-    local left = redis.call('ZCARD', ring)
+    local left, vtime = redis.call('ZCARD', ring), vtimes[class]
     local size, seen, probes, here = left, 0, 2 * BITE, 1
     local tenants, ats, since, crashes, tickets = {}, {}, {}, {}, {}
     local again, at_again, back, out, aside = {}, 1, {}, {}, 0
@@ -256,7 +251,9 @@ local function take(class, limit)
             put_inflight(tenant, inflight)
             -- Time goes on by one turn's share with each turn, so that nobody who comes later can come before
             -- everybody for ever.
-            vtimes[class] = math.max(at, vtimes[class] + math.max(1, math.floor(TURN / (left + 1))))
+            local share = TURN / (left + 1)
+            local on = vtime + (share > 1 and share - share % 1 or 1)
+            vtime = at > on and at or on
             lease_to_caller(ticket, ready_since, deaths, at + TURN)
             limit = limit - 1
             if deaths ~= '0' and tonumber(deaths) >= SUSPECT then suspects = suspects - 1 end
@@ -271,10 +268,11 @@ local function take(class, limit)
             put(CAPPED, tenant, true)
             out[#out + 1] = tenant
         elseif get(firsts, tenant) then
-            come_again(tenant, math.max(vtimes[class], ticket and at + TURN or at))
+            come_again(tenant, math.max(vtime, ticket and at + TURN or at))
         end
     end
 
+    vtimes[class] = vtime
     if here > 1 then redis.call('ZREMRANGEBYRANK', ring, 0, here - 2) end
     stock[class] = left + aside
     for i = at_again, #again do

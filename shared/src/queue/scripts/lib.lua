@@ -21,12 +21,19 @@ local TURN = 65536
 local RING = {fresh = p .. ':ring:fresh', backfill = p .. ':ring:backfill'}
 local REST = {fresh = p .. ':rest:fresh:', backfill = p .. ':rest:backfill:'}
 local CLOCK, FENCE, VTIME = p .. ':clock', p .. ':fence', {fresh = p .. ':vtime:fresh', backfill = p .. ':vtime:backfill'}
+local GRACE = p .. ':grace'
 
 local time = redis.call('TIME')
-local kept = redis.call('MGET', CLOCK, FENCE, VTIME.fresh, VTIME.backfill)
+local kept = redis.call('MGET', CLOCK, FENCE, VTIME.fresh, VTIME.backfill, GRACE)
 local vtimes = {fresh = tonumber(kept[3] or 0) or 0, backfill = tonumber(kept[4] or 0) or 0}
 -- As it was when the call began, and as text: nobody but a claim moves it, and claims come last.
 local VNOW = {fresh = string.format('%d', vtimes.fresh), backfill = string.format('%d', vtimes.backfill)}
+-- Where one begins who comes, or comes back: one turn of credit, so that it need not wait for a whole round of
+-- those who are always there, and no more, however long it was away.
+local VNEW = {
+    fresh = string.format('%d', math.max(0, vtimes.fresh - TURN)),
+    backfill = string.format('%d', math.max(0, vtimes.backfill - TURN)),
+}
 
 -- Milliseconds that never run backwards: when the server's clock is set back, its distance is added from then on.
 local function read_clock()
@@ -34,27 +41,38 @@ local function read_clock()
     local last, ahead = string.match(kept[1] or '', '^(%d+):(%d+)$')
     last, ahead = tonumber(last or 0), tonumber(ahead or 0)
     if raw + ahead < last then ahead = last - raw end
-    return raw + ahead, ahead
+    return raw + ahead, ahead, last
 end
-local now, ahead = read_clock()
+local now, ahead, last = read_clock()
 -- Lua's own conversion to text would round it.
 local NOW = string.format('%d', now)
 local strings = {CLOCK, string.format('%s:%d', NOW, ahead)}
 
+-- A living worker calls every second. When nobody called for half a lease, Redis was away, or its clock was set on:
+-- a lease that ran out meanwhile says nothing of its worker, who gets another lease's time to renew it.
+local UNHEARD, ONE_LEASE = 3000, 6000
+local grace = tonumber(kept[5] or 0) or 0
+if last > 0 and now - last > UNHEARD then
+    grace = now + ONE_LEASE
+    strings[3], strings[4] = GRACE, string.format('%d', grace)
+end
+
 -- Class and tenant of a ticket by its layout, or nil and why it is not one of ours: foreign hands may write to
 -- Redis too. A claim looks at each letter.
-local sub = string.sub
+local sub, byte, match = string.sub, string.byte, string.match
+local SLASH = byte('/')
 local function read(ticket)
     if #ticket <= 160 then
-        if sub(ticket, 1, 8) == '1/fresh/' and sub(ticket, 45, 45) == '/' and sub(ticket, 82, 82) == '/' then
-            return 'fresh', sub(ticket, 9, 44)
-        elseif sub(ticket, 1, 11) == '1/backfill/' and sub(ticket, 48, 48) == '/' and sub(ticket, 85, 85) == '/' then
-            return 'backfill', sub(ticket, 12, 47)
+        local head = sub(ticket, 1, 8)
+        if head == '1/fresh/' then
+            if byte(ticket, 45) == SLASH and byte(ticket, 82) == SLASH then return 'fresh', sub(ticket, 9, 44) end
+        elseif head == '1/backfi' and sub(ticket, 9, 11) == 'll/' then
+            if byte(ticket, 48) == SLASH and byte(ticket, 85) == SLASH then return 'backfill', sub(ticket, 12, 47) end
         end
     else
         return nil, 'oversized'
     end
-    local version = string.match(ticket, '^(%d+)/')
+    local version = match(ticket, '^(%d+)/')
     return nil, version and version ~= '1' and 'version' or 'garbled'
 end
 
@@ -67,6 +85,7 @@ local function book(name, set)
     return made
 end
 local TICKETS, INFLIGHT = book('tickets'), book('inflight')
+INFLIGHT.long = true
 local FIRST = {fresh = book('first:fresh'), backfill = book('first:backfill')}
 local PAUSED, CAPPED = book('paused', true), book('capped', true)
 
@@ -94,48 +113,70 @@ local function fetch(from, fields)
 end
 local function get(from, field)
     local value = from.is[field]
-    if value == nil then
+    if value == nil and not (from.set and anybody == false) then
         fetch(from, {field})
         value = from.is[field]
     end
     return value
 end
 local function put(into, field, value)
-    if into.was[field] == nil then
-        local was = into.is[field]
-        if was == nil then was = UNKNOWN end
-        into.was[field] = was
+    local is, was = into.is, into.was
+    if was[field] == nil then
+        local before = is[field]
+        if before == nil then before = UNKNOWN end
+        was[field] = before
     end
-    into.is[field] = value
+    is[field] = value
 end
+-- Redis looks through a small hash from end to end at each access; one long field makes it a real one.
+local LONG = string.rep('-', 65)
 local function write(from)
-    local is, set, into, gone = from.is, from.set, {}, {}
+    local is, set, into, n, gone = from.is, from.set, {}, 0, {}
     for field, was in pairs(from.was) do
         local value = is[field]
         if value and value ~= was then
-            into[#into + 1] = field
-            if not set then into[#into + 1] = value end
+            n = n + 1
+            into[n] = field
+            if not set then
+                n = n + 1
+                into[n] = value
+            end
         elseif was and not value then
             gone[#gone + 1] = field
         end
     end
-    if #into > 0 then redis.call(set and 'SADD' or 'HSET', from.key, unpack(into)) end
-    if #gone > 0 then redis.call(set and 'SREM' or 'HDEL', from.key, unpack(gone)) end
+    if n > 0 then
+        if from.long then into[n + 1], into[n + 2] = LONG, '' end
+        redis.call(set and 'SADD' or 'HSET', from.key, unpack(into))
+    end
+    if #gone > 0 then
+        redis.call(set and 'SREM' or 'HDEL', from.key, unpack(gone))
+        if from.long and n == 0 and redis.call('HLEN', from.key) == 1 then redis.call('DEL', from.key) end
+    end
 end
 
--- How many leases a tenant has.
-local FEW = {'1', '2', '3', '4', '5', '6', '7', '8'}
+-- How many leases a tenant has. Both ways by table: a conversion takes longer than all else here.
+local TEXT, NUMBER = {[0] = false}, {}
+for i = 1, 16 do
+    TEXT[i] = string.format('%d', i)
+    NUMBER[TEXT[i]] = i
+end
 local function inflight_of(tenant)
-    return tonumber(get(INFLIGHT, tenant) or 0) or 0
+    local leases = get(INFLIGHT, tenant)
+    return leases and (NUMBER[leases] or tonumber(leases)) or 0
 end
 local function put_inflight(tenant, leases)
-    put(INFLIGHT, tenant, leases > 0 and (FEW[leases] or tostring(leases)))
+    if leases < 0 then leases = 0 end
+    local text = TEXT[leases]
+    if text == nil then text = string.format('%d', leases) end
+    put(INFLIGHT, tenant, text)
 end
 
 local deltas, awake = {}, {}
 for _, state in ipairs({'ready', 'leased', 'parked'}) do deltas[state] = {fresh = 0, backfill = 0} end
 local function count(state, class, by)
-    deltas[state][class] = deltas[state][class] + by
+    local by_class = deltas[state]
+    by_class[class] = by_class[class] + by
 end
 
 -- Lets a tenant into the ring, unless it is there or may not be served. `at` is text.

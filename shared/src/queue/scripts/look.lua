@@ -11,7 +11,7 @@ local function age(class)
     fetch(FIRST[class], tenants)
     local oldest = -1
     for _, tenant in ipairs(tenants) do
-        local since = string.match(get(FIRST[class], tenant) or '', '^[+-](%d+),')
+        local since = match(get(FIRST[class], tenant) or '', '^[+-](%d+),')
         if since then oldest = math.max(oldest, now - since, 0) end
     end
     return oldest

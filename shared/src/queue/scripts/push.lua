@@ -20,8 +20,7 @@ for i, ticket in ipairs(ARGV) do
     local class, tenant = read(ticket)
     local state = get(TICKETS, ticket)
     if class and not state and not parked[i] then
-        -- A tenant that comes (back) starts at the current virtual time: it banks no credit.
-        ready(ticket, class, tenant, false, NOW, 0, VNOW[class])
+        ready(ticket, class, tenant, false, NOW, 0, VNEW[class])
         pushed = pushed + 1
     elseif class and state == 'ready' then
         -- What another hand took from the index comes back with the next push.
@@ -34,7 +33,7 @@ for i, ticket in ipairs(ARGV) do
             put(FIRST[class], tenant, '+' .. sub(get(FIRST[class], tenant), 2))
         end
     elseif class and state then
-        local fence, again, rest = string.match(state, '^(%d+),([01])(,.*)$')
+        local fence, again, rest = match(state, '^(%d+),([01])(,.*)$')
         if again == '0' then put(TICKETS, ticket, fence .. ',1' .. rest) end
         expired[#expired + 1] = NOW
         expired[#expired + 1] = ticket

@@ -5,7 +5,7 @@ for i = 2, #ARGV, 2 do tickets[#tickets + 1] = ARGV[i] end
 fetch(TICKETS, tickets)
 for i = 2, #ARGV, 2 do
     local state = get(TICKETS, ARGV[i])
-    if state and string.match(state, '^(%d+),') == ARGV[i + 1] then
+    if state and match(state, '^(%d+),') == ARGV[i + 1] then
         deadlines[#deadlines + 1] = deadline
         deadlines[#deadlines + 1] = ARGV[i]
     else

@@ -52,6 +52,9 @@ pub struct ThreadState {
     pub status: String,
     pub held: i32,
     pub expected: Option<i32>,
+    /// Why it is not whole, or not yet; absent where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What conversations are filtered by.
@@ -83,6 +86,7 @@ struct ConversationRow {
     thread_status: Option<String>,
     thread_held: Option<i32>,
     thread_expected: Option<i32>,
+    thread_error: Option<String>,
     source_created_at: DateTime<Utc>,
     source_updated_at: DateTime<Utc>,
     deleted_at: Option<DateTime<Utc>>,
@@ -187,6 +191,7 @@ impl TenantTx {
             r#"SELECT c.id, c.connection_id, c.source_id, c.title, c.state, c.open, c.priority,
                       c.admin_assignee_id, a.name AS "admin_name?", c.team_assignee_id, g.name AS "team_name?",
                       c.tags, t.status AS "thread_status?", t.held AS "thread_held?", t.expected AS thread_expected,
+                      t.error AS thread_error,
                       c.source_created_at, c.source_updated_at, c.deleted_at
                FROM conversations c
                LEFT JOIN threads t ON t.tenant_id = $1 AND t.connection_id = c.connection_id AND t.conversation_id = c.id
@@ -250,6 +255,14 @@ impl TenantTx {
 impl ConversationRow {
     fn into_conversation(self, contact_ids: Vec<Uuid>) -> Conversation {
         let admin = self.admin_assignee_id.map(|id| Assignee { kind: "admin", id, name: self.admin_name });
+        let reason = match self.thread_status.as_deref() {
+            Some("complete") => None,
+            Some("gone") => Some("the conversation was deleted in Intercom; what was held stays".to_owned()),
+            None | Some("pending") if self.thread_error.is_none() => {
+                Some("waits to be fetched, newest change first".to_owned())
+            }
+            _ => self.thread_error,
+        };
         let team = self.team_assignee_id.map(|id| Assignee { kind: "team", id, name: self.team_name });
         Conversation {
             id: self.id,
@@ -267,6 +280,7 @@ impl ConversationRow {
                 status: self.thread_status.unwrap_or_else(|| "pending".to_owned()),
                 held: self.thread_held.unwrap_or(0),
                 expected: self.thread_expected,
+                reason,
             },
             source_created_at: self.source_created_at,
             source_updated_at: self.source_updated_at,

@@ -138,6 +138,7 @@ pub struct HeldReference {
     pub source_id: String,
     pub name: Option<String>,
     pub doc: Value,
+    pub sanitised: bool,
     pub removed_at: Option<DateTime<Utc>>,
 }
 
@@ -354,7 +355,7 @@ impl TenantTx {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
             HeldReference,
-            "SELECT kind, source_id, name, doc, removed_at FROM reference_items
+            "SELECT kind, source_id, name, doc, sanitised, removed_at FROM reference_items
              WHERE tenant_id = $1 AND connection_id = $2 ORDER BY kind, source_id",
             tenant,
             connection.0,

@@ -5,7 +5,9 @@ mod companies;
 mod contacts;
 mod conversations;
 mod export;
+mod judgement;
 mod parts;
+mod reasons;
 mod runs;
 mod sync_status;
 
@@ -21,8 +23,9 @@ pub use export::{
     HeldReference, HeldThread,
 };
 pub use parts::{Author, Part, PartPosition};
+pub use reasons::Reason;
 pub use runs::Run;
-pub use sync_status::{Blocked, StreamState, StreamStatus, SyncStatus, ThreadCounts};
+pub use sync_status::{AuditStatus, Blocked, StreamState, StreamStatus, SyncStatus, ThreadCounts};
 
 use crate::domain::ConnectionId;
 

@@ -1,12 +1,16 @@
-//! How complete a connection is, and why not: what is held against what Intercom says exists.
-//! A green answer without that proof would be a bug, so the judgement is a pure function with tests.
+//! How complete a connection is, and why not: what is held against what Intercom says exists. Read here, judged in
+//! `judgement.rs`.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::{
+    judgement::{Connected, Facts, StreamRow, judge},
+    reasons::{OpenRun, Reason},
+};
 use crate::{
     domain::{ConnectionId, Stream},
-    store::{ConnectionState, StoreError, TenantTx},
+    store::{Audit, Connection, ConnectionState, StoreError, TenantTx},
 };
 
 /// The state of a connection's mirror.
@@ -16,8 +20,25 @@ pub struct SyncStatus {
     pub complete: bool,
     /// Up to when that was proven: the oldest of the streams' last good runs. `None` when not complete.
     pub proven_at: Option<DateTime<Utc>>,
+    /// The whole answer, for a person.
+    pub sentence: String,
+    /// Why it is not complete, most telling first; empty exactly when it is.
+    pub reasons: Vec<Reason>,
+    /// What is not held and will not come, or may not stay: beside completeness, which it does not change.
+    pub notes: Vec<Reason>,
     pub streams: Vec<StreamStatus>,
     pub threads: ThreadCounts,
+    /// The last audit of what is called complete; absent before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditStatus>,
+}
+
+/// What the last audit found when it compared what is held with Intercom by another way than the walks'.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct AuditStatus {
+    pub audited_at: DateTime<Utc>,
+    #[serde(flatten)]
+    pub found: Audit,
 }
 
 /// One stream's part in it.
@@ -33,6 +54,9 @@ pub struct StreamStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<i64>,
     pub complete: bool,
+    /// Why it is not complete, or not known to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked: Option<Blocked>,
 }
@@ -83,17 +107,19 @@ impl TenantTx {
         let mut streams = self.stream_rows(connection).await?;
         streams.sort_by_key(|row| row.stream);
         let threads = self.thread_counts(connection).await?;
-        let in_flight = self.in_flight(connection).await?;
-        Ok(Some(judge(&streams, threads, in_flight || found.state != ConnectionState::Active)))
+        let facts = self.facts(found).await?;
+        Ok(Some(judge(&streams, threads, &facts)))
     }
 
     async fn stream_rows(&mut self, connection: ConnectionId) -> Result<Vec<StreamRow>, StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
             r#"SELECT stream, due_at <= now() AS due, ticketed_at IS NOT NULL AS "ticketed!",
-                      cursor IS NOT NULL AS "walking!", watermark, attempts, last_error IS NOT NULL AS "erred!",
-                      last_ok_at, held, expected, blocked_code, blocked_message, blocked_action, blocked_until
-               FROM streams WHERE tenant_id = $1 AND connection_id = $2"#,
+                      cursor IS NOT NULL AS "walking!", watermark, attempts, last_error, due_at, walked_at,
+                      last_ok_at, held, expected, blocked_code, blocked_message, blocked_action, blocked_until,
+                      EXISTS (SELECT FROM dead_letters d WHERE d.tenant_id = $1 AND d.connection_id = $2
+                                 AND d.stream = s.stream AND d.resolved_at IS NULL) AS "dead!"
+               FROM streams s WHERE tenant_id = $1 AND connection_id = $2"#,
             tenant,
             connection.0,
         )
@@ -112,7 +138,10 @@ impl TenantTx {
                 walking: row.walking,
                 watermark: row.watermark,
                 attempts: row.attempts,
-                erred: row.erred,
+                last_error: row.last_error,
+                dead: row.dead,
+                due_at: row.due_at,
+                walked_at: row.walked_at,
                 last_ok_at: row.last_ok_at,
                 held: row.held,
                 expected: row.expected,
@@ -153,159 +182,71 @@ impl TenantTx {
         Ok(counts)
     }
 
-    /// Whether a run is open, a company is still to be fetched or an object is in quarantine. A part in
-    /// quarantine does not count here: its thread is counted as blocked.
-    async fn in_flight(&mut self, connection: ConnectionId) -> Result<bool, StoreError> {
-        let tenant = self.tenant().0;
-        Ok(sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM sync_runs
-                              WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL)
-                   OR EXISTS (SELECT FROM company_wants WHERE tenant_id = $1 AND connection_id = $2)
-                   OR EXISTS (SELECT FROM quarantine
-                              WHERE tenant_id = $1 AND connection_id = $2 AND kind <> 'part' AND resolved_at IS NULL)
-                   AS "in_flight!""#,
+    /// What else could change the answer, or has to be told beside it. A part in quarantine is a note: its thread is
+    /// counted as blocked.
+    async fn facts(&mut self, connection: Connection) -> Result<Facts, StoreError> {
+        let (tenant, id) = (self.tenant().0, connection.id.0);
+        let row = sqlx::query!(
+            r#"SELECT (SELECT count(*) FROM company_wants WHERE tenant_id = $1 AND connection_id = $2) AS "wanted!",
+                      (SELECT coalesce(sum(expected - held), 0) FROM threads
+                       WHERE tenant_id = $1 AND connection_id = $2 AND status = 'truncated') AS "parts_missing!""#,
             tenant,
-            connection.0,
+            id,
         )
         .fetch_one(self.session())
-        .await?)
-    }
-}
-
-/// What a stream's row says, as far as the judgement needs it.
-#[derive(Clone, Debug)]
-struct StreamRow {
-    stream: Stream,
-    due: bool,
-    ticketed: bool,
-    walking: bool,
-    watermark: Option<DateTime<Utc>>,
-    attempts: i32,
-    erred: bool,
-    last_ok_at: Option<DateTime<Utc>>,
-    held: i64,
-    expected: Option<i64>,
-    blocked: Option<Blocked>,
-}
-
-/// `unsettled`: a run is open, a company is wanted, an object is in quarantine, or the connection does not sync.
-fn judge(rows: &[StreamRow], threads: ThreadCounts, unsettled: bool) -> SyncStatus {
-    let streams: Vec<StreamStatus> = rows.iter().map(|row| row.status(threads)).collect();
-    let complete = !unsettled && streams.len() == Stream::ALL.len() && streams.iter().all(|stream| stream.complete);
-    SyncStatus {
-        complete,
-        proven_at: streams.iter().filter_map(|stream| stream.last_ok_at).min().filter(|_| complete),
-        streams,
-        threads,
-    }
-}
-
-impl StreamRow {
-    fn status(&self, threads: ThreadCounts) -> StreamStatus {
-        StreamStatus {
-            stream: self.stream,
-            status: self.state(),
-            watermark: self.watermark,
-            last_ok_at: self.last_ok_at,
-            held: self.held,
-            expected: self.expected,
-            complete: self.is_complete() && (self.stream != Stream::Threads || threads.pending == 0),
-            blocked: self.blocked.clone(),
-        }
-    }
-
-    fn state(&self) -> StreamState {
-        if self.blocked.is_some() {
-            StreamState::Blocked
-        } else if self.attempts > 0 && self.erred {
-            StreamState::Failed
-        } else if self.walking || (self.due && self.ticketed) {
-            StreamState::Running
-        } else if self.due && self.last_ok_at.is_none() {
-            StreamState::Waiting
-        } else {
-            StreamState::Idle
-        }
-    }
-
-    /// Its last walk ended well, and what it holds is what there is.
-    fn is_complete(&self) -> bool {
-        !self.walking
-            && self.last_ok_at.is_some()
-            && self.attempts == 0
-            && self.blocked.is_none()
-            && self.expected.is_none_or(|expected| expected == self.held)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settled() -> Vec<StreamRow> {
-        Stream::ALL
-            .iter()
-            .enumerate()
-            .map(|(age, stream)| StreamRow {
-                stream: *stream,
-                due: false,
-                ticketed: false,
-                walking: false,
-                watermark: None,
-                attempts: 0,
-                erred: false,
-                last_ok_at: DateTime::from_timestamp(1_000 + i64::try_from(age).unwrap(), 0),
-                held: 5,
-                expected: Some(5),
-                blocked: None,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_settled_connection_is_proven_as_of_its_oldest_stream() {
-        let status = judge(&settled(), ThreadCounts { complete: 5, truncated: 1, ..ThreadCounts::default() }, false);
-        assert!(status.complete);
-        assert_eq!(status.proven_at, DateTime::from_timestamp(1_000, 0));
-    }
-
-    #[test]
-    fn anything_that_could_change_the_answer_makes_it_incomplete() {
-        let changes: [fn(&mut StreamRow); 6] = [
-            |row| row.walking = true,
-            |row| row.last_ok_at = None,
-            |row| row.attempts = 1,
-            |row| row.expected = Some(6),
-            |row| row.expected = Some(4),
-            |row| {
-                row.blocked = Some(Blocked { code: "c".into(), message: "m".into(), action: None, until: None });
+        .await?;
+        let open_run = sqlx::query!(
+            "SELECT mode, requested_at FROM sync_runs WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL
+             ORDER BY requested_at LIMIT 1",
+            tenant,
+            id,
+        )
+        .fetch_optional(self.session())
+        .await?;
+        let absent = sqlx::query!(
+            r#"SELECT stream, count(*) AS "count!" FROM absences WHERE tenant_id = $1 AND connection_id = $2
+               GROUP BY stream ORDER BY stream"#,
+            tenant,
+            id,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let mut quarantined: Vec<(String, i64, String)> = sqlx::query!(
+            r#"SELECT kind, count(*) AS "count!", min(source_id) AS "example!" FROM quarantine
+               WHERE tenant_id = $1 AND connection_id = $2 AND resolved_at IS NULL GROUP BY kind ORDER BY kind"#,
+            tenant,
+            id,
+        )
+        .fetch_all(self.session())
+        .await?
+        .into_iter()
+        .map(|row| (row.kind, row.count, row.example))
+        .collect();
+        let parts_quarantined = quarantined.iter().find(|(kind, ..)| kind == "part").map_or(0, |(_, count, _)| *count);
+        quarantined.retain(|(kind, ..)| kind != "part");
+        let audit = self.last_audit(connection.id).await?;
+        let unknown = |table, what: &str| StoreError::Inconsistent { table, what: what.to_owned() };
+        Ok(Facts {
+            connected: match (connection.state, connection.error) {
+                (ConnectionState::Active, _) => Connected::Yes,
+                (ConnectionState::ReauthRequired | ConnectionState::Error, Some(error)) => Connected::No(error),
+                _ => Connected::Ended,
             },
-        ];
-        for (which, change) in changes.iter().enumerate() {
-            for stream in 0..Stream::ALL.len() {
-                let mut rows = settled();
-                change(&mut rows[stream]);
-                let status = judge(&rows, ThreadCounts::default(), false);
-                assert!(!status.complete && status.proven_at.is_none(), "change {which} of stream {stream}");
-            }
-        }
-        assert!(!judge(&settled(), ThreadCounts { pending: 1, ..ThreadCounts::default() }, false).complete);
-        assert!(!judge(&settled(), ThreadCounts::default(), true).complete);
-        assert!(!judge(&settled()[1..], ThreadCounts::default(), false).complete);
-        assert!(!judge(&[], ThreadCounts::default(), false).complete);
-    }
-
-    #[test]
-    fn a_stream_says_what_it_does() {
-        let state = |change: fn(&mut StreamRow)| {
-            let mut row = settled().remove(0);
-            change(&mut row);
-            row.state()
-        };
-        assert_eq!(state(|_| {}), StreamState::Idle);
-        assert_eq!(state(|row| (row.due, row.last_ok_at) = (true, None)), StreamState::Waiting);
-        assert_eq!(state(|row| (row.due, row.ticketed) = (true, true)), StreamState::Running);
-        assert_eq!(state(|row| row.walking = true), StreamState::Running);
-        assert_eq!(state(|row| (row.attempts, row.erred, row.walking) = (2, true, true)), StreamState::Failed);
+            open_run: open_run
+                .map(|run| {
+                    let mode = run.mode.parse().map_err(|_| unknown("sync_runs", &run.mode))?;
+                    Ok::<_, StoreError>(OpenRun { mode, requested_at: run.requested_at })
+                })
+                .transpose()?,
+            wanted_companies: row.wanted,
+            quarantined,
+            parts_quarantined,
+            parts_missing: row.parts_missing,
+            absent: absent
+                .into_iter()
+                .map(|row| Ok((row.stream.parse().map_err(|_| unknown("absences", &row.stream))?, row.count)))
+                .collect::<Result<_, StoreError>>()?,
+            audit: audit.map(|(audited_at, found)| AuditStatus { audited_at, found }),
+        })
     }
 }

@@ -16,7 +16,7 @@ use bullmq::{
 
 use super::{
     redis_server::Server,
-    throughput::{JOBS, SLOTS},
+    throughput::{BATCH, JOBS, SLOTS},
 };
 use crate::report::Failure;
 
@@ -39,7 +39,7 @@ async fn apalis(redis: &Server, lock: bool) -> Result<f64, Failure> {
     for _ in 0..JOBS / BITE {
         redis.fresh().await?;
         let connection = apalis_redis::connect(redis.url.as_str()).await?;
-        let config = Config { lock_tasks: lock, ..Config::default().queue("bench").batch_size(SLOTS) };
+        let config = Config { lock_tasks: lock, ..Config::default().queue("bench").batch_size(BATCH) };
         let mut storage = RedisStorage::<u64>::new(connection).with_config(config);
         storage.push_bulk((0..BITE).collect()).await.map_err(|error| error.to_string())?;
         let count = Arc::new(Count::default());

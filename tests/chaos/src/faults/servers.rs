@@ -74,7 +74,8 @@ async fn redis_stopped(stage: &Stage<'_>, away: Duration) -> Result<bool, Failur
 /// Hit: there were connections beside ours.
 async fn redis_cut(stage: &Stage<'_>) -> Result<bool, Failure> {
     let client = redis::Client::open(stage.world.servers.redis_url())?;
-    let mut connection: MultiplexedConnection = client.get_multiplexed_async_connection().await?;
+    let mut connection: MultiplexedConnection =
+        client.get_multiplexed_async_connection_with_config(&crate::world::patient()).await?;
     let killed: i64 =
         redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]).query_async(&mut connection).await?;
     Ok(killed > 0)

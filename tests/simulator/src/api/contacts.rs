@@ -26,7 +26,7 @@ pub(crate) fn list(call: Call<'_>) -> Result<Reply, ApiError> {
 
 /// `POST /contacts/search`. Only the body counts; `starting_after` in the URL is ignored.
 pub(crate) fn search(call: Call<'_>) -> Result<Reply, ApiError> {
-    let dates = if call.version >= Version::V2_17 {
+    let dates = if call.version >= Version::V2_17 && !call.workspace.world.spec.contact_search_by_days {
         Dates::Seconds { inclusive: false, lists: false, no_millis: true }
     } else {
         Dates::Days(call.workspace.tz)
@@ -126,7 +126,10 @@ pub(crate) fn form(entry: &ContactEntry, version: Version, history: bool) -> Cow
         return body;
     };
     let mut with = open.to_vec();
-    with.extend_from_slice(b",\"merge_history\":");
+    if open.trim_ascii_end() != b"{" {
+        with.push(b',');
+    }
+    with.extend_from_slice(b"\"merge_history\":");
     with.extend_from_slice(json!(entry.merges).to_string().as_bytes());
     with.push(b'}');
     Cow::Owned(with)

@@ -75,6 +75,26 @@ impl Garble {
     }
 }
 
+/// A search page that names as its next cursor the one of the request. `None`: the request had none.
+pub(super) fn repeat_cursor(body: &[u8], request: &[u8]) -> Option<Bytes> {
+    let request: Value = serde_json::from_slice(request).ok()?;
+    let asked = request["pagination"]["starting_after"].as_str()?;
+    let mut page: Value = serde_json::from_slice(body).ok()?;
+    page["pages"]["next"] = json!({"page": 2, "starting_after": asked});
+    Some(Bytes::from(page.to_string()))
+}
+
+/// A page with its objects from last to first.
+pub(super) fn reverse(body: &[u8]) -> Option<Bytes> {
+    let mut page: Value = serde_json::from_slice(body).ok()?;
+    for key in ["data", "conversations"] {
+        if let Some(list) = page.get_mut(key).and_then(Value::as_array_mut) {
+            list.reverse();
+        }
+    }
+    Some(Bytes::from(page.to_string()))
+}
+
 /// Sets the fields that the object has.
 fn set(object: &mut Value, fields: &[&str], value: &Value) {
     for field in fields {

@@ -1,17 +1,18 @@
-//! Faults: which calls they hit and what they do to the answer.
+//! Faults: which calls they hit.
 
+mod action;
 mod garble;
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use tokio::sync::watch;
 
+pub use action::FaultAction;
+pub(crate) use action::Late;
 pub use garble::Garble;
 
 use crate::rate::lock;
-use crate::reply::{Delivery, Reply};
 
 /// Breaks calls that match. A call must match everything that is set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,70 +38,6 @@ pub struct Fault {
     pub times: Option<u64>,
     /// What happens to the call.
     pub action: FaultAction,
-}
-
-/// What happens to a call. Calls that a fault hits still count against the rate limit.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultAction {
-    /// Answer this instead.
-    Status {
-        /// HTTP status.
-        status: u16,
-        /// Body; `None`: an error list with code `server_error`.
-        #[serde(default)]
-        body: Option<String>,
-        /// Further headers.
-        #[serde(default)]
-        headers: Vec<(String, String)>,
-    },
-    /// Reset the connection without an answer.
-    Reset,
-    /// Announce the whole body, send this many bytes, end the connection.
-    Truncate {
-        /// Bytes that arrive.
-        keep: usize,
-    },
-    /// An HTML page of a proxy.
-    Html {
-        /// HTTP status.
-        status: u16,
-    },
-    /// 200 with an empty body.
-    Empty,
-    /// The right answer, late.
-    Delay {
-        /// How late.
-        millis: u64,
-    },
-    /// The right answer, a few bytes at a time.
-    Drip {
-        /// Bytes at a time.
-        bytes: usize,
-        /// Pause before each.
-        millis: u64,
-    },
-    /// An error for every answer that would hold this object: one record breaks whatever page it is on.
-    Choke {
-        /// The object's id.
-        id: String,
-        /// HTTP status instead.
-        status: u16,
-    },
-    /// The right answer with one object (or part) in it broken.
-    Garble {
-        /// How.
-        how: Garble,
-        /// Which object, by id; `None`: by place.
-        #[serde(default)]
-        id: Option<String>,
-        /// Which object of the page, from 0, where no id is given.
-        #[serde(default)]
-        place: usize,
-        /// Break a conversation part instead of a listed object.
-        #[serde(default)]
-        part: bool,
-    },
 }
 
 /// Names an injected fault.
@@ -182,6 +119,8 @@ pub(crate) struct Target<'c> {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     all: Mutex<Vec<Armed>>,
+    /// Told whenever some are taken away.
+    cleared: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -210,10 +149,20 @@ impl Faults {
         for armed in lock(&self.all).iter_mut() {
             armed.removed |= id.is_none_or(|id| id == armed.id);
         }
+        self.cleared.send_replace(());
+    }
+
+    /// Waits until a fault is taken away.
+    pub(crate) async fn until_cleared(&self, id: FaultId) {
+        let mut cleared = self.cleared.subscribe();
+        while lock(&self.all).iter().any(|armed| armed.id == id && !armed.removed) {
+            // Its sender is `self`.
+            let _ = cleared.changed().await;
+        }
     }
 
     /// The first fault that hits this call. Only that one is counted as hit.
-    pub(crate) fn strike(&self, call: &Target<'_>) -> Option<FaultAction> {
+    pub(crate) fn strike(&self, call: &Target<'_>) -> Option<(FaultId, FaultAction)> {
         let mut all = lock(&self.all);
         for armed in all.iter_mut().filter(|armed| !armed.removed) {
             if !armed.fault.matches(call) {
@@ -223,90 +172,11 @@ impl Faults {
             let fault = &armed.fault;
             if armed.seen > fault.skip && fault.times.is_none_or(|times| armed.hits < times) {
                 armed.hits += 1;
-                return Some(fault.action.clone());
+                return Some((armed.id, fault.action.clone()));
             }
         }
         None
     }
-}
-
-impl FaultAction {
-    /// The answer that replaces the right one, where the right one is not needed.
-    pub(crate) fn instead(&self) -> Option<Reply> {
-        match self {
-            Self::Status { status, body, headers } => {
-                let body = body.clone().unwrap_or_else(|| {
-                    json!({
-                        "type": "error.list",
-                        "request_id": crate::errors::request_id(),
-                        "errors": [{"code": "server_error", "message": "Something went wrong."}],
-                    })
-                    .to_string()
-                });
-                let mut reply = Reply::json(*status, body);
-                for (name, value) in headers {
-                    let name = hyper::header::HeaderName::try_from(name.as_str());
-                    let value = hyper::header::HeaderValue::try_from(value.as_str());
-                    if let (Ok(name), Ok(value)) = (name, value) {
-                        reply.headers.push((name, value));
-                    }
-                }
-                Some(reply)
-            }
-            Self::Reset => Some(Reply { delivery: Delivery::Reset, ..Reply::json(200, "{}") }),
-            Self::Html { status } => Some(Reply::html(
-                *status,
-                "<!doctype html><html><head><title>Bad gateway</title></head><body><h1>Something \
-                 went wrong</h1></body></html>",
-            )),
-            Self::Empty => Some(Reply::json(200, "")),
-            _ => None,
-        }
-    }
-
-    /// Changes the right answer.
-    pub(crate) fn spoil(&self, mut reply: Reply) -> Reply {
-        match self {
-            Self::Truncate { keep } => reply.delivery = Delivery::Cut(*keep),
-            Self::Drip { bytes, millis } => {
-                reply.delivery = Delivery::Drip(*bytes, Duration::from_millis(*millis));
-            }
-            Self::Choke { id, status } if holds(&reply.body, id) => {
-                let body = json!({
-                    "type": "error.list",
-                    "request_id": crate::errors::request_id(),
-                    "errors": [{"code": "not_found", "message": "Conversation not found. Message deleted."}],
-                });
-                reply.status = *status;
-                reply.body = body.to_string().into();
-            }
-            Self::Garble { how, id, place, part } => {
-                if let Some(body) = how.apply(&reply.body, id.as_deref(), *place, *part) {
-                    reply.body = body;
-                }
-            }
-            _ => {}
-        }
-        reply
-    }
-
-    /// How much later the answer comes.
-    pub(crate) fn delay(&self) -> Option<Duration> {
-        match self {
-            Self::Delay { millis } => Some(Duration::from_millis(*millis)),
-            _ => None,
-        }
-    }
-}
-
-/// Whether one of the page's objects has this id.
-fn holds(body: &[u8], id: &str) -> bool {
-    let Ok(page) = serde_json::from_slice::<serde_json::Value>(body) else { return false };
-    ["data", "conversations"]
-        .iter()
-        .filter_map(|list| page[*list].as_array())
-        .flatten()
-        .any(|object| object["id"] == id)
 }
 
 /// Whether `pattern`, in which `*` stands for anything, describes all of `text`.

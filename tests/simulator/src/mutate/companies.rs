@@ -18,7 +18,7 @@ impl Work<'_> {
             Change::Add => self.add_companies(),
             Change::Delete | Change::Archive => self.delete_companies(),
             Change::Grow => self.grow_companies(),
-            Change::Merge | Change::Redact => Vec::new(),
+            Change::Merge | Change::Redact | Change::Unarchive => Vec::new(),
         }
     }
 

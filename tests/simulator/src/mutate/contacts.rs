@@ -21,6 +21,7 @@ impl Work<'_> {
             Change::Merge => self.merge_contacts(),
             Change::Delete => self.end_contacts(&State::Deleted),
             Change::Archive => self.end_contacts(&State::Archived),
+            Change::Unarchive => self.unarchive_contacts(),
             Change::Grow => self.grow_contacts(),
             Change::Redact => Vec::new(),
         }
@@ -87,6 +88,30 @@ impl Work<'_> {
         let ids = self.targets(|_, _| true);
         for id in &ids {
             end(self.store, id, state);
+        }
+        ids
+    }
+
+    /// Lists and searches show them again; being taken out of the archive is a change.
+    fn unarchive_contacts(&mut self) -> Vec<String> {
+        let wanted = self.order.count as usize;
+        let ids = if self.order.ids.is_empty() {
+            let archived = self.store.contacts.iter().filter(|entry| entry.head.state == State::Archived);
+            archived.map(|entry| entry.head.id.0.to_string()).take(wanted).collect()
+        } else {
+            self.order.ids.clone()
+        };
+        for id in &ids {
+            let at = self.moment();
+            let Some(mut entry) = self.store.contacts.take(id) else { continue };
+            if entry.head.state == State::Archived {
+                entry.head.state = State::Live;
+                if let Some(external_id) = &entry.external_id {
+                    self.store.external_ids.insert(external_id.clone(), Arc::from(id.as_str()));
+                }
+            }
+            self.store.contacts.put(entry);
+            edit(self.store, id, at, |_, _| {});
         }
         ids
     }

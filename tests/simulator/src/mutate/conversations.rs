@@ -16,7 +16,8 @@ impl Work<'_> {
             Change::Delete => self.delete_conversations(),
             Change::Redact => self.redact(),
             Change::Grow => self.grow_conversations(),
-            Change::Merge | Change::Archive => Vec::new(),
+            Change::Merge => self.merge_conversations(),
+            Change::Archive | Change::Unarchive => Vec::new(),
         }
     }
 
@@ -97,6 +98,44 @@ impl Work<'_> {
             });
         }
         ids
+    }
+
+    /// Closes conversations, links them to another one, and says so in that one. Both stay readable.
+    /// Returns the ones that were merged away.
+    fn merge_conversations(&mut self) -> Vec<String> {
+        let secondaries = self.targets(|_, _| true);
+        for secondary in &secondaries {
+            let at = self.moment();
+            let primary = self
+                .store
+                .conversations
+                .by_created
+                .iter()
+                .map(|(_, id)| id.0.to_string())
+                .find(|id| !secondaries.contains(id));
+            let Some(primary) = primary else { break };
+            let operator = Author {
+                kind: "bot".into(),
+                id: "0".to_owned(),
+                name: Some("Operator".to_owned()),
+                email: Some("operator@intercom.io".to_owned()),
+                from_ai_agent: false,
+                is_ai_answer: false,
+            };
+            let mut event = part(self.world, self.store, at, &operator);
+            edit_part(&mut event, at, |part| {
+                part.part_type = "merged_primary_conversation".into();
+                part.author = operator;
+                part.body = None;
+            });
+            edit(self.store, secondary, at, |conversation, _| {
+                state_of(conversation, "closed", at);
+                conversation.linked_objects.data.push(json!({"type": "conversation", "id": primary, "category": null}));
+                conversation.linked_objects.total_count += 1;
+            });
+            edit(self.store, &primary, at, |_, entry| entry.parts.push(event));
+        }
+        secondaries
     }
 
     fn delete_conversations(&mut self) -> Vec<String> {

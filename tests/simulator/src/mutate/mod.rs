@@ -22,7 +22,7 @@ pub enum Change {
     Update,
     /// Makes new objects.
     Add,
-    /// Merges contacts (leads first) into users.
+    /// Merges contacts (leads first) into users, or conversations into others.
     Merge,
     /// Deletes.
     Delete,
@@ -32,11 +32,13 @@ pub enum Change {
     Grow,
     /// Archives contacts. A company's deletion is an archival, so this deletes companies.
     Archive,
+    /// Takes contacts out of the archive: the given ones, or some archived ones.
+    Unarchive,
 }
 
 /// A change to some objects of one kind. Every object touched gets `updated_at` = the
-/// simulator's now, or a moment up to `spread_seconds` before it, but never an older one than
-/// it had.
+/// simulator's now less `ago_seconds`, or a moment up to `spread_seconds` before that, but never
+/// an older one than it had.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mutation {
@@ -60,6 +62,9 @@ pub struct Mutation {
     /// Spread `updated_at` over this many seconds up to now.
     #[serde(default)]
     pub spread_seconds: u32,
+    /// It happened so many seconds before now.
+    #[serde(default)]
+    pub ago_seconds: u32,
     /// A company's change also moves one of its contacts, as a ping of the Messenger does.
     #[serde(default = "yes")]
     pub touch_contact: bool,
@@ -76,7 +81,17 @@ fn yes() -> bool {
 impl Mutation {
     /// `change` to `count` objects of `kind`, everything else as usual.
     pub fn new(change: Change, kind: Kind, count: u32) -> Self {
-        Self { change, kind, count, seed: 0, ids: Vec::new(), parts: 1, spread_seconds: 0, touch_contact: true }
+        Self {
+            change,
+            kind,
+            count,
+            seed: 0,
+            ids: Vec::new(),
+            parts: 1,
+            spread_seconds: 0,
+            ago_seconds: 0,
+            touch_contact: true,
+        }
     }
 
     /// Changes fields of `count` objects.
@@ -142,6 +157,13 @@ impl Mutation {
         self
     }
 
+    /// As something that happened so many seconds before now.
+    #[must_use]
+    pub fn ago(mut self, seconds: u32) -> Self {
+        self.ago_seconds = seconds;
+        self
+    }
+
     /// Whether a company's change moves one of its contacts too.
     #[must_use]
     pub fn touch_contact(mut self, touch: bool) -> Self {
@@ -178,7 +200,7 @@ pub(crate) fn apply(world: &World, store: &mut Store, order: &Mutation, now: i64
 impl Work<'_> {
     /// When the next object changes.
     fn moment(&mut self) -> i64 {
-        self.now - self.rng.random_range(0..=i64::from(self.order.spread_seconds))
+        self.now - i64::from(self.order.ago_seconds) - self.rng.random_range(0..=i64::from(self.order.spread_seconds))
     }
 
     /// The live objects to work on that `fits` accepts.

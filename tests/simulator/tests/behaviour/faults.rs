@@ -83,6 +83,29 @@ async fn slow_answers_are_slow_and_right() {
 }
 
 #[tokio::test]
+async fn a_held_answer_is_that_of_its_time_and_waits_until_it_is_let_go() {
+    let (simulator, workspace, client) = with(small()).await;
+    let right = client.get("/contacts").await.ok();
+    for after in [0, 40] {
+        let held = simulator.inject(action(FaultAction::Hold { after }).times(1));
+        let sent = simulator.bytes_sent();
+        let caller = client.clone();
+        let call = tokio::spawn(async move { caller.get("/contacts").await });
+        while simulator.fault_hits(held) == 0 || simulator.bytes_sent() < sent + after as u64 {
+            tokio::task::yield_now().await;
+        }
+        workspace.mutate(intercom_simulator::Mutation::add(Kind::Contact, 1));
+        // Others are not held, and do not end it.
+        let now = client.get("/contacts").await.ok();
+        assert_ne!(now["total_count"], right["total_count"]);
+        assert!(!call.is_finished(), "after {after} bytes");
+        simulator.clear_fault(held);
+        let body = call.await.expect("an answer").ok();
+        assert_eq!(body["total_count"].as_u64().map(|count| count + 1), now["total_count"].as_u64());
+    }
+}
+
+#[tokio::test]
 async fn one_object_of_a_page_can_be_garbled() {
     let (simulator, workspace, client) = with(small()).await;
     let right = client.get("/contacts").await.ok();

@@ -50,6 +50,8 @@ async fn one_bucket_can_be_shared_by_all_workspaces() {
     }
     assert_eq!(clients[0].get("/me").await.status, 429);
     assert_eq!(clients[1].get("/me").await.status, 429);
+    simulator.set_app_limit(None);
+    assert_eq!(clients[1].get("/me").await.status, 200);
 }
 
 #[tokio::test]

@@ -1,0 +1,47 @@
+//! `pathbound replay TENANT`: reads again what is in quarantine, from the bytes that were kept.
+
+use std::path::Path;
+
+use serde_json::json;
+use shared::{
+    config::Needs,
+    store::{Role, Store},
+    sync::replay,
+};
+
+use crate::{
+    cli::ReplayArgs,
+    failure::Failure,
+    output::{self, Format, Table},
+};
+
+/// Replays every connection of a tenant. Asks Intercom for nothing, and needs no running process.
+///
+/// # Errors
+/// When Postgres cannot be reached, or the tenant has no connection.
+pub async fn run(file: Option<&Path>, format: Format, args: ReplayArgs) -> Result<(), Failure> {
+    let config = super::load(file, Needs::Database)?;
+    let store = Store::connect(&config.database_url, Role::Worker, 1).await?;
+    let connections = store.begin(args.tenant).await?.connections().await?;
+    if connections.is_empty() {
+        return Err(Failure::because("the tenant has no connection: connect a workspace first"));
+    }
+    let mut table =
+        Table::new(&["workspace", "connection", if args.dry_run { "would heal" } else { "healed" }, "left"]);
+    let mut all = Vec::new();
+    for connection in connections {
+        // One that does not sync has nothing replayed.
+        let Some(replayed) = replay(&store, args.tenant, connection.id, args.dry_run).await? else { continue };
+        table.row([
+            connection.workspace_name,
+            connection.id.to_string(),
+            replayed.healed.to_string(),
+            replayed.left.to_string(),
+        ]);
+        all.push(json!({
+            "connection": connection.id, "healed": replayed.healed, "left": replayed.left, "dry_run": args.dry_run,
+        }));
+    }
+    output::show(format, &table, &all)?;
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! Entries of `GET /conversations/deleted`.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use super::{
+    poison::{Read, read_object},
+    scalar::{Seconds, Text},
+};
+
+/// A conversation that Intercom says was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    pub source_id: String,
+    pub deleted_at: DateTime<Utc>,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    id: Text,
+    deleted_at: Seconds,
+}
+
+/// Reads one entry of the list.
+#[must_use]
+pub fn read_deleted(raw: &str) -> Read<Deleted> {
+    read_object("reference", raw, |wire: Wire, _| {
+        Ok(Deleted {
+            source_id: wire.id.key()?.ok_or("the deleted conversation has no id")?,
+            deleted_at: wire.deleted_at.0.ok_or("the deleted conversation has no deleted_at")?,
+        })
+    })
+}

@@ -1,0 +1,82 @@
+//! An answer's bytes as text that can be split into objects, whatever one of them holds.
+//!
+//! A byte that is no UTF-8 and a control character that was not escaped would each make the whole answer
+//! unreadable, for the sake of one object's text. Both become escapes here, in their place; where the object
+//! is read, what Postgres refuses is replaced and the object flagged, like any escape that came as one.
+
+use std::fmt::Write as _;
+
+/// The text of an answer. Equal to its bytes, which is the rule, it costs two scans and no copy.
+#[must_use]
+pub fn readable(body: Vec<u8>) -> String {
+    // A byte order mark says nothing in UTF-8, and no JSON reader wants it.
+    let body = if body.starts_with(b"\xef\xbb\xbf") { body[3..].to_vec() } else { body };
+    let text = String::from_utf8(body).unwrap_or_else(|error| escape_foreign(error.as_bytes()));
+    // Between values, line ends and tabs are what they seem.
+    if text.bytes().any(|byte| byte < b' ') { escape_controls(text) } else { text }
+}
+
+/// Bytes that are no UTF-8 become lone surrogates, `\udc80` to `\udcff`: the byte can be told from them.
+fn escape_foreign(body: &[u8]) -> String {
+    let mut text = String::with_capacity(body.len() + body.len() / 8);
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\udc{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Control characters inside strings become `\u0000` to `\u001f`.
+fn escape_controls(text: String) -> String {
+    let bytes = text.as_bytes();
+    let (mut escaped, mut copied) = (String::new(), 0);
+    let (mut inside, mut at) = (false, 0);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => inside = !inside,
+            // The next byte is escaped by it; a control character there is not, and is looked at for itself.
+            b'\\' if inside && bytes.get(at + 1).is_some_and(|next| *next >= b' ') => at += 1,
+            control @ 0..=0x1f if inside => {
+                escaped.push_str(&text[copied..at]);
+                let _ = write!(escaped, "\\u{control:04x}");
+                copied = at + 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if copied == 0 {
+        return text;
+    }
+    escaped.push_str(&text[copied..]);
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_text_already_stays_as_it_is() {
+        for text in ["", "{}", "{\n\t\"a\": \"é \\u0000 \\\" \\\\\"\r\n}", "\u{fffd}"] {
+            assert_eq!(readable(text.into()), text);
+        }
+    }
+
+    #[test]
+    fn foreign_bytes_and_controls_become_escapes_in_their_place() {
+        for (body, expected) in [
+            (&b"\xef\xbb\xbf{}"[..], "{}"),
+            (b"{\"a\":\"caf\xe9!\"}", r#"{"a":"caf\udce9!"}"#),
+            (b"\"\xf0\x9f\"", r#""\udcf0\udc9f""#),
+            (b"{\n\"a\":\"x\0y\nz\"}", "{\n\"a\":\"x\\u0000y\\u000az\"}"),
+            (b"\"\\\\\n\"", "\"\\\\\\u000a\""),
+            // A quote that is escaped ends nothing.
+            (b"{\"a\":\"\\\"\n\",\n\"b\":1}", "{\"a\":\"\\\"\\u000a\",\n\"b\":1}"),
+        ] {
+            assert_eq!(readable(body.to_vec()), expected, "{:?}", String::from_utf8_lossy(body));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A list in which one object is no JSON at all.
+//!
+//! A number that is not one, an escape that does not exist: a parser stops there, and every good neighbour would be
+//! lost with it, walk after walk. Here the list is cut where its commas are, without reading what lies between them.
+//! Whatever else the answer holds still has to be JSON, or nothing is salvaged.
+
+use std::ops::Range;
+
+use super::items::MOST_ITEMS;
+
+/// The items of the one list that is a member of the body's object under one of `names`, and the body without them.
+pub(super) fn salvage<'a>(body: &'a str, names: &[&str]) -> Option<(Vec<&'a str>, String)> {
+    let list = list(body, names)?;
+    let items = items(&body[list.clone()])?;
+    Some((items, format!("{}{}", &body[..list.start], &body[list.end..])))
+}
+
+/// Where the list's inside is.
+fn list(body: &str, names: &[&str]) -> Option<Range<usize>> {
+    let (mut depth, mut member, mut found) = (0_usize, None::<&str>, None);
+    for token in tokens(body) {
+        match token {
+            Token::Text(text) if depth == 1 => member = Some(text),
+            Token::Open(at) => {
+                depth += 1;
+                let is_list = depth == 2 && body.as_bytes()[at] == b'[';
+                if is_list && found.is_none() && member.is_some_and(|member| names.contains(&member)) {
+                    found = Some(at + 1);
+                }
+            }
+            Token::Close(at) => {
+                depth = depth.checked_sub(1)?;
+                if let (1, Some(from)) = (depth, found) {
+                    return Some(from..at);
+                }
+            }
+            Token::Comma(_) | Token::Text(_) => {}
+        }
+    }
+    None
+}
+
+/// What lies between a list's own commas. `None` when something lies between two of them that is nothing.
+fn items(list: &str) -> Option<Vec<&str>> {
+    let (mut depth, mut from, mut items) = (0_usize, 0, Vec::new());
+    let ends = tokens(list).filter_map(|token| match token {
+        Token::Open(_) => {
+            depth += 1;
+            None
+        }
+        Token::Close(_) => {
+            depth = depth.saturating_sub(1);
+            None
+        }
+        Token::Comma(at) => (depth == 0).then_some(at),
+        Token::Text(_) => None,
+    });
+    for end in ends.chain([list.len()]) {
+        let item = list[from..end].trim();
+        if item.is_empty() || items.len() == MOST_ITEMS {
+            return None;
+        }
+        items.push(item);
+        from = end + 1;
+    }
+    Some(items)
+}
+
+/// What tells where values begin and end.
+enum Token<'a> {
+    Open(usize),
+    Close(usize),
+    Comma(usize),
+    /// A string's inside, as it is written.
+    Text(&'a str),
+}
+
+fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < bytes.len() {
+            let here = at;
+            at += 1;
+            match bytes[here] {
+                b'{' | b'[' => return Some(Token::Open(here)),
+                b'}' | b']' => return Some(Token::Close(here)),
+                b',' => return Some(Token::Comma(here)),
+                b'"' => {
+                    while at < bytes.len() && bytes[at] != b'"' {
+                        at += if bytes[at] == b'\\' { 2 } else { 1 };
+                    }
+                    let end = at.min(bytes.len());
+                    at = end + 1;
+                    // A string that has no end ends nowhere in particular: its last byte may be inside a character.
+                    return text.get(here + 1..end).map(Token::Text);
+                }
+                _ => {}
+            }
+        }
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_cut_at_its_own_commas() {
+        let body = r#"{"type":"list","data":[{"a":[1,2],"b":"x],\"},"} , {"n":NaN},{"e":"\x"}],"pages":{"data":[9]}}"#;
+        let (items, rest) = salvage(body, &["data"]).unwrap();
+        assert_eq!(items, [r#"{"a":[1,2],"b":"x],\"},"}"#, r#"{"n":NaN}"#, r#"{"e":"\x"}"#]);
+        assert_eq!(rest, r#"{"type":"list","data":[],"pages":{"data":[9]}}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_not_salvaged() {
+        for body in [
+            "",
+            "{",
+            r#"{"data":[{"a":1}"#,
+            r#"{"data":[1,]}"#,
+            r#"{"data":[]}"#,
+            r#"{"other":[NaN]}"#,
+            r#"{"x":{"data":[NaN]}}"#,
+            r#"{"data":{"data":[NaN]}}"#,
+            r#"{"data":["é"#,
+            "}]",
+        ] {
+            assert!(salvage(body, &["data"]).is_none(), "{body}");
+        }
+    }
+}

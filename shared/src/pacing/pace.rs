@@ -1,0 +1,54 @@
+//! An even pace inside one process: `governor`, with the time as an argument.
+
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use governor::{
+    Quota, RateLimiter,
+    clock::Clock,
+    middleware::NoOpMiddleware,
+    nanos::Nanos,
+    state::{InMemoryState, NotKeyed},
+};
+
+/// So many calls in so much time, a few of them at once.
+#[derive(Debug)]
+pub(super) struct Pace {
+    clock: Told,
+    limiter: RateLimiter<NotKeyed, InMemoryState, Told, NoOpMiddleware<Nanos>>,
+}
+
+impl Pace {
+    /// `calls` in each `time`, at most `burst` at once; each at least one.
+    pub(super) fn new(calls: u32, time: Duration, burst: u32) -> Self {
+        let clock = Told::default();
+        let period = (time / calls.max(1)).max(Duration::from_nanos(1));
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(period).unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN)).allow_burst(burst);
+        Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock }
+    }
+
+    /// Takes one call, or says how long until there is one.
+    pub(super) fn take(&self, now: Duration) -> Result<(), Duration> {
+        self.clock.0.store(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.limiter.check().map_err(|not| not.wait_time_from(self.clock.now()))
+    }
+}
+
+/// A clock that is told the time.
+#[derive(Clone, Debug, Default)]
+struct Told(Arc<AtomicU64>);
+
+impl Clock for Told {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.load(Ordering::Relaxed).into()
+    }
+}

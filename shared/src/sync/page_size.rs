@@ -1,0 +1,161 @@
+//! How many records a page is asked for, when a full page is more than an answer may be.
+//!
+//! A page that is too large is asked for again at half the size, down to one record. The walk remembers the size, and
+//! doubles it again once pages have been small enough for long enough: longer where that was too soon, less long where
+//! it was not, so that a giant costs some twenty calls and not every page behind it two.
+//!
+//! Cursors are keysets as far as anybody has seen, and say nothing of a page's size. Should Intercom refuse one that
+//! was made for another size, the size stays what it is until the walk ends, and the walk goes on without the cursor.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::records::Poison,
+    intercom::{Error, LARGEST_ANSWER, PAGE, wire},
+};
+
+/// Pages that have to fit in a row before a larger one is tried, at most.
+const LONGEST_PATIENCE: u32 = 64;
+
+/// The size of a walk's pages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct PageSize {
+    records: usize,
+    /// Pages in a row of which two would fit.
+    fitted: u32,
+    /// So many are needed before it grows.
+    patience: u32,
+    /// The last change was to a larger one.
+    grew: bool,
+    /// The cursor was made for another size.
+    changed: bool,
+    /// Intercom has refused such a cursor.
+    is_final: bool,
+}
+
+impl Default for PageSize {
+    fn default() -> Self {
+        Self { records: PAGE, fitted: 0, patience: 1, grew: false, changed: false, is_final: false }
+    }
+}
+
+impl PageSize {
+    pub(super) const fn records(&self) -> usize {
+        self.records
+    }
+
+    /// After a page that was too large. False where there is no smaller one.
+    pub(super) fn shrink(&mut self) -> bool {
+        if self.records == 1 {
+            return false;
+        }
+        if self.grew {
+            self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
+        }
+        self.records /= 2;
+        (self.fitted, self.grew, self.changed) = (0, false, true);
+        true
+    }
+
+    /// After a page that landed, of this many bytes.
+    pub(super) fn landed(&mut self, bytes: usize) {
+        if self.grew && self.records > 1 {
+            self.patience = (self.patience / 2).max(1);
+        }
+        (self.changed, self.grew) = (false, false);
+        // Twice as many would take half of what may be taken, were they all alike.
+        self.fitted = if bytes <= LARGEST_ANSWER / 4 { self.fitted + 1 } else { 0 };
+        if self.records < PAGE && self.fitted >= self.patience && !self.is_final {
+            self.records = (self.records * 2).min(PAGE);
+            (self.fitted, self.grew, self.changed) = (0, true, true);
+        }
+    }
+
+    /// After a refused cursor. True where it may have been refused for the size, which is then final.
+    pub(super) const fn refused(&mut self) -> bool {
+        let doubted = self.changed;
+        self.is_final |= doubted;
+        self.changed = false;
+        doubted
+    }
+}
+
+/// The one record of an outline, as what is quarantined.
+///
+/// # Errors
+/// When it has no record or several: then it is not one record that is too large, and nothing may be stepped over.
+pub(super) fn oversized(kind: &'static str, records: &[&str]) -> Result<Poison, Error> {
+    match records {
+        [record] => Ok(wire::oversized(kind, record, LARGEST_ANSWER)),
+        _ => Err(Error::TooLarge(LARGEST_ANSWER)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Walks over records of these sizes; the calls that landed, and those that were too large.
+    fn walk(sizes: &[usize]) -> (usize, usize) {
+        let (mut at, mut landed, mut too_large, mut size) = (0, 0, 0, PageSize::default());
+        while at < sizes.len() {
+            let page = &sizes[at..sizes.len().min(at + size.records())];
+            let bytes = page.iter().sum::<usize>();
+            if bytes > LARGEST_ANSWER && size.shrink() {
+                too_large += 1;
+            } else {
+                landed += 1;
+                at += page.len();
+                // Of one that is too large alone, the outline.
+                size.landed(bytes.min(LARGEST_ANSWER));
+            }
+        }
+        (landed, too_large)
+    }
+
+    #[test]
+    fn pages_that_fit_are_full() {
+        assert_eq!(walk(&[2_000; 1_500]), (10, 0));
+    }
+
+    #[test]
+    fn one_giant_costs_its_halvings_and_some_small_pages_once() {
+        let mut sizes = vec![2_000; 15_000];
+        sizes[700] = 20 << 20;
+        sizes[701] = 40 << 20;
+        let (landed, too_large) = walk(&sizes);
+        assert!(too_large <= 12 && landed <= 100 + 25, "{landed} and {too_large}");
+    }
+
+    #[test]
+    fn large_records_all_the_way_cost_no_second_call_each() {
+        let (landed, too_large) = walk(&[1 << 20; 15_000]);
+        assert!(too_large <= 3 && landed < 900, "{landed} and {too_large}");
+    }
+
+    #[test]
+    fn a_giant_costs_some_calls_and_no_record_two() {
+        for (between, giant) in
+            [1, 3, 10, 30, 149, 400, 10_000].into_iter().flat_map(|n| [(n, 20 << 20), (n, 40 << 20)])
+        {
+            let sizes: Vec<usize> = (0..60_000).map(|n| if n % between == 0 { giant } else { 2_000 }).collect();
+            let (landed, too_large) = walk(&sizes);
+            let most = (60_000 / PAGE + 25 * 60_000 / between).min(60_000 + 10);
+            assert!(landed + too_large <= most, "{between}: {landed} landed and {too_large} were too large");
+        }
+    }
+
+    #[test]
+    fn a_cursor_refused_for_its_size_makes_the_size_final() {
+        let mut size = PageSize::default();
+        assert!(!size.refused(), "it was made for this size");
+        size.shrink();
+        assert!(size.refused());
+        for _ in 0..1_000 {
+            size.landed(10);
+        }
+        assert_eq!(size.records(), PAGE / 2);
+        assert!(!size.refused(), "and once more it is another reason");
+    }
+}

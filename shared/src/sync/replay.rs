@@ -1,0 +1,134 @@
+//! Replays what is in quarantine from the bytes that were kept: for whoever has taught the reader a new form.
+//!
+//! No call is made. The stream is locked, as by a slice of it, so neither writes between the other's lines; what is
+//! held already in a later version stays; and a disconnected connection gets nothing. What a whole answer alone can
+//! say (a thread that could not be read at all, a contact whose companies were cut) is left to the next walk.
+
+use chrono::Utc;
+
+use super::future;
+use crate::{
+    domain::{ConnectionId, Stream, TenantId},
+    intercom::wire::{self, Read},
+    store::{ConnectionState, Quarantined, Store, StoreError, TenantTx},
+};
+
+/// Objects read in one transaction: each may be large.
+const BATCH: i64 = 10;
+
+/// The streams of objects, in the order in which everything locks them, and what quarantine calls theirs.
+const KINDS: [(Stream, &str); 4] = [
+    (Stream::Contacts, "contact"),
+    (Stream::Companies, "company"),
+    (Stream::Conversations, "conversation"),
+    (Stream::Threads, "part"),
+];
+
+/// What became of a connection's quarantine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Held now.
+    pub healed: i64,
+    /// Unreadable still.
+    pub left: i64,
+}
+
+/// Replays a connection's quarantine; `rehearsed`, it changes nothing and says what it would have done. `None` when
+/// the connection is unknown or does not sync. `store` has to have the worker's role.
+///
+/// # Errors
+/// When Postgres fails; what was replayed before stays.
+pub async fn replay(
+    store: &Store,
+    tenant: TenantId,
+    connection: ConnectionId,
+    rehearsed: bool,
+) -> Result<Option<Replayed>, StoreError> {
+    let mut replayed = Replayed::default();
+    for (stream, kind) in KINDS {
+        let mut after = String::new();
+        loop {
+            let mut tx = store.begin(tenant).await?;
+            tx.lock_stream(connection, stream).await?;
+            let found = tx.connection(connection).await?;
+            if found.is_none_or(|connection| connection.state != ConnectionState::Active) {
+                return Ok(None);
+            }
+            let batch = tx.quarantined(connection, kind, &after, BATCH).await?;
+            let Some(last) = batch.last() else { break };
+            after.clone_from(&last.source_id);
+            let all = batch.len() as i64;
+            let healed = heal(&mut tx, connection, stream, kind, batch).await?;
+            replayed.healed += healed;
+            replayed.left += all - healed;
+            if !rehearsed {
+                tx.commit().await?;
+            }
+        }
+    }
+    Ok(Some(replayed))
+}
+
+/// Writes what can be read now, and closes its quarantine. Returns how many objects that were.
+async fn heal(
+    tx: &mut TenantTx,
+    connection: ConnectionId,
+    stream: Stream,
+    kind: &str,
+    batch: Vec<Quarantined>,
+) -> Result<i64, StoreError> {
+    let (healed, inserted) = match stream {
+        Stream::Contacts => {
+            let (ids, contacts) = read(batch, wire::read_contact, |contact| {
+                !future::is_ahead(contact, Utc::now()) && contact.companies.is_some()
+            });
+            (ids, tx.write_contacts(connection, contacts).await?.inserted)
+        }
+        Stream::Companies => {
+            let (ids, companies) = read(batch, wire::read_company, |company| !future::is_ahead(company, Utc::now()));
+            (ids, tx.write_companies(connection, companies).await?.inserted)
+        }
+        Stream::Conversations => {
+            let (ids, stubs) = read(batch, wire::read_conversation, |stub| !future::is_ahead(stub, Utc::now()));
+            let inserted = tx.write_stubs(connection, stubs).await?.inserted;
+            tx.make_due(connection, Stream::Threads).await?;
+            (ids, inserted)
+        }
+        Stream::Threads => return heal_parts(tx, connection, batch).await,
+        Stream::Reference => return Ok(0),
+    };
+    let closed = tx.resolve_quarantine(connection, kind, &healed).await?;
+    tx.note_replayed(connection, stream, inserted, closed).await?;
+    Ok(closed)
+}
+
+/// Parts, whose ids in quarantine begin with their conversation's; `…/thread` is an answer that was no thread.
+async fn heal_parts(tx: &mut TenantTx, connection: ConnectionId, batch: Vec<Quarantined>) -> Result<i64, StoreError> {
+    let owner = |id: &str| id.split_once('/').map(|(owner, rest)| (owner.to_owned(), rest == "thread"));
+    let (whole, single): (Vec<_>, Vec<_>) =
+        batch.into_iter().partition(|row| owner(&row.source_id).is_some_and(|(_, whole)| whole));
+    let asked_again: Vec<String> =
+        whole.iter().filter_map(|row| owner(&row.source_id)).map(|(owner, _)| owner).collect();
+    let (ids, parts) = read(single, wire::read_part, |part| !future::is_ahead(part, Utc::now()));
+    let parts = ids.iter().zip(parts).filter_map(|(id, part)| Some((owner(id)?.0, part))).collect();
+    let inserted = tx.replay_parts(connection, parts, &asked_again).await?;
+    let closed = tx.resolve_quarantine(connection, "part", &ids).await?;
+    tx.note_replayed(connection, Stream::Threads, inserted, 0).await?;
+    tx.make_due(connection, Stream::Threads).await?;
+    Ok(closed)
+}
+
+/// What can be read now, and under which ids it was in quarantine.
+fn read<T>(
+    batch: Vec<Quarantined>,
+    read: impl Fn(&str) -> Read<T>,
+    keep: impl Fn(&T) -> bool,
+) -> (Vec<String>, Vec<T>) {
+    batch
+        .into_iter()
+        .filter_map(|row| match read(std::str::from_utf8(&row.raw).ok()?) {
+            Read::Good(record) if keep(&record) => Some((row.source_id, record)),
+            _ => None,
+        })
+        .unzip()
+}

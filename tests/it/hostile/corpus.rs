@@ -1,0 +1,125 @@
+//! The corpus: files, and the few words by which a small file stands for a giant.
+//!
+//! | in a file | stands for |
+//! |---|---|
+//! | `$repeat(N,TEXT)` | TEXT, N times |
+//! | `$noise(N)` | N letters and digits that nothing compresses |
+//! | `$keys(N)` | N members, `"k0":0,"k1":1,…` |
+//! | `$ID`, `$NOW`, … | what the test puts there: see [`Hostile::with`] |
+
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
+
+/// One entry.
+#[derive(Clone, Debug)]
+pub(super) struct Hostile {
+    pub(super) kind: String,
+    /// What has to become of it.
+    pub(super) fate: String,
+    pub(super) name: String,
+    bytes: Vec<u8>,
+}
+
+/// Every entry of a kind, in the order of their names.
+pub(super) fn of(kind: &str) -> Vec<Hostile> {
+    let mut entries = Vec::new();
+    for fate in names(&folder().join(kind)) {
+        for file in names(&folder().join(kind).join(&fate)) {
+            let bytes = fs::read(folder().join(kind).join(&fate).join(&file)).unwrap();
+            let name = file.strip_suffix(".json").expect("a name that ends in .json").to_owned();
+            entries.push(Hostile { kind: kind.to_owned(), fate: fate.clone(), name, bytes });
+        }
+    }
+    assert!(entries.len() >= 10, "{} entries of {kind}", entries.len());
+    entries
+}
+
+fn folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/it/hostile/corpus"))
+}
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+impl Hostile {
+    /// Its bytes, with these values in their places, and grown to their size.
+    pub(super) fn with(&self, values: &[(&str, &str)]) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        for (name, value) in values {
+            bytes = replace(&bytes, name.as_bytes(), value.as_bytes());
+        }
+        grow(&bytes)
+    }
+}
+
+fn replace(bytes: &[u8], name: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut replaced = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = find(rest, name) {
+        replaced.extend_from_slice(&rest[..at]);
+        replaced.extend_from_slice(value);
+        rest = &rest[at + name.len()..];
+    }
+    replaced.extend_from_slice(rest);
+    replaced
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+fn grow(bytes: &[u8]) -> Vec<u8> {
+    let mut grown = Vec::new();
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+        grown.extend_from_slice(&rest[..at]);
+        rest = &rest[at..];
+        let call = ["$repeat(", "$noise(", "$keys("].into_iter().find(|call| rest.starts_with(call.as_bytes()));
+        let Some(call) = call else {
+            grown.push(b'$');
+            rest = &rest[1..];
+            continue;
+        };
+        let end = rest.iter().position(|byte| *byte == b')').expect("a call ends with )");
+        let arguments = std::str::from_utf8(&rest[call.len()..end]).expect("text");
+        let (count, text) = arguments.split_once(',').unwrap_or((arguments, ""));
+        let count: usize = count.parse().expect("a number");
+        match call {
+            "$repeat(" => grown.extend_from_slice(text.repeat(count).as_bytes()),
+            "$noise(" => grown.extend(noise(count)),
+            _ => grown.extend_from_slice(keys(count).as_bytes()),
+        }
+        rest = &rest[end + 1..];
+    }
+    grown.extend_from_slice(rest);
+    grown
+}
+
+/// The same for the same length; no two lengths begin alike.
+fn noise(count: usize) -> impl Iterator<Item = u8> {
+    let mut state = count as u64 ^ 0x9e37_79b9_7f4a_7c15;
+    (0..count).map(move |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        b"0123456789abcdefghijklmnopqrstuvwxyz"[(state >> 33) as usize % 36]
+    })
+}
+
+fn keys(count: usize) -> String {
+    let mut keys = String::new();
+    for n in 0..count {
+        let _ = write!(keys, "{}\"k{n}\":{n}", if n == 0 { "" } else { "," });
+    }
+    keys
+}
+
+#[test]
+fn there_are_more_than_two_hundred_and_a_small_file_may_be_a_giant() {
+    let kinds = names(folder());
+    let count: usize = kinds.iter().map(|kind| of(kind).len()).sum();
+    assert!(count >= 600, "{count}");
+    let entry =
+        |bytes: &[u8]| Hostile { kind: String::new(), fate: String::new(), name: String::new(), bytes: bytes.to_vec() };
+    assert_eq!(entry(b"$ID$repeat(3,ab)\xff$").with(&[("$ID", "7")]), b"7ababab\xff$");
+    assert_eq!(entry(b"{$keys(2)}").with(&[]), br#"{"k0":0,"k1":1}"#);
+    assert_eq!(entry(b"$noise(9000)").with(&[]).len(), 9000);
+}

@@ -1,0 +1,86 @@
+//! The simulated server: fixed windows by a clock of its own, and what it announces.
+
+use std::time::Duration;
+
+use shared::pacing::Announced;
+
+/// Milliseconds.
+pub(super) const WINDOW: u64 = 10_000;
+
+/// One bucket, as Intercom counts.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) limit: u32,
+    /// Its clock is so far ahead of the simulation's time.
+    pub(super) ahead: u64,
+    /// And the one that its `Date` comes from, of that.
+    pub(super) date_ahead: i64,
+    pub(super) windows: Vec<Counted>,
+    /// No rate headers at these times.
+    pub(super) silent: Option<(u64, u64)>,
+}
+
+/// What was counted in one window.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    pub(super) index: u64,
+    pub(super) limit: u32,
+    pub(super) ours: u32,
+    pub(super) foreign: u32,
+    pub(super) throttled: u32,
+}
+
+impl Server {
+    /// Counts a call. Refused calls are not counted. Returns what is announced, but for the date.
+    pub(super) fn count(&mut self, now: u64, foreign: bool) -> (bool, Announced) {
+        let index = (now + self.ahead) / WINDOW;
+        if self.windows.last().is_none_or(|window| window.index != index) {
+            self.windows.push(Counted { index, limit: self.limit, ..Counted::default() });
+        }
+        let window = self.windows.last_mut().unwrap();
+        window.limit = window.limit.min(self.limit);
+        let refused = window.ours + window.foreign >= self.limit;
+        match (refused, foreign) {
+            (true, false) => window.throttled += 1,
+            (false, false) => window.ours += 1,
+            (false, true) => window.foreign += 1,
+            (true, true) => {}
+        }
+        let announced = Announced {
+            limit: Some(u64::from(self.limit)),
+            remaining: Some(u64::from(self.limit.saturating_sub(window.ours + window.foreign))),
+            reset: Some((index + 1) * WINDOW / 1_000),
+            ..Announced::default()
+        };
+        let silent = self.silent.is_some_and(|(from, to)| (from..to).contains(&now));
+        (refused, if silent { Announced::default() } else { announced })
+    }
+
+    /// The date of an answer that leaves now.
+    pub(super) fn date(&self, now: u64) -> u64 {
+        (now + self.ahead).saturating_add_signed(self.date_ahead) / 1_000
+    }
+}
+
+/// An even pace: the baselines' way. Milliseconds until the call may go.
+#[derive(Debug)]
+pub(super) struct Gcra {
+    every: f64,
+    next: f64,
+}
+
+impl Gcra {
+    pub(super) const fn new(calls_per_window: f64) -> Self {
+        Self { every: WINDOW as f64 / calls_per_window, next: 0.0 }
+    }
+
+    pub(super) fn take(&mut self, now: u64) -> Result<(), Duration> {
+        let now = now as f64;
+        if now < self.next {
+            return Err(Duration::from_millis((self.next - now).ceil() as u64));
+        }
+        // So much may be caught up that whole milliseconds cost nothing.
+        self.next = self.next.max(now - 1.0) + self.every;
+        Ok(())
+    }
+}

@@ -1,0 +1,330 @@
+//! A fleet of processes in virtual time: the real state machine of each, and the real ledger script in a real Redis
+//! whose clock is the simulation's. Everything else is drawn from one seed.
+
+mod at_redis;
+mod calls;
+mod scene;
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, VecDeque},
+};
+
+use redis::{Connection, Script};
+use shared::{
+    domain::Class,
+    pacing::{Announced, Local, Question, Seen, Sightings, Told},
+};
+
+use super::server::{Gcra, Server, WINDOW};
+use crate::rng::Rng;
+pub(super) use scene::{Outcome, Policy, Scene};
+
+const SCRIPT: &str = include_str!("../../../shared/src/pacing/ledger.lua");
+const APP_SCRIPT: &str = include_str!("../../../shared/src/pacing/app.lua");
+/// The one change that every run makes: the time comes with the call.
+const TIME: (&str, &str) = ("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}");
+/// To Redis and back, each.
+const TO_REDIS: u64 = 1;
+const REDIS_TIMEOUT: u64 = 500;
+/// Redis' clock at the beginning, and with it nobody else's.
+const EPOCH: u64 = 1_800_000_123_456;
+/// The budget of all workspaces together; workspaces have the numbers from 1 on.
+const APP: usize = 0;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Try { process: usize, life: u32, caller: u64, plan: u64 },
+    Arrive { call: u64 },
+    Answer { call: u64 },
+    GiveUp { call: u64 },
+    AtRedis { process: usize, life: u32, budget: usize },
+    Told { process: usize, life: u32, budget: usize },
+    Attend { process: usize, life: u32, budget: usize },
+    Seen { process: usize, life: u32 },
+    Judged { process: usize, life: u32, shared: bool },
+    Foreign,
+    Fresh,
+    Kill,
+    Start { process: usize },
+}
+
+struct Process {
+    life: u32,
+    alive: bool,
+    budgets: Vec<Budget>,
+    /// What this process calls zero: no two agree.
+    epoch: u64,
+    /// When a caller tries next: a newer plan outdates the older.
+    plans: BTreeMap<u64, u64>,
+    sightings: Sightings,
+    seen: VecDeque<Option<Seen>>,
+    shared: bool,
+    /// When the fleet's judgement was last heard, and whether it is being asked for.
+    heard: Option<u64>,
+    asking: bool,
+    alone: Gcra,
+}
+
+/// One budget as one process has it.
+struct Budget {
+    local: Local,
+    waiting: BTreeMap<u64, Class>,
+    question: Option<Question>,
+    told: Option<Option<Told>>,
+    attended: bool,
+}
+
+struct Call {
+    process: usize,
+    life: u32,
+    caller: u64,
+    /// What granted it.
+    budget: usize,
+    tick: i64,
+    sent: u64,
+    latency: u64,
+    refused: bool,
+    announced: Announced,
+    lost: bool,
+}
+
+struct Sim<'a> {
+    scene: Scene,
+    rng: Rng,
+    now: u64,
+    redis: &'a mut Connection,
+    script: Script,
+    app_script: Script,
+    key: String,
+    /// The bucket of all workspaces, then each one's own.
+    buckets: Vec<Server>,
+    processes: Vec<Process>,
+    calls: BTreeMap<u64, Call>,
+    /// Fresh calls that wait: when they came.
+    fresh: BTreeMap<u64, u64>,
+    events: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    next: u64,
+    /// Redis, after it was away.
+    came_back: bool,
+    pace: Gcra,
+    outcome: Outcome,
+}
+
+/// Runs a scene. Slots of backfill are always hungry.
+pub(super) fn run(scene: &Scene, seed: u64, skewed: bool, redis: &mut Connection) -> Outcome {
+    let mut text = SCRIPT.replace(TIME.0, TIME.1);
+    assert!(text != SCRIPT);
+    if let Some((from, to)) = scene.bug {
+        assert!(text.contains(from), "no such line: {from}");
+        text = text.replace(from, to);
+    }
+    let mut rng = Rng::new(seed);
+    let server = Server {
+        limit: scene.limit,
+        ahead: 3_600_000 + rng.next() % 100_000,
+        date_ahead: scene.date_ahead,
+        windows: Vec::new(),
+        silent: scene.silent.map(|(from, to)| (from * 1_000, to * 1_000)),
+    };
+    // The server's clock is set like everybody's, give or take some seconds.
+    let server = Server { ahead: EPOCH - 5_000 + server.ahead % 10_000, ..server };
+    let mut sim = Sim {
+        now: 60_000,
+        script: Script::new(&text),
+        app_script: Script::new(APP_SCRIPT),
+        key: uuid::Uuid::now_v7().simple().to_string(),
+        buckets: vec![server; scene.workspaces + 1],
+        processes: Vec::new(),
+        calls: BTreeMap::new(),
+        fresh: BTreeMap::new(),
+        events: BinaryHeap::new(),
+        next: 1 << 32,
+        came_back: false,
+        pace: Gcra::new(f64::from(scene.limit) * scene.share),
+        outcome: Outcome::default(),
+        scene: scene.clone(),
+        rng,
+        redis,
+    };
+    for index in 0..scene.processes {
+        let epoch = if skewed { sim.now - 60_000 + index as u64 * 7_919 % 60_000 } else { 0 };
+        sim.processes.push(Process {
+            life: 0,
+            alive: false,
+            budgets: Vec::new(),
+            epoch,
+            plans: BTreeMap::new(),
+            sightings: Sightings::default(),
+            seen: VecDeque::new(),
+            shared: false,
+            heard: None,
+            asking: false,
+            alone: Gcra::new(1.0),
+        });
+        sim.at(index as u64, Event::Start { process: index });
+    }
+    if scene.foreign > 0.0 {
+        sim.at(1, Event::Foreign);
+    }
+    if scene.fresh_every.is_some() {
+        sim.at(1, Event::Fresh);
+    }
+    if let Some(every) = scene.kill_every {
+        sim.at(every * 1_000, Event::Kill);
+    }
+    sim.go();
+    let mut outcome = sim.outcome;
+    outcome.buckets = sim.buckets.into_iter().map(|bucket| bucket.windows).collect();
+    outcome
+}
+
+impl Sim<'_> {
+    fn at(&mut self, after: u64, event: Event) {
+        self.next += 1;
+        self.events.push(Reverse((self.now + after, self.next, event)));
+    }
+
+    fn plan(&mut self, process: usize, caller: u64, after: u64) {
+        let (life, plan) = (self.processes[process].life, self.next);
+        self.processes[process].plans.insert(caller, plan);
+        self.at(after, Event::Try { process, life, caller, plan });
+    }
+
+    fn go(&mut self) {
+        let end = self.now + self.scene.seconds * 1_000;
+        while let Some(Reverse((now, _, event))) = self.events.pop() {
+            if now > end {
+                break;
+            }
+            self.now = now;
+            if let Some((second, limit)) = self.scene.new_limit
+                && self.elapsed() >= second * 1_000
+            {
+                self.buckets.iter_mut().for_each(|bucket| bucket.limit = limit);
+            }
+            self.handle(event);
+        }
+    }
+
+    const fn elapsed(&self) -> u64 {
+        self.now - 60_000
+    }
+
+    fn is_away(&self) -> bool {
+        self.scene.redis_away.is_some_and(|(from, to)| (from * 1_000..to * 1_000).contains(&self.elapsed()))
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Try { process, life, caller, plan }
+                if self.lives(process, life) && self.processes[process].plans.get(&caller) == Some(&plan) =>
+            {
+                self.attempt(process, caller);
+            }
+            Event::Arrive { call } => {
+                let of = self.workspace(self.calls[&call].caller);
+                let bucket = if self.is_one_bucket() { APP } else { of };
+                let (refused, announced) = self.buckets[bucket].count(self.now, false);
+                let call = self.calls.get_mut(&call).unwrap();
+                (call.refused, call.announced) = (refused, announced);
+            }
+            Event::Answer { call } => self.answer(call),
+            Event::GiveUp { call } => {
+                let call = self.calls.remove(&call).unwrap();
+                if self.lives(call.process, call.life) {
+                    self.outcome.met.insert("lost");
+                    self.finish(&call, 1);
+                }
+            }
+            Event::AtRedis { process, life, budget } => self.at_redis(process, life, budget),
+            Event::Told { process, life, budget } if self.lives(process, life) => self.told(process, budget),
+            Event::Attend { process, life, budget } if self.lives(process, life) => {
+                self.ask(process, budget);
+                self.processes[process].budgets[budget].attended = false;
+                self.attend(process, budget);
+            }
+            Event::Seen { process, life } => self.seen(process, life),
+            Event::Judged { process, life, shared } if self.lives(process, life) => {
+                let of = &mut self.processes[process];
+                (of.heard, of.asking) = (Some(self.now), false);
+                if std::mem::replace(&mut of.shared, shared) != shared {
+                    self.outcome.judged.push((self.elapsed(), process, shared));
+                }
+            }
+            Event::Foreign => {
+                self.buckets[1].count(self.now, true);
+                let mean = WINDOW as f64 / (f64::from(self.scene.limit) * self.scene.foreign);
+                let after = (-mean * self.unit().ln()).round() as u64;
+                self.at(after.max(1), Event::Foreign);
+            }
+            Event::Fresh => {
+                for _ in 0..self.scene.fresh_at_once {
+                    let caller = self.next;
+                    let process = (self.rng.next() % self.scene.processes as u64) as usize;
+                    if self.processes[process].alive {
+                        self.fresh.insert(caller, self.now);
+                        self.plan(process, caller, 0);
+                    }
+                }
+                let mean = self.scene.fresh_every.unwrap() as f64;
+                // Polls are regular, but for their jitter.
+                let of_mean = if self.scene.fresh_at_once > 1 { 0.9 + 0.2 * self.unit() } else { -self.unit().ln() };
+                self.at(((mean * of_mean).round() as u64).max(1), Event::Fresh);
+            }
+            Event::Kill => {
+                let process = (self.rng.next() % self.scene.processes as u64) as usize;
+                self.processes[process].alive = false;
+                self.outcome.met.insert("killed");
+                self.at(1_000, Event::Start { process });
+                self.at(self.scene.kill_every.unwrap() * 1_000, Event::Kill);
+            }
+            Event::Start { process } => self.start(process),
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, index: usize) {
+        let (limit, share, processes) = (self.scene.limit, self.scene.share, self.scene.processes);
+        let budget = |_| Budget {
+            local: Local::new(share),
+            waiting: BTreeMap::new(),
+            question: None,
+            told: None,
+            attended: false,
+        };
+        let process = &mut self.processes[index];
+        process.life += 1;
+        process.alive = true;
+        process.budgets = (0..=self.scene.workspaces).map(budget).collect();
+        process.plans.clear();
+        (process.sightings, process.seen, process.shared) = (Sightings::default(), VecDeque::new(), false);
+        (process.heard, process.asking) = (None, false);
+        process.alone = Gcra::new(f64::from(limit) * share / processes as f64);
+        for slot in 0..self.scene.slots as u64 {
+            let after = self.rng.next() % 50;
+            self.plan(index, slot, after);
+        }
+    }
+
+    fn lives(&self, process: usize, life: u32) -> bool {
+        self.processes[process].alive && self.processes[process].life == life
+    }
+
+    fn workspace(&self, caller: u64) -> usize {
+        1 + (caller % self.scene.workspaces as u64) as usize
+    }
+
+    fn is_one_bucket(&self) -> bool {
+        self.scene.one_bucket.is_some_and(|(from, to)| (from * 1_000..to * 1_000).contains(&self.elapsed()))
+    }
+
+    const fn class(caller: u64) -> Class {
+        if caller >= 1 << 32 { Class::Fresh } else { Class::Backfill }
+    }
+
+    /// Above 0, up to 1.
+    fn unit(&mut self) -> f64 {
+        (self.rng.next() >> 11) as f64 / (1_u64 << 53) as f64 + f64::EPSILON
+    }
+}

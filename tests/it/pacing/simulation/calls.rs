@@ -1,0 +1,145 @@
+//! A call: from the wish to make it, over its permit, to its answer.
+
+use std::time::Duration;
+
+use shared::{
+    domain::Class,
+    pacing::{Announced, STALE, Taken},
+};
+
+use super::{APP, Call, Event, Policy, Sim, TO_REDIS};
+
+const REQUEST_TIMEOUT: u64 = 10_000;
+
+impl Sim<'_> {
+    pub(super) fn attempt(&mut self, index: usize, caller: u64) {
+        let class = Self::class(caller);
+        let now = Duration::from_millis(self.now - self.processes[index].epoch);
+        let of = self.workspace(caller);
+        let process = &mut self.processes[index];
+        if self.scene.policy == Policy::Ledger
+            && process.heard.is_none_or(|heard| u128::from(self.now - heard) > STALE.as_millis())
+        {
+            if !std::mem::replace(&mut process.asking, true) {
+                self.notice(index, None);
+            }
+            self.plan(index, caller, 2 * TO_REDIS + 1);
+            return;
+        }
+        // The same choice as the product's.
+        let budget = if process.shared { APP } else { of };
+        for budget in &mut process.budgets {
+            budget.waiting.remove(&caller);
+        }
+        let taken = match self.scene.policy {
+            Policy::Ledger => process.budgets[budget].local.take(class, now),
+            Policy::EachAlone => paced(process.alone.take(self.now), now),
+            Policy::PaceInRedis => {
+                self.outcome.redis_calls += 1;
+                paced(self.pace.take(self.now), now)
+            }
+        };
+        let later = |until: Duration| (until.saturating_sub(now).as_millis() as u64).max(1);
+        match taken {
+            Taken::Permit { tick } => {
+                process.plans.remove(&caller);
+                self.send(index, caller, budget, tick);
+            }
+            Taken::Wait(until) => {
+                process.budgets[budget].waiting.insert(caller, class);
+                self.ask(index, budget);
+                self.plan(index, caller, later(until));
+            }
+            Taken::Park(until) => {
+                self.outcome.met.insert("parked");
+                let jitter = 5 + self.rng.next() % if class == Class::Fresh { 6 } else { 56 };
+                self.plan(index, caller, later(until) + jitter);
+            }
+        }
+    }
+
+    fn send(&mut self, process: usize, caller: u64, budget: usize, tick: i64) {
+        if let Some(came) = self.fresh.remove(&caller) {
+            // The reserve is learned in the first windows.
+            if self.elapsed() > 30_000 {
+                self.outcome.fresh_waits.push(self.now - came);
+            }
+        }
+        self.outcome.calls += 1;
+        self.outcome.sent.push((self.now, process, Self::class(caller)));
+        let (median, sigma) = self.scene.latency;
+        let normal: f64 = (0..12).map(|_| self.unit()).sum::<f64>() - 6.0;
+        let latency = (median * (sigma * normal).exp()).clamp(2.0, 9_000.0) as u64;
+        let lost = self.rng.next() % 1_000 < self.scene.lost;
+        // On its way for some of that time; most of it is work.
+        let way = 1 + (latency as f64 * 0.3 * self.unit()) as u64;
+        let life = self.processes[process].life;
+        let call = self.next;
+        let made = Call {
+            process,
+            life,
+            caller,
+            budget,
+            tick,
+            sent: self.now,
+            latency,
+            refused: false,
+            announced: Announced::default(),
+            lost,
+        };
+        self.calls.insert(call, made);
+        self.at(way, Event::Arrive { call });
+        self.at(
+            if lost { REQUEST_TIMEOUT } else { latency },
+            if lost { Event::GiveUp { call } } else { Event::Answer { call } },
+        );
+    }
+
+    pub(super) fn answer(&mut self, call: u64) {
+        let call = self.calls.remove(&call).unwrap();
+        assert!(!call.lost);
+        if !self.lives(call.process, call.life) {
+            return;
+        }
+        let back = (call.latency as f64 * 0.1) as u64;
+        let date = self.buckets[APP].date(self.now - back);
+        let announced = Announced { date: Some(date), ..call.announced };
+        let of = self.workspace(call.caller);
+        let process = &mut self.processes[call.process];
+        let now = Duration::from_millis(self.now - process.epoch);
+        let mut wait = 1 + self.rng.next() % 4;
+        if self.scene.policy == Policy::Ledger {
+            let budget = &mut process.budgets[call.budget].local;
+            if call.refused {
+                let until = budget.throttled(announced, now);
+                wait = until.saturating_sub(now).as_millis() as u64 + 5 + self.rng.next() % 55;
+            }
+            let sent = Duration::from_millis(call.sent - process.epoch);
+            budget.answered(call.tick, sent, call.refused, announced, now);
+            if !call.refused {
+                let seen = process.sightings.notice(&of.to_string(), announced);
+                if seen.is_some() {
+                    self.notice(call.process, seen);
+                }
+            }
+            self.attend(call.process, call.budget);
+        } else if call.refused {
+            self.outcome.throttled.own += 1;
+        }
+        self.finish(&call, wait);
+    }
+
+    /// A slot takes its next call; a fresh call is over.
+    pub(super) fn finish(&mut self, call: &Call, wait: u64) {
+        if Self::class(call.caller) == Class::Backfill {
+            self.plan(call.process, call.caller, wait);
+        }
+    }
+}
+
+fn paced(taken: Result<(), Duration>, now: Duration) -> Taken {
+    match taken {
+        Ok(()) => Taken::Permit { tick: 0 },
+        Err(wait) => Taken::Wait(now + wait),
+    }
+}

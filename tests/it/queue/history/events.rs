@@ -1,0 +1,127 @@
+//! What can happen to the queue, and what it is held against.
+
+use std::{fmt, ops::Range};
+
+use shared::queue::{PauseScope, Ticket};
+
+/// Something that happened, with the recorder's time in milliseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) at: i64,
+    pub(crate) what: What,
+}
+
+/// What can happen.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// Pages of a ticket's work are owed from now on.
+    Owed {
+        ticket: Ticket,
+        pages: Range<u64>,
+    },
+    /// A push took effect in Redis.
+    Pushed {
+        ticket: Ticket,
+    },
+    /// Redis gave a lease, whether anybody heard of it or not.
+    Leased {
+        ticket: Ticket,
+        fence: i64,
+        crashes: u32,
+    },
+    /// A worker was told that its lease is renewed.
+    Renewed {
+        ticket: Ticket,
+        fence: i64,
+    },
+    /// Redis took a settlement for the lease's own.
+    Settled {
+        ticket: Ticket,
+        fence: i64,
+        end: End,
+    },
+    /// Redis took a lease back.
+    Swept {
+        ticket: Ticket,
+        fence: i64,
+    },
+    /// A page was written to Postgres.
+    Effect {
+        ticket: Ticket,
+        page: u64,
+        fence: i64,
+    },
+    /// A pause or its end was acknowledged.
+    Paused {
+        scope: PauseScope,
+    },
+    Resumed {
+        scope: PauseScope,
+    },
+    /// Redis was emptied.
+    Flushed,
+    /// From now on nothing breaks, as far as the recorder has a say in it.
+    Quiet,
+    /// Something broke after all, such as a worker that died of its work. The time to idle counts from the last
+    /// one; no other law is any laxer for it.
+    Fault,
+    /// Nothing is owed and nothing is under way; what Redis still holds beyond its constant keys.
+    Idle {
+        left_in_redis: Vec<String>,
+    },
+}
+
+/// How a lease ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Done,
+    More,
+    Wait(i64),
+    Back,
+}
+
+/// What the history is held against. None switches a rule off.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rules {
+    /// Leases that a tenant may have at once.
+    pub(crate) cap: Option<usize>,
+    /// A lease's life, in milliseconds: nobody is swept sooner after a renewal.
+    pub(crate) lease: Option<i64>,
+    /// A ticket that could be leased must not see more leases of its class go to others than this many per
+    /// tenant of the history.
+    pub(crate) turns: Option<usize>,
+    /// In the quiet, a ticket that could be leased is, within this many milliseconds.
+    pub(crate) wait: Option<i64>,
+    /// From the last fault to idle, in milliseconds.
+    pub(crate) idle_within: Option<i64>,
+}
+
+/// A law that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) law: &'static str,
+    pub(crate) what: String,
+    /// Which event showed it.
+    pub(crate) event: usize,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (event {}): {}", self.law, self.event, self.what)
+    }
+}
+
+impl What {
+    pub(super) const fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Owed { ticket, .. }
+            | Self::Pushed { ticket }
+            | Self::Leased { ticket, .. }
+            | Self::Renewed { ticket, .. }
+            | Self::Settled { ticket, .. }
+            | Self::Swept { ticket, .. }
+            | Self::Effect { ticket, .. } => Some(*ticket),
+            _ => None,
+        }
+    }
+}
