@@ -27,6 +27,9 @@ local REPORTED = 250
 -- The time of the window after which nothing is kept back for fresh calls any more.
 local MELTED = 9700
 local FIRST_LIMIT, ABSURD_LIMIT = 166, 10000000
+-- The ledger may be new because Redis was away: by so long after, every process has heard that it is back. Until
+-- then some call on their own, all of them together at half the budget (local.rs).
+local HEARD = 2500
 -- Without headers for so long, the window is not known.
 local BLIND = 20000
 local STATE, OPEN, PROCESSES = KEYS[1] .. ':window', KEYS[1] .. ':open', KEYS[1] .. ':processes'
@@ -43,7 +46,7 @@ local function read(key)
     for i = 1, #flat, 2 do into[flat[i]] = tonumber(flat[i + 1]) end
     return into
 end
--- reset: the window's end, seconds of the server; first: that of the first window; used: of it, as answered; own: ours among them; granted: in it;
+-- born: when all this began; reset: the window's end, seconds of the server; first: that of the first window; used: of it, as answered; own: ours among them; granted: in it;
 -- refill: Redis' time before which nothing is granted; low, high: bounds of Redis' clock less the server's, by Reset;
 -- dated_low, dated_high: the same by Date, narrower, and dropped for good (undated) when Reset contradicts;
 -- limit, limit_at: and since when; probe: until when one call goes alone; seen, blind: last answer with and
@@ -54,6 +57,7 @@ local s, open = read(STATE), read(OPEN)
 local cold = not s.reset
 local changed, closed, causes = {}, nil, {own = 0, foreign = 0, cold = 0}
 local jitter = now % 97
+s.born = s.born or now
 
 local function stale_at(tick) return (tick + 1) * TICK + VALID + COUNTED end
 local function drop(tick)
@@ -232,13 +236,14 @@ local function grant()
         return min(ceil(max(coming + 3 * math.sqrt(coming * together), 1.2 * together)), floor(0.4 * allowed))
     end
     local held = reserve(elapsed)
-    local free = allowed - s.used - out - guard
+    local unheard = floor(0.5 * allowed * max(0, s.born + HEARD - now) / WINDOW)
+    local free = allowed - s.used - out - guard - unheard
     local lease = max(1, min(floor(free / (4 * processes)), min(max(floor(limit / 100), 4), 64)))
     local g = min(want, lease, free - held)
     if g >= 1 then return g, 0 end
 
     local to_end = max(ends() - now, 1) + jitter / (class == 'fresh' and 8 or 2)
-    local room = allowed - s.used - guard
+    local room = allowed - s.used - guard - unheard
     -- Calls whose answer is lost, others whose calls are guessed: where there should be room, one call tells.
     local lost = stale > 0 and free + stale - held >= 1
     local guessed = guard > 0 and lag > 1000 and free + guard - held - unseen >= 1
@@ -246,7 +251,7 @@ local function grant()
         s.probe, s.probe_sent = now + COUNTED + VALID, now
         return 1, 0
     end
-    if room < 1 then return 0, guard > 0 and min(to_end, 1500 + jitter) or to_end end
+    if room < 1 then return 0, guard + unheard > 0 and min(to_end, 1500 + jitter) or to_end end
     if room - held < 1 or free - held < 1 and free >= 1 then
         -- Until a third of what is free has melted out of the reserve.
         local target, melted = free - max(1, floor(free / 3)), elapsed + 50

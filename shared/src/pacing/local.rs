@@ -179,8 +179,12 @@ impl Local {
     /// backfill not at all.
     fn take_alone(&self, class: Class, now: Duration) -> Taken {
         let retry_at = self.away.as_ref().map_or(now, |away| away.retry_at);
+        if retry_at <= now {
+            // Redis is asked first: where it is back, a call beside the ledger would be one too many.
+            return Taken::Wait(now + IN_PLACE);
+        }
         let until = match class {
-            Class::Backfill => retry_at.max(now) + IN_PLACE * 2,
+            Class::Backfill => retry_at + IN_PLACE * 2,
             Class::Fresh => match self.parked[0].checked_sub(now).filter(|wait| !wait.is_zero()) {
                 Some(wait) => now + wait,
                 None => match self.alone.take(now) {

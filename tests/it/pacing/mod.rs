@@ -186,6 +186,7 @@ fn without_redis_fresh_calls_go_on_slowly_and_backfill_rests() {
         for seed in seeds(3) {
             let outcome = run(&scene, seed, true, &mut connection());
             let throttled: u32 = outcome.windows().iter().map(|window| window.throttled).sum();
+            eprintln!("limit {limit}, seed {seed}: {throttled} of {} throttled", outcome.calls);
             assert!(u64::from(throttled) * 1_000 <= outcome.calls, "{throttled} of {}", outcome.calls);
             let away = |class| {
                 let from = |time: u64| (60_000 + 62_000..60_000 + 119_000).contains(&time);

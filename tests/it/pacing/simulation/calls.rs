@@ -52,6 +52,7 @@ impl Sim<'_> {
             }
             Taken::Park(until) => {
                 self.outcome.met.insert("parked");
+                self.ask(index, budget);
                 let jitter = 5 + self.rng.next() % if class == Class::Fresh { 6 } else { 56 };
                 self.plan(index, caller, later(until) + jitter);
             }
