@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs all tests and leaves out the lines that say that nothing was run.
+# Runs all tests, also after one has failed, and leaves out the lines that say that nothing was run.
 # Arguments go to `cargo test`, such as a filter.
 set -eu
 
@@ -7,7 +7,7 @@ failed=$(mktemp)
 trap 'rm -f "$failed"' EXIT
 
 cargo test ${CI:+--quiet} --workspace --no-run
-{ cargo test --quiet --workspace "$@" 2>&1 || echo yes >"$failed"; } | awk '
+{ cargo test --quiet --workspace --no-fail-fast "$@" 2>&1 || echo yes >"$failed"; } | awk '
     /^$/ || /^running 0 tests$/ || /^test result: ok\. 0 passed/ { next }
     /^test result: / { passed += $4 }
     { print; fflush() }

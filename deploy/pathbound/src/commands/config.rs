@@ -95,6 +95,7 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("worker_slots", config.worker_slots.to_string()),
         ("threads_per_slice", config.threads_per_slice.to_string()),
         ("thread_concurrency", config.thread_concurrency.to_string()),
+        ("answer_memory", (config.answer_memory >> 20).to_string()),
         ("log", config.log.clone()),
         ("log_format", if config.log_json { "json" } else { "text" }.to_owned()),
     ]
@@ -141,7 +142,7 @@ mod tests {
         let value = |name: &str| shown.iter().find(|(option, _)| *option == name).unwrap().1.clone();
         assert_eq!(value("index_lag"), "90s");
         assert_eq!(value("reconcile_interval"), "7d");
-        assert_eq!(value("max_share"), "1");
+        assert_eq!((value("max_share"), value("answer_memory")), ("1".to_owned(), "64".to_owned()));
         assert_eq!((value("database_url"), value("operator_key")), ("[set]".to_owned(), "[not set]".to_owned()));
         assert!(shown.iter().all(|(_, value)| !value.contains("hunter2")));
     }
