@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use shared::{
     domain::{ConnectionId, Region, TenantId},
     store::{AfterDisconnect, Connection, StoreError},
-    sync::connect,
+    sync::{UNSEEN, connect},
 };
 
 use super::{ListQuery, Mark};
@@ -123,7 +123,8 @@ pub(crate) async fn show(
     found.map(|connection| Json(connection.into())).ok_or_else(ApiError::not_found)
 }
 
-/// `DELETE /v1/connections/{id}?data=retain|purge`: after the answer nothing is written for it.
+/// `DELETE /v1/connections/{id}?data=retain|purge`: after the answer nothing is written for it, and no call to Intercom
+/// begins.
 pub(crate) async fn end(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
@@ -146,6 +147,8 @@ pub(crate) async fn end(
     if data == AfterDisconnect::Purge {
         purge::begin(&api.store, tenant, connection).await;
     }
+    // A slice that is under way has seen it by then, and makes no more calls.
+    tokio::time::sleep(2 * UNSEEN).await;
     tracing::info!(%tenant, %connection, ?data, "connection ended");
     Ok((StatusCode::ACCEPTED, Json(ended.into())))
 }

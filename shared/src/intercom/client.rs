@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{DATE, HeaderMap, LINK, RETRY_AFTER};
 
 use super::{
-    Error, Read,
+    Error, Gate, Read,
     room::{Place, Room},
     transport::{Body, LARGEST_ANSWER, RawAnswer, Transport},
     wire::{self, me::Me},
@@ -57,6 +57,7 @@ pub struct Workspace {
     workspace_id: String,
     /// What its calls compete as.
     class: Class,
+    gate: Option<Gate>,
 }
 
 /// A 2xx answer's body, and the time by Intercom's own clock.
@@ -115,6 +116,7 @@ impl Intercom {
             token,
             workspace_id: workspace_id.to_owned(),
             class,
+            gate: None,
         }
     }
 
@@ -168,6 +170,12 @@ impl Intercom {
 }
 
 impl Workspace {
+    /// The same, asking a gate before each call.
+    #[must_use]
+    pub fn behind(self, gate: Gate) -> Self {
+        Self { gate: Some(gate), ..self }
+    }
+
     /// Sends one read within the rate budget.
     ///
     /// A passing fault (5xx, cut connection) is tried once more at once, as Intercom's documentation
@@ -206,6 +214,11 @@ impl Workspace {
         let budget = self.intercom.pacing.budget(&self.workspace_id);
         let request = read.request()?;
         let permit = budget.acquire(self.class).await.map_err(|until| Error::Exhausted { until })?;
+        if let Some(gate) = &self.gate
+            && !gate.is_open().await
+        {
+            return Err(Error::Closed);
+        }
         let endpoint = read.endpoint();
         let begun = Instant::now();
         let answer = self.intercom.transport.read(&self.host, &self.token, &self.version, request).await;

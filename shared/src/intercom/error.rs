@@ -25,6 +25,9 @@ pub enum Error {
     /// Intercom understood the call and said no.
     #[error("intercom refused the call: {refusal:?} ({status} {code})")]
     Refused { status: u16, code: String, refusal: Refusal },
+    /// Whoever wanted the call may make none any more: see [`Gate`](super::Gate). It was not made.
+    #[error("the connection has ended, or another worker has the slice: no call was made")]
+    Closed,
     /// The id cannot be part of a path: it is not one of Intercom's.
     #[error("{0:?} is not an id of intercom's")]
     BadId(String),

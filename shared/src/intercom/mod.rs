@@ -6,6 +6,7 @@
 
 mod client;
 mod error;
+mod gate;
 mod hosts;
 mod oauth;
 mod outline;
@@ -17,6 +18,7 @@ pub mod wire;
 
 pub use client::{Answer, Intercom, Version, Workspace, announced};
 pub use error::{Error, Refusal};
+pub use gate::Gate;
 pub use hosts::hosts;
 pub use oauth::authorize_url;
 pub use outline::outline;

@@ -129,6 +129,20 @@ impl Store {
         Ok(row.map(|row| (row.attempts, row.restarts)))
     }
 
+    /// Whether the slice is still ours: nobody has begun it anew, and its connection has not ended. Locks nothing;
+    /// what is written has to compare the fence itself.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn is_ours(&self, key: SliceKey) -> Result<bool, StoreError> {
+        let mut tx = self.begin(key.tenant).await?;
+        let ours = tx.fence(key).await? == Some(key.fence);
+        if !ours {
+            metrics::counter!("pathbound_fenced_writes_total").increment(1);
+        }
+        Ok(ours)
+    }
+
     /// A transaction for this slice's writes.
     ///
     /// The stream's row is locked and its fence compared first, so a worker that lost its lease, or

@@ -17,6 +17,7 @@ mod page_size;
 mod reference;
 mod replay;
 mod slice;
+mod still_ours;
 mod threads;
 mod witness;
 
@@ -33,6 +34,7 @@ use crate::{
 
 pub use replay::{Replayed, replay};
 pub use slice::{Next, Outcome, crashed, work};
+pub use still_ours::UNSEEN;
 
 /// What a slice may touch, and nothing else. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::{Context, Progress, SliceError, Sliced, blocked, companies, contacts, conversations, reference, threads};
+use super::{
+    Context, Progress, SliceError, Sliced, blocked, companies, contacts, conversations, reference, still_ours, threads,
+};
 use crate::{
     domain::{Mode, Secret, Stream},
     intercom::{Answer, Error, Read, Refusal, Workspace, wire::Page},
@@ -111,13 +113,10 @@ async fn run(ctx: &Context, key: SliceKey, state: StreamState) -> Result<Sliced,
         .open(&Place::access_token(key.tenant, key.connection), &state.sealed_token)
         .map_err(|error| SliceError::Token(error.to_string()))?;
     let token = std::str::from_utf8(&token).map_err(|error| SliceError::Token(error.to_string()))?;
-    let workspace = ctx.intercom.workspace(
-        &state.workspace_id,
-        state.region,
-        &state.api_version,
-        Secret::new(token),
-        key.stream.class(),
-    );
+    let workspace = ctx
+        .intercom
+        .workspace(&state.workspace_id, state.region, &state.api_version, Secret::new(token), key.stream.class())
+        .behind(still_ours::gate(&ctx.store, key));
     let slice = Slice { ctx, key, state, workspace };
     match key.stream {
         Stream::Reference => reference::slice(&slice).await,
@@ -159,8 +158,8 @@ async fn failed(ctx: &Context, key: SliceKey, tries: Tries, error: SliceError) -
         SliceError::Intercom(Error::Exhausted { until } | Error::Throttled { until }) => {
             return (Next::Wait(from_now(*until)).into(), "rate_limited");
         }
-        SliceError::Store(StoreError::Fenced) => {
-            tracing::info!("the slice was no longer ours and wrote nothing");
+        SliceError::Store(StoreError::Fenced) | SliceError::Intercom(Error::Closed) => {
+            tracing::info!("the slice is no longer ours: what was not stored is dropped");
             return (Next::Done.into(), "fenced");
         }
         SliceError::Store(error) if error.is_transient() => {

@@ -34,8 +34,6 @@ const BATCH_BYTES: usize = 4 << 20;
 const PAUSE: Duration = Duration::from_millis(250);
 /// Whoever has not answered after this is a giant, or drips: it alone does not end a slice.
 const SLOW: Duration = Duration::from_secs(1);
-/// So long may a disconnect go unseen: after it only those finish who are under way.
-const UNSEEN: Duration = Duration::from_millis(100);
 /// Nobody is asked for after this: the slice ends with who is under way, and the tenant's turn with it.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -105,12 +103,8 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     backlog.read_on(slice).await?;
     let mut under_way = FuturesUnordered::new();
     let (mut batch, mut stop, mut answered) = (Batch::default(), None, false);
-    let (mut last_asked, mut still_ours) = (begun, Instant::now());
+    let mut last_asked = begun;
     loop {
-        if still_ours.elapsed() >= UNSEEN {
-            slice.ctx.store.begin_fenced(slice.key).await?.commit().await?;
-            still_ours = Instant::now();
-        }
         // A process that is stopping finishes what is under way; the rest stays pending.
         let may_ask = begun.elapsed() < LONGEST && !slice.ctx.stopping.is_cancelled();
         while may_ask && stop.is_none() && under_way.len() < slice.ctx.config.thread_concurrency {
