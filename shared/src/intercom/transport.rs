@@ -135,8 +135,10 @@ impl Transport {
         let mut place = self.room.place();
         let mut body = BytesMut::new();
         while let Some(chunk) = within(&mut left, response.chunk()).await? {
-            if body.is_empty() && response.content_length().is_none_or(|left| left == 0) {
-                body = BytesMut::with_capacity(chunk.len());
+            if body.is_empty() {
+                // As long as is announced: grown by doubling, it would take up to twice its room.
+                let announced = response.content_length().unwrap_or(0).min(LARGEST_ANSWER as u64) as usize;
+                body = BytesMut::with_capacity(chunk.len() + announced);
             }
             if body.len() + chunk.len() > LARGEST_ANSWER {
                 let outline = if of_one { Some(outline(response, left, body, &chunk).await?) } else { None };

@@ -9,6 +9,9 @@ use crate::domain::{
     records::{FIRST_MESSAGE, PARTS_SHOWN, Part, Thread},
 };
 
+/// Of parts in one statement: all of it is encoded, twice, before its first byte is sent.
+const STATEMENT_BYTES: usize = 2 << 20;
+
 /// A thread that is owed.
 #[derive(Clone, Debug)]
 pub struct PendingThread {
@@ -135,11 +138,26 @@ impl TenantTx {
         if parts.is_empty() {
             return Ok(Written::default());
         }
-        let tenant = self.tenant().0;
         let mut sorted: Vec<&(Uuid, Part)> = parts.iter().collect();
         sorted.sort_by(|a, b| (a.0, &a.1.source_id, b.1.updated_at).cmp(&(b.0, &b.1.source_id, a.1.updated_at)));
         sorted.dedup_by(|a, b| a.0 == b.0 && a.1.source_id == b.1.source_id);
-        let column = |pick: fn(&Part) -> Option<&str>| sorted.iter().map(|(_, part)| pick(part)).collect::<Vec<_>>();
+        let messages = sorted.iter().filter(|(_, part)| part.source_id == FIRST_MESSAGE).count();
+        let mut written = Written { seen: sorted.len() - messages, ..Written::default() };
+        let mut rest = &sorted[..];
+        while !rest.is_empty() {
+            let bite;
+            (bite, rest) = rest.split_at(bite_of(rest.iter().map(|(_, part)| bytes_of(part))));
+            let (inserted, updated) = self.upsert_parts(bite).await?;
+            written.inserted += inserted;
+            written.updated += updated;
+        }
+        Ok(written)
+    }
+
+    /// Upserts parts in one statement. Returns how many were inserted and how many updated, first messages aside.
+    async fn upsert_parts(&mut self, parts: &[&(Uuid, Part)]) -> Result<(usize, usize), StoreError> {
+        let tenant = self.tenant().0;
+        let column = |pick: fn(&Part) -> Option<&str>| parts.iter().map(|(_, part)| pick(part)).collect::<Vec<_>>();
         let rows = sqlx::query!(
             r#"INSERT INTO parts AS p
                 (tenant_id, conversation_id, source_id, kind, author_kind, author_source_id, author_name, body,
@@ -157,27 +175,25 @@ impl TenantTx {
                         OR (excluded.source_updated_at = p.source_updated_at AND excluded.raw <> p.raw)))
             RETURNING source_id, xmax = 0 AS "inserted!""#,
             tenant,
-            &sorted.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            &parts.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
             &column(|part| Some(&part.source_id)) as &[Option<&str>],
             &column(|part| Some(&part.kind)) as &[Option<&str>],
             &column(|part| part.author_kind.as_deref()) as &[Option<&str>],
             &column(|part| part.author_source_id.as_deref()) as &[Option<&str>],
             &column(|part| part.author_name.as_deref()) as &[Option<&str>],
             &column(|part| part.body.as_deref()) as &[Option<&str>],
-            &sorted.iter().map(|(_, part)| part.redacted).collect::<Vec<_>>(),
-            &sorted.iter().map(|(_, part)| part.internal).collect::<Vec<_>>(),
-            &sorted.iter().map(|(_, part)| part.created_at).collect::<Vec<_>>(),
-            &sorted.iter().map(|(_, part)| part.updated_at).collect::<Vec<_>>(),
-            &sorted.iter().map(|(_, part)| part.sanitised).collect::<Vec<_>>(),
-            &sorted.iter().map(|(_, part)| part.raw.as_bytes()).collect::<Vec<_>>() as &[&[u8]],
+            &parts.iter().map(|(_, part)| part.redacted).collect::<Vec<_>>(),
+            &parts.iter().map(|(_, part)| part.internal).collect::<Vec<_>>(),
+            &parts.iter().map(|(_, part)| part.created_at).collect::<Vec<_>>(),
+            &parts.iter().map(|(_, part)| part.updated_at).collect::<Vec<_>>(),
+            &parts.iter().map(|(_, part)| part.sanitised).collect::<Vec<_>>(),
+            &parts.iter().map(|(_, part)| part.raw.as_bytes()).collect::<Vec<_>>() as &[&[u8]],
         )
         .fetch_all(self.session())
         .await?;
-
-        let messages = sorted.iter().filter(|(_, part)| part.source_id == FIRST_MESSAGE).count();
         let changed = rows.iter().filter(|row| row.source_id != FIRST_MESSAGE).count();
         let inserted = rows.iter().filter(|row| row.source_id != FIRST_MESSAGE && row.inserted).count();
-        Ok(Written { seen: sorted.len() - messages, inserted, updated: changed - inserted, changed: Vec::new() })
+        Ok((inserted, changed - inserted))
     }
 
     /// Makes threads due that are held already, to be read and compared once more. One without parts costs no call.
@@ -293,6 +309,19 @@ impl TenantTx {
     }
 }
 
+/// How many of the first go into one statement, by their bytes: at least one.
+fn bite_of(bytes: impl Iterator<Item = usize>) -> usize {
+    let sums = bytes.scan(0, |sum, bytes| {
+        *sum += bytes;
+        Some(*sum)
+    });
+    sums.take_while(|sum| *sum <= STATEMENT_BYTES).count().max(1)
+}
+
+fn bytes_of(part: &Part) -> usize {
+    part.raw.len() + part.body.as_ref().map_or(0, String::len)
+}
+
 struct FetchedState {
     id: Uuid,
     source_id: String,
@@ -314,6 +343,19 @@ impl FetchedState {
             "truncated"
         } else {
             "complete"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_takes_what_fits_and_at_least_one_part() {
+        let half = STATEMENT_BYTES / 2;
+        for (bytes, bite) in [(&[1, 1, 1][..], 3), (&[half, half, 1], 2), (&[half, half + 1], 1), (&[3 * half, 1], 1)] {
+            assert_eq!(bite_of(bytes.iter().copied()), bite, "{bytes:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use shared::{
 };
 use sqlx::{Connection, PgConnection};
 
-use super::{Fleet, held};
+use super::Fleet;
 use crate::{
     report::{Failure, Report, SEED},
     roles::{self, Scene},
@@ -40,7 +40,8 @@ pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
     let fleet = Fleet::start(&intercom).await?;
     let status = fleet.until_complete().await?;
     let seconds = fleet.connected_at.elapsed().as_secs_f64();
-    if held(&status, "contacts").is_none_or(|held| *held != contacts) {
+    let held = status["streams"].as_array().and_then(|streams| streams.iter().find(|of| of["stream"] == "contacts"));
+    if held.is_none_or(|of| of["held"] != contacts) {
         return Err(format!("not all of {contacts} contacts are held: {status}").into());
     }
     report.add(&format!("memory.worker_peak_mib_at_{at}_contacts"), fleet.worker_peak_mib(), "MiB", None);

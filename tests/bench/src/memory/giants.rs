@@ -3,7 +3,7 @@
 
 use intercom_simulator::{Kind, Mutation, Options, Simulator, Workspace, WorkspaceSpec};
 
-use super::{Fleet, held};
+use super::Fleet;
 use crate::{
     report::{Failure, Report, SEED},
     sync::WORKSPACE,
@@ -38,7 +38,8 @@ async fn peak(giants: usize) -> Result<f64, Failure> {
     (0..giants).try_for_each(|_| grow_giant(&workspace))?;
     let fleet = Fleet::start(&simulator.url()).await?;
     let status = fleet.until_complete().await?;
-    if held(&status, "threads").is_none_or(|held| *held != conversations as usize + giants) {
+    let threads = &status["threads"];
+    if threads["complete"] != conversations || threads["truncated"] != giants {
         return Err(format!("not all threads are held: {status}").into());
     }
     let peak = fleet.worker_peak_mib();

@@ -80,8 +80,3 @@ impl Fleet {
         process::usage(self.worker.child.id()).peak_mib
     }
 }
-
-/// What the status counts as held of a stream.
-fn held<'a>(status: &'a Value, stream: &str) -> Option<&'a Value> {
-    status["streams"].as_array()?.iter().find(|of| of["stream"] == stream)?.get("held")
-}
