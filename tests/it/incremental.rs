@@ -41,7 +41,6 @@ async fn an_idle_tenant_costs_two_calls_a_run_and_its_reference_data() {
         "list_segments",
         "data_attributes",
         "conversation_attributes",
-        "list_deleted_conversations",
         "deleted_conversations",
     ]
     .iter()

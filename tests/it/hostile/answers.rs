@@ -5,7 +5,7 @@ use futures::future::join_all;
 use intercom_simulator::{Fault, FaultAction, FaultId, Kind, WorkspaceSpec};
 use shared::domain::{Mode, Stream};
 
-use super::{corpus, corpus::Hostile, quarantine, seen, small};
+use super::{corpus, corpus::Hostile, good_contacts, quarantine, seen, small};
 use crate::{
     floors,
     world::{Connected, PATIENCE, World},
@@ -21,14 +21,8 @@ async fn tenants(world: &World, entries: Vec<Hostile>, times: Option<u64>) -> Ve
     for (n, entry) in entries.into_iter().enumerate() {
         let workspace =
             world.simulator.add_workspace(WorkspaceSpec { id_code: Some(format!("{}{n}", entry.kind)), ..small() });
-        let contacts: Vec<String> = workspace
-            .truth()
-            .iter()
-            .filter(|line| line.kind == Kind::Contact)
-            .map(|line| line.object.get().to_owned())
-            .collect();
         let status = entry.fate.parse().unwrap_or(200);
-        let body = entry.with(&[("$GOOD", &format!("[{}]", contacts.join(",")))]);
+        let body = entry.with(&[("$GOOD", &format!("[{}]", good_contacts(&workspace)))]);
         let fault = Fault::new(raw(status, body)).operation("list_contacts").workspace(workspace.id_code());
         let fault = world.simulator.inject(match times {
             Some(times) => fault.times(times),

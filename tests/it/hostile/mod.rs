@@ -13,7 +13,7 @@ mod pages;
 mod replay;
 mod sizes;
 
-use intercom_simulator::WorkspaceSpec;
+use intercom_simulator::{Kind, Workspace, WorkspaceSpec};
 use shared::{domain::Stream, intercom::wire, store::reads::SyncStatus};
 use sqlx::{Connection, PgConnection};
 
@@ -33,6 +33,13 @@ fn small() -> WorkspaceSpec {
         limit_per_window: 100_000,
         ..WorkspaceSpec::default()
     }
+}
+
+/// The good contacts of a workspace, as they stand in a list's answer.
+fn good_contacts(workspace: &Workspace) -> String {
+    let truth = workspace.truth();
+    let contacts = truth.iter().filter(|line| line.kind == Kind::Contact);
+    contacts.map(|line| line.object.get()).collect::<Vec<_>>().join(",")
 }
 
 /// Every walk has ended, and no thread is owed: nobody is held up by what was bad.

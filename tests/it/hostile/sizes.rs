@@ -4,7 +4,7 @@
 use intercom_simulator::{Fault, FaultAction, Kind, Workspace, WorkspaceSpec};
 use shared::domain::Stream;
 
-use super::{has_ended, small};
+use super::{good_contacts, has_ended, small};
 use crate::{
     floors,
     world::{Connected, PATIENCE, World},
@@ -19,13 +19,8 @@ const CUT_SHORT: &[&str] =
 
 /// The good answer to the first page of contacts.
 fn good(workspace: &Workspace) -> Vec<u8> {
-    let contacts: Vec<String> = workspace
-        .truth()
-        .iter()
-        .filter(|line| line.kind == Kind::Contact)
-        .map(|line| line.object.get().to_owned())
-        .collect();
-    format!(r#"{{"type":"list","data":[{}],"total_count":6,"pages":null}}"#, contacts.join(",")).into_bytes()
+    let contacts = good_contacts(workspace);
+    format!(r#"{{"type":"list","data":[{contacts}],"total_count":6,"pages":null}}"#).into_bytes()
 }
 
 /// Contacts are answered like this until it has failed; the stream's error then. A neighbour syncs meanwhile, and
