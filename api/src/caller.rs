@@ -106,9 +106,16 @@ pub(crate) async fn gate(
 
 async fn admit(api: &Api, access: Access, headers: &HeaderMap) -> Result<TenantId, ApiError> {
     let presented = bearer(headers).ok_or_else(unauthorized)?;
-    if vault::equal(&vault::digest(presented.as_bytes()), &api.service_key_sha256) {
+    if vault::equal(
+        &vault::digest(presented.as_bytes()),
+        &api.service_key_sha256,
+    ) {
         // Calls for no tenant are kept under the nil id, which no tenant has.
-        return if access == Access::Service { Ok(TenantId(Uuid::nil())) } else { named_tenant(api, headers).await };
+        return if access == Access::Service {
+            Ok(TenantId(Uuid::nil()))
+        } else {
+            named_tenant(api, headers).await
+        };
     }
     let holder = key_holder(api, presented).await?;
     if headers.contains_key(TENANT_HEADER) {
@@ -119,14 +126,21 @@ async fn admit(api: &Api, access: Access, headers: &HeaderMap) -> Result<TenantI
         ));
     }
     match access {
-        Access::Service | Access::ServiceForTenant => {
-            Err(ApiError::new(StatusCode::FORBIDDEN, "service_key_required", "only the service key may call this"))
+        Access::Service | Access::ServiceForTenant => Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "service_key_required",
+            "only the service key may call this",
+        )),
+        Access::Scope(scope) if holder.scopes.iter().any(|held| held == scope.as_str()) => {
+            Ok(holder.tenant)
         }
-        Access::Scope(scope) if holder.scopes.iter().any(|held| held == scope.as_str()) => Ok(holder.tenant),
         Access::Scope(scope) => Err(ApiError::new(
             StatusCode::FORBIDDEN,
             "missing_scope",
-            format!("the key lacks the scope {}: make a key that has it", scope.as_str()),
+            format!(
+                "the key lacks the scope {}: make a key that has it",
+                scope.as_str()
+            ),
         )),
     }
 }
@@ -140,12 +154,17 @@ async fn named_tenant(api: &Api, headers: &HeaderMap) -> Result<TenantId, ApiErr
             "the service key acts for a tenant: name it in the Pathbound-Tenant header",
         ));
     };
-    let tenant = named.to_str().ok().and_then(|text| text.parse::<TenantId>().ok());
+    let tenant = named
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<TenantId>().ok());
     match tenant {
         Some(tenant) if api.store.tenant_exists(tenant).await? => Ok(tenant),
-        _ => {
-            Err(ApiError::new(StatusCode::NOT_FOUND, "tenant_not_found", "the Pathbound-Tenant header names no tenant"))
-        }
+        _ => Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            "tenant_not_found",
+            "the Pathbound-Tenant header names no tenant",
+        )),
     }
 }
 
@@ -156,8 +175,14 @@ async fn key_holder(api: &Api, presented: &str) -> Result<KeyHolder, ApiError> {
     let digest = vault::digest(secret.as_bytes());
     // The digest of nothing stands in: no 43-character secret has it.
     let stands_in = vault::digest(b"");
-    let expected = found.as_ref().map_or(stands_in.as_slice(), |holder| &holder.secret_sha256);
-    if vault::equal(&digest, expected) { found.ok_or_else(unauthorized) } else { Err(unauthorized()) }
+    let expected = found
+        .as_ref()
+        .map_or(stands_in.as_slice(), |holder| &holder.secret_sha256);
+    if vault::equal(&digest, expected) {
+        found.ok_or_else(unauthorized)
+    } else {
+        Err(unauthorized())
+    }
 }
 
 /// `pb_<id, 32 hex digits>_<secret, 43 characters>`. The secret may hold `_` itself, so places count.
@@ -170,8 +195,14 @@ fn split_key(key: &str) -> Option<(Uuid, &str)> {
 }
 
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
 }
 
 pub(crate) fn unauthorized() -> ApiError {
@@ -187,7 +218,11 @@ impl<S: Sync> FromRequestParts<S> for Tenant {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         // Missing only if a route was mounted without its gate: then nobody gets in.
-        parts.extensions.get::<Self>().copied().ok_or_else(ApiError::internal)
+        parts
+            .extensions
+            .get::<Self>()
+            .copied()
+            .ok_or_else(ApiError::internal)
     }
 }
 
@@ -220,7 +255,16 @@ mod tests {
         let id = "g".repeat(32);
         let not_hex = format!("pb_{id}_{}", "s".repeat(43));
         let accented = format!("pb_{}é_{}", "0".repeat(31), "s".repeat(43));
-        for text in ["", "pb_", "pb__", cut, &longer, &good[3..], &not_hex, &accented] {
+        for text in [
+            "",
+            "pb_",
+            "pb__",
+            cut,
+            &longer,
+            &good[3..],
+            &not_hex,
+            &accented,
+        ] {
             assert!(split_key(text).is_none(), "{text:?}");
         }
     }

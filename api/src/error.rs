@@ -52,8 +52,10 @@ impl Problem {
         members.insert("code".to_owned(), self.code.clone().into());
         members.insert("instance".to_owned(), instance.into());
         if !self.errors.is_empty() {
-            let errors =
-                self.errors.iter().map(|error| serde_json::json!({"field": error.field, "detail": error.detail}));
+            let errors = self
+                .errors
+                .iter()
+                .map(|error| serde_json::json!({"field": error.field, "detail": error.detail}));
             members.insert("errors".to_owned(), errors.collect());
         }
         if let Some(seconds) = self.retry_after_s {
@@ -77,15 +79,26 @@ impl ApiError {
 
     /// Unknown and foreign ids look the same, byte for byte.
     pub(crate) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here under this name")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "there is nothing here under this name",
+        )
     }
 
     pub(crate) fn invalid(field: &str, detail: impl Into<String>) -> Self {
-        Self::invalid_all(vec![FieldError { field: field.to_owned(), detail: detail.into() }])
+        Self::invalid_all(vec![FieldError {
+            field: field.to_owned(),
+            detail: detail.into(),
+        }])
     }
 
     pub(crate) fn invalid_all(errors: Vec<FieldError>) -> Self {
-        let mut error = Self::new(StatusCode::BAD_REQUEST, "invalid_request", "the request cannot be read: see errors");
+        let mut error = Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "the request cannot be read: see errors",
+        );
         error.0.errors = errors;
         error
     }
@@ -99,8 +112,12 @@ impl ApiError {
     }
 
     pub(crate) fn unavailable() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is busy or restarting: try again")
-            .retry_after(1)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "the service is busy or restarting: try again",
+        )
+        .retry_after(1)
     }
 
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
@@ -117,9 +134,11 @@ impl ApiError {
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found(),
-            StatusCode::METHOD_NOT_ALLOWED => {
-                Self::new(status, "method_not_allowed", "this path does not take this method: see the Allow header")
-            }
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(
+                status,
+                "method_not_allowed",
+                "this path does not take this method: see the Allow header",
+            ),
             StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
             status if status.is_server_error() => Self::internal(),
             status => Self::new(status, "invalid_request", "the request cannot be read"),
@@ -131,7 +150,11 @@ impl ApiError {
     }
 
     pub(crate) fn too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "the body exceeds 256 KiB: send less at once")
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            "the body exceeds 256 KiB: send less at once",
+        )
     }
 }
 
@@ -145,11 +168,23 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if error.is_bad_data() {
             // Text that Postgres cannot hold (a NUL), or a number out of range.
-            return Self::new(StatusCode::BAD_REQUEST, "invalid_request", "a value of the request cannot be stored");
+            return Self::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                "a value of the request cannot be stored",
+            );
         }
         let transient = error.is_transient();
-        tracing::error!(error = &error as &dyn std::error::Error, transient, "the store failed");
-        if transient { Self::unavailable() } else { Self::internal() }
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            transient,
+            "the store failed"
+        );
+        if transient {
+            Self::unavailable()
+        } else {
+            Self::internal()
+        }
     }
 }
 
@@ -158,7 +193,10 @@ impl From<ConnectError> for ApiError {
         match error {
             ConnectError::Store(error) => error.into(),
             error => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a flow could not be started");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a flow could not be started"
+                );
                 Self::internal()
             }
         }
@@ -168,7 +206,8 @@ impl From<ConnectError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let problem = self.into_problem();
-        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
         let headers = response.headers_mut();
         let mut set = |name: HeaderName, value: &str| {
@@ -225,16 +264,26 @@ mod tests {
 
     #[test]
     fn more_members_never_hide_the_standard_ones() {
-        let more = json!({"id": "r1", "status": "queued"}).as_object().unwrap().clone();
-        let document = document(&ApiError::new(StatusCode::CONFLICT, "run_already_active", "d").with(more));
+        let more = json!({"id": "r1", "status": "queued"})
+            .as_object()
+            .unwrap()
+            .clone();
+        let document =
+            document(&ApiError::new(StatusCode::CONFLICT, "run_already_active", "d").with(more));
         assert_eq!(document["id"], "r1");
         assert_eq!(document["status"], 409);
     }
 
     #[test]
     fn only_a_401_names_the_scheme() {
-        let unauthorized = ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "d").into_response();
+        let unauthorized =
+            ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "d").into_response();
         assert_eq!(unauthorized.headers()[header::WWW_AUTHENTICATE], "Bearer");
-        assert!(!ApiError::not_found().into_response().headers().contains_key(header::WWW_AUTHENTICATE));
+        assert!(
+            !ApiError::not_found()
+                .into_response()
+                .headers()
+                .contains_key(header::WWW_AUTHENTICATE)
+        );
     }
 }

@@ -25,12 +25,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 "the body must be application/json",
             ));
         }
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|rejection| ApiError::of_status(rejection.status()))?;
-        let text: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &bytes };
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| ApiError::of_status(rejection.status()))?;
+        let text: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) {
+            b"{}"
+        } else {
+            &bytes
+        };
         let mut reader = serde_json::Deserializer::from_slice(text);
-        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| fault(&error, "body"))?;
-        reader.end().map_err(|error| ApiError::invalid("body", error.to_string()))?;
+        let value =
+            serde_path_to_error::deserialize(&mut reader).map_err(|error| fault(&error, "body"))?;
+        reader
+            .end()
+            .map_err(|error| ApiError::invalid("body", error.to_string()))?;
         Ok(Self(value))
     }
 }
@@ -45,7 +53,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
         let reader = serde_urlencoded::Deserializer::new(query);
-        serde_path_to_error::deserialize(reader).map(Self).map_err(|error| fault(&error, "query"))
+        serde_path_to_error::deserialize(reader)
+            .map(Self)
+            .map_err(|error| fault(&error, "query"))
     }
 }
 
@@ -56,13 +66,29 @@ pub(crate) fn id(text: &str) -> Result<Uuid, ApiError> {
 
 /// `application/json`, anything `+json`, or no word at all about the type.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(kind) = headers.get(header::CONTENT_TYPE) else { return true };
-    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else {
+        return true;
+    };
+    let kind = kind
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
 fn fault<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>, whole: &str) -> ApiError {
     let path = error.path().to_string();
-    let field = if path == "." || path == "?" { whole.to_owned() } else { path };
-    ApiError::invalid_all(vec![FieldError { field, detail: error.inner().to_string() }])
+    let field = if path == "." || path == "?" {
+        whole.to_owned()
+    } else {
+        path
+    };
+    ApiError::invalid_all(vec![FieldError {
+        field,
+        detail: error.inner().to_string(),
+    }])
 }

@@ -81,7 +81,14 @@ impl Api {
             stopping: Shutdown::new(),
         };
         let service_key_sha256 = vault::digest(config.service_key.expose().as_bytes());
-        Self { config, vault, store, connect, queue, service_key_sha256 }
+        Self {
+            config,
+            vault,
+            store,
+            connect,
+            queue,
+            service_key_sha256,
+        }
     }
 
     /// Connects to the servers that the configuration names.
@@ -90,11 +97,19 @@ impl Api {
     /// When Postgres cannot be reached or a setting cannot be used. Redis may be away.
     pub async fn open(config: Arc<Config>) -> Result<Self, StartError> {
         let vault = Arc::new(KeyRing::parse(config.encryption_keys.expose())?);
-        let store = Store::connect(&config.database_url, Role::Api, config.database_connections).await?;
+        let store =
+            Store::connect(&config.database_url, Role::Api, config.database_connections).await?;
         let oauth_store = Store::connect(&config.database_url, Role::Oauth, OAUTH_SESSIONS).await?;
         let intercom = Intercom::new(&config)?;
         let queue = Queue::connect(&config)?;
-        Ok(Self::new(config, vault, store, oauth_store, intercom, queue))
+        Ok(Self::new(
+            config,
+            vault,
+            store,
+            oauth_store,
+            intercom,
+            queue,
+        ))
     }
 
     /// Every route, and who may call it.
@@ -106,28 +121,63 @@ impl Api {
 
         Router::new()
             .route("/v1/tenants", is(Service, post(tenants::create)))
-            .route("/v1/api_keys", is(ServiceForTenant, post(api_keys::create).get(api_keys::list)))
-            .route("/v1/api_keys/{id}", is(ServiceForTenant, delete(api_keys::revoke)))
-            .route("/v1/integrations/intercom/connect", may(ConnectionsWrite, post(connections::connect)))
-            .route("/v1/connections", may(ConnectionsRead, get(connections::list)))
+            .route(
+                "/v1/api_keys",
+                is(ServiceForTenant, post(api_keys::create).get(api_keys::list)),
+            )
+            .route(
+                "/v1/api_keys/{id}",
+                is(ServiceForTenant, delete(api_keys::revoke)),
+            )
+            .route(
+                "/v1/integrations/intercom/connect",
+                may(ConnectionsWrite, post(connections::connect)),
+            )
+            .route(
+                "/v1/connections",
+                may(ConnectionsRead, get(connections::list)),
+            )
             .route(
                 "/v1/connections/{id}",
-                may(ConnectionsRead, get(connections::show)).merge(may(ConnectionsWrite, delete(connections::end))),
+                may(ConnectionsRead, get(connections::show))
+                    .merge(may(ConnectionsWrite, delete(connections::end))),
             )
-            .route("/v1/connections/{id}/sync", may(ConnectionsRead, get(syncs::status)))
+            .route(
+                "/v1/connections/{id}/sync",
+                may(ConnectionsRead, get(syncs::status)),
+            )
             .route(
                 "/v1/connections/{id}/syncs",
-                may(ConnectionsRead, get(syncs::list)).merge(may(ConnectionsWrite, post(syncs::create))),
+                may(ConnectionsRead, get(syncs::list))
+                    .merge(may(ConnectionsWrite, post(syncs::create))),
             )
-            .route("/v1/connections/{id}/syncs/{run}", may(ConnectionsRead, get(syncs::show)))
+            .route(
+                "/v1/connections/{id}/syncs/{run}",
+                may(ConnectionsRead, get(syncs::show)),
+            )
             .route("/v1/contacts", may(ProfilesRead, get(contacts::list)))
             .route("/v1/contacts/{id}", may(ProfilesRead, get(contacts::show)))
-            .route("/v1/contacts/{id}/conversations", may(ConversationsRead, get(contacts::conversations)))
+            .route(
+                "/v1/contacts/{id}/conversations",
+                may(ConversationsRead, get(contacts::conversations)),
+            )
             .route("/v1/companies", may(ProfilesRead, get(companies::list)))
-            .route("/v1/companies/{id}", may(ProfilesRead, get(companies::show)))
-            .route("/v1/conversations", may(ConversationsRead, get(conversations::list)))
-            .route("/v1/conversations/{id}", may(ConversationsRead, get(conversations::show)))
-            .route("/v1/conversations/{id}/parts", may(ConversationsRead, get(conversations::parts)))
+            .route(
+                "/v1/companies/{id}",
+                may(ProfilesRead, get(companies::show)),
+            )
+            .route(
+                "/v1/conversations",
+                may(ConversationsRead, get(conversations::list)),
+            )
+            .route(
+                "/v1/conversations/{id}",
+                may(ConversationsRead, get(conversations::show)),
+            )
+            .route(
+                "/v1/conversations/{id}/parts",
+                may(ConversationsRead, get(conversations::parts)),
+            )
             .route("/oauth/intercom/start", get(oauth::start))
             .route("/oauth/intercom/callback", get(oauth::callback))
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -150,8 +200,10 @@ impl Api {
             })
             .sample(move || {
                 let (open, idle) = pool.pool_use();
-                metrics::gauge!("pathbound_db_pool_connections", "state" => "open").set(f64::from(open));
-                metrics::gauge!("pathbound_db_pool_connections", "state" => "idle").set(idle as f64);
+                metrics::gauge!("pathbound_db_pool_connections", "state" => "open")
+                    .set(f64::from(open));
+                metrics::gauge!("pathbound_db_pool_connections", "state" => "idle")
+                    .set(idle as f64);
             })
     }
 
@@ -162,7 +214,9 @@ impl Api {
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
         let (store, oauth_store) = (self.store.clone(), self.connect.store.clone());
         let purges = tokio::spawn(purge::rounds(store.clone(), shutdown.clone()));
-        axum::serve(listener, self.router()).with_graceful_shutdown(async move { shutdown.cancelled().await }).await?;
+        axum::serve(listener, self.router())
+            .with_graceful_shutdown(async move { shutdown.cancelled().await })
+            .await?;
         // Ends with the same shutdown; a purge that it interrupts stays owed.
         let _ = purges.await;
         store.close().await;
@@ -179,10 +233,16 @@ impl Api {
 pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), StartError> {
     let address = config.listen;
     let api = Api::open(config).await?;
-    let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
-    let bound = listener.local_addr().map_err(|error| StartError::Listen(address, error))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Listen(address, error))?;
+    let bound = listener
+        .local_addr()
+        .map_err(|error| StartError::Listen(address, error))?;
     eprintln!("api listening on http://{bound}");
-    api.serve(listener, shutdown).await.map_err(|error| StartError::Listen(address, error))
+    api.serve(listener, shutdown)
+        .await
+        .map_err(|error| StartError::Listen(address, error))
 }
 
 /// Why the API could not start or go on.

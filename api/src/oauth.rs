@@ -43,7 +43,12 @@ pub(crate) async fn start(State(api): State<Api>, Params(query): Params<StartQue
         Err(error) => return error_page(&error),
     };
     let app_url = api.connect.intercom.app_host(opened.region);
-    let target = authorize_url(&app_url, &api.config.intercom.client_id, &opened.state, &api.config.redirect_uri());
+    let target = authorize_url(
+        &app_url,
+        &api.config.intercom.client_id,
+        &opened.state,
+        &api.config.redirect_uri(),
+    );
     see_other(&target, &Cookie::of(&api.config).set(&opened.session))
 }
 
@@ -79,13 +84,18 @@ async fn push(api: &Api, connected: &Connected) {
     let ticket = |stream: &_| Ticket::new(connected.tenant, connected.connection, *stream);
     let tickets: Vec<Ticket> = connected.streams.iter().map(ticket).collect();
     if let Err(error) = api.queue.push(&tickets).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the first tickets were not pushed");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the first tickets were not pushed"
+        );
     }
 }
 
 /// The return URL with `intercom=connected` added to its query.
 fn returned(return_url: &str) -> String {
-    let (url, fragment) = return_url.split_once('#').map_or((return_url, None), |(url, end)| (url, Some(end)));
+    let (url, fragment) = return_url
+        .split_once('#')
+        .map_or((return_url, None), |(url, end)| (url, Some(end)));
     let joint = match url.split_once('?') {
         None => "?",
         Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
@@ -105,9 +115,15 @@ struct Cookie {
 impl Cookie {
     fn of(config: &Config) -> Self {
         if config.public_url.starts_with("https://") {
-            Self { name: "__Host-pathbound_oauth", secure: "; Secure" }
+            Self {
+                name: "__Host-pathbound_oauth",
+                secure: "; Secure",
+            }
         } else {
-            Self { name: "pathbound_oauth", secure: "" }
+            Self {
+                name: "pathbound_oauth",
+                secure: "",
+            }
         }
     }
 
@@ -121,7 +137,10 @@ impl Cookie {
 
     // Lax, because the callback is a navigation that Intercom's page starts.
     fn with(&self, value: &str, max_age: u64) -> String {
-        format!("{}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{}", self.name, self.secure)
+        format!(
+            "{}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{}",
+            self.name, self.secure
+        )
     }
 
     fn read<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
@@ -136,7 +155,8 @@ impl Cookie {
 }
 
 fn see_other(target: &str, cookie: &str) -> Response {
-    let (Ok(location), Ok(cookie)) = (HeaderValue::from_str(target), HeaderValue::from_str(cookie)) else {
+    let (Ok(location), Ok(cookie)) = (HeaderValue::from_str(target), HeaderValue::from_str(cookie))
+    else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let mut response = page(StatusCode::SEE_OTHER, String::new());
@@ -148,26 +168,36 @@ fn see_other(target: &str, cookie: &str) -> Response {
 /// A page that says what happened, in our words, with the code for machines.
 fn error_page(error: &ConnectError) -> Response {
     let (status, title, text) = match error {
-        ConnectError::StartUnknown => {
-            (StatusCode::BAD_REQUEST, "This link has ended", "It was used before or is older than ten minutes.")
-        }
-        ConnectError::StateUnknown | ConnectError::StateUsed => {
-            (StatusCode::BAD_REQUEST, "This step was already taken", "Each attempt to connect can be finished once.")
-        }
-        ConnectError::StateExpired => {
-            (StatusCode::BAD_REQUEST, "That took too long", "An attempt to connect lasts ten minutes.")
-        }
+        ConnectError::StartUnknown => (
+            StatusCode::BAD_REQUEST,
+            "This link has ended",
+            "It was used before or is older than ten minutes.",
+        ),
+        ConnectError::StateUnknown | ConnectError::StateUsed => (
+            StatusCode::BAD_REQUEST,
+            "This step was already taken",
+            "Each attempt to connect can be finished once.",
+        ),
+        ConnectError::StateExpired => (
+            StatusCode::BAD_REQUEST,
+            "That took too long",
+            "An attempt to connect lasts ten minutes.",
+        ),
         ConnectError::SessionMismatch => (
             StatusCode::FORBIDDEN,
             "This browser did not begin the connection",
             "Begin and finish in one browser, with cookies allowed. Nothing was connected.",
         ),
-        ConnectError::Denied => {
-            (StatusCode::BAD_REQUEST, "Intercom was not connected", "Intercom gave us no access. Nothing was changed.")
-        }
-        ConnectError::ExchangeFailed(_) => {
-            (StatusCode::BAD_GATEWAY, "Intercom did not accept the connection", "Its answer was no longer good.")
-        }
+        ConnectError::Denied => (
+            StatusCode::BAD_REQUEST,
+            "Intercom was not connected",
+            "Intercom gave us no access. Nothing was changed.",
+        ),
+        ConnectError::ExchangeFailed(_) => (
+            StatusCode::BAD_GATEWAY,
+            "Intercom did not accept the connection",
+            "Its answer was no longer good.",
+        ),
         ConnectError::TokenRefused(_) => (
             StatusCode::BAD_GATEWAY,
             "Intercom did not say whose workspace this is",
@@ -178,19 +208,35 @@ fn error_page(error: &ConnectError) -> Response {
             "This workspace is still being disconnected",
             "Its former data is being deleted. Try again in a few minutes.",
         ),
-        ConnectError::Unavailable(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "Intercom cannot be reached", "Try again in a few minutes.")
-        }
-        ConnectError::Store(_) | ConnectError::Seal(_) | ConnectError::Random => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side", "Try again in a few minutes.")
-        }
+        ConnectError::Unavailable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Intercom cannot be reached",
+            "Try again in a few minutes.",
+        ),
+        ConnectError::Store(_) | ConnectError::Seal(_) | ConnectError::Random => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something went wrong on our side",
+            "Try again in a few minutes.",
+        ),
     };
     if status.is_server_error() {
-        tracing::error!(error = error as &dyn std::error::Error, code = error.code(), "connecting failed");
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            code = error.code(),
+            "connecting failed"
+        );
     } else {
         tracing::info!(code = error.code(), "connecting failed");
     }
-    page(status, ErrorPage { code: error.code(), title, text }.to_string())
+    page(
+        status,
+        ErrorPage {
+            code: error.code(),
+            title,
+            text,
+        }
+        .to_string(),
+    )
 }
 
 struct ErrorPage {
@@ -221,8 +267,7 @@ impl fmt::Display for ErrorPage {
 
 /// No script, no frame, no form, no referrer, no cache: code and state go no further than here.
 fn page(status: StatusCode, html: String) -> Response {
-    let policy =
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
@@ -241,8 +286,14 @@ mod tests {
     fn the_return_url_keeps_its_query_and_fragment() {
         for (configured, expected) in [
             ("/integrations", "/integrations?intercom=connected"),
-            ("https://app.test/i?tab=2", "https://app.test/i?tab=2&intercom=connected"),
-            ("https://app.test/i?", "https://app.test/i?intercom=connected"),
+            (
+                "https://app.test/i?tab=2",
+                "https://app.test/i?tab=2&intercom=connected",
+            ),
+            (
+                "https://app.test/i?",
+                "https://app.test/i?intercom=connected",
+            ),
             ("/i#top", "/i?intercom=connected#top"),
             ("/i?a=1#top", "/i?a=1&intercom=connected#top"),
         ] {
@@ -252,10 +303,19 @@ mod tests {
 
     #[test]
     fn a_cookie_is_found_by_its_whole_name() {
-        let cookie = Cookie { name: "pathbound_oauth", secure: "" };
+        let cookie = Cookie {
+            name: "pathbound_oauth",
+            secure: "",
+        };
         let mut headers = HeaderMap::new();
-        headers.append(header::COOKIE, HeaderValue::from_static("a=1; xpathbound_oauth=no"));
-        headers.append(header::COOKIE, HeaderValue::from_static("pathbound_oauth=yes; b=2"));
+        headers.append(
+            header::COOKIE,
+            HeaderValue::from_static("a=1; xpathbound_oauth=no"),
+        );
+        headers.append(
+            header::COOKIE,
+            HeaderValue::from_static("pathbound_oauth=yes; b=2"),
+        );
         assert_eq!(cookie.read(&headers), Some("yes"));
     }
 }

@@ -32,12 +32,21 @@ impl<'a> Pager<'a> {
     ///
     /// # Errors
     /// When `limit` is not 1 to 200.
-    pub(crate) fn new(vault: &'a KeyRing, tenant: TenantId, list: &str, limit: Option<u32>) -> Result<Self, ApiError> {
+    pub(crate) fn new(
+        vault: &'a KeyRing,
+        tenant: TenantId,
+        list: &str,
+        limit: Option<u32>,
+    ) -> Result<Self, ApiError> {
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MOST).contains(&limit) {
             return Err(ApiError::invalid("limit", format!("must be 1 to {MOST}")));
         }
-        Ok(Self { vault, place: Place::cursor(tenant, list), limit: limit as usize })
+        Ok(Self {
+            vault,
+            place: Place::cursor(tenant, list),
+            limit: limit as usize,
+        })
     }
 
     /// One more than a page: whether there is a next one.
@@ -49,8 +58,13 @@ impl<'a> Pager<'a> {
     ///
     /// # Errors
     /// When the cursor was not made here for this tenant and these filters.
-    pub(crate) fn position<P: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<P>, ApiError> {
-        let Some(cursor) = cursor else { return Ok(None) };
+    pub(crate) fn position<P: DeserializeOwned>(
+        &self,
+        cursor: Option<&str>,
+    ) -> Result<Option<P>, ApiError> {
+        let Some(cursor) = cursor else {
+            return Ok(None);
+        };
         let open = || {
             let sealed = URL_SAFE_NO_PAD.decode(cursor).ok()?;
             let plain = self.vault.open(&self.place, &sealed).ok()?;
@@ -78,13 +92,21 @@ impl<'a> Pager<'a> {
         fetched.truncate(self.limit);
         let next_cursor = match fetched.last() {
             Some(last) if more => {
-                let plain = serde_json::to_vec(&position(last)).map_err(|_| ApiError::internal())?;
-                let sealed = self.vault.seal(&self.place, &plain).map_err(|_| ApiError::internal())?;
+                let plain =
+                    serde_json::to_vec(&position(last)).map_err(|_| ApiError::internal())?;
+                let sealed = self
+                    .vault
+                    .seal(&self.place, &plain)
+                    .map_err(|_| ApiError::internal())?;
                 Some(URL_SAFE_NO_PAD.encode(sealed))
             }
             _ => None,
         };
-        Ok(Json(List { items: fetched, next_cursor }).into_response())
+        Ok(Json(List {
+            items: fetched,
+            next_cursor,
+        })
+        .into_response())
     }
 }
 
@@ -103,7 +125,11 @@ mod tests {
     use super::*;
 
     fn ring() -> KeyRing {
-        KeyRing::parse(&format!("k1:{}", base64::engine::general_purpose::STANDARD.encode([7; 32]))).unwrap()
+        KeyRing::parse(&format!(
+            "k1:{}",
+            base64::engine::general_purpose::STANDARD.encode([7; 32])
+        ))
+        .unwrap()
     }
 
     async fn body(response: Response) -> Value {
@@ -125,14 +151,28 @@ mod tests {
         let tampered = String::from_utf8(tampered).unwrap();
         assert!(here.position::<i32>(Some(&tampered)).is_err());
         assert!(here.position::<i32>(Some("")).is_err());
-        assert!(pager(TenantId::new(), "contacts?state=open").position::<i32>(Some(cursor)).is_err());
-        assert!(pager(tenant, "contacts?state=closed").position::<i32>(Some(cursor)).is_err());
+        assert!(
+            pager(TenantId::new(), "contacts?state=open")
+                .position::<i32>(Some(cursor))
+                .is_err()
+        );
+        assert!(
+            pager(tenant, "contacts?state=closed")
+                .position::<i32>(Some(cursor))
+                .is_err()
+        );
     }
 
     #[tokio::test]
     async fn the_last_page_has_no_cursor() {
         let (ring, tenant) = (ring(), TenantId::new());
-        let page = body(Pager::new(&ring, tenant, "l", Some(3)).unwrap().answer(vec![1, 2, 3], |n| *n).unwrap()).await;
+        let page = body(
+            Pager::new(&ring, tenant, "l", Some(3))
+                .unwrap()
+                .answer(vec![1, 2, 3], |n| *n)
+                .unwrap(),
+        )
+        .await;
         assert_eq!(page, serde_json::json!({"items": [1, 2, 3]}));
     }
 
@@ -140,7 +180,11 @@ mod tests {
     fn a_limit_is_1_to_200() {
         let (ring, tenant) = (ring(), TenantId::new());
         for (limit, good) in [(0, false), (1, true), (200, true), (201, false)] {
-            assert_eq!(Pager::new(&ring, tenant, "l", Some(limit)).is_ok(), good, "{limit}");
+            assert_eq!(
+                Pager::new(&ring, tenant, "l", Some(limit)).is_ok(),
+                good,
+                "{limit}"
+            );
         }
     }
 }

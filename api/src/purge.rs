@@ -25,16 +25,27 @@ pub(crate) async fn begin(store: &Store, tenant: TenantId, connection: Connectio
 
 /// Takes up owed purges until `shutdown`.
 pub(crate) async fn rounds(store: Store, shutdown: Shutdown) {
-    while shutdown.run_until_cancelled(tokio::time::sleep(ROUND)).await.is_some() {
+    while shutdown
+        .run_until_cancelled(tokio::time::sleep(ROUND))
+        .await
+        .is_some()
+    {
         match store.owed_purges().await {
             Ok(owed) => {
                 for (tenant, connection) in owed {
-                    if shutdown.run_until_cancelled(run(&store, tenant, connection)).await.is_none() {
+                    if shutdown
+                        .run_until_cancelled(run(&store, tenant, connection))
+                        .await
+                        .is_none()
+                    {
                         return;
                     }
                 }
             }
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "owed purges could not be read"),
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "owed purges could not be read"
+            ),
         }
     }
 }

@@ -66,15 +66,28 @@ fn read_tag(markup: &str) -> Option<(Tag, &str)> {
     let end = end_of_tag(named);
     let (tag, after) = named.split_at(end);
     let after = after.strip_prefix('>').unwrap_or(after);
-    let name_length = tag.find(|c: char| c.is_ascii_whitespace() || c == '/').unwrap_or(tag.len());
+    let name_length = tag
+        .find(|c: char| c.is_ascii_whitespace() || c == '/')
+        .unwrap_or(tag.len());
     let (name, attributes) = tag.split_at(name_length);
-    let name = if first.is_ascii_alphabetic() { name.to_ascii_lowercase() } else { String::new() };
+    let name = if first.is_ascii_alphabetic() {
+        name.to_ascii_lowercase()
+    } else {
+        String::new()
+    };
     let value = match name.as_str() {
         "a" => attribute(attributes, "href"),
         "img" => attribute(attributes, "alt"),
         _ => None,
     };
-    Some((Tag { name, closing, value }, after))
+    Some((
+        Tag {
+            name,
+            closing,
+            value,
+        },
+        after,
+    ))
 }
 
 /// Where the tag's `>` is: one inside quotes does not end it.
@@ -96,7 +109,9 @@ fn end_of_tag(tag: &str) -> usize {
 fn attribute(attributes: &str, wanted: &str) -> Option<String> {
     let mut rest = attributes.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
     while !rest.is_empty() {
-        let name_end = rest.find(|c: char| c.is_ascii_whitespace() || c == '=').unwrap_or(rest.len());
+        let name_end = rest
+            .find(|c: char| c.is_ascii_whitespace() || c == '=')
+            .unwrap_or(rest.len());
         let (name, after) = rest.split_at(name_end);
         let after = after.trim_start();
         let (value, after) = match after.strip_prefix('=').map(str::trim_start) {
@@ -107,14 +122,22 @@ fn attribute(attributes: &str, wanted: &str) -> Option<String> {
                     let end = inner.find(quote).unwrap_or(inner.len());
                     (&inner[..end], inner.get(end + 1..).unwrap_or_default())
                 }
-                _ => after.split_at(after.find(|c: char| c.is_ascii_whitespace()).unwrap_or(after.len())),
+                _ => after.split_at(
+                    after
+                        .find(|c: char| c.is_ascii_whitespace())
+                        .unwrap_or(after.len()),
+                ),
             },
         };
         if name.eq_ignore_ascii_case(wanted) {
             return Some(unescape(value).trim().to_owned());
         }
         // A stray `=` has an empty name: step over it, or the walk would stand still.
-        let next = if name.is_empty() && after.len() == rest.len() { rest.get(1..).unwrap_or_default() } else { after };
+        let next = if name.is_empty() && after.len() == rest.len() {
+            rest.get(1..).unwrap_or_default()
+        } else {
+            after
+        };
         rest = next.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
     }
     None
@@ -125,7 +148,10 @@ fn skip_past_end<'a>(after: &'a str, name: &str) -> &'a str {
     let mut rest = after;
     while let Some(at) = rest.find("</") {
         let named = &rest[at + 2..];
-        if named.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)) {
+        if named
+            .get(..name.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(name))
+        {
             return named.find('>').map_or("", |end| &named[end + 1..]);
         }
         rest = named;
@@ -175,13 +201,22 @@ impl Text {
     fn tag(&mut self, tag: &Tag) {
         match (tag.name.as_str(), tag.closing) {
             ("br" | "hr", _) => self.lines = (self.lines + 1).min(2),
-            ("p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "blockquote" | "table" | "figure", _) => {
+            (
+                "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "blockquote" | "table" | "figure",
+                _,
+            ) => {
                 self.break_lines(2);
             }
-            ("div" | "tr" | "section" | "article" | "header" | "footer" | "dt" | "dd", _) => self.break_lines(1),
+            ("div" | "tr" | "section" | "article" | "header" | "footer" | "dt" | "dd", _) => {
+                self.break_lines(1)
+            }
             ("pre", closing) => {
                 self.break_lines(2);
-                self.preformatted = if closing { self.preformatted.saturating_sub(1) } else { self.preformatted + 1 };
+                self.preformatted = if closing {
+                    self.preformatted.saturating_sub(1)
+                } else {
+                    self.preformatted + 1
+                };
             }
             ("ul" | "ol", false) => {
                 self.break_lines(if self.lists.is_empty() { 2 } else { 1 });
@@ -216,11 +251,21 @@ impl Text {
 
     /// Adds the address where the words do not already say it.
     fn end_link(&mut self) {
-        let Some((href, begun)) = self.link.take() else { return };
+        let Some((href, begun)) = self.link.take() else {
+            return;
+        };
         let shown = self.out.get(begun..).unwrap_or_default().trim();
         let says_it = shown == href || href.strip_prefix("mailto:") == Some(shown);
-        if ["https://", "http://", "mailto:"].iter().any(|scheme| href.starts_with(scheme)) && !says_it {
-            let address = if shown.is_empty() { href } else { format!("({href})") };
+        if ["https://", "http://", "mailto:"]
+            .iter()
+            .any(|scheme| href.starts_with(scheme))
+            && !says_it
+        {
+            let address = if shown.is_empty() {
+                href
+            } else {
+                format!("({href})")
+            };
             let space = std::mem::replace(&mut self.space, !shown.is_empty());
             self.put(&address);
             self.space = space;
@@ -267,14 +312,26 @@ mod tests {
             ("<div>a</div><div>b</div>", "a\nb"),
             ("<ul><li>x</li><li>y</li></ul><p>z</p>", "- x\n- y\n\nz"),
             ("<ol><li>x</li><li>y</li></ol>", "1. x\n2. y"),
-            ("<p>fish &amp; chips&nbsp;&lt;now&gt; &eacute;&#128512;</p>", "fish & chips <now> é😀"),
-            ("<p>see <a href=\"https://x.test/a?b=1&amp;c=2\">this</a>.</p>", "see this (https://x.test/a?b=1&c=2)."),
-            ("<a href='https://x.test'>https://x.test</a>", "https://x.test"),
+            (
+                "<p>fish &amp; chips&nbsp;&lt;now&gt; &eacute;&#128512;</p>",
+                "fish & chips <now> é😀",
+            ),
+            (
+                "<p>see <a href=\"https://x.test/a?b=1&amp;c=2\">this</a>.</p>",
+                "see this (https://x.test/a?b=1&c=2).",
+            ),
+            (
+                "<a href='https://x.test'>https://x.test</a>",
+                "https://x.test",
+            ),
             ("<a href=mailto:a@b.test>a@b.test</a>", "a@b.test"),
             ("<a href=\"javascript:alert(1)\">click</a>", "click"),
             ("<p>cat: <img src=x alt=\"a cat\"></p>", "cat: [a cat]"),
             ("<pre>a\n  b</pre>", "a\n  b"),
-            ("<table><tr><td>1</td><td>2</td></tr><tr><td>3</td></tr></table>", "1 2\n3"),
+            (
+                "<table><tr><td>1</td><td>2</td></tr><tr><td>3</td></tr></table>",
+                "1 2\n3",
+            ),
             ("plain\ntext &amp; lines", "plain\ntext & lines"),
             ("a < b and b > c", "a < b and b > c"),
             ("", ""),

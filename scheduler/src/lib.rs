@@ -41,14 +41,18 @@ pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), Schedule
             tick(&store, &queue).await
         };
         match ticked.await {
-            Ok(Ticked { tickets, more: true }) => {
+            Ok(Ticked {
+                tickets,
+                more: true,
+            }) => {
                 tracing::debug!(tickets, "more is due");
                 continue;
             }
             Ok(_) => metrics::gauge!("pathbound_scheduler_tick_age_seconds").set(0.0),
             Err(error) => {
                 tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not schedule");
-                metrics::gauge!("pathbound_scheduler_tick_age_seconds").increment(TICK.as_secs_f64());
+                metrics::gauge!("pathbound_scheduler_tick_age_seconds")
+                    .increment(TICK.as_secs_f64());
             }
         }
         tokio::select! {

@@ -29,7 +29,12 @@ pub struct Ticked {
 /// When Postgres or Redis fails.
 pub async fn apply_pauses(store: &Store, queue: &Queue) -> Result<(), SchedulerError> {
     // What is no scope was written by another hand, and pauses nothing.
-    let scopes: Vec<PauseScope> = store.pauses().await?.iter().filter_map(|pause| pause.scope.parse().ok()).collect();
+    let scopes: Vec<PauseScope> = store
+        .pauses()
+        .await?
+        .iter()
+        .filter_map(|pause| pause.scope.parse().ok())
+        .collect();
     Ok(queue.set_paused(&scopes).await?)
 }
 
@@ -44,14 +49,22 @@ pub async fn tick(store: &Store, queue: &Queue) -> Result<Ticked, SchedulerError
         let tickets = refill(store, queue).await?;
         queue.mark_filled().await?;
         tracing::info!(tickets, "redis was empty: made every ticket anew");
-        return Ok(Ticked { tickets, more: false });
+        return Ok(Ticked {
+            tickets,
+            more: false,
+        });
     }
     let due = store.claim_due_streams(BITE).await?;
     push(queue, &due).await?;
     // One bite a tick: a long backlog keeps its tickets, and is not written anew again and again.
-    let stale = store.claim_stale_tickets(BITE, store.now().await? - AGAIN_AFTER).await?;
+    let stale = store
+        .claim_stale_tickets(BITE, store.now().await? - AGAIN_AFTER)
+        .await?;
     push(queue, &stale).await?;
-    Ok(Ticked { tickets: due.len() + stale.len(), more: due.len() == BITE as usize })
+    Ok(Ticked {
+        tickets: due.len() + stale.len(),
+        more: due.len() == BITE as usize,
+    })
 }
 
 /// All that is due, ticketed or not, in as many bites as it needs. What becomes due meanwhile is the next tick's.

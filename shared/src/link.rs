@@ -26,12 +26,18 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn of(config: &Config) -> Self {
-        Self { url: config.redis_url.clone(), cluster: config.redis_cluster }
+        Self {
+            url: config.redis_url.clone(),
+            cluster: config.redis_cluster,
+        }
     }
 
     /// A server that stands alone.
     pub(crate) const fn at(url: Secret) -> Self {
-        Self { url, cluster: false }
+        Self {
+            url,
+            cluster: false,
+        }
     }
 }
 
@@ -55,7 +61,11 @@ impl Link {
     ///
     /// # Errors
     /// When the URL cannot be used. The first connection is made at the first call: Redis may be away.
-    pub(crate) fn open(server: &Server, patience: Duration, retries: usize) -> Result<Self, RedisError> {
+    pub(crate) fn open(
+        server: &Server,
+        patience: Duration,
+        retries: usize,
+    ) -> Result<Self, RedisError> {
         // Callers try again by themselves, and a round of theirs must not be a long one.
         let longest_pause = patience / 10;
         if server.cluster {
@@ -65,14 +75,20 @@ impl Link {
                 .retries(u32::try_from(retries).unwrap_or(1))
                 .max_retry_wait(u64::try_from(longest_pause.as_millis()).unwrap_or(u64::MAX))
                 .build()?;
-            return Ok(Self::Cluster(Arc::new(Cluster { client, connection: OnceCell::new() })));
+            return Ok(Self::Cluster(Arc::new(Cluster {
+                client,
+                connection: OnceCell::new(),
+            })));
         }
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(patience))
             .set_connection_timeout(Some(patience))
             .set_number_of_retries(retries)
             .set_max_delay(longest_pause);
-        Ok(Self::Server(ConnectionManager::new_lazy_with_config(Client::open(server.url.expose())?, config)?))
+        Ok(Self::Server(ConnectionManager::new_lazy_with_config(
+            Client::open(server.url.expose())?,
+            config,
+        )?))
     }
 
     /// A connection of its own, on which an answer may take as long as it takes.
@@ -88,15 +104,24 @@ impl Link {
                 .build()?;
             return Ok(Self::OwnInCluster(client.get_async_connection().await?));
         }
-        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(patience));
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_connection_timeout(Some(patience));
         let client = Client::open(server.url.expose())?;
-        Ok(Self::Own(client.get_multiplexed_async_connection_with_config(&config).await?))
+        Ok(Self::Own(
+            client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await?,
+        ))
     }
 }
 
 impl Cluster {
     async fn connection(&self) -> Result<ClusterConnection, RedisError> {
-        self.connection.get_or_try_init(|| self.client.get_async_connection()).await.cloned()
+        self.connection
+            .get_or_try_init(|| self.client.get_async_connection())
+            .await
+            .cloned()
     }
 }
 
@@ -104,9 +129,14 @@ impl ConnectionLike for Link {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::Server(server) => server.req_packed_command(command),
-            Self::Cluster(cluster) => {
-                async move { cluster.connection().await?.req_packed_command(command).await }.boxed()
+            Self::Cluster(cluster) => async move {
+                cluster
+                    .connection()
+                    .await?
+                    .req_packed_command(command)
+                    .await
             }
+            .boxed(),
             Self::Own(own) => own.req_packed_command(command),
             Self::OwnInCluster(own) => own.req_packed_command(command),
         }
@@ -120,9 +150,14 @@ impl ConnectionLike for Link {
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
             Self::Server(server) => server.req_packed_commands(pipeline, offset, count),
-            Self::Cluster(cluster) => {
-                async move { cluster.connection().await?.req_packed_commands(pipeline, offset, count).await }.boxed()
+            Self::Cluster(cluster) => async move {
+                cluster
+                    .connection()
+                    .await?
+                    .req_packed_commands(pipeline, offset, count)
+                    .await
             }
+            .boxed(),
             Self::Own(own) => own.req_packed_commands(pipeline, offset, count),
             Self::OwnInCluster(own) => own.req_packed_commands(pipeline, offset, count),
         }

@@ -29,7 +29,9 @@ pub fn on_signals() -> std::io::Result<Shutdown> {
                 tracing::warn!("second signal: leaving now");
                 std::process::exit(130);
             }
-            tracing::info!("stopping: begun work is finished first, a second signal leaves at once");
+            tracing::info!(
+                "stopping: begun work is finished first, a second signal leaves at once"
+            );
             token.cancel();
         }
     });

@@ -29,7 +29,10 @@ const ONLY: &[(&str, &[&str])] = &[
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// Every Rust file below a folder, as path → code without comments and tests.
@@ -46,9 +49,15 @@ fn sources(folder: &str) -> BTreeMap<String, String> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let code = text.split("#[cfg(test)]").next().unwrap();
-                let code: String =
-                    code.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
-                found.insert(path.strip_prefix(root()).unwrap().display().to_string(), code);
+                let code: String = code
+                    .lines()
+                    .map(|line| line.split("//").next().unwrap())
+                    .collect::<Vec<_>>()
+                    .join("\n");
+                found.insert(
+                    path.strip_prefix(root()).unwrap().display().to_string(),
+                    code,
+                );
             }
         }
     }
@@ -66,7 +75,8 @@ fn names(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let before = code[..at].chars().next_back();
         let after = &code[at + name.len()..];
-        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') && after.starts_with("::")
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+            && after.starts_with("::")
     })
 }
 
@@ -74,10 +84,17 @@ fn names(code: &str, name: &str) -> bool {
 fn each_layer_knows_only_those_to_its_left() {
     let mut seen = Vec::new();
     for (path, code) in sources("shared/src") {
-        let Some(layer) = layer_of(&path) else { continue };
-        let Some((layer, may)) = LAYERS.iter().find(|(name, _)| *name == layer) else { continue };
+        let Some(layer) = layer_of(&path) else {
+            continue;
+        };
+        let Some((layer, may)) = LAYERS.iter().find(|(name, _)| *name == layer) else {
+            continue;
+        };
         seen.push(*layer);
-        for (other, _) in LAYERS.iter().filter(|(other, _)| other != layer && !may.contains(other)) {
+        for (other, _) in LAYERS
+            .iter()
+            .filter(|(other, _)| other != layer && !may.contains(other))
+        {
             let direct = format!("crate::{other}");
             // `use crate::{config::…, store::…}` groups are searched up to their end.
             let grouped = code.split("crate::{").skip(1).any(|group| {
@@ -100,7 +117,10 @@ fn only_its_layers_name_a_library() {
     for (path, code) in sources("shared/src") {
         for (library, homes) in ONLY {
             if !layer_of(&path).is_some_and(|layer| homes.contains(&layer)) {
-                assert!(!names(&code, library), "{path} names {library}, which only {homes:?} may");
+                assert!(
+                    !names(&code, library),
+                    "{path} names {library}, which only {homes:?} may"
+                );
             }
         }
     }
@@ -111,7 +131,10 @@ fn no_role_goes_around_the_library() {
     for role in ["api/src", "scheduler/src", "worker/src"] {
         for (path, code) in sources(role) {
             for (library, homes) in ONLY {
-                assert!(!names(&code, library), "{path} names {library}: that is {homes:?}'s, of `shared`");
+                assert!(
+                    !names(&code, library),
+                    "{path} names {library}: that is {homes:?}'s, of `shared`"
+                );
             }
         }
     }
@@ -124,7 +147,10 @@ fn neither_pacing_nor_the_queue_reads_a_wall_clock() {
     for folder in ["shared/src/pacing", "shared/src/queue"] {
         for (path, code) in sources(folder) {
             for clock in ["SystemTime", "Utc::now", "Local::now", "UNIX_EPOCH"] {
-                assert!(!code.contains(clock), "{path} reads {clock}, by which two processes may disagree");
+                assert!(
+                    !code.contains(clock),
+                    "{path} reads {clock}, by which two processes may disagree"
+                );
             }
         }
     }
@@ -150,7 +176,10 @@ fn the_top_level_is_fixed() {
     ];
     for entry in std::fs::read_dir(root()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(name.starts_with('.') || FIXED.contains(&name.as_str()), "{name} does not belong at the top level");
+        assert!(
+            name.starts_with('.') || FIXED.contains(&name.as_str()),
+            "{name} does not belong at the top level"
+        );
     }
 }
 
@@ -190,6 +219,9 @@ fn no_migration_is_without_isolation() {
     // The operators' own: no tenant's role has a right on it.
     tables.retain(|table| table != "pauses");
     for table in tables {
-        assert!(isolated.contains(&table), "table {table} is not isolated: add SELECT isolate('{table}')");
+        assert!(
+            isolated.contains(&table),
+            "table {table} is not isolated: add SELECT isolate('{table}')"
+        );
     }
 }

@@ -22,24 +22,44 @@ fn workspace() -> WorkspaceSpec {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_without_conversations_blocks_them_alone() {
     let world = World::new().await;
-    let connected = world.connect(WorkspaceSpec { conversations_plan: false, ..workspace() }).await;
+    let connected = world
+        .connect(WorkspaceSpec {
+            conversations_plan: false,
+            ..workspace()
+        })
+        .await;
     let _fleet = world.fleet(1);
     world
-        .until(&connected, "contacts are held and conversations blocked", |status| {
-            status.streams.iter().all(|stream| match stream.stream {
-                Stream::Conversations => stream.blocked.is_some(),
-                Stream::Threads => true,
-                _ => stream.last_ok_at.is_some(),
-            })
-        })
+        .until(
+            &connected,
+            "contacts are held and conversations blocked",
+            |status| {
+                status.streams.iter().all(|stream| match stream.stream {
+                    Stream::Conversations => stream.blocked.is_some(),
+                    Stream::Threads => true,
+                    _ => stream.last_ok_at.is_some(),
+                })
+            },
+        )
         .await;
     let status = world.status(&connected).await;
     assert!(!status.complete);
-    let blocked =
-        status.streams.iter().find(|stream| stream.stream == Stream::Conversations).unwrap().blocked.clone().unwrap();
+    let blocked = status
+        .streams
+        .iter()
+        .find(|stream| stream.stream == Stream::Conversations)
+        .unwrap()
+        .blocked
+        .clone()
+        .unwrap();
     assert_eq!(blocked.code, "api_plan_restricted");
     assert!(blocked.until.is_some() && !blocked.message.is_empty() && blocked.action.is_some());
-    world.assert_exact_with(&connected, &without_conversations(&connected.workspace.truth())).await;
+    world
+        .assert_exact_with(
+            &connected,
+            &without_conversations(&connected.workspace.truth()),
+        )
+        .await;
 
     // The plan is upgraded; a resync does not have to wait for tomorrow's look.
     connected.workspace.set_plan(true);
@@ -63,10 +83,17 @@ async fn a_missing_scope_blocks_its_streams_and_no_token() {
         let _fleet = world.fleet(1);
         world
             .until(&connected, "conversations are blocked", |status| {
-                status.streams.iter().any(|stream| stream.stream == Stream::Conversations && stream.blocked.is_some())
+                status.streams.iter().any(|stream| {
+                    stream.stream == Stream::Conversations && stream.blocked.is_some()
+                })
             })
             .await;
-        let connection = world.store.connection(connected.tenant, connected.connection).await.unwrap().unwrap();
+        let connection = world
+            .store
+            .connection(connected.tenant, connected.connection)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(connection.state, ConnectionState::Active);
     }
 }
@@ -79,8 +106,15 @@ async fn a_revoked_token_asks_for_the_customer_and_keeps_the_data() {
     world.until_complete(&connected).await;
     connected.workspace.revoke_tokens();
     world.resync(&connected, Mode::Incremental).await;
-    world.until_state(&connected, ConnectionState::ReauthRequired).await;
-    let connection = world.store.connection(connected.tenant, connected.connection).await.unwrap().unwrap();
+    world
+        .until_state(&connected, ConnectionState::ReauthRequired)
+        .await;
+    let connection = world
+        .store
+        .connection(connected.tenant, connected.connection)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(connection.error.unwrap().code, "token_revoked");
     assert!(!world.status(&connected).await.complete);
     world.assert_exact(&connected).await;
@@ -91,7 +125,9 @@ async fn a_revoked_token_asks_for_the_customer_and_keeps_the_data() {
     assert_eq!(connected.workspace.ledger().total, calls);
 
     // The customer connects again: the same connection, and it goes on.
-    let again = world.connect_as(connected.tenant, &connected.workspace).await;
+    let again = world
+        .connect_as(connected.tenant, &connected.workspace)
+        .await;
     assert_eq!(again.connection, connected.connection);
     world.until_complete(&again).await;
     world.assert_exact(&again).await;
@@ -102,10 +138,20 @@ async fn a_revoked_token_asks_for_the_customer_and_keeps_the_data() {
 async fn a_stream_that_is_blocked_while_another_ends_leaves_the_run_without_both() {
     let world = World::new().await;
     let connected = world.connect(workspace()).await;
-    let store = Store::connect(&world.config.database_url, Role::Worker, 3).await.unwrap();
-    let key = |stream| SliceKey { tenant: connected.tenant, connection: connected.connection, stream, fence: i64::MAX };
+    let store = Store::connect(&world.config.database_url, Role::Worker, 3)
+        .await
+        .unwrap();
+    let key = |stream| SliceKey {
+        tenant: connected.tenant,
+        connection: connected.connection,
+        stream,
+        fence: i64::MAX,
+    };
     for stream in [Stream::Contacts, Stream::Conversations] {
-        assert!(matches!(store.begin_slice(key(stream)).await.unwrap(), Begun::Yes(_)));
+        assert!(matches!(
+            store.begin_slice(key(stream)).await.unwrap(),
+            Begun::Yes(_)
+        ));
     }
     let mut ending = store.begin_fenced(key(Stream::Contacts)).await.unwrap();
     let end = WalkEnd {
@@ -137,7 +183,13 @@ async fn a_stream_that_is_blocked_while_another_ends_leaves_the_run_without_both
     ending.commit().await.unwrap();
     blocking.await.unwrap();
     let left = world
-        .sql("SELECT array_to_string(pending, ','), status FROM sync_runs WHERE connection_id = $1", &connected)
+        .sql(
+            "SELECT array_to_string(pending, ','), status FROM sync_runs WHERE connection_id = $1",
+            &connected,
+        )
         .await;
-    assert_eq!(left, [("reference,companies".to_owned(), "running".to_owned())]);
+    assert_eq!(
+        left,
+        [("reference,companies".to_owned(), "running".to_owned())]
+    );
 }

@@ -30,10 +30,21 @@ async fn begun() -> Flow {
         conversations: 5,
         ..WorkspaceSpec::default()
     });
-    let (status, started) = caller.call(Method::POST, "/v1/integrations/intercom/connect", Some(json!({}))).await;
+    let (status, started) = caller
+        .call(
+            Method::POST,
+            "/v1/integrations/intercom/connect",
+            Some(json!({})),
+        )
+        .await;
     assert_eq!(status, 201, "{started}");
     let start_url = started["start_url"].as_str().unwrap().to_owned();
-    Flow { world, caller, workspace, start_url }
+    Flow {
+        world,
+        caller,
+        workspace,
+        start_url,
+    }
 }
 
 impl Flow {
@@ -41,11 +52,23 @@ impl Flow {
     async fn opened(&self) -> (String, String) {
         let opened = client().get(&self.start_url).send().await.unwrap();
         assert_eq!(opened.status(), 303);
-        let cookie = opened.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-        let authorize =
-            format!("{}&auto_workspace={}", opened.headers()["location"].to_str().unwrap(), self.workspace.id_code());
+        let cookie = opened.headers()["set-cookie"]
+            .to_str()
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap()
+            .to_owned();
+        let authorize = format!(
+            "{}&auto_workspace={}",
+            opened.headers()["location"].to_str().unwrap(),
+            self.workspace.id_code()
+        );
         let allowed = client().get(authorize).send().await.unwrap();
-        (cookie, allowed.headers()["location"].to_str().unwrap().to_owned())
+        (
+            cookie,
+            allowed.headers()["location"].to_str().unwrap().to_owned(),
+        )
     }
 
     async fn callback(&self, url: &str, cookie: Option<&str>) -> (u16, String, String) {
@@ -54,9 +77,16 @@ impl Flow {
             call = call.header("cookie", cookie);
         }
         let answer = call.send().await.unwrap();
-        let location =
-            answer.headers().get("location").map(|location| location.to_str().unwrap().to_owned()).unwrap_or_default();
-        (answer.status().as_u16(), location, answer.text().await.unwrap())
+        let location = answer
+            .headers()
+            .get("location")
+            .map(|location| location.to_str().unwrap().to_owned())
+            .unwrap_or_default();
+        (
+            answer.status().as_u16(),
+            location,
+            answer.text().await.unwrap(),
+        )
     }
 
     fn exchanges(&self) -> u64 {
@@ -67,26 +97,47 @@ impl Flow {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_connects_a_workspace_and_the_first_run_is_due_at_once() {
     let flow = begun().await;
-    let home = Browser::new().unwrap().connect(&flow.start_url, &flow.workspace.id_code()).await.unwrap();
+    let home = Browser::new()
+        .unwrap()
+        .connect(&flow.start_url, &flow.workspace.id_code())
+        .await
+        .unwrap();
     assert!(home.ends_with("/integrations?intercom=connected"), "{home}");
     let connections = flow.caller.get("/v1/connections").await;
     let connection = &connections["items"][0];
     assert_eq!(connection["state"], "active");
     assert_eq!(connection["workspace"]["id"], flow.workspace.id_code());
-    assert_eq!(connection["workspace"]["timezone"], flow.workspace.spec().timezone);
+    assert_eq!(
+        connection["workspace"]["timezone"],
+        flow.workspace.spec().timezone
+    );
     // The tickets are there before any scheduler has run.
     assert_eq!(flow.world.queue.depth().await.unwrap().live, 5);
     let body = connections.to_string();
-    assert!(!body.contains(&flow.workspace.token()), "no answer holds a token");
+    assert!(
+        !body.contains(&flow.workspace.token()),
+        "no answer holds a token"
+    );
 }
 
 /// Others of the customer's apps may have spent the window at this very moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_throttled_look_at_the_workspace_is_waited_out() {
     let flow = begun().await;
-    let throttled = FaultAction::Status { status: 429, body: None, headers: Vec::new() };
-    let fault = flow.world.simulator.inject(Fault::new(throttled).operation("me").times(1));
-    let home = Browser::new().unwrap().connect(&flow.start_url, &flow.workspace.id_code()).await.unwrap();
+    let throttled = FaultAction::Status {
+        status: 429,
+        body: None,
+        headers: Vec::new(),
+    };
+    let fault = flow
+        .world
+        .simulator
+        .inject(Fault::new(throttled).operation("me").times(1));
+    let home = Browser::new()
+        .unwrap()
+        .connect(&flow.start_url, &flow.workspace.id_code())
+        .await
+        .unwrap();
     assert!(home.ends_with("/integrations?intercom=connected"), "{home}");
     assert_eq!(flow.world.simulator.fault_hits(fault), 1);
 }
@@ -100,7 +151,11 @@ async fn of_sixty_four_equal_callbacks_one_exchanges_the_code() {
     for answer in join_all(answers.collect()).await {
         match answer.0 {
             303 => connected += 1,
-            400 => assert!(answer.2.contains("data-code=\"oauth_state_used\""), "{}", answer.2),
+            400 => assert!(
+                answer.2.contains("data-code=\"oauth_state_used\""),
+                "{}",
+                answer.2
+            ),
             other => panic!("{other}: {}", answer.2),
         }
     }
@@ -119,7 +174,10 @@ async fn another_browsers_callback_is_refused_and_burns_the_state() {
     }
     // The right browser comes too late: whoever tried had the only try.
     let (status, _, page) = flow.callback(&callback, Some(&cookie)).await;
-    assert!(status == 400 && page.contains("oauth_state_used"), "{status} {page}");
+    assert!(
+        status == 400 && page.contains("oauth_state_used"),
+        "{status} {page}"
+    );
     assert_eq!(flow.exchanges(), 0);
     assert_eq!(flow.caller.get("/v1/connections").await["items"], json!([]));
 }
@@ -129,14 +187,26 @@ async fn a_refusal_and_a_forged_state_lead_to_a_page_that_reflects_nothing() {
     let flow = begun().await;
     let (cookie, callback) = flow.opened().await;
     let base = callback.split('?').next().unwrap();
-    let state = callback.split("state=").nth(1).unwrap().split('&').next().unwrap();
+    let state = callback
+        .split("state=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap();
     let script = "<script>alert(1)</script>";
     let denied = format!("{base}?error=access_denied&error_description={script}&state={state}");
     let (status, _, page) = flow.callback(&denied, Some(&cookie)).await;
-    assert!(status >= 400 && page.contains("data-code=\"oauth_denied\""), "{status} {page}");
+    assert!(
+        status >= 400 && page.contains("data-code=\"oauth_denied\""),
+        "{status} {page}"
+    );
     let forged = format!("{base}?code={script}&state={script}");
     let (status, _, page2) = flow.callback(&forged, Some(&cookie)).await;
-    assert!(status >= 400 && page2.contains("data-code=\"oauth_state_unknown\""), "{status} {page2}");
+    assert!(
+        status >= 400 && page2.contains("data-code=\"oauth_state_unknown\""),
+        "{status} {page2}"
+    );
     for page in [page, page2] {
         assert!(!page.contains("alert(1)"), "{page}");
     }
@@ -157,7 +227,11 @@ async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
                 }
             }
         }
-        if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+        if pending {
+            std::task::Poll::Pending
+        } else {
+            std::task::Poll::Ready(())
+        }
     })
     .await;
     tokio::time::sleep(Duration::ZERO).await;

@@ -25,14 +25,20 @@ fn workspace() -> WorkspaceSpec {
 
 /// From now on threads after the first ones are not answered before the fault is taken away.
 fn stops_in_mid_run(world: &World) -> FaultId {
-    world.simulator.inject(Fault::new(FaultAction::Hold { after: 0 }).operation("get_conversation").skip(140))
+    world.simulator.inject(
+        Fault::new(FaultAction::Hold { after: 0 })
+            .operation("get_conversation")
+            .skip(140),
+    )
 }
 
 /// In the middle of the threads: some are stored, some under way, most not begun.
 async fn until_mid_run(world: &World, connected: &Connected, fault: FaultId) {
     world
         .until(connected, "some threads are held", |status| {
-            world.simulator.fault_hits(fault) > 0 && status.threads.complete > 100 && status.threads.pending > 30
+            world.simulator.fault_hits(fault) > 0
+                && status.threads.complete > 100
+                && status.threads.pending > 30
         })
         .await;
 }
@@ -78,9 +84,18 @@ async fn a_redis_killed_in_mid_run_and_restarted_empty_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slice_that_three_workers_died_of_is_quarantined_has_one_second_chance_and_then_waits() {
     let world = World::new().await;
-    let connected = world.connect(WorkspaceSpec { contacts: 5, companies: 1, conversations: 5, ..workspace() }).await;
+    let connected = world
+        .connect(WorkspaceSpec {
+            contacts: 5,
+            companies: 1,
+            conversations: 5,
+            ..workspace()
+        })
+        .await;
     let context = Context {
-        store: Store::connect(&world.config.database_url, Role::Worker, 2).await.unwrap(),
+        store: Store::connect(&world.config.database_url, Role::Worker, 2)
+            .await
+            .unwrap(),
         vault: Arc::new(KeyRing::parse(world.config.encryption_keys.expose()).unwrap()),
         intercom: Intercom::new(&world.config).unwrap(),
         config: world.config.clone(),
@@ -92,11 +107,13 @@ async fn a_slice_that_three_workers_died_of_is_quarantined_has_one_second_chance
         stream: Stream::Contacts,
         fence,
     };
-    let due =
-        "UPDATE streams SET due_at = now() WHERE connection_id = $1 AND stream = 'contacts' RETURNING stream, mode";
-    let open = "SELECT stream, cause FROM dead_letters WHERE connection_id = $1 AND resolved_at IS NULL";
+    let due = "UPDATE streams SET due_at = now() WHERE connection_id = $1 AND stream = 'contacts' RETURNING stream, mode";
+    let open =
+        "SELECT stream, cause FROM dead_letters WHERE connection_id = $1 AND resolved_at IS NULL";
 
-    let Next::Wait(soon) = sync::work(&context, key(1_000), 3).await.next else { panic!("it is tried again soon") };
+    let Next::Wait(soon) = sync::work(&context, key(1_000), 3).await.next else {
+        panic!("it is tried again soon")
+    };
     assert!(soon < Duration::from_secs(30), "{soon:?}");
     let letters = world.sql(open, &connected).await;
     assert!(
@@ -108,8 +125,15 @@ async fn a_slice_that_three_workers_died_of_is_quarantined_has_one_second_chance
     assert_eq!(sync::work(&context, key(2_000), 3).await.next, Next::Done);
     let later = "SELECT stream, (due_at > now() + interval '50 minutes')::text FROM streams
                  WHERE connection_id = $1 AND stream = 'contacts'";
-    assert_eq!(world.sql(later, &connected).await, [("contacts".to_owned(), "true".to_owned())]);
-    assert_eq!(connected.workspace.ledger().calls("list_contacts"), 0, "nobody was risked");
+    assert_eq!(
+        world.sql(later, &connected).await,
+        [("contacts".to_owned(), "true".to_owned())]
+    );
+    assert_eq!(
+        connected.workspace.ledger().calls("list_contacts"),
+        0,
+        "nobody was risked"
+    );
 
     // An operator knows better.
     world.sql(due, &connected).await;

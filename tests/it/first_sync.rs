@@ -26,7 +26,10 @@ async fn a_first_sync_is_exact_and_costs_the_floor() {
         .filter(|line| !line.deleted)
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line.object.get()).ok())
         // A stub that counts no parts needs no call; one that does not count at all does.
-        .filter(|object| object["type"] == "conversation" && object["statistics"]["count_conversation_parts"] != 0)
+        .filter(|object| {
+            object["type"] == "conversation"
+                && object["statistics"]["count_conversation_parts"] != 0
+        })
         .count() as u64;
     let ledger = connected.workspace.ledger();
     // Pages of 150 contacts, 100 companies and the empty page that ends the scroll, pages of 150 stubs, a call a thread.
@@ -54,7 +57,12 @@ async fn small_and_empty_workspaces_are_complete() {
     };
     for (seed, spec) in [
         empty.clone(),
-        WorkspaceSpec { contacts: 150, companies: 100, conversations: 150, ..empty.clone() },
+        WorkspaceSpec {
+            contacts: 150,
+            companies: 100,
+            conversations: 150,
+            ..empty.clone()
+        },
         WorkspaceSpec {
             contacts: 1,
             companies: 1,
@@ -67,7 +75,12 @@ async fn small_and_empty_workspaces_are_complete() {
     .into_iter()
     .enumerate()
     {
-        let connected = world.connect(WorkspaceSpec { seed: seed as u64 + 1, ..spec }).await;
+        let connected = world
+            .connect(WorkspaceSpec {
+                seed: seed as u64 + 1,
+                ..spec
+            })
+            .await;
         world.until_complete(&connected).await;
         world.assert_exact(&connected).await;
     }

@@ -1,6 +1,10 @@
 //! The story, from the browser's first click to the last part read back.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says what it expects"
+)]
 
 mod architecture;
 mod bad_input;

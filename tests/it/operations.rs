@@ -35,13 +35,23 @@ impl Office {
     async fn open() -> Self {
         let mut world = World::with(&[("OPERATOR_KEY", KEY)]).await;
         let (api, address) = world.listening("api");
-        Self { world, base: format!("http://{address}"), _api: api }
+        Self {
+            world,
+            base: format!("http://{address}"),
+            _api: api,
+        }
     }
 
     async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        let call = reqwest::Client::new().post(format!("{}{path}", self.base)).bearer_auth(KEY).json(&body);
+        let call = reqwest::Client::new()
+            .post(format!("{}{path}", self.base))
+            .bearer_auth(KEY)
+            .json(&body);
         let answer = call.send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+        (
+            answer.status().as_u16(),
+            answer.json().await.unwrap_or(Value::Null),
+        )
     }
 
     /// The command line, its standard output read as JSON.
@@ -54,12 +64,24 @@ impl Office {
 
 /// Makes a dead letter of a stream, as a slice that fails for the tenth time does.
 async fn bury(world: &World, connected: &Connected, stream: Stream, cause: &str, fence: i64) {
-    let store = Store::connect(&world.config.database_url, Role::Worker, 1).await.unwrap();
-    let key = SliceKey { tenant: connected.tenant, connection: connected.connection, stream, fence };
-    assert!(matches!(store.begin_slice(key).await.unwrap(), Begun::Yes(_)));
+    let store = Store::connect(&world.config.database_url, Role::Worker, 1)
+        .await
+        .unwrap();
+    let key = SliceKey {
+        tenant: connected.tenant,
+        connection: connected.connection,
+        stream,
+        fence,
+    };
+    assert!(matches!(
+        store.begin_slice(key).await.unwrap(),
+        Begun::Yes(_)
+    ));
     let mut tx = store.begin_fenced(key).await.unwrap();
     tx.write_dead_letter(key, cause, 10).await.unwrap();
-    tx.fail_stream(key, cause, 3600.0, shared::store::Failed::GoesOn).await.unwrap();
+    tx.fail_stream(key, cause, 3600.0, shared::store::Failed::GoesOn)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -67,7 +89,10 @@ async fn bury(world: &World, connected: &Connected, stream: Stream, cause: &str,
 async fn dead_letters_are_listed_counted_retried_and_dropped() {
     let office = Office::open().await;
     let world = &office.world;
-    let [one, two] = [world.connect(workspace(1)).await, world.connect(workspace(2)).await];
+    let [one, two] = [
+        world.connect(workspace(1)).await,
+        world.connect(workspace(2)).await,
+    ];
     for (connected, stream, cause) in [
         (&one, Stream::Contacts, "status 503"),
         (&one, Stream::Companies, "Status 500 of the scroll"),
@@ -77,20 +102,52 @@ async fn dead_letters_are_listed_counted_retried_and_dropped() {
     }
 
     let (code, all) = office.pathbound(&["dead", "list", "-o", "json"]);
-    assert_eq!((code, &all["count"], all["items"].as_array().unwrap().len()), (0, &json!(3), 3), "{all}");
-    let (_, filtered) = office.pathbound(&["dead", "list", "--cause", "STATUS 50", "--limit", "1", "-o", "json"]);
-    assert_eq!((&filtered["count"], filtered["items"].as_array().unwrap().len()), (&json!(2), 1), "{filtered}");
+    assert_eq!(
+        (code, &all["count"], all["items"].as_array().unwrap().len()),
+        (0, &json!(3), 3),
+        "{all}"
+    );
+    let (_, filtered) = office.pathbound(&[
+        "dead",
+        "list",
+        "--cause",
+        "STATUS 50",
+        "--limit",
+        "1",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(
+        (
+            &filtered["count"],
+            filtered["items"].as_array().unwrap().len()
+        ),
+        (&json!(2), 1),
+        "{filtered}"
+    );
     let id = all["items"][2]["id"].as_str().unwrap();
     let (_, shown) = office.pathbound(&["dead", "show", id, "-o", "json"]);
     assert_eq!(shown["cause"], "the slice panicked");
 
     // A dry run counts and touches nothing; dropping by a filter has to be confirmed.
     let tenant = one.tenant.to_string();
-    let (_, dry) = office.pathbound(&["dead", "retry", "--tenant", &tenant, "--dry-run", "-o", "json"]);
+    let (_, dry) = office.pathbound(&[
+        "dead",
+        "retry",
+        "--tenant",
+        &tenant,
+        "--dry-run",
+        "-o",
+        "json",
+    ]);
     assert_eq!(dry, json!({"count": 2, "retried": 0, "dry_run": true}));
     let (_, unsure) = office.pathbound(&["dead", "drop", "--all", "-o", "json"]);
     assert_eq!(unsure, json!({"count": 3, "dropped": 0, "dry_run": true}));
-    assert_eq!(office.pathbound(&["dead", "drop"]).0, 2, "nothing named is a usage error");
+    assert_eq!(
+        office.pathbound(&["dead", "drop"]).0,
+        2,
+        "nothing named is a usage error"
+    );
 
     let (_, dropped) = office.pathbound(&["dead", "drop", id, "-o", "json"]);
     assert_eq!(dropped, json!({"dropped": 1}));
@@ -102,23 +159,39 @@ async fn dead_letters_are_listed_counted_retried_and_dropped() {
     let _fleet = world.fleet(1);
     world
         .until(&one, "contacts have been walked", |status| {
-            status.streams.iter().any(|stream| stream.stream == Stream::Contacts && stream.last_ok_at.is_some())
+            status
+                .streams
+                .iter()
+                .any(|stream| stream.stream == Stream::Contacts && stream.last_ok_at.is_some())
         })
         .await;
     let (_, left) = office.pathbound(&["dead", "list", "-o", "json"]);
-    assert_eq!((&left["count"], &left["items"][0]["stream"]), (&json!(1), &json!("companies")), "{left}");
+    assert_eq!(
+        (&left["count"], &left["items"][0]["stream"]),
+        (&json!(1), &json!("companies")),
+        "{left}"
+    );
     let (_, retried) = office.pathbound(&["dead", "retry", "--all", "-o", "json"]);
     assert_eq!(retried["retried"], 1);
     world.until_complete(&one).await;
-    assert_eq!(office.pathbound(&["dead", "list", "-o", "json"]).1["count"], 0);
+    assert_eq!(
+        office.pathbound(&["dead", "list", "-o", "json"]).1["count"],
+        0
+    );
     world.assert_exact(&one).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_operator_key_opens_and_unknown_things_are_404() {
     let office = Office::open().await;
-    for key in ["", "Bearer wrong", "Bearer an-operator-key-of-thirty-two-character"] {
-        let call = reqwest::Client::new().get(format!("{}/ops/dead", office.base)).header("Authorization", key);
+    for key in [
+        "",
+        "Bearer wrong",
+        "Bearer an-operator-key-of-thirty-two-character",
+    ] {
+        let call = reqwest::Client::new()
+            .get(format!("{}/ops/dead", office.base))
+            .header("Authorization", key);
         assert_eq!(call.send().await.unwrap().status(), 401, "{key:?}");
     }
     let nobody = ConnectionId::new();
@@ -132,7 +205,10 @@ async fn only_the_operator_key_opens_and_unknown_things_are_404() {
         assert_eq!(office.post(&path, json!({})).await.0, 404, "{path}");
     }
     assert_eq!(
-        office.post("/ops/dead/retry", json!({"strem": "contacts"})).await.0,
+        office
+            .post("/ops/dead/retry", json!({"strem": "contacts"}))
+            .await
+            .0,
         400,
         "a misspelt filter means all"
     );
@@ -142,8 +218,17 @@ async fn only_the_operator_key_opens_and_unknown_things_are_404() {
 async fn a_paused_tenant_waits_also_over_the_loss_of_redis_and_the_others_go_on() {
     let office = Office::open().await;
     let world = &office.world;
-    let [paused, other] = [world.connect(workspace(1)).await, world.connect(workspace(2)).await];
-    let (code, said) = office.pathbound(&["tenants", "pause", &paused.tenant.to_string(), "--reason", "a test"]);
+    let [paused, other] = [
+        world.connect(workspace(1)).await,
+        world.connect(workspace(2)).await,
+    ];
+    let (code, said) = office.pathbound(&[
+        "tenants",
+        "pause",
+        &paused.tenant.to_string(),
+        "--reason",
+        "a test",
+    ]);
     assert_eq!((code, said), (0, Value::Null), "a table, not json");
     world.empty_redis().await;
     let _fleet = world.fleet(1);
@@ -151,22 +236,39 @@ async fn a_paused_tenant_waits_also_over_the_loss_of_redis_and_the_others_go_on(
     let calls = paused.workspace.ledger().calls("list_contacts");
     assert_eq!(calls, 0, "nothing is asked for a paused tenant");
 
-    let (status, _) = office.post(&format!("/ops/tenants/{}/resume", paused.tenant), json!({})).await;
+    let (status, _) = office
+        .post(&format!("/ops/tenants/{}/resume", paused.tenant), json!({}))
+        .await;
     assert_eq!(status, 200);
     world.until_complete(&paused).await;
 
     // A class is paused the same way: stubs come, threads wait.
-    assert_eq!(office.post("/ops/queues/backfill/pause", json!({"reason": "quiet"})).await.0, 200);
+    assert_eq!(
+        office
+            .post("/ops/queues/backfill/pause", json!({"reason": "quiet"}))
+            .await
+            .0,
+        200
+    );
     let third = world.connect(workspace(3)).await;
     world
         .until(&third, "stubs are held", |status| {
             status.threads.pending > 0
-                && status.streams.iter().any(|s| s.stream == Stream::Conversations && s.last_ok_at.is_some())
+                && status
+                    .streams
+                    .iter()
+                    .any(|s| s.stream == Stream::Conversations && s.last_ok_at.is_some())
         })
         .await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(third.workspace.ledger().calls("get_conversation"), 0);
-    assert_eq!(office.post("/ops/queues/backfill/resume", json!({})).await.0, 200);
+    assert_eq!(
+        office
+            .post("/ops/queues/backfill/resume", json!({}))
+            .await
+            .0,
+        200
+    );
     world.until_complete(&third).await;
 }
 
@@ -183,9 +285,16 @@ async fn why_says_in_one_sentence_what_keeps_a_tenant() {
     let _fleet = world.fleet(1);
     world.until_complete(&connected).await;
     let (code, why) = office.pathbound(&["why", &tenant, "-o", "json"]);
-    assert_eq!((code, &why["connections"][0]["complete"]), (0, &json!(true)), "{why}");
+    assert_eq!(
+        (code, &why["connections"][0]["complete"]),
+        (0, &json!(true)),
+        "{why}"
+    );
     assert!(said(&why).starts_with("Complete as of "), "{why}");
-    assert_eq!(said(&why), why["connections"][0]["sentence"].as_str().unwrap());
+    assert_eq!(
+        said(&why),
+        why["connections"][0]["sentence"].as_str().unwrap()
+    );
 
     // As a person sees it: the sentence, then each reason.
     world
@@ -195,23 +304,63 @@ async fn why_says_in_one_sentence_what_keeps_a_tenant() {
             &connected,
         )
         .await;
-    bury(world, &connected, Stream::Contacts, "status 503", i64::MAX / 2).await;
+    bury(
+        world,
+        &connected,
+        Stream::Contacts,
+        "status 503",
+        i64::MAX / 2,
+    )
+    .await;
     let shown = String::from_utf8(world.command(&["why", &tenant]).stdout).unwrap();
     let mut lines = shown.lines();
     assert!(
-        lines.next().unwrap().starts_with("Not complete: contacts failed too often and waits: status 503."),
+        lines
+            .next()
+            .unwrap()
+            .starts_with("Not complete: contacts failed too often and waits: status 503."),
         "{shown}"
     );
-    assert!(lines.any(|line| line.contains("dead_letter") && line.contains("dead retry")), "{shown}");
+    assert!(
+        lines.any(|line| line.contains("dead_letter") && line.contains("dead retry")),
+        "{shown}"
+    );
 
     // A pause explains everything behind it.
-    office.post(&format!("/ops/tenants/{tenant}/pause"), json!({"reason": "their request"})).await;
+    office
+        .post(
+            &format!("/ops/tenants/{tenant}/pause"),
+            json!({"reason": "their request"}),
+        )
+        .await;
     let (_, why) = office.pathbound(&["why", &tenant, "-o", "json"]);
-    assert!(said(&why).contains("Paused") && said(&why).contains("their request"), "{why}");
-    let (_, other) =
-        office.pathbound(&["why", &world.store.create_tenant("Other").await.unwrap().id.to_string(), "-o", "json"]);
-    assert_eq!((said(&other), &other["paused"]), ("No workspace is connected.".to_owned(), &json!([])));
-    assert_eq!(office.pathbound(&["why", &uuid::Uuid::now_v7().to_string()]).0, 1, "no such tenant");
+    assert!(
+        said(&why).contains("Paused") && said(&why).contains("their request"),
+        "{why}"
+    );
+    let (_, other) = office.pathbound(&[
+        "why",
+        &world
+            .store
+            .create_tenant("Other")
+            .await
+            .unwrap()
+            .id
+            .to_string(),
+        "-o",
+        "json",
+    ]);
+    assert_eq!(
+        (said(&other), &other["paused"]),
+        ("No workspace is connected.".to_owned(), &json!([]))
+    );
+    assert_eq!(
+        office
+            .pathbound(&["why", &uuid::Uuid::now_v7().to_string()])
+            .0,
+        1,
+        "no such tenant"
+    );
 }
 
 /// An operator sees how far a tenant is, and nothing that a customer wrote.
@@ -232,8 +381,14 @@ async fn an_operator_reads_no_content() {
         ("threads", "error"),
         ("walk_pages", "*"),
     ] {
-        let refused = world.refused_to_operator(&format!("SELECT {column} FROM {table}"), connected.tenant).await;
+        let refused = world
+            .refused_to_operator(&format!("SELECT {column} FROM {table}"), connected.tenant)
+            .await;
         assert!(refused, "{column} of {table}");
     }
-    assert!(!world.refused_to_operator("SELECT status FROM threads", connected.tenant).await);
+    assert!(
+        !world
+            .refused_to_operator("SELECT status FROM threads", connected.tenant)
+            .await
+    );
 }

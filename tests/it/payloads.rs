@@ -19,7 +19,9 @@ fn folder() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("SKIPPED: the official example payloads are not here; set INTERCOM_EXAMPLES to their folder");
+    eprintln!(
+        "SKIPPED: the official example payloads are not here; set INTERCOM_EXAMPLES to their folder"
+    );
     None
 }
 
@@ -27,7 +29,10 @@ fn examples() -> Option<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder()?).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "json") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
             found.insert(
                 path.file_stem().unwrap().to_str().unwrap().to_owned(),
                 std::fs::read_to_string(&path).unwrap(),
@@ -41,8 +46,12 @@ fn examples() -> Option<BTreeMap<String, String>> {
 /// The answer to an operation, whenever it is asked for.
 fn answer(world: &World, operation: &str, body: &str) {
     world.simulator.inject(
-        Fault::new(FaultAction::Status { status: 200, body: Some(body.to_owned()), headers: Vec::new() })
-            .operation(operation),
+        Fault::new(FaultAction::Status {
+            status: 200,
+            body: Some(body.to_owned()),
+            headers: Vec::new(),
+        })
+        .operation(operation),
     );
 }
 
@@ -51,7 +60,11 @@ async fn every_example_object_lands_and_reads_back() {
     let Some(examples) = examples() else { return };
     let world = World::new().await;
     let list = |key: &str, items: &[&str]| {
-        format!(r#"{{"type":"list","{key}":[{}],"pages":null,"total_count":{}}}"#, items.join(","), items.len())
+        format!(
+            r#"{{"type":"list","{key}":[{}],"pages":null,"total_count":{}}}"#,
+            items.join(","),
+            items.len()
+        )
     };
     let contact = &examples["contact"];
     answer(&world, "list_contacts", &list("data", &[contact]));
@@ -84,13 +97,22 @@ async fn every_example_object_lands_and_reads_back() {
     answer(
         &world,
         "scroll_companies",
-        &examples["company_scroll"].replace("\"data\":", "\"unread\":").replacen('{', "{\"data\":[],", 1),
+        &examples["company_scroll"]
+            .replace("\"data\":", "\"unread\":")
+            .replacen('{', "{\"data\":[],", 1),
     );
     for thread in ["conversation_with_parts", "conversation_redacted_part"] {
-        let id = serde_json::from_str::<Value>(&examples[thread]).unwrap()["id"].as_str().unwrap().to_owned();
+        let id = serde_json::from_str::<Value>(&examples[thread]).unwrap()["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         world.simulator.inject(
-            Fault::new(FaultAction::Status { status: 200, body: Some(examples[thread].clone()), headers: Vec::new() })
-                .path(format!("/conversations/{id}")),
+            Fault::new(FaultAction::Status {
+                status: 200,
+                body: Some(examples[thread].clone()),
+                headers: Vec::new(),
+            })
+            .path(format!("/conversations/{id}")),
         );
     }
     for (operation, name) in [
@@ -114,20 +136,42 @@ async fn every_example_object_lands_and_reads_back() {
         .await;
     let _fleet = world.fleet(1);
     world
-        .until(&connected, "every walk has ended and no thread is pending", |status| {
-            status.streams.iter().all(|stream| stream.last_ok_at.is_some()) && status.threads.pending == 0
-        })
+        .until(
+            &connected,
+            "every walk has ended and no thread is pending",
+            |status| {
+                status
+                    .streams
+                    .iter()
+                    .all(|stream| stream.last_ok_at.is_some())
+                    && status.threads.pending == 0
+            },
+        )
         .await;
 
-    let quarantined =
-        world.sql("SELECT kind || '/' || source_id, reason FROM quarantine WHERE connection_id = $1", &connected).await;
+    let quarantined = world
+        .sql(
+            "SELECT kind || '/' || source_id, reason FROM quarantine WHERE connection_id = $1",
+            &connected,
+        )
+        .await;
     assert_eq!(quarantined, [], "nothing official is unreadable");
     let held = |table: &'static str| world.sql(table, &connected);
-    let contacts =
-        held("SELECT source_id, convert_from(raw, 'utf8') FROM contact_sources WHERE connection_id = $1").await;
+    let contacts = held(
+        "SELECT source_id, convert_from(raw, 'utf8') FROM contact_sources WHERE connection_id = $1",
+    )
+    .await;
     assert_eq!(contacts.len(), 1);
-    assert_eq!(serde_json::from_str::<Value>(&contacts[0].1).unwrap(), serde_json::from_str::<Value>(contact).unwrap());
-    assert_eq!(held("SELECT source_id, '' FROM company_sources WHERE connection_id = $1").await.len(), 1);
+    assert_eq!(
+        serde_json::from_str::<Value>(&contacts[0].1).unwrap(),
+        serde_json::from_str::<Value>(contact).unwrap()
+    );
+    assert_eq!(
+        held("SELECT source_id, '' FROM company_sources WHERE connection_id = $1")
+            .await
+            .len(),
+        1
+    );
     let parts = held("SELECT c.source_id, p.source_id FROM parts p JOIN conversations c ON c.id = p.conversation_id WHERE c.connection_id = $1 AND p.source_id <> 'source'").await;
     let expected: usize = ["conversation_with_parts", "conversation_redacted_part"]
         .iter()
@@ -172,8 +216,12 @@ fn every_example_list_splits_and_every_object_reads() {
         let page = wire::Page::split(body).unwrap_or_else(|error| panic!("{name}: {error}"));
         for raw in page.items {
             let good = match name.as_str() {
-                "contact_list" | "contact_search_response" => matches!(wire::read_contact(raw), wire::Read::Good(_)),
-                "company_list" | "company_scroll" => matches!(wire::read_company(raw), wire::Read::Good(_)),
+                "contact_list" | "contact_search_response" => {
+                    matches!(wire::read_contact(raw), wire::Read::Good(_))
+                }
+                "company_list" | "company_scroll" => {
+                    matches!(wire::read_company(raw), wire::Read::Good(_))
+                }
                 "conversation_list" | "conversation_search_response" => {
                     matches!(wire::read_conversation(raw), wire::Read::Good(_))
                 }

@@ -20,14 +20,29 @@ pub(crate) struct Caller {
 impl Caller {
     /// The product backend, acting for a tenant.
     pub(crate) fn service(world: &World, base: &str, tenant: Option<TenantId>) -> Self {
-        Self { http: client(), base: base.to_owned(), key: world.config.service_key.expose().to_owned(), tenant }
+        Self {
+            http: client(),
+            base: base.to_owned(),
+            key: world.config.service_key.expose().to_owned(),
+            tenant,
+        }
     }
 
     fn with_key(&self, key: &str) -> Self {
-        Self { http: self.http.clone(), base: self.base.clone(), key: key.to_owned(), tenant: None }
+        Self {
+            http: self.http.clone(),
+            base: self.base.clone(),
+            key: key.to_owned(),
+            tenant: None,
+        }
     }
 
-    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
         self.call_with(method, path, body, &[]).await
     }
 
@@ -38,7 +53,10 @@ impl Caller {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> (StatusCode, Value) {
-        let mut call = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key);
+        let mut call = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.key);
         if let Some(tenant) = self.tenant {
             call = call.header("Pathbound-Tenant", tenant.to_string());
         }
@@ -49,11 +67,20 @@ impl Caller {
             call = call.json(&body);
         }
         let answer = call.send().await.unwrap();
-        let (status, kind) =
-            (answer.status(), answer.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned()));
+        let (status, kind) = (
+            answer.status(),
+            answer
+                .headers()
+                .get("content-type")
+                .map(|kind| kind.to_str().unwrap().to_owned()),
+        );
         let body: Value = answer.json().await.unwrap_or(Value::Null);
         if status.is_client_error() || status.is_server_error() {
-            assert_eq!(kind.as_deref(), Some("application/problem+json"), "{path}: {body}");
+            assert_eq!(
+                kind.as_deref(),
+                Some("application/problem+json"),
+                "{path}: {body}"
+            );
             for field in ["type", "title", "status", "detail", "code", "instance"] {
                 assert!(body.get(field).is_some(), "{path}: no {field} in {body}");
             }
@@ -73,14 +100,19 @@ impl Caller {
         loop {
             let page = self.get(&format!("{path}?limit=7{cursor}")).await;
             items.extend(page["items"].as_array().unwrap().iter().cloned());
-            let Some(next) = page.get("next_cursor").and_then(Value::as_str) else { return items };
+            let Some(next) = page.get("next_cursor").and_then(Value::as_str) else {
+                return items;
+            };
             cursor = format!("&cursor={next}");
         }
     }
 }
 
 pub(crate) fn client() -> Client {
-    Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
 }
 
 async fn synced() -> (World, Connected, Caller) {
@@ -102,17 +134,28 @@ async fn synced() -> (World, Connected, Caller) {
 }
 
 fn ids(items: &[Value], field: &str) -> BTreeSet<String> {
-    items.iter().map(|item| item[field].as_str().unwrap().to_owned()).collect()
+    items
+        .iter()
+        .map(|item| item[field].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_held_is_read_back() {
     let (_world, connected, caller) = synced().await;
-    let status = caller.get(&format!("/v1/connections/{}/sync", connected.connection)).await;
+    let status = caller
+        .get(&format!("/v1/connections/{}/sync", connected.connection))
+        .await;
     let rate = &status["rate"];
-    assert_eq!((&rate["limit"], &rate["window_seconds"], &rate["share"]), (&json!(100_000), &json!(10), &json!(0.8)));
+    assert_eq!(
+        (&rate["limit"], &rate["window_seconds"], &rate["share"]),
+        (&json!(100_000), &json!(10), &json!(0.8))
+    );
     let left = rate["calls_left"].as_u64().unwrap();
-    assert!(left > 0 && left <= 80_000 && rate["resets_at"].is_string(), "{rate}");
+    assert!(
+        left > 0 && left <= 80_000 && rate["resets_at"].is_string(),
+        "{rate}"
+    );
     assert!(status["eta_seconds"].is_null(), "nothing is left to fetch");
     let truth = connected.workspace.truth();
     let live = |kind: &str| -> BTreeSet<String> {
@@ -131,7 +174,10 @@ async fn everything_held_is_read_back() {
     assert_eq!(
         contacts
             .iter()
-            .map(|contact| contact["sources"][0]["source_id"].as_str().unwrap().to_owned())
+            .map(|contact| contact["sources"][0]["source_id"]
+                .as_str()
+                .unwrap()
+                .to_owned())
             .collect::<BTreeSet<_>>(),
         live("contact")
     );
@@ -139,7 +185,10 @@ async fn everything_held_is_read_back() {
     assert_eq!(
         companies
             .iter()
-            .map(|company| company["sources"][0]["source_id"].as_str().unwrap().to_owned())
+            .map(|company| company["sources"][0]["source_id"]
+                .as_str()
+                .unwrap()
+                .to_owned())
             .collect::<BTreeSet<_>>(),
         live("company")
     );
@@ -148,10 +197,21 @@ async fn everything_held_is_read_back() {
 
     let mut parts = BTreeSet::new();
     for conversation in &conversations {
-        let thread = caller.all(&format!("/v1/conversations/{}/parts", conversation["id"].as_str().unwrap())).await;
-        let times: Vec<&str> = thread.iter().map(|part| part["source_created_at"].as_str().unwrap()).collect();
+        let thread = caller
+            .all(&format!(
+                "/v1/conversations/{}/parts",
+                conversation["id"].as_str().unwrap()
+            ))
+            .await;
+        let times: Vec<&str> = thread
+            .iter()
+            .map(|part| part["source_created_at"].as_str().unwrap())
+            .collect();
         assert!(times.is_sorted(), "oldest first");
-        let held = thread.iter().filter(|part| part["kind"] != "source").count() as u64;
+        let held = thread
+            .iter()
+            .filter(|part| part["kind"] != "source")
+            .count() as u64;
         assert_eq!(conversation["thread"]["held"].as_u64(), Some(held));
         assert_eq!(conversation["thread"]["status"], "complete");
         parts.extend(
@@ -164,46 +224,103 @@ async fn everything_held_is_read_back() {
     assert_eq!(parts, live("part"));
 
     // One of each by id, and a contact's conversations.
-    for (list, items) in [("contacts", &contacts), ("companies", &companies), ("conversations", &conversations)] {
+    for (list, items) in [
+        ("contacts", &contacts),
+        ("companies", &companies),
+        ("conversations", &conversations),
+    ] {
         let id = items[0]["id"].as_str().unwrap();
         assert_eq!(caller.get(&format!("/v1/{list}/{id}")).await["id"], id);
     }
-    let spoken =
-        conversations.iter().find(|conversation| !conversation["contact_ids"].as_array().unwrap().is_empty()).unwrap();
+    let spoken = conversations
+        .iter()
+        .find(|conversation| !conversation["contact_ids"].as_array().unwrap().is_empty())
+        .unwrap();
     let contact = spoken["contact_ids"][0].as_str().unwrap();
-    let of_contact = caller.get(&format!("/v1/contacts/{contact}/conversations")).await;
-    assert!(of_contact["items"].as_array().unwrap().iter().any(|conversation| conversation["id"] == spoken["id"]));
+    let of_contact = caller
+        .get(&format!("/v1/contacts/{contact}/conversations"))
+        .await;
+    assert!(
+        of_contact["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|conversation| conversation["id"] == spoken["id"])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_gets_401_and_a_missing_scope_403() {
     let (_world, _, caller) = synced().await;
-    for key in ["", "wrong", "pb_00000000000000000000000000000000_0000000000000000000000000000000000000000000"] {
-        let (status, body) = caller.with_key(key).call(Method::GET, "/v1/contacts", None).await;
+    for key in [
+        "",
+        "wrong",
+        "pb_00000000000000000000000000000000_0000000000000000000000000000000000000000000",
+    ] {
+        let (status, body) = caller
+            .with_key(key)
+            .call(Method::GET, "/v1/contacts", None)
+            .await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{key:?}: {body}");
     }
-    let (status, made) =
-        caller.call(Method::POST, "/v1/api_keys", Some(json!({"name": "reader", "scopes": ["profiles:read"]}))).await;
+    let (status, made) = caller
+        .call(
+            Method::POST,
+            "/v1/api_keys",
+            Some(json!({"name": "reader", "scopes": ["profiles:read"]})),
+        )
+        .await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     let reader = caller.with_key(made["key"].as_str().unwrap());
-    assert_eq!(reader.get("/v1/contacts?limit=1").await["items"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        reader.get("/v1/contacts?limit=1").await["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     let (status, body) = reader.call(Method::GET, "/v1/conversations", None).await;
-    assert_eq!((status, body["code"].as_str()), (StatusCode::FORBIDDEN, Some("missing_scope")));
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (StatusCode::FORBIDDEN, Some("missing_scope"))
+    );
 
     let revoke = format!("/v1/api_keys/{}", made["id"].as_str().unwrap());
-    assert!(caller.call(Method::DELETE, &revoke, None).await.0.is_success());
-    assert_eq!(reader.call(Method::GET, "/v1/contacts", None).await.0, StatusCode::UNAUTHORIZED);
+    assert!(
+        caller
+            .call(Method::DELETE, &revoke, None)
+            .await
+            .0
+            .is_success()
+    );
+    assert_eq!(
+        reader.call(Method::GET, "/v1/contacts", None).await.0,
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_id_looks_like_an_unknown_one() {
     let (world, connected, caller) = synced().await;
     let stranger = world.store.create_tenant("Zeta").await.unwrap().id;
-    let stranger =
-        Caller { http: client(), base: caller.base.clone(), key: caller.key.clone(), tenant: Some(stranger) };
-    let contact = caller.get("/v1/contacts?limit=1").await["items"][0]["id"].as_str().unwrap().to_owned();
-    let company = caller.get("/v1/companies?limit=1").await["items"][0]["id"].as_str().unwrap().to_owned();
-    let conversation = caller.get("/v1/conversations?limit=1").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let stranger = Caller {
+        http: client(),
+        base: caller.base.clone(),
+        key: caller.key.clone(),
+        tenant: Some(stranger),
+    };
+    let contact = caller.get("/v1/contacts?limit=1").await["items"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let company = caller.get("/v1/companies?limit=1").await["items"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let conversation = caller.get("/v1/conversations?limit=1").await["items"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let connection = connected.connection.to_string();
     for template in [
         format!("/v1/contacts/{contact}"),
@@ -228,21 +345,39 @@ async fn a_foreign_id_looks_like_an_unknown_one() {
         for body in [&mut foreign, &mut unknown] {
             body["instance"] = Value::Null;
         }
-        assert_eq!((foreign_status, &foreign), (StatusCode::NOT_FOUND, &unknown), "{template}");
+        assert_eq!(
+            (foreign_status, &foreign),
+            (StatusCode::NOT_FOUND, &unknown),
+            "{template}"
+        );
         assert_eq!(unknown_status, StatusCode::NOT_FOUND);
     }
     for list in ["contacts", "companies", "conversations", "connections"] {
-        assert_eq!(stranger.get(&format!("/v1/{list}")).await["items"], json!([]), "{list}");
+        assert_eq!(
+            stranger.get(&format!("/v1/{list}")).await["items"],
+            json!([]),
+            "{list}"
+        );
     }
     // A cursor of one tenant is worth nothing to another, nor with another filter, nor changed.
-    let cursor = caller.get("/v1/contacts?limit=1").await["next_cursor"].as_str().unwrap().to_owned();
+    let cursor = caller.get("/v1/contacts?limit=1").await["next_cursor"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for (who, path) in [
         (&stranger, format!("/v1/contacts?cursor={cursor}")),
         (&caller, format!("/v1/companies?cursor={cursor}")),
-        (&caller, format!("/v1/contacts?cursor={}", &cursor[..cursor.len() - 2])),
+        (
+            &caller,
+            format!("/v1/contacts?cursor={}", &cursor[..cursor.len() - 2]),
+        ),
     ] {
         let (status, body) = who.call(Method::GET, &path, None).await;
-        assert_eq!((status, body["code"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_cursor")), "{path}");
+        assert_eq!(
+            (status, body["code"].as_str()),
+            (StatusCode::BAD_REQUEST, Some("invalid_cursor")),
+            "{path}"
+        );
     }
 }
 
@@ -255,15 +390,29 @@ async fn a_repeated_post_is_answered_and_not_repeated() {
         let caller = &caller;
         async move {
             caller
-                .call_with(Method::POST, "/v1/tenants", Some(json!({"name": name})), &[("Idempotency-Key", key)])
+                .call_with(
+                    Method::POST,
+                    "/v1/tenants",
+                    Some(json!({"name": name})),
+                    &[("Idempotency-Key", key)],
+                )
                 .await
         }
     };
     let (status, first) = post("k1", "Acme").await;
     assert_eq!(status, StatusCode::CREATED);
-    assert_eq!(post("k1", "Acme").await, (StatusCode::CREATED, first.clone()));
+    assert_eq!(
+        post("k1", "Acme").await,
+        (StatusCode::CREATED, first.clone())
+    );
     let (status, body) = post("k1", "Zeta").await;
-    assert_eq!((status, body["code"].as_str()), (StatusCode::UNPROCESSABLE_ENTITY, Some("idempotency_key_reused")));
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Some("idempotency_key_reused")
+        )
+    );
     assert_ne!(post("k2", "Acme").await.1["id"], first["id"]);
 }
 
@@ -271,15 +420,33 @@ async fn a_repeated_post_is_answered_and_not_repeated() {
 async fn a_resync_is_asked_for_once_and_can_be_followed() {
     let (_world, connected, caller) = synced().await;
     let path = format!("/v1/connections/{}/syncs", connected.connection);
-    let (status, run) = caller.call(Method::POST, &path, Some(json!({"mode": "incremental"}))).await;
+    let (status, run) = caller
+        .call(Method::POST, &path, Some(json!({"mode": "incremental"})))
+        .await;
     assert_eq!(status, StatusCode::ACCEPTED, "{run}");
-    let (status, again) = caller.call(Method::POST, &path, Some(json!({"mode": "incremental"}))).await;
+    let (status, again) = caller
+        .call(Method::POST, &path, Some(json!({"mode": "incremental"})))
+        .await;
     assert_eq!((status, &again["id"]), (StatusCode::CONFLICT, &run["id"]));
     let history = caller.get(&path).await;
-    assert_eq!(history["items"].as_array().unwrap().len(), 2, "the first sync and this one");
-    assert_eq!(caller.get(&format!("{path}/{}", run["id"].as_str().unwrap())).await["mode"], "incremental");
-    let (status, body) = caller.call(Method::POST, &path, Some(json!({"mode": "everything"}))).await;
-    assert_eq!((status, body["code"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_request")));
+    assert_eq!(
+        history["items"].as_array().unwrap().len(),
+        2,
+        "the first sync and this one"
+    );
+    assert_eq!(
+        caller
+            .get(&format!("{path}/{}", run["id"].as_str().unwrap()))
+            .await["mode"],
+        "incremental"
+    );
+    let (status, body) = caller
+        .call(Method::POST, &path, Some(json!({"mode": "everything"})))
+        .await;
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (StatusCode::BAD_REQUEST, Some("invalid_request"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -291,7 +458,12 @@ async fn every_error_has_one_form() {
         (Method::GET, "/nowhere", None, 404),
         (Method::PUT, "/v1/tenants", None, 405),
         (Method::POST, "/v1/tenants", Some(json!({"nome": "x"})), 400),
-        (Method::POST, "/v1/tenants", Some(json!({"name": "x".repeat(300_000)})), 413),
+        (
+            Method::POST,
+            "/v1/tenants",
+            Some(json!({"name": "x".repeat(300_000)})),
+            413,
+        ),
         (Method::GET, "/v1/contacts", None, 400),
     ] {
         let (found, body) = caller.call(method.clone(), path, body).await;

@@ -34,7 +34,9 @@ impl Rng {
 
 /// The seeds that a test runs: as many as the variable says, or from it on as `FROM..TO`.
 pub(crate) fn seeds(variable: &str, default: u64) -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var(variable) else { return 0..default };
+    let Ok(text) = std::env::var(variable) else {
+        return 0..default;
+    };
     match text.split_once("..") {
         Some((from, to)) => from.parse().unwrap()..to.parse().unwrap(),
         None => 0..text.parse().unwrap(),

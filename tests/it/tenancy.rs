@@ -6,7 +6,9 @@ use sqlx::{Connection, PgConnection, Row};
 use crate::world::World;
 
 async fn superuser(world: &World) -> PgConnection {
-    PgConnection::connect(world.config.database_url.expose()).await.unwrap()
+    PgConnection::connect(world.config.database_url.expose())
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,7 +24,11 @@ async fn every_table_is_under_forced_row_level_security_and_keys_begin_with_the_
     .unwrap();
     assert!(tables.len() > 15);
     for table in tables {
-        assert!(table.get::<bool, _>("guarded"), "{} is not guarded", table.get::<String, _>("name"));
+        assert!(
+            table.get::<bool, _>("guarded"),
+            "{} is not guarded",
+            table.get::<String, _>("name")
+        );
     }
     // The two lookups before a tenant is known are by design, and not on tenant data; pauses are the operators'.
     let loose: Vec<String> = sqlx::query_scalar(
@@ -35,7 +41,14 @@ async fn every_table_is_under_forced_row_level_security_and_keys_begin_with_the_
     .fetch_all(&mut admin)
     .await
     .unwrap();
-    assert_eq!(loose, ["oauth_flows_by_start", "oauth_flows_by_state", "pauses_pkey"]);
+    assert_eq!(
+        loose,
+        [
+            "oauth_flows_by_start",
+            "oauth_flows_by_state",
+            "pauses_pkey"
+        ]
+    );
     let bypass: Vec<String> = sqlx::query_scalar("SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'pathbound\\_%' AND (rolbypassrls OR rolsuper OR rolcanlogin)")
         .fetch_all(&mut admin)
         .await
@@ -63,27 +76,41 @@ async fn a_statement_without_its_where_sees_one_tenant_or_none() {
     for role in ["pathbound_api", "pathbound_worker"] {
         for (tenant, contacts) in [(Some(&acme), 8), (Some(&zeta), 8), (None, 0)] {
             let mut tx = admin.begin().await.unwrap();
-            sqlx::query("SELECT set_config('role', $1, true), set_config('app.tenant_id', $2, true)")
-                .bind(role)
-                .bind(tenant.map_or_else(String::new, |connected| connected.tenant.to_string()))
-                .execute(&mut *tx)
+            sqlx::query(
+                "SELECT set_config('role', $1, true), set_config('app.tenant_id', $2, true)",
+            )
+            .bind(role)
+            .bind(tenant.map_or_else(String::new, |connected| connected.tenant.to_string()))
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+            let held: Vec<uuid::Uuid> = sqlx::query_scalar("SELECT tenant_id FROM contacts")
+                .fetch_all(&mut *tx)
                 .await
                 .unwrap();
-            let held: Vec<uuid::Uuid> =
-                sqlx::query_scalar("SELECT tenant_id FROM contacts").fetch_all(&mut *tx).await.unwrap();
             assert_eq!(held.len(), contacts, "{role}");
-            assert!(held.iter().all(|held| Some(*held) == tenant.map(|connected| connected.tenant.0)));
+            assert!(
+                held.iter()
+                    .all(|held| Some(*held) == tenant.map(|connected| connected.tenant.0))
+            );
             tx.rollback().await.unwrap();
         }
     }
     // The API's own role cannot read a token, even its tenant's.
     let mut tx = admin.begin().await.unwrap();
-    sqlx::query("SELECT set_config('role', 'pathbound_api', true), set_config('app.tenant_id', $1, true)")
-        .bind(acme.tenant.to_string())
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-    assert!(sqlx::query("SELECT sealed FROM connection_secrets").fetch_all(&mut *tx).await.is_err());
+    sqlx::query(
+        "SELECT set_config('role', 'pathbound_api', true), set_config('app.tenant_id', $1, true)",
+    )
+    .bind(acme.tenant.to_string())
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    assert!(
+        sqlx::query("SELECT sealed FROM connection_secrets")
+            .fetch_all(&mut *tx)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,10 +126,16 @@ async fn a_token_is_sealed_and_redis_holds_ids_only() {
         })
         .await;
     let mut admin = superuser(&world).await;
-    let sealed: Vec<u8> =
-        sqlx::query_scalar("SELECT sealed FROM connection_secrets").fetch_one(&mut admin).await.unwrap();
+    let sealed: Vec<u8> = sqlx::query_scalar("SELECT sealed FROM connection_secrets")
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
     let token = connected.workspace.token();
-    assert!(!sealed.windows(token.len()).any(|window| window == token.as_bytes()));
+    assert!(
+        !sealed
+            .windows(token.len())
+            .any(|window| window == token.as_bytes())
+    );
     // Every ticket that is waiting reads back as ids.
     assert_eq!(world.queue.depth().await.unwrap().live, 5);
     let _fleet = world.fleet(1);

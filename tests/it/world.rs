@@ -54,7 +54,10 @@ pub(crate) struct Connected {
 impl Connected {
     /// Not more calls than its first sync needs, and these.
     pub(crate) fn within_first(&self, more: u64) {
-        floors::within(&self.workspace, floors::first(&self.workspace.truth(), "2.16") + more);
+        floors::within(
+            &self.workspace,
+            floors::first(&self.workspace.truth(), "2.16") + more,
+        );
     }
 }
 
@@ -72,7 +75,9 @@ impl Drop for Fleet {
 /// The servers that all worlds share.
 pub(crate) fn servers() -> &'static Servers {
     static SERVERS: OnceLock<Servers> = OnceLock::new();
-    SERVERS.get_or_init(|| Servers::start(servers::Options::default()).expect("postgres and redis start"))
+    SERVERS.get_or_init(|| {
+        Servers::start(servers::Options::default()).expect("postgres and redis start")
+    })
 }
 
 impl World {
@@ -87,7 +92,9 @@ impl World {
 
     /// And whose simulator does.
     pub(crate) async fn before(options: Options, variables: &[(&str, &str)]) -> Self {
-        let simulator = Simulator::start(options).await.expect("the simulator starts");
+        let simulator = Simulator::start(options)
+            .await
+            .expect("the simulator starts");
         let database_url = fresh_database().await;
         let unique = uuid::Uuid::now_v7().simple().to_string();
         let mut environment: Vec<(String, String)> = [
@@ -109,10 +116,18 @@ impl World {
         .into_iter()
         .map(|(name, value)| (format!("PATHBOUND_{name}"), value.to_owned()))
         .collect();
-        environment.extend(variables.iter().map(|(name, value)| (format!("PATHBOUND_{name}"), (*value).to_owned())));
+        environment.extend(
+            variables
+                .iter()
+                .map(|(name, value)| (format!("PATHBOUND_{name}"), (*value).to_owned())),
+        );
         let config = Arc::new(
-            Config::load(None, &environment.iter().cloned().collect::<Environment>(), Needs::All)
-                .expect("a good configuration"),
+            Config::load(
+                None,
+                &environment.iter().cloned().collect::<Environment>(),
+                Needs::All,
+            )
+            .expect("a good configuration"),
         );
         let context = |store| Context {
             store,
@@ -121,15 +136,30 @@ impl World {
             config: config.clone(),
             stopping: Shutdown::new(),
         };
-        let store = Store::connect(&config.database_url, Role::Api, 4).await.expect("postgres answers");
-        let oauth = context(Store::connect(&config.database_url, Role::Oauth, 2).await.expect("postgres answers"));
+        let store = Store::connect(&config.database_url, Role::Api, 4)
+            .await
+            .expect("postgres answers");
+        let oauth = context(
+            Store::connect(&config.database_url, Role::Oauth, 2)
+                .await
+                .expect("postgres answers"),
+        );
         let queue = Queue::connect(&config).expect("a redis url");
-        Self { simulator, config, store, queue, oauth, environment }
+        Self {
+            simulator,
+            config,
+            store,
+            queue,
+            oauth,
+            environment,
+        }
     }
 
     /// The same servers beside an Intercom of its own: its clock and its faults are nobody else's.
     pub(crate) async fn beside(&self, variables: &[(&str, &str)]) -> Self {
-        let simulator = Simulator::start(Options::default()).await.expect("the simulator starts");
+        let simulator = Simulator::start(Options::default())
+            .await
+            .expect("the simulator starts");
         let unique = uuid::Uuid::now_v7().simple().to_string();
         let own = [
             ("INTERCOM_API_URL", &*simulator.url()),
@@ -139,9 +169,15 @@ impl World {
         let mut environment = self.environment.clone();
         // The last one of a name counts.
         environment.extend(
-            own.iter().chain(variables).map(|(name, value)| (format!("PATHBOUND_{name}"), (*value).to_owned())),
+            own.iter()
+                .chain(variables)
+                .map(|(name, value)| (format!("PATHBOUND_{name}"), (*value).to_owned())),
         );
-        let config = Config::load(None, &environment.iter().cloned().collect::<Environment>(), Needs::All);
+        let config = Config::load(
+            None,
+            &environment.iter().cloned().collect::<Environment>(),
+            Needs::All,
+        );
         let config = Arc::new(config.expect("a good configuration"));
         let oauth = Context {
             intercom: Intercom::new(&config).expect("an http client"),
@@ -149,7 +185,14 @@ impl World {
             ..self.oauth.clone()
         };
         let queue = Queue::connect(&config).expect("a redis url");
-        Self { simulator, config, store: self.store.clone(), queue, oauth, environment }
+        Self {
+            simulator,
+            config,
+            store: self.store.clone(),
+            queue,
+            oauth,
+            environment,
+        }
     }
 
     /// Makes a tenant and connects a workspace made to this recipe, as a browser would.
@@ -161,7 +204,8 @@ impl World {
 
     /// Connects a workspace to a tenant.
     pub(crate) async fn connect_as(&self, tenant: TenantId, workspace: &Workspace) -> Connected {
-        self.connect_in(tenant, workspace, Region::Us, &self.config.intercom.version).await
+        self.connect_in(tenant, workspace, Region::Us, &self.config.intercom.version)
+            .await
     }
 
     /// Connects a workspace from a region's authorize page, pinned to a version.
@@ -172,7 +216,9 @@ impl World {
         region: Region,
         version: &str,
     ) -> Connected {
-        self.try_connect(tenant, workspace, region, version).await.expect("it finishes")
+        self.try_connect(tenant, workspace, region, version)
+            .await
+            .expect("it finishes")
     }
 
     /// The same, where Intercom may not give what it should.
@@ -185,40 +231,81 @@ impl World {
     ) -> Result<Connected, connect::ConnectError> {
         let mut config = Config::clone(&self.config);
         version.clone_into(&mut config.intercom.version);
-        let oauth = Context { config: Arc::new(config), ..self.oauth.clone() };
-        let started = connect::start(&oauth.store, tenant, region).await.expect("a flow starts");
-        let opened = connect::open(&oauth.store, started.start_token.expose()).await.expect("it opens");
+        let oauth = Context {
+            config: Arc::new(config),
+            ..self.oauth.clone()
+        };
+        let started = connect::start(&oauth.store, tenant, region)
+            .await
+            .expect("a flow starts");
+        let opened = connect::open(&oauth.store, started.start_token.expose())
+            .await
+            .expect("it opens");
         let code = self.authorize(workspace, opened.state.expose()).await;
-        let connected = connect::finish(&oauth, opened.state.expose(), Some(opened.session.expose()), &code).await?;
-        let tickets: Vec<Ticket> =
-            connected.streams.iter().map(|stream| Ticket::new(tenant, connected.connection, *stream)).collect();
+        let connected = connect::finish(
+            &oauth,
+            opened.state.expose(),
+            Some(opened.session.expose()),
+            &code,
+        )
+        .await?;
+        let tickets: Vec<Ticket> = connected
+            .streams
+            .iter()
+            .map(|stream| Ticket::new(tenant, connected.connection, *stream))
+            .collect();
         self.push(&tickets).await;
-        Ok(Connected { tenant, connection: connected.connection, workspace: workspace.clone() })
+        Ok(Connected {
+            tenant,
+            connection: connected.connection,
+            workspace: workspace.clone(),
+        })
     }
 
     /// The customer's click: the code that Intercom sends back.
     async fn authorize(&self, workspace: &Workspace, state: &str) -> String {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client");
         let url = format!(
             "{}/oauth?client_id=simulator-client-id&state={state}&redirect_uri=http://127.0.0.1:1/oauth/intercom/callback&auto_workspace={}",
             self.simulator.url(),
             workspace.id_code(),
         );
-        let answer = client.get(url).send().await.expect("the authorize page answers");
-        let location = answer.headers()["location"].to_str().expect("a location").to_owned();
+        let answer = client
+            .get(url)
+            .send()
+            .await
+            .expect("the authorize page answers");
+        let location = answer.headers()["location"]
+            .to_str()
+            .expect("a location")
+            .to_owned();
         let url: reqwest::Url = location.parse().expect("a url");
-        url.query_pairs().find(|(name, _)| name == "code").map(|(_, code)| code.into_owned()).expect("a code")
+        url.query_pairs()
+            .find(|(name, _)| name == "code")
+            .map(|(_, code)| code.into_owned())
+            .expect("a code")
     }
 
     /// Serves the API on a free port until the world's end; returns where.
     pub(crate) async fn api(&self) -> String {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let mut environment = self.environment.clone();
         environment.push(("PATHBOUND_PUBLIC_URL".to_owned(), base.clone()));
-        let config = Config::load(None, &environment.into_iter().collect::<Environment>(), Needs::All)
-            .expect("a good configuration");
-        let api = api::Api::open(Arc::new(config)).await.expect("postgres answers");
+        let config = Config::load(
+            None,
+            &environment.into_iter().collect::<Environment>(),
+            Needs::All,
+        )
+        .expect("a good configuration");
+        let api = api::Api::open(Arc::new(config))
+            .await
+            .expect("postgres answers");
         tokio::spawn(api.serve(listener, Shutdown::new()));
         base
     }
@@ -239,15 +326,32 @@ impl World {
     }
 
     pub(crate) async fn status(&self, connected: &Connected) -> SyncStatus {
-        let mut tx = self.store.begin(connected.tenant).await.expect("postgres answers");
-        tx.sync_status(connected.connection).await.expect("a status").expect("the connection")
+        let mut tx = self
+            .store
+            .begin(connected.tenant)
+            .await
+            .expect("postgres answers");
+        tx.sync_status(connected.connection)
+            .await
+            .expect("a status")
+            .expect("the connection")
     }
 
     /// Two text columns of a query over a connection, as the database's superuser: what no method of ours shows.
-    pub(crate) async fn sql(&self, query: &'static str, connected: &Connected) -> Vec<(String, String)> {
-        let mut admin = PgConnection::connect(self.config.database_url.expose()).await.expect("postgres answers");
+    pub(crate) async fn sql(
+        &self,
+        query: &'static str,
+        connected: &Connected,
+    ) -> Vec<(String, String)> {
+        let mut admin = PgConnection::connect(self.config.database_url.expose())
+            .await
+            .expect("postgres answers");
         loop {
-            match sqlx::query_as(query).bind(connected.connection.0).fetch_all(&mut admin).await {
+            match sqlx::query_as(query)
+                .bind(connected.connection.0)
+                .fetch_all(&mut admin)
+                .await
+            {
                 // A change of several streams in an order of its own may meet the fleet's: Postgres ends one of them.
                 Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("40P01") => {}
                 rows => return rows.expect("the query runs"),
@@ -257,8 +361,13 @@ impl World {
 
     /// Whether Postgres refuses a statement to a session that has the operators' role, for want of a right.
     pub(crate) async fn refused_to_operator(&self, query: &str, tenant: TenantId) -> bool {
-        let mut session = PgConnection::connect(self.config.database_url.expose()).await.expect("postgres answers");
-        session.execute("SET ROLE pathbound_operator").await.expect("the role is there");
+        let mut session = PgConnection::connect(self.config.database_url.expose())
+            .await
+            .expect("postgres answers");
+        session
+            .execute("SET ROLE pathbound_operator")
+            .await
+            .expect("the role is there");
         sqlx::query("SELECT set_config('app.tenant_id', $1, false)")
             .bind(tenant.to_string())
             .execute(&mut session)
@@ -277,7 +386,10 @@ impl World {
             .set_response_timeout(Some(PATIENCE))
             .set_connection_timeout(Some(PATIENCE));
         let client = redis::Client::open(self.config.redis_url.expose()).expect("a redis url");
-        client.get_multiplexed_async_connection_with_config(&patient).await.expect("redis answers")
+        client
+            .get_multiplexed_async_connection_with_config(&patient)
+            .await
+            .expect("redis answers")
     }
 
     /// Deletes every key of this world, as a flush of a Redis of its own would.
@@ -290,7 +402,11 @@ impl World {
             .await
             .expect("redis answers");
         if !keys.is_empty() {
-            redis::cmd("DEL").arg(keys).query_async::<()>(&mut redis).await.expect("redis answers");
+            redis::cmd("DEL")
+                .arg(keys)
+                .query_async::<()>(&mut redis)
+                .await
+                .expect("redis answers");
         }
     }
 
@@ -301,13 +417,22 @@ impl World {
 
     /// Asks for a run over some streams.
     pub(crate) async fn request(&self, connected: &Connected, mode: Mode, streams: &[Stream]) {
-        let mut tx = self.store.begin(connected.tenant).await.expect("postgres answers");
-        let request =
-            tx.request_run(connected.connection, mode, streams).await.expect("a run").expect("the connection");
+        let mut tx = self
+            .store
+            .begin(connected.tenant)
+            .await
+            .expect("postgres answers");
+        let request = tx
+            .request_run(connected.connection, mode, streams)
+            .await
+            .expect("a run")
+            .expect("the connection");
         assert!(matches!(request, RunRequest::Queued(_)), "{request:?}");
         tx.commit().await.expect("it commits");
-        let tickets: Vec<Ticket> =
-            streams.iter().map(|stream| Ticket::new(connected.tenant, connected.connection, *stream)).collect();
+        let tickets: Vec<Ticket> = streams
+            .iter()
+            .map(|stream| Ticket::new(connected.tenant, connected.connection, *stream))
+            .collect();
         self.push(&tickets).await;
     }
 
@@ -329,15 +454,22 @@ async fn fresh_database() -> String {
     TEMPLATE
         .get_or_init(|| async {
             let mut admin = PgConnection::connect(&url).await.expect("postgres answers");
-            admin.execute("CREATE DATABASE template_it").await.expect("a database");
+            admin
+                .execute("CREATE DATABASE template_it")
+                .await
+                .expect("a database");
             let template = shared::domain::Secret::new(url.replace("/postgres", "/template_it"));
-            shared::store::migrate(&template).await.expect("the migrations run");
+            shared::store::migrate(&template)
+                .await
+                .expect("the migrations run");
         })
         .await;
     let name = format!("it_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let mut admin = PgConnection::connect(&url).await.expect("postgres answers");
     admin
-        .execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template_it")))
+        .execute(sqlx::AssertSqlSafe(format!(
+            "CREATE DATABASE {name} TEMPLATE template_it"
+        )))
         .await
         .expect("a database");
     let (server, _) = url.rsplit_once('/').expect("a database name");

@@ -54,8 +54,10 @@ impl Jobs {
 
     /// Postgres holds what is due; if this push is lost, the scheduler finds it within a tick.
     async fn push(&self, lease: Lease, streams: &[Stream]) {
-        let tickets: Vec<Ticket> =
-            streams.iter().map(|stream| Ticket::new(lease.ticket.tenant, lease.ticket.connection, *stream)).collect();
+        let tickets: Vec<Ticket> = streams
+            .iter()
+            .map(|stream| Ticket::new(lease.ticket.tenant, lease.ticket.connection, *stream))
+            .collect();
         if let Err(error) = self.queue.push(&tickets).await {
             tracing::warn!(%error, "could not push what a slice made due");
         }
@@ -79,11 +81,24 @@ impl Fleet for Jobs {
     }
 
     fn time_limit(&self, lease: Lease) -> Duration {
-        if lease.ticket.stream == Stream::Companies { SCROLL_TIME_LIMIT } else { TIME_LIMIT }
+        if lease.ticket.stream == Stream::Companies {
+            SCROLL_TIME_LIMIT
+        } else {
+            TIME_LIMIT
+        }
     }
 }
 
 const fn key(lease: Lease) -> SliceKey {
-    let Ticket { tenant, connection, stream } = lease.ticket;
-    SliceKey { tenant, connection, stream, fence: lease.fence }
+    let Ticket {
+        tenant,
+        connection,
+        stream,
+    } = lease.ticket;
+    SliceKey {
+        tenant,
+        connection,
+        stream,
+        fence: lease.fence,
+    }
 }

@@ -33,7 +33,12 @@ impl Worker {
     pub async fn open(config: Arc<Config>) -> Result<Self, WorkerError> {
         let queue = Queue::connect(&config)?;
         let context = Context {
-            store: Store::connect(&config.database_url, Role::Worker, config.database_connections).await?,
+            store: Store::connect(
+                &config.database_url,
+                Role::Worker,
+                config.database_connections,
+            )
+            .await?,
             vault: Arc::new(KeyRing::parse(config.encryption_keys.expose())?),
             intercom: Intercom::new(&config)?,
             config,

@@ -23,7 +23,8 @@ pub use operator::Operator;
 /// A check that has not answered by then has failed.
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
-type Check = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+type Check =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 type Alive = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 type Sample = Arc<dyn Fn() + Send + Sync>;
 
@@ -86,7 +87,9 @@ impl Ops {
 
 impl fmt::Debug for Ops {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.checks.iter().map(|(name, _)| name)).finish()
+        f.debug_list()
+            .entries(self.checks.iter().map(|(name, _)| name))
+            .finish()
     }
 }
 
@@ -100,27 +103,44 @@ pub async fn serve(address: SocketAddr, router: Router, shutdown: Shutdown) -> s
     telemetry::metrics();
     let listener = TcpListener::bind(address).await?;
     eprintln!("ops listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move { shutdown.cancelled().await })
+        .await
 }
 
 async fn live(State(ops): State<Ops>) -> (StatusCode, String) {
     let dead = ops.alive.iter().find_map(|sign| sign().err());
-    dead.map_or_else(|| (StatusCode::OK, "ok\n".to_owned()), |why| (StatusCode::SERVICE_UNAVAILABLE, why + "\n"))
+    dead.map_or_else(
+        || (StatusCode::OK, "ok\n".to_owned()),
+        |why| (StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
+    )
 }
 
 /// All checks at once, each with its own answer.
 async fn ready(State(ops): State<Ops>) -> impl IntoResponse {
     let checked = ops.checks.iter().map(|(name, check)| async move {
         let answer = tokio::time::timeout(CHECK_LIMIT, check()).await;
-        (*name, answer.unwrap_or_else(|_| Err(format!("no answer within {CHECK_LIMIT:?}"))))
+        (
+            *name,
+            answer.unwrap_or_else(|_| Err(format!("no answer within {CHECK_LIMIT:?}"))),
+        )
     });
     let answers = futures::future::join_all(checked).await;
     let ready = answers.iter().all(|(_, answer)| answer.is_ok());
     let checks: Map<String, Value> = answers
         .into_iter()
-        .map(|(name, answer)| (name.to_owned(), answer.map_or_else(Value::from, |()| "ok".into())))
+        .map(|(name, answer)| {
+            (
+                name.to_owned(),
+                answer.map_or_else(Value::from, |()| "ok".into()),
+            )
+        })
         .collect();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(json!({"ready": ready, "checks": checks})))
 }
 
@@ -131,7 +151,13 @@ async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
     let recorder = telemetry::metrics();
     // Folds the histograms' raw samples in; without it they would pile up.
     recorder.run_upkeep();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render())
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        recorder.render(),
+    )
 }
 
 #[cfg(test)]
@@ -165,15 +191,23 @@ mod tests {
         );
         assert_eq!(get(ops.clone(), "/livez").await.0, StatusCode::OK);
         let (status, why) = get(ops.alive(|| Err("hangs".to_owned())), "/livez").await;
-        assert_eq!((status, why.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "hangs\n"));
+        assert_eq!(
+            (status, why.as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, "hangs\n")
+        );
         assert_eq!(get(Ops::new(), "/readyz").await.0, StatusCode::OK);
     }
 
     #[tokio::test]
     async fn metrics_are_sampled_when_they_are_asked_for() {
         telemetry::metrics();
-        let ops = Ops::new().sample(|| metrics::gauge!("pathbound_db_pool_connections", "state" => "idle").set(3.0));
+        let ops = Ops::new().sample(|| {
+            metrics::gauge!("pathbound_db_pool_connections", "state" => "idle").set(3.0)
+        });
         let (_, body) = get(ops, "/metrics").await;
-        assert!(body.contains("pathbound_db_pool_connections{state=\"idle\"} 3"), "{body}");
+        assert!(
+            body.contains("pathbound_db_pool_connections{state=\"idle\"} 3"),
+            "{body}"
+        );
     }
 }

@@ -72,7 +72,9 @@ impl Operator {
     /// # Errors
     /// When Postgres cannot be reached.
     pub async fn open(config: &Config) -> Result<Option<Self>, StartError> {
-        let Some(key) = &config.operator_key else { return Ok(None) };
+        let Some(key) = &config.operator_key else {
+            return Ok(None);
+        };
         Ok(Some(Self {
             store: Store::connect(&config.database_url, Role::Operator, 2).await?,
             queue: Queue::connect(config)?,
@@ -101,7 +103,11 @@ impl Operator {
     }
 }
 
-async fn gate(State(operator): State<Operator>, request: Request, next: Next) -> Result<Response, ApiError> {
+async fn gate(
+    State(operator): State<Operator>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     let presented = bearer(request.headers()).ok_or_else(unauthorized)?;
     if !vault::equal(&vault::digest(presented.as_bytes()), &*operator.key_sha256) {
         return Err(unauthorized());
@@ -110,15 +116,24 @@ async fn gate(State(operator): State<Operator>, request: Request, next: Next) ->
 }
 
 /// `GET /ops/dead`: oldest first, with how many the filter means in all.
-async fn list(State(operator): State<Operator>, Params(wanted): Params<Wanted>) -> Result<Json<Value>, ApiError> {
+async fn list(
+    State(operator): State<Operator>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<Value>, ApiError> {
     let most = wanted.limit.unwrap_or(SHOWN);
     if !(1..=MOST_SHOWN).contains(&most) {
-        return Err(ApiError::invalid("limit", format!("from 1 to {MOST_SHOWN}")));
+        return Err(ApiError::invalid(
+            "limit",
+            format!("from 1 to {MOST_SHOWN}"),
+        ));
     }
     let (after, filter) = (wanted.cursor, wanted.into());
     let items = operator.store.dead_letters(&filter, after, most).await?;
-    let next = (items.len() == most as usize).then(|| items.last().map(|letter| letter.id)).flatten();
-    let mut page = json!({"items": items, "count": operator.store.count_dead_letters(&filter).await?});
+    let next = (items.len() == most as usize)
+        .then(|| items.last().map(|letter| letter.id))
+        .flatten();
+    let mut page =
+        json!({"items": items, "count": operator.store.count_dead_letters(&filter).await?});
     if let Some(next) = next {
         page["next_cursor"] = json!(next);
     }
@@ -126,37 +141,73 @@ async fn list(State(operator): State<Operator>, Params(wanted): Params<Wanted>) 
 }
 
 /// `GET /ops/dead/{id}`
-async fn show(State(operator): State<Operator>, Path(letter): Path<String>) -> Result<Json<DeadLetter>, ApiError> {
-    let found = operator.store.dead_letters(&only(&letter)?, None, 1).await?;
-    found.into_iter().next().map(Json).ok_or_else(ApiError::not_found)
+async fn show(
+    State(operator): State<Operator>,
+    Path(letter): Path<String>,
+) -> Result<Json<DeadLetter>, ApiError> {
+    let found = operator
+        .store
+        .dead_letters(&only(&letter)?, None, 1)
+        .await?;
+    found
+        .into_iter()
+        .next()
+        .map(Json)
+        .ok_or_else(ApiError::not_found)
 }
 
-async fn retry_one(State(operator): State<Operator>, Path(letter): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn retry_one(
+    State(operator): State<Operator>,
+    Path(letter): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let filter = only(&letter)?;
     exists(&operator, &filter).await?;
     Ok(Json(json!({"retried": retry(&operator, &filter).await?})))
 }
 
-async fn drop_one(State(operator): State<Operator>, Path(letter): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn drop_one(
+    State(operator): State<Operator>,
+    Path(letter): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let filter = only(&letter)?;
     exists(&operator, &filter).await?;
-    Ok(Json(json!({"dropped": drop_letters(&operator, &filter).await?})))
+    Ok(Json(
+        json!({"dropped": drop_letters(&operator, &filter).await?}),
+    ))
 }
 
 /// `POST /ops/dead/retry {tenant_id?, stream?, cause?, dry_run?}`
-async fn retry_all(State(operator): State<Operator>, Body(wanted): Body<Wanted>) -> Result<Json<Value>, ApiError> {
+async fn retry_all(
+    State(operator): State<Operator>,
+    Body(wanted): Body<Wanted>,
+) -> Result<Json<Value>, ApiError> {
     let (dry_run, filter) = (wanted.dry_run, DeadFilter::from(wanted));
     let count = operator.store.count_dead_letters(&filter).await?;
-    let retried = if dry_run { 0 } else { retry(&operator, &filter).await? };
-    Ok(Json(json!({"count": count, "retried": retried, "dry_run": dry_run})))
+    let retried = if dry_run {
+        0
+    } else {
+        retry(&operator, &filter).await?
+    };
+    Ok(Json(
+        json!({"count": count, "retried": retried, "dry_run": dry_run}),
+    ))
 }
 
 /// `POST /ops/dead/drop {tenant_id?, stream?, cause?, dry_run?}`
-async fn drop_all(State(operator): State<Operator>, Body(wanted): Body<Wanted>) -> Result<Json<Value>, ApiError> {
+async fn drop_all(
+    State(operator): State<Operator>,
+    Body(wanted): Body<Wanted>,
+) -> Result<Json<Value>, ApiError> {
     let (dry_run, filter) = (wanted.dry_run, DeadFilter::from(wanted));
     let count = operator.store.count_dead_letters(&filter).await?;
-    let dropped = if dry_run { 0 } else { drop_letters(&operator, &filter).await? };
-    Ok(Json(json!({"count": count, "dropped": dropped, "dry_run": dry_run})))
+    let dropped = if dry_run {
+        0
+    } else {
+        drop_letters(&operator, &filter).await?
+    };
+    Ok(Json(
+        json!({"count": count, "dropped": dropped, "dry_run": dry_run}),
+    ))
 }
 
 async fn retry(operator: &Operator, filter: &DeadFilter) -> Result<usize, ApiError> {
@@ -192,8 +243,14 @@ async fn drop_letters(operator: &Operator, filter: &DeadFilter) -> Result<i64, A
 
 /// `GET /ops/queues`: how deep, how old, what is paused.
 async fn queues(State(operator): State<Operator>) -> Result<Json<Value>, ApiError> {
-    let depth = operator.queue.depth().await.map_err(|error| redis_away(&error))?;
-    let class = |counts: shared::queue::Counts, tenants: u64, oldest: Option<std::time::Duration>| {
+    let depth = operator
+        .queue
+        .depth()
+        .await
+        .map_err(|error| redis_away(&error))?;
+    let class = |counts: shared::queue::Counts,
+                 tenants: u64,
+                 oldest: Option<std::time::Duration>| {
         json!({
             "ready": counts.ready, "leased": counts.leased, "parked": counts.parked, "tenants": tenants,
             "oldest_ready_age_seconds": oldest.map(|age| age.as_secs_f64()),
@@ -217,7 +274,10 @@ async fn pause_class(
     pause(&operator, class_scope(&class)?, pausing).await
 }
 
-async fn resume_class(State(operator): State<Operator>, Path(class): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn resume_class(
+    State(operator): State<Operator>,
+    Path(class): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     resume(&operator, class_scope(&class)?).await
 }
 
@@ -229,16 +289,30 @@ async fn pause_tenant(
     pause(&operator, tenant_scope(&operator, &tenant).await?, pausing).await
 }
 
-async fn resume_tenant(State(operator): State<Operator>, Path(tenant): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn resume_tenant(
+    State(operator): State<Operator>,
+    Path(tenant): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     resume(&operator, tenant_scope(&operator, &tenant).await?).await
 }
 
 /// Postgres first: should Redis be away, the scheduler applies it within seconds.
-async fn pause(operator: &Operator, scope: PauseScope, pausing: Pausing) -> Result<Json<Value>, ApiError> {
-    if pausing.reason.as_ref().is_some_and(|reason| reason.chars().count() > 500) {
+async fn pause(
+    operator: &Operator,
+    scope: PauseScope,
+    pausing: Pausing,
+) -> Result<Json<Value>, ApiError> {
+    if pausing
+        .reason
+        .as_ref()
+        .is_some_and(|reason| reason.chars().count() > 500)
+    {
         return Err(ApiError::invalid("reason", "at most 500 characters"));
     }
-    operator.store.pause(&scope.to_string(), pausing.reason.as_deref()).await?;
+    operator
+        .store
+        .pause(&scope.to_string(), pausing.reason.as_deref())
+        .await?;
     apply(operator.queue.pause(&[scope]).await);
     Ok(Json(json!({"scope": scope.to_string(), "paused": true})))
 }
@@ -258,7 +332,10 @@ fn apply(applied: Result<(), QueueError>) {
 fn class_scope(text: &str) -> Result<PauseScope, ApiError> {
     match text {
         "fleet" => Ok(PauseScope::Fleet),
-        _ => text.parse::<Class>().map(PauseScope::Class).map_err(|_| ApiError::not_found()),
+        _ => text
+            .parse::<Class>()
+            .map(PauseScope::Class)
+            .map_err(|_| ApiError::not_found()),
     }
 }
 
@@ -272,11 +349,18 @@ async fn tenant_scope(operator: &Operator, text: &str) -> Result<PauseScope, Api
 }
 
 fn only(letter: &str) -> Result<DeadFilter, ApiError> {
-    Ok(DeadFilter { id: Some(id(letter)?), ..DeadFilter::default() })
+    Ok(DeadFilter {
+        id: Some(id(letter)?),
+        ..DeadFilter::default()
+    })
 }
 
 async fn exists(operator: &Operator, filter: &DeadFilter) -> Result<(), ApiError> {
-    if operator.store.count_dead_letters(filter).await? == 0 { Err(ApiError::not_found()) } else { Ok(()) }
+    if operator.store.count_dead_letters(filter).await? == 0 {
+        Err(ApiError::not_found())
+    } else {
+        Ok(())
+    }
 }
 
 fn redis_away(error: &QueueError) -> ApiError {
@@ -286,6 +370,11 @@ fn redis_away(error: &QueueError) -> ApiError {
 
 impl From<Wanted> for DeadFilter {
     fn from(wanted: Wanted) -> Self {
-        Self { id: None, tenant: wanted.tenant_id, stream: wanted.stream, cause: wanted.cause }
+        Self {
+            id: None,
+            tenant: wanted.tenant_id,
+            stream: wanted.stream,
+            cause: wanted.cause,
+        }
     }
 }

@@ -33,17 +33,24 @@ struct WhyConnection {
 }
 
 /// `GET /ops/tenants/{id}/why`
-pub(super) async fn why(State(operator): State<Operator>, Path(tenant): Path<String>) -> Result<Json<Why>, ApiError> {
+pub(super) async fn why(
+    State(operator): State<Operator>,
+    Path(tenant): Path<String>,
+) -> Result<Json<Why>, ApiError> {
     let tenant = TenantId(id(&tenant)?);
     if !operator.store.tenant_exists(tenant).await? {
         return Err(ApiError::not_found());
     }
     let mut paused = operator.store.pauses().await?;
-    paused.retain(|pause| pause.scope.parse::<uuid::Uuid>().is_err() || pause.scope == tenant.to_string());
+    paused.retain(|pause| {
+        pause.scope.parse::<uuid::Uuid>().is_err() || pause.scope == tenant.to_string()
+    });
     let mut tx = operator.store.begin(tenant).await?;
     let mut connections = Vec::new();
     for connection in tx.connections().await? {
-        let Some(sync) = tx.sync_status(connection.id).await? else { continue };
+        let Some(sync) = tx.sync_status(connection.id).await? else {
+            continue;
+        };
         connections.push(WhyConnection {
             id: connection.id,
             workspace_id: connection.workspace_id,
@@ -52,7 +59,12 @@ pub(super) async fn why(State(operator): State<Operator>, Path(tenant): Path<Str
         });
     }
     let sentence = sentence(&paused, &connections);
-    Ok(Json(Why { tenant_id: tenant, sentence, paused, connections }))
+    Ok(Json(Why {
+        tenant_id: tenant,
+        sentence,
+        paused,
+        connections,
+    }))
 }
 
 /// A pause explains everything behind it; then the first connection that is not complete speaks.
@@ -62,7 +74,9 @@ fn sentence(paused: &[Pause], connections: &[WhyConnection]) -> String {
         .filter(|connection| connection.state != ConnectionState::Disconnected.as_str())
         .min_by_key(|connection| connection.sync.complete)
         .or(connections.first())
-        .map_or("No workspace is connected.", |connection| connection.sync.sentence.as_str());
+        .map_or("No workspace is connected.", |connection| {
+            connection.sync.sentence.as_str()
+        });
     match paused.first() {
         None => told.to_owned(),
         Some(pause) => {

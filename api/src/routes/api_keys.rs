@@ -54,9 +54,20 @@ pub(crate) async fn create(
     }
     let made = NewKey::make()?;
     let mut tx = api.store.begin(tenant).await?;
-    let kept = tx.create_api_key(made.id, &new.name, &made.secret_sha256, &scopes, new.expires_at).await?;
+    let kept = tx
+        .create_api_key(
+            made.id,
+            &new.name,
+            &made.secret_sha256,
+            &scopes,
+            new.expires_at,
+        )
+        .await?;
     tx.commit().await?;
-    let view = ApiKeyView { key: Some(made.key.expose().to_owned()), ..ApiKeyView::from(kept) };
+    let view = ApiKeyView {
+        key: Some(made.key.expose().to_owned()),
+        ..ApiKeyView::from(kept)
+    };
     Ok((StatusCode::CREATED, Json(view)))
 }
 
@@ -70,7 +81,9 @@ pub(crate) async fn list(
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
     let keys = tx.api_keys(before(at), pager.fetch()).await?;
-    pager.answer(keys.into_iter().map(ApiKeyView::from).collect(), |key| (key.created_at, key.id))
+    pager.answer(keys.into_iter().map(ApiKeyView::from).collect(), |key| {
+        (key.created_at, key.id)
+    })
 }
 
 /// `DELETE /v1/api_keys/{id}`: the key's next use is refused, on every replica.
@@ -96,17 +109,27 @@ fn check_scopes(given: &[String]) -> Result<Vec<String>, ApiError> {
         .filter(|(_, scope)| !known(scope))
         .map(|(at, _)| FieldError {
             field: format!("scopes[{at}]"),
-            detail: format!("must be one of {}", Scope::ALL.map(Scope::as_str).join(", ")),
+            detail: format!(
+                "must be one of {}",
+                Scope::ALL.map(Scope::as_str).join(", ")
+            ),
         })
         .collect();
     if given.is_empty() {
-        faults.push(FieldError { field: "scopes".to_owned(), detail: "must name at least one scope".to_owned() });
+        faults.push(FieldError {
+            field: "scopes".to_owned(),
+            detail: "must name at least one scope".to_owned(),
+        });
     }
     if !faults.is_empty() {
         return Err(ApiError::invalid_all(faults));
     }
     let held = |scope: &Scope| given.iter().any(|given| given == scope.as_str());
-    Ok(Scope::ALL.into_iter().filter(held).map(|scope| scope.to_string()).collect())
+    Ok(Scope::ALL
+        .into_iter()
+        .filter(held)
+        .map(|scope| scope.to_string())
+        .collect())
 }
 
 impl From<ApiKey> for ApiKeyView {
@@ -128,7 +151,9 @@ mod tests {
 
     #[test]
     fn scopes_are_known_and_counted_once() {
-        let scopes = |given: &[&str]| check_scopes(&given.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let scopes = |given: &[&str]| {
+            check_scopes(&given.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
         assert_eq!(
             scopes(&["sources:write", "profiles:read", "profiles:read"]).unwrap(),
             ["profiles:read", "sources:write"]

@@ -23,7 +23,12 @@ pub(crate) async fn list(
     Params(query): Params<ProfilesQuery>,
 ) -> Result<Response, ApiError> {
     let (filter, _) = query.filter()?;
-    let pager = Pager::new(&api.vault, tenant, &format!("companies?{filter:?}"), query.limit)?;
+    let pager = Pager::new(
+        &api.vault,
+        tenant,
+        &format!("companies?{filter:?}"),
+        query.limit,
+    )?;
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
     let companies = tx.companies(filter, before(at), pager.fetch()).await?;
@@ -39,5 +44,8 @@ pub(crate) async fn show(
 ) -> Result<Json<Company>, ApiError> {
     Include::read(query.include.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    tx.company(id(&company)?).await?.map(Json).ok_or_else(ApiError::not_found)
+    tx.company(id(&company)?)
+        .await?
+        .map(Json)
+        .ok_or_else(ApiError::not_found)
 }

@@ -90,8 +90,18 @@ pub(crate) async fn connect(
     Body(request): Body<ConnectRequest>,
 ) -> Result<(StatusCode, Json<StartView>), ApiError> {
     let started = connect::start(&api.connect.store, tenant, request.region).await?;
-    let start_url = format!("{}/oauth/intercom/start?flow={}", api.config.public_url, started.start_token.expose());
-    Ok((StatusCode::CREATED, Json(StartView { start_url, expires_at: started.expires_at })))
+    let start_url = format!(
+        "{}/oauth/intercom/start?flow={}",
+        api.config.public_url,
+        started.start_token.expose()
+    );
+    Ok((
+        StatusCode::CREATED,
+        Json(StartView {
+            start_url,
+            expires_at: started.expires_at,
+        }),
+    ))
 }
 
 /// `GET /v1/connections`: oldest first. A tenant has few, so they are paged here and not in SQL.
@@ -107,10 +117,14 @@ pub(crate) async fn list(
         .connections()
         .await?
         .into_iter()
-        .filter(|connection| after.is_none_or(|after| (connection.connected_at, connection.id.0) > after))
+        .filter(|connection| {
+            after.is_none_or(|after| (connection.connected_at, connection.id.0) > after)
+        })
         .map(ConnectionView::from)
         .collect();
-    pager.answer(rest, |connection: &ConnectionView| (connection.connected_at, connection.id.0))
+    pager.answer(rest, |connection: &ConnectionView| {
+        (connection.connected_at, connection.id.0)
+    })
 }
 
 /// `GET /v1/connections/{id}`
@@ -119,8 +133,13 @@ pub(crate) async fn show(
     Tenant(tenant): Tenant,
     Path(connection): Path<String>,
 ) -> Result<Json<ConnectionView>, ApiError> {
-    let found = api.store.connection(tenant, ConnectionId(id(&connection)?)).await?;
-    found.map(|connection| Json(connection.into())).ok_or_else(ApiError::not_found)
+    let found = api
+        .store
+        .connection(tenant, ConnectionId(id(&connection)?))
+        .await?;
+    found
+        .map(|connection| Json(connection.into()))
+        .ok_or_else(ApiError::not_found)
 }
 
 /// `DELETE /v1/connections/{id}?data=retain|purge`: after the answer nothing is written for it, and no call to Intercom

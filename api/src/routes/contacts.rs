@@ -26,10 +26,17 @@ pub(crate) async fn list(
     Params(query): Params<ProfilesQuery>,
 ) -> Result<Response, ApiError> {
     let (filter, include) = query.filter()?;
-    let pager = Pager::new(&api.vault, tenant, &format!("contacts?{filter:?}"), query.limit)?;
+    let pager = Pager::new(
+        &api.vault,
+        tenant,
+        &format!("contacts?{filter:?}"),
+        query.limit,
+    )?;
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    let contacts = tx.contacts(filter, before(at), pager.fetch(), include.provenance).await?;
+    let contacts = tx
+        .contacts(filter, before(at), pager.fetch(), include.provenance)
+        .await?;
     pager.answer(contacts, |contact| (contact.updated_at, contact.id))
 }
 
@@ -42,8 +49,14 @@ pub(crate) async fn show(
 ) -> Result<Json<Contact>, ApiError> {
     let include = Include::read(query.include.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    let own = tx.resolve_contact(id(&contact)?).await?.ok_or_else(ApiError::not_found)?;
-    tx.contact(own, include.provenance).await?.map(Json).ok_or_else(ApiError::not_found)
+    let own = tx
+        .resolve_contact(id(&contact)?)
+        .await?
+        .ok_or_else(ApiError::not_found)?;
+    tx.contact(own, include.provenance)
+        .await?
+        .map(Json)
+        .ok_or_else(ApiError::not_found)
 }
 
 /// `GET /v1/contacts/{id}/conversations`: last changed first.
@@ -54,7 +67,13 @@ pub(crate) async fn conversations(
     Params(query): Params<ConversationsQuery>,
 ) -> Result<Response, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
-    let own = tx.resolve_contact(id(&contact)?).await?.ok_or_else(ApiError::not_found)?;
-    let filter = ConversationFilter { contact: Some(own), ..query.filter()? };
+    let own = tx
+        .resolve_contact(id(&contact)?)
+        .await?
+        .ok_or_else(ApiError::not_found)?;
+    let filter = ConversationFilter {
+        contact: Some(own),
+        ..query.filter()?
+    };
     list_filtered(&api, tx, &query, &filter).await
 }

@@ -77,8 +77,8 @@ pub(crate) async fn list(
     let mut filter = query.filter()?;
     let mut tx = api.store.begin(tenant).await?;
     if let Some(contact) = &query.contact_id {
-        let contact =
-            Uuid::try_parse(contact).map_err(|_| ApiError::invalid("contact_id", "must be a contact's id"))?;
+        let contact = Uuid::try_parse(contact)
+            .map_err(|_| ApiError::invalid("contact_id", "must be a contact's id"))?;
         // An unknown contact took part in nothing: its own id selects no conversation.
         filter.contact = Some(tx.resolve_contact(contact).await?.unwrap_or(contact));
     }
@@ -94,7 +94,10 @@ pub(crate) async fn show(
 ) -> Result<Json<Conversation>, ApiError> {
     Include::read(query.include.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    tx.conversation(id(&conversation)?).await?.map(Json).ok_or_else(ApiError::not_found)
+    tx.conversation(id(&conversation)?)
+        .await?
+        .map(Json)
+        .ok_or_else(ApiError::not_found)
 }
 
 /// `GET /v1/conversations/{id}/parts?body_format=text|html`: oldest first.
@@ -105,20 +108,30 @@ pub(crate) async fn parts(
     Params(query): Params<PartsQuery>,
 ) -> Result<Response, ApiError> {
     let conversation = id(&conversation)?;
-    let pager = Pager::new(&api.vault, tenant, &format!("parts?conversation={conversation}"), query.limit)?;
-    let after =
-        pager.position::<PartMark>(query.cursor.as_deref())?.map(|(at, source_id)| PartPosition { at, source_id });
+    let pager = Pager::new(
+        &api.vault,
+        tenant,
+        &format!("parts?conversation={conversation}"),
+        query.limit,
+    )?;
+    let after = pager
+        .position::<PartMark>(query.cursor.as_deref())?
+        .map(|(at, source_id)| PartPosition { at, source_id });
     let mut tx = api.store.begin(tenant).await?;
     if tx.conversation(conversation).await?.is_none() {
         return Err(ApiError::not_found());
     }
-    let mut parts = tx.parts(conversation, after.as_ref(), pager.fetch()).await?;
+    let mut parts = tx
+        .parts(conversation, after.as_ref(), pager.fetch())
+        .await?;
     if query.body_format == BodyFormat::Text {
         for part in &mut parts {
             part.body = part.body.take().map(|html| text::from_html(&html));
         }
     }
-    pager.answer(parts, |part| (part.source_created_at, part.source_id.clone()))
+    pager.answer(parts, |part| {
+        (part.source_created_at, part.source_id.clone())
+    })
 }
 
 pub(super) async fn list_filtered(
@@ -127,8 +140,15 @@ pub(super) async fn list_filtered(
     query: &ConversationsQuery,
     filter: &ConversationFilter,
 ) -> Result<Response, ApiError> {
-    let pager = Pager::new(&api.vault, tx.tenant(), &format!("conversations?{filter:?}"), query.limit)?;
+    let pager = Pager::new(
+        &api.vault,
+        tx.tenant(),
+        &format!("conversations?{filter:?}"),
+        query.limit,
+    )?;
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let conversations = tx.conversations(filter, before(at), pager.fetch()).await?;
-    pager.answer(conversations, |conversation| (conversation.source_updated_at, conversation.id))
+    pager.answer(conversations, |conversation| {
+        (conversation.source_updated_at, conversation.id)
+    })
 }

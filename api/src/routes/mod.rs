@@ -36,7 +36,13 @@ pub(crate) struct ProfilesQuery {
 impl ProfilesQuery {
     fn filter(&self) -> Result<(ProfileFilter, Include), ApiError> {
         let include = Include::read(self.include.as_deref())?;
-        Ok((ProfileFilter { updated_since: self.updated_since, deleted: include.deleted }, include))
+        Ok((
+            ProfileFilter {
+                updated_since: self.updated_since,
+                deleted: include.deleted,
+            },
+            include,
+        ))
     }
 }
 
@@ -59,7 +65,12 @@ pub(crate) struct Include {
 impl Include {
     fn read(text: Option<&str>) -> Result<Self, ApiError> {
         let mut include = Self::default();
-        for word in text.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        for word in text
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+        {
             match word {
                 "provenance" => include.provenance = true,
                 "deleted" => include.deleted = true,

@@ -74,13 +74,21 @@ pub(crate) async fn status(
 ) -> Result<Json<StatusView>, ApiError> {
     let connection = ConnectionId(id(&connection)?);
     let mut tx = api.store.begin(tenant).await?;
-    let workspace_id = tx.connection(connection).await?.ok_or_else(ApiError::not_found)?.workspace_id;
-    let status = tx.sync_status(connection).await?.ok_or_else(ApiError::not_found)?;
+    let workspace_id = tx
+        .connection(connection)
+        .await?
+        .ok_or_else(ApiError::not_found)?
+        .workspace_id;
+    let status = tx
+        .sync_status(connection)
+        .await?
+        .ok_or_else(ApiError::not_found)?;
     // Redis is asked without holding a session of Postgres.
     drop(tx);
     let standing = api.connect.intercom.standing(&workspace_id).await;
     Ok(Json(StatusView {
-        eta_seconds: standing.and_then(|(standing, _)| eta(status.threads.pending, standing.allowed)),
+        eta_seconds: standing
+            .and_then(|(standing, _)| eta(status.threads.pending, standing.allowed)),
         rate: standing.map(|(standing, share)| rate(standing, share, Utc::now())),
         status,
     }))
@@ -124,7 +132,10 @@ pub(crate) async fn create(
         Some(RunRequest::NotActive(state)) => Err(ApiError::new(
             StatusCode::CONFLICT,
             "connection_not_active",
-            format!("the connection is {}: connect the workspace again first", state.as_str()),
+            format!(
+                "the connection is {}: connect the workspace again first",
+                state.as_str()
+            ),
         )),
     }
 }
@@ -137,7 +148,12 @@ pub(crate) async fn list(
     Params(query): Params<ListQuery>,
 ) -> Result<Response, ApiError> {
     let connection = ConnectionId(id(&connection)?);
-    let pager = Pager::new(&api.vault, tenant, &format!("syncs?connection={connection}"), query.limit)?;
+    let pager = Pager::new(
+        &api.vault,
+        tenant,
+        &format!("syncs?connection={connection}"),
+        query.limit,
+    )?;
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
     if tx.connection(connection).await?.is_none() {
@@ -154,7 +170,9 @@ pub(crate) async fn show(
     Path((connection, run)): Path<(String, String)>,
 ) -> Result<Json<Run>, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
-    let run = tx.run(ConnectionId(id(&connection)?), RunId(id(&run)?)).await?;
+    let run = tx
+        .run(ConnectionId(id(&connection)?), RunId(id(&run)?))
+        .await?;
     run.map(Json).ok_or_else(ApiError::not_found)
 }
 
@@ -166,7 +184,10 @@ fn chosen(named: Option<Vec<Stream>>) -> Result<Vec<Stream>, ApiError> {
             streams.sort_unstable();
             streams.dedup();
             if streams.is_empty() {
-                return Err(ApiError::invalid("streams", "must name at least one stream, or be left out for all"));
+                return Err(ApiError::invalid(
+                    "streams",
+                    "must name at least one stream, or be left out for all",
+                ));
             }
             Ok(streams)
         }
@@ -176,8 +197,14 @@ fn chosen(named: Option<Vec<Stream>>) -> Result<Vec<Stream>, ApiError> {
 /// The run that does what was asked for, beside the problem. `status` stays the problem's own number;
 /// the run's is in `run`.
 fn already_active(run: &Run) -> ApiError {
-    let error = ApiError::new(StatusCode::CONFLICT, "run_already_active", "an equal run is not finished: this one");
-    let Ok(serde_json::Value::Object(view)) = serde_json::to_value(run) else { return error };
+    let error = ApiError::new(
+        StatusCode::CONFLICT,
+        "run_already_active",
+        "an equal run is not finished: this one",
+    );
+    let Ok(serde_json::Value::Object(view)) = serde_json::to_value(run) else {
+        return error;
+    };
     let mut more = view.clone();
     more.insert("run".to_owned(), view.into());
     error.with(more)
@@ -185,9 +212,15 @@ fn already_active(run: &Run) -> ApiError {
 
 /// Tells the workers at once; a ticket that is lost here comes with the scheduler's next round.
 async fn push(api: &Api, tenant: TenantId, connection: ConnectionId, streams: &[Stream]) {
-    let tickets: Vec<Ticket> = streams.iter().map(|stream| Ticket::new(tenant, connection, *stream)).collect();
+    let tickets: Vec<Ticket> = streams
+        .iter()
+        .map(|stream| Ticket::new(tenant, connection, *stream))
+        .collect();
     if let Err(error) = api.queue.push(&tickets).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "a run's tickets were not pushed");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "a run's tickets were not pushed"
+        );
     }
 }
 
@@ -197,21 +230,42 @@ mod tests {
 
     #[test]
     fn the_rate_says_what_is_left_of_our_share_and_how_long_the_backlog_takes() {
-        let standing =
-            Standing { limit: 167, allowed: 133, used: 100, reset_in: Some(std::time::Duration::from_millis(2_500)) };
+        let standing = Standing {
+            limit: 167,
+            allowed: 133,
+            used: 100,
+            reset_in: Some(std::time::Duration::from_millis(2_500)),
+        };
         let now = DateTime::from_timestamp(1_000, 0).unwrap();
         let view = rate(standing, 0.8, now);
         assert_eq!((view.limit, view.used, view.calls_left), (167, 100, 33));
         assert_eq!(view.resets_at, DateTime::from_timestamp_millis(1_002_500));
-        assert_eq!(rate(Standing { used: 167, ..standing }, 0.8, now).calls_left, 0);
-        assert_eq!((eta(0, 133), eta(1, 133), eta(1_330, 133), eta(5, 0)), (None, Some(1), Some(100), Some(50)));
+        assert_eq!(
+            rate(
+                Standing {
+                    used: 167,
+                    ..standing
+                },
+                0.8,
+                now
+            )
+            .calls_left,
+            0
+        );
+        assert_eq!(
+            (eta(0, 133), eta(1, 133), eta(1_330, 133), eta(5, 0)),
+            (None, Some(1), Some(100), Some(50))
+        );
     }
 
     #[test]
     fn streams_are_counted_once_and_default_to_all() {
         assert_eq!(chosen(None).unwrap(), Stream::ALL);
         let twice = vec![Stream::Threads, Stream::Contacts, Stream::Threads];
-        assert_eq!(chosen(Some(twice)).unwrap(), [Stream::Contacts, Stream::Threads]);
+        assert_eq!(
+            chosen(Some(twice)).unwrap(),
+            [Stream::Contacts, Stream::Threads]
+        );
         assert!(chosen(Some(Vec::new())).is_err());
     }
 }

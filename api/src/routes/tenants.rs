@@ -29,14 +29,21 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<TenantView>), ApiError> {
     check_name(&new.name)?;
     let tenant = api.store.create_tenant(&new.name).await?;
-    let view = TenantView { id: tenant.id, name: tenant.name, created_at: tenant.created_at };
+    let view = TenantView {
+        id: tenant.id,
+        name: tenant.name,
+        created_at: tenant.created_at,
+    };
     Ok((StatusCode::CREATED, Json(view)))
 }
 
 pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
     let length = name.chars().count();
     if name.trim().is_empty() || length > LONGEST_NAME {
-        return Err(ApiError::invalid("name", format!("must have 1 to {LONGEST_NAME} characters")));
+        return Err(ApiError::invalid(
+            "name",
+            format!("must have 1 to {LONGEST_NAME} characters"),
+        ));
     }
     Ok(())
 }

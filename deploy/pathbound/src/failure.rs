@@ -49,12 +49,18 @@ pub enum Failure {
 impl Failure {
     /// Exit code 1, with the error behind it.
     pub fn failed(what: impl Into<String>, cause: impl Into<Cause>) -> Self {
-        Self::Failed { what: what.into(), cause: Some(cause.into()) }
+        Self::Failed {
+            what: what.into(),
+            cause: Some(cause.into()),
+        }
     }
 
     /// Exit code 1, said in words.
     pub fn because(what: impl Into<String>) -> Self {
-        Self::Failed { what: what.into(), cause: None }
+        Self::Failed {
+            what: what.into(),
+            cause: None,
+        }
     }
 
     /// What the process exits with: 1 failed, 3 cannot reach a server, 4 not allowed, 5 partly done,
@@ -97,7 +103,10 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         if error.is_transient() {
-            Self::Unreachable { server: "postgres", cause: error.into() }
+            Self::Unreachable {
+                server: "postgres",
+                cause: error.into(),
+            }
         } else {
             Self::failed("postgres refused", error)
         }
@@ -106,7 +115,10 @@ impl From<StoreError> for Failure {
 
 impl From<QueueError> for Failure {
     fn from(error: QueueError) -> Self {
-        Self::Unreachable { server: "redis", cause: error.into() }
+        Self::Unreachable {
+            server: "redis",
+            cause: error.into(),
+        }
     }
 }
 
@@ -119,16 +131,31 @@ mod tests {
     #[test]
     fn causes_follow_in_one_line_and_are_not_repeated() {
         let inner = io::Error::other("connection refused");
-        assert_eq!(Failure::failed("could not listen", inner).line(), "could not listen: connection refused");
+        assert_eq!(
+            Failure::failed("could not listen", inner).line(),
+            "could not listen: connection refused"
+        );
         let inner = io::Error::other("taken");
-        assert_eq!(Failure::failed("could not listen: taken", inner).line(), "could not listen: taken");
+        assert_eq!(
+            Failure::failed("could not listen: taken", inner).line(),
+            "could not listen: taken"
+        );
     }
 
     #[test]
     fn a_part_that_ended_is_named_and_keeps_the_code_of_its_cause() {
-        let cause = Failure::Unreachable { server: "postgres", cause: "connection refused".into() };
-        let failure = Failure::Ended { part: "the worker", cause: Box::new(cause) };
-        assert_eq!(failure.line(), "the worker ended: could not reach postgres: connection refused");
+        let cause = Failure::Unreachable {
+            server: "postgres",
+            cause: "connection refused".into(),
+        };
+        let failure = Failure::Ended {
+            part: "the worker",
+            cause: Box::new(cause),
+        };
+        assert_eq!(
+            failure.line(),
+            "the worker ended: could not reach postgres: connection refused"
+        );
         assert_eq!(failure.code(), 3);
     }
 
@@ -136,7 +163,10 @@ mod tests {
     fn the_faults_of_a_configuration_are_one_line() {
         let faults = vec!["A is not set".to_owned(), "B is 7".to_owned()];
         let failure = Failure::from(ConfigError { faults });
-        assert_eq!(failure.line(), "the configuration has 2 fault(s): A is not set; B is 7");
+        assert_eq!(
+            failure.line(),
+            "the configuration has 2 fault(s): A is not set; B is 7"
+        );
         assert_eq!(failure.code(), 78);
     }
 }

@@ -29,7 +29,11 @@ impl Ops {
             let what = "PATHBOUND_OPS_LISTEN has port 0, which any port stands for: name the one that was printed";
             return Err(Failure::Setting(what.to_owned()));
         }
-        Ok(Self { http: rest::http_client()?, base: format!("http://{}", config.ops_listen), key })
+        Ok(Self {
+            http: rest::http_client()?,
+            base: format!("http://{}", config.ops_listen),
+            key,
+        })
     }
 
     /// # Errors
@@ -44,8 +48,16 @@ impl Ops {
         self.send(Method::POST, path, Some(body)).await
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let mut call = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.key.expose());
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let mut call = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(self.key.expose());
         if let Some(body) = body {
             call = call.json(body);
         }
@@ -56,10 +68,17 @@ impl Ops {
         let answer = call.send().await.map_err(unreachable)?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(unreachable)?;
-        let answer = rest::Answer { status, body: serde_json::from_slice(&body).unwrap_or(Value::Null) };
+        let answer = rest::Answer {
+            status,
+            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        };
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Failure::NotAllowed(answer.detail())),
-            StatusCode::NOT_FOUND => Err(Failure::because("there is no such thing here: is the id right?")),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(Failure::NotAllowed(answer.detail()))
+            }
+            StatusCode::NOT_FOUND => Err(Failure::because(
+                "there is no such thing here: is the id right?",
+            )),
             _ => answer.success(),
         }
     }

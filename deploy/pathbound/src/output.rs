@@ -25,12 +25,16 @@ pub struct Table {
 impl Table {
     #[must_use]
     pub fn new(header: &[&'static str]) -> Self {
-        Self { header: header.to_vec(), rows: Vec::new() }
+        Self {
+            header: header.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row; it has as many cells as the header.
     pub fn row<T: ToString>(&mut self, cells: impl IntoIterator<Item = T>) {
-        self.rows.push(cells.into_iter().map(|cell| cell.to_string()).collect());
+        self.rows
+            .push(cells.into_iter().map(|cell| cell.to_string()).collect());
     }
 
     /// Whether there is nothing but the header.
@@ -46,7 +50,11 @@ impl Table {
         let column = |n: usize| self.rows.iter().filter_map(move |row| row.get(n));
         let columns: Vec<(usize, bool)> = (0..header.len())
             .map(|n| {
-                let width = column(n).chain([&header[n]]).map(|cell| cell.chars().count()).max().unwrap_or(0);
+                let width = column(n)
+                    .chain([&header[n]])
+                    .map(|cell| cell.chars().count())
+                    .max()
+                    .unwrap_or(0);
                 let number = |cell: &String| cell.parse::<f64>().is_ok();
                 (width, column(n).next().is_some() && column(n).all(number))
             })
@@ -54,7 +62,11 @@ impl Table {
         let mut text = String::new();
         for row in [&header].into_iter().chain(&self.rows) {
             let cells = row.iter().zip(&columns).map(|(cell, (width, number))| {
-                if *number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+                if *number {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                }
             });
             text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
             text.push('\n');
@@ -79,7 +91,8 @@ pub fn show(format: Format, table: &Table, json: &impl Serialize) -> Result<(), 
 /// # Errors
 /// When stdout cannot be written to.
 pub fn line(json: &impl Serialize) -> Result<(), Failure> {
-    let line = serde_json::to_string(json).map_err(|error| Failure::failed("could not write JSON", error))?;
+    let line = serde_json::to_string(json)
+        .map_err(|error| Failure::failed("could not write JSON", error))?;
     text(&format!("{line}\n"))
 }
 
@@ -89,7 +102,10 @@ pub fn line(json: &impl Serialize) -> Result<(), Failure> {
 /// When stdout cannot be written to.
 pub fn text(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::failed("could not write to stdout", error))
         }

@@ -30,7 +30,11 @@ impl Rest {
     /// # Errors
     /// When no TLS client can be made.
     pub fn new(base: &str, service_key: &Secret) -> Result<Self, Failure> {
-        Ok(Self { http: http_client()?, base: base.to_owned(), service_key: service_key.clone() })
+        Ok(Self {
+            http: http_client()?,
+            base: base.to_owned(),
+            service_key: service_key.clone(),
+        })
     }
 
     /// `GET` for a tenant. Anything but a success is a failure.
@@ -38,14 +42,21 @@ impl Rest {
     /// # Errors
     /// When the API cannot be reached or refuses.
     pub async fn get(&self, tenant: TenantId, path: &str) -> Result<Value, Failure> {
-        self.send(Method::GET, Some(tenant), path, None).await?.success()
+        self.send(Method::GET, Some(tenant), path, None)
+            .await?
+            .success()
     }
 
     /// `POST` for a tenant (`None`: for no tenant in particular). The status is the caller's to judge.
     ///
     /// # Errors
     /// When the API cannot be reached or does not accept the key.
-    pub async fn post(&self, tenant: Option<TenantId>, path: &str, body: &Value) -> Result<Answer, Failure> {
+    pub async fn post(
+        &self,
+        tenant: Option<TenantId>,
+        path: &str,
+        body: &Value,
+    ) -> Result<Answer, Failure> {
         self.send(Method::POST, tenant, path, Some(body)).await
     }
 
@@ -56,7 +67,10 @@ impl Rest {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, Failure> {
-        let mut call = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.service_key.expose());
+        let mut call = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(self.service_key.expose());
         if let Some(tenant) = tenant {
             call = call.header("Pathbound-Tenant", tenant.to_string());
         }
@@ -66,9 +80,14 @@ impl Rest {
         let answer = call.send().await.map_err(unreachable)?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(unreachable)?;
-        let answer = Answer { status, body: serde_json::from_slice(&body).unwrap_or(Value::Null) };
+        let answer = Answer {
+            status,
+            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        };
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(Failure::NotAllowed(answer.detail())),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(Failure::NotAllowed(answer.detail()))
+            }
             _ => Ok(answer),
         }
     }
@@ -83,14 +102,19 @@ impl Answer {
         if self.status.is_success() {
             Ok(self.body)
         } else {
-            Err(Failure::because(format!("the API refused: {}", self.detail())))
+            Err(Failure::because(format!(
+                "the API refused: {}",
+                self.detail()
+            )))
         }
     }
 
     /// The problem's sentence, else the status.
     #[must_use]
     pub fn detail(&self) -> String {
-        self.body["detail"].as_str().map_or_else(|| self.status.to_string(), str::to_owned)
+        self.body["detail"]
+            .as_str()
+            .map_or_else(|| self.status.to_string(), str::to_owned)
     }
 }
 
@@ -111,5 +135,8 @@ pub fn http_client() -> Result<Client, Failure> {
 
 /// The API did not answer.
 pub(crate) fn unreachable(error: reqwest::Error) -> Failure {
-    Failure::Unreachable { server: "the API", cause: error.without_url().into() }
+    Failure::Unreachable {
+        server: "the API",
+        cause: error.without_url().into(),
+    }
 }

@@ -61,7 +61,9 @@ impl Part {
 pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(), Failure> {
     // The recorder must be there before the first metric is counted.
     telemetry::metrics();
-    if config.profile == Profile::Production && Store::login_is_unbound(&config.database_url).await? {
+    if config.profile == Profile::Production
+        && Store::login_is_unbound(&config.database_url).await?
+    {
         let what = "database_url logs in as a superuser (or with BYPASSRLS): give pathbound a login of its own";
         return Err(Failure::Setting(what.to_owned()));
     }
@@ -71,13 +73,21 @@ pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(
         let api = Api::open(Arc::clone(&config)).await.map_err(api_failure)?;
         let ops = api.ops();
         let listener = listen(&config).await?;
-        spawn(&mut tasks, Part::Api.name(), serve(api, listener, shutdown.clone()));
+        spawn(
+            &mut tasks,
+            Part::Api.name(),
+            serve(api, listener, shutdown.clone()),
+        );
         ops
     } else {
         checks(&config, parts).await?
     };
     let worker = if parts.contains(&Part::Worker) {
-        Some(Worker::open(Arc::clone(&config)).await.map_err(worker_failure)?)
+        Some(
+            Worker::open(Arc::clone(&config))
+                .await
+                .map_err(worker_failure)?,
+        )
     } else {
         None
     };
@@ -89,20 +99,27 @@ pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(
     let serving = ops::serve(config.ops_listen, ops.router(operator), shutdown.clone());
     let address = config.ops_listen;
     spawn(&mut tasks, "the ops listener", async move {
-        serving
-            .await
-            .map_err(|error| Failure::failed(format!("could not listen on {address}: is the port taken?"), error))
+        serving.await.map_err(|error| {
+            Failure::failed(
+                format!("could not listen on {address}: is the port taken?"),
+                error,
+            )
+        })
     });
     if let Some(worker) = worker {
         let shutdown = shutdown.clone();
-        spawn(&mut tasks, Part::Worker.name(), async { worker.run(shutdown).await.map_err(worker_failure) });
+        spawn(&mut tasks, Part::Worker.name(), async {
+            worker.run(shutdown).await.map_err(worker_failure)
+        });
     }
     for part in parts {
         let (config, shutdown) = (Arc::clone(&config), shutdown.clone());
         match part {
             Part::Api | Part::Worker => {} // begun above, since their checks are the process's
             Part::Scheduler => spawn(&mut tasks, part.name(), async {
-                scheduler::run(config, shutdown).await.map_err(scheduler_failure)
+                scheduler::run(config, shutdown)
+                    .await
+                    .map_err(scheduler_failure)
             }),
         }
     }
@@ -114,13 +131,18 @@ pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(
 /// # Errors
 /// When the listener fails.
 pub async fn serve(api: Api, listener: TcpListener, shutdown: Shutdown) -> Result<(), Failure> {
-    api.serve(listener, shutdown).await.map_err(|error| Failure::failed("the API's listener failed", error))
+    api.serve(listener, shutdown)
+        .await
+        .map_err(|error| Failure::failed("the API's listener failed", error))
 }
 
 /// A worker goes round every second, every four when Redis is away.
 fn goes_round(progress: &Progress) -> Result<(), String> {
     match progress.last_round() {
-        Some(ago) if ago > STUCK => Err(format!("the worker has not gone round for {} s", ago.as_secs())),
+        Some(ago) if ago > STUCK => Err(format!(
+            "the worker has not gone round for {} s",
+            ago.as_secs()
+        )),
         _ => Ok(()),
     }
 }
@@ -136,7 +158,10 @@ fn spawn(
     tasks.spawn(async move {
         // A task of its own, so that a panic still has a name.
         let outcome = tokio::spawn(part).await;
-        (name, outcome.unwrap_or_else(|error| Err(Failure::failed(format!("{name} panicked"), error))))
+        (
+            name,
+            outcome.unwrap_or_else(|error| Err(Failure::failed(format!("{name} panicked"), error))),
+        )
     });
 }
 
@@ -152,7 +177,10 @@ async fn until_all_end(mut tasks: JoinSet<Ended>, shutdown: &Shutdown) -> Result
             Ok(()) if early => Failure::because("by itself, with nothing wrong"),
             Ok(()) => continue,
         };
-        let failure = Failure::Ended { part, cause: Box::new(failure) };
+        let failure = Failure::Ended {
+            part,
+            cause: Box::new(failure),
+        };
         match first {
             None => first = Some(failure),
             Some(_) => eprintln!("pathbound: {}", failure.line()),
@@ -162,15 +190,27 @@ async fn until_all_end(mut tasks: JoinSet<Ended>, shutdown: &Shutdown) -> Result
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, Failure> {
-    let failed = |error| Failure::failed(format!("could not listen on {}: is the port taken?", config.listen), error);
+    let failed = |error| {
+        Failure::failed(
+            format!("could not listen on {}: is the port taken?", config.listen),
+            error,
+        )
+    };
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
-    eprintln!("api listening on http://{}", listener.local_addr().map_err(failed)?);
+    eprintln!(
+        "api listening on http://{}",
+        listener.local_addr().map_err(failed)?
+    );
     Ok(listener)
 }
 
 /// Readiness of a role without the API: both servers answer, asked over connections of their own.
 async fn checks(config: &Config, parts: &[Part]) -> Result<Ops, Failure> {
-    let role = if parts.contains(&Part::Worker) { Role::Worker } else { Role::Scheduler };
+    let role = if parts.contains(&Part::Worker) {
+        Role::Worker
+    } else {
+        Role::Scheduler
+    };
     let store = Store::connect(&config.database_url, role, 1).await?;
     let queue = Queue::connect(config)?;
     Ok(Ops::new()

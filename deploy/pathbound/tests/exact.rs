@@ -47,22 +47,31 @@ impl Copy {
         };
         let (cast, started) = ([member], Instant::now());
         let world = World::start(&cast).await.unwrap();
-        let journey = travel(&world, &cast, &Progress::new(started, 1), started).await.unwrap().remove(0);
+        let journey = travel(&world, &cast, &Progress::new(started, 1), started)
+            .await
+            .unwrap()
+            .remove(0);
         assert!(journey.as_expected, "{journey:#?}");
         let truth = world.workspaces[0].1.clone();
-        Self { tenant: journey.tenant.unwrap(), connection: journey.connection.unwrap(), truth, world }
+        Self {
+            tenant: journey.tenant.unwrap(),
+            connection: journey.connection.unwrap(),
+            truth,
+            world,
+        }
     }
 
     async fn against(&self, truth: &[TruthLine]) -> Report {
-        compare(&self.world.store, self.tenant, self.connection, truth).await.unwrap()
+        compare(&self.world.store, self.tenant, self.connection, truth)
+            .await
+            .unwrap()
     }
 
     /// The first line that `fits`.
     fn line(&self, kind: Kind, fits: impl Fn(&TruthLine, &Value) -> bool) -> usize {
-        let found = self
-            .truth
-            .iter()
-            .position(|line| line.kind == kind && !line.deleted && !line.hidden && fits(line, &line.value()));
+        let found = self.truth.iter().position(|line| {
+            line.kind == kind && !line.deleted && !line.hidden && fits(line, &line.value())
+        });
         found.unwrap_or_else(|| panic!("no {kind:?} fits"))
     }
 
@@ -86,7 +95,11 @@ fn set(line: &mut TruthLine, change: impl FnOnce(&mut Value)) {
 
 #[track_caller]
 fn finds(what: &str, report: &Report, missing: u64, extra: u64, different: u64) {
-    assert_eq!((report.missing, report.extra, report.different), (missing, extra, different), "{what}: {report}");
+    assert_eq!(
+        (report.missing, report.extra, report.different),
+        (missing, extra, different),
+        "{what}: {report}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,15 +107,25 @@ async fn every_kind_of_damage_is_noticed() {
     let copy = Copy::make().await;
     let report = copy.against(&copy.truth).await;
     finds("the truth itself", &report, 0, 0, 0);
-    let expected = copy.truth.iter().filter(|line| !line.deleted && !line.hidden).count() as u64;
-    assert!(report.records >= expected, "{report}: the truth has {expected} lines, first messages not counted");
+    let expected = copy
+        .truth
+        .iter()
+        .filter(|line| !line.deleted && !line.hidden)
+        .count() as u64;
+    assert!(
+        report.records >= expected,
+        "{report}: the truth has {expected} lines, first messages not counted"
+    );
 
     changed_fields(&copy).await;
     lost_and_found_lines(&copy).await;
     deletions(&copy).await;
 
     let report = copy.against(&without_conversations(&copy.truth)).await;
-    assert!(report.extra > 20 && report.missing == 0 && report.different == 0, "{report}");
+    assert!(
+        report.extra > 20 && report.missing == 0 && report.different == 0,
+        "{report}"
+    );
     copy.world.stop().await;
 }
 
@@ -127,7 +150,9 @@ async fn changed_fields(copy: &Copy) {
     for (field, pointer, value) in contact {
         one_difference(copy, user, field, pointer, value).await;
     }
-    let many = copy.line(Kind::Contact, |_, object| object["companies"]["total_count"].as_u64() > Some(10));
+    let many = copy.line(Kind::Contact, |_, object| {
+        object["companies"]["total_count"].as_u64() > Some(10)
+    });
     one_difference(copy, many, "raw", "/companies/data/9/id", json!("other")).await;
 
     let company: [(&str, &str, Value); 11] = [
@@ -155,20 +180,31 @@ async fn changed_fields(copy: &Copy) {
         ("team_assignee_id", "/team_assignee_id", json!(424_242)),
         ("tags", "/tags/tags", json!([{"id": "1", "name": "other"}])),
         ("contacts", "/contacts/contacts", json!([{"id": "other"}])),
-        ("thread's expected", "/statistics/count_conversation_parts", json!(9_999)),
+        (
+            "thread's expected",
+            "/statistics/count_conversation_parts",
+            json!(9_999),
+        ),
         ("source_created_at", "/created_at", json!(1)),
         ("raw", "/read", json!("other")),
         ("body", "/source/body", json!("other")),
     ];
-    let talk = copy
-        .line(Kind::Conversation, |_, object| object["source"]["body"].is_string() && object["statistics"].is_object());
+    let talk = copy.line(Kind::Conversation, |_, object| {
+        object["source"]["body"].is_string() && object["statistics"].is_object()
+    });
     for (field, pointer, value) in conversation {
         let report = change(copy, talk, pointer, value).await;
         // The first message is a record of its own and has its conversation's times.
         let both = matches!(field, "source_created_at" | "body");
         finds(field, &report, 0, 0, if both { 2 } else { 1 });
-        let named = report.examples.iter().any(|example| example.contains(field));
-        assert!(named || field == "body" && report.examples.len() == 2, "{field}: {report}");
+        let named = report
+            .examples
+            .iter()
+            .any(|example| example.contains(field));
+        assert!(
+            named || field == "body" && report.examples.len() == 2,
+            "{field}: {report}"
+        );
     }
 
     let part: [(&str, &str, Value); 9] = [
@@ -210,14 +246,28 @@ async fn change(copy: &Copy, line: usize, pointer: &str, value: Value) -> Report
 
 /// A line that the truth loses is an extra row, one that it gains is a missing row.
 async fn lost_and_found_lines(copy: &Copy) {
-    for kind in [Kind::Contact, Kind::Company, Kind::Link, Kind::Conversation, Kind::Part, Kind::Admin, Kind::Tag] {
+    for kind in [
+        Kind::Contact,
+        Kind::Company,
+        Kind::Link,
+        Kind::Conversation,
+        Kind::Part,
+        Kind::Admin,
+        Kind::Tag,
+    ] {
         let line = copy.any(kind);
         // A thread that holds more or fewer parts than there are is wrong too.
         let thread = u64::from(kind == Kind::Part);
 
         let mut truth = copy.truth.clone();
         truth.remove(line);
-        finds(&format!("{kind:?} lost"), &copy.against(&truth).await, 0, 1, thread);
+        finds(
+            &format!("{kind:?} lost"),
+            &copy.against(&truth).await,
+            0,
+            1,
+            thread,
+        );
 
         let mut truth = copy.truth.clone();
         let mut gained = truth[line].clone();
@@ -231,10 +281,22 @@ async fn lost_and_found_lines(copy: &Copy) {
             });
         }
         truth.push(gained);
-        finds(&format!("{kind:?} gained"), &copy.against(&truth).await, 1, 0, thread);
+        finds(
+            &format!("{kind:?} gained"),
+            &copy.against(&truth).await,
+            1,
+            0,
+            thread,
+        );
     }
-    let silent = copy.line(Kind::Conversation, |_, object| object["source"]["body"].is_string());
-    let report = copy.damaged(silent, |line| set(line, |object| object["source"] = json!({}))).await;
+    let silent = copy.line(Kind::Conversation, |_, object| {
+        object["source"]["body"].is_string()
+    });
+    let report = copy
+        .damaged(silent, |line| {
+            set(line, |object| object["source"] = json!({}))
+        })
+        .await;
     // The row that is left has no truth, and the conversation's raw bytes are not those.
     finds("a first message lost", &report, 0, 1, 1);
 }
@@ -242,7 +304,9 @@ async fn lost_and_found_lines(copy: &Copy) {
 /// What is gone in the truth has to be marked as gone here.
 async fn deletions(copy: &Copy) {
     for kind in [Kind::Contact, Kind::Company, Kind::Conversation] {
-        let report = copy.damaged(copy.any(kind), |line| line.deleted = true).await;
+        let report = copy
+            .damaged(copy.any(kind), |line| line.deleted = true)
+            .await;
         finds(&format!("{kind:?} deleted"), &report, 0, 0, 1);
     }
     let report = copy
@@ -256,7 +320,19 @@ async fn deletions(copy: &Copy) {
 
     // What was gone before we came, or is shown no more, is not expected at all.
     let part = copy.any(Kind::Part);
-    finds("a hidden part", &copy.damaged(part, |line| line.hidden = true).await, 0, 0, 0);
+    finds(
+        "a hidden part",
+        &copy.damaged(part, |line| line.hidden = true).await,
+        0,
+        0,
+        0,
+    );
     let link = copy.any(Kind::Link);
-    finds("a deleted link", &copy.damaged(link, |line| line.deleted = true).await, 0, 0, 0);
+    finds(
+        "a deleted link",
+        &copy.damaged(link, |line| line.deleted = true).await,
+        0,
+        0,
+        0,
+    );
 }

@@ -12,7 +12,9 @@ impl Environment {
     /// The variables of this process.
     #[must_use]
     pub fn of_process() -> Self {
-        std::env::vars().filter(|(name, _)| name.starts_with(PREFIX)).collect()
+        std::env::vars()
+            .filter(|(name, _)| name.starts_with(PREFIX))
+            .collect()
     }
 }
 
@@ -59,7 +61,9 @@ impl Layers {
 
     /// Where the value came from, for a fault's text.
     pub(super) fn origin(&self, key: &str) -> &str {
-        self.values.get(key).map_or("the defaults", |(_, origin)| origin)
+        self.values
+            .get(key)
+            .map_or("the defaults", |(_, origin)| origin)
     }
 
     fn add_table(&mut self, text: &str, origin: &str, may_define: bool, faults: &mut Vec<String>) {
@@ -84,28 +88,46 @@ impl Layers {
             if may_define || self.values.contains_key(&key) {
                 self.values.insert(key, (value, origin.to_owned()));
             } else {
-                faults.push(format!("{key} in {origin} is not an option: see `pathbound config show`"));
+                faults.push(format!(
+                    "{key} in {origin} is not an option: see `pathbound config show`"
+                ));
             }
         }
     }
 
     fn add_environment(&mut self, environment: &Environment, faults: &mut Vec<String>) {
         for (name, value) in &environment.0 {
-            let Some(option) = name.strip_prefix(PREFIX).filter(|_| name != CONFIG_VARIABLE) else {
+            let Some(option) = name
+                .strip_prefix(PREFIX)
+                .filter(|_| name != CONFIG_VARIABLE)
+            else {
                 continue;
             };
             let key = option.to_ascii_lowercase();
             if self.values.contains_key(&key) {
                 self.values.insert(key, (value.clone(), name.clone()));
-            } else if let Some(key) = key.strip_suffix("_file").filter(|key| self.values.contains_key(*key)) {
-                if environment.0.contains_key(&format!("{PREFIX}{}", key.to_ascii_uppercase())) {
-                    faults.push(format!("{name} and the variable without _FILE are both set: keep one"));
+            } else if let Some(key) = key
+                .strip_suffix("_file")
+                .filter(|key| self.values.contains_key(*key))
+            {
+                if environment
+                    .0
+                    .contains_key(&format!("{PREFIX}{}", key.to_ascii_uppercase()))
+                {
+                    faults.push(format!(
+                        "{name} and the variable without _FILE are both set: keep one"
+                    ));
                 }
                 match std::fs::read_to_string(value) {
                     Ok(content) => {
-                        self.values.insert(key.to_owned(), (content.trim_end().to_owned(), name.clone()));
+                        self.values.insert(
+                            key.to_owned(),
+                            (content.trim_end().to_owned(), name.clone()),
+                        );
                     }
-                    Err(error) => faults.push(format!("{name} names {value}, which could not be read: {error}")),
+                    Err(error) => faults.push(format!(
+                        "{name} names {value}, which could not be read: {error}"
+                    )),
                 }
             }
             // Other PATHBOUND_ variables belong to tools around us (tests, packaging): not a fault.

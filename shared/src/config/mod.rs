@@ -111,17 +111,30 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] with every fault found, not only the first.
-    pub fn load(file: Option<&Path>, environment: &Environment, needs: Needs) -> Result<Self, ConfigError> {
+    pub fn load(
+        file: Option<&Path>,
+        environment: &Environment,
+        needs: Needs,
+    ) -> Result<Self, ConfigError> {
         let mut faults = Vec::new();
         let layers = Layers::read(DEFAULTS, file, environment, &mut faults);
         let config = Self::from_layers(&layers, needs, &mut faults);
-        if faults.is_empty() { Ok(config) } else { Err(ConfigError { faults }) }
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError { faults })
+        }
     }
 
     fn from_layers(layers: &Layers, needs: Needs, faults: &mut Vec<String>) -> Self {
         let mut read = Reader { layers, faults };
-        let profile =
-            read.choice("profile", &[("production", Profile::Production), ("development", Profile::Development)]);
+        let profile = read.choice(
+            "profile",
+            &[
+                ("production", Profile::Production),
+                ("development", Profile::Development),
+            ],
+        );
         let development = profile == Profile::Development;
 
         let database_url = read.url("database_url", &["postgres", "postgresql"], true);
@@ -138,7 +151,11 @@ impl Config {
             database_url: Secret::new(database_url),
             migrate_url: Secret::new(migrate_url),
             database_connections: read.number("database_connections", 1, 1_000),
-            redis_url: Secret::new(read.url("redis_url", &["redis", "rediss", "unix"], needs.redis())),
+            redis_url: Secret::new(read.url(
+                "redis_url",
+                &["redis", "rediss", "unix"],
+                needs.redis(),
+            )),
             redis_prefix: read.name("redis_prefix"),
             redis_cluster: read.choice("redis_cluster", &[("false", false), ("true", true)]),
             listen: read.address("listen"),
@@ -149,7 +166,9 @@ impl Config {
             encryption_keys: read.encryption_keys("encryption_keys", needs.tokens(), development),
             intercom: Intercom {
                 client_id: read.required_text("intercom_client_id", needs.api()),
-                client_secret: Secret::new(read.required_text("intercom_client_secret", needs.api())),
+                client_secret: Secret::new(
+                    read.required_text("intercom_client_secret", needs.api()),
+                ),
                 api_url: read.development_url("intercom_api_url", development),
                 app_url: read.development_url("intercom_app_url", development),
                 version: read.version("intercom_version"),

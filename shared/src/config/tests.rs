@@ -1,7 +1,10 @@
 use super::*;
 
 fn environment(pairs: &[(&str, &str)]) -> Environment {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn production() -> Vec<(&'static str, &'static str)> {
@@ -9,8 +12,14 @@ fn production() -> Vec<(&'static str, &'static str)> {
         ("PATHBOUND_DATABASE_URL", "postgres://u:p@db/pathbound"),
         ("PATHBOUND_REDIS_URL", "redis://redis:6379"),
         ("PATHBOUND_PUBLIC_URL", "https://app.example.com/"),
-        ("PATHBOUND_SERVICE_KEY", "0123456789012345678901234567890123456789"),
-        ("PATHBOUND_ENCRYPTION_KEYS", "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
+        (
+            "PATHBOUND_SERVICE_KEY",
+            "0123456789012345678901234567890123456789",
+        ),
+        (
+            "PATHBOUND_ENCRYPTION_KEYS",
+            "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+        ),
         ("PATHBOUND_INTERCOM_CLIENT_ID", "id"),
         ("PATHBOUND_INTERCOM_CLIENT_SECRET", "secret"),
     ]
@@ -23,7 +32,10 @@ fn the_environment_overrides_the_defaults() {
     let config = Config::load(None, &environment(&pairs), Needs::All).unwrap();
     assert_eq!(config.rhythm.sync, Duration::from_secs(1));
     assert_eq!(config.rhythm.company_walk, Duration::from_secs(86_400));
-    assert_eq!(config.redirect_uri(), "https://app.example.com/oauth/intercom/callback");
+    assert_eq!(
+        config.redirect_uri(),
+        "https://app.example.com/oauth/intercom/callback"
+    );
     assert_eq!(config.intercom.version, "2.16");
 }
 
@@ -62,7 +74,9 @@ fn every_fault_is_named_at_once_and_no_secret_is_shown() {
 fn a_worker_needs_no_key_of_the_api() {
     let pairs: Vec<_> = production()
         .into_iter()
-        .filter(|(name, _)| name.contains("DATABASE") || name.contains("REDIS") || name.contains("ENCRYPTION"))
+        .filter(|(name, _)| {
+            name.contains("DATABASE") || name.contains("REDIS") || name.contains("ENCRYPTION")
+        })
         .collect();
     Config::load(None, &environment(&pairs), Needs::Worker).unwrap();
     assert!(Config::load(None, &environment(&pairs), Needs::Api).is_err());
@@ -93,7 +107,10 @@ fn a_secret_may_come_from_a_file_and_an_unknown_option_is_a_fault() {
     let path = secret.to_str().unwrap();
     pairs.push(("PATHBOUND_SERVICE_KEY_FILE", path));
     let config = Config::load(None, &environment(&pairs), Needs::All).unwrap();
-    assert_eq!(config.service_key.expose(), "9876543210987654321098765432109876543210");
+    assert_eq!(
+        config.service_key.expose(),
+        "9876543210987654321098765432109876543210"
+    );
 
     let error = Config::load(Some(&file), &environment(&pairs), Needs::All).unwrap_err();
     assert_eq!(error.faults.len(), 1, "{error}");

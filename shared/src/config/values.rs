@@ -49,7 +49,10 @@ impl Reader<'_> {
         match text.parse() {
             Ok(number) if (least..=most).contains(&number) => number,
             _ => {
-                self.fault(key, &format!("is {text:?}: use a whole number from {least} to {most}"));
+                self.fault(
+                    key,
+                    &format!("is {text:?}: use a whole number from {least} to {most}"),
+                );
                 least
             }
         }
@@ -60,7 +63,10 @@ impl Reader<'_> {
         match text.parse() {
             Ok(share) if share > 0.0 && share <= 1.0 => share,
             _ => {
-                self.fault(key, &format!("is {text:?}: use a number above 0 and up to 1"));
+                self.fault(
+                    key,
+                    &format!("is {text:?}: use a number above 0 and up to 1"),
+                );
                 1.0
             }
         }
@@ -71,7 +77,12 @@ impl Reader<'_> {
         match parse_duration(&text) {
             Some(duration) if duration >= least => duration,
             _ => {
-                self.fault(key, &format!("is {text:?}: use a duration such as 30s, 5m or 7d, at least {least:?}"));
+                self.fault(
+                    key,
+                    &format!(
+                        "is {text:?}: use a duration such as 30s, 5m or 7d, at least {least:?}"
+                    ),
+                );
                 Duration::from_secs(60)
             }
         }
@@ -80,7 +91,10 @@ impl Reader<'_> {
     pub(super) fn address(&mut self, key: &str) -> SocketAddr {
         let text = self.text(key);
         text.parse().unwrap_or_else(|_| {
-            self.fault(key, &format!("is {text:?}: use an address and port such as 127.0.0.1:8080"));
+            self.fault(
+                key,
+                &format!("is {text:?}: use an address and port such as 127.0.0.1:8080"),
+            );
             SocketAddr::from(([127, 0, 0, 1], 0))
         })
     }
@@ -97,7 +111,9 @@ impl Reader<'_> {
     pub(super) fn version(&mut self, key: &str) -> String {
         let text = self.text(key);
         let known = text == "Preview"
-            || text.split_once('.').is_some_and(|(major, minor)| major == "2" && minor.parse::<u16>().is_ok());
+            || text
+                .split_once('.')
+                .is_some_and(|(major, minor)| major == "2" && minor.parse::<u16>().is_ok());
         if !known {
             self.fault(key, &format!("is {text:?}: use a version such as 2.16"));
         }
@@ -125,7 +141,10 @@ impl Reader<'_> {
                 self.fault(key, "is not set");
             }
         } else if !is_web_url(&text, development) {
-            self.fault(key, &format!("is {text:?}: use an https URL (development also takes loopback http)"));
+            self.fault(
+                key,
+                &format!("is {text:?}: use an https URL (development also takes loopback http)"),
+            );
         }
         text
     }
@@ -135,7 +154,10 @@ impl Reader<'_> {
         let text = self.text(key);
         let path = text.starts_with('/') && !text.starts_with("//");
         if !path && !is_web_url(&text, development) {
-            self.fault(key, &format!("is {text:?}: use a path such as /integrations or an https URL"));
+            self.fault(
+                key,
+                &format!("is {text:?}: use a path such as /integrations or an https URL"),
+            );
         }
         text
     }
@@ -149,7 +171,10 @@ impl Reader<'_> {
         if !development {
             self.fault(key, "is for the development profile only");
         } else if !is_web_url(&text, true) {
-            self.fault(key, &format!("is {text:?}: use an https URL or loopback http"));
+            self.fault(
+                key,
+                &format!("is {text:?}: use an https URL or loopback http"),
+            );
         }
         Some(text)
     }
@@ -178,7 +203,12 @@ impl Reader<'_> {
         Some(Secret::new(text))
     }
 
-    pub(super) fn encryption_keys(&mut self, key: &str, required: bool, development: bool) -> Secret {
+    pub(super) fn encryption_keys(
+        &mut self,
+        key: &str,
+        required: bool,
+        development: bool,
+    ) -> Secret {
         let mut text = self.text(key);
         if text.is_empty() && development {
             DEVELOPMENT_ENCRYPTION_KEY.clone_into(&mut text);
@@ -187,7 +217,10 @@ impl Reader<'_> {
             return Secret::new(text);
         }
         if text == DEVELOPMENT_ENCRYPTION_KEY && !development {
-            self.fault(key, "is the built-in key of the development profile: make one of your own");
+            self.fault(
+                key,
+                "is the built-in key of the development profile: make one of your own",
+            );
         }
         if let Err(error) = KeyRing::parse(&text) {
             self.fault(key, &format!("cannot be used: {error}"));
@@ -199,7 +232,10 @@ impl Reader<'_> {
         if text.len() < SHORTEST_KEY {
             self.fault(key, &format!("is shorter than {SHORTEST_KEY} characters"));
         } else if text == DEVELOPMENT_SERVICE_KEY {
-            self.fault(key, "is the built-in key of the development profile: make one of your own");
+            self.fault(
+                key,
+                "is the built-in key of the development profile: make one of your own",
+            );
         }
     }
 
@@ -231,7 +267,9 @@ fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 fn is_web_url(text: &str, development: bool) -> bool {
-    let Ok(url) = Url::parse(text) else { return false };
+    let Ok(url) = Url::parse(text) else {
+        return false;
+    };
     match url.scheme() {
         "https" => url.host().is_some(),
         "http" => development && url.host().is_some_and(|host| is_loopback(&host)),

@@ -86,7 +86,9 @@ impl Stream {
     pub const fn class(self) -> Class {
         match self {
             Self::Threads => Class::Backfill,
-            Self::Reference | Self::Contacts | Self::Companies | Self::Conversations => Class::Fresh,
+            Self::Reference | Self::Contacts | Self::Companies | Self::Conversations => {
+                Class::Fresh
+            }
         }
     }
 }

@@ -74,7 +74,11 @@ impl Answer {
     /// Bytes of the body; of an outline, of which more was sent than is held, the most that an answer may have.
     #[must_use]
     pub const fn size(&self) -> usize {
-        if self.is_outline { LARGEST_ANSWER } else { self.body.len() }
+        if self.is_outline {
+            LARGEST_ANSWER
+        } else {
+            self.body.len()
+        }
     }
 }
 
@@ -131,13 +135,22 @@ impl Intercom {
         let mut windows = 2;
         loop {
             let request = Read::Me.request()?;
-            let answer = self.transport.read(&self.api_host(region), token, &self.settings.version, request).await?;
+            let answer = self
+                .transport
+                .read(
+                    &self.api_host(region),
+                    token,
+                    &self.settings.version,
+                    request,
+                )
+                .await?;
             let announced = announced(&answer.headers);
             let until_reset = announced.until_reset();
             if answer.status == 429 && windows > 0 && until_reset <= A_PERSON_WAITS {
                 count("me", "429");
                 windows -= 1;
-                tokio::time::sleep(until_reset + Duration::from_millis(rand::random_range(5..=60))).await;
+                tokio::time::sleep(until_reset + Duration::from_millis(rand::random_range(5..=60)))
+                    .await;
                 continue;
             }
             let me = Me::parse(&judge(answer, "me")?.0.body)?;
@@ -149,7 +162,10 @@ impl Intercom {
 
     /// How the rate budget of a workspace stands in the whole fleet, and our share of it. `None` when Redis is away.
     pub async fn standing(&self, workspace_id: &str) -> Option<(Standing, f64)> {
-        Some((self.pacing.standing(workspace_id).await?, self.pacing.max_share()))
+        Some((
+            self.pacing.standing(workspace_id).await?,
+            self.pacing.max_share(),
+        ))
     }
 
     /// The room that this process has for answers' bodies.
@@ -161,11 +177,17 @@ impl Intercom {
     /// Where a region's authorize page is.
     #[must_use]
     pub fn app_host(&self, region: Region) -> String {
-        self.settings.app_url.clone().unwrap_or_else(|| super::hosts(region).1.to_owned())
+        self.settings
+            .app_url
+            .clone()
+            .unwrap_or_else(|| super::hosts(region).1.to_owned())
     }
 
     pub(super) fn api_host(&self, region: Region) -> String {
-        self.settings.api_url.clone().unwrap_or_else(|| super::hosts(region).0.to_owned())
+        self.settings
+            .api_url
+            .clone()
+            .unwrap_or_else(|| super::hosts(region).0.to_owned())
     }
 }
 
@@ -173,7 +195,10 @@ impl Workspace {
     /// The same, asking a gate before each call.
     #[must_use]
     pub fn behind(self, gate: Gate) -> Self {
-        Self { gate: Some(gate), ..self }
+        Self {
+            gate: Some(gate),
+            ..self
+        }
     }
 
     /// Sends one read within the rate budget.
@@ -195,11 +220,13 @@ impl Workspace {
     /// As [`Workspace::read`].
     pub async fn read_in_place(&self, read: &Read<'_>) -> Result<(Answer, Place), Error> {
         match self.read_once(read).await {
-            Err(Error::Unavailable(why)) if read.is_repeatable() => match self.read_once(read).await {
-                // A call was made and failed, and that is what counts.
-                Err(Error::Exhausted { .. }) => Err(Error::Unavailable(why)),
-                answer => answer,
-            },
+            Err(Error::Unavailable(why)) if read.is_repeatable() => {
+                match self.read_once(read).await {
+                    // A call was made and failed, and that is what counts.
+                    Err(Error::Exhausted { .. }) => Err(Error::Unavailable(why)),
+                    answer => answer,
+                }
+            }
             answer => answer,
         }
     }
@@ -213,7 +240,10 @@ impl Workspace {
     async fn read_once(&self, read: &Read<'_>) -> Result<(Answer, Place), Error> {
         let budget = self.intercom.pacing.budget(&self.workspace_id);
         let request = read.request()?;
-        let permit = budget.acquire(self.class).await.map_err(|until| Error::Exhausted { until })?;
+        let permit = budget
+            .acquire(self.class)
+            .await
+            .map_err(|until| Error::Exhausted { until })?;
         if let Some(gate) = &self.gate
             && !gate.is_open().await
         {
@@ -221,7 +251,11 @@ impl Workspace {
         }
         let endpoint = read.endpoint();
         let begun = Instant::now();
-        let answer = self.intercom.transport.read(&self.host, &self.token, &self.version, request).await;
+        let answer = self
+            .intercom
+            .transport
+            .read(&self.host, &self.token, &self.version, request)
+            .await;
         metrics::histogram!("pathbound_intercom_request_duration_seconds", "endpoint" => endpoint)
             .record(begun.elapsed().as_secs_f64());
         match answer {
@@ -229,14 +263,18 @@ impl Workspace {
                 let announced = announced(&answer.headers);
                 if answer.status == 429 {
                     count(endpoint, "429");
-                    return Err(Error::Throttled { until: permit.throttled(announced) });
+                    return Err(Error::Throttled {
+                        until: permit.throttled(announced),
+                    });
                 }
                 permit.answered(announced, answer.status >= 500);
                 if matches!(answer.body, Body::NoRoom) {
                     count(endpoint, "none");
                     // The call was made; but nobody's attempts are spent by what others hold.
                     return Err(if read.is_repeatable() {
-                        Error::Exhausted { until: Instant::now() + NO_ROOM_PAUSE }
+                        Error::Exhausted {
+                            until: Instant::now() + NO_ROOM_PAUSE,
+                        }
                     } else {
                         Error::Unavailable("there was no room for the answer".to_owned())
                     });
@@ -294,10 +332,19 @@ fn judge(answer: RawAnswer, endpoint: &'static str) -> Result<(Answer, Place), E
     // An empty 200 and an HTML page from a proxy are both seen in the field.
     let body = wire::readable(body.into());
     if !body.trim_ascii_start().starts_with('{') {
-        return Err(Error::Unavailable("the answer is not a JSON object".to_owned()));
+        return Err(Error::Unavailable(
+            "the answer is not a JSON object".to_owned(),
+        ));
     }
     let at = stated_time(&answer.headers);
-    Ok((Answer { body, at, is_outline }, answer.place))
+    Ok((
+        Answer {
+            body,
+            at,
+            is_outline,
+        },
+        answer.place,
+    ))
 }
 
 fn count(endpoint: &'static str, status: &'static str) {
@@ -309,7 +356,9 @@ fn count(endpoint: &'static str, status: &'static str) {
 /// it answers would claim to have changed in the future, and be put aside.
 fn stated_time(headers: &HeaderMap) -> DateTime<Utc> {
     let now = Utc::now();
-    dated(headers).filter(|at| BEFORE_INTERCOM < *at && *at < now + TimeDelta::days(366)).unwrap_or(now)
+    dated(headers)
+        .filter(|at| BEFORE_INTERCOM < *at && *at < now + TimeDelta::days(366))
+        .unwrap_or(now)
 }
 
 /// The rate headers (`X-RateLimit-Limit`, `-Remaining`, `-Reset`); any may be missing or absurd.
@@ -321,7 +370,8 @@ pub fn announced(headers: &HeaderMap) -> Announced {
         remaining: number("x-ratelimit-remaining"),
         reset: number("x-ratelimit-reset"),
         date: dated(headers).and_then(|date| date.timestamp().try_into().ok()),
-        retry_after: number(RETRY_AFTER.as_str()).map(|seconds| Duration::from_secs(seconds.min(300))),
+        retry_after: number(RETRY_AFTER.as_str())
+            .map(|seconds| Duration::from_secs(seconds.min(300))),
     }
 }
 

@@ -24,7 +24,11 @@ pub enum Error {
     TooLarge(usize),
     /// Intercom understood the call and said no.
     #[error("intercom refused the call: {refusal:?} ({status} {code})")]
-    Refused { status: u16, code: String, refusal: Refusal },
+    Refused {
+        status: u16,
+        code: String,
+        refusal: Refusal,
+    },
     /// Whoever wanted the call may make none any more: see [`Gate`](super::Gate). It was not made.
     #[error("the connection has ended, or another worker has the slice: no call was made")]
     Closed,
@@ -64,17 +68,25 @@ impl Error {
         }
         let code = wire::error_code(body);
         let refusal = match (status, code.as_str()) {
-            (401, "token_unauthorized") | (403, _) if code != "api_plan_restricted" => Refusal::MissingScope,
+            (401, "token_unauthorized") | (403, _) if code != "api_plan_restricted" => {
+                Refusal::MissingScope
+            }
             (401, "token_blocked" | "token_suspended") => Refusal::AppSuspended,
             (401, _) => Refusal::Unauthorized,
             (402, _) | (403, "api_plan_restricted") => Refusal::PlanRestricted,
             (404, _) => Refusal::NotFound,
-            (410, _) => Refusal::Merged { into: link.and_then(wire::survivor) },
+            (410, _) => Refusal::Merged {
+                into: link.and_then(wire::survivor),
+            },
             (400, "scroll_exists") => Refusal::ScrollExists,
             (400, "intercom_version_invalid") => Refusal::NotInVersion,
             _ => Refusal::BadRequest,
         };
-        Self::Refused { status, code, refusal }
+        Self::Refused {
+            status,
+            code,
+            refusal,
+        }
     }
 
     /// The refusal, if it is one.
@@ -92,7 +104,8 @@ mod tests {
     use super::*;
 
     fn refusal(status: u16, code: &str) -> Refusal {
-        let body = format!(r#"{{"type":"error.list","errors":[{{"code":"{code}","message":"m"}}]}}"#);
+        let body =
+            format!(r#"{{"type":"error.list","errors":[{{"code":"{code}","message":"m"}}]}}"#);
         match Error::from_answer(status, body.as_bytes(), None) {
             Error::Refused { refusal, .. } => refusal,
             other => panic!("{other:?}"),
@@ -115,13 +128,21 @@ mod tests {
     #[test]
     fn a_server_error_is_never_a_refusal_whatever_its_body() {
         for status in [500, 502, 503, 504, 408] {
-            assert!(matches!(Error::from_answer(status, b"<html>", None), Error::Unavailable(_)));
+            assert!(matches!(
+                Error::from_answer(status, b"<html>", None),
+                Error::Unavailable(_)
+            ));
         }
     }
 
     #[test]
     fn a_merged_contact_names_its_survivor() {
         let error = Error::from_answer(410, b"{}", Some("</contacts/6762f0dd>; rel=\"canonical\""));
-        assert_eq!(error.refusal(), Some(&Refusal::Merged { into: Some("6762f0dd".to_owned()) }));
+        assert_eq!(
+            error.refusal(),
+            Some(&Refusal::Merged {
+                into: Some("6762f0dd".to_owned())
+            })
+        );
     }
 }

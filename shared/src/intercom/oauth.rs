@@ -32,8 +32,8 @@ impl Intercom {
             .finish();
         // The one documented token host serves every region.
         let host = self.api_host(Region::Us);
-        let url =
-            Url::parse(&format!("{host}/auth/eagle/token")).map_err(|_| Error::Unavailable("bad host".to_owned()))?;
+        let url = Url::parse(&format!("{host}/auth/eagle/token"))
+            .map_err(|_| Error::Unavailable("bad host".to_owned()))?;
         let answer = self.transport.exchange(url, body).await?;
         wire::read_token(answer.body.whole())
             .ok_or_else(|| Error::Unavailable("the token exchange gave no token".to_owned()))

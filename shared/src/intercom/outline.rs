@@ -28,7 +28,9 @@ pub(super) struct Outline {
 #[must_use]
 pub fn outline(page: &[u8], piece: usize) -> Option<Vec<u8>> {
     let mut outline = Outline::default();
-    page.chunks(piece).try_for_each(|piece| outline.read(piece)).ok()?;
+    page.chunks(piece)
+        .try_for_each(|piece| outline.read(piece))
+        .ok()?;
     Some(outline.into_bytes())
 }
 
@@ -143,7 +145,10 @@ mod tests {
     #[test]
     fn what_is_large_around_the_records_has_no_outline() {
         let megabytes = "x".repeat(2 << 20);
-        for page in [megabytes.clone(), format!(r#"{{"type":"{megabytes}","data":[]}}"#)] {
+        for page in [
+            megabytes.clone(),
+            format!(r#"{{"type":"{megabytes}","data":[]}}"#),
+        ] {
             assert_eq!(outline_of(&page), None);
         }
     }

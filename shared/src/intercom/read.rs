@@ -100,49 +100,89 @@ impl Read<'_> {
     }
 
     pub(super) fn request(&self) -> Result<Request, Error> {
-        let history = |yes: bool| if yes { "&include_merge_history=true" } else { "" };
+        let history = |yes: bool| {
+            if yes {
+                "&include_merge_history=true"
+            } else {
+                ""
+            }
+        };
         let path = match self {
             Self::Me => "/me".to_owned(),
             Self::Admins => "/admins".to_owned(),
             Self::Teams => "/teams".to_owned(),
             Self::Tags => "/tags".to_owned(),
             Self::Segments => "/segments".to_owned(),
-            Self::DataAttributes { model } => format!("/data_attributes?model={model}&include_archived=true"),
+            Self::DataAttributes { model } => {
+                format!("/data_attributes?model={model}&include_archived=true")
+            }
             Self::ConversationAttributes => "/conversations/attributes".to_owned(),
-            Self::Contacts { after, per_page, merge_history } => {
-                let after = after.map_or_else(String::new, |after| format!("&starting_after={}", encode(after)));
-                format!("/contacts?per_page={per_page}{after}{}", history(*merge_history))
+            Self::Contacts {
+                after,
+                per_page,
+                merge_history,
+            } => {
+                let after = after.map_or_else(String::new, |after| {
+                    format!("&starting_after={}", encode(after))
+                });
+                format!(
+                    "/contacts?per_page={per_page}{after}{}",
+                    history(*merge_history)
+                )
             }
             Self::ContactsSearch { merge_history, .. } => {
-                let query = if *merge_history { "?include_merge_history=true" } else { "" };
+                let query = if *merge_history {
+                    "?include_merge_history=true"
+                } else {
+                    ""
+                };
                 format!("/contacts/search{query}")
             }
             Self::Contact { id, merge_history } => {
-                let query = if *merge_history { "?include_merge_history=true" } else { "" };
+                let query = if *merge_history {
+                    "?include_merge_history=true"
+                } else {
+                    ""
+                };
                 format!("/contacts/{}{query}", checked(id)?)
             }
             Self::ContactCompanies { id, page } => {
-                format!("/contacts/{}/companies?page={page}&per_page=50", checked(id)?)
+                format!(
+                    "/contacts/{}/companies?page={page}&per_page=50",
+                    checked(id)?
+                )
             }
             Self::CompaniesScroll { param: None } => "/companies/scroll".to_owned(),
-            Self::CompaniesScroll { param: Some(param) } => format!("/companies/scroll?scroll_param={}", encode(param)),
+            Self::CompaniesScroll { param: Some(param) } => {
+                format!("/companies/scroll?scroll_param={}", encode(param))
+            }
             Self::Company { id } => format!("/companies/{}", checked(id)?),
             Self::ConversationsSearch { .. } => "/conversations/search".to_owned(),
             Self::Conversation { id } => format!("/conversations/{}", checked(id)?),
-            Self::ConversationsDeleted { page } => format!("/conversations/deleted?page={page}&per_page=60&order=desc"),
+            Self::ConversationsDeleted { page } => {
+                format!("/conversations/deleted?page={page}&per_page=60&order=desc")
+            }
         };
         let body = match self {
-            Self::ContactsSearch { search, .. } | Self::ConversationsSearch { search } => Some(search.to_json()),
+            Self::ContactsSearch { search, .. } | Self::ConversationsSearch { search } => {
+                Some(search.to_json())
+            }
             _ => None,
         };
-        Ok(Request { path, body, of_one: self.is_of_one() })
+        Ok(Request {
+            path,
+            body,
+            of_one: self.is_of_one(),
+        })
     }
 
     /// Whether a list of one record is asked for: there is no smaller one.
     const fn is_of_one(&self) -> bool {
         match self {
             Self::Contacts { per_page, .. } => *per_page == 1,
-            Self::ContactsSearch { search, .. } | Self::ConversationsSearch { search } => search.per_page == 1,
+            Self::ContactsSearch { search, .. } | Self::ConversationsSearch { search } => {
+                search.per_page == 1
+            }
             _ => false,
         }
     }
@@ -150,16 +190,25 @@ impl Read<'_> {
 
 /// An id as Intercom makes them; anything else could leave the path it is put into.
 fn checked(id: &str) -> Result<&str, Error> {
-    if is_id(id) { Ok(id) } else { Err(Error::BadId(id.chars().take(64).collect())) }
+    if is_id(id) {
+        Ok(id)
+    } else {
+        Err(Error::BadId(id.chars().take(64).collect()))
+    }
 }
 
 pub(super) fn is_id(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// A cursor as a query value: opaque to us, so every unusual byte is encoded.
 fn encode(text: &str) -> Cow<'_, str> {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().into()
+    url::form_urlencoded::byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .into()
 }
 
 #[cfg(test)]
@@ -168,16 +217,36 @@ mod tests {
 
     #[test]
     fn no_id_leaves_its_path() {
-        for id in ["", "../me", "a/b", "a?b", "a#b", "a%2fb", "a b", "é", &"x".repeat(65)] {
+        for id in [
+            "",
+            "../me",
+            "a/b",
+            "a?b",
+            "a#b",
+            "a%2fb",
+            "a b",
+            "é",
+            &"x".repeat(65),
+        ] {
             assert!(Read::Conversation { id }.request().is_err(), "{id:?}");
         }
-        assert_eq!(Read::Conversation { id: "215473" }.request().unwrap().path, "/conversations/215473");
+        assert_eq!(
+            Read::Conversation { id: "215473" }.request().unwrap().path,
+            "/conversations/215473"
+        );
     }
 
     #[test]
     fn a_cursor_is_only_ever_a_value() {
-        let request = Read::CompaniesScroll { param: Some("a&b=c/../d") }.request().unwrap();
-        assert_eq!(request.path, "/companies/scroll?scroll_param=a%26b%3Dc%2F..%2Fd");
+        let request = Read::CompaniesScroll {
+            param: Some("a&b=c/../d"),
+        }
+        .request()
+        .unwrap();
+        assert_eq!(
+            request.path,
+            "/companies/scroll?scroll_param=a%26b%3Dc%2F..%2Fd"
+        );
         assert!(request.body.is_none());
     }
 }

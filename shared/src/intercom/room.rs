@@ -51,7 +51,9 @@ impl Room {
     pub(super) fn new(bytes: usize) -> Self {
         let large = (bytes / 2 / LARGEST_ANSWER).max(1);
         Self {
-            shared: Arc::new(Semaphore::new(bytes.saturating_sub(large * LARGEST_ANSWER) / UNIT)),
+            shared: Arc::new(Semaphore::new(
+                bytes.saturating_sub(large * LARGEST_ANSWER) / UNIT,
+            )),
             large: Arc::new(Semaphore::new(large)),
             patience: LONGEST_WAIT,
             held: Arc::default(),
@@ -66,7 +68,12 @@ impl Room {
     }
 
     pub(super) fn place(&self) -> Place {
-        Place { room: self.clone(), bytes: 0, shared: None, large: None }
+        Place {
+            room: self.clone(),
+            bytes: 0,
+            shared: None,
+            large: None,
+        }
     }
 }
 
@@ -82,7 +89,9 @@ impl Place {
         let wanted = self.bytes + bytes;
         if self.large.is_none() && !self.takes_shared(wanted) {
             let place = self.room.large.clone().acquire_owned();
-            let place = tokio::time::timeout(self.room.patience, place).await.map_err(|_| NoRoom)?;
+            let place = tokio::time::timeout(self.room.patience, place)
+                .await
+                .map_err(|_| NoRoom)?;
             self.large = Some(place.map_err(|_| NoRoom)?);
             self.shared = None;
         }
@@ -101,12 +110,17 @@ impl Place {
     }
 
     fn takes_shared(&mut self, wanted: usize) -> bool {
-        let has = self.shared.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let has = self
+            .shared
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
         let more = wanted.div_ceil(UNIT).saturating_sub(has);
         if wanted > LARGE || more > u32::MAX as usize {
             return false;
         }
-        let Ok(more) = self.room.shared.clone().try_acquire_many_owned(more as u32) else { return false };
+        let Ok(more) = self.room.shared.clone().try_acquire_many_owned(more as u32) else {
+            return false;
+        };
         match &mut self.shared {
             Some(shared) => shared.merge(more),
             None => self.shared = Some(more),
@@ -140,14 +154,22 @@ mod tests {
     async fn however_many_giants_come_at_once_they_are_held_in_the_room_and_all_come_through() {
         for (megabytes, giants) in [(64, 8), (64, 60), (128, 60), (256, 60)] {
             let room = Room::new(megabytes * MEGABYTE);
-            let bodies = (0..giants).map(|n| body(room.clone(), if n % 3 == 0 { MEGABYTE } else { 20 * MEGABYTE }));
+            let bodies = (0..giants).map(|n| {
+                body(
+                    room.clone(),
+                    if n % 3 == 0 { MEGABYTE } else { 20 * MEGABYTE },
+                )
+            });
             futures::future::join_all(bodies).await;
             let most = room.most_held();
             assert!(most <= megabytes * MEGABYTE, "{most} of {megabytes} MB");
             assert!(most >= 20 * MEGABYTE, "a giant was held");
             assert_eq!(room.held.load(Ordering::Relaxed), 0);
             assert_eq!(room.large.available_permits(), megabytes / 64);
-            assert_eq!(room.shared.available_permits(), megabytes * MEGABYTE / 2 / UNIT);
+            assert_eq!(
+                room.shared.available_permits(),
+                megabytes * MEGABYTE / 2 / UNIT
+            );
         }
     }
 
@@ -156,7 +178,9 @@ mod tests {
         let room = Room::new(64 * MEGABYTE);
         let mut giant = room.place();
         giant.grow(30 * MEGABYTE).await.unwrap();
-        let others: Vec<_> = (0..8).map(|_| tokio::spawn(body(room.clone(), 20 * MEGABYTE))).collect();
+        let others: Vec<_> = (0..8)
+            .map(|_| tokio::spawn(body(room.clone(), 20 * MEGABYTE)))
+            .collect();
         for _ in 0..1_000 {
             tokio::task::yield_now().await;
         }
@@ -170,7 +194,10 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_waits_for_ever() {
-        let room = Room { patience: Duration::from_millis(10), ..Room::new(64 * MEGABYTE) };
+        let room = Room {
+            patience: Duration::from_millis(10),
+            ..Room::new(64 * MEGABYTE)
+        };
         let mut giant = room.place();
         giant.grow(30 * MEGABYTE).await.unwrap();
         let mut other = room.place();

@@ -28,8 +28,18 @@ pub struct Search {
 impl Search {
     /// Everything changed after `after`, newest first.
     #[must_use]
-    pub const fn newest_first(after: DateTime<Utc>, starting_after: Option<String>, per_page: usize) -> Self {
-        Self { after, before: None, order: Order::Descending, starting_after, per_page }
+    pub const fn newest_first(
+        after: DateTime<Utc>,
+        starting_after: Option<String>,
+        per_page: usize,
+    ) -> Self {
+        Self {
+            after,
+            before: None,
+            order: Order::Descending,
+            starting_after,
+            per_page,
+        }
     }
 
     /// Everything, for its count alone.
@@ -40,7 +50,8 @@ impl Search {
 
     pub(super) fn to_json(&self) -> String {
         // Seconds: milliseconds match nothing, without an error.
-        let after = json!({"field": "updated_at", "operator": ">", "value": self.after.timestamp()});
+        let after =
+            json!({"field": "updated_at", "operator": ">", "value": self.after.timestamp()});
         let query = match self.before {
             None => after,
             Some(before) => json!({"operator": "AND", "value": [

@@ -61,12 +61,20 @@ pub(super) enum Body {
 impl Body {
     /// Nothing where not all of it is held.
     pub(super) fn whole(&self) -> &[u8] {
-        if let Self::Whole(body) = self { body } else { &[] }
+        if let Self::Whole(body) = self {
+            body
+        } else {
+            &[]
+        }
     }
 }
 
 impl Transport {
-    pub(super) fn new(timeout: Duration, https_only: bool, answer_memory: usize) -> Result<Self, Error> {
+    pub(super) fn new(
+        timeout: Duration,
+        https_only: bool,
+        answer_memory: usize,
+    ) -> Result<Self, Error> {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             // Fails only when somebody installed one before, which serves as well.
@@ -81,7 +89,11 @@ impl Transport {
             .no_proxy()
             .build()
             .map_err(|error| Error::Unavailable(format!("no http client: {error}")))?;
-        Ok(Self { http, timeout, room: Room::new(answer_memory) })
+        Ok(Self {
+            http,
+            timeout,
+            room: Room::new(answer_memory),
+        })
     }
 
     pub(super) const fn room(&self) -> &Room {
@@ -96,18 +108,25 @@ impl Transport {
         version: &str,
         request: Request,
     ) -> Result<RawAnswer, Error> {
-        let url =
-            Url::parse(&format!("{host}{}", request.path)).map_err(|_| Error::Unavailable("bad host".to_owned()))?;
+        let url = Url::parse(&format!("{host}{}", request.path))
+            .map_err(|_| Error::Unavailable("bad host".to_owned()))?;
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose()))
             .map_err(|_| Error::Unavailable("the token is not a header value".to_owned()))?;
         authorization.set_sensitive(true);
-        let version = HeaderValue::try_from(version).map_err(|_| Error::Unavailable("bad version".to_owned()))?;
+        let version = HeaderValue::try_from(version)
+            .map_err(|_| Error::Unavailable("bad version".to_owned()))?;
         let call = match request.body {
             None => self.http.get(url),
-            Some(body) => self.http.post(url).header(CONTENT_TYPE, "application/json").body(body),
+            Some(body) => self
+                .http
+                .post(url)
+                .header(CONTENT_TYPE, "application/json")
+                .body(body),
         };
-        let call =
-            call.header(AUTHORIZATION, authorization).header(ACCEPT, "application/json").header(VERSION, version);
+        let call = call
+            .header(AUTHORIZATION, authorization)
+            .header(ACCEPT, "application/json")
+            .header(VERSION, version);
         self.receive(call, request.of_one).await
     }
 
@@ -127,7 +146,11 @@ impl Transport {
         }
     }
 
-    async fn receive(&self, call: reqwest::RequestBuilder, of_one: bool) -> Result<RawAnswer, Error> {
+    async fn receive(
+        &self,
+        call: reqwest::RequestBuilder,
+        of_one: bool,
+    ) -> Result<RawAnswer, Error> {
         let mut left = self.timeout;
         let mut response = within(&mut left, call.send()).await?;
         let status = response.status().as_u16();
@@ -137,27 +160,54 @@ impl Transport {
         while let Some(chunk) = within(&mut left, response.chunk()).await? {
             if body.is_empty() {
                 // As long as is announced: grown by doubling, it would take up to twice its room.
-                let announced = response.content_length().unwrap_or(0).min(LARGEST_ANSWER as u64) as usize;
+                let announced = response
+                    .content_length()
+                    .unwrap_or(0)
+                    .min(LARGEST_ANSWER as u64) as usize;
                 body = BytesMut::with_capacity(chunk.len() + announced);
             }
             if body.len() + chunk.len() > LARGEST_ANSWER {
-                let outline = if of_one { Some(outline(response, left, body, &chunk).await?) } else { None };
+                let outline = if of_one {
+                    Some(outline(response, left, body, &chunk).await?)
+                } else {
+                    None
+                };
                 place.empty();
-                return Ok(RawAnswer { status, headers, body: outline.unwrap_or(Body::TooLarge), place });
+                return Ok(RawAnswer {
+                    status,
+                    headers,
+                    body: outline.unwrap_or(Body::TooLarge),
+                    place,
+                });
             }
             if place.grow(chunk.len()).await.is_err() {
-                return Ok(RawAnswer { status, headers, body: Body::NoRoom, place });
+                return Ok(RawAnswer {
+                    status,
+                    headers,
+                    body: Body::NoRoom,
+                    place,
+                });
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(RawAnswer { status, headers, body: Body::Whole(body.freeze()), place })
+        Ok(RawAnswer {
+            status,
+            headers,
+            body: Body::Whole(body.freeze()),
+            place,
+        })
     }
 }
 
 /// Waits for them no longer than is left.
-async fn within<T>(left: &mut Duration, call: impl Future<Output = reqwest::Result<T>>) -> Result<T, Error> {
+async fn within<T>(
+    left: &mut Duration,
+    call: impl Future<Output = reqwest::Result<T>>,
+) -> Result<T, Error> {
     let begun = Instant::now();
-    let answer = tokio::time::timeout(*left, call).await.map_err(|_| Error::Unavailable("timed out".to_owned()))?;
+    let answer = tokio::time::timeout(*left, call)
+        .await
+        .map_err(|_| Error::Unavailable("timed out".to_owned()))?;
     *left = left.saturating_sub(begun.elapsed());
     answer.map_err(|error| unavailable(&error))
 }
@@ -171,7 +221,10 @@ async fn outline(
 ) -> Result<Body, Error> {
     let mut outline = Outline::default();
     let mut read = body.len() + chunk.len();
-    let mut has_outline = outline.read(&body).and_then(|()| outline.read(chunk)).is_ok();
+    let mut has_outline = outline
+        .read(&body)
+        .and_then(|()| outline.read(chunk))
+        .is_ok();
     drop(body);
     while has_outline {
         let Some(chunk) = within(&mut left, response.chunk()).await? else {

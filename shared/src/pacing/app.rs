@@ -68,7 +68,11 @@ impl App {
 
     /// Takes in what an answer announced; once per window the fleet is told, and says what it makes of it.
     pub(super) fn notice(self: &Arc<Self>, workspace_id: &str, announced: Announced) {
-        let seen = self.sightings.lock().unwrap_or_else(PoisonError::into_inner).notice(workspace_id, announced);
+        let seen = self
+            .sightings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .notice(workspace_id, announced);
         let Some(seen) = seen else { return };
         let app = Arc::clone(self);
         tokio::spawn(async move { app.judged(app.ledger.is_shared(APP, Some(&seen)).await.ok()) });

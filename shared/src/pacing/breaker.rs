@@ -40,7 +40,10 @@ impl Breaker {
     /// A call goes: if the breaker is not closed, it is the probe.
     pub(super) fn goes(&mut self, now: Duration) {
         if let Self::Open { times, .. } | Self::Probing { times, .. } = *self {
-            *self = Self::Probing { until: now + PROBE, times };
+            *self = Self::Probing {
+                until: now + PROBE,
+                times,
+            };
         }
     }
 
@@ -53,7 +56,9 @@ impl Breaker {
     pub(super) fn failed(&mut self, now: Duration) -> bool {
         let times = match *self {
             Self::Closed { failures } if failures + 1 < FAILURES => {
-                *self = Self::Closed { failures: failures + 1 };
+                *self = Self::Closed {
+                    failures: failures + 1,
+                };
                 return false;
             }
             Self::Closed { .. } => 0,
@@ -61,7 +66,10 @@ impl Breaker {
             Self::Open { .. } => return false,
             Self::Probing { times, .. } => times + 1,
         };
-        *self = Self::Open { until: now + (SHORTEST * 2_u32.saturating_pow(times)).min(LONGEST), times };
+        *self = Self::Open {
+            until: now + (SHORTEST * 2_u32.saturating_pow(times)).min(LONGEST),
+            times,
+        };
         true
     }
 }
@@ -100,10 +108,16 @@ mod tests {
 
     #[test]
     fn a_probe_without_an_answer_is_replaced_and_the_wait_is_capped() {
-        let mut breaker = Breaker::Open { until: at(1), times: 0 };
+        let mut breaker = Breaker::Open {
+            until: at(1),
+            times: 0,
+        };
         breaker.goes(at(1));
         assert!(breaker.check(at(1) + PROBE).is_ok());
-        let mut breaker = Breaker::Probing { until: at(1), times: 60 };
+        let mut breaker = Breaker::Probing {
+            until: at(1),
+            times: 60,
+        };
         assert!(breaker.failed(at(0)));
         assert_eq!(breaker.check(at(0)), Err(LONGEST));
     }

@@ -87,11 +87,17 @@ impl Question {
         let mut arguments = Vec::with_capacity(6 + 9 * self.answers.len() + 2 * self.unused.len());
         process.write_redis_args(&mut arguments);
         max_share.write_redis_args(&mut arguments);
-        self.class.map_or("look", Class::as_str).write_redis_args(&mut arguments);
+        self.class
+            .map_or("look", Class::as_str)
+            .write_redis_args(&mut arguments);
         self.want.write_redis_args(&mut arguments);
         self.answers.len().write_redis_args(&mut arguments);
         self.unused.len().write_redis_args(&mut arguments);
-        let header = |value: Option<u64>| value.and_then(|value| i64::try_from(value).ok()).unwrap_or(-1);
+        let header = |value: Option<u64>| {
+            value
+                .and_then(|value| i64::try_from(value).ok())
+                .unwrap_or(-1)
+        };
         for answer in &self.answers {
             for number in [
                 answer.tick,
@@ -117,8 +123,22 @@ impl Question {
 
 impl From<Reply> for Told {
     fn from(reply: Reply) -> Self {
-        let [granted, tick, valid, wait, limit, used, reset, processes, own, foreign, cold, closed, of, allowed] =
-            reply;
+        let [
+            granted,
+            tick,
+            valid,
+            wait,
+            limit,
+            used,
+            reset,
+            processes,
+            own,
+            foreign,
+            cold,
+            closed,
+            of,
+            allowed,
+        ] = reply;
         Self {
             granted: count(granted),
             tick,
@@ -131,7 +151,11 @@ impl From<Reply> for Told {
                 reset_in: u64::try_from(reset).ok().map(Duration::from_millis),
             },
             processes: count(processes).max(1),
-            throttled: Throttled { own: count(own), foreign: count(foreign), cold: count(cold) },
+            throttled: Throttled {
+                own: count(own),
+                foreign: count(foreign),
+                cold: count(cold),
+            },
             closed: (closed >= 0 && of > 0).then(|| closed as f64 / of as f64),
         }
     }
@@ -179,9 +203,16 @@ impl Ledger {
     ///
     /// # Errors
     /// When Redis fails or takes longer than half a second: whether it settled anything is not known then.
-    pub(super) async fn ask(&self, workspace_id: &str, question: &Question) -> Result<Told, RedisError> {
+    pub(super) async fn ask(
+        &self,
+        workspace_id: &str,
+        question: &Question,
+    ) -> Result<Told, RedisError> {
         let arguments = question.arguments(&self.process, self.max_share);
-        Ok(self.call::<Reply>(&self.script, workspace_id, arguments).await?.into())
+        Ok(self
+            .call::<Reply>(&self.script, workspace_id, arguments)
+            .await?
+            .into())
     }
 
     /// Tells the fleet what this process saw of a window; `None` tells nothing. Returns whether all workspaces share
@@ -189,7 +220,11 @@ impl Ledger {
     ///
     /// # Errors
     /// When Redis fails or takes longer than half a second.
-    pub(super) async fn is_shared(&self, app: &str, seen: Option<&Seen>) -> Result<bool, RedisError> {
+    pub(super) async fn is_shared(
+        &self,
+        app: &str,
+        seen: Option<&Seen>,
+    ) -> Result<bool, RedisError> {
         let arguments = seen.map(Seen::arguments).unwrap_or_default();
         Ok(self.call::<u8>(&self.app_script, app, arguments).await? == 1)
     }
@@ -203,7 +238,11 @@ impl Ledger {
         let begun = std::time::Instant::now();
         let mut call = script.prepare_invoke();
         // One hash tag per budget: on a cluster, budgets spread over the nodes.
-        call.key(format!("{{{}:rate:{}}}", self.prefix, budget.replace(['{', '}'], "_")));
+        call.key(format!(
+            "{{{}:rate:{}}}",
+            self.prefix,
+            budget.replace(['{', '}'], "_")
+        ));
         for argument in arguments {
             call.arg(argument);
         }
@@ -217,6 +256,8 @@ impl Ledger {
 
 impl std::fmt::Debug for Ledger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ledger").field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("Ledger")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }

@@ -117,7 +117,10 @@ impl Local {
             flush_at: None,
             latency: Duration::ZERO,
             away: None,
-            standing: Standing { limit: FIRST_LIMIT, ..Standing::default() },
+            standing: Standing {
+                limit: FIRST_LIMIT,
+                ..Standing::default()
+            },
             window_end: Duration::ZERO,
             processes: FIRST_PROCESSES,
             smooth: Pace::new(1, WINDOW, 1),
@@ -131,7 +134,11 @@ impl Local {
     /// Takes a permit for one call of a class.
     pub fn take(&mut self, class: Class, now: Duration) -> Taken {
         if let Err(until) = self.breaker.check(now) {
-            return if until > now + IN_PLACE { Taken::Park(until) } else { Taken::Wait(until) };
+            return if until > now + IN_PLACE {
+                Taken::Park(until)
+            } else {
+                Taken::Wait(until)
+            };
         }
         let taken = self.take_within_budget(class, now);
         if matches!(taken, Taken::Permit { .. }) {
@@ -154,15 +161,25 @@ impl Local {
         }
         let parked = self.parked[index(class)];
         if parked > now {
-            return if parked > now + IN_PLACE { Taken::Park(parked) } else { Taken::Wait(parked) };
+            return if parked > now + IN_PLACE {
+                Taken::Park(parked)
+            } else {
+                Taken::Wait(parked)
+            };
         }
         // The ledger is asked, and its answer wakes the caller; or it said when to ask again.
         let ask_again = self.ask_again[index(class)];
-        Taken::Wait(if ask_again > now { ask_again } else { now + IN_PLACE })
+        Taken::Wait(if ask_again > now {
+            ask_again
+        } else {
+            now + IN_PLACE
+        })
     }
 
     fn spend(&mut self, of: usize) -> Taken {
-        let Some(lease) = self.leases[of].front_mut() else { return Taken::Wait(Duration::ZERO) };
+        let Some(lease) = self.leases[of].front_mut() else {
+            return Taken::Wait(Duration::ZERO);
+        };
         lease.left -= 1;
         let tick = lease.tick;
         if lease.left == 0 {
@@ -185,7 +202,10 @@ impl Local {
         }
         let until = match class {
             Class::Backfill => retry_at + IN_PLACE * 2,
-            Class::Fresh => match self.parked[0].checked_sub(now).filter(|wait| !wait.is_zero()) {
+            Class::Fresh => match self.parked[0]
+                .checked_sub(now)
+                .filter(|wait| !wait.is_zero())
+            {
                 Some(wait) => now + wait,
                 None => match self.alone.take(now) {
                     Ok(()) => return Taken::Permit { tick: 0 },
@@ -193,7 +213,11 @@ impl Local {
                 },
             },
         };
-        if until > now + IN_PLACE { Taken::Park(until) } else { Taken::Wait(until) }
+        if until > now + IN_PLACE {
+            Taken::Park(until)
+        } else {
+            Taken::Wait(until)
+        }
     }
 
     /// The call to make to the ledger now, if any. `waiting`: callers that wait, by class. Exactly one call is under
@@ -203,19 +227,30 @@ impl Local {
             return None;
         }
         self.void_leases(now);
-        let held: [u32; 2] = [0, 1].map(|of: usize| self.leases[of].iter().map(|lease| lease.left).sum());
+        let held: [u32; 2] =
+            [0, 1].map(|of: usize| self.leases[of].iter().map(|lease| lease.left).sum());
         let wants = |class: Class| {
             let of = index(class);
             let may = self.parked[of] <= now && self.ask_again[of] <= now;
-            let lacking = if may { waiting[of].saturating_sub(held[of]) } else { 0 };
-            if lacking > 0 { lacking.max(self.appetite[of]).min(MOST) } else { 0 }
+            let lacking = if may {
+                waiting[of].saturating_sub(held[of])
+            } else {
+                0
+            };
+            if lacking > 0 {
+                lacking.max(self.appetite[of]).min(MOST)
+            } else {
+                0
+            }
         };
         let (class, want) = match (wants(Class::Fresh), wants(Class::Backfill)) {
             (0, want) => (Class::Backfill, want),
             (want, _) => (Class::Fresh, want),
         };
         // Whether Redis is back has to be asked even when nobody waits: backfill is parked, and does not.
-        let due = self.answers.len() >= FULL || self.flush_at.is_some_and(|at| at <= now) || self.away.is_some();
+        let due = self.answers.len() >= FULL
+            || self.flush_at.is_some_and(|at| at <= now)
+            || self.away.is_some();
         if want == 0 && !due {
             return None;
         }
@@ -232,8 +267,17 @@ impl Local {
             })
             .collect();
         self.flush_at = (!self.answers.is_empty()).then_some(now);
-        self.asked = Some(Asked { at: now, class, want });
-        Some(Question { class: Some(class), want, answers, unused: std::mem::take(&mut self.unused) })
+        self.asked = Some(Asked {
+            at: now,
+            class,
+            want,
+        });
+        Some(Question {
+            class: Some(class),
+            want,
+            answers,
+            unused: std::mem::take(&mut self.unused),
+        })
     }
 
     /// The ledger's answer, or that there was none. Returns for how long a class is parked by it.
@@ -243,12 +287,19 @@ impl Local {
     pub fn told(&mut self, told: Option<&Told>, now: Duration) -> Option<(Class, Duration)> {
         let asked = self.asked.take()?;
         let Some(told) = told else {
-            let retry = self.away.as_ref().map_or(RETRY, |away| (away.retry * 2).min(LONGEST_RETRY));
-            self.away = Some(Away { retry_at: now + retry, retry });
+            let retry = self
+                .away
+                .as_ref()
+                .map_or(RETRY, |away| (away.retry * 2).min(LONGEST_RETRY));
+            self.away = Some(Away {
+                retry_at: now + retry,
+                retry,
+            });
             return None;
         };
         self.away = None;
-        let changed = (self.standing.limit, self.processes) != (told.standing.limit, told.processes);
+        let changed =
+            (self.standing.limit, self.processes) != (told.standing.limit, told.processes);
         (self.standing, self.processes) = (told.standing, told.processes);
         if let Some(reset_in) = told.standing.reset_in {
             self.window_end = now + reset_in;
@@ -257,7 +308,11 @@ impl Local {
             self.set_pace();
         }
         if told.granted > 0 {
-            let lease = Lease { tick: told.tick, left: told.granted, until: asked.at + told.valid };
+            let lease = Lease {
+                tick: told.tick,
+                left: told.granted,
+                until: asked.at + told.valid,
+            };
             self.leases[index(asked.class)].push_back(lease);
             return None;
         }
@@ -270,7 +325,11 @@ impl Local {
             return None;
         }
         // What is not there for fresh calls is not there for backfill either.
-        let parks: &[usize] = if asked.class == Class::Fresh { &[0, 1] } else { &[1] };
+        let parks: &[usize] = if asked.class == Class::Fresh {
+            &[0, 1]
+        } else {
+            &[1]
+        };
         for class in parks {
             self.parked[*class] = self.parked[*class].max(until);
         }
@@ -278,17 +337,36 @@ impl Local {
     }
 
     /// Takes in what the answer to a call said: the call was sent then, with a permit of that tick (0: without one).
-    pub fn answered(&mut self, tick: i64, sent: Duration, refused: bool, announced: Announced, now: Duration) {
-        self.answers.push_back(Answer { tick, sent, got: now, refused, announced });
+    pub fn answered(
+        &mut self,
+        tick: i64,
+        sent: Duration,
+        refused: bool,
+        announced: Announced,
+        now: Duration,
+    ) {
+        self.answers.push_back(Answer {
+            tick,
+            sent,
+            got: now,
+            refused,
+            announced,
+        });
         self.latency = (self.latency * 15 + now.saturating_sub(sent).min(WINDOW)) / 16;
-        self.flush_at.get_or_insert(now + FLUSH.max(self.latency / 3));
+        self.flush_at
+            .get_or_insert(now + FLUSH.max(self.latency / 3));
     }
 
     /// After a 429: until when nothing is sent. The next answer of the ledger may know better.
     pub fn throttled(&mut self, announced: Announced, now: Duration) -> Duration {
-        let told = self.window_end.checked_sub(now).filter(|left| !left.is_zero());
-        let wait =
-            told.map_or_else(|| announced.until_reset(), |left| left.max(announced.retry_after.unwrap_or_default()));
+        let told = self
+            .window_end
+            .checked_sub(now)
+            .filter(|left| !left.is_zero());
+        let wait = told.map_or_else(
+            || announced.until_reset(),
+            |left| left.max(announced.retry_after.unwrap_or_default()),
+        );
         let until = now + wait;
         self.parked = self.parked.map(|parked| parked.max(until));
         until
@@ -297,14 +375,18 @@ impl Local {
     /// Whether something is kept that a later call has to take along.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.answers.is_empty() || !self.unused.is_empty() || self.leases.iter().any(|leases| !leases.is_empty())
+        !self.answers.is_empty()
+            || !self.unused.is_empty()
+            || self.leases.iter().any(|leases| !leases.is_empty())
     }
 
     /// Permits that were not used in time are void, and go back.
     fn void_leases(&mut self, now: Duration) {
         for (leases, appetite) in self.leases.iter_mut().zip(&mut self.appetite) {
             while leases.front().is_some_and(|lease| lease.until <= now) {
-                let Some(lease) = leases.pop_front() else { break };
+                let Some(lease) = leases.pop_front() else {
+                    break;
+                };
                 self.unused.push((lease.tick, lease.left));
                 *appetite = 1;
                 self.flush_at = Some(now);

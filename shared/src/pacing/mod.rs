@@ -58,8 +58,14 @@ impl Announced {
     /// counts whole seconds. A whole window where they are missing or absurd; longer where `Retry-After` asks for it.
     #[must_use]
     pub fn until_reset(&self) -> Duration {
-        let left = self.reset.zip(self.date).and_then(|(reset, date)| reset.checked_sub(date)).map(Duration::from_secs);
-        let left = left.filter(|left| *left <= local::WINDOW).unwrap_or(local::WINDOW);
+        let left = self
+            .reset
+            .zip(self.date)
+            .and_then(|(reset, date)| reset.checked_sub(date))
+            .map(Duration::from_secs);
+        let left = left
+            .filter(|left| *left <= local::WINDOW)
+            .unwrap_or(local::WINDOW);
         left.max(self.retry_after.unwrap_or_default())
     }
 }
@@ -116,7 +122,11 @@ impl Pacing {
     /// When the Redis URL cannot be used. Redis itself may be away.
     pub fn open(config: &Config) -> Result<Self, PacingError> {
         let ledger = Ledger::open(config)?;
-        Ok(Self { budgets: Arc::default(), app: Arc::new(App::new(&ledger)), ledger })
+        Ok(Self {
+            budgets: Arc::default(),
+            app: Arc::new(App::new(&ledger)),
+            ledger,
+        })
     }
 
     /// The budget of a workspace, made at its first use.
@@ -134,8 +144,16 @@ impl Pacing {
     /// How the budget stands in the whole fleet that the calls to a workspace are taken from: its own, or the app's
     /// where all share one. `None` when Redis is away.
     pub async fn standing(&self, workspace_id: &str) -> Option<Standing> {
-        let budget = if self.ledger.is_shared(APP, None).await.ok()? { APP } else { workspace_id };
-        self.ledger.ask(budget, &Question::default()).await.ok().map(|told| told.standing)
+        let budget = if self.ledger.is_shared(APP, None).await.ok()? {
+            APP
+        } else {
+            workspace_id
+        };
+        self.ledger
+            .ask(budget, &Question::default())
+            .await
+            .ok()
+            .map(|told| told.standing)
     }
 
     /// Our share of each announced limit.
@@ -147,7 +165,11 @@ impl Pacing {
 
 impl Budget {
     fn new(workspace_id: &str, ledger: &Ledger, app: Option<&Arc<App>>) -> Self {
-        let state = State { local: Local::new(ledger.max_share()), waiting: [0; 2], attended: false };
+        let state = State {
+            local: Local::new(ledger.max_share()),
+            waiting: [0; 2],
+            attended: false,
+        };
         Self(Arc::new(Inner {
             workspace_id: workspace_id.to_owned(),
             ledger: ledger.clone(),
@@ -176,16 +198,27 @@ impl Budget {
     }
 
     async fn acquire_somewhere(&self, class: Class) -> Result<Permit, Instant> {
-        let Some(app) = &self.0.app else { return self.acquire_here(class).await };
+        let Some(app) = &self.0.app else {
+            return self.acquire_here(class).await;
+        };
         if !app.is_shared().await {
             return self.acquire_here(class).await;
         }
         // The workspace's own ledger would take the neighbours' calls for foreign ones.
-        self.lock().local.breaker.check(self.now()).map_err(|until| self.0.began + until)?;
+        self.lock()
+            .local
+            .breaker
+            .check(self.now())
+            .map_err(|until| self.0.began + until)?;
         let of_app = app.budget.acquire_here(class).await?;
         let now = self.now();
         self.lock().local.breaker.goes(now);
-        Ok(Permit { budget: self.clone(), tick: 0, sent: now, app: Some(Box::new(of_app)) })
+        Ok(Permit {
+            budget: self.clone(),
+            tick: 0,
+            sent: now,
+            app: Some(Box::new(of_app)),
+        })
     }
 
     async fn acquire_here(&self, class: Class) -> Result<Permit, Instant> {
@@ -198,7 +231,14 @@ impl Budget {
                 let mut state = self.lock();
                 let now = self.now();
                 match state.local.take(class, now) {
-                    Taken::Permit { tick } => return Ok(Permit { budget: self.clone(), tick, sent: now, app: None }),
+                    Taken::Permit { tick } => {
+                        return Ok(Permit {
+                            budget: self.clone(),
+                            tick,
+                            sent: now,
+                            app: None,
+                        });
+                    }
                     Taken::Park(until) => {
                         drop(state);
                         self.ask();
@@ -207,7 +247,10 @@ impl Budget {
                     Taken::Wait(until) => {
                         if waiter.is_none() {
                             state.waiting[class as usize] += 1;
-                            waiter = Some(Waiter { budget: self, class });
+                            waiter = Some(Waiter {
+                                budget: self,
+                                class,
+                            });
                         }
                         until
                     }
@@ -224,7 +267,14 @@ impl Budget {
         self.answered(0, now, false, announced, now);
     }
 
-    fn answered(&self, tick: i64, sent: Duration, refused: bool, announced: Announced, now: Duration) {
+    fn answered(
+        &self,
+        tick: i64,
+        sent: Duration,
+        refused: bool,
+        announced: Announced,
+        now: Duration,
+    ) {
         let mut state = self.lock();
         state.local.answered(tick, sent, refused, announced, now);
         self.attend(&mut state);
@@ -232,7 +282,9 @@ impl Budget {
 
     /// Makes the call to the ledger that is due, if one is; on a task of its own, since a caller may go away.
     fn ask(&self) {
-        let Some(question) = self.question() else { return };
+        let Some(question) = self.question() else {
+            return;
+        };
         let budget = self.clone();
         tokio::spawn(async move {
             let mut next = Some(question);
@@ -314,7 +366,11 @@ impl Permit {
     pub fn throttled(self, announced: Announced) -> Instant {
         self.budget.lock().local.breaker.answered();
         let granted = self.granted();
-        let until = granted.budget.lock().local.throttled(announced, granted.budget.now());
+        let until = granted
+            .budget
+            .lock()
+            .local
+            .throttled(announced, granted.budget.now());
         granted.settle(true, announced);
         granted.budget.0.began + until + jitter(Class::Backfill)
     }
@@ -325,7 +381,8 @@ impl Permit {
     }
 
     fn settle(&self, refused: bool, announced: Announced) {
-        self.budget.answered(self.tick, self.sent, refused, announced, self.budget.now());
+        self.budget
+            .answered(self.tick, self.sent, refused, announced, self.budget.now());
     }
 
     /// A 5xx, a time-out, a cut connection: whether the call was counted is for the ledger to find out.
@@ -358,12 +415,15 @@ fn record(told: &Told) {
     let Throttled { own, foreign, cold } = told.throttled;
     for (cause, count) in [("own", own), ("foreign", foreign), ("cold", cold)] {
         if count > 0 {
-            metrics::counter!("pathbound_intercom_throttled_total", "cause" => cause).increment(u64::from(count));
+            metrics::counter!("pathbound_intercom_throttled_total", "cause" => cause)
+                .increment(u64::from(count));
         }
     }
 }
 
 /// A fleet should not start on one tick; a few fresh calls are no fleet.
 fn jitter(class: Class) -> Duration {
-    Duration::from_millis(rand::random_range(5..=if class == Class::Fresh { 10 } else { 60 }))
+    Duration::from_millis(rand::random_range(
+        5..=if class == Class::Fresh { 10 } else { 60 },
+    ))
 }

@@ -30,14 +30,24 @@ impl Pace {
         let clock = Told::default();
         let period = (time / calls.max(1)).max(Duration::from_nanos(1));
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::with_period(period).unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN)).allow_burst(burst);
-        Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock }
+        let quota = Quota::with_period(period)
+            .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
+            .allow_burst(burst);
+        Self {
+            limiter: RateLimiter::direct_with_clock(quota, clock.clone()),
+            clock,
+        }
     }
 
     /// Takes one call, or says how long until there is one.
     pub(super) fn take(&self, now: Duration) -> Result<(), Duration> {
-        self.clock.0.store(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.limiter.check().map_err(|not| not.wait_time_from(self.clock.now()))
+        self.clock.0.store(
+            u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+        self.limiter
+            .check()
+            .map_err(|not| not.wait_time_from(self.clock.now()))
     }
 }
 

@@ -44,14 +44,20 @@ impl Sightings {
     /// window that has ended.
     pub fn notice(&mut self, workspace_id: &str, announced: Announced) -> Option<Seen> {
         let (limit, remaining, reset) = (announced.limit?, announced.remaining?, announced.reset?);
-        let ended = (reset > self.reset && !self.seen.is_empty())
-            .then(|| Seen { reset: self.reset, sightings: std::mem::take(&mut self.seen) });
+        let ended = (reset > self.reset && !self.seen.is_empty()).then(|| Seen {
+            reset: self.reset,
+            sightings: std::mem::take(&mut self.seen),
+        });
         self.reset = self.reset.max(reset);
         let step = limit.div_ceil(PLACES).max(1);
         // A late answer's window has been told.
         if reset == self.reset && remaining % step == 0 && self.seen.len() < MOST {
             let place = remaining / step;
-            self.seen.insert(Sighting { limit, place, workspace: workspace_id.to_owned() });
+            self.seen.insert(Sighting {
+                limit,
+                place,
+                workspace: workspace_id.to_owned(),
+            });
         }
         ended
     }
@@ -63,7 +69,12 @@ impl Seen {
     pub fn arguments(&self) -> Vec<Vec<u8>> {
         let mut arguments = Vec::with_capacity(1 + 3 * self.sightings.len());
         self.reset.write_redis_args(&mut arguments);
-        for Sighting { limit, place, workspace } in &self.sightings {
+        for Sighting {
+            limit,
+            place,
+            workspace,
+        } in &self.sightings
+        {
             limit.write_redis_args(&mut arguments);
             place.write_redis_args(&mut arguments);
             workspace.write_redis_args(&mut arguments);
@@ -77,7 +88,12 @@ mod tests {
     use super::*;
 
     fn announced(limit: u64, remaining: u64, reset: u64) -> Announced {
-        Announced { limit: Some(limit), remaining: Some(remaining), reset: Some(reset), ..Announced::default() }
+        Announced {
+            limit: Some(limit),
+            remaining: Some(remaining),
+            reset: Some(reset),
+            ..Announced::default()
+        }
     }
 
     #[test]
@@ -87,9 +103,20 @@ mod tests {
         assert_eq!(sightings.notice("b", announced(167, 166, 10)), None);
         assert_eq!(sightings.notice("b", announced(167, 165, 10)), None);
         let window = sightings.notice("a", announced(167, 166, 20)).unwrap();
-        assert_eq!((window.reset, window.sightings.len()), (10, 3), "both that were told 166");
+        assert_eq!(
+            (window.reset, window.sightings.len()),
+            (10, 3),
+            "both that were told 166"
+        );
         assert_eq!(sightings.notice("a", announced(167, 160, 10)), None, "late");
-        assert_eq!(sightings.notice("a", announced(167, 165, 30)).unwrap().sightings.len(), 1);
+        assert_eq!(
+            sightings
+                .notice("a", announced(167, 165, 30))
+                .unwrap()
+                .sightings
+                .len(),
+            1
+        );
     }
 
     #[test]
@@ -104,7 +131,16 @@ mod tests {
     #[test]
     fn an_answer_without_headers_is_no_sighting() {
         let mut sightings = Sightings::default();
-        assert_eq!(sightings.notice("a", Announced { remaining: None, ..announced(167, 1, 10) }), None);
+        assert_eq!(
+            sightings.notice(
+                "a",
+                Announced {
+                    remaining: None,
+                    ..announced(167, 1, 10)
+                }
+            ),
+            None
+        );
         assert!(sightings.seen.is_empty());
     }
 }

@@ -25,17 +25,31 @@ impl Backend for TicketBackend {
     type Task = Task<Arc<Held>>;
     type Error = Infallible;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, Infallible>>> {
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Option<Result<Self::Task, Infallible>>> {
         let mut unstarted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        unstarted.poll_recv(cx).map(|held| held.map(|held| Ok(Task::new(Arc::new(held)))))
+        unstarted
+            .poll_recv(cx)
+            .map(|held| held.map(|held| Ok(Task::new(Arc::new(held)))))
     }
 
     /// Called when every running job has ended. What was not begun, the exchanger has handed back already.
-    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    fn poll_close(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 }

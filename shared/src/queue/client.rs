@@ -151,11 +151,17 @@ impl Queue {
     pub async fn paused(&self) -> Result<Vec<PauseScope>, QueueError> {
         let paused: Vec<String> = self
             .timed("paused", |mut redis| async move {
-                redis::cmd("SMEMBERS").arg(self.key("paused")).query_async(&mut redis).await
+                redis::cmd("SMEMBERS")
+                    .arg(self.key("paused"))
+                    .query_async(&mut redis)
+                    .await
             })
             .await?;
         // What is not a scope was written by another hand, and pauses nothing.
-        Ok(paused.iter().filter_map(|scope| scope.parse().ok()).collect())
+        Ok(paused
+            .iter()
+            .filter_map(|scope| scope.parse().ok())
+            .collect())
     }
 
     /// Makes exactly these scopes paused: applies Postgres' truth after Redis was emptied.
@@ -165,8 +171,10 @@ impl Queue {
     pub async fn set_paused(&self, scopes: &[PauseScope]) -> Result<(), QueueError> {
         let before: HashSet<PauseScope> = self.paused().await?.into_iter().collect();
         let after: HashSet<PauseScope> = scopes.iter().copied().collect();
-        self.pause(&after.difference(&before).copied().collect::<Vec<_>>()).await?;
-        self.resume(&before.difference(&after).copied().collect::<Vec<_>>()).await
+        self.pause(&after.difference(&before).copied().collect::<Vec<_>>())
+            .await?;
+        self.resume(&before.difference(&after).copied().collect::<Vec<_>>())
+            .await
     }
 
     /// Whether this Redis has been filled since it was last empty: the scheduler's mark.
@@ -175,7 +183,10 @@ impl Queue {
     /// When Redis fails.
     pub async fn is_filled(&self) -> Result<bool, QueueError> {
         self.timed("is_filled", |mut redis| async move {
-            redis::cmd("EXISTS").arg(self.key("filled")).query_async(&mut redis).await
+            redis::cmd("EXISTS")
+                .arg(self.key("filled"))
+                .query_async(&mut redis)
+                .await
         })
         .await
     }
@@ -186,7 +197,11 @@ impl Queue {
     /// When Redis fails.
     pub async fn mark_filled(&self) -> Result<(), QueueError> {
         self.timed("mark_filled", |mut redis| async move {
-            redis::cmd("SET").arg(self.key("filled")).arg(1).query_async(&mut redis).await
+            redis::cmd("SET")
+                .arg(self.key("filled"))
+                .arg(1)
+                .query_async(&mut redis)
+                .await
         })
         .await
     }
@@ -194,7 +209,10 @@ impl Queue {
     /// # Errors
     /// When Redis does not answer.
     pub async fn ping(&self) -> Result<(), QueueError> {
-        self.timed("ping", |mut redis| async move { redis::cmd("PING").query_async(&mut redis).await }).await
+        self.timed("ping", |mut redis| async move {
+            redis::cmd("PING").query_async(&mut redis).await
+        })
+        .await
     }
 
     /// How deep the queue is, and how old: a few constant steps, however deep it is.
@@ -206,10 +224,21 @@ impl Queue {
         let (
             [live, fresh_tenants, backfill_tenants, parked, leased],
             times,
-            [fresh_ready, fresh_leased, fresh_parked, backfill_ready, backfill_leased, backfill_parked],
-        ): Look =
-            self.timed("look", |mut redis| async move {
-                self.scripts.look.key(&*self.prefix).invoke_async(&mut redis).await
+            [
+                fresh_ready,
+                fresh_leased,
+                fresh_parked,
+                backfill_ready,
+                backfill_leased,
+                backfill_parked,
+            ],
+        ): Look = self
+            .timed("look", |mut redis| async move {
+                self.scripts
+                    .look
+                    .key(&*self.prefix)
+                    .invoke_async(&mut redis)
+                    .await
             })
             .await?;
         let [oldest_fresh, oldest_backfill, next_parked, next_expiry] =
@@ -224,8 +253,16 @@ impl Queue {
             oldest_backfill,
             next_parked,
             next_expiry,
-            fresh: Counts { ready: fresh_ready, leased: fresh_leased, parked: fresh_parked },
-            backfill: Counts { ready: backfill_ready, leased: backfill_leased, parked: backfill_parked },
+            fresh: Counts {
+                ready: fresh_ready,
+                leased: fresh_leased,
+                parked: fresh_parked,
+            },
+            backfill: Counts {
+                ready: backfill_ready,
+                leased: backfill_leased,
+                parked: backfill_parked,
+            },
         })
     }
 
@@ -235,12 +272,17 @@ impl Queue {
     /// When Redis fails: the gauges stay as they are.
     pub async fn record_depth(&self) -> Result<(), QueueError> {
         let depth = self.depth().await?;
-        for (class, age, counts) in
-            [(Class::Fresh, depth.oldest_fresh, depth.fresh), (Class::Backfill, depth.oldest_backfill, depth.backfill)]
-        {
+        for (class, age, counts) in [
+            (Class::Fresh, depth.oldest_fresh, depth.fresh),
+            (Class::Backfill, depth.oldest_backfill, depth.backfill),
+        ] {
             metrics::gauge!("pathbound_queue_oldest_ready_age_seconds", "class" => class.as_str())
                 .set(age.unwrap_or_default().as_secs_f64());
-            for (state, count) in [("ready", counts.ready), ("leased", counts.leased), ("parked", counts.parked)] {
+            for (state, count) in [
+                ("ready", counts.ready),
+                ("leased", counts.leased),
+                ("parked", counts.parked),
+            ] {
                 metrics::gauge!("pathbound_queue_tickets", "class" => class.as_str(), "state" => state)
                     .set(count as f64);
             }
@@ -254,7 +296,12 @@ impl Queue {
     /// When Redis fails.
     pub async fn raise_fence(&self, least: i64) -> Result<(), QueueError> {
         self.timed("raise_fence", |mut redis| async move {
-            self.scripts.raise_fence.key(&*self.prefix).arg(least).invoke_async::<()>(&mut redis).await
+            self.scripts
+                .raise_fence
+                .key(&*self.prefix)
+                .arg(least)
+                .invoke_async::<()>(&mut redis)
+                .await
         })
         .await
     }
@@ -276,11 +323,16 @@ impl Queue {
         for class in classes {
             wait.arg(self.key(&format!("wake:{class}")));
         }
-        let token: Option<(String, String)> = wait.arg(most.as_secs_f64()).query_async(listener).await?;
+        let token: Option<(String, String)> =
+            wait.arg(most.as_secs_f64()).query_async(listener).await?;
         Ok(token.and_then(|(list, _)| list.rsplit(':').next()?.parse().ok()))
     }
 
-    async fn change_pause(&self, verb: &'static str, scopes: &[PauseScope]) -> Result<(), QueueError> {
+    async fn change_pause(
+        &self,
+        verb: &'static str,
+        scopes: &[PauseScope],
+    ) -> Result<(), QueueError> {
         for bite in scopes.chunks(BITE) {
             self.timed(verb, |mut redis| async move {
                 let mut call = self.scripts.pause.prepare_invoke();
@@ -311,21 +363,29 @@ impl Queue {
         format!("{}:{name}", self.prefix)
     }
 
-    pub(super) async fn timed<T, F>(&self, op: &'static str, command: impl FnOnce(Link) -> F) -> Result<T, QueueError>
+    pub(super) async fn timed<T, F>(
+        &self,
+        op: &'static str,
+        command: impl FnOnce(Link) -> F,
+    ) -> Result<T, QueueError>
     where
         F: Future<Output = Result<T, RedisError>>,
     {
         let begun = Instant::now();
         // Over all, with whatever connecting it takes.
         let answer = tokio::time::timeout(RESPONSE_TIMEOUT, command(self.redis.clone())).await;
-        let answer = answer.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
-        metrics::histogram!("pathbound_redis_op_duration_seconds", "op" => op).record(begun.elapsed().as_secs_f64());
+        let answer = answer
+            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
+        metrics::histogram!("pathbound_redis_op_duration_seconds", "op" => op)
+            .record(begun.elapsed().as_secs_f64());
         Ok(answer?)
     }
 }
 
 impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queue").field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("Queue")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }

@@ -56,23 +56,47 @@ pub(super) struct Claimed {
     pub waited: Duration,
 }
 
-type Answer = (i64, u64, Vec<bool>, Vec<(Vec<u8>, i64, u32, u64)>, Vec<String>);
+type Answer = (
+    i64,
+    u64,
+    Vec<bool>,
+    Vec<(Vec<u8>, i64, u32, u64)>,
+    Vec<String>,
+);
 
 impl Queue {
     /// Safe to repeat when the answer was lost: a settlement is refused the second time, and what was leased
     /// to nobody runs out.
-    pub(super) async fn exchange(&self, settlements: &[Settlement], room: Room) -> Result<Exchanged, QueueError> {
+    pub(super) async fn exchange(
+        &self,
+        settlements: &[Settlement],
+        room: Room,
+    ) -> Result<Exchanged, QueueError> {
         let cap = self.cap();
         let (next_parked, swept, settled, claimed, refused): Answer = self
             .timed("exchange", |mut redis| async move {
                 let mut call = self.scripts().exchange.prepare_invoke();
-                call.key(self.prefix()).arg(LEASE.as_millis() as u64).arg(cap);
-                call.arg(room.most.min(BITE)).arg(room.most_backfill.min(BITE));
+                call.key(self.prefix())
+                    .arg(LEASE.as_millis() as u64)
+                    .arg(cap);
+                call.arg(room.most.min(BITE))
+                    .arg(room.most_backfill.min(BITE));
                 call.arg(u8::from(room.suspect)).arg(u8::from(room.pass_on));
-                for Settlement { ticket, fence, verdict } in settlements {
-                    let wait =
-                        if let Verdict::Wait(wait) = verdict { (*wait).min(LONGEST_WAIT).as_millis() } else { 0 };
-                    call.arg(ticket).arg(*fence).arg(verdict.as_str()).arg(wait as u64);
+                for Settlement {
+                    ticket,
+                    fence,
+                    verdict,
+                } in settlements
+                {
+                    let wait = if let Verdict::Wait(wait) = verdict {
+                        (*wait).min(LONGEST_WAIT).as_millis()
+                    } else {
+                        0
+                    };
+                    call.arg(ticket)
+                        .arg(*fence)
+                        .arg(verdict.as_str())
+                        .arg(wait as u64);
                 }
                 call.invoke_async(&mut redis).await
             })
@@ -87,7 +111,13 @@ impl Queue {
             })
             .collect();
         let next_parked = u64::try_from(next_parked).ok().map(Duration::from_millis);
-        Ok(Exchanged { next_parked, swept, settled, claimed, refused })
+        Ok(Exchanged {
+            next_parked,
+            swept,
+            settled,
+            claimed,
+            refused,
+        })
     }
 
     /// Renews leases; returns the tickets that are no longer ours.

@@ -84,7 +84,11 @@ impl Exchanger {
                 let queue = self.slots.queue.clone();
                 calls.push(async move {
                     let answer = queue.exchange(&batch, room).await;
-                    Called { batch, room, answer }
+                    Called {
+                        batch,
+                        room,
+                        answer,
+                    }
                 });
                 continue;
             }
@@ -109,13 +113,17 @@ impl Exchanger {
             while let Ok(settlement) = self.settlements.try_recv() {
                 pending.push_back(settlement);
             }
-            if pending.is_empty() || pending.len() == before && before > 1 || pending.len() >= share {
+            if pending.is_empty() || pending.len() == before && before > 1 || pending.len() >= share
+            {
                 break;
             }
             tokio::task::yield_now().await;
         }
         if stopping {
-            let mut unstarted = self.unstarted.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut unstarted = self
+                .unstarted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             while let Ok(Held { lease, .. }) = unstarted.try_recv() {
                 pending.push_back(back(lease));
             }
@@ -135,8 +143,14 @@ impl Exchanger {
     fn fill(&mut self, stopping: bool) -> (Vec<Settlement>, Room) {
         let bite = self.books.pending.len().min(self.share());
         let batch: Vec<Settlement> = self.books.pending.drain(..bite).collect();
-        self.books.settling.extend(batch.iter().map(|settlement| settlement.fence));
-        let room = if stopping { Room::default() } else { self.room() };
+        self.books
+            .settling
+            .extend(batch.iter().map(|settlement| settlement.fence));
+        let room = if stopping {
+            Room::default()
+        } else {
+            self.room()
+        };
         self.books.asked.push(room);
         (batch, room)
     }
@@ -149,7 +163,12 @@ impl Exchanger {
     /// The slots that no slice is in and no call under way has asked for.
     fn free(&self) -> Room {
         let (mut busy, mut backfill, mut suspects) = (0, 0, false);
-        for lease in self.slots.held().values().filter(|lease| !self.books.settling.contains(&lease.fence)) {
+        for lease in self
+            .slots
+            .held()
+            .values()
+            .filter(|lease| !self.books.settling.contains(&lease.fence))
+        {
             busy += 1;
             backfill += usize::from(lease.ticket.class() == Class::Backfill);
             suspects |= lease.crashes >= SUSPECT;
@@ -161,25 +180,42 @@ impl Exchanger {
         }
         let most = self.count.saturating_sub(busy);
         let most_backfill = self.most_backfill.saturating_sub(backfill).min(most);
-        Room { most, most_backfill, suspect: !suspects, pass_on: false }
+        Room {
+            most,
+            most_backfill,
+            suspect: !suspects,
+            pass_on: false,
+        }
     }
 
     /// What to ask for, and whether a wake-up is somebody else's.
     fn room(&self) -> Room {
         let free = self.free();
         let share = self.share();
-        let room = Room { most: free.most.min(share), most_backfill: free.most_backfill.min(share), ..free };
+        let room = Room {
+            most: free.most.min(share),
+            most_backfill: free.most_backfill.min(share),
+            ..free
+        };
         // What another call asked for is perhaps what we were woken for: then it is looked at after that one.
         if room.most == 0 && !self.books.asked.is_empty() {
             return room;
         }
         let (fresh_token, backfill_token) = self.woken.take();
-        let pass_on = (fresh_token && room.most == 0) || (backfill_token && room.most_backfill == 0);
+        let pass_on =
+            (fresh_token && room.most == 0) || (backfill_token && room.most_backfill == 0);
         Room { pass_on, ..room }
     }
 
     /// Books an answer, or that there was none.
-    async fn take_in(&mut self, Called { batch, room, answer }: Called) {
+    async fn take_in(
+        &mut self,
+        Called {
+            batch,
+            room,
+            answer,
+        }: Called,
+    ) {
         let books = &mut self.books;
         if let Some(place) = books.asked.iter().position(|asked| *asked == room) {
             books.asked.swap_remove(place);
@@ -192,7 +228,10 @@ impl Exchanger {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(%error, "could not exchange leases, trying again");
-                batch.into_iter().rev().for_each(|settlement| books.pending.push_front(settlement));
+                batch
+                    .into_iter()
+                    .rev()
+                    .for_each(|settlement| books.pending.push_front(settlement));
                 let since = *books.trouble.get_or_insert_with(Instant::now);
                 return backoff(since.elapsed()).await;
             }
@@ -217,41 +256,73 @@ impl Exchanger {
         }
         if answer.swept > 0 {
             metrics::counter!("pathbound_orphans_recovered_total").increment(answer.swept);
-            tracing::warn!(swept = answer.swept, "took back the tickets of a worker that died");
+            tracing::warn!(
+                swept = answer.swept,
+                "took back the tickets of a worker that died"
+            );
         }
         for reason in &answer.refused {
-            metrics::counter!("pathbound_tickets_refused_total", "reason" => reason.clone()).increment(1);
+            metrics::counter!("pathbound_tickets_refused_total", "reason" => reason.clone())
+                .increment(1);
             tracing::error!(reason, "refused a ticket");
         }
     }
 
     fn hand_out(&mut self, claimed: Claimed) {
-        let Claimed { ticket: text, fence, crashes, waited } = claimed;
+        let Claimed {
+            ticket: text,
+            fence,
+            crashes,
+            waited,
+        } = claimed;
         // A script looks at the layout only: a letter that is not ours shows here.
         let ticket = match String::from_utf8_lossy(&text).parse::<Ticket>() {
             Ok(ticket) => ticket,
             Err(error) => {
-                metrics::counter!("pathbound_tickets_refused_total", "reason" => error.reason()).increment(1);
+                metrics::counter!("pathbound_tickets_refused_total", "reason" => error.reason())
+                    .increment(1);
                 tracing::error!(%error, "refused a ticket");
-                self.books.pending.push_back(Settlement { ticket: text, fence, verdict: Verdict::Done });
+                self.books.pending.push_back(Settlement {
+                    ticket: text,
+                    fence,
+                    verdict: Verdict::Done,
+                });
                 return;
             }
         };
-        let lease = Lease { ticket, fence, crashes };
+        let lease = Lease {
+            ticket,
+            fence,
+            crashes,
+        };
         self.slots.held().insert(fence, lease);
-        if self.jobs.try_send(Held { lease, waited, claimed_at: Instant::now() }).is_err() {
+        if self
+            .jobs
+            .try_send(Held {
+                lease,
+                waited,
+                claimed_at: Instant::now(),
+            })
+            .is_err()
+        {
             self.books.pending.push_back(back(lease));
         }
     }
 
     /// When to look again, and what to be woken for until then.
     fn plan(&mut self, next_parked: Option<Duration>, full: bool) {
-        let free = if self.stop.is_cancelled() { Room::default() } else { self.free() };
-        let _ = self.armed.send_replace(match (free.most, free.most_backfill) {
-            (0, _) => Armed::No,
-            (_, 0) => Armed::Fresh,
-            (_, _) => Armed::All,
-        });
+        let free = if self.stop.is_cancelled() {
+            Room::default()
+        } else {
+            self.free()
+        };
+        let _ = self
+            .armed
+            .send_replace(match (free.most, free.most_backfill) {
+                (0, _) => Armed::No,
+                (_, 0) => Armed::Fresh,
+                (_, _) => Armed::All,
+            });
         // Redis counts whole milliseconds: one more, or the first look comes too early.
         let parked = next_parked.map_or(ROUND, |parked| parked + Duration::from_millis(1));
         let wait = match free.most {
@@ -264,5 +335,9 @@ impl Exchanger {
 }
 
 fn back(lease: Lease) -> Settlement {
-    Settlement { ticket: lease.ticket.to_string().into_bytes(), fence: lease.fence, verdict: Verdict::Back }
+    Settlement {
+        ticket: lease.ticket.to_string().into_bytes(),
+        fence: lease.fence,
+        verdict: Verdict::Back,
+    }
 }

@@ -41,14 +41,21 @@ pub trait Fleet: Send + Sync + 'static {
 ///
 /// # Errors
 /// Only when the runtime itself is shutting down.
-pub async fn run<F: Fleet>(queue: Queue, slots: usize, fleet: Arc<F>, shutdown: Shutdown) -> Result<(), WorkerEnded> {
+pub async fn run<F: Fleet>(
+    queue: Queue,
+    slots: usize,
+    fleet: Arc<F>,
+    shutdown: Shutdown,
+) -> Result<(), WorkerEnded> {
     let mut ends = 0;
     loop {
         // A task of its own, so that even a panic outside of a slice only begins it anew.
         let session = session(queue.clone(), slots, fleet.clone(), shutdown.clone());
         match AbortOnDropHandle::new(tokio::spawn(session)).await {
             _ if shutdown.is_cancelled() => return Ok(()),
-            Err(error) if error.is_cancelled() => return Err(WorkerEnded("the runtime is shutting down".to_owned())),
+            Err(error) if error.is_cancelled() => {
+                return Err(WorkerEnded("the runtime is shutting down".to_owned()));
+            }
             Err(error) => tracing::error!(%error, "the worker panicked, starting anew"),
             Ok(Err(error)) => tracing::error!(%error, "starting anew"),
             Ok(Ok(())) => tracing::error!("one of the worker's tasks ended, starting anew"),
@@ -62,14 +69,25 @@ pub async fn run<F: Fleet>(queue: Queue, slots: usize, fleet: Arc<F>, shutdown: 
     }
 }
 
-async fn session<F: Fleet>(queue: Queue, slots: usize, fleet: Arc<F>, shutdown: Shutdown) -> Result<(), WorkerEnded> {
+async fn session<F: Fleet>(
+    queue: Queue,
+    slots: usize,
+    fleet: Arc<F>,
+    shutdown: Shutdown,
+) -> Result<(), WorkerEnded> {
     let stop = shutdown.child_token();
     let tasks = Slots::start(queue, slots, &stop);
     let backend = TicketBackend(tasks.unstarted.clone());
     let name = format!("worker-{}", uuid::Uuid::now_v7());
     tracing::info!(worker = %name, "working");
-    let job_data = Job { slots: tasks.slots.clone(), fleet };
-    let worker = WorkerBuilder::new(name.as_str()).backend(backend).data(job_data).build(job::<F>);
+    let job_data = Job {
+        slots: tasks.slots.clone(),
+        fleet,
+    };
+    let worker = WorkerBuilder::new(name.as_str())
+        .backend(backend)
+        .data(job_data)
+        .build(job::<F>);
     let stopped = async move {
         stop.cancelled().await;
         Ok::<(), WorkerError>(())
@@ -86,7 +104,10 @@ struct Job<F> {
 
 impl<F> Clone for Job<F> {
     fn clone(&self) -> Self {
-        Self { slots: self.slots.clone(), fleet: self.fleet.clone() }
+        Self {
+            slots: self.slots.clone(),
+            fleet: self.fleet.clone(),
+        }
     }
 }
 
@@ -98,12 +119,16 @@ async fn job<F: Fleet>(held: Arc<Held>, job: Data<Job<F>>) {
         .record((held.waited + held.claimed_at.elapsed()).as_secs_f64());
     let fleet = job.fleet.clone();
     // A task of its own, so that slices use every core and a panic ends the slice, not the worker.
-    let slice = tokio::spawn(async move { tokio::time::timeout(fleet.time_limit(lease), fleet.work(lease)).await });
+    let slice = tokio::spawn(async move {
+        tokio::time::timeout(fleet.time_limit(lease), fleet.work(lease)).await
+    });
     let verdict = match slice.await {
         Ok(Ok(verdict)) => verdict,
         Ok(Err(_)) => {
             tracing::error!(ticket = %lease.ticket, "the slice hung and was abandoned");
-            job.fleet.crashed(lease, "the slice hung and was abandoned").await
+            job.fleet
+                .crashed(lease, "the slice hung and was abandoned")
+                .await
         }
         Err(panic) => {
             tracing::error!(ticket = %lease.ticket, panicked = panic.is_panic(), "the slice panicked");

@@ -54,7 +54,10 @@ impl Woken {
     }
 
     pub(super) fn take(&self) -> (bool, bool) {
-        (self.fresh.swap(false, Ordering::AcqRel), self.backfill.swap(false, Ordering::AcqRel))
+        (
+            self.fresh.swap(false, Ordering::AcqRel),
+            self.backfill.swap(false, Ordering::AcqRel),
+        )
     }
 }
 
@@ -62,7 +65,11 @@ impl Woken {
 pub(super) async fn listen(queue: Queue, mut armed: watch::Receiver<Armed>, woken: Arc<Woken>) {
     let mut connection = None;
     loop {
-        let Ok(classes) = armed.wait_for(|armed| *armed != Armed::No).await.map(|armed| armed.classes()) else {
+        let Ok(classes) = armed
+            .wait_for(|armed| *armed != Armed::No)
+            .await
+            .map(|armed| armed.classes())
+        else {
             return;
         };
         if connection.is_none() {
@@ -73,7 +80,12 @@ pub(super) async fn listen(queue: Queue, mut armed: watch::Receiver<Armed>, woke
             tokio::time::sleep(ROUND).await;
             continue;
         };
-        match tokio::time::timeout(LISTEN + LISTEN_GRACE, queue.woken(listener, classes, LISTEN)).await {
+        match tokio::time::timeout(
+            LISTEN + LISTEN_GRACE,
+            queue.woken(listener, classes, LISTEN),
+        )
+        .await
+        {
             Ok(Ok(None)) => {}
             Ok(Ok(Some(class))) => {
                 match class {

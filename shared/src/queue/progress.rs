@@ -23,7 +23,11 @@ pub struct Progress {
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { since: Instant::now(), round: Arc::default(), answer: Arc::default() }
+        Self {
+            since: Instant::now(),
+            round: Arc::default(),
+            answer: Arc::default(),
+        }
     }
 
     /// How long ago the last round ended, whether Redis answered in it or not. None before the first one.
@@ -50,6 +54,10 @@ impl Progress {
 
     fn ago(&self, at: &AtomicU64) -> Option<Duration> {
         let at = at.load(Ordering::Relaxed);
-        (at > 0).then(|| self.since.elapsed().saturating_sub(Duration::from_millis(at - 1)))
+        (at > 0).then(|| {
+            self.since
+                .elapsed()
+                .saturating_sub(Duration::from_millis(at - 1))
+        })
     }
 }

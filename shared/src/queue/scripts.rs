@@ -5,7 +5,10 @@ use redis::Script;
 /// Every script begins with `lib.lua`.
 macro_rules! script {
     ($file:literal) => {
-        Script::new(concat!(include_str!("scripts/lib.lua"), include_str!(concat!("scripts/", $file))))
+        Script::new(concat!(
+            include_str!("scripts/lib.lua"),
+            include_str!(concat!("scripts/", $file))
+        ))
     };
 }
 

@@ -71,7 +71,11 @@ impl Slots {
         let (jobs, unstarted) = mpsc::channel(count);
         let unstarted = Arc::new(Mutex::new(unstarted));
         let (armed, arming) = watch::channel(Armed::No);
-        let slots = Self { queue, held: Arc::default(), ended };
+        let slots = Self {
+            queue,
+            held: Arc::default(),
+            ended,
+        };
         let close = Shutdown::new();
         let woken = Arc::new(Woken::default());
         let exchanger = Exchanger {
@@ -108,7 +112,11 @@ impl Slots {
 
     /// Ends a lease. Redis hears of it with the next exchange.
     pub(super) fn settle(&self, lease: Lease, verdict: Verdict) {
-        let settlement = Settlement { ticket: lease.ticket.to_string().into_bytes(), fence: lease.fence, verdict };
+        let settlement = Settlement {
+            ticket: lease.ticket.to_string().into_bytes(),
+            fence: lease.fence,
+            verdict,
+        };
         if let Err(mpsc::error::SendError(settlement)) = self.ended.send(settlement) {
             // The exchanger died: this one call, and else the lease runs out.
             let queue = self.queue.clone();
@@ -166,7 +174,9 @@ impl Tasks {
     pub(super) async fn close(self) {
         self.close.cancel();
         if tokio::time::timeout(LEASE, self.exchanger).await.is_err() {
-            tracing::warn!("redis did not hear how the last slices ended: their tickets will be swept");
+            tracing::warn!(
+                "redis did not hear how the last slices ended: their tickets will be swept"
+            );
         }
     }
 }

@@ -28,7 +28,11 @@ impl From<(TenantId, ConnectionId, Stream)> for Ticket {
 impl Ticket {
     #[must_use]
     pub const fn new(tenant: TenantId, connection: ConnectionId, stream: Stream) -> Self {
-        Self { tenant, connection, stream }
+        Self {
+            tenant,
+            connection,
+            stream,
+        }
     }
 
     #[must_use]
@@ -41,7 +45,14 @@ impl Ticket {
 /// so one connection and stream has at most one live ticket.
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{VERSION}/{}/{}/{}/{}", self.class(), self.tenant, self.connection, self.stream)
+        write!(
+            f,
+            "{VERSION}/{}/{}/{}/{}",
+            self.class(),
+            self.tenant,
+            self.connection,
+            self.stream
+        )
     }
 }
 
@@ -111,7 +122,10 @@ mod tests {
     #[test]
     fn what_is_not_ours_is_refused() {
         let good = Ticket::new(TenantId::new(), ConnectionId::new(), Stream::Threads).to_string();
-        assert_eq!(good.replacen('1', "2", 1).parse::<Ticket>(), Err(BadTicket::Version(2)));
+        assert_eq!(
+            good.replacen('1', "2", 1).parse::<Ticket>(),
+            Err(BadTicket::Version(2))
+        );
         assert_eq!("x".repeat(161).parse::<Ticket>(), Err(BadTicket::TooLong));
         for bad in [
             "",
@@ -121,7 +135,10 @@ mod tests {
             &format!("{good}/more"),
             &good[..good.len() - 1],
             &format!("+{good}"),
-            &good.to_uppercase().replace("BACKFILL", "backfill").replace("THREADS", "threads"),
+            &good
+                .to_uppercase()
+                .replace("BACKFILL", "backfill")
+                .replace("THREADS", "threads"),
         ] {
             assert_eq!(bad.parse::<Ticket>(), Err(BadTicket::Garbled), "{bad}");
         }

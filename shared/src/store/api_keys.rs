@@ -74,14 +74,24 @@ impl TenantTx {
         )
         .fetch_one(self.session())
         .await?;
-        Ok(ApiKey { id, name: name.to_owned(), scopes: scopes.to_vec(), created_at, expires_at })
+        Ok(ApiKey {
+            id,
+            name: name.to_owned(),
+            scopes: scopes.to_vec(),
+            created_at,
+            expires_at,
+        })
     }
 
     /// The keys that are not revoked, newest first.
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn api_keys(&mut self, before: Position, limit: i64) -> Result<Vec<ApiKey>, StoreError> {
+    pub async fn api_keys(
+        &mut self,
+        before: Position,
+        limit: i64,
+    ) -> Result<Vec<ApiKey>, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
             ApiKey,

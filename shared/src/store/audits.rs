@@ -42,7 +42,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn is_audit_due(&mut self, connection: ConnectionId, every: Duration) -> Result<bool, StoreError> {
+    pub async fn is_audit_due(
+        &mut self,
+        connection: ConnectionId,
+        every: Duration,
+    ) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_scalar!(
             r#"SELECT coalesce((SELECT audited_at FROM audits WHERE tenant_id = $1 AND connection_id = $2), c.connected_at)
@@ -89,7 +93,10 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn held_parts(&mut self, conversation: Uuid) -> Result<HashMap<String, HeldPart>, StoreError> {
+    pub async fn held_parts(
+        &mut self,
+        conversation: Uuid,
+    ) -> Result<HashMap<String, HeldPart>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             "SELECT source_id, source_updated_at, redacted FROM parts
@@ -102,7 +109,15 @@ impl TenantTx {
         .await?;
         Ok(rows
             .into_iter()
-            .map(|row| (row.source_id, HeldPart { updated_at: row.source_updated_at, redacted: row.redacted }))
+            .map(|row| {
+                (
+                    row.source_id,
+                    HeldPart {
+                        updated_at: row.source_updated_at,
+                        redacted: row.redacted,
+                    },
+                )
+            })
             .collect())
     }
 
@@ -110,7 +125,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn count_alive(&mut self, connection: ConnectionId, stream: Stream) -> Result<i64, StoreError> {
+    pub async fn count_alive(
+        &mut self,
+        connection: ConnectionId,
+        stream: Stream,
+    ) -> Result<i64, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM alive WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3"#,
@@ -171,7 +190,10 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn last_audit(&mut self, connection: ConnectionId) -> Result<Option<(DateTime<Utc>, Audit)>, StoreError> {
+    pub async fn last_audit(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<Option<(DateTime<Utc>, Audit)>, StoreError> {
         let tenant = self.tenant().0;
         let row = sqlx::query!(
             "SELECT audited_at, contacts_missing, conversations_missing, threads_read, threads_differing FROM audits

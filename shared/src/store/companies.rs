@@ -87,14 +87,23 @@ impl TenantTx {
         .await?;
         let inserted = rows.iter().filter(|row| row.inserted).count();
         let changed: Vec<String> = rows.into_iter().map(|row| row.source_id).collect();
-        Ok(Written { seen: count, inserted, updated: changed.len() - inserted, changed })
+        Ok(Written {
+            seen: count,
+            inserted,
+            updated: changed.len() - inserted,
+            changed,
+        })
     }
 
     /// Companies asked for by id, oldest wish first, how many of all wishes a full walk could serve, and the newest.
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn company_wants(&mut self, connection: ConnectionId, most: i64) -> Result<Wants, StoreError> {
+    pub async fn company_wants(
+        &mut self,
+        connection: ConnectionId,
+        most: i64,
+    ) -> Result<Wants, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             r#"SELECT source_id, count(*) OVER () AS "all!", count(*) FILTER (WHERE NOT absent) OVER () AS "changed!",
@@ -108,7 +117,12 @@ impl TenantTx {
         .await?;
         let (all, changed) = rows.first().map_or((0, 0), |row| (row.all, row.changed));
         let newest = rows.first().map(|row| row.newest);
-        Ok(Wants { source_ids: rows.into_iter().map(|row| row.source_id).collect(), all, changed, newest })
+        Ok(Wants {
+            source_ids: rows.into_iter().map(|row| row.source_id).collect(),
+            all,
+            changed,
+            newest,
+        })
     }
 
     /// Forgets wishes that were served: the named ones, or, by a full walk, all older ones that it could serve.

@@ -79,7 +79,10 @@ impl TryFrom<ConnectionRow> for Connection {
     type Error = StoreError;
 
     fn try_from(row: ConnectionRow) -> Result<Self, StoreError> {
-        let inconsistent = |what: String| StoreError::Inconsistent { table: "connections", what };
+        let inconsistent = |what: String| StoreError::Inconsistent {
+            table: "connections",
+            what,
+        };
         Ok(Self {
             tenant: TenantId(row.tenant_id),
             id: ConnectionId(row.id),
@@ -91,18 +94,24 @@ impl TryFrom<ConnectionRow> for Connection {
                 other => return Err(inconsistent(format!("state {other:?}"))),
             },
             generation: row.generation,
-            region: row.region.parse().map_err(|_| inconsistent(format!("region {:?}", row.region)))?,
+            region: row
+                .region
+                .parse()
+                .map_err(|_| inconsistent(format!("region {:?}", row.region)))?,
             workspace_id: row.workspace_id,
             workspace_name: row.workspace_name,
             timezone: row.timezone,
             api_version: row.api_version,
             connected_at: row.connected_at,
             last_synced_at: row.last_synced_at,
-            error: row.error_code.zip(row.error_message).map(|(code, message)| ConnectionError {
-                code,
-                message,
-                action: row.error_action.unwrap_or_default(),
-            }),
+            error: row
+                .error_code
+                .zip(row.error_message)
+                .map(|(code, message)| ConnectionError {
+                    code,
+                    message,
+                    action: row.error_action.unwrap_or_default(),
+                }),
         })
     }
 }
@@ -156,7 +165,11 @@ impl Store {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn connection(&self, tenant: TenantId, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
+    pub async fn connection(
+        &self,
+        tenant: TenantId,
+        id: ConnectionId,
+    ) -> Result<Option<Connection>, StoreError> {
         let mut tx = self.begin(tenant).await?;
         tx.connection(id).await
     }
@@ -181,10 +194,10 @@ impl Store {
         .fetch_optional(tx.session())
         .await?;
         row.map(|row| {
-            let region = row
-                .region
-                .parse()
-                .map_err(|_| StoreError::Inconsistent { table: "connections", what: row.region.clone() })?;
+            let region = row.region.parse().map_err(|_| StoreError::Inconsistent {
+                table: "connections",
+                what: row.region.clone(),
+            })?;
             Ok((region, row.sealed))
         })
         .transpose()

@@ -42,7 +42,12 @@ impl TenantTx {
             updated.push(contact.updated_at);
             sanitised.push(contact.sanitised);
             raws.push(contact.raw.into_bytes());
-            absorbed.extend(contact.absorbed.into_iter().map(|id| (id, contact.source_id.clone())));
+            absorbed.extend(
+                contact
+                    .absorbed
+                    .into_iter()
+                    .map(|id| (id, contact.source_id.clone())),
+            );
             versions.insert(contact.source_id.clone(), contact.updated_at);
             companies.insert(contact.source_id.clone(), contact.companies);
             source_ids.push(contact.source_id);
@@ -91,16 +96,26 @@ impl TenantTx {
         .fetch_all(self.session())
         .await?;
 
-        let updated: HashSet<String> =
-            rows.iter().filter(|row| !row.inserted).map(|row| row.source_id.clone()).collect();
+        let updated: HashSet<String> = rows
+            .iter()
+            .filter(|row| !row.inserted)
+            .map(|row| row.source_id.clone())
+            .collect();
         let changed: Vec<String> = rows.into_iter().map(|row| row.source_id).collect();
-        let written = Written { seen: count, inserted: changed.len() - updated.len(), updated: updated.len(), changed };
+        let written = Written {
+            seen: count,
+            inserted: changed.len() - updated.len(),
+            updated: updated.len(),
+            changed,
+        };
         // What lies beyond the ten that a contact shows may change without a trace in its own bytes: whoever asked for
         // the whole list has its links written, also where nothing else is.
         let long_lists: Vec<&str> = companies
             .iter()
             .filter(|(id, list)| {
-                list.as_ref().is_some_and(|list| list.len() > COMPANIES_SHOWN) && !written.changed.contains(id)
+                list.as_ref()
+                    .is_some_and(|list| list.len() > COMPANIES_SHOWN)
+                    && !written.changed.contains(id)
             })
             .map(|(id, _)| id.as_str())
             .collect();
@@ -110,10 +125,19 @@ impl TenantTx {
             .iter()
             .chain(&unchanged)
             .filter_map(|id| companies.get(id)?.as_ref().map(|companies| (id, companies)))
-            .flat_map(|(id, companies)| companies.iter().map(|company| (id.as_str(), company.as_str())))
+            .flat_map(|(id, companies)| {
+                companies
+                    .iter()
+                    .map(|company| (id.as_str(), company.as_str()))
+            })
             .collect();
         let known = |id: &&String| companies.get(*id).is_some_and(Option::is_some);
-        let relinked: Vec<&str> = updated.iter().filter(known).chain(&unchanged).map(String::as_str).collect();
+        let relinked: Vec<&str> = updated
+            .iter()
+            .filter(known)
+            .chain(&unchanged)
+            .map(String::as_str)
+            .collect();
         self.drop_links(connection, &relinked, &links).await?;
         self.add_links(connection, &links).await?;
         self.note_merges(connection, &absorbed).await?;
@@ -176,7 +200,11 @@ impl TenantTx {
         Ok(())
     }
 
-    async fn add_links(&mut self, connection: ConnectionId, links: &[(&str, &str)]) -> Result<(), StoreError> {
+    async fn add_links(
+        &mut self,
+        connection: ConnectionId,
+        links: &[(&str, &str)],
+    ) -> Result<(), StoreError> {
         if links.is_empty() {
             return Ok(());
         }
@@ -197,12 +225,19 @@ impl TenantTx {
     }
 
     /// Contacts that Intercom merged away keep their row and point to the survivor.
-    async fn note_merges(&mut self, connection: ConnectionId, absorbed: &[(String, String)]) -> Result<(), StoreError> {
+    async fn note_merges(
+        &mut self,
+        connection: ConnectionId,
+        absorbed: &[(String, String)],
+    ) -> Result<(), StoreError> {
         if absorbed.is_empty() {
             return Ok(());
         }
         let tenant = self.tenant().0;
-        let (gone, survivor): (Vec<&str>, Vec<&str>) = absorbed.iter().map(|(a, b)| (a.as_str(), b.as_str())).unzip();
+        let (gone, survivor): (Vec<&str>, Vec<&str>) = absorbed
+            .iter()
+            .map(|(a, b)| (a.as_str(), b.as_str()))
+            .unzip();
         sqlx::query!(
             "UPDATE contact_sources s SET merged_into = i.survivor
              FROM unnest($3::text[], $4::text[]) AS i(gone, survivor)

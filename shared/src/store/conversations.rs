@@ -43,7 +43,9 @@ impl TenantTx {
                 )
             })
             .collect();
-        let (written, first_messages) = self.write_conversations(connection, stubs, Seen::InList).await?;
+        let (written, first_messages) = self
+            .write_conversations(connection, stubs, Seen::InList)
+            .await?;
         self.write_parts(&first_messages).await?;
         self.want_threads(connection, wanted).await?;
         Ok(written)
@@ -57,13 +59,19 @@ impl TenantTx {
         seen: Seen,
     ) -> Result<(Written, Vec<(Uuid, Part)>), StoreError> {
         let tenant = self.tenant().0;
-        let conversations = super::last_of_each(conversations, |conversation| &conversation.source_id);
+        let conversations =
+            super::last_of_each(conversations, |conversation| &conversation.source_id);
         let mut columns = Columns::with_capacity(conversations.len());
         let mut people = Vec::new();
         let mut first_messages = Vec::new();
         for conversation in conversations {
             let id = ids::conversation_id(connection, &conversation.source_id);
-            people.extend(conversation.contacts.iter().map(|contact| (id, contact.clone())));
+            people.extend(
+                conversation
+                    .contacts
+                    .iter()
+                    .map(|contact| (id, contact.clone())),
+            );
             first_messages.extend(conversation.first_message.clone().map(|part| (id, part)));
             columns.push(id, conversation);
         }
@@ -110,7 +118,11 @@ impl TenantTx {
 
         let inserted = rows.iter().filter(|row| row.inserted).count();
         let changed: HashSet<Uuid> = rows.iter().map(|row| row.id).collect();
-        let updated: Vec<Uuid> = rows.iter().filter(|row| !row.inserted).map(|row| row.id).collect();
+        let updated: Vec<Uuid> = rows
+            .iter()
+            .filter(|row| !row.inserted)
+            .map(|row| row.id)
+            .collect();
         people.retain(|(id, _)| changed.contains(id));
         self.drop_people(&updated, &people).await?;
         self.add_people(connection, &people).await?;
@@ -127,12 +139,19 @@ impl TenantTx {
     }
 
     /// Takes away who no longer takes part in a known conversation; a new one has nobody yet.
-    async fn drop_people(&mut self, conversations: &[Uuid], people: &[(Uuid, String)]) -> Result<(), StoreError> {
+    async fn drop_people(
+        &mut self,
+        conversations: &[Uuid],
+        people: &[(Uuid, String)],
+    ) -> Result<(), StoreError> {
         if conversations.is_empty() {
             return Ok(());
         }
         let tenant = self.tenant().0;
-        let (left, right): (Vec<Uuid>, Vec<&str>) = people.iter().map(|(id, contact)| (*id, contact.as_str())).unzip();
+        let (left, right): (Vec<Uuid>, Vec<&str>) = people
+            .iter()
+            .map(|(id, contact)| (*id, contact.as_str()))
+            .unzip();
         sqlx::query!(
             "DELETE FROM conversation_contacts
              WHERE tenant_id = $1 AND conversation_id = ANY ($2::uuid[])
@@ -147,12 +166,19 @@ impl TenantTx {
         Ok(())
     }
 
-    async fn add_people(&mut self, connection: ConnectionId, people: &[(Uuid, String)]) -> Result<(), StoreError> {
+    async fn add_people(
+        &mut self,
+        connection: ConnectionId,
+        people: &[(Uuid, String)],
+    ) -> Result<(), StoreError> {
         if people.is_empty() {
             return Ok(());
         }
         let tenant = self.tenant().0;
-        let (left, right): (Vec<Uuid>, Vec<&str>) = people.iter().map(|(id, contact)| (*id, contact.as_str())).unzip();
+        let (left, right): (Vec<Uuid>, Vec<&str>) = people
+            .iter()
+            .map(|(id, contact)| (*id, contact.as_str()))
+            .unzip();
         sqlx::query!(
             "INSERT INTO conversation_contacts (tenant_id, connection_id, conversation_id, contact_source_id)
              SELECT DISTINCT $1::uuid, $2::uuid, conversation, contact
@@ -219,7 +245,10 @@ impl TenantTx {
             return Ok(0);
         }
         let tenant = self.tenant().0;
-        let ids: Vec<Uuid> = deleted.iter().map(|(id, _)| ids::conversation_id(connection, id)).collect();
+        let ids: Vec<Uuid> = deleted
+            .iter()
+            .map(|(id, _)| ids::conversation_id(connection, id))
+            .collect();
         let times: Vec<DateTime<Utc>> = deleted.iter().map(|(_, at)| *at).collect();
         let marked = sqlx::query!(
             "UPDATE conversations c SET deleted_at = i.at FROM unnest($2::uuid[], $3::timestamptz[]) AS i(id, at)
@@ -265,7 +294,11 @@ struct Columns {
 
 impl Columns {
     fn with_capacity(count: usize) -> Self {
-        Self { ids: Vec::with_capacity(count), raws: Vec::with_capacity(count), ..Self::default() }
+        Self {
+            ids: Vec::with_capacity(count),
+            raws: Vec::with_capacity(count),
+            ..Self::default()
+        }
     }
 
     fn push(&mut self, id: Uuid, conversation: Conversation) {
@@ -277,7 +310,8 @@ impl Columns {
         self.priorities.push(conversation.priority);
         self.admins.push(conversation.admin_assignee_id);
         self.teams.push(conversation.team_assignee_id);
-        self.tags.push(serde_json::Value::from(conversation.tags).to_string());
+        self.tags
+            .push(serde_json::Value::from(conversation.tags).to_string());
         self.created.push(conversation.created_at);
         self.updated.push(conversation.updated_at);
         self.sanitised.push(conversation.sanitised);

@@ -25,7 +25,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn disconnect(&mut self, connection: ConnectionId, data: AfterDisconnect) -> Result<bool, StoreError> {
+    pub async fn disconnect(
+        &mut self,
+        connection: ConnectionId,
+        data: AfterDisconnect,
+    ) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;
         // A slice's transaction under way ends before this one goes on, and a later one finds another
         // fence and writes nothing.
@@ -99,7 +103,10 @@ impl TenantTx {
     }
 
     /// Whether rows of the connection are still to be deleted: it cannot be taken up again until then.
-    pub(super) async fn owes_purge(&mut self, connection: ConnectionId) -> Result<bool, StoreError> {
+    pub(super) async fn owes_purge(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_scalar!(
             r#"SELECT purge_requested_at IS NOT NULL AS "owed!" FROM connections WHERE tenant_id = $1 AND id = $2"#,
@@ -186,33 +193,69 @@ impl TenantTx {
     /// The small tables, and the note that nothing is owed any more.
     async fn end_purge(&mut self, connection: ConnectionId) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
-        sqlx::query!("DELETE FROM contact_companies WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
-            .execute(self.session())
-            .await?;
-        sqlx::query!("DELETE FROM company_wants WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
-            .execute(self.session())
-            .await?;
-        sqlx::query!("DELETE FROM walk_pages WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
-            .execute(self.session())
-            .await?;
-        sqlx::query!("DELETE FROM absences WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
-            .execute(self.session())
-            .await?;
-        sqlx::query!("DELETE FROM audits WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
-            .execute(self.session())
-            .await?;
-        sqlx::query!("DELETE FROM reference_items WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
-            .execute(self.session())
-            .await?;
-        sqlx::query!("DELETE FROM quarantine WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
-            .execute(self.session())
-            .await?;
-        sqlx::query!("DELETE FROM sync_runs WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
-            .execute(self.session())
-            .await?;
-        sqlx::query!("DELETE FROM dead_letters WHERE tenant_id = $1 AND connection_id = $2", tenant, connection.0)
-            .execute(self.session())
-            .await?;
+        sqlx::query!(
+            "DELETE FROM contact_companies WHERE tenant_id = $1 AND connection_id = $2",
+            tenant,
+            connection.0
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM company_wants WHERE tenant_id = $1 AND connection_id = $2",
+            tenant,
+            connection.0
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM walk_pages WHERE tenant_id = $1 AND connection_id = $2",
+            tenant,
+            connection.0
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM absences WHERE tenant_id = $1 AND connection_id = $2",
+            tenant,
+            connection.0
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM audits WHERE tenant_id = $1 AND connection_id = $2",
+            tenant,
+            connection.0
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM reference_items WHERE tenant_id = $1 AND connection_id = $2",
+            tenant,
+            connection.0
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM quarantine WHERE tenant_id = $1 AND connection_id = $2",
+            tenant,
+            connection.0
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM sync_runs WHERE tenant_id = $1 AND connection_id = $2",
+            tenant,
+            connection.0
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM dead_letters WHERE tenant_id = $1 AND connection_id = $2",
+            tenant,
+            connection.0
+        )
+        .execute(self.session())
+        .await?;
         sqlx::query!(
             "UPDATE connections SET purge_requested_at = NULL WHERE tenant_id = $1 AND id = $2",
             tenant,
@@ -235,7 +278,10 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), ConnectionId(row.connection_id))).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| (TenantId(row.tenant_id), ConnectionId(row.connection_id)))
+            .collect())
     }
 
     /// Deletes what an ended connection brought, in short transactions, until nothing is owed. What is
@@ -243,7 +289,11 @@ impl Store {
     ///
     /// # Errors
     /// When Postgres fails; the rest stays owed.
-    pub async fn purge(&self, tenant: TenantId, connection: ConnectionId) -> Result<(), StoreError> {
+    pub async fn purge(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+    ) -> Result<(), StoreError> {
         loop {
             let mut tx = self.begin(tenant).await?;
             let owed = sqlx::query_scalar!(

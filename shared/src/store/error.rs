@@ -23,12 +23,19 @@ impl StoreError {
             Self::Postgres(sqlx::Error::Database(error)) => {
                 // Connection trouble, transaction rollback (deadlock, serialization), out of resources,
                 // operator intervention (restart).
-                error.code().is_some_and(|code| ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)))
+                error.code().is_some_and(|code| {
+                    ["08", "40", "53", "57"]
+                        .iter()
+                        .any(|class| code.starts_with(class))
+                })
             }
             Self::Postgres(error) => {
                 matches!(
                     error,
-                    sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_)
+                    sqlx::Error::Io(_)
+                        | sqlx::Error::PoolTimedOut
+                        | sqlx::Error::PoolClosed
+                        | sqlx::Error::Protocol(_)
                 )
             }
             Self::Migrate(_) | Self::Inconsistent { .. } | Self::Fenced => false,

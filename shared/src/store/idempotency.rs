@@ -67,7 +67,10 @@ impl TenantTx {
         Ok(match known {
             Some(row) if row.body_sha256 != body_sha256 => Claim::Reused,
             Some(row) => match row.status.zip(row.answer) {
-                Some((status, sealed)) => Claim::Answered { status: status.unsigned_abs(), sealed },
+                Some((status, sealed)) => Claim::Answered {
+                    status: status.unsigned_abs(),
+                    sealed,
+                },
                 None => Claim::InProgress,
             },
             // Released between the two statements: the caller may try again at once.
@@ -105,7 +108,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn release_idempotency_key(&mut self, route: &str, key_sha256: &[u8; 32]) -> Result<(), StoreError> {
+    pub async fn release_idempotency_key(
+        &mut self,
+        route: &str,
+        key_sha256: &[u8; 32],
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
             "DELETE FROM idempotency_keys

@@ -27,8 +27,9 @@ pub async fn migrate(url: &Secret) -> Result<(), StoreError> {
 /// When Postgres cannot be reached.
 pub async fn check(url: &Secret) -> Result<Vec<i64>, StoreError> {
     let mut session = PgConnection::connect(url.expose()).await?;
-    let known: bool =
-        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut session).await?;
+    let known: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut session)
+        .await?;
     let applied: Vec<i64> = if known {
         sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
             .fetch_all(&mut session)
@@ -37,5 +38,9 @@ pub async fn check(url: &Secret) -> Result<Vec<i64>, StoreError> {
         Vec::new()
     };
     session.close().await?;
-    Ok(MIGRATOR.iter().map(|migration| migration.version).filter(|version| !applied.contains(version)).collect())
+    Ok(MIGRATOR
+        .iter()
+        .map(|migration| migration.version)
+        .filter(|version| !applied.contains(version))
+        .collect())
 }

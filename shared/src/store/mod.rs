@@ -128,9 +128,11 @@ impl Store {
     pub async fn login_is_unbound(url: &Secret) -> Result<bool, StoreError> {
         let options: PgConnectOptions = url.expose().parse()?;
         let mut session = sqlx::PgConnection::connect_with(&options).await?;
-        let unbound = sqlx::query_scalar("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user")
-            .fetch_one(&mut session)
-            .await?;
+        let unbound = sqlx::query_scalar(
+            "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user",
+        )
+        .fetch_one(&mut session)
+        .await?;
         session.close().await?;
         Ok(unbound)
     }

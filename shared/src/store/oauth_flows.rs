@@ -66,7 +66,10 @@ impl Store {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn burn_oauth_flow(&self, state_sha256: &[u8; 32]) -> Result<Option<BurntFlow>, StoreError> {
+    pub async fn burn_oauth_flow(
+        &self,
+        state_sha256: &[u8; 32],
+    ) -> Result<Option<BurntFlow>, StoreError> {
         let burnt = sqlx::query!(
             r#"SELECT tenant_id AS "tenant_id!", region AS "region!", session_sha256 AS "session_sha256!"
                FROM burn_oauth_flow($1)"#,
@@ -90,7 +93,9 @@ impl Store {
     /// # Errors
     /// When Postgres fails.
     pub async fn oauth_flow_fate(&self, state_sha256: &[u8; 32]) -> Result<FlowFate, StoreError> {
-        let fate = sqlx::query_scalar!("SELECT oauth_flow_fate($1)", state_sha256).fetch_one(&self.pool).await?;
+        let fate = sqlx::query_scalar!("SELECT oauth_flow_fate($1)", state_sha256)
+            .fetch_one(&self.pool)
+            .await?;
         Ok(match fate.as_deref() {
             None => FlowFate::Unknown,
             Some("expired") => FlowFate::Expired,
@@ -132,7 +137,10 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn connect_workspace(&mut self, workspace: &NewWorkspace) -> Result<Option<ConnectionId>, StoreError> {
+    pub async fn connect_workspace(
+        &mut self,
+        workspace: &NewWorkspace,
+    ) -> Result<Option<ConnectionId>, StoreError> {
         let tenant = self.tenant().0;
         let known = sqlx::query_scalar!(
             "SELECT id FROM connections WHERE tenant_id = $1 AND source = 'intercom' AND workspace_id = $2",
@@ -174,7 +182,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn put_access_token(&mut self, connection: ConnectionId, sealed: &[u8]) -> Result<(), StoreError> {
+    pub async fn put_access_token(
+        &mut self,
+        connection: ConnectionId,
+        sealed: &[u8],
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
             "INSERT INTO connection_secrets (tenant_id, connection_id, purpose, sealed)
@@ -213,7 +225,11 @@ impl TenantTx {
         .await?;
         // No more than what every stream owes: a run that asks a stream for more than it will do never ends.
         let is_incremental = modes.iter().any(|mode| mode == Mode::Incremental.as_str());
-        let mode = if is_incremental { Mode::Incremental } else { Mode::Full };
+        let mode = if is_incremental {
+            Mode::Incremental
+        } else {
+            Mode::Full
+        };
 
         // A run of the same kind that is still open covers this one.
         sqlx::query!(
@@ -235,5 +251,8 @@ impl TenantTx {
 }
 
 fn parse_region(region: &str) -> Result<Region, StoreError> {
-    region.parse().map_err(|_| StoreError::Inconsistent { table: "oauth_flows", what: format!("region {region:?}") })
+    region.parse().map_err(|_| StoreError::Inconsistent {
+        table: "oauth_flows",
+        what: format!("region {region:?}"),
+    })
 }

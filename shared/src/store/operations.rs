@@ -105,9 +105,15 @@ impl Store {
         .await?;
         rows.into_iter()
             .map(|row| {
-                let stream =
-                    row.stream.parse().map_err(|_| StoreError::Inconsistent { table: "streams", what: row.stream })?;
-                Ok((TenantId(row.tenant_id), ConnectionId(row.connection_id), stream))
+                let stream = row.stream.parse().map_err(|_| StoreError::Inconsistent {
+                    table: "streams",
+                    what: row.stream,
+                })?;
+                Ok((
+                    TenantId(row.tenant_id),
+                    ConnectionId(row.connection_id),
+                    stream,
+                ))
             })
             .collect()
     }
@@ -117,7 +123,11 @@ impl Store {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn drop_dead_letters(&self, filter: &DeadFilter, most: i32) -> Result<i64, StoreError> {
+    pub async fn drop_dead_letters(
+        &self,
+        filter: &DeadFilter,
+        most: i32,
+    ) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!(
             r#"SELECT drop_dead_letters($1, $2, $3, $4, $5) AS "dropped!""#,
             filter.id,
@@ -135,9 +145,12 @@ impl Store {
     /// # Errors
     /// When Postgres fails.
     pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
-        Ok(sqlx::query_as!(Pause, "SELECT scope, reason, paused_at FROM pauses ORDER BY paused_at")
-            .fetch_all(&self.pool)
-            .await?)
+        Ok(sqlx::query_as!(
+            Pause,
+            "SELECT scope, reason, paused_at FROM pauses ORDER BY paused_at"
+        )
+        .fetch_all(&self.pool)
+        .await?)
     }
 
     /// Notes that a scope is paused. The first reason stays.
@@ -145,9 +158,13 @@ impl Store {
     /// # Errors
     /// When Postgres fails.
     pub async fn pause(&self, scope: &str, reason: Option<&str>) -> Result<(), StoreError> {
-        sqlx::query!("INSERT INTO pauses (scope, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING", scope, reason)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query!(
+            "INSERT INTO pauses (scope, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            scope,
+            reason
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -156,7 +173,9 @@ impl Store {
     /// # Errors
     /// When Postgres fails.
     pub async fn resume(&self, scope: &str) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM pauses WHERE scope = $1", scope).execute(&self.pool).await?;
+        sqlx::query!("DELETE FROM pauses WHERE scope = $1", scope)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 }

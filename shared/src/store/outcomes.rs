@@ -61,7 +61,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn save_place(&mut self, key: SliceKey, cursor: &impl serde::Serialize) -> Result<(), StoreError> {
+    pub async fn save_place(
+        &mut self,
+        key: SliceKey,
+        cursor: &impl serde::Serialize,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE streams SET cursor = $4 WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
             key.tenant.0,
@@ -107,7 +111,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn rest_stream(&mut self, key: SliceKey, seconds: Option<f64>) -> Result<(), StoreError> {
+    pub async fn rest_stream(
+        &mut self,
+        key: SliceKey,
+        seconds: Option<f64>,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE streams SET due_at = now() + make_interval(secs => $4), ticketed_at = NULL
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
@@ -125,7 +133,12 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn write_dead_letter(&mut self, key: SliceKey, cause: &str, attempts: i32) -> Result<(), StoreError> {
+    pub async fn write_dead_letter(
+        &mut self,
+        key: SliceKey,
+        cause: &str,
+        attempts: i32,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO dead_letters (tenant_id, id, connection_id, stream, cause, attempts)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -252,7 +265,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn make_due(&mut self, connection: ConnectionId, stream: Stream) -> Result<(), StoreError> {
+    pub async fn make_due(
+        &mut self,
+        connection: ConnectionId,
+        stream: Stream,
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
             "UPDATE streams SET due_at = least(due_at, now())

@@ -14,7 +14,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn quarantine(&mut self, connection: ConnectionId, poisons: &[Poison]) -> Result<i64, StoreError> {
+    pub async fn quarantine(
+        &mut self,
+        connection: ConnectionId,
+        poisons: &[Poison],
+    ) -> Result<i64, StoreError> {
         let tenant = self.tenant().0;
         let mut opened = 0;
         for poison in poisons {

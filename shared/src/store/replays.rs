@@ -86,7 +86,11 @@ impl TenantTx {
     ) -> Result<usize, StoreError> {
         let tenant = self.tenant().0;
         let id = |source_id: &String| ids::conversation_id(connection, source_id);
-        let wanted: Vec<Uuid> = parts.iter().map(|(owner, _)| id(owner)).chain(others.iter().map(id)).collect();
+        let wanted: Vec<Uuid> = parts
+            .iter()
+            .map(|(owner, _)| id(owner))
+            .chain(others.iter().map(id))
+            .collect();
         let blocked = sqlx::query_scalar!(
             "SELECT conversation_id FROM threads
              WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = ANY ($3) AND status = 'blocked'

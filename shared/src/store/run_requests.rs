@@ -28,7 +28,9 @@ impl TenantTx {
         let tenant = self.tenant().0;
         // Makes two equal requests at once one run, and holds a disconnect off until we commit.
         self.lock_streams(connection).await?;
-        let Some(found) = self.connection(connection).await? else { return Ok(None) };
+        let Some(found) = self.connection(connection).await? else {
+            return Ok(None);
+        };
         if found.state != ConnectionState::Active {
             return Ok(Some(RunRequest::NotActive(found.state)));
         }
@@ -57,7 +59,10 @@ impl TenantTx {
             )
             .execute(self.session())
             .await?;
-            return Ok(self.run(connection, RunId(run)).await?.map(RunRequest::AlreadyActive));
+            return Ok(self
+                .run(connection, RunId(run))
+                .await?
+                .map(RunRequest::AlreadyActive));
         }
 
         let id = RunId::new();

@@ -87,7 +87,10 @@ impl Store {
             });
         };
         tx.commit().await?;
-        let inconsistent = |what: &str| StoreError::Inconsistent { table: "streams", what: what.to_owned() };
+        let inconsistent = |what: &str| StoreError::Inconsistent {
+            table: "streams",
+            what: what.to_owned(),
+        };
         Ok(Begun::Yes(Box::new(StreamState {
             mode: row.mode.parse().map_err(|_| inconsistent(&row.mode))?,
             cursor: row.cursor,
@@ -195,7 +198,10 @@ impl TenantTx {
     /// Locks a connection's streams: the first thing that everything does which changes a connection as
     /// a whole. A slice locks its stream first too and the connection later, so neither waits in a ring.
     /// The order is that of the data, in which a slice makes the stream behind it due.
-    pub(super) async fn lock_streams(&mut self, connection: ConnectionId) -> Result<(), StoreError> {
+    pub(super) async fn lock_streams(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         let order: Vec<String> = Stream::ALL.iter().map(ToString::to_string).collect();
         sqlx::query!(
@@ -214,7 +220,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn lock_stream(&mut self, connection: ConnectionId, stream: Stream) -> Result<(), StoreError> {
+    pub async fn lock_stream(
+        &mut self,
+        connection: ConnectionId,
+        stream: Stream,
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
             "SELECT fence FROM streams WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 FOR UPDATE",

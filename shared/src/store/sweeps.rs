@@ -26,7 +26,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn note_shown(&mut self, key: SliceKey, source_ids: &[String]) -> Result<(), StoreError> {
+    pub async fn note_shown(
+        &mut self,
+        key: SliceKey,
+        source_ids: &[String],
+    ) -> Result<(), StoreError> {
         if source_ids.is_empty() {
             return Ok(());
         }
@@ -50,7 +54,9 @@ impl TenantTx {
     pub async fn end_sweep(&mut self, key: SliceKey) -> Result<(), StoreError> {
         // To the planner, a walk's pages are a handful of ids, held against a handful of rows: looked through row by
         // row, a million of each would take days. Hashed or sorted they take seconds, and no more than `work_mem`.
-        sqlx::query!("SELECT set_config('enable_nestloop', 'off', true)").fetch_one(self.session()).await?;
+        sqlx::query!("SELECT set_config('enable_nestloop', 'off', true)")
+            .fetch_one(self.session())
+            .await?;
         sqlx::query!(
             "WITH held AS MATERIALIZED (
                 SELECT source_id FROM alive WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3
@@ -76,7 +82,9 @@ impl TenantTx {
         )
         .execute(self.session())
         .await?;
-        sqlx::query!("SELECT set_config('enable_nestloop', 'on', true)").fetch_one(self.session()).await?;
+        sqlx::query!("SELECT set_config('enable_nestloop', 'on', true)")
+            .fetch_one(self.session())
+            .await?;
         self.begin_sweep(key).await
     }
 
@@ -132,7 +140,8 @@ impl TenantTx {
         deleted: &[String],
         merged: &[(String, String)],
     ) -> Result<(), StoreError> {
-        let (gone, survivors): (Vec<&str>, Vec<&str>) = merged.iter().map(|(a, b)| (a.as_str(), b.as_str())).unzip();
+        let (gone, survivors): (Vec<&str>, Vec<&str>) =
+            merged.iter().map(|(a, b)| (a.as_str(), b.as_str())).unzip();
         let ended = sqlx::query!(
             "WITH deleted AS (
                 UPDATE contact_sources SET deleted_at = now()
@@ -162,7 +171,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn end_companies(&mut self, key: SliceKey, not_found: &[String]) -> Result<(), StoreError> {
+    pub async fn end_companies(
+        &mut self,
+        key: SliceKey,
+        not_found: &[String],
+    ) -> Result<(), StoreError> {
         let ended = sqlx::query!(
             "WITH gone AS (
                 DELETE FROM absences
@@ -218,7 +231,10 @@ impl TenantTx {
         if asked.is_empty() {
             return Ok(());
         }
-        let mut threads: Vec<Uuid> = asked.iter().map(|id| ids::conversation_id(key.connection, id)).collect();
+        let mut threads: Vec<Uuid> = asked
+            .iter()
+            .map(|id| ids::conversation_id(key.connection, id))
+            .collect();
         threads.sort_unstable();
         sqlx::query!(
             "UPDATE threads SET status = 'pending', due_at = now(), attempts = 0, error = NULL

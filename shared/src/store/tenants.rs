@@ -22,12 +22,19 @@ impl Store {
         // The row's own id is the tenant of the transaction: row-level security allows no other.
         let id = TenantId::new();
         let mut tx = self.begin(id).await?;
-        let created_at =
-            sqlx::query_scalar!("INSERT INTO tenants (id, name) VALUES ($1, $2) RETURNING created_at", id.0, name)
-                .fetch_one(tx.session())
-                .await?;
+        let created_at = sqlx::query_scalar!(
+            "INSERT INTO tenants (id, name) VALUES ($1, $2) RETURNING created_at",
+            id.0,
+            name
+        )
+        .fetch_one(tx.session())
+        .await?;
         tx.commit().await?;
-        Ok(Tenant { id, name: name.to_owned(), created_at })
+        Ok(Tenant {
+            id,
+            name: name.to_owned(),
+            created_at,
+        })
     }
 
     /// Whether a tenant exists: asked for the service key, which names its tenant itself.
@@ -35,6 +42,10 @@ impl Store {
     /// # Errors
     /// When Postgres fails.
     pub async fn tenant_exists(&self, tenant: TenantId) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar!(r#"SELECT tenant_exists($1) AS "exists!""#, tenant.0).fetch_one(&self.pool).await?)
+        Ok(
+            sqlx::query_scalar!(r#"SELECT tenant_exists($1) AS "exists!""#, tenant.0)
+                .fetch_one(&self.pool)
+                .await?,
+        )
     }
 }

@@ -78,7 +78,10 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn thread_backlog(&mut self, connection: ConnectionId) -> Result<ThreadBacklog, StoreError> {
+    pub async fn thread_backlog(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<ThreadBacklog, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
             ThreadBacklog,
@@ -106,7 +109,12 @@ impl TenantTx {
         let mut conversations = Vec::with_capacity(fetched.len());
         let mut wanted = Vec::with_capacity(fetched.len());
         let mut parts = Vec::new();
-        for FetchedThread { thread, too_fresh, poisoned } in fetched {
+        for FetchedThread {
+            thread,
+            too_fresh,
+            poisoned,
+        } in fetched
+        {
             let id = ids::conversation_id(connection, &thread.conversation.source_id);
             states.push(FetchedState {
                 id,
@@ -122,7 +130,9 @@ impl TenantTx {
             parts.extend(thread.parts.into_iter().map(|part| (id, part)));
             conversations.push(thread.conversation);
         }
-        let (_, first_messages) = self.write_conversations(connection, conversations, Seen::WithParts).await?;
+        let (_, first_messages) = self
+            .write_conversations(connection, conversations, Seen::WithParts)
+            .await?;
         // An answer is as good as a stub, and may be newer than the last one: judged alike, whichever came first.
         self.want_threads(connection, wanted).await?;
         parts.extend(first_messages);
@@ -134,15 +144,26 @@ impl TenantTx {
     /// Upserts parts. First messages are not counted.
     ///
     /// A redaction always lands, with its raw bytes, and is never undone by an older read.
-    pub(super) async fn write_parts(&mut self, parts: &[(Uuid, Part)]) -> Result<Written, StoreError> {
+    pub(super) async fn write_parts(
+        &mut self,
+        parts: &[(Uuid, Part)],
+    ) -> Result<Written, StoreError> {
         if parts.is_empty() {
             return Ok(Written::default());
         }
         let mut sorted: Vec<&(Uuid, Part)> = parts.iter().collect();
-        sorted.sort_by(|a, b| (a.0, &a.1.source_id, b.1.updated_at).cmp(&(b.0, &b.1.source_id, a.1.updated_at)));
+        sorted.sort_by(|a, b| {
+            (a.0, &a.1.source_id, b.1.updated_at).cmp(&(b.0, &b.1.source_id, a.1.updated_at))
+        });
         sorted.dedup_by(|a, b| a.0 == b.0 && a.1.source_id == b.1.source_id);
-        let messages = sorted.iter().filter(|(_, part)| part.source_id == FIRST_MESSAGE).count();
-        let mut written = Written { seen: sorted.len() - messages, ..Written::default() };
+        let messages = sorted
+            .iter()
+            .filter(|(_, part)| part.source_id == FIRST_MESSAGE)
+            .count();
+        let mut written = Written {
+            seen: sorted.len() - messages,
+            ..Written::default()
+        };
         let mut rest = &sorted[..];
         while !rest.is_empty() {
             let bite;
@@ -155,9 +176,14 @@ impl TenantTx {
     }
 
     /// Upserts parts in one statement. Returns how many were inserted and how many updated, first messages aside.
-    async fn upsert_parts(&mut self, parts: &[&(Uuid, Part)]) -> Result<(usize, usize), StoreError> {
+    async fn upsert_parts(
+        &mut self,
+        parts: &[&(Uuid, Part)],
+    ) -> Result<(usize, usize), StoreError> {
         let tenant = self.tenant().0;
-        let column = |pick: fn(&Part) -> Option<&str>| parts.iter().map(|(_, part)| pick(part)).collect::<Vec<_>>();
+        let column = |pick: fn(&Part) -> Option<&str>| {
+            parts.iter().map(|(_, part)| pick(part)).collect::<Vec<_>>()
+        };
         let rows = sqlx::query!(
             r#"INSERT INTO parts AS p
                 (tenant_id, conversation_id, source_id, kind, author_kind, author_source_id, author_name, body,
@@ -191,8 +217,14 @@ impl TenantTx {
         )
         .fetch_all(self.session())
         .await?;
-        let changed = rows.iter().filter(|row| row.source_id != FIRST_MESSAGE).count();
-        let inserted = rows.iter().filter(|row| row.source_id != FIRST_MESSAGE && row.inserted).count();
+        let changed = rows
+            .iter()
+            .filter(|row| row.source_id != FIRST_MESSAGE)
+            .count();
+        let inserted = rows
+            .iter()
+            .filter(|row| row.source_id != FIRST_MESSAGE && row.inserted)
+            .count();
         Ok((inserted, changed - inserted))
     }
 
@@ -206,7 +238,10 @@ impl TenantTx {
         source_ids: &[String],
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
-        let mut threads: Vec<Uuid> = source_ids.iter().map(|id| ids::conversation_id(connection, id)).collect();
+        let mut threads: Vec<Uuid> = source_ids
+            .iter()
+            .map(|id| ids::conversation_id(connection, id))
+            .collect();
         threads.sort_unstable();
         sqlx::query!(
             "UPDATE threads SET status = 'pending', due_at = now(), attempts = 0, error = NULL
@@ -315,7 +350,9 @@ fn bite_of(bytes: impl Iterator<Item = usize>) -> usize {
         *sum += bytes;
         Some(*sum)
     });
-    sums.take_while(|sum| *sum <= STATEMENT_BYTES).count().max(1)
+    sums.take_while(|sum| *sum <= STATEMENT_BYTES)
+        .count()
+        .max(1)
 }
 
 fn bytes_of(part: &Part) -> usize {
@@ -354,7 +391,12 @@ mod tests {
     #[test]
     fn a_statement_takes_what_fits_and_at_least_one_part() {
         let half = STATEMENT_BYTES / 2;
-        for (bytes, bite) in [(&[1, 1, 1][..], 3), (&[half, half, 1], 2), (&[half, half + 1], 1), (&[3 * half, 1], 1)] {
+        for (bytes, bite) in [
+            (&[1, 1, 1][..], 3),
+            (&[half, half, 1], 2),
+            (&[half, half + 1], 1),
+            (&[3 * half, 1], 1),
+        ] {
             assert_eq!(bite_of(bytes.iter().copied()), bite, "{bytes:?}");
         }
     }

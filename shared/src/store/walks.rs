@@ -36,7 +36,9 @@ impl TenantTx {
         let owed = self.serve_runs(key, end).await?;
         // What the walk was told to be missing may have come while it went on: soon asked again.
         let next_in_seconds = match end.missing {
-            Some(1..) if end.full => end.next_in_seconds.map(|seconds| seconds.min(CATCH_UP_SECONDS)),
+            Some(1..) if end.full => end
+                .next_in_seconds
+                .map(|seconds| seconds.min(CATCH_UP_SECONDS)),
             _ => end.next_in_seconds,
         };
         sqlx::query!(
@@ -95,7 +97,11 @@ impl TenantTx {
     /// Ends this stream's part of every run that the walk serves; returns the mode that those need which still wait.
     ///
     /// A run's threads end after its conversations: only then is every stub of it known.
-    async fn serve_runs(&mut self, key: SliceKey, end: &WalkEnd) -> Result<Option<String>, StoreError> {
+    async fn serve_runs(
+        &mut self,
+        key: SliceKey,
+        end: &WalkEnd,
+    ) -> Result<Option<String>, StoreError> {
         sqlx::query!(
             "UPDATE sync_runs SET
                 pending = array_remove(pending, $3),
@@ -153,7 +159,12 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn drop_from_runs(&mut self, key: SliceKey, code: &str, message: &str) -> Result<(), StoreError> {
+    pub async fn drop_from_runs(
+        &mut self,
+        key: SliceKey,
+        code: &str,
+        message: &str,
+    ) -> Result<(), StoreError> {
         // Computed from the row that is updated, not from a copy of it: another stream may end its part at
         // this moment, and what it wrote must not be undone.
         sqlx::query!(

@@ -23,7 +23,10 @@ impl Written {
         for (op, count) in [
             ("insert", self.inserted),
             ("update", self.updated),
-            ("noop", self.seen.saturating_sub(self.inserted + self.updated)),
+            (
+                "noop",
+                self.seen.saturating_sub(self.inserted + self.updated),
+            ),
         ] {
             if count > 0 {
                 metrics::counter!("pathbound_records_written_total", "stream" => stream.as_str(), "op" => op)
@@ -46,5 +49,8 @@ pub(super) fn last_of_each<T>(records: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<
 }
 
 pub(super) fn to_json(value: &impl Serialize, table: &'static str) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Inconsistent { table, what: error.to_string() })
+    serde_json::to_string(value).map_err(|error| StoreError::Inconsistent {
+        table,
+        what: error.to_string(),
+    })
 }

@@ -31,23 +31,42 @@ pub(super) struct Progress {
 pub(super) async fn begin(slice: &Slice<'_>) -> Result<Option<Progress>, SliceError> {
     let key = slice.key;
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
-    if !tx.is_audit_due(key.connection, slice.ctx.config.rhythm.audit).await? {
+    if !tx
+        .is_audit_due(key.connection, slice.ctx.config.rhythm.audit)
+        .await?
+    {
         return Ok(None);
     }
-    let mut left = tx.sample_threads(key.connection, Uuid::new_v4(), SAMPLE).await?;
+    let mut left = tx
+        .sample_threads(key.connection, Uuid::new_v4(), SAMPLE)
+        .await?;
     // Past the last one the order begins anew.
-    for sampled in tx.sample_threads(key.connection, Uuid::nil(), SAMPLE - left.len() as i64).await? {
-        if left.iter().all(|other| other.conversation_id != sampled.conversation_id) {
+    for sampled in tx
+        .sample_threads(key.connection, Uuid::nil(), SAMPLE - left.len() as i64)
+        .await?
+    {
+        if left
+            .iter()
+            .all(|other| other.conversation_id != sampled.conversation_id)
+        {
             left.push(sampled);
         }
     }
-    Ok(Some(Progress { left, found: Audit::default() }))
+    Ok(Some(Progress {
+        left,
+        found: Audit::default(),
+    }))
 }
 
 /// Reads one thread anew and stores it where it differs. The transaction is the caller's to end, with the progress
 /// that it makes; `None` when no thread is left.
-pub(super) async fn read_thread(slice: &Slice<'_>, progress: &mut Progress) -> Result<Option<TenantTx>, SliceError> {
-    let Some(sampled) = progress.left.last() else { return Ok(None) };
+pub(super) async fn read_thread(
+    slice: &Slice<'_>,
+    progress: &mut Progress,
+) -> Result<Option<TenantTx>, SliceError> {
+    let Some(sampled) = progress.left.last() else {
+        return Ok(None);
+    };
     let (differs, tx) = differs(slice, sampled).await?;
     progress.left.pop();
     progress.found.threads_read += 1;
@@ -58,14 +77,41 @@ pub(super) async fn read_thread(slice: &Slice<'_>, progress: &mut Progress) -> R
 /// Compares the counts, keeps what was found, and makes due what repairs it.
 pub(super) async fn end(slice: &Slice<'_>, mut found: Audit) -> Result<Vec<Stream>, SliceError> {
     let key = slice.key;
-    let contacts = total(slice, &Read::ContactsSearch { search: &Search::count_all(), merge_history: false }).await?;
-    let conversations = total(slice, &Read::ConversationsSearch { search: &Search::count_all() }).await?;
+    let contacts = total(
+        slice,
+        &Read::ContactsSearch {
+            search: &Search::count_all(),
+            merge_history: false,
+        },
+    )
+    .await?;
+    let conversations = total(
+        slice,
+        &Read::ConversationsSearch {
+            search: &Search::count_all(),
+        },
+    )
+    .await?;
     let mut tx = slice.ctx.store.begin_fenced_whole(key).await?;
-    let before = tx.last_audit(key.connection).await?.map(|(_, found)| found).unwrap_or_default();
+    let before = tx
+        .last_audit(key.connection)
+        .await?
+        .map(|(_, found)| found)
+        .unwrap_or_default();
     let mut due = Vec::new();
     for (stream, total, before, missing) in [
-        (Stream::Contacts, contacts, before.contacts_missing, &mut found.contacts_missing),
-        (Stream::Conversations, conversations, before.conversations_missing, &mut found.conversations_missing),
+        (
+            Stream::Contacts,
+            contacts,
+            before.contacts_missing,
+            &mut found.contacts_missing,
+        ),
+        (
+            Stream::Conversations,
+            conversations,
+            before.conversations_missing,
+            &mut found.conversations_missing,
+        ),
     ] {
         let Some(total) = total else { continue };
         let more = (total - tx.count_alive(key.connection, stream).await?).max(0);
@@ -81,27 +127,50 @@ pub(super) async fn end(slice: &Slice<'_>, mut found: Audit) -> Result<Vec<Strea
         }
     }
     // One of so few would not be the only one: every thread is read again.
-    if found.threads_differing > 0 && tx.widen(key.connection, Stream::Conversations, Mode::Reconcile, 0).await? {
+    if found.threads_differing > 0
+        && tx
+            .widen(key.connection, Stream::Conversations, Mode::Reconcile, 0)
+            .await?
+    {
         due.push(Stream::Conversations);
     }
     tx.write_audit(key, found).await?;
     tx.commit().await?;
-    let found_what = if due.is_empty() { "nothing_new" } else { "differences" };
+    let found_what = if due.is_empty() {
+        "nothing_new"
+    } else {
+        "differences"
+    };
     metrics::counter!("pathbound_audits_total", "found" => found_what).increment(1);
     if !due.is_empty() {
-        tracing::error!(?found, ?due, "the audit found what no walk has seen: walked again");
+        tracing::error!(
+            ?found,
+            ?due,
+            "the audit found what no walk has seen: walked again"
+        );
     }
     Ok(due)
 }
 
 /// Whether what is held of a thread is not what it should be: a part is missing or older, though the conversation
 /// has not changed since, or has before the time up to which every change is said to be held.
-async fn differs(slice: &Slice<'_>, sampled: &SampledThread) -> Result<(bool, TenantTx), SliceError> {
+async fn differs(
+    slice: &Slice<'_>,
+    sampled: &SampledThread,
+) -> Result<(bool, TenantTx), SliceError> {
     let key = slice.key;
-    let answer = match slice.workspace.read(&Read::Conversation { id: &sampled.source_id }).await {
+    let answer = match slice
+        .workspace
+        .read(&Read::Conversation {
+            id: &sampled.source_id,
+        })
+        .await
+    {
         Ok(answer) => Some(answer),
         // Deleted, unreadable or out of the plan meanwhile: their own streams say so.
-        Err(Error::Unavailable(_) | Error::TooLarge(_) | Error::Refused { .. } | Error::BadId(_)) => None,
+        Err(
+            Error::Unavailable(_) | Error::TooLarge(_) | Error::Refused { .. } | Error::BadId(_),
+        ) => None,
         Err(error) => return Err(error.into()),
     };
     let read = answer.and_then(|answer| wire::read_thread(&answer.body).ok());
@@ -112,11 +181,16 @@ async fn differs(slice: &Slice<'_>, sampled: &SampledThread) -> Result<(bool, Te
         let watermark = tx.watermark(key.connection, Stream::Conversations).await?;
         let changed_at = thread.conversation.updated_at;
         let is_known = |time: &DateTime<Utc>| changed_at <= *time;
-        differs = (sampled.version.as_ref().is_some_and(is_known) || watermark.as_ref().is_some_and(is_known))
+        differs = (sampled.version.as_ref().is_some_and(is_known)
+            || watermark.as_ref().is_some_and(is_known))
             && !holds(&held, &thread);
         if differs {
             tracing::error!(conversation = %sampled.conversation_id, "a thread that was called complete is not");
-            let fetched = FetchedThread { thread, too_fresh: false, poisoned: poisons.len() as i32 };
+            let fetched = FetchedThread {
+                thread,
+                too_fresh: false,
+                poisoned: poisons.len() as i32,
+            };
             tx.write_threads(key.connection, vec![fetched]).await?;
         }
     }
@@ -127,8 +201,9 @@ async fn differs(slice: &Slice<'_>, sampled: &SampledThread) -> Result<(bool, Te
 
 fn holds(held: &HashMap<String, HeldPart>, thread: &Thread) -> bool {
     thread.parts.iter().all(|part| {
-        held.get(&part.source_id)
-            .is_some_and(|held| held.updated_at >= part.updated_at && (held.redacted || !part.redacted))
+        held.get(&part.source_id).is_some_and(|held| {
+            held.updated_at >= part.updated_at && (held.redacted || !part.redacted)
+        })
     })
 }
 

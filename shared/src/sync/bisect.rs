@@ -41,7 +41,11 @@ impl Bisect {
 
     /// How many records to ask for next.
     pub(super) const fn per_page(&self) -> usize {
-        if let Self::Among { span } = self { span.div_ceil(2) } else { 1 }
+        if let Self::Among { span } = self {
+            span.div_ceil(2)
+        } else {
+            1
+        }
     }
 
     /// The bound to try, when it is a time that is looked for; else the next records are asked for.
@@ -61,7 +65,9 @@ impl Bisect {
         match self {
             Self::Among { span } if span <= asked => Found::Nothing,
             Self::Among { span } => Found::NotYet(Self::Among { span: span - asked }),
-            Self::Below { failing, .. } | Self::Between { failing, .. } => narrowed(probed, failing),
+            Self::Below { failing, .. } | Self::Between { failing, .. } => {
+                narrowed(probed, failing)
+            }
             Self::StillFails { .. } => Found::Nothing,
             Self::StillWorks { second } => Found::At(second),
         }
@@ -73,9 +79,15 @@ impl Bisect {
         let probed = self.probe().unwrap_or_default();
         match self {
             // It may have changed in the same second as the last one read.
-            Self::Among { .. } if asked == 1 => Found::NotYet(Self::Below { failing: reached + 1, step: 1 }),
+            Self::Among { .. } if asked == 1 => Found::NotYet(Self::Below {
+                failing: reached + 1,
+                step: 1,
+            }),
             Self::Among { .. } => Found::NotYet(Self::Among { span: asked }),
-            Self::Below { step, .. } => Found::NotYet(Self::Below { failing: probed, step: step * 2 }),
+            Self::Below { step, .. } => Found::NotYet(Self::Below {
+                failing: probed,
+                step: step * 2,
+            }),
             Self::Between { working, .. } => narrowed(working, probed),
             Self::StillFails { second } => Found::NotYet(Self::StillWorks { second }),
             Self::StillWorks { .. } => Found::Nothing,
@@ -105,9 +117,17 @@ mod tests {
                 Some(before) => times.iter().position(|time| *time < before) != Some(bad),
                 None => !(at..at + bisect.per_page()).contains(&bad),
             };
-            let reached = if at == 0 { times[0] + 1_000 } else { times[at - 1] };
+            let reached = if at == 0 {
+                times[0] + 1_000
+            } else {
+                times[at - 1]
+            };
             let found = if worked {
-                at += if bisect.probe().is_none() { bisect.per_page() } else { 0 };
+                at += if bisect.probe().is_none() {
+                    bisect.per_page()
+                } else {
+                    0
+                };
                 bisect.worked()
             } else {
                 bisect.failed(reached)
@@ -147,7 +167,11 @@ mod tests {
             let (mut calls, mut bisect) = (0, Bisect::begin(PAGE));
             let found = loop {
                 calls += 1;
-                let found = if calls <= failures { bisect.failed(1_700_000_000) } else { bisect.worked() };
+                let found = if calls <= failures {
+                    bisect.failed(1_700_000_000)
+                } else {
+                    bisect.worked()
+                };
                 match found {
                     Found::NotYet(next) => bisect = next,
                     found => break found,

@@ -11,13 +11,16 @@ pub(super) fn missing_scope(stream: Stream) -> ConnectionError {
     ConnectionError {
         code: "missing_scope".to_owned(),
         message: format!("Intercom does not let this app read {}.", what(stream)),
-        action: format!("Grant the permission \"{permission}\" to the app in Intercom's Developer Hub and reconnect."),
+        action: format!(
+            "Grant the permission \"{permission}\" to the app in Intercom's Developer Hub and reconnect."
+        ),
     }
 }
 
 /// Names the lists that were refused and the permissions that each of them asks for.
 pub(super) fn missing_lists(kinds: &[ReferenceKind]) -> ConnectionError {
-    let (mut lists, mut permissions): (Vec<&str>, Vec<&str>) = kinds.iter().map(|kind| list(*kind)).unzip();
+    let (mut lists, mut permissions): (Vec<&str>, Vec<&str>) =
+        kinds.iter().map(|kind| list(*kind)).unzip();
     lists.dedup();
     permissions.dedup();
     ConnectionError {
@@ -47,7 +50,10 @@ const fn list(kind: ReferenceKind) -> (&'static str, &'static str) {
 pub(super) fn plan_restricted(stream: Stream) -> ConnectionError {
     ConnectionError {
         code: "api_plan_restricted".to_owned(),
-        message: format!("The workspace's Intercom plan does not include {} over the API.", what(stream)),
+        message: format!(
+            "The workspace's Intercom plan does not include {} over the API.",
+            what(stream)
+        ),
         action: "Activate a subscription that includes it; we look again every day.".to_owned(),
     }
 }

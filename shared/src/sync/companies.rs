@@ -47,15 +47,24 @@ impl Walk {
     }
 
     fn not_found(&self, seen: i64) -> Self {
-        let times = if self.not_found_after == Some(seen) { self.times + 1 } else { 1 };
-        Self { not_found_after: Some(seen), times }
+        let times = if self.not_found_after == Some(seen) {
+            self.times + 1
+        } else {
+            1
+        };
+        Self {
+            not_found_after: Some(seen),
+            times,
+        }
     }
 }
 
 pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
     tx.start_runs(slice.key).await?;
-    let wants = tx.company_wants(slice.key.connection, WANTS_PER_SLICE).await?;
+    let wants = tx
+        .company_wants(slice.key.connection, WANTS_PER_SLICE)
+        .await?;
     tx.commit().await?;
     let walk_calls = slice.state.held / SCROLL_PAGE as i64 + 2;
     if slice.state.mode > Mode::Incremental
@@ -70,13 +79,20 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
 /// What was wished for up to now is served by whatever is asked for from now on. A page of contacts that was being
 /// stored when the slice began wishes later than that, and was waited for.
 fn wished_until(slice: &Slice<'_>, wants: &Wants) -> DateTime<Utc> {
-    wants.newest.map_or(slice.state.now, |newest| newest.max(slice.state.now))
+    wants
+        .newest
+        .map_or(slice.state.now, |newest| newest.max(slice.state.now))
 }
 
 async fn scroll(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceError> {
-    let walk: Walk =
-        slice.state.cursor.clone().and_then(|cursor| serde_json::from_value(cursor).ok()).unwrap_or_default();
-    let (mut param, mut seen, mut poisoned, mut last_page) = (None::<String>, 0_i64, 0_i64, SCROLL_PAGE);
+    let walk: Walk = slice
+        .state
+        .cursor
+        .clone()
+        .and_then(|cursor| serde_json::from_value(cursor).ok())
+        .unwrap_or_default();
+    let (mut param, mut seen, mut poisoned, mut last_page) =
+        (None::<String>, 0_i64, 0_i64, SCROLL_PAGE);
     let mut started_at = None;
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
     tx.begin_sweep(slice.key).await?;
@@ -113,16 +129,29 @@ async fn scroll(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceError> 
         store_page(slice, companies, &poisons).await?;
         param = page.scroll_param.or(param);
         if param.is_none() {
-            return Err(Error::Unavailable("the scroll's page does not say how to go on".to_owned()).into());
+            return Err(Error::Unavailable(
+                "the scroll's page does not say how to go on".to_owned(),
+            )
+            .into());
         }
     }
-    end(slice, wants, started_at.unwrap_or(slice.state.now), Some(poisoned)).await
+    end(
+        slice,
+        wants,
+        started_at.unwrap_or(slice.state.now),
+        Some(poisoned),
+    )
+    .await
 }
 
 /// The next page of the scroll. Between two pages a spent rate budget is waited out: parking would kill the scroll.
 async fn next_page(slice: &Slice<'_>, param: Option<&str>) -> Result<Answer, Error> {
     let read = Read::CompaniesScroll { param };
-    if param.is_some() { slice.read_patiently(&read, LONGEST_GAP).await } else { slice.workspace.read(&read).await }
+    if param.is_some() {
+        slice.read_patiently(&read, LONGEST_GAP).await
+    } else {
+        slice.workspace.read(&read).await
+    }
 }
 
 async fn start_over(slice: &Slice<'_>, walk: &Walk) -> Result<Sliced, SliceError> {
@@ -133,7 +162,12 @@ async fn start_over(slice: &Slice<'_>, walk: &Walk) -> Result<Sliced, SliceError
 /// Ours, of a worker that died, or another vendor's: its minute has to pass either way.
 async fn scroll_taken(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.block_stream(slice.key, &blocked::scroll_taken(), SCROLL_TAKEN.as_secs_f64()).await?;
+    tx.block_stream(
+        slice.key,
+        &blocked::scroll_taken(),
+        SCROLL_TAKEN.as_secs_f64(),
+    )
+    .await?;
     tx.commit().await?;
     // Postgres remembers the wait: a resync that somebody asks for meanwhile finds no parked ticket.
     Ok(Progress::Done.into())
@@ -148,7 +182,8 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceE
         .buffer_unordered(slice.ctx.config.thread_concurrency)
         .collect()
         .await;
-    let (mut bodies, mut served, mut gone, mut trouble) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let (mut bodies, mut served, mut gone, mut trouble) =
+        (Vec::new(), Vec::new(), Vec::new(), None);
     let mut now = Utc::now();
     for (id, answer) in answers {
         match answer {
@@ -158,7 +193,10 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceE
                 served.push(id);
             }
             // Gone since the contact was read, or absent for long: only the latter is taken for deleted.
-            Err(error) if matches!(error.refusal(), Some(Refusal::NotFound)) || matches!(error, Error::BadId(_)) => {
+            Err(error)
+                if matches!(error.refusal(), Some(Refusal::NotFound))
+                    || matches!(error, Error::BadId(_)) =>
+            {
                 gone.push(id.clone());
                 served.push(id);
             }
@@ -166,26 +204,46 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceE
         }
     }
     let (companies, poisons) = read_all(bodies.iter().map(String::as_str), now);
-    let well: Vec<String> =
-        companies.iter().map(|company| company.source_id.clone()).chain(gone.iter().cloned()).collect();
-    let alive: Vec<String> = served.iter().filter(|id| !gone.contains(id)).cloned().collect();
+    let well: Vec<String> = companies
+        .iter()
+        .map(|company| company.source_id.clone())
+        .chain(gone.iter().cloned())
+        .collect();
+    let alive: Vec<String> = served
+        .iter()
+        .filter(|id| !gone.contains(id))
+        .cloned()
+        .collect();
     let key = slice.key;
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let written = tx.write_companies(key.connection, companies).await?;
     let quarantined = tx.quarantine(key.connection, &poisons).await?;
-    let healed = tx.resolve_quarantine(key.connection, "company", &well).await?;
+    let healed = tx
+        .resolve_quarantine(key.connection, "company", &well)
+        .await?;
     if !served.is_empty() {
         // Wishes made while the calls were under way speak of a later state and stay.
-        tx.serve_company_wants(key.connection, &served, wished_until(slice, wants)).await?;
+        tx.serve_company_wants(key.connection, &served, wished_until(slice, wants))
+            .await?;
     }
     tx.note_alive(key.connection, key.stream, &alive).await?;
     // Asked again under the stream's lock: a contact's page may have wished for more while the calls were under
     // way, and the stream that it made due must not be put off to the next walk.
     let more = tx.company_wants(key.connection, 1).await?.all > 0;
-    tx.save_cursor(key, &serde_json::Value::Null, Tally { inserted: written.inserted, quarantined, healed }).await?;
+    tx.save_cursor(
+        key,
+        &serde_json::Value::Null,
+        Tally {
+            inserted: written.inserted,
+            quarantined,
+            healed,
+        },
+    )
+    .await?;
     tx.end_companies(key, &gone).await?;
     if !more && trouble.is_none() {
-        tx.end_walk(key, &walk_end(slice, slice.state.now, false, None)).await?;
+        tx.end_walk(key, &walk_end(slice, slice.state.now, false, None))
+            .await?;
     }
     tx.commit().await?;
     written.count(Stream::Companies);
@@ -195,16 +253,38 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceE
     }
 }
 
-async fn store_page(slice: &Slice<'_>, companies: Vec<Company>, poisons: &[Poison]) -> Result<(), SliceError> {
+async fn store_page(
+    slice: &Slice<'_>,
+    companies: Vec<Company>,
+    poisons: &[Poison],
+) -> Result<(), SliceError> {
     let key = slice.key;
-    let ids: Vec<String> = companies.iter().map(|company| company.source_id.clone()).collect();
-    let shown: Vec<String> = ids.iter().chain(poisons.iter().map(|poison| &poison.source_id)).cloned().collect();
+    let ids: Vec<String> = companies
+        .iter()
+        .map(|company| company.source_id.clone())
+        .collect();
+    let shown: Vec<String> = ids
+        .iter()
+        .chain(poisons.iter().map(|poison| &poison.source_id))
+        .cloned()
+        .collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let written = tx.write_companies(key.connection, companies).await?;
     let quarantined = tx.quarantine(key.connection, poisons).await?;
-    let healed = tx.resolve_quarantine(key.connection, "company", &ids).await?;
+    let healed = tx
+        .resolve_quarantine(key.connection, "company", &ids)
+        .await?;
     tx.note_shown(key, &shown).await?;
-    tx.save_cursor(key, &slice.state.cursor, Tally { inserted: written.inserted, quarantined, healed }).await?;
+    tx.save_cursor(
+        key,
+        &slice.state.cursor,
+        Tally {
+            inserted: written.inserted,
+            quarantined,
+            healed,
+        },
+    )
+    .await?;
     tx.commit().await?;
     written.count(Stream::Companies);
     Ok(())
@@ -218,30 +298,48 @@ async fn end(
 ) -> Result<Sliced, SliceError> {
     let key = slice.key;
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
-    tx.serve_company_wants(key.connection, &[], wished_until(slice, wants)).await?;
-    tx.forget_quarantine(key.connection, "company", slice.state.now).await?;
+    tx.serve_company_wants(key.connection, &[], wished_until(slice, wants))
+        .await?;
+    tx.forget_quarantine(key.connection, "company", slice.state.now)
+        .await?;
     tx.end_sweep(key).await?;
-    tx.end_walk(key, &walk_end(slice, started_at, true, missing)).await?;
+    tx.end_walk(key, &walk_end(slice, started_at, true, missing))
+        .await?;
     tx.want_absent_companies(key).await?;
     let left = tx.company_wants(key.connection, 1).await?.all;
     if left > 0 {
         tx.make_due(key.connection, Stream::Companies).await?;
     }
     tx.commit().await?;
-    Ok(if left > 0 { Progress::More } else { Progress::Done }.into())
+    Ok(if left > 0 {
+        Progress::More
+    } else {
+        Progress::Done
+    }
+    .into())
 }
 
-fn walk_end(slice: &Slice<'_>, started_at: DateTime<Utc>, full: bool, missing: Option<i64>) -> WalkEnd {
+fn walk_end(
+    slice: &Slice<'_>,
+    started_at: DateTime<Utc>,
+    full: bool,
+    missing: Option<i64>,
+) -> WalkEnd {
     let every = slice.ctx.config.rhythm.company_walk;
     // After single companies the next full walk stays where it was.
     let next = match slice.state.walked_at {
-        Some(walked_at) if !full => {
-            (walked_at + TimeDelta::from_std(every).unwrap_or_default() - slice.state.now).as_seconds_f64().max(0.0)
-        }
+        Some(walked_at) if !full => (walked_at + TimeDelta::from_std(every).unwrap_or_default()
+            - slice.state.now)
+            .as_seconds_f64()
+            .max(0.0),
         _ => every.as_secs_f64(),
     };
     WalkEnd {
-        mode: if full { slice.state.mode.max(Mode::Full) } else { Mode::Incremental },
+        mode: if full {
+            slice.state.mode.max(Mode::Full)
+        } else {
+            Mode::Incremental
+        },
         begun_at: slice.state.now,
         watermark: Some(started_at),
         witness: None,
@@ -251,7 +349,10 @@ fn walk_end(slice: &Slice<'_>, started_at: DateTime<Utc>, full: bool, missing: O
     }
 }
 
-fn read_all<'a>(items: impl Iterator<Item = &'a str>, now: DateTime<Utc>) -> (Vec<Company>, Vec<Poison>) {
+fn read_all<'a>(
+    items: impl Iterator<Item = &'a str>,
+    now: DateTime<Utc>,
+) -> (Vec<Company>, Vec<Poison>) {
     let (mut companies, mut poisons) = (Vec::new(), Vec::new());
     for raw in items {
         match wire::read_company(raw) {

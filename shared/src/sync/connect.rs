@@ -48,12 +48,21 @@ pub struct Connected {
 ///
 /// # Errors
 /// When Postgres fails or the system gives no random bytes.
-pub async fn start(store: &Store, tenant: TenantId, region: Region) -> Result<Started, ConnectError> {
+pub async fn start(
+    store: &Store,
+    tenant: TenantId,
+    region: Region,
+) -> Result<Started, ConnectError> {
     let start_token = token()?;
     let mut tx = store.begin(tenant).await?;
-    let expires_at = tx.start_oauth_flow(region, &digest(&start_token), FLOW_LIFE).await?;
+    let expires_at = tx
+        .start_oauth_flow(region, &digest(&start_token), FLOW_LIFE)
+        .await?;
     tx.commit().await?;
-    Ok(Started { start_token, expires_at })
+    Ok(Started {
+        start_token,
+        expires_at,
+    })
 }
 
 /// Opens a flow in a browser. Opening it again (a reload, a link preview) replaces state and session.
@@ -63,8 +72,14 @@ pub async fn start(store: &Store, tenant: TenantId, region: Region) -> Result<St
 pub async fn open(store: &Store, start_token: &str) -> Result<Opened, ConnectError> {
     let (state, session) = (token()?, token()?);
     let start = vault::digest(start_token.as_bytes());
-    let region = store.open_oauth_flow(&start, &digest(&state), &digest(&session)).await?;
-    Ok(Opened { state, session, region: region.ok_or(ConnectError::StartUnknown)? })
+    let region = store
+        .open_oauth_flow(&start, &digest(&state), &digest(&session))
+        .await?;
+    Ok(Opened {
+        state,
+        session,
+        region: region.ok_or(ConnectError::StartUnknown)?,
+    })
 }
 
 /// Finishes a flow: burns the state, exchanges the code, asks whose workspace it is, and keeps
@@ -79,7 +94,11 @@ pub async fn finish(
     code: &str,
 ) -> Result<Connected, ConnectError> {
     let (tenant, region) = burn(&context.store, state, session).await?;
-    let token = context.intercom.exchange(code).await.map_err(ConnectError::at_exchange)?;
+    let token = context
+        .intercom
+        .exchange(code)
+        .await
+        .map_err(ConnectError::at_exchange)?;
     let me = whose(context, region, &token).await?;
 
     let mut tx = context.store.begin(tenant).await?;
@@ -94,12 +113,19 @@ pub async fn finish(
         })
         .await?
         .ok_or(ConnectError::PurgeUnderWay)?;
-    let sealed = context.vault.seal(&Place::access_token(tenant, connection), token.expose().as_bytes())?;
+    let sealed = context.vault.seal(
+        &Place::access_token(tenant, connection),
+        token.expose().as_bytes(),
+    )?;
     tx.put_access_token(connection, &sealed).await?;
     tx.owe_every_stream(connection).await?;
     tx.commit().await?;
     tracing::info!(%tenant, %connection, "workspace connected");
-    Ok(Connected { tenant, connection, streams: Stream::ALL.to_vec() })
+    Ok(Connected {
+        tenant,
+        connection,
+        streams: Stream::ALL.to_vec(),
+    })
 }
 
 /// The customer said no, or Intercom sent no code: the state is burnt all the same.
@@ -114,7 +140,11 @@ pub async fn refuse(store: &Store, state: &str, session: Option<&str>) -> Connec
 }
 
 /// Burns the state, then compares the session: a wrong browser gets no second try.
-async fn burn(store: &Store, state: &str, session: Option<&str>) -> Result<(TenantId, Region), ConnectError> {
+async fn burn(
+    store: &Store,
+    state: &str,
+    session: Option<&str>,
+) -> Result<(TenantId, Region), ConnectError> {
     let state = vault::digest(state.as_bytes());
     let Some(flow) = store.burn_oauth_flow(&state).await? else {
         return Err(match store.oauth_flow_fate(&state).await? {
@@ -161,7 +191,9 @@ pub enum ConnectError {
     StateUsed,
     #[error("the state has expired: begin again")]
     StateExpired,
-    #[error("the callback came from another browser than the one that began: begin again in one browser")]
+    #[error(
+        "the callback came from another browser than the one that began: begin again in one browser"
+    )]
     SessionMismatch,
     #[error("intercom gave no access: begin again and allow it")]
     Denied,
@@ -201,11 +233,19 @@ impl ConnectError {
     }
 
     fn at_exchange(error: intercom::Error) -> Self {
-        if error.refusal().is_some() { Self::ExchangeFailed(error) } else { Self::Unavailable(error) }
+        if error.refusal().is_some() {
+            Self::ExchangeFailed(error)
+        } else {
+            Self::Unavailable(error)
+        }
     }
 
     fn at_me(error: intercom::Error) -> Self {
-        if error.refusal().is_some() { Self::TokenRefused(error) } else { Self::Unavailable(error) }
+        if error.refusal().is_some() {
+            Self::TokenRefused(error)
+        } else {
+            Self::Unavailable(error)
+        }
     }
 }
 
@@ -214,15 +254,28 @@ mod tests {
     use super::*;
 
     fn refused(status: u16) -> intercom::Error {
-        intercom::Error::Refused { status, code: "c".to_owned(), refusal: Refusal::Unauthorized }
+        intercom::Error::Refused {
+            status,
+            code: "c".to_owned(),
+            refusal: Refusal::Unauthorized,
+        }
     }
 
     #[test]
     fn a_refusal_is_told_from_an_outage() {
-        assert_eq!(ConnectError::at_exchange(refused(401)).code(), "oauth_exchange_failed");
-        assert_eq!(ConnectError::at_me(refused(401)).code(), "oauth_token_refused");
+        assert_eq!(
+            ConnectError::at_exchange(refused(401)).code(),
+            "oauth_exchange_failed"
+        );
+        assert_eq!(
+            ConnectError::at_me(refused(401)).code(),
+            "oauth_token_refused"
+        );
         let outage = || intercom::Error::Unavailable("status 503".to_owned());
-        assert_eq!(ConnectError::at_exchange(outage()).code(), "intercom_unavailable");
+        assert_eq!(
+            ConnectError::at_exchange(outage()).code(),
+            "intercom_unavailable"
+        );
         assert_eq!(ConnectError::at_me(outage()).code(), "intercom_unavailable");
     }
 }

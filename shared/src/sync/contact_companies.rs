@@ -22,7 +22,11 @@ pub(super) async fn complete(
     poisons: &mut Vec<Poison>,
 ) -> Result<(), SliceError> {
     let mut unreadable = Vec::new();
-    for (place, contact) in contacts.iter_mut().enumerate().filter(|(_, contact)| contact.companies.is_none()) {
+    for (place, contact) in contacts
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, contact)| contact.companies.is_none())
+    {
         let mut rest = all_companies(slice, &contact.source_id).await?;
         // Merged or deleted since the page was made. But a 404 is also said of who lives, and then it is not the
         // last word.
@@ -32,7 +36,8 @@ pub(super) async fn complete(
                 poisons.push(Poison {
                     kind: "contact",
                     source_id: contact.source_id.clone(),
-                    reason: "intercom shows ten of its companies and does not give the others".to_owned(),
+                    reason: "intercom shows ten of its companies and does not give the others"
+                        .to_owned(),
                     raw: contact.raw.clone().into_bytes(),
                 });
             }
@@ -46,7 +51,12 @@ pub(super) async fn complete(
     // From the last on, so that the places before stay what they are.
     for (place, reason) in unreadable.into_iter().rev() {
         let Contact { source_id, raw, .. } = contacts.remove(place);
-        poisons.push(Poison { kind: "contact", source_id, reason: reason.to_owned(), raw: raw.into_bytes() });
+        poisons.push(Poison {
+            kind: "contact",
+            source_id,
+            reason: reason.to_owned(),
+            raw: raw.into_bytes(),
+        });
     }
     Ok(())
 }
@@ -63,9 +73,16 @@ async fn all_companies(slice: &Slice<'_>, id: &str) -> Result<Rest, SliceError> 
     let (mut companies, mut page) = (Vec::new(), 1);
     loop {
         // Waited for here: parking would throw the page away, and with little budget it would never end.
-        let answer = match slice.read_patiently(&Read::ContactCompanies { id, page }, LONGEST_GAP).await {
+        let answer = match slice
+            .read_patiently(&Read::ContactCompanies { id, page }, LONGEST_GAP)
+            .await
+        {
             Err(error) if is_gone(&error) => return Ok(Rest::Gone),
-            Err(Error::TooLarge(_)) => return Ok(Rest::Unreadable("its companies are more than an answer may be")),
+            Err(Error::TooLarge(_)) => {
+                return Ok(Rest::Unreadable(
+                    "its companies are more than an answer may be",
+                ));
+            }
             answer => answer?,
         };
         let list = Page::split(&answer.body)?;
@@ -81,7 +98,16 @@ async fn all_companies(slice: &Slice<'_>, id: &str) -> Result<Rest, SliceError> 
 }
 
 async fn lives(slice: &Slice<'_>, id: &str) -> Result<bool, SliceError> {
-    match slice.read_patiently(&Read::Contact { id, merge_history: false }, LONGEST_GAP).await {
+    match slice
+        .read_patiently(
+            &Read::Contact {
+                id,
+                merge_history: false,
+            },
+            LONGEST_GAP,
+        )
+        .await
+    {
         Err(error) if is_gone(&error) => Ok(false),
         Err(Error::TooLarge(_)) => Ok(true),
         answer => Ok(answer.map(|_| true)?),

@@ -75,11 +75,18 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     let search;
     let per_page = walk.page_size.records();
     let read = match walk.since {
-        None => Read::Contacts { after: walk.after.as_deref(), per_page, merge_history },
+        None => Read::Contacts {
+            after: walk.after.as_deref(),
+            per_page,
+            merge_history,
+        },
         Some(since) => {
             let from = *walk.from.get_or_insert_with(|| witness::by_days(since));
             search = Search::newest_first(from, walk.after.clone(), per_page);
-            Read::ContactsSearch { search: &search, merge_history }
+            Read::ContactsSearch {
+                search: &search,
+                merge_history,
+            }
         }
     };
     let answer = match slice.workspace.read(&read).await {
@@ -113,9 +120,13 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     };
     walk.page_size.landed(answer.size());
     contact_companies::complete(slice, &mut contacts, &mut poisons).await?;
-    walk.witnesses.note(contacts.iter().map(|contact| contact.updated_at), watermark);
+    walk.witnesses
+        .note(contacts.iter().map(|contact| contact.updated_at), watermark);
     let reached_held = walk.since.is_some_and(|since| {
-        contacts.last().is_some_and(|last| last.updated_at < since - OVERLAP) && is_newest_first(&contacts)
+        contacts
+            .last()
+            .is_some_and(|last| last.updated_at < since - OVERLAP)
+            && is_newest_first(&contacts)
     });
     walk.after = next.filter(|_| !reached_held);
     let mut ended = walk.after.is_none();
@@ -132,7 +143,12 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         page.total_count
     } else if ended && slice.is_short() {
         let search = Search::count_all();
-        slice.total(&Read::ContactsSearch { search: &search, merge_history: false }).await?
+        slice
+            .total(&Read::ContactsSearch {
+                search: &search,
+                merge_history: false,
+            })
+            .await?
     } else {
         None
     };
@@ -140,7 +156,12 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
 }
 
 async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
-    if let Some(walk) = slice.state.cursor.clone().and_then(|cursor| serde_json::from_value(cursor).ok()) {
+    if let Some(walk) = slice
+        .state
+        .cursor
+        .clone()
+        .and_then(|cursor| serde_json::from_value(cursor).ok())
+    {
         return Ok(walk);
     }
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
@@ -154,11 +175,17 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
 fn open(slice: &Slice<'_>) -> Walk {
     let since = slice.since();
     Walk {
-        mode: if since.is_some() { Mode::Incremental } else { slice.state.mode.max(Mode::Full) },
+        mode: if since.is_some() {
+            Mode::Incremental
+        } else {
+            slice.state.mode.max(Mode::Full)
+        },
         begun_at: slice.state.now,
         started_at: None,
         since,
-        from: since.map(|since| witness::search_from(slice.workspace.version(), since, slice.state.witness)),
+        from: since.map(|since| {
+            witness::search_from(slice.workspace.version(), since, slice.state.witness)
+        }),
         after: None,
         witnesses: Witnesses::default(),
         seen: 0,
@@ -172,7 +199,14 @@ fn open(slice: &Slice<'_>) -> Walk {
 async fn start_over(slice: &Slice<'_>, page_size: PageSize) -> Result<Sliced, SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
     tx.begin_sweep(slice.key).await?;
-    tx.save_place(slice.key, &Walk { page_size, ..open(slice) }).await?;
+    tx.save_place(
+        slice.key,
+        &Walk {
+            page_size,
+            ..open(slice)
+        },
+    )
+    .await?;
     tx.commit().await?;
     Ok(Progress::More.into())
 }
@@ -191,30 +225,43 @@ fn read_all(items: &[&str], now: DateTime<Utc>) -> (Vec<Contact>, Vec<Poison>) {
 }
 
 pub(super) fn is_gone(error: &Error) -> bool {
-    matches!(error.refusal(), Some(Refusal::NotFound | Refusal::Merged { .. }))
+    matches!(
+        error.refusal(),
+        Some(Refusal::NotFound | Refusal::Merged { .. })
+    )
 }
 
 /// Asked for newest first; but an early stop is safe only if the answer really is.
 fn is_newest_first(contacts: &[Contact]) -> bool {
-    contacts.windows(2).all(|pair| pair[0].updated_at >= pair[1].updated_at)
+    contacts
+        .windows(2)
+        .all(|pair| pair[0].updated_at >= pair[1].updated_at)
 }
 
 /// Asks for who was absent from two complete walks. 404 and 410 are believed; any other answer keeps them.
-async fn ask_absentees(slice: &Slice<'_>, walk: &Walk, missing: Option<i64>) -> Result<Sliced, SliceError> {
+async fn ask_absentees(
+    slice: &Slice<'_>,
+    walk: &Walk,
+    missing: Option<i64>,
+) -> Result<Sliced, SliceError> {
     let key = slice.key;
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let absent = tx.absentees(key, ASKED_PER_SLICE).await?;
     tx.commit().await?;
     let answers: Vec<(String, Result<Answer, Error>)> = stream::iter(absent)
         .map(|id| async move {
-            let read = Read::Contact { id: &id, merge_history: false };
+            let read = Read::Contact {
+                id: &id,
+                merge_history: false,
+            };
             let answer = slice.workspace.read(&read).await;
             (id, answer)
         })
         .buffer_unordered(slice.ctx.config.thread_concurrency)
         .collect()
         .await;
-    let (mut alive, mut deleted, mut merged, mut trouble) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let (mut alive, mut deleted, mut merged, mut trouble) =
+        (Vec::new(), Vec::new(), Vec::new(), None);
     let (mut bodies, mut now) = (Vec::new(), Utc::now());
     for (id, answer) in answers {
         match answer {
@@ -223,7 +270,13 @@ async fn ask_absentees(slice: &Slice<'_>, walk: &Walk, missing: Option<i64>) -> 
                 bodies.push(answer.body);
                 alive.push(id);
             }
-            Err(Error::Refused { refusal: Refusal::Merged { into: Some(survivor) }, .. }) => {
+            Err(Error::Refused {
+                refusal:
+                    Refusal::Merged {
+                        into: Some(survivor),
+                    },
+                ..
+            }) => {
                 merged.push((id, survivor));
             }
             Err(error) if is_gone(&error) => deleted.push(id),
@@ -232,7 +285,8 @@ async fn ask_absentees(slice: &Slice<'_>, walk: &Walk, missing: Option<i64>) -> 
             Err(error) => trouble = Some(error),
         }
     }
-    let (mut contacts, mut poisons) = read_all(&bodies.iter().map(String::as_str).collect::<Vec<_>>(), now);
+    let (mut contacts, mut poisons) =
+        read_all(&bodies.iter().map(String::as_str).collect::<Vec<_>>(), now);
     contact_companies::complete(slice, &mut contacts, &mut poisons).await?;
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let written = tx.write_contacts(key.connection, contacts).await?;
@@ -254,7 +308,12 @@ async fn ask_absentees(slice: &Slice<'_>, walk: &Walk, missing: Option<i64>) -> 
     }
 }
 
-async fn end(tx: &mut TenantTx, slice: &Slice<'_>, walk: &Walk, missing: Option<i64>) -> Result<(), SliceError> {
+async fn end(
+    tx: &mut TenantTx,
+    slice: &Slice<'_>,
+    walk: &Walk,
+    missing: Option<i64>,
+) -> Result<(), SliceError> {
     tx.end_walk(
         slice.key,
         &WalkEnd {
@@ -280,22 +339,35 @@ async fn store(
     total: Option<i64>,
 ) -> Result<Sliced, SliceError> {
     let key = slice.key;
-    let shown: Vec<String> =
-        contacts.iter().map(|c| &c.source_id).chain(poisons.iter().map(|poison| &poison.source_id)).cloned().collect();
+    let shown: Vec<String> = contacts
+        .iter()
+        .map(|c| &c.source_id)
+        .chain(poisons.iter().map(|poison| &poison.source_id))
+        .cloned()
+        .collect();
     let is_whole = |id: &&String| poisons.iter().all(|poison| poison.source_id != **id);
-    let well: Vec<String> = contacts.iter().map(|contact| &contact.source_id).filter(is_whole).cloned().collect();
+    let well: Vec<String> = contacts
+        .iter()
+        .map(|contact| &contact.source_id)
+        .filter(is_whole)
+        .cloned()
+        .collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     if walk.since.is_some() {
         tx.lock_stream(key.connection, Stream::Companies).await?;
     }
     let written = tx.write_contacts(key.connection, contacts).await?;
     let quarantined = tx.quarantine(key.connection, poisons).await?;
-    let healed = tx.resolve_quarantine(key.connection, "contact", &well).await?;
+    let healed = tx
+        .resolve_quarantine(key.connection, "contact", &well)
+        .await?;
     let mut made_due = Vec::new();
     // A full walk of contacts comes with one of companies; between walks only those of changed contacts are asked for.
     if walk.since.is_some()
         && !written.changed.is_empty()
-        && tx.want_companies_of(key.connection, &written.changed).await?
+        && tx
+            .want_companies_of(key.connection, &written.changed)
+            .await?
     {
         tx.make_due(key.connection, Stream::Companies).await?;
         made_due.push(Stream::Companies);
@@ -308,11 +380,21 @@ async fn store(
     if full && ended {
         walk.asking = Some(Asking { missing });
     }
-    tx.save_cursor(key, &walk, Tally { inserted: written.inserted, quarantined, healed }).await?;
+    tx.save_cursor(
+        key,
+        &walk,
+        Tally {
+            inserted: written.inserted,
+            quarantined,
+            healed,
+        },
+    )
+    .await?;
     let progress = if !ended {
         Progress::More
     } else if full {
-        tx.forget_quarantine(key.connection, "contact", walk.begun_at).await?;
+        tx.forget_quarantine(key.connection, "contact", walk.begun_at)
+            .await?;
         tx.end_sweep(key).await?;
         if tx.absentees(key, 1).await?.is_empty() {
             end(&mut tx, slice, &walk, missing).await?;

@@ -70,9 +70,16 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         before: walk.before,
         order: Order::Descending,
         starting_after: walk.after.clone(),
-        per_page: walk.bisect.as_ref().map_or(walk.page_size.records(), Bisect::per_page),
+        per_page: walk
+            .bisect
+            .as_ref()
+            .map_or(walk.page_size.records(), Bisect::per_page),
     };
-    let answer = match slice.workspace.read(&Read::ConversationsSearch { search: &search }).await {
+    let answer = match slice
+        .workspace
+        .read(&Read::ConversationsSearch { search: &search })
+        .await
+    {
         Err(Error::TooLarge(_)) if walk.page_size.shrink() => {
             // What is looked for is on a smaller page, or begins to fail there.
             walk.bisect = None;
@@ -83,7 +90,10 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
             walk.page_size.refused();
             return resume_by_time(slice, walk).await;
         }
-        Err(error) if is_of_the_page(&error) && (walk.bisect.is_some() || keeps_failing(slice, &error)) => {
+        Err(error)
+            if is_of_the_page(&error)
+                && (walk.bisect.is_some() || keeps_failing(slice, &error)) =>
+        {
             return narrow(slice, walk, error).await;
         }
         answer => answer?,
@@ -92,7 +102,9 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     walk.started_at.get_or_insert(answer.at);
     walk.seen += page.items.len() as i64;
     let next = match page.next {
-        Some(Next::After(after)) if Some(&after) == walk.after.as_ref() => return resume_by_time(slice, walk).await,
+        Some(Next::After(after)) if Some(&after) == walk.after.as_ref() => {
+            return resume_by_time(slice, walk).await;
+        }
         Some(Next::After(after)) => Some(after),
         _ => None,
     };
@@ -105,7 +117,9 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         walk.page_size.landed(answer.size());
     }
     for stub in &stubs {
-        walk.sorted &= walk.reached.is_none_or(|reached| stub.updated_at <= reached);
+        walk.sorted &= walk
+            .reached
+            .is_none_or(|reached| stub.updated_at <= reached);
         walk.reached = Some(stub.updated_at);
     }
     walk.poisoned += poisons.len() as i64;
@@ -118,7 +132,9 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         page.total_count
     } else if walk.after.is_none() && slice.is_short() {
         let search = Search::count_all();
-        slice.total(&Read::ConversationsSearch { search: &search }).await?
+        slice
+            .total(&Read::ConversationsSearch { search: &search })
+            .await?
     } else {
         None
     };
@@ -126,7 +142,12 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
 }
 
 async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
-    if let Some(walk) = slice.state.cursor.clone().and_then(|cursor| serde_json::from_value(cursor).ok()) {
+    if let Some(walk) = slice
+        .state
+        .cursor
+        .clone()
+        .and_then(|cursor| serde_json::from_value(cursor).ok())
+    {
         return Ok(walk);
     }
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
@@ -135,7 +156,11 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
     tx.commit().await?;
     let since = slice.since();
     Ok(Walk {
-        mode: if since.is_some() { Mode::Incremental } else { slice.state.mode.max(Mode::Full) },
+        mode: if since.is_some() {
+            Mode::Incremental
+        } else {
+            slice.state.mode.max(Mode::Full)
+        },
         begun_at: slice.state.now,
         started_at: None,
         since,
@@ -153,14 +178,18 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
 impl Walk {
     /// Only what changed after this is asked for.
     fn after_time(&self) -> DateTime<Utc> {
-        self.since.map_or(DateTime::UNIX_EPOCH, |since| since - OVERLAP)
+        self.since
+            .map_or(DateTime::UNIX_EPOCH, |since| since - OVERLAP)
     }
 }
 
 /// The cursor is dead. Where the order held, everything newer than the second reached is stored; that
 /// second itself is read again, whole.
 async fn resume_by_time(slice: &Slice<'_>, mut walk: Walk) -> Result<Sliced, SliceError> {
-    let before = walk.reached.filter(|_| walk.sorted).map(|reached| reached + TimeDelta::seconds(1));
+    let before = walk
+        .reached
+        .filter(|_| walk.sorted)
+        .map(|reached| reached + TimeDelta::seconds(1));
     if before.is_none() || before == walk.before {
         return Err(SliceError::StartOver("intercom no longer knows the cursor"));
     }
@@ -187,18 +216,25 @@ async fn narrow(slice: &Slice<'_>, mut walk: Walk, error: Error) -> Result<Slice
     let newest = || walk.before.unwrap_or(walk.begun_at + TimeDelta::days(1));
     let reached = walk.reached.unwrap_or_else(newest).timestamp();
     let was = walk.bisect.take();
-    let found = was
-        .clone()
-        .map_or_else(|| Found::NotYet(Bisect::begin(walk.page_size.records())), |bisect| bisect.failed(reached));
+    let found = was.clone().map_or_else(
+        || Found::NotYet(Bisect::begin(walk.page_size.records())),
+        |bisect| bisect.failed(reached),
+    );
     // Where the order did not hold, or down to the oldest record nothing works, it is no record's fault.
-    let is_hopeless =
-        |next: &Bisect| next.probe().is_some_and(|before| !walk.sorted || before <= walk.after_time().timestamp());
+    let is_hopeless = |next: &Bisect| {
+        next.probe()
+            .is_some_and(|before| !walk.sorted || before <= walk.after_time().timestamp())
+    };
     walk.bisect = match found {
         Found::NotYet(next) if !is_hopeless(&next) => Some(next),
         _ => None,
     };
     slice.save_place(&walk).await?;
-    if walk.bisect.is_some() { Ok(Progress::More.into()) } else { Err(error.into()) }
+    if walk.bisect.is_some() {
+        Ok(Progress::More.into())
+    } else {
+        Err(error.into())
+    }
 }
 
 /// Asks for one record older than `before`, to find the time of the one that fails.
@@ -210,7 +246,11 @@ async fn probe(slice: &Slice<'_>, mut walk: Walk, before: i64) -> Result<Sliced,
         starting_after: None,
         per_page: 1,
     };
-    let answer = match slice.workspace.read(&Read::ConversationsSearch { search: &search }).await {
+    let answer = match slice
+        .workspace
+        .read(&Read::ConversationsSearch { search: &search })
+        .await
+    {
         Err(error) if is_of_the_page(&error) => return narrow(slice, walk, error).await,
         answer => answer?,
     };
@@ -227,14 +267,26 @@ async fn probe(slice: &Slice<'_>, mut walk: Walk, before: i64) -> Result<Sliced,
         Found::At(_) if is_empty && walk.seen == 0 => {
             tx.save_place(slice.key, &walk).await?;
             tx.commit().await?;
-            return Err(Error::Unavailable("every search that is not empty fails".to_owned()).into());
+            return Err(
+                Error::Unavailable("every search that is not empty fails".to_owned()).into(),
+            );
         }
         Found::At(second) => {
-            let quarantined = tx.quarantine(slice.key.connection, &[unreadable(&walk, second)]).await?;
+            let quarantined = tx
+                .quarantine(slice.key.connection, &[unreadable(&walk, second)])
+                .await?;
             walk.poisoned += 1;
             walk.before = DateTime::from_timestamp(second, 0);
             walk.after = None;
-            tx.save_cursor(slice.key, &walk, Tally { quarantined, ..Tally::default() }).await?;
+            tx.save_cursor(
+                slice.key,
+                &walk,
+                Tally {
+                    quarantined,
+                    ..Tally::default()
+                },
+            )
+            .await?;
         }
     }
     tx.commit().await?;
@@ -243,11 +295,16 @@ async fn probe(slice: &Slice<'_>, mut walk: Walk, before: i64) -> Result<Sliced,
 
 /// Its id is not known: nobody could read it.
 fn unreadable(walk: &Walk, second: i64) -> Poison {
-    let until = walk.reached.map_or_else(|| "now".to_owned(), |reached| reached.timestamp().to_string());
+    let until = walk.reached.map_or_else(
+        || "now".to_owned(),
+        |reached| reached.timestamp().to_string(),
+    );
     Poison {
         kind: "conversation",
         source_id: format!("updated_at:{second}"),
-        reason: format!("intercom's search fails for what changed from {second} to {until} and was not read"),
+        reason: format!(
+            "intercom's search fails for what changed from {second} to {until} and was not read"
+        ),
         raw: Vec::new(),
     }
 }
@@ -274,18 +331,33 @@ async fn store(
 ) -> Result<Sliced, SliceError> {
     let key = slice.key;
     let ids: Vec<String> = stubs.iter().map(|stub| stub.source_id.clone()).collect();
-    let shown: Vec<String> = ids.iter().chain(poisons.iter().map(|poison| &poison.source_id)).cloned().collect();
+    let shown: Vec<String> = ids
+        .iter()
+        .chain(poisons.iter().map(|poison| &poison.source_id))
+        .cloned()
+        .collect();
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     let written = tx.write_stubs(key.connection, stubs).await?;
     if walk.mode == Mode::Reconcile {
         tx.want_threads_again(key.connection, &ids).await?;
     }
     let quarantined = tx.quarantine(key.connection, poisons).await?;
-    let healed = tx.resolve_quarantine(key.connection, "conversation", &ids).await?;
+    let healed = tx
+        .resolve_quarantine(key.connection, "conversation", &ids)
+        .await?;
     if walk.since.is_none() {
         tx.note_shown(key, &shown).await?;
     }
-    tx.save_cursor(key, &walk, Tally { inserted: written.inserted, quarantined, healed }).await?;
+    tx.save_cursor(
+        key,
+        &walk,
+        Tally {
+            inserted: written.inserted,
+            quarantined,
+            healed,
+        },
+    )
+    .await?;
     let progress = if walk.after.is_some() {
         Progress::More
     } else {
@@ -293,7 +365,8 @@ async fn store(
         let rhythm = &slice.ctx.config.rhythm;
         match total {
             _ if walk.since.is_none() => {
-                tx.forget_quarantine(key.connection, "conversation", walk.begun_at).await?;
+                tx.forget_quarantine(key.connection, "conversation", walk.begun_at)
+                    .await?;
                 tx.end_sweep(key).await?;
                 tx.want_absent_threads(key).await?;
             }
@@ -323,5 +396,8 @@ async fn store(
     tx.make_due(key.connection, Stream::Threads).await?;
     tx.commit().await?;
     written.count(Stream::Conversations);
-    Ok(Sliced { progress, made_due: vec![Stream::Threads] })
+    Ok(Sliced {
+        progress,
+        made_due: vec![Stream::Threads],
+    })
 }

@@ -37,7 +37,9 @@ dated!(Contact: "contact", Company: "company", Conversation: "conversation", Par
 
 /// Takes out of `records` what claims to have changed after `now`, by Intercom's clock.
 pub(super) fn set_aside<R: Dated>(records: Vec<R>, now: DateTime<Utc>) -> (Vec<R>, Vec<Poison>) {
-    let (ahead, records): (Vec<R>, Vec<R>) = records.into_iter().partition(|record| is_ahead(record, now));
+    let (ahead, records): (Vec<R>, Vec<R>) = records
+        .into_iter()
+        .partition(|record| is_ahead(record, now));
     (records, ahead.into_iter().map(poison).collect())
 }
 
@@ -49,5 +51,10 @@ pub(super) fn is_ahead<R: Dated>(record: &R, now: DateTime<Utc>) -> bool {
 pub(super) fn poison<R: Dated>(record: R) -> Poison {
     let reason = format!("it changes in the future, at {}", record.updated_at());
     let (source_id, raw) = record.into_identity();
-    Poison { kind: R::KIND, source_id, reason, raw: raw.into_bytes() }
+    Poison {
+        kind: R::KIND,
+        source_id,
+        reason,
+        raw: raw.into_bytes(),
+    }
 }

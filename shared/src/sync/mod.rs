@@ -67,7 +67,10 @@ struct Sliced {
 
 impl From<Progress> for Sliced {
     fn from(progress: Progress) -> Self {
-        Self { progress, made_due: Vec::new() }
+        Self {
+            progress,
+            made_due: Vec::new(),
+        }
     }
 }
 

@@ -36,7 +36,14 @@ pub(super) struct PageSize {
 
 impl Default for PageSize {
     fn default() -> Self {
-        Self { records: PAGE, fitted: 0, patience: 1, grew: false, changed: false, is_final: false }
+        Self {
+            records: PAGE,
+            fitted: 0,
+            patience: 1,
+            grew: false,
+            changed: false,
+            is_final: false,
+        }
     }
 }
 
@@ -65,7 +72,11 @@ impl PageSize {
         }
         (self.changed, self.grew) = (false, false);
         // Twice as many would take half of what may be taken, were they all alike.
-        self.fitted = if bytes <= LARGEST_ANSWER / 4 { self.fitted + 1 } else { 0 };
+        self.fitted = if bytes <= LARGEST_ANSWER / 4 {
+            self.fitted + 1
+        } else {
+            0
+        };
         if self.records < PAGE && self.fitted >= self.patience && !self.is_final {
             self.records = (self.records * 2).min(PAGE);
             (self.fitted, self.grew, self.changed) = (0, true, true);
@@ -125,7 +136,10 @@ mod tests {
         sizes[700] = 20 << 20;
         sizes[701] = 40 << 20;
         let (landed, too_large) = walk(&sizes);
-        assert!(too_large <= 12 && landed <= 100 + 25, "{landed} and {too_large}");
+        assert!(
+            too_large <= 12 && landed <= 100 + 25,
+            "{landed} and {too_large}"
+        );
     }
 
     #[test]
@@ -136,13 +150,19 @@ mod tests {
 
     #[test]
     fn a_giant_costs_some_calls_and_no_record_two() {
-        for (between, giant) in
-            [1, 3, 10, 30, 149, 400, 10_000].into_iter().flat_map(|n| [(n, 20 << 20), (n, 40 << 20)])
+        for (between, giant) in [1, 3, 10, 30, 149, 400, 10_000]
+            .into_iter()
+            .flat_map(|n| [(n, 20 << 20), (n, 40 << 20)])
         {
-            let sizes: Vec<usize> = (0..60_000).map(|n| if n % between == 0 { giant } else { 2_000 }).collect();
+            let sizes: Vec<usize> = (0..60_000)
+                .map(|n| if n % between == 0 { giant } else { 2_000 })
+                .collect();
             let (landed, too_large) = walk(&sizes);
             let most = (60_000 / PAGE + 25 * 60_000 / between).min(60_000 + 10);
-            assert!(landed + too_large <= most, "{between}: {landed} landed and {too_large} were too large");
+            assert!(
+                landed + too_large <= most,
+                "{between}: {landed} landed and {too_large} were too large"
+            );
         }
     }
 

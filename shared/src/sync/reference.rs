@@ -37,18 +37,31 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         let mut tx = slice.ctx.store.begin_fenced_whole(slice.key).await?;
         tx.revive_connection(slice.key).await?;
         tx.commit().await?;
-        made_due.extend(Stream::ALL.iter().copied().filter(|stream| *stream != Stream::Reference));
+        made_due.extend(
+            Stream::ALL
+                .iter()
+                .copied()
+                .filter(|stream| *stream != Stream::Reference),
+        );
     }
     let mut walk = open_walk(slice).await?;
     read_lists(slice, &mut walk).await?;
     mark_deleted(slice, &mut walk).await?;
     made_due.extend(audit(slice, &mut walk).await?);
     end(slice, walk).await?;
-    Ok(Sliced { progress: Progress::Done, made_due })
+    Ok(Sliced {
+        progress: Progress::Done,
+        made_due,
+    })
 }
 
 async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
-    if let Some(walk) = slice.state.cursor.clone().and_then(|cursor| serde_json::from_value(cursor).ok()) {
+    if let Some(walk) = slice
+        .state
+        .cursor
+        .clone()
+        .and_then(|cursor| serde_json::from_value(cursor).ok())
+    {
         return Ok(walk);
     }
     let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
@@ -78,18 +91,29 @@ async fn read_lists(slice: &Slice<'_>, walk: &mut Walk) -> Result<(), SliceError
         match read {
             Ok((at, items, poisons)) => {
                 walk.started_at.get_or_insert(at);
-                tx.write_reference(key.connection, kind.as_str(), &items).await?;
+                tx.write_reference(key.connection, kind.as_str(), &items)
+                    .await?;
                 tx.quarantine(key.connection, &poisons).await?;
-                let ids: Vec<String> = items.iter().map(|item| named(kind, &item.source_id)).collect();
-                tx.resolve_quarantine(key.connection, "reference", &ids).await?;
+                let ids: Vec<String> = items
+                    .iter()
+                    .map(|item| named(kind, &item.source_id))
+                    .collect();
+                tx.resolve_quarantine(key.connection, "reference", &ids)
+                    .await?;
             }
-            Err(SliceError::Intercom(Error::Refused { refusal: Refusal::NotInVersion, .. })) => {}
+            Err(SliceError::Intercom(Error::Refused {
+                refusal: Refusal::NotInVersion,
+                ..
+            })) => {}
             Err(SliceError::Intercom(Error::Refused {
                 refusal: Refusal::MissingScope | Refusal::PlanRestricted,
                 ..
             })) => walk.refused.push(kind),
             Err(SliceError::Intercom(
-                error @ Error::Refused { refusal: Refusal::Unauthorized | Refusal::BadRequest, .. },
+                error @ Error::Refused {
+                    refusal: Refusal::Unauthorized | Refusal::BadRequest,
+                    ..
+                },
             )) => {
                 failed = Some((kind, error));
                 continue;
@@ -102,7 +126,13 @@ async fn read_lists(slice: &Slice<'_>, walk: &mut Walk) -> Result<(), SliceError
     }
     match failed {
         // A token that is refused every list may be dead; one that is refused some lacks a scope.
-        Some((kind, Error::Refused { refusal: Refusal::Unauthorized, .. })) if walk.started_at.is_some() => {
+        Some((
+            kind,
+            Error::Refused {
+                refusal: Refusal::Unauthorized,
+                ..
+            },
+        )) if walk.started_at.is_some() => {
             walk.refused.push(kind);
             Ok(())
         }
@@ -118,7 +148,9 @@ async fn audit(slice: &Slice<'_>, walk: &mut Walk) -> Result<Vec<Stream>, SliceE
         walk.audit = audit::begin(slice).await?;
     }
     loop {
-        let Some(progress) = &mut walk.audit else { return Ok(Vec::new()) };
+        let Some(progress) = &mut walk.audit else {
+            return Ok(Vec::new());
+        };
         let Some(mut tx) = audit::read_thread(slice, progress).await? else {
             return audit::end(slice, progress.found).await;
         };
@@ -136,14 +168,17 @@ async fn end(slice: &Slice<'_>, walk: Walk) -> Result<(), SliceError> {
     let mut tx = slice.ctx.store.begin_fenced(key).await?;
     if refused.is_empty() {
         // Every list was read: what was bad and is not any more is read well, or gone.
-        tx.forget_quarantine(key.connection, "reference", walk.begun_at).await?;
+        tx.forget_quarantine(key.connection, "reference", walk.begun_at)
+            .await?;
         tx.end_walk(
             key,
             &WalkEnd {
                 mode: slice.state.mode.max(Mode::Full),
                 begun_at: walk.begun_at,
                 // Of the deletions, the one thing here that is read by time.
-                watermark: walk.deletions.then(|| slice.watermark(walk.started_at.unwrap_or(walk.begun_at))),
+                watermark: walk
+                    .deletions
+                    .then(|| slice.watermark(walk.started_at.unwrap_or(walk.begun_at))),
                 witness: None,
                 full: true,
                 missing: None,
@@ -154,14 +189,20 @@ async fn end(slice: &Slice<'_>, walk: Walk) -> Result<(), SliceError> {
     } else {
         let why = blocked::missing_lists(&refused);
         tx.drop_from_runs(key, &why.code, &why.message).await?;
-        tx.save_cursor(key, &serde_json::Value::Null, Tally::default()).await?;
-        tx.block_stream(key, &why, rhythm.reference.as_secs_f64()).await?;
+        tx.save_cursor(key, &serde_json::Value::Null, Tally::default())
+            .await?;
+        tx.block_stream(key, &why, rhythm.reference.as_secs_f64())
+            .await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
-type Kind = (DateTime<Utc>, Vec<crate::domain::records::ReferenceItem>, Vec<Poison>);
+type Kind = (
+    DateTime<Utc>,
+    Vec<crate::domain::records::ReferenceItem>,
+    Vec<Poison>,
+);
 
 async fn read_kind(slice: &Slice<'_>, kind: ReferenceKind) -> Result<Kind, SliceError> {
     let read = match kind {
@@ -173,7 +214,9 @@ async fn read_kind(slice: &Slice<'_>, kind: ReferenceKind) -> Result<Kind, Slice
         ReferenceKind::CompanyAttribute => Read::DataAttributes { model: "company" },
         // 2.16 moved them to a list of their own.
         ReferenceKind::ConversationAttribute if slice.workspace.version() < Version::V2_16 => {
-            Read::DataAttributes { model: "conversation" }
+            Read::DataAttributes {
+                model: "conversation",
+            }
         }
         ReferenceKind::ConversationAttribute => Read::ConversationAttributes,
     };
@@ -184,7 +227,10 @@ async fn read_kind(slice: &Slice<'_>, kind: ReferenceKind) -> Result<Kind, Slice
         match wire::read_reference(kind, raw) {
             wire::Read::Good(item) => items.push(item),
             wire::Read::Bad(poison) => {
-                poisons.push(Poison { source_id: named(kind, &poison.source_id), ..poison });
+                poisons.push(Poison {
+                    source_id: named(kind, &poison.source_id),
+                    ..poison
+                });
             }
         }
     }
@@ -198,12 +244,23 @@ fn named(kind: ReferenceKind, source_id: &str) -> String {
 
 /// `GET /conversations/deleted` (2.16 on), newest first, back to what the last look has seen.
 async fn mark_deleted(slice: &Slice<'_>, walk: &mut Walk) -> Result<(), SliceError> {
-    let since = slice.state.watermark.unwrap_or_else(|| slice.watermark(slice.state.connected_at));
+    let since = slice
+        .state
+        .watermark
+        .unwrap_or_else(|| slice.watermark(slice.state.connected_at));
     while let Some(number) = walk.page.filter(|_| walk.deletions) {
-        let answer = match slice.workspace.read(&Read::ConversationsDeleted { page: number }).await {
+        let answer = match slice
+            .workspace
+            .read(&Read::ConversationsDeleted { page: number })
+            .await
+        {
             // Conversations may be out of the plan or the scope: their own stream says so.
             Err(Error::Refused {
-                refusal: Refusal::PlanRestricted | Refusal::MissingScope | Refusal::Unauthorized | Refusal::NotInVersion,
+                refusal:
+                    Refusal::PlanRestricted
+                    | Refusal::MissingScope
+                    | Refusal::Unauthorized
+                    | Refusal::NotInVersion,
                 ..
             }) => {
                 walk.deletions = false;
@@ -217,7 +274,10 @@ async fn mark_deleted(slice: &Slice<'_>, walk: &mut Walk) -> Result<(), SliceErr
             match wire::read_deleted(raw) {
                 wire::Read::Good(entry) => deleted.push((entry.source_id, entry.deleted_at)),
                 wire::Read::Bad(poison) => {
-                    poisons.push(Poison { source_id: format!("deleted/{}", poison.source_id), ..poison });
+                    poisons.push(Poison {
+                        source_id: format!("deleted/{}", poison.source_id),
+                        ..poison
+                    });
                 }
             }
         }
@@ -227,7 +287,8 @@ async fn mark_deleted(slice: &Slice<'_>, walk: &mut Walk) -> Result<(), SliceErr
             _ => None,
         };
         let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-        tx.mark_conversations_deleted(slice.key.connection, &deleted).await?;
+        tx.mark_conversations_deleted(slice.key.connection, &deleted)
+            .await?;
         tx.quarantine(slice.key.connection, &poisons).await?;
         tx.save_cursor(slice.key, walk, Tally::default()).await?;
         tx.commit().await?;

@@ -85,11 +85,18 @@ async fn heal(
             (ids, tx.write_contacts(connection, contacts).await?.inserted)
         }
         Stream::Companies => {
-            let (ids, companies) = read(batch, wire::read_company, |company| !future::is_ahead(company, Utc::now()));
-            (ids, tx.write_companies(connection, companies).await?.inserted)
+            let (ids, companies) = read(batch, wire::read_company, |company| {
+                !future::is_ahead(company, Utc::now())
+            });
+            (
+                ids,
+                tx.write_companies(connection, companies).await?.inserted,
+            )
         }
         Stream::Conversations => {
-            let (ids, stubs) = read(batch, wire::read_conversation, |stub| !future::is_ahead(stub, Utc::now()));
+            let (ids, stubs) = read(batch, wire::read_conversation, |stub| {
+                !future::is_ahead(stub, Utc::now())
+            });
             let inserted = tx.write_stubs(connection, stubs).await?.inserted;
             tx.make_due(connection, Stream::Threads).await?;
             (ids, inserted)
@@ -98,22 +105,41 @@ async fn heal(
         Stream::Reference => return Ok(0),
     };
     let closed = tx.resolve_quarantine(connection, kind, &healed).await?;
-    tx.note_replayed(connection, stream, inserted, closed).await?;
+    tx.note_replayed(connection, stream, inserted, closed)
+        .await?;
     Ok(closed)
 }
 
 /// Parts, whose ids in quarantine begin with their conversation's; `…/thread` is an answer that was no thread.
-async fn heal_parts(tx: &mut TenantTx, connection: ConnectionId, batch: Vec<Quarantined>) -> Result<i64, StoreError> {
-    let owner = |id: &str| id.split_once('/').map(|(owner, rest)| (owner.to_owned(), rest == "thread"));
-    let (whole, single): (Vec<_>, Vec<_>) =
-        batch.into_iter().partition(|row| owner(&row.source_id).is_some_and(|(_, whole)| whole));
-    let asked_again: Vec<String> =
-        whole.iter().filter_map(|row| owner(&row.source_id)).map(|(owner, _)| owner).collect();
-    let (ids, parts) = read(single, wire::read_part, |part| !future::is_ahead(part, Utc::now()));
-    let parts = ids.iter().zip(parts).filter_map(|(id, part)| Some((owner(id)?.0, part))).collect();
+async fn heal_parts(
+    tx: &mut TenantTx,
+    connection: ConnectionId,
+    batch: Vec<Quarantined>,
+) -> Result<i64, StoreError> {
+    let owner = |id: &str| {
+        id.split_once('/')
+            .map(|(owner, rest)| (owner.to_owned(), rest == "thread"))
+    };
+    let (whole, single): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .partition(|row| owner(&row.source_id).is_some_and(|(_, whole)| whole));
+    let asked_again: Vec<String> = whole
+        .iter()
+        .filter_map(|row| owner(&row.source_id))
+        .map(|(owner, _)| owner)
+        .collect();
+    let (ids, parts) = read(single, wire::read_part, |part| {
+        !future::is_ahead(part, Utc::now())
+    });
+    let parts = ids
+        .iter()
+        .zip(parts)
+        .filter_map(|(id, part)| Some((owner(id)?.0, part)))
+        .collect();
     let inserted = tx.replay_parts(connection, parts, &asked_again).await?;
     let closed = tx.resolve_quarantine(connection, "part", &ids).await?;
-    tx.note_replayed(connection, Stream::Threads, inserted, 0).await?;
+    tx.note_replayed(connection, Stream::Threads, inserted, 0)
+        .await?;
     tx.make_due(connection, Stream::Threads).await?;
     Ok(closed)
 }

@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::{
-    Context, Progress, SliceError, Sliced, blocked, companies, contacts, conversations, reference, still_ours, threads,
+    Context, Progress, SliceError, Sliced, blocked, companies, contacts, conversations, reference,
+    still_ours, threads,
 };
 use crate::{
     domain::{Mode, Secret, Stream},
@@ -74,8 +75,15 @@ pub async fn work(ctx: &Context, key: SliceKey, crashes: u32) -> Outcome {
         Ok(Begun::NothingOwed) => (Next::Done.into(), "nothing_owed"),
         Ok(Begun::Stale { fence }) => (Next::Stale { fence }.into(), "stale"),
         Ok(Begun::Yes(state)) => {
-            let tries = Tries { attempts: state.attempts, restarts: state.restarts };
-            let sliced = if crashes < CRASHES { run(ctx, key, *state).await } else { Err(SliceError::Deadly(crashes)) };
+            let tries = Tries {
+                attempts: state.attempts,
+                restarts: state.restarts,
+            };
+            let sliced = if crashes < CRASHES {
+                run(ctx, key, *state).await
+            } else {
+                Err(SliceError::Deadly(crashes))
+            };
             match sliced {
                 Ok(sliced) => progressed(sliced),
                 Err(error) => failed(ctx, key, tries, error).await,
@@ -97,7 +105,14 @@ pub async fn work(ctx: &Context, key: SliceKey, crashes: u32) -> Outcome {
 pub async fn crashed(ctx: &Context, key: SliceKey, cause: &'static str) -> Outcome {
     match ctx.store.tries(key).await {
         Ok(Some((attempts, restarts))) => {
-            failed(ctx, key, Tries { attempts, restarts }, SliceError::Crashed(cause)).await.0
+            failed(
+                ctx,
+                key,
+                Tries { attempts, restarts },
+                SliceError::Crashed(cause),
+            )
+            .await
+            .0
         }
         Ok(None) => Next::Done.into(),
         Err(error) => {
@@ -110,14 +125,29 @@ pub async fn crashed(ctx: &Context, key: SliceKey, cause: &'static str) -> Outco
 async fn run(ctx: &Context, key: SliceKey, state: StreamState) -> Result<Sliced, SliceError> {
     let token = ctx
         .vault
-        .open(&Place::access_token(key.tenant, key.connection), &state.sealed_token)
+        .open(
+            &Place::access_token(key.tenant, key.connection),
+            &state.sealed_token,
+        )
         .map_err(|error| SliceError::Token(error.to_string()))?;
-    let token = std::str::from_utf8(&token).map_err(|error| SliceError::Token(error.to_string()))?;
+    let token =
+        std::str::from_utf8(&token).map_err(|error| SliceError::Token(error.to_string()))?;
     let workspace = ctx
         .intercom
-        .workspace(&state.workspace_id, state.region, &state.api_version, Secret::new(token), key.stream.class())
+        .workspace(
+            &state.workspace_id,
+            state.region,
+            &state.api_version,
+            Secret::new(token),
+            key.stream.class(),
+        )
         .behind(still_ours::gate(&ctx.store, key));
-    let slice = Slice { ctx, key, state, workspace };
+    let slice = Slice {
+        ctx,
+        key,
+        state,
+        workspace,
+    };
     match key.stream {
         Stream::Reference => reference::slice(&slice).await,
         _ if !slice.state.active => rest(&slice).await,
@@ -149,11 +179,22 @@ fn progressed(sliced: Sliced) -> (Outcome, &'static str) {
         Progress::Done => (Next::Done, "done"),
         Progress::Wait(until) => (Next::Wait(from_now(until)), "wait"),
     };
-    (Outcome { next, made_due: sliced.made_due }, name)
+    (
+        Outcome {
+            next,
+            made_due: sliced.made_due,
+        },
+        name,
+    )
 }
 
 /// Each failure has one consequence. Waiting burns no attempt.
-async fn failed(ctx: &Context, key: SliceKey, tries: Tries, error: SliceError) -> (Outcome, &'static str) {
+async fn failed(
+    ctx: &Context,
+    key: SliceKey,
+    tries: Tries,
+    error: SliceError,
+) -> (Outcome, &'static str) {
     let consequence = match &error {
         SliceError::Intercom(Error::Exhausted { until } | Error::Throttled { until }) => {
             return (Next::Wait(from_now(*until)).into(), "rate_limited");
@@ -199,7 +240,11 @@ async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -
         _ => Failed::GoesOn,
     };
     // Pages between two restarts are no progress.
-    let attempts = 1 + if walk == Failed::GoesOn { tries.attempts } else { tries.attempts.max(tries.restarts) };
+    let attempts = 1 + if walk == Failed::GoesOn {
+        tries.attempts
+    } else {
+        tries.attempts.max(tries.restarts)
+    };
     let cause = describe(error);
     let deadly = matches!(error, SliceError::Deadly(_));
     let dead = attempts >= ATTEMPTS || deadly;
@@ -216,10 +261,15 @@ async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -
             tx.drop_from_runs(key, "failed", &cause).await?;
         }
     }
-    tx.fail_stream(key, &cause, wait.as_secs_f64(), walk).await?;
+    tx.fail_stream(key, &cause, wait.as_secs_f64(), walk)
+        .await?;
     tx.commit().await?;
     // A long wait is Postgres' to remember: whoever makes the stream due meanwhile finds no parked ticket.
-    let next = if wait > LONGEST_PARKED { Next::Done } else { Next::Wait(wait) };
+    let next = if wait > LONGEST_PARKED {
+        Next::Done
+    } else {
+        Next::Wait(wait)
+    };
     Ok((next, if dead { "dead" } else { "retry" }))
 }
 
@@ -242,9 +292,15 @@ async fn suspend(ctx: &Context, key: SliceKey) -> Consequence {
     end_connection(ctx, key, "error", &blocked::app_suspended()).await
 }
 
-async fn end_connection(ctx: &Context, key: SliceKey, state: &str, why: &crate::store::ConnectionError) -> Consequence {
+async fn end_connection(
+    ctx: &Context,
+    key: SliceKey,
+    state: &str,
+    why: &crate::store::ConnectionError,
+) -> Consequence {
     let mut tx = ctx.store.begin_fenced_whole(key).await?;
-    tx.require_reauth(key, state, why, ctx.config.rhythm.reference.as_secs_f64()).await?;
+    tx.require_reauth(key, state, why, ctx.config.rhythm.reference.as_secs_f64())
+        .await?;
     tx.commit().await?;
     Ok((Next::Done, "reauth_required"))
 }
@@ -258,17 +314,30 @@ enum Probe {
 
 /// A 401 may be a missing scope: only a token that cannot even say who it is counts as dead.
 async fn probe(ctx: &Context, key: SliceKey) -> Probe {
-    let Ok(Some((region, sealed))) = ctx.store.sealed_token(key.tenant, key.connection).await else {
+    let Ok(Some((region, sealed))) = ctx.store.sealed_token(key.tenant, key.connection).await
+    else {
         return Probe::Unknown;
     };
-    let Ok(token) = ctx.vault.open(&Place::access_token(key.tenant, key.connection), &sealed) else {
+    let Ok(token) = ctx
+        .vault
+        .open(&Place::access_token(key.tenant, key.connection), &sealed)
+    else {
         return Probe::Unknown;
     };
-    let Ok(token) = std::str::from_utf8(&token) else { return Probe::Unknown };
+    let Ok(token) = std::str::from_utf8(&token) else {
+        return Probe::Unknown;
+    };
     match ctx.intercom.me(region, &Secret::new(token)).await {
         // A token without the admins scope is refused here too, and lives.
-        Ok(_) | Err(Error::Refused { refusal: Refusal::MissingScope, .. }) => Probe::Alive,
-        Err(Error::Refused { refusal: Refusal::Unauthorized, .. }) => Probe::Dead,
+        Ok(_)
+        | Err(Error::Refused {
+            refusal: Refusal::MissingScope,
+            ..
+        }) => Probe::Alive,
+        Err(Error::Refused {
+            refusal: Refusal::Unauthorized,
+            ..
+        }) => Probe::Dead,
         Err(_) => Probe::Unknown,
     }
 }
@@ -280,7 +349,9 @@ fn backoff(attempts: i32) -> Duration {
 }
 
 fn from_now(until: Instant) -> Duration {
-    until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+    until
+        .saturating_duration_since(Instant::now())
+        .max(Duration::from_millis(1))
 }
 
 /// The error and its causes, in one line.
@@ -293,12 +364,18 @@ fn describe(error: &SliceError) -> String {
         cause = error.source();
     }
     // Postgres keeps it, and an operator reads it.
-    text.replace('\0', "\u{fffd}").chars().take(LONGEST_CAUSE).collect()
+    text.replace('\0', "\u{fffd}")
+        .chars()
+        .take(LONGEST_CAUSE)
+        .collect()
 }
 
 impl From<Next> for Outcome {
     fn from(next: Next) -> Self {
-        Self { next, made_due: Vec::new() }
+        Self {
+            next,
+            made_due: Vec::new(),
+        }
     }
 }
 
@@ -316,7 +393,11 @@ impl Slice<'_> {
     }
 
     /// Reads, and waits where the rate budget is spent for no longer than `longest`.
-    pub(super) async fn read_patiently(&self, read: &Read<'_>, longest: Duration) -> Result<Answer, Error> {
+    pub(super) async fn read_patiently(
+        &self,
+        read: &Read<'_>,
+        longest: Duration,
+    ) -> Result<Answer, Error> {
         loop {
             match self.workspace.read(read).await {
                 Err(Error::Exhausted { until } | Error::Throttled { until }) => {
@@ -335,20 +416,30 @@ impl Slice<'_> {
     /// slow timer that repairs what a search by time never shows.
     pub(super) fn since(&self) -> Option<DateTime<Utc>> {
         let walked_lately = self.walked_within(self.ctx.config.rhythm.reconcile);
-        self.state.watermark.filter(|_| self.state.mode == Mode::Incremental && walked_lately)
+        self.state
+            .watermark
+            .filter(|_| self.state.mode == Mode::Incremental && walked_lately)
     }
 
     /// Whether the last full walk is no longer ago than this; a day, where it did not show something that is held.
     pub(super) fn walked_within(&self, every: Duration) -> bool {
-        let every = if self.state.absent { every.min(SECOND_LOOK) } else { every };
+        let every = if self.state.absent {
+            every.min(SECOND_LOOK)
+        } else {
+            every
+        };
         let every = TimeDelta::from_std(every).unwrap_or(TimeDelta::MAX);
-        self.state.walked_at.is_some_and(|walked_at| self.state.now - walked_at < every)
+        self.state
+            .walked_at
+            .is_some_and(|walked_at| self.state.now - walked_at < every)
     }
 
     /// Whether the last full walk saw fewer than there are. What was created while it went on comes with the
     /// next walk, and only a new count can tell whether that was all.
     pub(super) fn is_short(&self) -> bool {
-        self.state.expected.is_some_and(|expected| expected > self.state.held)
+        self.state
+            .expected
+            .is_some_and(|expected| expected > self.state.held)
     }
 
     /// How many objects a search over all times finds now.

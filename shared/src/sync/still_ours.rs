@@ -34,7 +34,9 @@ pub(super) fn gate(store: &Store, key: SliceKey) -> Gate {
                 match store.is_ours(key).await {
                     Ok(ours) => *seen = ours.then_some(now),
                     // The store has an error of its own for whoever writes; until then nothing is known to have ended.
-                    Err(error) => tracing::warn!(%error, "could not look whether the slice is still ours"),
+                    Err(error) => {
+                        tracing::warn!(%error, "could not look whether the slice is still ours");
+                    }
                 }
             }
             seen.is_some()

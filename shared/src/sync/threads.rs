@@ -60,7 +60,13 @@ impl Batch {
     /// What can be stored now.
     fn take_answered(&mut self) -> Self {
         let unanswered = std::mem::take(&mut self.unanswered);
-        std::mem::replace(self, Self { unanswered, ..Self::default() })
+        std::mem::replace(
+            self,
+            Self {
+                unanswered,
+                ..Self::default()
+            },
+        )
     }
 }
 
@@ -77,10 +83,13 @@ impl Backlog {
     async fn read_on(&mut self, slice: &Slice<'_>) -> Result<(), SliceError> {
         let most = slice.ctx.config.threads_per_slice;
         let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-        let pending = tx.pending_threads(slice.key.connection, (most + self.asked.len()) as i64).await?;
+        let pending = tx
+            .pending_threads(slice.key.connection, (most + self.asked.len()) as i64)
+            .await?;
         tx.commit().await?;
         let is_new = |thread: &PendingThread| !self.asked.contains(&thread.conversation_id);
-        self.next.extend(pending.into_iter().filter(is_new).take(most));
+        self.next
+            .extend(pending.into_iter().filter(is_new).take(most));
         Ok(())
     }
 
@@ -122,7 +131,8 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
                 }
                 // Where nobody has answered, and some never will, it may be an outage: nobody else is asked.
                 let is_outage = !answered && !batch.unanswered.is_empty();
-                let goes_on = may_ask && stop.is_none() && !is_outage && last_asked.elapsed() >= SLOW;
+                let goes_on =
+                    may_ask && stop.is_none() && !is_outage && last_asked.elapsed() >= SLOW;
                 if goes_on && backlog.next.is_empty() {
                     backlog.read_on(slice).await?;
                 }
@@ -154,10 +164,12 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         return outage(slice, &batch.unanswered).await;
     }
     let unanswered = std::mem::take(&mut batch.unanswered);
-    batch.fates.extend(unanswered.into_iter().map(|(thread, error)| {
-        let fate = later(&thread);
-        (thread, fate, error, None)
-    }));
+    batch
+        .fates
+        .extend(unanswered.into_iter().map(|(thread, error)| {
+            let fate = later(&thread);
+            (thread, fate, error, None)
+        }));
     store(slice, batch).await?;
     match stop {
         Some(Stop::Error(error)) => Err(error.into()),
@@ -166,17 +178,36 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     }
 }
 
-async fn ask(slice: &Slice<'_>, thread: PendingThread) -> (PendingThread, Result<(Answer, Place), Error>) {
-    let answer = slice.workspace.read_in_place(&Read::Conversation { id: &thread.source_id }).await;
+async fn ask(
+    slice: &Slice<'_>,
+    thread: PendingThread,
+) -> (PendingThread, Result<(Answer, Place), Error>) {
+    let answer = slice
+        .workspace
+        .read_in_place(&Read::Conversation {
+            id: &thread.source_id,
+        })
+        .await;
     (thread, answer)
 }
 
 /// Intercom answered for none: the stream waits, and no thread's attempts are counted but the first one's,
 /// so that a thread that never works is given up in the end and an outage blocks next to nothing.
-async fn outage(slice: &Slice<'_>, unanswered: &[(PendingThread, String)]) -> Result<Sliced, SliceError> {
-    let Some((thread, error)) = unanswered.first() else { return Ok(Progress::More.into()) };
+async fn outage(
+    slice: &Slice<'_>,
+    unanswered: &[(PendingThread, String)],
+) -> Result<Sliced, SliceError> {
+    let Some((thread, error)) = unanswered.first() else {
+        return Ok(Progress::More.into());
+    };
     let mut tx = slice.ctx.store.begin(slice.key.tenant).await?;
-    tx.mark_thread(slice.key.connection, thread.conversation_id, later(thread), error).await?;
+    tx.mark_thread(
+        slice.key.connection,
+        thread.conversation_id,
+        later(thread),
+        error,
+    )
+    .await?;
     tx.check_fence(slice.key).await?;
     tx.commit().await?;
     Err(Error::Unavailable(format!("none of {} threads: {error}", unanswered.len())).into())
@@ -188,16 +219,26 @@ enum Stop {
 }
 
 /// One answer: a thread, a reason that concerns this thread alone, or one that concerns them all (an error).
-fn sort_in(batch: &mut Batch, thread: PendingThread, answer: Result<(Answer, Place), Error>) -> Result<(), Error> {
+fn sort_in(
+    batch: &mut Batch,
+    thread: PendingThread,
+    answer: Result<(Answer, Place), Error>,
+) -> Result<(), Error> {
     let (answer, place) = match answer {
         Ok(answer) => answer,
         Err(error) => {
             let fate = match &error {
-                Error::Refused { refusal: Refusal::NotFound, .. } => ThreadFate::Gone,
+                Error::Refused {
+                    refusal: Refusal::NotFound,
+                    ..
+                } => ThreadFate::Gone,
                 // Another time would be no better, and each costs all of it.
-                Error::BadId(_) | Error::TooLarge(_) | Error::Refused { refusal: Refusal::BadRequest, .. } => {
-                    ThreadFate::Blocked
-                }
+                Error::BadId(_)
+                | Error::TooLarge(_)
+                | Error::Refused {
+                    refusal: Refusal::BadRequest,
+                    ..
+                } => ThreadFate::Blocked,
                 Error::Unavailable(_) => {
                     batch.unanswered.push((thread, error.to_string()));
                     return Ok(());
@@ -213,7 +254,12 @@ fn sort_in(batch: &mut Batch, thread: PendingThread, answer: Result<(Answer, Pla
     match wire::read_thread(&answer.body) {
         // Stored, it would leave the thread that was asked for owed, to be asked for again at once.
         Ok((wire::Read::Good(read), _)) if read.conversation.source_id != thread.source_id => {
-            unreadable(batch, thread, "the answer is another conversation".to_owned(), answer.body);
+            unreadable(
+                batch,
+                thread,
+                "the answer is another conversation".to_owned(),
+                answer.body,
+            );
         }
         Ok((wire::Read::Good(read), _)) if future::is_ahead(&read.conversation, answer.at) => {
             block(batch, thread, future::poison(read.conversation));
@@ -221,14 +267,17 @@ fn sort_in(batch: &mut Batch, thread: PendingThread, answer: Result<(Answer, Pla
         Ok((wire::Read::Good(mut read), mut poisons)) => {
             let (parts, ahead) = future::set_aside(read.parts, answer.at);
             read.parts = parts;
-            poisons.extend(
-                ahead
-                    .into_iter()
-                    .map(|poison| Poison { source_id: format!("{}/{}", thread.source_id, poison.source_id), ..poison }),
-            );
+            poisons.extend(ahead.into_iter().map(|poison| Poison {
+                source_id: format!("{}/{}", thread.source_id, poison.source_id),
+                ..poison
+            }));
             let age = answer.at - read.conversation.updated_at;
             let too_fresh = -AHEAD < age && age < SETTLED_AFTER;
-            batch.fetched.push(FetchedThread { thread: read, too_fresh, poisoned: poisons.len() as i32 });
+            batch.fetched.push(FetchedThread {
+                thread: read,
+                too_fresh,
+                poisoned: poisons.len() as i32,
+            });
             batch.poisons.extend(poisons);
         }
         Ok((wire::Read::Bad(poison), _)) => block(batch, thread, poison),
@@ -241,15 +290,30 @@ fn sort_in(batch: &mut Batch, thread: PendingThread, answer: Result<(Answer, Pla
 fn block(batch: &mut Batch, thread: PendingThread, poison: Poison) {
     let reason = poison.reason.clone();
     // As a part of its conversation: the stub may be held, and a good stub proves nothing of the thread.
-    let poison = Poison { kind: "part", source_id: format!("{}/thread", thread.source_id), ..poison };
-    batch.fates.push((thread, ThreadFate::Blocked, reason, Some(poison)));
+    let poison = Poison {
+        kind: "part",
+        source_id: format!("{}/thread", thread.source_id),
+        ..poison
+    };
+    batch
+        .fates
+        .push((thread, ThreadFate::Blocked, reason, Some(poison)));
 }
 
 /// An answer that is not this thread may be one the next time. When it is given up, its bytes are kept.
 fn unreadable(batch: &mut Batch, thread: PendingThread, reason: String, body: String) {
     let fate = later(&thread);
     if fate == ThreadFate::Blocked {
-        return block(batch, thread, Poison { kind: "part", source_id: String::new(), reason, raw: body.into_bytes() });
+        return block(
+            batch,
+            thread,
+            Poison {
+                kind: "part",
+                source_id: String::new(),
+                reason,
+                raw: body.into_bytes(),
+            },
+        );
     }
     batch.fates.push((thread, fate, reason, None));
 }
@@ -278,7 +342,8 @@ async fn store(slice: &Slice<'_>, batch: Batch) -> Result<(), SliceError> {
     for (thread, fate, error, poison) in &batch.fates {
         let mut tx = slice.ctx.store.begin(key.tenant).await?;
         tx.quarantine(key.connection, poison.as_slice()).await?;
-        tx.mark_thread(key.connection, thread.conversation_id, *fate, error).await?;
+        tx.mark_thread(key.connection, thread.conversation_id, *fate, error)
+            .await?;
         tx.check_fence(key).await?;
         tx.commit().await?;
     }
@@ -289,7 +354,15 @@ async fn store(slice: &Slice<'_>, batch: Batch) -> Result<(), SliceError> {
     tx.quarantine(key.connection, &batch.poisons).await?;
     tx.resolve_quarantined_parts(key.connection, &whole).await?;
     tx.check_fence(key).await?;
-    tx.save_cursor(key, &serde_json::Value::Null, Tally { inserted: written.inserted, ..Tally::default() }).await?;
+    tx.save_cursor(
+        key,
+        &serde_json::Value::Null,
+        Tally {
+            inserted: written.inserted,
+            ..Tally::default()
+        },
+    )
+    .await?;
     tx.commit().await?;
     written.count(Stream::Threads);
     Ok(())

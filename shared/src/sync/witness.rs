@@ -19,7 +19,11 @@ const DAYWISE: TimeDelta = TimeDelta::hours(48);
 const WITNESSES: usize = 5;
 
 /// Where a search for what changed after `since` begins, by what a witness of the last walk allows.
-pub(super) fn search_from(version: Version, since: DateTime<Utc>, witness: Option<DateTime<Utc>>) -> DateTime<Utc> {
+pub(super) fn search_from(
+    version: Version,
+    since: DateTime<Utc>,
+    witness: Option<DateTime<Utc>>,
+) -> DateTime<Utc> {
     match witness {
         Some(witness) if version >= Version::V2_17 => witness - TimeDelta::seconds(1),
         _ => by_days(since),
@@ -38,15 +42,25 @@ pub(super) struct Witnesses(Vec<i64>);
 
 impl Witnesses {
     /// Takes in what a page has shown; `watermark` is what the walk will leave.
-    pub(super) fn note(&mut self, changed: impl Iterator<Item = DateTime<Utc>>, watermark: DateTime<Utc>) {
-        self.0.extend(changed.filter(|at| *at < watermark - OVERLAP).map(|at| at.timestamp()));
+    pub(super) fn note(
+        &mut self,
+        changed: impl Iterator<Item = DateTime<Utc>>,
+        watermark: DateTime<Utc>,
+    ) {
+        self.0.extend(
+            changed
+                .filter(|at| *at < watermark - OVERLAP)
+                .map(|at| at.timestamp()),
+        );
         self.0.sort_unstable_by(|one, other| other.cmp(one));
         self.0.truncate(WITNESSES);
     }
 
     /// The one that changed first: a search from before it shows them all.
     pub(super) fn first(&self) -> Option<DateTime<Utc>> {
-        self.0.last().and_then(|at| DateTime::from_timestamp(*at, 0))
+        self.0
+            .last()
+            .and_then(|at| DateTime::from_timestamp(*at, 0))
     }
 }
 
@@ -64,8 +78,14 @@ mod tests {
         assert_eq!(witnesses.first(), None);
         witnesses.note([3, 1, 2].map(at).into_iter(), at(1_000));
         assert_eq!(witnesses.first(), Some(at(1)));
-        witnesses.note([900, 939, 940, 941, 2_000, 5].map(at).into_iter(), at(1_000));
-        assert_eq!(witnesses.0, [939, 900, 5, 3, 2].map(|second| at(second).timestamp()));
+        witnesses.note(
+            [900, 939, 940, 941, 2_000, 5].map(at).into_iter(),
+            at(1_000),
+        );
+        assert_eq!(
+            witnesses.0,
+            [939, 900, 5, 3, 2].map(|second| at(second).timestamp())
+        );
     }
 
     #[test]

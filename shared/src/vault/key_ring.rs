@@ -26,27 +26,41 @@ impl KeyRing {
     /// The error never holds key material.
     pub fn parse(text: &str) -> Result<Self, KeyRingError> {
         let mut keys: Vec<(String, LessSafeKey)> = Vec::new();
-        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        for entry in text
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+        {
             let Some((kid, encoded)) = entry.split_once(':') else {
                 return Err(KeyRingError::Shape);
             };
             if kid.is_empty()
                 || kid.len() > 64
-                || !kid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                || !kid
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
             {
                 return Err(KeyRingError::Kid);
             }
             if keys.iter().any(|(known, _)| known == kid) {
                 return Err(KeyRingError::Repeated(kid.to_owned()));
             }
-            let bytes = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| KeyRingError::Key(kid.to_owned()))?);
-            let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| KeyRingError::Key(kid.to_owned()))?;
+            let bytes = Zeroizing::new(
+                STANDARD
+                    .decode(encoded)
+                    .map_err(|_| KeyRingError::Key(kid.to_owned()))?,
+            );
+            let key = UnboundKey::new(&AES_256_GCM, &bytes)
+                .map_err(|_| KeyRingError::Key(kid.to_owned()))?;
             keys.push((kid.to_owned(), LessSafeKey::new(key)));
         }
         if keys.is_empty() {
             return Err(KeyRingError::Empty);
         }
-        Ok(Self { keys, random: SystemRandom::new() })
+        Ok(Self {
+            keys,
+            random: SystemRandom::new(),
+        })
     }
 
     /// Seals with the primary key. The nonce is random and not the caller's to choose.
@@ -79,7 +93,8 @@ impl KeyRing {
     /// # Errors
     /// When the blob is damaged, was sealed for another place, or names a key that is not in the ring.
     pub fn open(&self, place: &Place, blob: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let (&[version, kid_length], rest) = blob.split_first_chunk::<2>().ok_or(OpenError::Damaged)?;
+        let (&[version, kid_length], rest) =
+            blob.split_first_chunk::<2>().ok_or(OpenError::Damaged)?;
         let kid_length = usize::from(kid_length);
         if version != VERSION || rest.len() < kid_length + NONCE_LEN {
             return Err(OpenError::Damaged);
@@ -113,7 +128,9 @@ fn bound_to(place: &Place, header: &[u8]) -> Vec<u8> {
 
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.keys.iter().map(|(kid, _)| kid)).finish()
+        f.debug_list()
+            .entries(self.keys.iter().map(|(kid, _)| kid))
+            .finish()
     }
 }
 
@@ -139,7 +156,9 @@ pub struct SealError;
 pub enum OpenError {
     #[error("the sealed blob is damaged or belongs elsewhere")]
     Damaged,
-    #[error("the blob was sealed with key {0:?}, which is not in the ring: add it to the encryption keys")]
+    #[error(
+        "the blob was sealed with key {0:?}, which is not in the ring: add it to the encryption keys"
+    )]
     UnknownKey(String),
 }
 
@@ -149,8 +168,10 @@ mod tests {
     use crate::domain::{ConnectionId, TenantId};
 
     fn ring(kids: &[&str]) -> KeyRing {
-        let entries: Vec<String> =
-            kids.iter().map(|kid| format!("{kid}:{}", STANDARD.encode([kid.len() as u8; 32]))).collect();
+        let entries: Vec<String> = kids
+            .iter()
+            .map(|kid| format!("{kid}:{}", STANDARD.encode([kid.len() as u8; 32])))
+            .collect();
         KeyRing::parse(&entries.join(",")).unwrap()
     }
 
@@ -180,7 +201,10 @@ mod tests {
             assert!(ring.open(&place, &bad).is_err(), "bit {bit}");
         }
         for length in 0..blob.len() {
-            assert!(ring.open(&place, &blob[..length]).is_err(), "length {length}");
+            assert!(
+                ring.open(&place, &blob[..length]).is_err(),
+                "length {length}"
+            );
         }
     }
 
@@ -189,7 +213,10 @@ mod tests {
         let place = Place::cursor(TenantId::new(), "contacts");
         let blob = ring(&["old"]).seal(&place, b"x").unwrap();
         assert!(ring(&["newer", "old"]).open(&place, &blob).is_ok());
-        assert_eq!(ring(&["newer"]).open(&place, &blob), Err(OpenError::UnknownKey("old".to_owned())));
+        assert_eq!(
+            ring(&["newer"]).open(&place, &blob),
+            Err(OpenError::UnknownKey("old".to_owned()))
+        );
     }
 
     #[test]

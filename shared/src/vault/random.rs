@@ -14,7 +14,9 @@ use crate::domain::Secret;
 /// When the system's random source fails; there is no fallback.
 pub fn token() -> Result<Secret, NoRandomness> {
     let mut bytes = [0_u8; 32];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandomness)?;
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| NoRandomness)?;
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
@@ -29,7 +31,12 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
 /// Whether two digests are equal, in constant time for equal lengths.
 #[must_use]
 pub fn equal(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).fold(0_u8, |differing, (a, b)| differing | (a ^ b)) == 0
+    left.len() == right.len()
+        && left
+            .iter()
+            .zip(right)
+            .fold(0_u8, |differing, (a, b)| differing | (a ^ b))
+            == 0
 }
 
 #[derive(Debug, thiserror::Error)]

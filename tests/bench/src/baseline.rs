@@ -31,7 +31,10 @@ pub(crate) async fn copy(host: &str, token: &str, file: &Path) -> Result<Baselin
         file: BufWriter::new(std::fs::File::create(file)?),
         calls: 0,
     };
-    let (begun, used) = (Instant::now(), process::usage(std::process::id()).cpu_seconds);
+    let (begun, used) = (
+        Instant::now(),
+        process::usage(std::process::id()).cpu_seconds,
+    );
     tap.contacts().await?;
     tap.companies().await?;
     tap.conversations().await?;
@@ -55,9 +58,13 @@ impl Tap {
     async fn contacts(&mut self) -> Result<(), Failure> {
         let mut after = String::new();
         loop {
-            let page = self.call(&format!("/contacts?per_page=150{after}"), None).await?;
+            let page = self
+                .call(&format!("/contacts?per_page=150{after}"), None)
+                .await?;
             self.keep(&page["data"])?;
-            let Some(next) = page["pages"]["next"]["starting_after"].as_str() else { return Ok(()) };
+            let Some(next) = page["pages"]["next"]["starting_after"].as_str() else {
+                return Ok(());
+            };
             after = format!("&starting_after={next}");
         }
     }
@@ -65,12 +72,17 @@ impl Tap {
     async fn companies(&mut self) -> Result<(), Failure> {
         let mut param = String::new();
         loop {
-            let page = self.call(&format!("/companies/scroll{param}"), None).await?;
+            let page = self
+                .call(&format!("/companies/scroll{param}"), None)
+                .await?;
             if page["data"].as_array().is_none_or(Vec::is_empty) {
                 return Ok(());
             }
             self.keep(&page["data"])?;
-            param = format!("?scroll_param={}", page["scroll_param"].as_str().unwrap_or_default());
+            param = format!(
+                "?scroll_param={}",
+                page["scroll_param"].as_str().unwrap_or_default()
+            );
         }
     }
 
@@ -91,7 +103,9 @@ impl Tap {
                     self.keep(&json!([thread]))?;
                 }
             }
-            let Some(next) = page["pages"]["next"]["starting_after"].as_str() else { return Ok(()) };
+            let Some(next) = page["pages"]["next"]["starting_after"].as_str() else {
+                return Ok(());
+            };
             search["pagination"]["starting_after"] = json!(next);
         }
     }

@@ -25,8 +25,13 @@ fn main() -> ExitCode {
     let prefix = std::env::args().nth(1).unwrap_or_default();
     let mut report = Report::new(prefix);
     // One core is the servers': two that share it would be measured waiting for each other.
-    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
+    let threads = std::thread::available_parallelism()
+        .map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("bench: no runtime: {error}");
@@ -43,7 +48,11 @@ fn main() -> ExitCode {
         if report.wants("memory.") {
             memory::measure(&mut report).await?;
         }
-        let queue = if report.wants("queue.") { queue::measure(&mut report).await } else { Ok(()) };
+        let queue = if report.wants("queue.") {
+            queue::measure(&mut report).await
+        } else {
+            Ok(())
+        };
         report.write()?;
         queue
     });

@@ -42,16 +42,27 @@ struct Seen {
 }
 
 pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
-    println!("{WORKERS} worker processes on one workspace, answers after 50 to 250 ms, all of the limit theirs");
+    println!(
+        "{WORKERS} worker processes on one workspace, answers after 50 to 250 ms, all of the limit theirs"
+    );
     let windows = match std::env::var("RATE_WINDOWS") {
-        Ok(windows) => windows.parse().map_err(|_| "RATE_WINDOWS is no number of windows: write it like 60")?,
+        Ok(windows) => windows
+            .parse()
+            .map_err(|_| "RATE_WINDOWS is no number of windows: write it like 60")?,
         Err(_) => WINDOWS,
     };
     let only = std::env::var("RATE_CASES").ok();
-    let is_wanted = |case: &str| only.as_ref().is_none_or(|only| only.split(',').any(|wanted| wanted == case));
+    let is_wanted = |case: &str| {
+        only.as_ref()
+            .is_none_or(|only| only.split(',').any(|wanted| wanted == case))
+    };
     for limit in [167, 1_667] {
         let name = |trouble: Trouble| format!("{limit}{}", trouble.name());
-        let cases: Vec<Trouble> = Trouble::ALL.iter().copied().filter(|trouble| is_wanted(&name(*trouble))).collect();
+        let cases: Vec<Trouble> = Trouble::ALL
+            .iter()
+            .copied()
+            .filter(|trouble| is_wanted(&name(*trouble)))
+            .collect();
         if cases.is_empty() {
             continue;
         }
@@ -71,16 +82,31 @@ fn add(report: &mut Report, case: &str, seen: &Seen, alone: &Seen, in_redis: &Se
     let name = |figure: &str, beside: &str| format!("rate.{figure}.{case}{beside}");
     for (beside, of) in [(".governor", alone), (".gcra", in_redis)] {
         report.add(&name("used_ratio", beside), seen.used, "", Some(of.used));
-        report.add(&name("throttled", beside), seen.throttled_per_million, "1/M", Some(of.throttled_per_million));
+        report.add(
+            &name("throttled", beside),
+            seen.throttled_per_million,
+            "1/M",
+            Some(of.throttled_per_million),
+        );
     }
     report.add(&name("calls", ""), seen.calls, "calls", None);
     if seen.redis_per_call.is_finite() {
         let beside = Some(in_redis.redis_per_call);
-        report.add(&name("redis_calls_per_request", ".gcra"), seen.redis_per_call, "", beside);
+        report.add(
+            &name("redis_calls_per_request", ".gcra"),
+            seen.redis_per_call,
+            "",
+            beside,
+        );
     }
     if seen.fresh_p99_ms.is_finite() {
         report.add(&name("fresh_calls", ""), seen.fresh_calls, "calls", None);
-        report.add(&name("fresh_wait_p99_ms", ""), seen.fresh_p99_ms, "ms", None);
+        report.add(
+            &name("fresh_wait_p99_ms", ""),
+            seen.fresh_p99_ms,
+            "ms",
+            None,
+        );
     }
     if seen.failed_attempts.is_finite() {
         report.add(&name("failed_attempts", ""), seen.failed_attempts, "", None);
@@ -123,6 +149,11 @@ async fn next_window(intercom: &str) -> Result<Count, Failure> {
     let left = WINDOW - Duration::from_millis(now.as_millis() as u64 % WINDOW.as_millis() as u64);
     tokio::time::sleep(left).await;
     let ledger = sync::ledger(intercom).await?;
-    let throttled = ledger["throttled"].as_u64().ok_or("no count of the throttled")?;
-    Ok((ledger["total"].as_u64().ok_or("no total")? - throttled, throttled))
+    let throttled = ledger["throttled"]
+        .as_u64()
+        .ok_or("no count of the throttled")?;
+    Ok((
+        ledger["total"].as_u64().ok_or("no total")? - throttled,
+        throttled,
+    ))
 }

@@ -34,7 +34,11 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(prefix: String) -> Self {
-        Self { prefix, machine: machine(), figures: Vec::new() }
+        Self {
+            prefix,
+            machine: machine(),
+            figures: Vec::new(),
+        }
     }
 
     /// Whether figures of this group are asked for.
@@ -42,10 +46,21 @@ impl Report {
         group.starts_with(&self.prefix) || self.prefix.starts_with(group.trim_end_matches('.'))
     }
 
-    pub(crate) fn add(&mut self, name: &str, value: f64, unit: &'static str, baseline: Option<f64>) {
-        let ratio = baseline.filter(|baseline| *baseline > 0.0).map(|baseline| value / baseline);
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        value: f64,
+        unit: &'static str,
+        baseline: Option<f64>,
+    ) {
+        let ratio = baseline
+            .filter(|baseline| *baseline > 0.0)
+            .map(|baseline| value / baseline);
         let shown = ratio.map_or_else(String::new, |ratio| {
-            format!("  baseline {:>10.3}  ratio {ratio:.3}", baseline.unwrap_or(0.0))
+            format!(
+                "  baseline {:>10.3}  ratio {ratio:.3}",
+                baseline.unwrap_or(0.0)
+            )
         });
         println!("{name:<46} {value:>12.3} {unit:<8}{shown}");
         self.figures.push(Figure {
@@ -68,8 +83,14 @@ impl Report {
     pub(crate) fn write(&self) -> Result<(), Failure> {
         let folder = Path::new("target/bench");
         std::fs::create_dir_all(folder)?;
-        std::fs::write(folder.join("report.json"), serde_json::to_string_pretty(&self.figures)? + "\n")?;
-        println!("machine: {}   seed: {SEED}   written to target/bench/report.json", self.machine);
+        std::fs::write(
+            folder.join("report.json"),
+            serde_json::to_string_pretty(&self.figures)? + "\n",
+        )?;
+        println!(
+            "machine: {}   seed: {SEED}   written to target/bench/report.json",
+            self.machine
+        );
         Ok(())
     }
 }
@@ -80,7 +101,9 @@ fn machine() -> String {
         .ok()
         .and_then(|text| {
             text.lines().find_map(|line| {
-                line.strip_prefix("model name")?.split_once(':').map(|(_, model)| model.trim().to_owned())
+                line.strip_prefix("model name")?
+                    .split_once(':')
+                    .map(|(_, model)| model.trim().to_owned())
             })
         })
         .unwrap_or_else(|| std::env::consts::ARCH.to_owned());

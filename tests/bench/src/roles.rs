@@ -45,11 +45,20 @@ pub(crate) fn simulator(scene: &Scene) -> Result<(Role, String), Failure> {
     let stdin = child.stdin.take().ok_or("no stdin")?;
     let mut line = String::new();
     BufReader::new(child.stdout.take().ok_or("no stdout")?).read_line(&mut line)?;
-    Ok((Role { child, _stdin: stdin }, line.trim().to_owned()))
+    Ok((
+        Role {
+            child,
+            _stdin: stdin,
+        },
+        line.trim().to_owned(),
+    ))
 }
 
 /// Starts `pathbound` with these arguments and variables.
-pub(crate) fn pathbound(arguments: &[&str], environment: &[(String, String)]) -> Result<Role, Failure> {
+pub(crate) fn pathbound(
+    arguments: &[&str],
+    environment: &[(String, String)],
+) -> Result<Role, Failure> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg(PATHBOUND)
         .args(arguments)
@@ -57,15 +66,23 @@ pub(crate) fn pathbound(arguments: &[&str], environment: &[(String, String)]) ->
         .stdin(Stdio::piped())
         .spawn()?;
     let stdin = child.stdin.take().ok_or("no stdin")?;
-    Ok(Role { child, _stdin: stdin })
+    Ok(Role {
+        child,
+        _stdin: stdin,
+    })
 }
 
 /// Starts a worker that takes tickets and keeps them.
 pub(crate) fn queue_worker(redis_url: &str) -> Result<Role, Failure> {
-    let mut child =
-        Command::new(std::env::current_exe()?).args([QUEUE_WORKER, redis_url]).stdin(Stdio::piped()).spawn()?;
+    let mut child = Command::new(std::env::current_exe()?)
+        .args([QUEUE_WORKER, redis_url])
+        .stdin(Stdio::piped())
+        .spawn()?;
     let stdin = child.stdin.take().ok_or("no stdin")?;
-    Ok(Role { child, _stdin: stdin })
+    Ok(Role {
+        child,
+        _stdin: stdin,
+    })
 }
 
 /// When this process was started as one of the roles: runs it, and says how it ended.
@@ -79,7 +96,8 @@ pub(crate) fn dispatch() -> Option<ExitCode> {
         }
         QUEUE_WORKER => {
             end_with_parent();
-            if let Err(error) = queue::run_worker_role(&std::env::args().nth(2).unwrap_or_default()) {
+            if let Err(error) = queue::run_worker_role(&std::env::args().nth(2).unwrap_or_default())
+            {
                 eprintln!("bench: the worker ended: {error}");
             }
             Some(ExitCode::FAILURE)
@@ -111,9 +129,15 @@ fn run_simulator() -> ExitCode {
     let served = (|| -> Result<(), Failure> {
         let scene: Scene = serde_json::from_str(&std::env::args().nth(2).ok_or("no scene")?)?;
         // One thread: the simulator must not take both cores from what is measured.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         runtime.block_on(async {
-            let options = Options { latency: scene.latency, ledger_rows: false, ..Options::default() };
+            let options = Options {
+                latency: scene.latency,
+                ledger_rows: false,
+                ..Options::default()
+            };
             let simulator = Simulator::start(options).await?;
             simulator.add_workspace(scene.spec);
             println!("{}", simulator.url());

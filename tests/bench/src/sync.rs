@@ -51,13 +51,39 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
     for (scene, limit, latency_ms) in [("unlimited", 10_000_000, 0), ("limited", 1_667, 50)] {
         let (copied, taken) = one_scene(limit, latency_ms).await?;
         let name = |figure: &str| format!("sync.{figure}.{scene}");
-        report.add(&name("first_wall_seconds"), taken.wall_seconds, "s", Some(copied.wall_seconds));
-        report.add(&name("first_cpu_seconds"), taken.cpu_seconds, "s", Some(copied.cpu_seconds));
-        report.add(&name("first_cpu_total_seconds"), taken.cpu_total_seconds, "s", None);
+        report.add(
+            &name("first_wall_seconds"),
+            taken.wall_seconds,
+            "s",
+            Some(copied.wall_seconds),
+        );
+        report.add(
+            &name("first_cpu_seconds"),
+            taken.cpu_seconds,
+            "s",
+            Some(copied.cpu_seconds),
+        );
+        report.add(
+            &name("first_cpu_total_seconds"),
+            taken.cpu_total_seconds,
+            "s",
+            None,
+        );
         report.add(&name("peak_rss_mib"), taken.peak_mib, "MiB", None);
-        report.add(&name("calls"), taken.calls as f64, "calls", Some(copied.calls as f64));
-        let windows = (taken.wall_seconds / WINDOW_SECONDS).max(taken.calls as f64 / f64::from(limit));
-        report.add(&name("limit_used_ratio"), taken.calls as f64 / (f64::from(limit) * windows), "", None);
+        report.add(
+            &name("calls"),
+            taken.calls as f64,
+            "calls",
+            Some(copied.calls as f64),
+        );
+        let windows =
+            (taken.wall_seconds / WINDOW_SECONDS).max(taken.calls as f64 / f64::from(limit));
+        report.add(
+            &name("limit_used_ratio"),
+            taken.calls as f64 / (f64::from(limit) * windows),
+            "",
+            None,
+        );
     }
     Ok(())
 }
@@ -75,11 +101,18 @@ async fn one_scene(limit_per_window: u32, latency_ms: u64) -> Result<(Baseline, 
     };
     // The token is derived from the recipe, so a copy of the workspace in this process knows it.
     let token = token_of(&spec).await?;
-    let latency = if latency_ms == 0 { Latency::None } else { Latency::Fixed(latency_ms) };
+    let latency = if latency_ms == 0 {
+        Latency::None
+    } else {
+        Latency::Fixed(latency_ms)
+    };
     let scene = Scene { spec, latency };
     let copied = {
         let (_simulator, url) = roles::simulator(&Scene {
-            spec: WorkspaceSpec { limit_per_window: 10_000_000, ..scene.spec.clone() },
+            spec: WorkspaceSpec {
+                limit_per_window: 10_000_000,
+                ..scene.spec.clone()
+            },
             ..scene
         })?;
         std::fs::create_dir_all("target/bench")?;
@@ -92,15 +125,24 @@ async fn one_scene(limit_per_window: u32, latency_ms: u64) -> Result<(Baseline, 
 
 pub(crate) async fn token_of(spec: &WorkspaceSpec) -> Result<String, Failure> {
     let twin = Simulator::start(intercom_simulator::Options::default()).await?;
-    let token =
-        twin.add_workspace(WorkspaceSpec { contacts: 1, companies: 0, conversations: 0, ..spec.clone() }).token();
+    let token = twin
+        .add_workspace(WorkspaceSpec {
+            contacts: 1,
+            companies: 0,
+            conversations: 0,
+            ..spec.clone()
+        })
+        .token();
     twin.stop().await;
     Ok(token)
 }
 
 async fn first_sync(intercom: &str) -> Result<Taken, Failure> {
     let servers = tokio::task::spawn_blocking(|| {
-        Servers::start(servers::Options { durability: Durability::Real, ..servers::Options::default() })
+        Servers::start(servers::Options {
+            durability: Durability::Real,
+            ..servers::Options::default()
+        })
     })
     .await??;
     shared::store::migrate(&Secret::new(servers.database_url())).await?;
@@ -110,15 +152,31 @@ async fn first_sync(intercom: &str) -> Result<Taken, Failure> {
 
     let rest = Rest::new(&public_url, &Secret::new(SERVICE_KEY))?;
     let tenant = until_up(&rest).await?;
-    let started = rest.post(Some(tenant), "/v1/integrations/intercom/connect", &json!({})).await?.success()?;
-    let start_url = started["start_url"].as_str().ok_or("no start_url")?.to_owned();
+    let started = rest
+        .post(
+            Some(tenant),
+            "/v1/integrations/intercom/connect",
+            &json!({}),
+        )
+        .await?
+        .success()?;
+    let start_url = started["start_url"]
+        .as_str()
+        .ok_or("no start_url")?
+        .to_owned();
     let browser = Browser::new()?;
-    let (ours, theirs) = (process::usage(fleet.child.id()).cpu_seconds, server_cpu(&servers));
+    let (ours, theirs) = (
+        process::usage(fleet.child.id()).cpu_seconds,
+        server_cpu(&servers),
+    );
 
     let begun = Instant::now();
     browser.connect(&start_url, WORKSPACE).await?;
     let connections = rest.get(tenant, "/v1/connections").await?;
-    let connection = connections["items"][0]["id"].as_str().ok_or("no connection")?.to_owned();
+    let connection = connections["items"][0]["id"]
+        .as_str()
+        .ok_or("no connection")?
+        .to_owned();
     let path = format!("/v1/connections/{connection}/sync");
     loop {
         let status = rest.get(tenant, &path).await?;
@@ -146,8 +204,16 @@ async fn first_sync(intercom: &str) -> Result<Taken, Failure> {
 pub(crate) async fn until_up(rest: &Rest) -> Result<TenantId, Failure> {
     let begun = Instant::now();
     loop {
-        match rest.post(None, "/v1/tenants", &json!({"name": "Bench"})).await {
-            Ok(made) => return Ok(made.success()?["id"].as_str().ok_or("no tenant id")?.parse()?),
+        match rest
+            .post(None, "/v1/tenants", &json!({"name": "Bench"}))
+            .await
+        {
+            Ok(made) => {
+                return Ok(made.success()?["id"]
+                    .as_str()
+                    .ok_or("no tenant id")?
+                    .parse()?);
+            }
             Err(error) if begun.elapsed() > Duration::from_secs(20) => return Err(error.into()),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
@@ -155,18 +221,33 @@ pub(crate) async fn until_up(rest: &Rest) -> Result<TenantId, Failure> {
 }
 
 fn server_cpu(servers: &Servers) -> f64 {
-    [servers.postgres().pid(), servers.redis().pid()].into_iter().flatten().map(process::tree_cpu_seconds).sum()
+    [servers.postgres().pid(), servers.redis().pid()]
+        .into_iter()
+        .flatten()
+        .map(process::tree_cpu_seconds)
+        .sum()
 }
 
 async fn calls(intercom: &str) -> Result<u64, Failure> {
-    ledger(intercom).await?["total"].as_u64().ok_or_else(|| "the ledger has no total".into())
+    ledger(intercom).await?["total"]
+        .as_u64()
+        .ok_or_else(|| "the ledger has no total".into())
 }
 
 pub(crate) async fn ledger(intercom: &str) -> Result<Value, Failure> {
-    Ok(pathbound::rest::http_client()?.get(format!("{intercom}/_control/ledger")).send().await?.json().await?)
+    Ok(pathbound::rest::http_client()?
+        .get(format!("{intercom}/_control/ledger"))
+        .send()
+        .await?
+        .json()
+        .await?)
 }
 
-pub(crate) fn environment(servers: &Servers, intercom: &str, public_url: &str) -> Vec<(String, String)> {
+pub(crate) fn environment(
+    servers: &Servers,
+    intercom: &str,
+    public_url: &str,
+) -> Vec<(String, String)> {
     let listen = public_url.trim_start_matches("http://");
     [
         ("PROFILE", "development"),

@@ -80,13 +80,19 @@ pub(crate) async fn wait_and_compare(world: &World) -> Result<Ending, Failure> {
         let late = now > PATIENCE;
         if unfinished.is_empty() || late {
             let mut ending = compare(world).await?;
-            let exact = unfinished.is_empty() && ending.missing + ending.extra + ending.different == 0;
+            let exact =
+                unfinished.is_empty() && ending.missing + ending.extra + ending.different == 0;
             if let Some(first) = ending.examples.first().filter(|_| !exact) {
                 waited_for = format!("until {:.1} s: {first}", now.as_secs_f64());
             }
             if exact || late {
                 ending.examples.splice(0..0, unfinished);
-                return Ok(Ending { seconds, exact_seconds: exact.then_some(now.as_secs_f64()), waited_for, ..ending });
+                return Ok(Ending {
+                    seconds,
+                    exact_seconds: exact.then_some(now.as_secs_f64()),
+                    waited_for,
+                    ..ending
+                });
             }
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -98,10 +104,17 @@ fn unfinished_since(status: &SyncStatus, stopped: f64) -> Vec<(Stream, String)> 
     let fresh = |stream: &StreamStatus| {
         // Threads are walked when a stub says so, and are proven by their own counts. A walk takes a second.
         stream.stream == Stream::Threads
-            || stream.last_ok_at.is_some_and(|at| at.timestamp_millis() as f64 / 1e3 > stopped + 2.0)
+            || stream
+                .last_ok_at
+                .is_some_and(|at| at.timestamp_millis() as f64 / 1e3 > stopped + 2.0)
     };
-    let stale = status.streams.iter().filter(|stream| !fresh(stream) || stream.blocked.is_some());
-    let mut unfinished: Vec<_> = stale.map(|stream| (stream.stream, format!("{stream:?}"))).collect();
+    let stale = status
+        .streams
+        .iter()
+        .filter(|stream| !fresh(stream) || stream.blocked.is_some());
+    let mut unfinished: Vec<_> = stale
+        .map(|stream| (stream.stream, format!("{stream:?}")))
+        .collect();
     if status.threads.pending > 0 {
         unfinished.push((Stream::Threads, format!("{:?}", status.threads)));
     }
@@ -117,7 +130,9 @@ async fn compare(world: &World) -> Result<Ending, Failure> {
         ending.missing += report.missing;
         ending.extra += report.extra;
         ending.different += report.different;
-        ending.examples.extend(report.examples.iter().take(5).cloned());
+        ending
+            .examples
+            .extend(report.examples.iter().take(5).cloned());
     }
     Ok(ending)
 }
@@ -130,7 +145,10 @@ async fn compare_one(world: &World, connected: &Connected) -> Result<Compared, F
 /// Ends the schedulers, lets the workers finish what is ticketed, looks at Redis, ends the others.
 pub(crate) async fn rest(world: &World) -> Result<Rest, Failure> {
     let leaving = Duration::from_secs(20);
-    let mut rest = Rest { late: world.fleet.retire("scheduler", leaving).await, ..Rest::default() };
+    let mut rest = Rest {
+        late: world.fleet.retire("scheduler", leaving).await,
+        ..Rest::default()
+    };
     let begun = Instant::now();
     loop {
         rest.live = world.live().await?;
@@ -139,14 +157,19 @@ pub(crate) async fn rest(world: &World) -> Result<Rest, Failure> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    rest.late.extend(world.fleet.retire("worker", leaving).await);
+    rest.late
+        .extend(world.fleet.retire("worker", leaving).await);
     rest.late.extend(world.fleet.retire("api", leaving).await);
     let client = redis::Client::open(world.servers.redis_url())?;
-    let mut connection: MultiplexedConnection =
-        client.get_multiplexed_async_connection_with_config(&crate::world::patient()).await?;
+    let mut connection: MultiplexedConnection = client
+        .get_multiplexed_async_connection_with_config(&crate::world::patient())
+        .await?;
     rest.redis_keys = redis::cmd("DBSIZE").query_async(&mut connection).await?;
     rest.redis_keys_allowed = KEYS + KEYS_PER_TENANT * world.tenants.len() as u64;
-    rest.key_names = redis::cmd("KEYS").arg("*").query_async(&mut connection).await?;
+    rest.key_names = redis::cmd("KEYS")
+        .arg("*")
+        .query_async(&mut connection)
+        .await?;
     rest.key_names.sort();
     rest.key_names.truncate(40);
     rest.outside_read_list = world.simulator.ledger().outside_read_list;
@@ -155,5 +178,7 @@ pub(crate) async fn rest(world: &World) -> Result<Rest, Failure> {
 
 /// Counters of all processes that ever ran.
 pub(crate) fn counter(world: &World, name: &str, label: &str) -> f64 {
-    world.fleet.total(|counters| scrape::sum(counters, name, label))
+    world
+        .fleet
+        .total(|counters| scrape::sum(counters, name, label))
 }

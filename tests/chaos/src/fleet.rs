@@ -75,15 +75,28 @@ pub(crate) struct Supervisor(Vec<JoinHandle<()>>);
 impl Fleet {
     /// # Errors
     /// When a process cannot be started.
-    pub(crate) async fn start(environment: Vec<(String, String)>, database_url: String) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        environment: Vec<(String, String)>,
+        database_url: String,
+    ) -> Result<Self, Failure> {
         std::fs::create_dir_all(LOGS)?;
-        let kinds = ["api"].into_iter().chain(["scheduler"; SCHEDULERS]).chain(["worker"; WORKERS]);
+        let kinds = ["api"]
+            .into_iter()
+            .chain(["scheduler"; SCHEDULERS])
+            .chain(["worker"; WORKERS]);
         let fleet = Self(Arc::new(Inner {
             nursery: Nursery::open(),
             environment,
             database_url,
             starts: AtomicU32::new(0),
-            places: kinds.map(|kind| tokio::sync::Mutex::new(Place { kind, process: None })).collect(),
+            places: kinds
+                .map(|kind| {
+                    tokio::sync::Mutex::new(Place {
+                        kind,
+                        process: None,
+                    })
+                })
+                .collect(),
             http: pathbound::rest::http_client()?,
             counters: Mutex::default(),
             notes: Mutex::default(),
@@ -99,7 +112,10 @@ impl Fleet {
         let number = self.0.starts.fetch_add(1, Ordering::Relaxed);
         let user = user(place.kind, number);
         let mut environment = self.0.environment.clone();
-        let url = self.0.database_url.replacen("pathbound@", &format!("{user}@"), 1);
+        let url = self
+            .0
+            .database_url
+            .replacen("pathbound@", &format!("{user}@"), 1);
         environment.push(("PATHBOUND_DATABASE_URL".to_owned(), url));
         let log = Path::new(LOGS).join(format!("{user}.log"));
         let role = self.0.nursery.start(place.kind, &environment, &log).await?;
@@ -109,7 +125,9 @@ impl Fleet {
 
     /// A worker's place, locked; `number` counts workers.
     pub(crate) async fn worker(&self, number: usize) -> MutexGuard<'_, Place> {
-        self.0.places[1 + SCHEDULERS + number % WORKERS].lock().await
+        self.0.places[1 + SCHEDULERS + number % WORKERS]
+            .lock()
+            .await
     }
 
     pub(crate) async fn scheduler(&self, number: usize) -> MutexGuard<'_, Place> {
@@ -125,7 +143,10 @@ impl Fleet {
 
     /// The last counters of a process, living or not.
     pub(crate) fn last_counters(&self, user: &str) -> Counters {
-        lock(&self.0.counters).get(user).cloned().unwrap_or_default()
+        lock(&self.0.counters)
+            .get(user)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// A counter over all processes that ever ran, as they last showed it: what a killed one counted in
@@ -170,8 +191,13 @@ impl Fleet {
 
     async fn refill(&self) {
         for place in &self.0.places {
-            let Ok(mut place) = place.try_lock() else { continue };
-            let ended = place.process.as_mut().and_then(|process| process.role.child.try_wait().ok().flatten());
+            let Ok(mut place) = place.try_lock() else {
+                continue;
+            };
+            let ended = place
+                .process
+                .as_mut()
+                .and_then(|process| process.role.child.try_wait().ok().flatten());
             if let Some(status) = ended {
                 self.note(&place, status);
                 place.process = None;
@@ -179,7 +205,9 @@ impl Fleet {
             if place.process.is_none()
                 && let Err(error) = self.fill(&mut place).await
             {
-                lock(&self.0.notes).died.push(format!("a {} could not be started: {error}", place.kind));
+                lock(&self.0.notes)
+                    .died
+                    .push(format!("a {} could not be started: {error}", place.kind));
             }
         }
     }
@@ -192,9 +220,15 @@ impl Fleet {
         }
         let process = place.process.as_ref();
         let last = process.and_then(|process| std::fs::read_to_string(&process.log).ok());
-        let last = last.as_deref().and_then(|text| text.lines().last()).unwrap_or("no log").to_owned();
+        let last = last
+            .as_deref()
+            .and_then(|text| text.lines().last())
+            .unwrap_or("no log")
+            .to_owned();
         let user = process.map_or(place.kind, |process| &process.user);
-        notes.died.push(format!("{user} ended by itself with {status}: {last}"));
+        notes
+            .died
+            .push(format!("{user} ended by itself with {status}: {last}"));
     }
 
     /// Tells every process of a kind to end. Returns those that did not leave with 0 in time.
@@ -205,12 +239,17 @@ impl Fleet {
             if place.kind != kind {
                 continue;
             }
-            let Some(mut process) = place.process.take() else { continue };
+            let Some(mut process) = place.process.take() else {
+                continue;
+            };
             let _ = self.counters(&process).await;
             process.signal(Signal::TERM);
             match process.ended(patience).await {
                 Some(status) if status.success() => {}
-                other => late.push(format!("{} was told to end and did not well: {other:?}", process.user)),
+                other => late.push(format!(
+                    "{} was told to end and did not well: {other:?}",
+                    process.user
+                )),
             }
         }
         late
@@ -244,7 +283,10 @@ impl Place {
 
 impl Process {
     pub(crate) fn signal(&self, signal: Signal) {
-        if let Some(pid) = i32::try_from(self.role.child.id()).ok().and_then(Pid::from_raw) {
+        if let Some(pid) = i32::try_from(self.role.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+        {
             // It may have ended by itself, which the supervisor notes.
             let _ = kill_process(pid, signal);
         }
@@ -267,7 +309,9 @@ impl Process {
     /// Where its ops listener is, once it has said so.
     fn ops(&self) -> Option<String> {
         let text = std::fs::read_to_string(&self.log).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("ops listening on ")).map(str::to_owned)
+        text.lines()
+            .find_map(|line| line.strip_prefix("ops listening on "))
+            .map(str::to_owned)
     }
 }
 

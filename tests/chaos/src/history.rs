@@ -65,12 +65,18 @@ pub(crate) struct Verdict {
 impl History {
     /// Makes the tables, the triggers and the users.
     pub(crate) async fn begin(url: &str) -> Result<Self, Failure> {
-        let pool = PgPoolOptions::new().max_connections(6).acquire_timeout(Duration::from_secs(3)).connect(url).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(6)
+            .acquire_timeout(Duration::from_secs(3))
+            .connect(url)
+            .await?;
         pool.execute(include_str!("history.sql")).await?;
         let users: Vec<String> = ["api", "scheduler", "worker"]
             .iter()
             .flat_map(|kind| {
-                (0..USERS).map(move |number| format!("CREATE ROLE {} LOGIN SUPERUSER;", fleet::user(kind, number)))
+                (0..USERS).map(move |number| {
+                    format!("CREATE ROLE {} LOGIN SUPERUSER;", fleet::user(kind, number))
+                })
             })
             .collect();
         pool.execute(sqlx::AssertSqlSafe(users.concat())).await?;
@@ -84,7 +90,9 @@ impl History {
                 WHERE h.connection_id = s.connection_id AND h.stream = s.stream AND h.effect AND h.relation = 'streams'
                 ORDER BY h.seq DESC LIMIT 1) l
              WHERE l.raised AND l.who = $1";
-        let rows = self.steady(|| sqlx::query(OPEN).bind(who).fetch_all(&self.pool)).await?;
+        let rows = self
+            .steady(|| sqlx::query(OPEN).bind(who).fetch_all(&self.pool))
+            .await?;
         Ok(rows.iter().map(|row| Open { seq: row.get(0) }).collect())
     }
 
@@ -95,24 +103,37 @@ impl History {
                 WHERE n.connection_id = h.connection_id AND n.stream = h.stream AND n.effect AND n.relation = 'streams'
                   AND n.seq > h.seq AND n.old_fence < n.fence AND n.who <> h.who)";
         let seqs: Vec<i64> = open.iter().map(|open| open.seq).collect();
-        let taken: i64 = self.steady(|| sqlx::query_scalar(TAKEN).bind(seqs.clone()).fetch_one(&self.pool)).await?;
+        let taken: i64 = self
+            .steady(|| {
+                sqlx::query_scalar(TAKEN)
+                    .bind(seqs.clone())
+                    .fetch_one(&self.pool)
+            })
+            .await?;
         Ok(taken as usize)
     }
 
     /// Where the history is now.
     pub(crate) async fn here(&self) -> Result<i64, Failure> {
         const HERE: &str = "SELECT coalesce(max(seq), 0) FROM chaos.history";
-        Ok(self.steady(|| sqlx::query_scalar(HERE).fetch_one(&self.pool)).await?)
+        Ok(self
+            .steady(|| sqlx::query_scalar(HERE).fetch_one(&self.pool))
+            .await?)
     }
 
     /// Waits until somebody begins a slice after this place in the history: work flows (again).
     /// Returns how long that took; `None` when it did not within `patience`.
-    pub(crate) async fn until_work(&self, after: i64, patience: Duration) -> Result<Option<Duration>, Failure> {
-        const FLOWS: &str =
-            "SELECT EXISTS (SELECT FROM chaos.history WHERE seq > $1 AND relation = 'streams' AND old_fence < fence)";
+    pub(crate) async fn until_work(
+        &self,
+        after: i64,
+        patience: Duration,
+    ) -> Result<Option<Duration>, Failure> {
+        const FLOWS: &str = "SELECT EXISTS (SELECT FROM chaos.history WHERE seq > $1 AND relation = 'streams' AND old_fence < fence)";
         let begun = Instant::now();
         while begun.elapsed() < patience {
-            let flows: bool = self.steady(|| sqlx::query_scalar(FLOWS).bind(after).fetch_one(&self.pool)).await?;
+            let flows: bool = self
+                .steady(|| sqlx::query_scalar(FLOWS).bind(after).fetch_one(&self.pool))
+                .await?;
             if flows {
                 return Ok(Some(begun.elapsed()));
             }
@@ -124,13 +145,17 @@ impl History {
     /// Sessions of the fleet.
     pub(crate) async fn sessions(&self) -> Result<i64, Failure> {
         const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'chaos%'";
-        Ok(self.steady(|| sqlx::query_scalar(SESSIONS).fetch_one(&self.pool)).await?)
+        Ok(self
+            .steady(|| sqlx::query_scalar(SESSIONS).fetch_one(&self.pool))
+            .await?)
     }
 
     /// Cuts every session of the fleet; returns how many there were.
     pub(crate) async fn cut_sessions(&self) -> Result<i64, Failure> {
         const CUT: &str = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename LIKE 'chaos%'";
-        Ok(self.steady(|| sqlx::query_scalar(CUT).fetch_one(&self.pool)).await?)
+        Ok(self
+            .steady(|| sqlx::query_scalar(CUT).fetch_one(&self.pool))
+            .await?)
     }
 
     /// Asks again while Postgres is away.
@@ -141,7 +166,9 @@ impl History {
         let begun = Instant::now();
         loop {
             match ask().await {
-                Err(_) if begun.elapsed() < PATIENCE => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(_) if begun.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(50)).await
+                }
                 answer => return answer,
             }
         }
@@ -161,20 +188,30 @@ fn writers(relation: &str) -> &'static [&'static str] {
 pub(crate) async fn judge(world: &World, storms: &[(f64, f64)]) -> Result<Verdict, Failure> {
     const ALL: &str = "SELECT seq, who, relation, connection_id, stream, old_fence, fence, effect,
                               extract(epoch FROM at)::float8 AS at FROM chaos.history ORDER BY seq";
-    let rows = world.history.steady(|| sqlx::query(ALL).fetch_all(&world.history.pool)).await?;
+    let rows = world
+        .history
+        .steady(|| sqlx::query(ALL).fetch_all(&world.history.pool))
+        .await?;
     let mut judge = Judge::default();
     rows.iter().for_each(|row| judge.commit(row));
     let mut verdict = judge.finish(&world.deaths(), storms);
     for (sql, name) in COUNTS {
-        let wrong: Vec<(Uuid, i64, i64)> =
-            world.history.steady(|| sqlx::query_as(sql).fetch_all(&world.history.pool)).await?;
+        let wrong: Vec<(Uuid, i64, i64)> = world
+            .history
+            .steady(|| sqlx::query_as(sql).fetch_all(&world.history.pool))
+            .await?;
         verdict.miscounted += wrong.len() as u64;
-        verdict.examples.extend(wrong.iter().map(|(connection, held, rows)| {
-            format!("{name} of {connection}: {held} are counted as held, {rows} are there")
-        }));
+        verdict
+            .examples
+            .extend(wrong.iter().map(|(connection, held, rows)| {
+                format!("{name} of {connection}: {held} are counted as held, {rows} are there")
+            }));
     }
     const DEAD: &str = "SELECT count(*) FROM public.dead_letters WHERE resolved_at IS NULL";
-    let dead: i64 = world.history.steady(|| sqlx::query_scalar(DEAD).fetch_one(&world.history.pool)).await?;
+    let dead: i64 = world
+        .history
+        .steady(|| sqlx::query_scalar(DEAD).fetch_one(&world.history.pool))
+        .await?;
     verdict.dead_letters = dead as u64;
     Ok(verdict)
 }
@@ -220,8 +257,11 @@ struct Judge {
 impl Judge {
     fn commit(&mut self, row: &PgRow) {
         self.verdict.commits += 1;
-        let (who, relation, connection): (String, String, Uuid) =
-            (row.get("who"), row.get("relation"), row.get("connection_id"));
+        let (who, relation, connection): (String, String, Uuid) = (
+            row.get("who"),
+            row.get("relation"),
+            row.get("connection_id"),
+        );
         if !who.starts_with("chaos_worker") {
             return;
         }
@@ -233,18 +273,41 @@ impl Judge {
     }
 
     fn stream(&mut self, row: &PgRow, who: String, connection: Uuid) {
-        let (stream, old, fence): (String, i64, i64) = (row.get("stream"), row.get("old_fence"), row.get("fence"));
+        let (stream, old, fence): (String, i64, i64) =
+            (row.get("stream"), row.get("old_fence"), row.get("fence"));
         let key = (connection, stream);
-        if fence < old || self.owners.get(&key).is_some_and(|owner| fence < owner.fence) {
+        if fence < old
+            || self
+                .owners
+                .get(&key)
+                .is_some_and(|owner| fence < owner.fence)
+        {
             self.verdict.fences_back += 1;
-            self.example(format!("the fence of {key:?} went from {old} to {fence} by {who}"));
+            self.example(format!(
+                "the fence of {key:?} went from {old} to {fence} by {who}"
+            ));
         }
         if fence > old {
             self.verdict.leases += 1;
-            if let Some(before) = self.owners.get(&key).filter(|before| before.open && before.who != who) {
-                self.taken.push((before.who.clone(), row.get("at"), format!("{} of {}", key.1, key.0)));
+            if let Some(before) = self
+                .owners
+                .get(&key)
+                .filter(|before| before.open && before.who != who)
+            {
+                self.taken.push((
+                    before.who.clone(),
+                    row.get("at"),
+                    format!("{} of {}", key.1, key.0),
+                ));
             }
-            self.owners.insert(key, Owner { fence, who, open: true });
+            self.owners.insert(
+                key,
+                Owner {
+                    fence,
+                    who,
+                    open: true,
+                },
+            );
             return;
         }
         if !row.get::<bool, _>("effect") {
@@ -261,8 +324,11 @@ impl Judge {
     }
 
     fn records(&mut self, row: &PgRow, who: &str, relation: &str, connection: Uuid) {
-        let owns =
-            |stream: &&str| self.owners.get(&(connection, (**stream).to_owned())).is_some_and(|owner| owner.who == who);
+        let owns = |stream: &&str| {
+            self.owners
+                .get(&(connection, (**stream).to_owned()))
+                .is_some_and(|owner| owner.who == who)
+        };
         if !writers(relation).iter().any(owns) {
             self.verdict.after_higher_fence += 1;
             self.example(format!(
@@ -274,16 +340,36 @@ impl Judge {
 
     /// `deaths`: when each killed process died. `storms`: when servers were broken.
     fn finish(mut self, deaths: &BTreeMap<String, f64>, storms: &[(f64, f64)]) -> Verdict {
-        let waited = |at: &f64, who: &String| deaths.get(who).map(|died| at - died).filter(|waited| *waited >= 0.0);
-        let slowest = self.taken.iter().filter_map(|(who, at, what)| Some((waited(at, who)?, who, what)));
+        let waited = |at: &f64, who: &String| {
+            deaths
+                .get(who)
+                .map(|died| at - died)
+                .filter(|waited| *waited >= 0.0)
+        };
+        let slowest = self
+            .taken
+            .iter()
+            .filter_map(|(who, at, what)| Some((waited(at, who)?, who, what)));
         if let Some((seconds, who, what)) = slowest.max_by(|a, b| a.0.total_cmp(&b.0)) {
             self.verdict.slowest = format!("{what}, {seconds:.1} s after {who} was killed");
         }
-        let cut_off = self.taken.iter().filter_map(|(who, at, _)| Some((*deaths.get(who)?, *at)));
+        let cut_off = self
+            .taken
+            .iter()
+            .filter_map(|(who, at, _)| Some((*deaths.get(who)?, *at)));
         let cut_off: Vec<(f64, f64)> = cut_off.filter(|(died, at)| at >= died).collect();
-        let calm = |&(died, at): &(f64, f64)| !storms.iter().any(|(begun, ended)| *begun < at && died < *ended);
+        let calm = |&(died, at): &(f64, f64)| {
+            !storms
+                .iter()
+                .any(|(begun, ended)| *begun < at && died < *ended)
+        };
         let all = cut_off.iter().map(|(died, at)| at - died).collect();
-        let in_calm: Vec<f64> = cut_off.iter().copied().filter(calm).map(|(died, at)| at - died).collect();
+        let in_calm: Vec<f64> = cut_off
+            .iter()
+            .copied()
+            .filter(calm)
+            .map(|(died, at)| at - died)
+            .collect();
         self.verdict.cut_off = cut_off.len();
         self.verdict.in_calm = in_calm.len();
         self.verdict.recovered_seconds = quantiles(all);

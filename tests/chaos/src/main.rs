@@ -49,7 +49,9 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     let seed = arguments.seed.unwrap_or_else(|| {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64 % 1_000_000)
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(1, |since| since.as_millis() as u64 % 1_000_000)
     });
     let ran = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -68,11 +70,19 @@ fn main() -> ExitCode {
     } else {
         report.print_table();
     }
-    if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 async fn run(time: Duration, seed: u64) -> Result<Report, Failure> {
-    eprintln!("chaos: seed {seed}, {} s of faults; logs of the fleet in {}", time.as_secs(), fleet::LOGS);
+    eprintln!(
+        "chaos: seed {seed}, {} s of faults; logs of the fleet in {}",
+        time.as_secs(),
+        fleet::LOGS
+    );
     let stop = shared::shutdown::on_signals()?;
     let world = World::start(seed).await?;
     let outcome = tokio::select! {
@@ -92,5 +102,7 @@ async fn play(world: &World, time: Duration, seed: u64) -> Result<Report, Failur
     supervisor.stop().await;
     let rest = ending::rest(world).await?;
     let verdict = history::judge(world, &broken.storms).await?;
-    Ok(Report::new(seed, time, &broken, changes, ending, rest, verdict, world))
+    Ok(Report::new(
+        seed, time, &broken, changes, ending, rest, verdict, world,
+    ))
 }

@@ -39,8 +39,15 @@ pub(crate) struct Mutations {
 /// Begins to change the workspaces.
 pub(crate) fn begin(world: &World, seed: u64) -> Mutations {
     let stop = Arc::new(AtomicBool::new(false));
-    let workspaces = world.tenants.iter().map(|connected| connected.workspace.clone()).collect();
-    Mutations { stop: Arc::clone(&stop), task: tokio::spawn(change(workspaces, seed, stop)) }
+    let workspaces = world
+        .tenants
+        .iter()
+        .map(|connected| connected.workspace.clone())
+        .collect();
+    Mutations {
+        stop: Arc::clone(&stop),
+        task: tokio::spawn(change(workspaces, seed, stop)),
+    }
 }
 
 impl Mutations {
@@ -51,7 +58,11 @@ impl Mutations {
     }
 }
 
-async fn change(workspaces: Vec<Workspace>, seed: u64, stop: Arc<AtomicBool>) -> BTreeMap<String, u64> {
+async fn change(
+    workspaces: Vec<Workspace>,
+    seed: u64,
+    stop: Arc<AtomicBool>,
+) -> BTreeMap<String, u64> {
     let mut rng = StdRng::seed_from_u64(seed ^ 0x006d_7574_6174_6573);
     let mut touched: BTreeMap<String, u64> = BTreeMap::new();
     while !stop.load(Ordering::Relaxed) {
@@ -59,7 +70,9 @@ async fn change(workspaces: Vec<Workspace>, seed: u64, stop: Arc<AtomicBool>) ->
         let (change, kind, most) = CHANGES[rng.random_range(0..CHANGES.len())];
         let mutation = Mutation::new(change, kind, rng.random_range(1..=most)).seed(rng.random());
         let count = workspace.mutate(mutation).len() as u64;
-        *touched.entry(format!("{change:?} {kind:?}").to_lowercase()).or_default() += count;
+        *touched
+            .entry(format!("{change:?} {kind:?}").to_lowercase())
+            .or_default() += count;
         tokio::time::sleep(Duration::from_millis(rng.random_range(40..160))).await;
     }
     touched

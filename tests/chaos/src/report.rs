@@ -35,7 +35,10 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    #[expect(clippy::too_many_arguments, reason = "one argument for each step of the run")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one argument for each step of the run"
+    )]
     pub(crate) fn new(
         seed: u64,
         time: Duration,
@@ -47,7 +50,12 @@ impl Report {
         world: &World,
     ) -> Self {
         let hits = |part: &str| {
-            broken.counts.iter().filter(|count| count.kind.to_string().starts_with(part)).map(|count| count.hit).sum()
+            broken
+                .counts
+                .iter()
+                .filter(|count| count.kind.to_string().starts_with(part))
+                .map(|count| count.hit)
+                .sum()
         };
         let mut report = Self {
             ok: false,
@@ -56,7 +64,9 @@ impl Report {
             tenants: world.tenants.len(),
             worker_kills: hits("worker: kill"),
             redis_deaths: hits("redis: kill"),
-            postgres_restarts: hits("postgres: fast") + hits("postgres: immediate") + hits("postgres: kill"),
+            postgres_restarts: hits("postgres: fast")
+                + hits("postgres: immediate")
+                + hits("postgres: kill"),
             lost: ending.missing + ending.different,
             doubled: ending.extra + history.miscounted + history.after_higher_fence,
             figures: figures(broken, &history, &ending, world),
@@ -80,29 +90,62 @@ impl Report {
             }
         };
         for count in &self.faults {
-            check(count.hit < count.wanted, format!("{}: wanted {}, hit {}", count.kind, count.wanted, count.hit));
+            check(
+                count.hit < count.wanted,
+                format!("{}: wanted {}, hit {}", count.kind, count.wanted, count.hit),
+            );
         }
-        check(self.lost > 0, format!("{} records are missing or different", self.lost));
-        check(self.doubled > 0, format!("{} records or effects are too many", self.doubled));
+        check(
+            self.lost > 0,
+            format!("{} records are missing or different", self.lost),
+        );
+        check(
+            self.doubled > 0,
+            format!("{} records or effects are too many", self.doubled),
+        );
         let bounds = [
             ("idle (but for companies)", self.ending.seconds, BOUND),
             ("exact", self.ending.exact_seconds, BOUND + SCROLL),
         ];
         for (what, took, bound) in bounds {
             let took = took.unwrap_or(f64::INFINITY);
-            check(took > bound.as_secs_f64(), format!("{what} after {took:.1} s, {bound:?} allowed"));
+            check(
+                took > bound.as_secs_f64(),
+                format!("{what} after {took:.1} s, {bound:?} allowed"),
+            );
         }
         check(self.ending.records == 0, "nothing was compared".to_owned());
         check(self.history.leases == 0, "the history is empty".to_owned());
-        check(self.history.fences_back > 0, format!("{} fences went back", self.history.fences_back));
-        check(self.history.dead_letters > 0, format!("{} dead letters are open", self.history.dead_letters));
-        check(broken.false_orphans > 0, format!("{} slices were taken from a living worker", broken.false_orphans));
-        check(self.rest.live > 0, format!("{} tickets were left at rest", self.rest.live));
+        check(
+            self.history.fences_back > 0,
+            format!("{} fences went back", self.history.fences_back),
+        );
+        check(
+            self.history.dead_letters > 0,
+            format!("{} dead letters are open", self.history.dead_letters),
+        );
+        check(
+            broken.false_orphans > 0,
+            format!(
+                "{} slices were taken from a living worker",
+                broken.false_orphans
+            ),
+        );
+        check(
+            self.rest.live > 0,
+            format!("{} tickets were left at rest", self.rest.live),
+        );
         check(
             self.rest.redis_keys > self.rest.redis_keys_allowed,
-            format!("{} redis keys at rest, {} allowed", self.rest.redis_keys, self.rest.redis_keys_allowed),
+            format!(
+                "{} redis keys at rest, {} allowed",
+                self.rest.redis_keys, self.rest.redis_keys_allowed
+            ),
         );
-        check(self.rest.outside_read_list > 0, "intercom was not only read".to_owned());
+        check(
+            self.rest.outside_read_list > 0,
+            "intercom was not only read".to_owned(),
+        );
         self.wrong.append(&mut wrong);
         self.wrong.extend(self.rest.late.iter().cloned());
         self.wrong.extend(world.fleet.notes().died);
@@ -120,15 +163,30 @@ impl Report {
     }
 
     pub(crate) fn print_table(&self) {
-        println!("\n{:<44} {:>7} {:>7} {:>7}", "fault", "wanted", "done", "hit");
+        println!(
+            "\n{:<44} {:>7} {:>7} {:>7}",
+            "fault", "wanted", "done", "hit"
+        );
         for count in self.faults.iter().filter(|count| count.wanted > 0) {
-            println!("{:<44} {:>7} {:>7} {:>7}", count.kind.to_string(), count.wanted, count.done, count.hit);
+            println!(
+                "{:<44} {:>7} {:>7} {:>7}",
+                count.kind.to_string(),
+                count.wanted,
+                count.done,
+                count.hit
+            );
         }
         println!();
         for (name, value) in &self.figures {
             println!("{name:<44} {value:>7.2}");
         }
-        let Ending { records, missing, extra, different, .. } = &self.ending;
+        let Ending {
+            records,
+            missing,
+            extra,
+            different,
+            ..
+        } = &self.ending;
         println!(
             "\n{records} records of {} tenants: {missing} missing, {different} different, {extra} extra",
             self.tenants
@@ -141,10 +199,18 @@ impl Report {
             self.history.fences_back,
             self.history.miscounted
         );
-        println!("redis at rest: {} keys ({} allowed)", self.rest.redis_keys, self.rest.redis_keys_allowed);
+        println!(
+            "redis at rest: {} keys ({} allowed)",
+            self.rest.redis_keys, self.rest.redis_keys_allowed
+        );
         println!("the slowest take-over: {}", self.history.slowest);
         println!("the slowest copy {}", self.ending.waited_for);
-        for text in self.wrong.iter().chain(&self.ending.examples).chain(&self.history.examples) {
+        for text in self
+            .wrong
+            .iter()
+            .chain(&self.ending.examples)
+            .chain(&self.history.examples)
+        {
             println!("  WRONG: {text}");
         }
         println!(
@@ -160,27 +226,60 @@ impl Report {
     }
 }
 
-fn figures(broken: &Broken, history: &Verdict, ending: &Ending, world: &World) -> BTreeMap<&'static str, f64> {
+fn figures(
+    broken: &Broken,
+    history: &Verdict,
+    ending: &Ending,
+    world: &World,
+) -> BTreeMap<&'static str, f64> {
     let most = |times: &[f64]| times.iter().copied().fold(0.0, f64::max);
     let [half, p99, all] = history.recovered_in_calm_seconds;
     [
-        ("idle_after_last_fault_seconds", ending.seconds.unwrap_or(f64::INFINITY)),
-        ("exact_after_last_fault_seconds", ending.exact_seconds.unwrap_or(f64::INFINITY)),
-        ("resumed_after_outage_seconds_max", most(&broken.resumed_seconds)),
-        ("drained_after_sigterm_seconds_max", most(&broken.drained_seconds)),
+        (
+            "idle_after_last_fault_seconds",
+            ending.seconds.unwrap_or(f64::INFINITY),
+        ),
+        (
+            "exact_after_last_fault_seconds",
+            ending.exact_seconds.unwrap_or(f64::INFINITY),
+        ),
+        (
+            "resumed_after_outage_seconds_max",
+            most(&broken.resumed_seconds),
+        ),
+        (
+            "drained_after_sigterm_seconds_max",
+            most(&broken.drained_seconds),
+        ),
         ("slices_cut_off", history.cut_off as f64),
         ("slices_cut_off_in_calm", history.in_calm as f64),
         ("orphan_recovery_in_calm_seconds_p50", half),
         ("orphan_recovery_in_calm_seconds_p99", p99),
         ("orphan_recovery_in_calm_seconds_max", all),
         ("orphan_recovery_seconds_max", history.recovered_seconds[2]),
-        ("orphans_recovered_total", ending::counter(world, "pathbound_orphans_recovered_total", "")),
-        ("fenced_writes_total", ending::counter(world, "pathbound_fenced_writes_total", "")),
-        ("stale_slices_total", ending::counter(world, "pathbound_slices_finished_total", "outcome=\"stale\"")),
+        (
+            "orphans_recovered_total",
+            ending::counter(world, "pathbound_orphans_recovered_total", ""),
+        ),
+        (
+            "fenced_writes_total",
+            ending::counter(world, "pathbound_fenced_writes_total", ""),
+        ),
+        (
+            "stale_slices_total",
+            ending::counter(
+                world,
+                "pathbound_slices_finished_total",
+                "outcome=\"stale\"",
+            ),
+        ),
         ("zombie_refusals", broken.zombies_refused as f64),
         ("false_orphans", broken.false_orphans as f64),
         ("process_starts", f64::from(world.fleet.starts())),
-        ("starts_turned_away", f64::from(world.fleet.notes().turned_away)),
+        (
+            "starts_turned_away",
+            f64::from(world.fleet.notes().turned_away),
+        ),
     ]
     .into_iter()
     .collect()

@@ -62,10 +62,15 @@ impl Nursery {
             .stdout(log.try_clone()?)
             .stderr(log);
         let (answer, answered) = oneshot::channel();
-        self.orders.send((command, answer)).map_err(|_| "the nursery is closed")?;
+        self.orders
+            .send((command, answer))
+            .map_err(|_| "the nursery is closed")?;
         let mut child = answered.await??;
         let stdin = child.stdin.take().ok_or("no stdin")?;
-        Ok(Role { child, _stdin: stdin })
+        Ok(Role {
+            child,
+            _stdin: stdin,
+        })
     }
 }
 

@@ -47,7 +47,9 @@ pub(crate) struct Connected {
 impl World {
     /// Starts everything and connects the workspaces. Their first syncs are under way when it returns.
     pub(crate) async fn start(seed: u64) -> Result<Self, Failure> {
-        let servers = Arc::new(tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??);
+        let servers = Arc::new(
+            tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??,
+        );
         let options = intercom_simulator::Options {
             // Slow enough that a slice can be hit in its middle.
             latency: Latency::Between(5, 60),
@@ -72,14 +74,19 @@ impl World {
             history,
             deaths: Mutex::default(),
         };
-        world.connect_all(&Rest::new(&public_url, &Secret::new(SERVICE_KEY))?, seed).await?;
+        world
+            .connect_all(&Rest::new(&public_url, &Secret::new(SERVICE_KEY))?, seed)
+            .await?;
         Ok(world)
     }
 
     async fn connect_all(&mut self, rest: &Rest, seed: u64) -> Result<(), Failure> {
         let browser = Browser::new()?;
         let begun = Instant::now();
-        while let Err(error) = rest.post(None, "/v1/tenants", &json!({"name": "first"})).await {
+        while let Err(error) = rest
+            .post(None, "/v1/tenants", &json!({"name": "first"}))
+            .await
+        {
             if begun.elapsed() > Duration::from_secs(30) {
                 return Err(error.into());
             }
@@ -87,20 +94,49 @@ impl World {
         }
         for number in 0..WORKSPACES {
             let workspace = self.simulator.add_workspace(spec(number, seed));
-            let made = rest.post(None, "/v1/tenants", &json!({"name": format!("chaos {number}")})).await?.success()?;
+            let made = rest
+                .post(
+                    None,
+                    "/v1/tenants",
+                    &json!({"name": format!("chaos {number}")}),
+                )
+                .await?
+                .success()?;
             let tenant: TenantId = made["id"].as_str().ok_or("no tenant id")?.parse()?;
-            let start = rest.post(Some(tenant), "/v1/integrations/intercom/connect", &json!({})).await?.success()?;
-            browser.connect(start["start_url"].as_str().ok_or("no start_url")?, &workspace.id_code()).await?;
+            let start = rest
+                .post(
+                    Some(tenant),
+                    "/v1/integrations/intercom/connect",
+                    &json!({}),
+                )
+                .await?
+                .success()?;
+            browser
+                .connect(
+                    start["start_url"].as_str().ok_or("no start_url")?,
+                    &workspace.id_code(),
+                )
+                .await?;
             let connections = rest.get(tenant, "/v1/connections").await?;
-            let connection = connections["items"][0]["id"].as_str().ok_or("no connection")?.parse()?;
-            self.tenants.push(Connected { tenant, connection, workspace });
+            let connection = connections["items"][0]["id"]
+                .as_str()
+                .ok_or("no connection")?
+                .parse()?;
+            self.tenants.push(Connected {
+                tenant,
+                connection,
+                workspace,
+            });
         }
         Ok(())
     }
 
     pub(crate) async fn status(&self, connected: &Connected) -> Result<SyncStatus, Failure> {
         let mut tx = self.store.begin(connected.tenant).await?;
-        Ok(tx.sync_status(connected.connection).await?.ok_or("the connection is gone")?)
+        Ok(tx
+            .sync_status(connected.connection)
+            .await?
+            .ok_or("the connection is gone")?)
     }
 
     /// Live tickets in Redis. The first answer after an outage may be an error of the old connection.
@@ -118,12 +154,18 @@ impl World {
 
     /// Notes that a process was killed now.
     pub(crate) fn died(&self, user: &str) {
-        self.deaths.lock().unwrap_or_else(PoisonError::into_inner).insert(user.to_owned(), now());
+        self.deaths
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(user.to_owned(), now());
     }
 
     /// When each killed process died, in Unix seconds.
     pub(crate) fn deaths(&self) -> BTreeMap<String, f64> {
-        self.deaths.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.deaths
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Ends the fleet and the servers. What is left ends with this process.
@@ -140,11 +182,15 @@ impl World {
 /// gives up after half a second.
 pub(crate) fn patient() -> redis::AsyncConnectionConfig {
     let patience = Some(Duration::from_secs(30));
-    redis::AsyncConnectionConfig::new().set_response_timeout(patience).set_connection_timeout(patience)
+    redis::AsyncConnectionConfig::new()
+        .set_response_timeout(patience)
+        .set_connection_timeout(patience)
 }
 
 pub(crate) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
 }
 
 fn spec(number: u32, seed: u64) -> WorkspaceSpec {
@@ -160,7 +206,11 @@ fn spec(number: u32, seed: u64) -> WorkspaceSpec {
     }
 }
 
-fn environment(servers: &Servers, simulator: &Simulator, public_url: &str) -> Vec<(String, String)> {
+fn environment(
+    servers: &Servers,
+    simulator: &Simulator,
+    public_url: &str,
+) -> Vec<(String, String)> {
     [
         ("PROFILE", "development"),
         ("REDIS_URL", &servers.redis_url()),

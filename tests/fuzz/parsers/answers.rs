@@ -23,7 +23,10 @@ fn readable() {
         }
         // What was good JSON says what it said.
         if let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) {
-            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+                value
+            );
         }
     });
 }
@@ -40,7 +43,10 @@ fn page() {
             assert_eq!(page.items.len(), sent, "no object is lost");
         }
         assert!(page.items.iter().map(|item| item.len()).sum::<usize>() <= body.len());
-        assert!(page.total_count.is_none_or(|count| (0..1_000_000_000_000).contains(&count)));
+        assert!(
+            page.total_count
+                .is_none_or(|count| (0..1_000_000_000_000).contains(&count))
+        );
         for cursor in page.scroll_param.iter().chain(match &page.next {
             Some(Next::After(after)) => Some(after),
             _ => None,
@@ -52,7 +58,10 @@ fn page() {
             Read::Good(contact) => contact.raw.len(),
             Read::Bad(poison) => poison.raw.len(),
         });
-        assert_eq!(read.sum::<usize>(), page.items.iter().map(|item| item.len()).sum::<usize>());
+        assert_eq!(
+            read.sum::<usize>(),
+            page.items.iter().map(|item| item.len()).sum::<usize>()
+        );
     });
 }
 
@@ -61,18 +70,35 @@ fn page() {
 #[test]
 fn outline() {
     check!().for_each(|bytes: &[u8]| {
-        let Some(outline) = intercom::outline(bytes, bytes.len().max(1)) else { return };
+        let Some(outline) = intercom::outline(bytes, bytes.len().max(1)) else {
+            return;
+        };
         for piece in [1, 7] {
             assert_eq!(intercom::outline(bytes, piece).as_ref(), Some(&outline));
         }
-        assert!(outline.len() <= bytes.len() + 4 * bytes.iter().filter(|byte| matches!(byte, b'{' | b'[')).count());
+        assert!(
+            outline.len()
+                <= bytes.len()
+                    + 4 * bytes
+                        .iter()
+                        .filter(|byte| matches!(byte, b'{' | b'['))
+                        .count()
+        );
         // Of what is no JSON, any outline will do.
-        let Some(body) = std::str::from_utf8(bytes).ok().filter(|body| is_json(body)) else { return };
+        let Some(body) = std::str::from_utf8(bytes).ok().filter(|body| is_json(body)) else {
+            return;
+        };
         let Ok(page) = Page::split(body) else { return };
         let outline = text(&outline);
         let short = Page::split(&outline).unwrap();
-        assert_eq!((short.items.len(), short.total_count), (page.items.len(), page.total_count));
-        assert_eq!((&short.next, &short.scroll_param), (&page.next, &page.scroll_param));
+        assert_eq!(
+            (short.items.len(), short.total_count),
+            (page.items.len(), page.total_count)
+        );
+        assert_eq!(
+            (&short.next, &short.scroll_param),
+            (&page.next, &page.scroll_param)
+        );
     });
 }
 
@@ -82,10 +108,22 @@ fn is_json(body: &str) -> bool {
 
 /// Counted by other means than the parser's; `None` where an object was no JSON, and with it the body.
 fn items_sent(body: &str) -> Option<usize> {
-    const NAMES: [&str; 7] = ["data", "conversations", "admins", "teams", "segments", "companies", "tags"];
+    const NAMES: [&str; 7] = [
+        "data",
+        "conversations",
+        "admins",
+        "teams",
+        "segments",
+        "companies",
+        "tags",
+    ];
     let members: std::collections::HashMap<String, &RawValue> = serde_json::from_str(body).ok()?;
     let list = NAMES.iter().find_map(|name| members.get(*name)).unwrap();
-    Some(serde_json::from_str::<Vec<&RawValue>>(list.get()).unwrap().len())
+    Some(
+        serde_json::from_str::<Vec<&RawValue>>(list.get())
+            .unwrap()
+            .len(),
+    )
 }
 
 /// `/me` and the token exchange: what they give goes into rows, keys and headers.
@@ -109,7 +147,10 @@ fn me_and_token() {
 fn error() {
     check!().for_each(|bytes: &[u8]| {
         let code = wire::error_code(bytes);
-        assert!(code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_graphic()), "{code:?}");
+        assert!(
+            code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_graphic()),
+            "{code:?}"
+        );
         if let Some(id) = std::str::from_utf8(bytes).ok().and_then(wire::survivor) {
             assert!((1..=64).contains(&id.len()) && id.is_ascii());
         }
@@ -119,7 +160,13 @@ fn error() {
 /// Rate headers: five values, one a line. Whatever they say, the wait is one that somebody would wait for.
 #[test]
 fn headers() {
-    const NAMES: [&str; 5] = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "date", "retry-after"];
+    const NAMES: [&str; 5] = [
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+        "date",
+        "retry-after",
+    ];
     check!().for_each(|bytes: &[u8]| {
         let mut headers = HeaderMap::new();
         for (name, value) in NAMES.iter().zip(bytes.split(|byte| *byte == b'\n')) {
@@ -129,6 +176,9 @@ fn headers() {
         }
         let announced = intercom::announced(&headers);
         assert!(announced.until_reset().as_secs() <= 300, "{announced:?}");
-        assert_eq!(format!("{announced:?}"), format!("{:?}", intercom::announced(&headers)));
+        assert_eq!(
+            format!("{announced:?}"),
+            format!("{:?}", intercom::announced(&headers))
+        );
     });
 }

@@ -4,8 +4,8 @@ use bolero::check;
 use shared::{
     domain::records::{Company, Contact, Conversation, Part, Poison, ReferenceItem},
     intercom::wire::{
-        Deleted, Read, ReferenceKind, company_ids, read_company, read_contact, read_conversation, read_deleted,
-        read_reference, read_thread,
+        Deleted, Read, ReferenceKind, company_ids, read_company, read_contact, read_conversation,
+        read_deleted, read_reference, read_thread,
     },
 };
 
@@ -30,7 +30,11 @@ fn poison(poison: &Poison, raw: &str) {
     assert_eq!(poison.raw, raw.as_bytes());
     id(&poison.source_id);
     holdable(&poison.reason);
-    assert!(!poison.reason.is_empty() && poison.reason.len() <= LONGEST_REASON, "{:?}", poison.reason);
+    assert!(
+        !poison.reason.is_empty() && poison.reason.len() <= LONGEST_REASON,
+        "{:?}",
+        poison.reason
+    );
 }
 
 /// Reads twice: equal bytes are read alike. What is good passes `check`, what is bad is all there.
@@ -44,32 +48,86 @@ fn each<T: std::fmt::Debug>(raw: &str, read: impl Fn(&str) -> Read<T>, check: im
 }
 
 fn contact_holds(contact: &Contact, raw: &str) {
-    let Contact { source_id, external_id, fields, companies, absorbed, sanitised, raw: kept, .. } = contact;
+    let Contact {
+        source_id,
+        external_id,
+        fields,
+        companies,
+        absorbed,
+        sanitised,
+        raw: kept,
+        ..
+    } = contact;
     assert_eq!(kept, raw);
     id(source_id);
-    companies.iter().flatten().chain(absorbed).for_each(|other| id(other));
-    words([external_id, &fields.role, &fields.email, &fields.name, &fields.phone, &fields.owner].map(Option::as_ref));
+    companies
+        .iter()
+        .flatten()
+        .chain(absorbed)
+        .for_each(|other| id(other));
+    words(
+        [
+            external_id,
+            &fields.role,
+            &fields.email,
+            &fields.name,
+            &fields.phone,
+            &fields.owner,
+        ]
+        .map(Option::as_ref),
+    );
     holdable_whole(&fields.attributes);
     holdable_whole(&fields.location);
     assert!(fields.attributes.is_object() && fields.location.is_object());
     // Of text, nothing is made more of than there is: a character that replaces an escape is no longer than it.
-    let said = [&fields.name, &fields.email, &fields.phone].into_iter().flatten().map(String::len).sum::<usize>();
+    let said = [&fields.name, &fields.email, &fields.phone]
+        .into_iter()
+        .flatten()
+        .map(String::len)
+        .sum::<usize>();
     assert!(said <= raw.len());
     assert!(!sanitised || raw.contains("\\u"));
 }
 
 fn company_holds(company: &Company, raw: &str) {
-    let Company { source_id, external_id, fields, raw: kept, .. } = company;
+    let Company {
+        source_id,
+        external_id,
+        fields,
+        raw: kept,
+        ..
+    } = company;
     assert_eq!(kept, raw);
     id(source_id);
-    words([external_id, &fields.name, &fields.domain, &fields.plan, &fields.industry].map(Option::as_ref));
+    words(
+        [
+            external_id,
+            &fields.name,
+            &fields.domain,
+            &fields.plan,
+            &fields.industry,
+        ]
+        .map(Option::as_ref),
+    );
     holdable_whole(&fields.attributes);
-    assert!(fields.domain.as_ref().is_none_or(|domain| domain.len() <= 253));
+    assert!(
+        fields
+            .domain
+            .as_ref()
+            .is_none_or(|domain| domain.len() <= 253)
+    );
 }
 
 fn conversation_holds(conversation: &Conversation) {
     id(&conversation.source_id);
-    let Conversation { title, state, priority, admin_assignee_id, team_assignee_id, .. } = conversation;
+    let Conversation {
+        title,
+        state,
+        priority,
+        admin_assignee_id,
+        team_assignee_id,
+        ..
+    } = conversation;
     words([title, state, priority, admin_assignee_id, team_assignee_id].map(Option::as_ref));
     conversation.contacts.iter().for_each(|contact| id(contact));
     conversation.tags.iter().for_each(|tag| holdable(tag));
@@ -80,7 +138,15 @@ fn conversation_holds(conversation: &Conversation) {
 fn part_holds(part: &Part) {
     id(&part.source_id);
     holdable(&part.kind);
-    words([&part.author_kind, &part.author_source_id, &part.author_name, &part.body].map(Option::as_ref));
+    words(
+        [
+            &part.author_kind,
+            &part.author_source_id,
+            &part.author_name,
+            &part.body,
+        ]
+        .map(Option::as_ref),
+    );
     assert_eq!(part.internal, part.kind == "note");
 }
 
@@ -137,7 +203,10 @@ fn thread() {
                     assert!(body.contains(std::str::from_utf8(&poison.raw).unwrap()));
                 }
                 // The stub without its parts is what a list would have shown.
-                assert!(matches!(read_conversation(&thread.conversation.raw), Read::Good(_)));
+                assert!(matches!(
+                    read_conversation(&thread.conversation.raw),
+                    Read::Good(_)
+                ));
             }
             Read::Bad(bad) => {
                 id(&bad.source_id);
@@ -159,7 +228,8 @@ fn parts_sent(body: &str) -> usize {
         #[serde(borrow)]
         conversation_parts: Vec<&'a serde_json::value::RawValue>,
     }
-    serde_json::from_str::<Outer<'_>>(body).map_or(0, |outer| outer.conversation_parts.conversation_parts.len())
+    serde_json::from_str::<Outer<'_>>(body)
+        .map_or(0, |outer| outer.conversation_parts.conversation_parts.len())
 }
 
 /// Parts alone, each in a thread that is otherwise good.
@@ -207,9 +277,16 @@ fn reference() {
 fn deleted() {
     check!().for_each(|bytes: &[u8]| {
         let raw = text(bytes);
-        each(&raw, read_deleted, |Deleted { source_id, deleted_at }| {
-            id(source_id);
-            assert!((0..253_402_300_800).contains(&deleted_at.timestamp()));
-        });
+        each(
+            &raw,
+            read_deleted,
+            |Deleted {
+                 source_id,
+                 deleted_at,
+             }| {
+                id(source_id);
+                assert!((0..253_402_300_800).contains(&deleted_at.timestamp()));
+            },
+        );
     });
 }

@@ -11,7 +11,11 @@ use shared::{
 use super::{Case, OBJECTS, cases, of, rows, tiny};
 
 async fn a_scroll_costs_its_pages_and_its_end(companies: u32, scroll_end: ScrollEnd, more: u64) {
-    let spec = WorkspaceSpec { companies, scroll_end, ..tiny() };
+    let spec = WorkspaceSpec {
+        companies,
+        scroll_end,
+        ..tiny()
+    };
     Case::of(spec).await.synced_with(more).await;
 }
 

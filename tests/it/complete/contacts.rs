@@ -8,7 +8,10 @@ use shared::domain::{Mode, Stream};
 use super::{Case, OBJECTS, cases, rows, tiny};
 
 async fn a_first_walk_costs_its_pages(contacts: u32) {
-    Case::of(WorkspaceSpec { contacts, ..tiny() }).await.synced().await;
+    Case::of(WorkspaceSpec { contacts, ..tiny() })
+        .await
+        .synced()
+        .await;
 }
 
 rows! { a_first_walk_costs_its_pages:
@@ -21,9 +24,18 @@ rows! { a_first_walk_costs_its_pages:
 
 /// Changes of one kind to this many contacts, found by one poll in this many calls beside the two.
 async fn a_poll_finds(change: Change, count: u32, pages: u64) {
-    let spec = WorkspaceSpec { contacts: 320, companies: 0, conversations: 1, ..tiny() };
+    let spec = WorkspaceSpec {
+        contacts: 320,
+        companies: 0,
+        conversations: 1,
+        ..tiny()
+    };
     let case = Case::of(spec).await.synced().await;
-    case.change(Mutation::new(change, Kind::Contact, count).ago(10).spread(30));
+    case.change(
+        Mutation::new(change, Kind::Contact, count)
+            .ago(10)
+            .spread(30),
+    );
     case.run(pages - 1).await;
     // What it holds, it does not write again.
     let written = case.sql("SELECT max(updated_at)::text, '' FROM contacts WHERE tenant_id = (SELECT tenant_id FROM connections WHERE id = $1)").await;
@@ -43,7 +55,12 @@ rows! { a_poll_finds:
 
 /// Everybody has more companies than a contact shows.
 fn crowded(companies: u32) -> WorkspaceSpec {
-    WorkspaceSpec { companies, contacts_over_10_companies: 1.0, conversations: 1, ..tiny() }
+    WorkspaceSpec {
+        companies,
+        contacts_over_10_companies: 1.0,
+        conversations: 1,
+        ..tiny()
+    }
 }
 
 cases! {

@@ -10,7 +10,13 @@ use crate::floors::reference;
 
 /// Stubs only: their threads are empty and cost nothing.
 fn stubs(conversations: u32) -> WorkspaceSpec {
-    WorkspaceSpec { conversations, parts: 0.0, contacts: 3, companies: 0, ..tiny() }
+    WorkspaceSpec {
+        conversations,
+        parts: 0.0,
+        contacts: 3,
+        companies: 0,
+        ..tiny()
+    }
 }
 
 async fn a_first_walk_costs_its_pages(conversations: u32) {
@@ -26,8 +32,20 @@ rows! { a_first_walk_costs_its_pages:
 
 /// Changes found by one poll in this many calls beside the two.
 async fn a_poll_finds(change: Change, count: u32, more: u64) {
-    let case = Case::of(WorkspaceSpec { conversations: 20, parts: 3.0, companies: 0, ..tiny() }).await.synced().await;
-    case.change(Mutation::new(change, Kind::Conversation, count).ago(10).spread(20));
+    let case = Case::of(WorkspaceSpec {
+        conversations: 20,
+        parts: 3.0,
+        companies: 0,
+        ..tiny()
+    })
+    .await
+    .synced()
+    .await;
+    case.change(
+        Mutation::new(change, Kind::Conversation, count)
+            .ago(10)
+            .spread(20),
+    );
     case.run(more).await;
     case.run(0).await;
 }
@@ -41,7 +59,11 @@ rows! { a_poll_finds:
 
 /// All of them have one `updated_at`, as a bulk update leaves them.
 fn bulk_update(case: &Case) {
-    case.change(Mutation::new(Change::Grow, Kind::Conversation, 400).parts(0).ago(10));
+    case.change(
+        Mutation::new(Change::Grow, Kind::Conversation, 400)
+            .parts(0)
+            .ago(10),
+    );
 }
 
 cases! {

@@ -15,7 +15,13 @@ use crate::{
 
 /// Two pages of contacts and of stubs, a scroll, and three threads.
 fn small() -> WorkspaceSpec {
-    WorkspaceSpec { contacts: 160, companies: 2, conversations: 155, parts: 0.0, ..tiny() }
+    WorkspaceSpec {
+        contacts: 160,
+        companies: 2,
+        conversations: 155,
+        parts: 0.0,
+        ..tiny()
+    }
 }
 
 cases! {

@@ -11,7 +11,12 @@ async fn merged(case: &Case) -> Vec<(String, String)> {
 }
 
 fn people() -> WorkspaceSpec {
-    WorkspaceSpec { contacts: 12, leads: 0.5, companies: 0, ..tiny() }
+    WorkspaceSpec {
+        contacts: 12,
+        leads: 0.5,
+        companies: 0,
+        ..tiny()
+    }
 }
 
 cases! {

@@ -64,7 +64,12 @@ macro_rules! rows {
 use {cases, rows};
 
 /// Streams of objects: what a poll looks at. Reference data has a slow timer of its own.
-const OBJECTS: &[Stream] = &[Stream::Contacts, Stream::Companies, Stream::Conversations, Stream::Threads];
+const OBJECTS: &[Stream] = &[
+    Stream::Contacts,
+    Stream::Companies,
+    Stream::Conversations,
+    Stream::Threads,
+];
 
 /// Plays a case on the runtime that the shared worlds live on.
 pub(crate) fn play(case: impl Future<Output = ()>) {
@@ -132,12 +137,26 @@ impl Case {
         Self::made(world, spec, Some(turn))
     }
 
-    fn made(world: &'static World, spec: WorkspaceSpec, turn: Option<MutexGuard<'static, ()>>) -> Self {
+    fn made(
+        world: &'static World,
+        spec: WorkspaceSpec,
+        turn: Option<MutexGuard<'static, ()>>,
+    ) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let spec = WorkspaceSpec { id_code: Some(format!("case{number}")), ..spec };
+        let spec = WorkspaceSpec {
+            id_code: Some(format!("case{number}")),
+            ..spec
+        };
         let workspace = world.simulator.add_workspace(spec);
-        Self { world, workspace, connected: None, version: "2.16", region: Region::Us, _turn: turn }
+        Self {
+            world,
+            workspace,
+            connected: None,
+            version: "2.16",
+            region: Region::Us,
+            _turn: turn,
+        }
     }
 
     fn version(mut self, version: &'static str) -> Self {
@@ -160,7 +179,9 @@ impl Case {
 
     /// Breaks calls of this workspace alone.
     fn fault(&self, fault: Fault) -> FaultId {
-        self.world.simulator.inject(fault.workspace(self.workspace.id_code()))
+        self.world
+            .simulator
+            .inject(fault.workspace(self.workspace.id_code()))
     }
 
     fn hits(&self, fault: FaultId) -> u64 {
@@ -181,8 +202,18 @@ impl Case {
 
     /// Connects it, as a browser would, and waits for nothing.
     async fn connect(mut self) -> Self {
-        let tenant = self.world.store.create_tenant("Acme").await.expect("a tenant").id;
-        self.connected = Some(self.world.connect_in(tenant, &self.workspace, self.region, self.version).await);
+        let tenant = self
+            .world
+            .store
+            .create_tenant("Acme")
+            .await
+            .expect("a tenant")
+            .id;
+        self.connected = Some(
+            self.world
+                .connect_in(tenant, &self.workspace, self.region, self.version)
+                .await,
+        );
         self
     }
 
@@ -306,7 +337,12 @@ impl Case {
 
     /// A walk's second page is on its way until it is let go: what happens meanwhile, happens behind or before it.
     fn late_second_page(&self, operation: &str) -> FaultId {
-        self.fault(Fault::new(FaultAction::Hold { after: 0 }).operation(operation).skip(1).times(1))
+        self.fault(
+            Fault::new(FaultAction::Hold { after: 0 })
+                .operation(operation)
+                .skip(1)
+                .times(1),
+        )
     }
 
     /// The fault is over; what it held goes on.
@@ -316,28 +352,42 @@ impl Case {
 
     /// Waits for the end of a walk that ends after this.
     async fn walks(&self, stream: Stream, after: Option<DateTime<Utc>>) {
-        self.until("a walk has ended", |status| of(status, stream).last_ok_at > after).await;
+        self.until("a walk has ended", |status| {
+            of(status, stream).last_ok_at > after
+        })
+        .await;
     }
 
     /// Conversations that do not count their parts: only a call shows them.
     fn uncounted(&self) -> u64 {
         let truth = self.workspace.truth();
-        let uncounted =
-            truth.iter().filter(|line| line.kind == Kind::Conversation && line.value()["statistics"].is_null());
+        let uncounted = truth
+            .iter()
+            .filter(|line| line.kind == Kind::Conversation && line.value()["statistics"].is_null());
         uncounted.count() as u64
     }
 
     /// The ids of live objects of a kind.
     fn ids(&self, kind: Kind) -> Vec<String> {
         let truth = self.workspace.truth();
-        truth.into_iter().filter(|line| line.kind == kind && !line.deleted).map(|line| line.id).collect()
+        truth
+            .into_iter()
+            .filter(|line| line.kind == kind && !line.deleted)
+            .map(|line| line.id)
+            .collect()
     }
 }
 
 fn of(status: &SyncStatus, stream: Stream) -> &StreamStatus {
-    status.streams.iter().find(|status| status.stream == stream).expect("every stream has a status")
+    status
+        .streams
+        .iter()
+        .find(|status| status.stream == stream)
+        .expect("every stream has a status")
 }
 
 fn unix(moment: &str) -> i64 {
-    chrono::DateTime::parse_from_rfc3339(moment).expect("a moment").timestamp()
+    chrono::DateTime::parse_from_rfc3339(moment)
+        .expect("a moment")
+        .timestamp()
 }

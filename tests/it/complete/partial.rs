@@ -1,6 +1,8 @@
 //! Partial failure: a state with a sentence and a next step, which touches nothing else and heals by itself.
 
-use intercom_simulator::{Fault, FaultAction, FaultId, Kind, MissingScope, Mutation, Scope, TokenState, WorkspaceSpec};
+use intercom_simulator::{
+    Fault, FaultAction, FaultId, Kind, MissingScope, Mutation, Scope, TokenState, WorkspaceSpec,
+};
 use pathbound::exact::without_conversations;
 use shared::{
     domain::{Region, Stream},
@@ -12,9 +14,12 @@ use crate::floors::{reference, unread};
 
 /// What Intercom answers instead, in the words of its reference.
 fn refusal(status: u16, code: &str) -> FaultAction {
-    let body =
-        serde_json::json!({"type": "error.list", "request_id": null, "errors": [{"code": code, "message": "no"}]});
-    FaultAction::Status { status, body: Some(body.to_string()), headers: Vec::new() }
+    let body = serde_json::json!({"type": "error.list", "request_id": null, "errors": [{"code": code, "message": "no"}]});
+    FaultAction::Status {
+        status,
+        body: Some(body.to_string()),
+        headers: Vec::new(),
+    }
 }
 
 /// The tomorrow comes for which a blocked stream waits.
@@ -29,25 +34,46 @@ async fn a_day_passes(case: &Case) {
 /// The streams that stand still, each with its code.
 async fn blocked(case: &Case) -> Vec<(Stream, String)> {
     let status = case.status().await;
-    status.streams.iter().filter_map(|s| s.blocked.as_ref().map(|why| (s.stream, why.code.clone()))).collect()
+    status
+        .streams
+        .iter()
+        .filter_map(|s| s.blocked.as_ref().map(|why| (s.stream, why.code.clone())))
+        .collect()
 }
 
 /// One refused operation blocks one stream; when the refusal ends, so does the block, and nobody has to ask.
-async fn a_refusal_blocks_one_stream(status: u16, code: &str, operation: &str, stream: Stream, says: &str) {
+async fn a_refusal_blocks_one_stream(
+    status: u16,
+    code: &str,
+    operation: &str,
+    stream: Stream,
+    says: &str,
+) {
     let case = Case::of(tiny()).await;
     let refused: FaultId = case.fault(Fault::new(refusal(status, code)).operation(operation));
     let case = case.connect().await;
-    case.until("the stream is blocked", |status| of(status, stream).blocked.is_some()).await;
+    case.until("the stream is blocked", |status| {
+        of(status, stream).blocked.is_some()
+    })
+    .await;
     case.until("every other stream is held", |status| {
-        status.streams.iter().all(|s| s.blocked.is_some() || s.last_ok_at.is_some() || s.stream == Stream::Threads)
+        status
+            .streams
+            .iter()
+            .all(|s| s.blocked.is_some() || s.last_ok_at.is_some() || s.stream == Stream::Threads)
     })
     .await;
     assert_eq!(blocked(&case).await, [(stream, says.to_owned())]);
     let why = case.stream(stream).await.blocked.unwrap();
     assert!(
-        why.message.ends_with('.') && why.action.is_some_and(|action| action.ends_with('.')) && why.until.is_some()
+        why.message.ends_with('.')
+            && why.action.is_some_and(|action| action.ends_with('.'))
+            && why.until.is_some()
     );
-    assert!(!case.status().await.complete, "a green status would be a lie");
+    assert!(
+        !case.status().await.complete,
+        "a green status would be a lie"
+    );
     case.world.until_slices(case.connected(), 0).await;
     let calls = case.calls(operation);
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
@@ -56,7 +82,8 @@ async fn a_refusal_blocks_one_stream(status: u16, code: &str, operation: &str, s
     a_day_passes(&case).await;
     // What was refused, whether the token lives, and the reference data once more.
     let probes = case.calls("me") - 1;
-    case.first_sync(case.hits(refused) + probes + reference("2.16")).await;
+    case.first_sync(case.hits(refused) + probes + reference("2.16"))
+        .await;
 }
 
 rows! { a_refusal_blocks_one_stream:
@@ -80,10 +107,17 @@ async fn a_dead_token_stops_and_heals(state: TokenState, connection: ConnectionS
     case.world.until_run_ends(case.connected()).await;
     case.workspace.ledger().reset();
     case.workspace.set_token_state(state);
-    case.world.resync(case.connected(), shared::domain::Mode::Incremental).await;
+    case.world
+        .resync(case.connected(), shared::domain::Mode::Incremental)
+        .await;
     case.world.until_state(case.connected(), connection).await;
-    let found =
-        case.world.store.connection(case.connected().tenant, case.connected().connection).await.unwrap().unwrap();
+    let found = case
+        .world
+        .store
+        .connection(case.connected().tenant, case.connected().connection)
+        .await
+        .unwrap()
+        .unwrap();
     let why = found.error.unwrap();
     assert_eq!(why.code, code);
     assert!(!why.message.is_empty() && !why.action.is_empty());
@@ -93,18 +127,31 @@ async fn a_dead_token_stops_and_heals(state: TokenState, connection: ConnectionS
     case.world.until_slices(case.connected(), 0).await;
     let calls = case.workspace.ledger().total;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    assert_eq!(case.workspace.ledger().total, calls, "nobody keeps knocking");
+    assert_eq!(
+        case.workspace.ledger().total,
+        calls,
+        "nobody keeps knocking"
+    );
     case.within(REFUSED);
 
     case.workspace.restore_tokens();
     case.workspace.ledger().reset();
     case.change(Mutation::update(Kind::Contact, 2).ago(5));
-    let proven = |status: &SyncStatus| [Stream::Contacts, Stream::Conversations].map(|s| of(status, s).last_ok_at);
+    let proven = |status: &SyncStatus| {
+        [Stream::Contacts, Stream::Conversations].map(|s| of(status, s).last_ok_at)
+    };
     let before = proven(&case.status().await);
     a_day_passes(&case).await;
-    case.world.until_state(case.connected(), ConnectionState::Active).await;
-    case.until("both were walked again", |status| proven(status).iter().zip(&before).all(|(now, then)| now > then))
+    case.world
+        .until_state(case.connected(), ConnectionState::Active)
         .await;
+    case.until("both were walked again", |status| {
+        proven(status)
+            .iter()
+            .zip(&before)
+            .all(|(now, then)| now > then)
+    })
+    .await;
     case.complete().await;
     // Whether the token lives, the reference data, both polls, and the companies of two contacts or a scroll.
     case.exact_within(1 + reference("2.16") + 2 + 2).await;
@@ -120,20 +167,45 @@ rows! { a_dead_token_stops_and_heals:
 
 /// A scope that the app was never granted.
 async fn a_scope_that_was_never_granted(scope: Scope, answer: MissingScope, streams: &[Stream]) {
-    let spec = WorkspaceSpec { missing_scopes: vec![scope], missing_scope_answer: answer, ..tiny() };
+    let spec = WorkspaceSpec {
+        missing_scopes: vec![scope],
+        missing_scope_answer: answer,
+        ..tiny()
+    };
     let case = Case::of(spec).await.connect().await;
     case.until("every stream has its answer", |status| {
         streams.iter().all(|s| of(status, *s).blocked.is_some())
-            && status.streams.iter().all(|stream| stream.blocked.is_some() || stream.last_ok_at.is_some())
+            && status
+                .streams
+                .iter()
+                .all(|stream| stream.blocked.is_some() || stream.last_ok_at.is_some())
     })
     .await;
     let codes: Vec<(Stream, String)> = blocked(&case).await;
-    assert!(codes.iter().all(|(stream, code)| streams.contains(stream) && code == "missing_scope"), "{codes:?}");
-    let found =
-        case.world.store.connection(case.connected().tenant, case.connected().connection).await.unwrap().unwrap();
-    assert_eq!(found.state, ConnectionState::Active, "a scope is not a dead token");
+    assert!(
+        codes
+            .iter()
+            .all(|(stream, code)| streams.contains(stream) && code == "missing_scope"),
+        "{codes:?}"
+    );
+    let found = case
+        .world
+        .store
+        .connection(case.connected().tenant, case.connected().connection)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        found.state,
+        ConnectionState::Active,
+        "a scope is not a dead token"
+    );
     // Each refusal is in the place of a call; beside it, the question whether the token lives. No stub, no thread.
-    let threads = if streams.contains(&Stream::Conversations) { unread(&case.workspace.truth()) } else { 0 };
+    let threads = if streams.contains(&Stream::Conversations) {
+        unread(&case.workspace.truth())
+    } else {
+        0
+    };
     case.within(case.first() - threads + case.calls("me") - 1);
     assert!(case.calls("me") <= 1 + streams.len() as u64);
 }

@@ -13,14 +13,32 @@ use crate::floors::{reference, threads, unread};
 /// The answer has one reason of this code: the sentence speaks of it, or counts it among others, and the stream's
 /// own reason is there. Returns it.
 async fn told(case: &Case, code: &str) -> Reason {
-    case.until(code, |status| status.reasons.iter().any(|reason| reason.code == code)).await;
+    case.until(code, |status| {
+        status.reasons.iter().any(|reason| reason.code == code)
+    })
+    .await;
     let status = case.status().await;
     assert!(!status.complete && status.proven_at.is_none());
-    assert!(status.sentence.starts_with("Not complete: "), "{}", status.sentence);
-    let reason = status.reasons.into_iter().find(|reason| reason.code == code).expect(code);
-    assert!(reason.message.ends_with('.') && !reason.action.is_empty(), "{reason:?}");
+    assert!(
+        status.sentence.starts_with("Not complete: "),
+        "{}",
+        status.sentence
+    );
+    let reason = status
+        .reasons
+        .into_iter()
+        .find(|reason| reason.code == code)
+        .expect(code);
+    assert!(
+        reason.message.ends_with('.') && !reason.action.is_empty(),
+        "{reason:?}"
+    );
     if let Some(stream) = reason.stream {
-        let own = status.streams.iter().find(|status| status.stream == stream).unwrap();
+        let own = status
+            .streams
+            .iter()
+            .find(|status| status.stream == stream)
+            .unwrap();
         assert!(!own.complete && own.reason.is_some(), "{own:?}");
     }
     reason
@@ -28,14 +46,21 @@ async fn told(case: &Case, code: &str) -> Reason {
 
 /// The copy is complete, and this is told beside it.
 async fn noted(case: &Case, code: &str) -> Reason {
-    case.until(code, |status| status.complete && status.notes.iter().any(|note| note.code == code)).await;
+    case.until(code, |status| {
+        status.complete && status.notes.iter().any(|note| note.code == code)
+    })
+    .await;
     let status = case.status().await;
     assert!(
         status.sentence.starts_with("Complete as of ") && status.sentence.contains("beside it"),
         "{}",
         status.sentence
     );
-    status.notes.into_iter().find(|note| note.code == code).expect(code)
+    status
+        .notes
+        .into_iter()
+        .find(|note| note.code == code)
+        .expect(code)
 }
 
 /// A day goes by, in which the connection was never audited; then its reference data is due.
@@ -59,7 +84,11 @@ async fn audited(case: &Case, found: (i64, i64, i32)) {
         status.audit.is_some_and(|audit| {
             let missing = |count: Option<i64>| count.unwrap_or(-1);
             let audit = audit.found;
-            (missing(audit.contacts_missing), missing(audit.conversations_missing), audit.threads_differing) == found
+            (
+                missing(audit.contacts_missing),
+                missing(audit.conversations_missing),
+                audit.threads_differing,
+            ) == found
         })
     })
     .await;

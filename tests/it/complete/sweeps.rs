@@ -16,7 +16,8 @@ async fn tombstones(case: &Case) -> usize {
 }
 
 async fn absences(case: &Case) -> Vec<(String, String)> {
-    case.sql("SELECT source_id, walks::text FROM absences WHERE connection_id = $1 ORDER BY 1").await
+    case.sql("SELECT source_id, walks::text FROM absences WHERE connection_id = $1 ORDER BY 1")
+        .await
 }
 
 /// Polls see nothing, the first walk suspects, the second asks and is told.
@@ -26,13 +27,24 @@ async fn who_vanished_is_marked_after_two_walks(change: Change, kind: Kind, vers
     case.poll().await;
     assert_eq!(tombstones(&case).await, 0, "a search shows no absence");
     case.sweep(0).await;
-    assert_eq!((tombstones(&case).await, absences(&case).await.len()), (0, 2), "absent once");
+    assert_eq!(
+        (tombstones(&case).await, absences(&case).await.len()),
+        (0, 2),
+        "absent once"
+    );
     case.sweep(2).await;
     assert_eq!(absences(&case).await, []);
     case.exact().await;
-    let stream = if kind == Kind::Company { Stream::Companies } else { Stream::Contacts };
+    let stream = if kind == Kind::Company {
+        Stream::Companies
+    } else {
+        Stream::Contacts
+    };
     let status = case.stream(stream).await;
-    assert_eq!((status.held, status.expected), (case.ids(kind).len() as i64, Some(status.held)));
+    assert_eq!(
+        (status.held, status.expected),
+        (case.ids(kind).len() as i64, Some(status.held))
+    );
     case.run(0).await;
 }
 

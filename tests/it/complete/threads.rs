@@ -6,15 +6,26 @@ use super::{Case, cases, rows, tiny};
 
 /// One conversation, without parts until it grows some.
 fn silent() -> WorkspaceSpec {
-    WorkspaceSpec { conversations: 1, parts: 0.0, companies: 0, ..tiny() }
+    WorkspaceSpec {
+        conversations: 1,
+        parts: 0.0,
+        companies: 0,
+        ..tiny()
+    }
 }
 
 async fn a_thread_of(parts: u32, truncated: i64) {
     let case = Case::of(silent()).await;
-    case.change(Mutation::grow(Kind::Conversation, 1).parts(parts).ago(4_000));
+    case.change(
+        Mutation::grow(Kind::Conversation, 1)
+            .parts(parts)
+            .ago(4_000),
+    );
     let case = case.synced().await;
     assert_eq!(case.status().await.threads.truncated, truncated);
-    let held = case.sql("SELECT held::text, expected::text FROM threads WHERE connection_id = $1").await;
+    let held = case
+        .sql("SELECT held::text, expected::text FROM threads WHERE connection_id = $1")
+        .await;
     assert_eq!(held, [(parts.min(500).to_string(), parts.to_string())]);
 }
 
@@ -30,10 +41,18 @@ rows! { a_thread_of:
 async fn a_part_is_read_in_its_shape(change: fn(&mut serde_json::Value)) {
     let case = Case::of(silent()).await;
     case.change(Mutation::grow(Kind::Conversation, 1).parts(3).ago(4_000));
-    let part = case.workspace.truth().into_iter().find(|line| line.kind == Kind::Part).unwrap();
+    let part = case
+        .workspace
+        .truth()
+        .into_iter()
+        .find(|line| line.kind == Kind::Part)
+        .unwrap();
     let mut object = part.value();
     change(&mut object);
-    assert!(case.workspace.put_raw(Kind::Part, &part.id, object.to_string()));
+    assert!(
+        case.workspace
+            .put_raw(Kind::Part, &part.id, object.to_string())
+    );
     let case = case.synced().await;
     assert_eq!(case.status().await.threads.complete, 1);
 }
@@ -65,9 +84,15 @@ async fn traces(case: &Case, text: &str) -> usize {
 /// Puts a text into the body of a part, or of the first message where there is none, as Intercom would send it.
 fn say(case: &Case, part: Option<&str>, text: &str) {
     let truth = case.workspace.truth();
-    let (kind, id) =
-        part.map_or((Kind::Conversation, case.ids(Kind::Conversation)[0].clone()), |id| (Kind::Part, id.to_owned()));
-    let mut object = truth.iter().find(|line| line.kind == kind && line.id == id).unwrap().value();
+    let (kind, id) = part.map_or(
+        (Kind::Conversation, case.ids(Kind::Conversation)[0].clone()),
+        |id| (Kind::Part, id.to_owned()),
+    );
+    let mut object = truth
+        .iter()
+        .find(|line| line.kind == kind && line.id == id)
+        .unwrap()
+        .value();
     if part.is_some() {
         object["body"] = text.into();
     } else {

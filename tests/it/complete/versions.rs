@@ -7,7 +7,14 @@ use super::{Case, OBJECTS, cases, rows, tiny};
 use crate::floors::reference;
 
 fn everything() -> WorkspaceSpec {
-    WorkspaceSpec { contacts: 20, companies: 6, conversations: 15, parts: 5.0, leads: 0.4, ..tiny() }
+    WorkspaceSpec {
+        contacts: 20,
+        companies: 6,
+        conversations: 15,
+        parts: 5.0,
+        leads: 0.4,
+        ..tiny()
+    }
 }
 
 async fn a_first_sync_is_exact(version: &'static str) {
@@ -84,9 +91,23 @@ rows! { every_kind_of_ending_is_held:
 
 /// Six contacts change within a local day, a poll and half an hour later three more do, and all are held.
 async fn changes_within_a_day_are_held(contact_search_by_days: bool, more: u64) {
-    let spec = WorkspaceSpec { contact_search_by_days, timezone: "UTC".to_owned(), companies: 0, ..everything() };
-    let case = Case::at("2026-06-10T10:00:00Z", spec).await.version("2.17").synced().await;
-    let later = |seconds| case.world.simulator.clock().advance(std::time::Duration::from_secs(seconds));
+    let spec = WorkspaceSpec {
+        contact_search_by_days,
+        timezone: "UTC".to_owned(),
+        companies: 0,
+        ..everything()
+    };
+    let case = Case::at("2026-06-10T10:00:00Z", spec)
+        .await
+        .version("2.17")
+        .synced()
+        .await;
+    let later = |seconds| {
+        case.world
+            .simulator
+            .clock()
+            .advance(std::time::Duration::from_secs(seconds))
+    };
     case.change(Mutation::update(Kind::Contact, 6));
     later(1_800);
     case.run(0).await;

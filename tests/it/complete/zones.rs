@@ -8,8 +8,18 @@ use super::{Case, rows, tiny, unix};
 
 /// Changes around a local midnight, through the day that it begins and over the day's end, a poll after each few.
 async fn every_change_around_midnight_is_held(timezone: &str, midnight: &str) {
-    let clock_of = |case: &Case, second: i64| case.world.simulator.clock().set_now(unix(midnight) + second);
-    let spec = WorkspaceSpec { timezone: timezone.to_owned(), companies: 0, conversations: 1, ..tiny() };
+    let clock_of = |case: &Case, second: i64| {
+        case.world
+            .simulator
+            .clock()
+            .set_now(unix(midnight) + second)
+    };
+    let spec = WorkspaceSpec {
+        timezone: timezone.to_owned(),
+        companies: 0,
+        conversations: 1,
+        ..tiny()
+    };
     let case = Case::at(midnight, spec).await;
     clock_of(&case, -43_200);
     let case = case.synced().await;
@@ -31,7 +41,10 @@ async fn every_change_around_midnight_is_held(timezone: &str, midnight: &str) {
         case.run(0).await;
     }
     // A poller that comes every few minutes is still right within one local day.
-    case.world.simulator.clock().advance(Duration::from_secs(300));
+    case.world
+        .simulator
+        .clock()
+        .advance(Duration::from_secs(300));
     case.change(Mutation::update(Kind::Contact, 1).seed(9));
     case.run(0).await;
 }

@@ -11,7 +11,13 @@ use super::corpus;
 use crate::world::World;
 
 fn spec() -> WorkspaceSpec {
-    WorkspaceSpec { contacts: 5, companies: 1, conversations: 1, limit_per_window: 100_000, ..WorkspaceSpec::default() }
+    WorkspaceSpec {
+        contacts: 5,
+        companies: 1,
+        conversations: 1,
+        limit_per_window: 100_000,
+        ..WorkspaceSpec::default()
+    }
 }
 
 /// Each entry once, in place of the operation's answer; then whether a workspace was connected.
@@ -20,23 +26,57 @@ async fn play(kind: &str, operation: &str, refused: impl Fn(&ConnectError) -> bo
     let workspace = world.simulator.add_workspace(spec());
     let tenant = world.store.create_tenant("Acme").await.unwrap().id;
     for entry in corpus::of(kind) {
-        let body = entry.with(&[("$WORKSPACE", &workspace.id_code()), ("$TOKEN", &workspace.token())]);
-        let raw = FaultAction::Raw { status: 200, body, headers: Vec::new() };
+        let body = entry.with(&[
+            ("$WORKSPACE", &workspace.id_code()),
+            ("$TOKEN", &workspace.token()),
+        ]);
+        let raw = FaultAction::Raw {
+            status: 200,
+            body,
+            headers: Vec::new(),
+        };
         // A person waits, and is asked to begin again: nothing is tried twice.
         let fault = world.simulator.inject(Fault::new(raw).operation(operation));
-        let outcome = world.try_connect(tenant, &workspace, Region::Us, "2.16").await;
-        assert!(world.simulator.fault_hits(fault) > 0, "{kind}/{}", entry.name);
+        let outcome = world
+            .try_connect(tenant, &workspace, Region::Us, "2.16")
+            .await;
+        assert!(
+            world.simulator.fault_hits(fault) > 0,
+            "{kind}/{}",
+            entry.name
+        );
         world.simulator.clear_fault(fault);
         match (entry.fate.as_str(), outcome) {
             ("accepted", Ok(connected)) => {
-                let connection = world.store.connection(tenant, connected.connection).await.unwrap().unwrap();
-                assert_eq!(connection.workspace_id, workspace.id_code(), "{kind}/{}", entry.name);
-                assert!(!connection.workspace_name.is_empty() && connection.workspace_name.chars().count() <= 255);
-                assert!(connection.timezone == "UTC" || connection.timezone == "Europe/Berlin" || kind == "token");
+                let connection = world
+                    .store
+                    .connection(tenant, connected.connection)
+                    .await
+                    .unwrap()
+                    .unwrap();
+                assert_eq!(
+                    connection.workspace_id,
+                    workspace.id_code(),
+                    "{kind}/{}",
+                    entry.name
+                );
+                assert!(
+                    !connection.workspace_name.is_empty()
+                        && connection.workspace_name.chars().count() <= 255
+                );
+                assert!(
+                    connection.timezone == "UTC"
+                        || connection.timezone == "Europe/Berlin"
+                        || kind == "token"
+                );
             }
             ("refused", Err(error)) => {
                 assert!(refused(&error), "{kind}/{}: {error:?}", entry.name);
-                assert!(error.to_string().len() < 200 && format!("{error:?}").len() < 1000, "{kind}/{}", entry.name);
+                assert!(
+                    error.to_string().len() < 200 && format!("{error:?}").len() < 1000,
+                    "{kind}/{}",
+                    entry.name
+                );
             }
             (fate, outcome) => panic!("{kind}/{}: should be {fate}, is {outcome:?}", entry.name),
         }
@@ -56,13 +96,19 @@ async fn syncs(world: &World, tenant: TenantId, workspace: &intercom_simulator::
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_hostile_me_is_refused_or_makes_a_connection_that_can_be_kept() {
-    play("me", "me", |error| matches!(error, ConnectError::Unavailable(_))).await;
+    play("me", "me", |error| {
+        matches!(error, ConnectError::Unavailable(_))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_hostile_token_answer_is_refused_or_holds_a_token() {
     play("token", "exchange_token", |error| {
-        matches!(error, ConnectError::Unavailable(_) | ConnectError::ExchangeFailed(_))
+        matches!(
+            error,
+            ConnectError::Unavailable(_) | ConnectError::ExchangeFailed(_)
+        )
     })
     .await;
 }

@@ -25,8 +25,16 @@ pub(super) fn of(kind: &str) -> Vec<Hostile> {
     for fate in names(&folder().join(kind)) {
         for file in names(&folder().join(kind).join(&fate)) {
             let bytes = fs::read(folder().join(kind).join(&fate).join(&file)).unwrap();
-            let name = file.strip_suffix(".json").expect("a name that ends in .json").to_owned();
-            entries.push(Hostile { kind: kind.to_owned(), fate: fate.clone(), name, bytes });
+            let name = file
+                .strip_suffix(".json")
+                .expect("a name that ends in .json")
+                .to_owned();
+            entries.push(Hostile {
+                kind: kind.to_owned(),
+                fate: fate.clone(),
+                name,
+                bytes,
+            });
         }
     }
     assert!(entries.len() >= 10, "{} entries of {kind}", entries.len());
@@ -38,7 +46,10 @@ fn folder() -> &'static Path {
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 impl Hostile {
@@ -65,7 +76,9 @@ fn replace(bytes: &[u8], name: &[u8], value: &[u8]) -> Vec<u8> {
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
 }
 
 fn grow(bytes: &[u8]) -> Vec<u8> {
@@ -74,13 +87,18 @@ fn grow(bytes: &[u8]) -> Vec<u8> {
     while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
         grown.extend_from_slice(&rest[..at]);
         rest = &rest[at..];
-        let call = ["$repeat(", "$noise(", "$keys("].into_iter().find(|call| rest.starts_with(call.as_bytes()));
+        let call = ["$repeat(", "$noise(", "$keys("]
+            .into_iter()
+            .find(|call| rest.starts_with(call.as_bytes()));
         let Some(call) = call else {
             grown.push(b'$');
             rest = &rest[1..];
             continue;
         };
-        let end = rest.iter().position(|byte| *byte == b')').expect("a call ends with )");
+        let end = rest
+            .iter()
+            .position(|byte| *byte == b')')
+            .expect("a call ends with )");
         let arguments = std::str::from_utf8(&rest[call.len()..end]).expect("text");
         let (count, text) = arguments.split_once(',').unwrap_or((arguments, ""));
         let count: usize = count.parse().expect("a number");
@@ -99,7 +117,9 @@ fn grow(bytes: &[u8]) -> Vec<u8> {
 fn noise(count: usize) -> impl Iterator<Item = u8> {
     let mut state = count as u64 ^ 0x9e37_79b9_7f4a_7c15;
     (0..count).map(move |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         b"0123456789abcdefghijklmnopqrstuvwxyz"[(state >> 33) as usize % 36]
     })
 }
@@ -117,9 +137,16 @@ fn there_are_more_than_two_hundred_and_a_small_file_may_be_a_giant() {
     let kinds = names(folder());
     let count: usize = kinds.iter().map(|kind| of(kind).len()).sum();
     assert!(count >= 600, "{count}");
-    let entry =
-        |bytes: &[u8]| Hostile { kind: String::new(), fate: String::new(), name: String::new(), bytes: bytes.to_vec() };
-    assert_eq!(entry(b"$ID$repeat(3,ab)\xff$").with(&[("$ID", "7")]), b"7ababab\xff$");
+    let entry = |bytes: &[u8]| Hostile {
+        kind: String::new(),
+        fate: String::new(),
+        name: String::new(),
+        bytes: bytes.to_vec(),
+    };
+    assert_eq!(
+        entry(b"$ID$repeat(3,ab)\xff$").with(&[("$ID", "7")]),
+        b"7ababab\xff$"
+    );
     assert_eq!(entry(b"{$keys(2)}").with(&[]), br#"{"k0":0,"k1":1}"#);
     assert_eq!(entry(b"$noise(9000)").with(&[]).len(), 9000);
 }

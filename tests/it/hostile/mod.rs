@@ -39,23 +39,40 @@ fn small() -> WorkspaceSpec {
 fn good_contacts(workspace: &Workspace) -> String {
     let truth = workspace.truth();
     let contacts = truth.iter().filter(|line| line.kind == Kind::Contact);
-    contacts.map(|line| line.object.get()).collect::<Vec<_>>().join(",")
+    contacts
+        .map(|line| line.object.get())
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 /// Every walk has ended, and no thread is owed: nobody is held up by what was bad.
 fn has_ended(status: &SyncStatus) -> bool {
-    status.threads.pending == 0 && status.streams.iter().all(|stream| stream.last_ok_at.is_some())
+    status.threads.pending == 0
+        && status
+            .streams
+            .iter()
+            .all(|stream| stream.last_ok_at.is_some())
 }
 
 fn stream(status: &SyncStatus, stream: Stream) -> (i64, Option<i64>) {
-    let status = status.streams.iter().find(|status| status.stream == stream).unwrap();
+    let status = status
+        .streams
+        .iter()
+        .find(|status| status.stream == stream)
+        .unwrap();
     (status.held, status.expected)
 }
 
 /// Rows of three columns, the last one bytes, as the database's superuser.
 async fn rows(world: &World, connected: &Connected, query: &'static str) -> Vec<Row> {
-    let mut admin = PgConnection::connect(world.config.database_url.expose()).await.unwrap();
-    sqlx::query_as(query).bind(connected.connection.0).fetch_all(&mut admin).await.unwrap()
+    let mut admin = PgConnection::connect(world.config.database_url.expose())
+        .await
+        .unwrap();
+    sqlx::query_as(query)
+        .bind(connected.connection.0)
+        .fetch_all(&mut admin)
+        .await
+        .unwrap()
 }
 
 /// What is in quarantine of a kind.
@@ -74,15 +91,31 @@ fn seen(sent: &[u8]) -> Vec<u8> {
 }
 
 /// Each object ended where its folder says, once, with its bytes; a failure names all that did not.
-fn assert_fates(entries: &[(Hostile, Vec<u8>)], rows: &[Row], is_of: impl Fn(&[u8], &[u8]) -> bool) {
+fn assert_fates(
+    entries: &[(Hostile, Vec<u8>)],
+    rows: &[Row],
+    is_of: impl Fn(&[u8], &[u8]) -> bool,
+) {
     let mut wrong = Vec::new();
     for (entry, sent) in entries {
         let sent = seen(sent);
-        let fates: Vec<&str> =
-            rows.iter().filter(|(_, _, raw)| is_of(&sent, raw)).map(|(fate, ..)| fate.as_str()).collect();
+        let fates: Vec<&str> = rows
+            .iter()
+            .filter(|(_, _, raw)| is_of(&sent, raw))
+            .map(|(fate, ..)| fate.as_str())
+            .collect();
         if fates != [entry.fate.as_str()] {
-            wrong.push(format!("{}/{}: should be {}, is {fates:?}", entry.kind, entry.name, entry.fate));
+            wrong.push(format!(
+                "{}/{}: should be {}, is {fates:?}",
+                entry.kind, entry.name, entry.fate
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), entries.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        entries.len(),
+        wrong.join("\n")
+    );
 }

@@ -46,7 +46,10 @@ async fn every_hostile_contact_ends_where_it_belongs_and_heals() {
         kind: Kind::Contact,
         folder: "contact",
         stream: Stream::Contacts,
-        spec: WorkspaceSpec { contacts: 2 * count("contact") as u32 + 100, ..spec() },
+        spec: WorkspaceSpec {
+            contacts: 2 * count("contact") as u32 + 100,
+            ..spec()
+        },
         rows: "SELECT CASE WHEN sanitised THEN 'sanitised' ELSE 'stored' END, source_id, raw
                FROM contact_sources WHERE connection_id = $1
                UNION ALL SELECT 'quarantined', source_id, raw FROM quarantine
@@ -61,7 +64,10 @@ async fn every_hostile_company_ends_where_it_belongs_and_heals() {
         kind: Kind::Company,
         folder: "company",
         stream: Stream::Companies,
-        spec: WorkspaceSpec { companies: 2 * count("company") as u32, ..spec() },
+        spec: WorkspaceSpec {
+            companies: 2 * count("company") as u32,
+            ..spec()
+        },
         rows: "SELECT CASE WHEN sanitised THEN 'sanitised' ELSE 'stored' END, source_id, raw
                FROM company_sources WHERE connection_id = $1
                UNION ALL SELECT 'quarantined', source_id, raw FROM quarantine
@@ -76,7 +82,11 @@ async fn every_hostile_conversation_ends_where_it_belongs_and_heals() {
         kind: Kind::Conversation,
         folder: "conversation",
         stream: Stream::Conversations,
-        spec: WorkspaceSpec { conversations: 2 * count("conversation") as u32, parts: 1.5, ..spec() },
+        spec: WorkspaceSpec {
+            conversations: 2 * count("conversation") as u32,
+            parts: 1.5,
+            ..spec()
+        },
         rows: "SELECT CASE WHEN sanitised THEN 'sanitised' ELSE 'stored' END, source_id, raw
                FROM conversations WHERE connection_id = $1
                UNION ALL SELECT 'quarantined', source_id, raw FROM quarantine
@@ -107,9 +117,22 @@ async fn play(case: Case) {
     let truth = workspace.truth();
     let entries = corpus::of(case.folder);
     // Every other one, so that each has good neighbours.
-    let of_kind: Vec<&TruthLine> = truth.iter().filter(|line| line.kind == case.kind && !line.hidden).collect();
-    let chosen: Vec<&TruthLine> = of_kind.iter().step_by(2).copied().take(entries.len()).collect();
-    assert_eq!(chosen.len(), entries.len(), "every entry has a place among {}", of_kind.len());
+    let of_kind: Vec<&TruthLine> = truth
+        .iter()
+        .filter(|line| line.kind == case.kind && !line.hidden)
+        .collect();
+    let chosen: Vec<&TruthLine> = of_kind
+        .iter()
+        .step_by(2)
+        .copied()
+        .take(entries.len())
+        .collect();
+    assert_eq!(
+        chosen.len(),
+        entries.len(),
+        "every entry has a place among {}",
+        of_kind.len()
+    );
     let sent: Vec<(Hostile, Vec<u8>)> = entries
         .into_iter()
         .zip(&chosen)
@@ -125,31 +148,68 @@ async fn play(case: Case) {
     let tenant = world.store.create_tenant("Acme").await.unwrap().id;
     let connected = world.connect_as(tenant, &workspace).await;
     let _fleet = world.fleet(1);
-    world.until(&connected, "the walks have ended", has_ended).await;
+    world
+        .until(&connected, "the walks have ended", has_ended)
+        .await;
     world.until_run_ends(&connected).await;
     // What is hostile costs no call, but for a conversation's thread where it is held: whatever it counts, at most one.
-    let held = sent.iter().filter(|(entry, _)| entry.fate != "quarantined").count() as u64;
-    let own = if case.kind == Kind::Conversation { held } else { 0 };
-    floors::within(&workspace, floors::first(&truth, "2.16") - floors::unread(chosen.iter().copied()) + own);
+    let held = sent
+        .iter()
+        .filter(|(entry, _)| entry.fate != "quarantined")
+        .count() as u64;
+    let own = if case.kind == Kind::Conversation {
+        held
+    } else {
+        0
+    };
+    floors::within(
+        &workspace,
+        floors::first(&truth, "2.16") - floors::unread(chosen.iter().copied()) + own,
+    );
 
     let found = rows(&world, &connected, case.rows).await;
     assert_fates(&sent, &found, is_of);
-    let good: Vec<&TruthLine> =
-        of_kind.iter().filter(|line| !chosen.iter().any(|bad| bad.id == line.id)).copied().collect();
+    let good: Vec<&TruthLine> = of_kind
+        .iter()
+        .filter(|line| !chosen.iter().any(|bad| bad.id == line.id))
+        .copied()
+        .collect();
     assert!(good.len() >= 40);
     for line in &good {
-        let held = found.iter().filter(|(fate, _, raw)| fate == "stored" && is_of(line.object.get().as_bytes(), raw));
-        assert_eq!(held.count(), 1, "{:?} {} is held as it is", case.kind, line.id);
+        let held = found
+            .iter()
+            .filter(|(fate, _, raw)| fate == "stored" && is_of(line.object.get().as_bytes(), raw));
+        assert_eq!(
+            held.count(),
+            1,
+            "{:?} {} is held as it is",
+            case.kind,
+            line.id
+        );
     }
     assert_eq!(
-        found.iter().filter(|(fate, id, _)| fate != "quarantined" && id != "source").count()
-            + found.iter().filter(|(fate, ..)| fate == "quarantined").count(),
+        found
+            .iter()
+            .filter(|(fate, id, _)| fate != "quarantined" && id != "source")
+            .count()
+            + found
+                .iter()
+                .filter(|(fate, ..)| fate == "quarantined")
+                .count(),
         of_kind.len(),
         "no object is lost, none is doubled"
     );
-    says_so(&case, &world.status(&connected).await, &found, of_kind.len());
+    says_so(
+        &case,
+        &world.status(&connected).await,
+        &found,
+        of_kind.len(),
+    );
     for (id, reason, raw) in quarantine(&world, &connected).await {
-        assert!((1..=256).contains(&reason.len()) && !raw.is_empty(), "{id}: {reason:?}");
+        assert!(
+            (1..=256).contains(&reason.len()) && !raw.is_empty(),
+            "{id}: {reason:?}"
+        );
     }
 
     heals(&world, &connected, &case, &truth, &sent, &chosen).await;
@@ -157,13 +217,23 @@ async fn play(case: Case) {
 
 /// What a reader keeps of an object is its bytes; the API adds the history of merges to a user's on the way.
 fn is_of(sent: &[u8], raw: &[u8]) -> bool {
-    let history = |rest: &[u8]| rest.strip_prefix(b",").unwrap_or(rest).starts_with(b"\"merge_history\":");
-    raw == sent || sent.strip_suffix(b"}").is_some_and(|open| raw.strip_prefix(open).is_some_and(history))
+    let history = |rest: &[u8]| {
+        rest.strip_prefix(b",")
+            .unwrap_or(rest)
+            .starts_with(b"\"merge_history\":")
+    };
+    raw == sent
+        || sent
+            .strip_suffix(b"}")
+            .is_some_and(|open| raw.strip_prefix(open).is_some_and(history))
 }
 
 /// No green status over what is in quarantine; of threads, the blocked ones are counted beside it.
 fn says_so(case: &Case, status: &SyncStatus, found: &[super::Row], there_are: usize) {
-    let quarantined = found.iter().filter(|(fate, ..)| fate == "quarantined").count() as i64;
+    let quarantined = found
+        .iter()
+        .filter(|(fate, ..)| fate == "quarantined")
+        .count() as i64;
     assert!(quarantined > 10);
     if case.kind == Kind::Part {
         assert!(status.threads.blocked > 5);
@@ -185,12 +255,18 @@ async fn heals(
     chosen: &[&TruthLine],
 ) {
     for line in chosen {
-        assert!(connected.workspace.put_raw(case.kind, &line.id, line.object.get().to_owned()));
+        assert!(
+            connected
+                .workspace
+                .put_raw(case.kind, &line.id, line.object.get().to_owned())
+        );
     }
     if case.kind == Kind::Part {
         // A thread is read again when its conversation says that it has changed.
         world.simulator.clock().advance(Duration::from_secs(60));
-        connected.workspace.mutate(Mutation::update(Kind::Conversation, 1_000).ago(10));
+        connected
+            .workspace
+            .mutate(Mutation::update(Kind::Conversation, 1_000).ago(10));
     }
     connected.workspace.ledger().reset();
     world.resync(connected, Mode::Full).await;
@@ -201,21 +277,38 @@ async fn heals(
         Kind::Conversation => floors::unread(chosen.iter().copied()),
         _ => 0,
     };
-    floors::within(&connected.workspace, floors::reference("2.16") + floors::walk(truth) + owed);
+    floors::within(
+        &connected.workspace,
+        floors::reference("2.16") + floors::walk(truth) + owed,
+    );
     let strangers = sent
         .iter()
         .filter(|(entry, bytes)| {
             entry.fate != "quarantined" && {
                 let object: serde_json::Value =
-                    serde_json::from_str(&shared::intercom::wire::readable(bytes.clone())).unwrap_or_default();
-                object["id"].as_str().is_none_or(|id| !chosen.iter().any(|line| line.id == id)) && !object.is_null()
+                    serde_json::from_str(&shared::intercom::wire::readable(bytes.clone()))
+                        .unwrap_or_default();
+                object["id"]
+                    .as_str()
+                    .is_none_or(|id| !chosen.iter().any(|line| line.id == id))
+                    && !object.is_null()
             }
         })
         .count() as u64;
-    let report =
-        compare(&world.store, connected.tenant, connected.connection, &connected.workspace.truth()).await.unwrap();
+    let report = compare(
+        &world.store,
+        connected.tenant,
+        connected.connection,
+        &connected.workspace.truth(),
+    )
+    .await
+    .unwrap();
     // A thread with a part of another's id holds one more than it should.
-    let longer = if case.kind == Kind::Part { strangers } else { 0 };
+    let longer = if case.kind == Kind::Part {
+        strangers
+    } else {
+        0
+    };
     assert_eq!((report.missing, report.different), (0, longer), "{report}");
     assert_eq!(report.extra, strangers, "{report}");
     assert_eq!(world.simulator.ledger().outside_read_list, 0);

@@ -14,7 +14,13 @@ use crate::world::{Connected, World};
 const MEGABYTE: usize = 1 << 20;
 
 fn spec() -> WorkspaceSpec {
-    WorkspaceSpec { contacts: 160, companies: 0, conversations: 3, parts: 1.0, ..small() }
+    WorkspaceSpec {
+        contacts: 160,
+        companies: 0,
+        conversations: 3,
+        parts: 1.0,
+        ..small()
+    }
 }
 
 async fn world() -> World {
@@ -23,13 +29,21 @@ async fn world() -> World {
 }
 
 async fn connect(world: &World, workspace: &Workspace) -> Connected {
-    world.connect_as(world.store.create_tenant("Acme").await.unwrap().id, workspace).await
+    world
+        .connect_as(
+            world.store.create_tenant("Acme").await.unwrap().id,
+            workspace,
+        )
+        .await
 }
 
 /// Live objects of a kind, as walks show them: contacts by id, conversations newest first.
 fn live(workspace: &Workspace, kind: Kind) -> Vec<TruthLine> {
-    let mut lines: Vec<TruthLine> =
-        workspace.truth().into_iter().filter(|line| line.kind == kind && !line.deleted && !line.hidden).collect();
+    let mut lines: Vec<TruthLine> = workspace
+        .truth()
+        .into_iter()
+        .filter(|line| line.kind == kind && !line.deleted && !line.hidden)
+        .collect();
     if kind == Kind::Conversation {
         lines.sort_by_key(|line| std::cmp::Reverse(line.updated_at));
     }
@@ -61,17 +75,28 @@ async fn a_page_of_large_contacts_is_asked_for_in_smaller_ones_and_all_land() {
 }
 
 /// Nobody but the giant is missing, and nobody says that the copy is complete; then it heals.
-async fn steps_over(world: &World, connected: &Connected, of: Stream, giant: &TruthLine, most_calls: u64) {
+async fn steps_over(
+    world: &World,
+    connected: &Connected,
+    of: Stream,
+    giant: &TruthLine,
+    most_calls: u64,
+) {
     let (kind, operation) = match of {
         Stream::Contacts => ("contact", "list_contacts"),
         _ => ("conversation", "search_conversations"),
     };
     let _fleet = world.fleet(1);
-    world.until(connected, "the walks have ended", has_ended).await;
+    world
+        .until(connected, "the walks have ended", has_ended)
+        .await;
     world.until_run_ends(connected).await;
     let quarantined = quarantine(world, connected).await;
     let reason = "a page of this object alone is larger than 33554432 bytes".to_owned();
-    assert_eq!(quarantined, [(format!("{kind}/{}", giant.id), reason, Vec::new())]);
+    assert_eq!(
+        quarantined,
+        [(format!("{kind}/{}", giant.id), reason, Vec::new())]
+    );
     let status = world.status(connected).await;
     assert!(!status.complete);
     let there_are = live(&connected.workspace, giant.kind).len() as i64;
@@ -84,10 +109,20 @@ async fn steps_over(world: &World, connected: &Connected, of: Stream, giant: &Tr
         .into_iter()
         .filter(|line| line.id != giant.id && line.parent.as_ref() != Some(&giant.id))
         .collect();
-    let report = compare(&world.store, connected.tenant, connected.connection, &truth).await.unwrap();
-    assert_eq!((report.missing, report.different, report.extra), (0, 0, 0), "{report}");
+    let report = compare(&world.store, connected.tenant, connected.connection, &truth)
+        .await
+        .unwrap();
+    assert_eq!(
+        (report.missing, report.different, report.extra),
+        (0, 0, 0),
+        "{report}"
+    );
 
-    assert!(connected.workspace.put_raw(giant.kind, &giant.id, giant.object.get().to_owned()));
+    assert!(
+        connected
+            .workspace
+            .put_raw(giant.kind, &giant.id, giant.object.get().to_owned())
+    );
     world.resync(connected, Mode::Full).await;
     world.until_complete(connected).await;
     world.assert_exact(connected).await;
@@ -108,7 +143,11 @@ async fn a_contact_that_is_too_large_alone_is_stepped_over_and_heals() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_that_is_too_large_alone_is_stepped_over_and_heals() {
     let world = world().await;
-    let workspace = world.simulator.add_workspace(WorkspaceSpec { contacts: 3, conversations: 160, ..spec() });
+    let workspace = world.simulator.add_workspace(WorkspaceSpec {
+        contacts: 3,
+        conversations: 160,
+        ..spec()
+    });
     let giant = live(&workspace, Kind::Conversation).remove(101);
     inflate(&workspace, &giant, 40 * MEGABYTE);
     let connected = connect(&world, &workspace).await;
@@ -123,12 +162,21 @@ async fn a_poll_steps_over_a_contact_that_has_become_too_large() {
     let _fleet = world.fleet(1);
     world.until_complete(&connected).await;
     let changed = workspace.mutate(Mutation::update(Kind::Contact, 12));
-    let giant = live(&workspace, Kind::Contact).into_iter().find(|line| line.id == changed[5]).unwrap();
+    let giant = live(&workspace, Kind::Contact)
+        .into_iter()
+        .find(|line| line.id == changed[5])
+        .unwrap();
     inflate(&workspace, &giant, 40 * MEGABYTE);
     world.until_run_ends(&connected).await;
-    world.request(&connected, Mode::Incremental, &[Stream::Contacts]).await;
+    world
+        .request(&connected, Mode::Incremental, &[Stream::Contacts])
+        .await;
     world.until_run_ends(&connected).await;
-    let quarantined: Vec<String> = quarantine(&world, &connected).await.into_iter().map(|(id, ..)| id).collect();
+    let quarantined: Vec<String> = quarantine(&world, &connected)
+        .await
+        .into_iter()
+        .map(|(id, ..)| id)
+        .collect();
     assert_eq!(quarantined, [format!("contact/{}", giant.id)]);
     assert!(!world.status(&connected).await.complete);
     let truth: Vec<TruthLine> = workspace
@@ -136,7 +184,9 @@ async fn a_poll_steps_over_a_contact_that_has_become_too_large() {
         .into_iter()
         .filter(|line| line.id != giant.id && line.parent.as_ref() != Some(&giant.id))
         .collect();
-    let report = compare(&world.store, connected.tenant, connected.connection, &truth).await.unwrap();
+    let report = compare(&world.store, connected.tenant, connected.connection, &truth)
+        .await
+        .unwrap();
     assert_eq!((report.missing, report.different), (0, 0), "{report}");
 }
 
@@ -148,7 +198,11 @@ async fn a_cursor_that_is_refused_for_the_pages_size_costs_a_new_beginning_and_n
         inflate(&workspace, line, MEGABYTE);
     }
     // 150 are 40 MB. 75 land, and the cursor behind them is asked for with 150 again: it was made for 75.
-    let refused = Fault::status(400).operation("list_contacts").workspace(workspace.id_code()).skip(2).times(1);
+    let refused = Fault::status(400)
+        .operation("list_contacts")
+        .workspace(workspace.id_code())
+        .skip(2)
+        .times(1);
     let refused = world.simulator.inject(refused);
     let connected = connect(&world, &workspace).await;
     let _fleet = world.fleet(1);
@@ -162,7 +216,11 @@ async fn a_cursor_that_is_refused_for_the_pages_size_costs_a_new_beginning_and_n
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_the_scroll_that_is_too_large_says_so() {
     let world = world().await;
-    let workspace = world.simulator.add_workspace(WorkspaceSpec { companies: 60, contacts: 3, ..spec() });
+    let workspace = world.simulator.add_workspace(WorkspaceSpec {
+        companies: 60,
+        contacts: 3,
+        ..spec()
+    });
     for line in live(&workspace, Kind::Company).iter().take(40) {
         inflate(&workspace, line, MEGABYTE);
     }
@@ -178,16 +236,26 @@ async fn a_page_of_the_scroll_that_is_too_large_says_so() {
         assert!(begun.elapsed() < crate::world::PATIENCE);
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     };
-    assert!(error.contains("larger than an answer may be") && error.contains("chooses how many"), "{error}");
+    assert!(
+        error.contains("larger than an answer may be") && error.contains("chooses how many"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thread_that_is_too_large_is_asked_for_once_and_heals_when_it_changes() {
     let world = world().await;
-    let workspace =
-        world.simulator.add_workspace(WorkspaceSpec { contacts: 3, conversations: 6, parts: 3.0, ..spec() });
+    let workspace = world.simulator.add_workspace(WorkspaceSpec {
+        contacts: 3,
+        conversations: 6,
+        parts: 3.0,
+        ..spec()
+    });
     let truth = workspace.truth();
-    let part = truth.iter().find(|line| line.kind == Kind::Part && !line.hidden).unwrap();
+    let part = truth
+        .iter()
+        .find(|line| line.kind == Kind::Part && !line.hidden)
+        .unwrap();
     let giant = part.parent.clone().unwrap();
     let with_body = |body: String| {
         let mut object = part.value();
@@ -198,19 +266,39 @@ async fn a_thread_that_is_too_large_is_asked_for_once_and_heals_when_it_changes(
     let connected = connect(&world, &workspace).await;
     let _fleet = world.fleet(1);
     let blocked = |status: &SyncStatus| status.threads.blocked == 1 && status.threads.pending == 0;
-    world.until(&connected, "all threads but one are held", blocked).await;
+    world
+        .until(&connected, "all threads but one are held", blocked)
+        .await;
     let notes = world.status(&connected).await.notes;
-    assert!(notes.iter().any(|note| note.code == "blocked_threads"), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.code == "blocked_threads"),
+        "{notes:?}"
+    );
     let of_giant = || {
         let path = format!("/conversations/{giant}");
-        workspace.ledger().rows().into_iter().filter(|row| row.path == path).count()
+        workspace
+            .ledger()
+            .rows()
+            .into_iter()
+            .filter(|row| row.path == path)
+            .count()
     };
     assert_eq!(of_giant(), 1);
 
     with_body("short again".to_owned());
-    workspace.mutate(Mutation::update(Kind::Conversation, 1).ids([giant.clone()]).ago(10));
+    workspace.mutate(
+        Mutation::update(Kind::Conversation, 1)
+            .ids([giant.clone()])
+            .ago(10),
+    );
     world.until_run_ends(&connected).await;
-    world.request(&connected, Mode::Incremental, &[Stream::Conversations, Stream::Threads]).await;
+    world
+        .request(
+            &connected,
+            Mode::Incremental,
+            &[Stream::Conversations, Stream::Threads],
+        )
+        .await;
     world.until_complete(&connected).await;
     world.assert_exact(&connected).await;
     assert_eq!(of_giant(), 2);

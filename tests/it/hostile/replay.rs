@@ -35,10 +35,20 @@ async fn four_in_quarantine(world: &World) -> (Connected, Vec<(&'static str, Str
         (Kind::Part, "part", "get_conversation"),
     ] {
         // Not the conversation that is in quarantine itself: its thread is not asked for.
-        let line = truth.iter().rfind(|line| line.kind == kind && !line.hidden).unwrap();
-        let taken = |id: &str| chosen.iter().any(|(_, taken, _): &(&str, String, _)| taken == id);
+        let line = truth
+            .iter()
+            .rfind(|line| line.kind == kind && !line.hidden)
+            .unwrap();
+        let taken = |id: &str| {
+            chosen
+                .iter()
+                .any(|(_, taken, _): &(&str, String, _)| taken == id)
+        };
         let line = if kind == Kind::Part {
-            truth.iter().find(|part| part.kind == kind && !taken(part.parent.as_ref().unwrap())).unwrap()
+            truth
+                .iter()
+                .find(|part| part.kind == kind && !taken(part.parent.as_ref().unwrap()))
+                .unwrap()
         } else {
             line
         };
@@ -48,14 +58,23 @@ async fn four_in_quarantine(world: &World) -> (Connected, Vec<(&'static str, Str
             place: 0,
             part: kind == Kind::Part,
         };
-        faults.push(world.simulator.inject(Fault::new(garble).operation(operation)));
-        let id = line.parent.as_ref().map_or_else(|| line.id.clone(), |owner| format!("{owner}/{}", line.id));
+        faults.push(
+            world
+                .simulator
+                .inject(Fault::new(garble).operation(operation)),
+        );
+        let id = line
+            .parent
+            .as_ref()
+            .map_or_else(|| line.id.clone(), |owner| format!("{owner}/{}", line.id));
         chosen.push((name, id, line.object.get().as_bytes().to_vec()));
     }
     let tenant = world.store.create_tenant("Acme").await.unwrap().id;
     let connected = world.connect_as(tenant, &workspace).await;
     let fleet = world.fleet(1);
-    world.until(&connected, "the walks have ended", has_ended).await;
+    world
+        .until(&connected, "the walks have ended", has_ended)
+        .await;
     world.until_run_ends(&connected).await;
     drop(fleet);
     for fault in faults {
@@ -69,17 +88,35 @@ async fn four_in_quarantine(world: &World) -> (Connected, Vec<(&'static str, Str
 async fn bytes_in_quarantine_are_replayed_without_a_call() {
     let world = World::new().await;
     let (connected, chosen) = four_in_quarantine(&world).await;
-    let store = Store::connect(&world.config.database_url, Role::Worker, 2).await.unwrap();
-    let again = async |rehearsed| replay(&store, connected.tenant, connected.connection, rehearsed).await.unwrap();
+    let store = Store::connect(&world.config.database_url, Role::Worker, 2)
+        .await
+        .unwrap();
+    let again = async |rehearsed| {
+        replay(&store, connected.tenant, connected.connection, rehearsed)
+            .await
+            .unwrap()
+    };
 
     // What the reader cannot read it cannot replay.
     assert_eq!(again(false).await, Some(Replayed { healed: 0, left: 4 }));
     put_right(&world, &connected, &chosen).await;
     connected.workspace.ledger().reset();
-    assert_eq!(again(true).await, Some(Replayed { healed: 4, left: 0 }), "rehearsed");
-    assert_eq!(again(false).await, Some(Replayed { healed: 4, left: 0 }), "a rehearsal changes nothing");
+    assert_eq!(
+        again(true).await,
+        Some(Replayed { healed: 4, left: 0 }),
+        "rehearsed"
+    );
+    assert_eq!(
+        again(false).await,
+        Some(Replayed { healed: 4, left: 0 }),
+        "a rehearsal changes nothing"
+    );
     assert_eq!(again(false).await, Some(Replayed { healed: 0, left: 0 }));
-    assert_eq!(connected.workspace.ledger().total, 0, "intercom is not asked");
+    assert_eq!(
+        connected.workspace.ledger().total,
+        0,
+        "intercom is not asked"
+    );
     let kept = world.sql("SELECT source_id, reason FROM quarantine WHERE connection_id = $1 AND (length(raw) > 0 OR resolved_at IS NULL)", &connected).await;
     assert_eq!(kept, []);
 
@@ -88,18 +125,30 @@ async fn bytes_in_quarantine_are_replayed_without_a_call() {
     world.until_complete(&connected).await;
     world.assert_exact(&connected).await;
     let ledger = connected.workspace.ledger();
-    assert_eq!((ledger.total, ledger.calls("get_conversation")), (2, 2), "{:?}", ledger.by_operation);
+    assert_eq!(
+        (ledger.total, ledger.calls("get_conversation")),
+        (2, 2),
+        "{:?}",
+        ledger.by_operation
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_undoes_no_later_version_and_writes_nothing_after_a_disconnect() {
     let world = World::new().await;
     let (connected, chosen) = four_in_quarantine(&world).await;
-    let store = Store::connect(&world.config.database_url, Role::Worker, 2).await.unwrap();
+    let store = Store::connect(&world.config.database_url, Role::Worker, 2)
+        .await
+        .unwrap();
     // Intercom changes them all, and the next walk reads them well.
-    world.simulator.clock().advance(std::time::Duration::from_secs(60));
+    world
+        .simulator
+        .clock()
+        .advance(std::time::Duration::from_secs(60));
     for kind in [Kind::Contact, Kind::Company, Kind::Conversation] {
-        connected.workspace.mutate(intercom_simulator::Mutation::update(kind, 100));
+        connected
+            .workspace
+            .mutate(intercom_simulator::Mutation::update(kind, 100));
     }
     let fleet = world.fleet(1);
     world.resync(&connected, Mode::Full).await;
@@ -107,7 +156,9 @@ async fn a_replay_undoes_no_later_version_and_writes_nothing_after_a_disconnect(
     drop(fleet);
     // Yet the old bytes are still there, as if a slice had put them aside since.
     put_right(&world, &connected, &chosen).await;
-    let replayed = replay(&store, connected.tenant, connected.connection, false).await.unwrap();
+    let replayed = replay(&store, connected.tenant, connected.connection, false)
+        .await
+        .unwrap();
     assert_eq!(replayed, Some(Replayed { healed: 4, left: 0 }));
     let fleet = world.fleet(1);
     world.assert_exact(&connected).await;
@@ -115,9 +166,16 @@ async fn a_replay_undoes_no_later_version_and_writes_nothing_after_a_disconnect(
 
     put_right(&world, &connected, &chosen).await;
     let mut tx = world.store.begin(connected.tenant).await.unwrap();
-    tx.disconnect(connected.connection, AfterDisconnect::Retain).await.unwrap();
+    tx.disconnect(connected.connection, AfterDisconnect::Retain)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(replay(&store, connected.tenant, connected.connection, false).await.unwrap(), None);
+    assert_eq!(
+        replay(&store, connected.tenant, connected.connection, false)
+            .await
+            .unwrap(),
+        None
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,17 +185,30 @@ async fn the_command_replays_a_tenant() {
     put_right(&world, &connected, &chosen).await;
     let tenant = connected.tenant.to_string();
     for (arguments, healed) in [(vec!["--dry-run"], 4), (vec![], 4), (vec![], 0)] {
-        let arguments: Vec<&str> = ["replay", &tenant, "--output", "json"].into_iter().chain(arguments).collect();
+        let arguments: Vec<&str> = ["replay", &tenant, "--output", "json"]
+            .into_iter()
+            .chain(arguments)
+            .collect();
         let output = world.command(&arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!((said[0]["healed"].as_i64(), said[0]["left"].as_i64()), (Some(healed), Some(0)), "{said}");
+        assert_eq!(
+            (said[0]["healed"].as_i64(), said[0]["left"].as_i64()),
+            (Some(healed), Some(0)),
+            "{said}"
+        );
     }
 }
 
 /// Opens their quarantine with the good bytes.
 async fn put_right(world: &World, connected: &Connected, chosen: &[(&str, String, Vec<u8>)]) {
-    let mut admin = PgConnection::connect(world.config.database_url.expose()).await.unwrap();
+    let mut admin = PgConnection::connect(world.config.database_url.expose())
+        .await
+        .unwrap();
     for (kind, id, raw) in chosen {
         let changed = sqlx::query("UPDATE quarantine SET raw = $4, resolved_at = NULL WHERE connection_id = $1 AND kind = $2 AND source_id = $3")
             .bind(connected.connection.0)

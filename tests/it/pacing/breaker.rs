@@ -21,9 +21,14 @@ fn workspace() -> WorkspaceSpec {
 
 /// Failed attempts of all streams, as Postgres counts them.
 async fn attempts(world: &World, connected: &Connected) -> i64 {
-    let rows =
-        world.sql("SELECT stream, attempts::text FROM streams WHERE connection_id = $1 AND attempts > 0", connected);
-    rows.await.iter().map(|(_, attempts)| attempts.parse::<i64>().unwrap()).sum()
+    let rows = world.sql(
+        "SELECT stream, attempts::text FROM streams WHERE connection_id = $1 AND attempts > 0",
+        connected,
+    );
+    rows.await
+        .iter()
+        .map(|(_, attempts)| attempts.parse::<i64>().unwrap())
+        .sum()
 }
 
 /// `action` breaks every call; `variables` say how soon that shows.
@@ -32,24 +37,54 @@ async fn a_failing_workspace(action: FaultAction, variables: &[(&str, &str)]) {
     world.simulator.set_latency(Latency::Fixed(ANSWERS_AFTER));
     let failing = world.connect(workspace()).await;
     // Lasts for longer than the breaker needs to open.
-    let spec = WorkspaceSpec { seed: 2, conversations: 500, limit_per_window: 250, ..workspace() };
+    let spec = WorkspaceSpec {
+        seed: 2,
+        conversations: 500,
+        limit_per_window: 250,
+        ..workspace()
+    };
     let neighbour = world.connect(spec).await;
     let _fleet = world.fleet(1);
-    world.until(&failing, "threads are under way", |_| failing.workspace.ledger().calls("get_conversation") > 40).await;
-    let fault = Fault { workspace: Some(failing.workspace.id_code().to_owned()), ..Fault::new(action) };
+    world
+        .until(&failing, "threads are under way", |_| {
+            failing.workspace.ledger().calls("get_conversation") > 40
+        })
+        .await;
+    let fault = Fault {
+        workspace: Some(failing.workspace.id_code().to_owned()),
+        ..Fault::new(action)
+    };
     let fault = world.simulator.inject(fault);
     // It is open, and what was under way has failed, too: all that is owed is parked.
-    world.until(&failing, "calls have failed", |_| world.simulator.fault_hits(fault) >= 40).await;
+    world
+        .until(&failing, "calls have failed", |_| {
+            world.simulator.fault_hits(fault) >= 40
+        })
+        .await;
     world.until_slices(&failing, 0).await;
-    let (hits, tried) = (world.simulator.fault_hits(fault), attempts(&world, &failing).await);
+    let (hits, tried) = (
+        world.simulator.fault_hits(fault),
+        attempts(&world, &failing).await,
+    );
     let others = neighbour.workspace.ledger().total;
     // A poll that is due meanwhile would cost an attempt with each failure: it is parked.
     tokio::time::sleep(Duration::from_secs(15)).await;
-    let (more_hits, more_tried) = (world.simulator.fault_hits(fault) - hits, attempts(&world, &failing).await - tried);
-    eprintln!("{hits} calls until it was open; then {more_hits} probes, {more_tried} failed attempts");
+    let (more_hits, more_tried) = (
+        world.simulator.fault_hits(fault) - hits,
+        attempts(&world, &failing).await - tried,
+    );
+    eprintln!(
+        "{hits} calls until it was open; then {more_hits} probes, {more_tried} failed attempts"
+    );
     // After 1, 2, 4 and 8 seconds, and what they took.
-    assert!((1..=5).contains(&more_hits), "{more_hits} calls while it was open");
-    assert!(more_tried <= more_hits as i64, "{more_tried} attempts for {more_hits} calls");
+    assert!(
+        (1..=5).contains(&more_hits),
+        "{more_hits} calls while it was open"
+    );
+    assert!(
+        more_tried <= more_hits as i64,
+        "{more_tried} attempts for {more_hits} calls"
+    );
     assert!(neighbour.workspace.ledger().total > others);
     assert_eq!(attempts(&world, &neighbour).await, 0);
 
@@ -59,12 +94,30 @@ async fn a_failing_workspace(action: FaultAction, variables: &[(&str, &str)]) {
     world.assert_exact(&failing).await;
     assert_eq!(attempts(&world, &failing).await, 0);
     let rows = failing.workspace.ledger().rows();
-    let probe = rows[calls..].iter().find(|row| row.status == 200).unwrap().at_millis;
+    let probe = rows[calls..]
+        .iter()
+        .find(|row| row.status == 200)
+        .unwrap()
+        .at_millis;
     let beside = |at: i64| (probe..probe + ANSWERS_AFTER as i64 - 20).contains(&at);
-    assert_eq!(rows[calls..].iter().filter(|row| beside(row.at_millis)).count(), 1, "the probe goes alone");
+    assert_eq!(
+        rows[calls..]
+            .iter()
+            .filter(|row| beside(row.at_millis))
+            .count(),
+        1,
+        "the probe goes alone"
+    );
     world.until_complete(&neighbour).await;
     world.assert_exact(&neighbour).await;
-    assert!(neighbour.workspace.ledger().by_status.keys().all(|status| *status < 500));
+    assert!(
+        neighbour
+            .workspace
+            .ledger()
+            .by_status
+            .keys()
+            .all(|status| *status < 500)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,6 +129,9 @@ async fn server_errors_open_the_breaker_and_an_answer_closes_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn time_outs_open_the_breaker_and_an_answer_closes_it() {
     // Long enough for the neighbour's answers on the busiest machine.
-    a_failing_workspace(FaultAction::Delay { millis: 9_000 }, &[("SYNC_INTERVAL", "10s"), ("REQUEST_TIMEOUT", "3s")])
-        .await;
+    a_failing_workspace(
+        FaultAction::Delay { millis: 9_000 },
+        &[("SYNC_INTERVAL", "10s"), ("REQUEST_TIMEOUT", "3s")],
+    )
+    .await;
 }

@@ -46,14 +46,32 @@ async fn processes_whose_clocks_are_a_minute_apart_share_a_window() {
     let connected = world.connect(workspace()).await;
     let library = library.to_str().expect("a path");
     // Only who asks for the date is lied to: a monotonic clock is nobody's to set.
-    let lie = |offset| [("LD_PRELOAD", library), ("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+    let lie = |offset| {
+        [
+            ("LD_PRELOAD", library),
+            ("FAKETIME", offset),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ]
+    };
     let [ahead, behind] = ["+30s", "-30s"].map(|offset| {
-        let date = std::process::Command::new("date").arg("+%s").envs(lie(offset)).output().expect("date runs");
-        String::from_utf8_lossy(&date.stdout).trim().parse::<i64>().expect("seconds")
+        let date = std::process::Command::new("date")
+            .arg("+%s")
+            .envs(lie(offset))
+            .output()
+            .expect("date runs");
+        String::from_utf8_lossy(&date.stdout)
+            .trim()
+            .parse::<i64>()
+            .expect("seconds")
     });
-    assert!((59..=61).contains(&(ahead - behind)), "the clocks are {} s apart", ahead - behind);
+    assert!(
+        (59..=61).contains(&(ahead - behind)),
+        "the clocks are {} s apart",
+        ahead - behind
+    );
     let _scheduler = world.process_with("scheduler", &lie("+30s"));
-    let _workers = ["+30s", "-30s", "+30s", "-30s"].map(|offset| world.process_with("worker", &lie(offset)));
+    let _workers =
+        ["+30s", "-30s", "+30s", "-30s"].map(|offset| world.process_with("worker", &lie(offset)));
     world.until_complete(&connected).await;
     world.assert_exact(&connected).await;
     assert_windows_are_used(&connected);
@@ -61,9 +79,15 @@ async fn processes_whose_clocks_are_a_minute_apart_share_a_window() {
 
 /// Where Debian, Fedora and others keep it; the variant for programs with threads.
 fn faketime() -> Option<PathBuf> {
-    let of_machines = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    let of_machines = std::fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     let mut folders = of_machines.chain(["/usr/lib", "/usr/lib64"].map(PathBuf::from));
-    folders.find_map(|folder| Some(folder.join("faketime/libfaketimeMT.so.1")).filter(|library| library.exists()))
+    folders.find_map(|folder| {
+        Some(folder.join("faketime/libfaketimeMT.so.1")).filter(|library| library.exists())
+    })
 }
 
 /// Nothing was throttled, and every whole window had all the calls that it allows.
@@ -77,33 +101,58 @@ fn assert_windows_are_used(connected: &Connected) {
     }
     eprintln!("calls by window: {windows:?}");
     // The fleet is hungry from the first thread on; that window was half over, the last one was not needed whole.
-    let hungry = rows.iter().find(|row| row.operation == "get_conversation").unwrap().at_millis / 10_000;
+    let hungry = rows
+        .iter()
+        .find(|row| row.operation == "get_conversation")
+        .unwrap()
+        .at_millis
+        / 10_000;
     let last = *windows.last_key_value().unwrap().0;
-    let whole: Vec<u32> = (hungry + 1..last).map(|window| windows.get(&window).copied().unwrap_or(0)).collect();
+    let whole: Vec<u32> = (hungry + 1..last)
+        .map(|window| windows.get(&window).copied().unwrap_or(0))
+        .collect();
     assert!(whole.len() >= 2, "{windows:?}");
     // What the dead one held goes unused where no answer tells of it before the window's end, and a busy machine may
     // keep all of them from calling. How much a kill costs is told by the simulation, whose time is its own.
     assert!(whole.iter().any(|count| *count >= LIMIT - 1), "{windows:?}");
-    assert!(2 * whole.iter().sum::<u32>() >= whole.len() as u32 * LIMIT, "{windows:?}");
+    assert!(
+        2 * whole.iter().sum::<u32>() >= whole.len() as u32 * LIMIT,
+        "{windows:?}"
+    );
 }
 
 /// A stopped Redis stops no slice and fails none.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_nothing_fails_and_nothing_is_throttled() {
-    let servers = tokio::task::spawn_blocking(|| servers::Servers::start(servers::Options::default()).unwrap());
+    let servers = tokio::task::spawn_blocking(|| {
+        servers::Servers::start(servers::Options::default()).unwrap()
+    });
     let servers = servers.await.unwrap();
     let world = World::with(&[("MAX_SHARE", "1.0"), ("REDIS_URL", &servers.redis_url())]).await;
-    let connected = world.connect(WorkspaceSpec { conversations: 120, limit_per_window: 60, ..workspace() }).await;
+    let connected = world
+        .connect(WorkspaceSpec {
+            conversations: 120,
+            limit_per_window: 60,
+            ..workspace()
+        })
+        .await;
     let _fleet = world.fleet(2);
     tokio::time::sleep(Duration::from_secs(3)).await;
     servers.redis().stop().unwrap();
     tokio::time::sleep(Duration::from_secs(8)).await;
     let tried = world
-        .sql("SELECT stream, attempts::text FROM streams WHERE connection_id = $1 AND attempts > 0", &connected)
+        .sql(
+            "SELECT stream, attempts::text FROM streams WHERE connection_id = $1 AND attempts > 0",
+            &connected,
+        )
         .await;
     assert_eq!(tried, []);
     servers.redis().start().unwrap();
     world.until_complete(&connected).await;
     world.assert_exact(&connected).await;
-    assert!(connected.workspace.ledger().throttled <= 1, "{}", connected.workspace.ledger().throttled);
+    assert!(
+        connected.workspace.ledger().throttled <= 1,
+        "{}",
+        connected.workspace.ledger().throttled
+    );
 }

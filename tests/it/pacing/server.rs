@@ -34,8 +34,16 @@ impl Server {
     /// Counts a call. Refused calls are not counted. Returns what is announced, but for the date.
     pub(super) fn count(&mut self, now: u64, foreign: bool) -> (bool, Announced) {
         let index = (now + self.ahead) / WINDOW;
-        if self.windows.last().is_none_or(|window| window.index != index) {
-            self.windows.push(Counted { index, limit: self.limit, ..Counted::default() });
+        if self
+            .windows
+            .last()
+            .is_none_or(|window| window.index != index)
+        {
+            self.windows.push(Counted {
+                index,
+                limit: self.limit,
+                ..Counted::default()
+            });
         }
         let window = self.windows.last_mut().unwrap();
         window.limit = window.limit.min(self.limit);
@@ -48,12 +56,23 @@ impl Server {
         }
         let announced = Announced {
             limit: Some(u64::from(self.limit)),
-            remaining: Some(u64::from(self.limit.saturating_sub(window.ours + window.foreign))),
+            remaining: Some(u64::from(
+                self.limit.saturating_sub(window.ours + window.foreign),
+            )),
             reset: Some((index + 1) * WINDOW / 1_000),
             ..Announced::default()
         };
-        let silent = self.silent.is_some_and(|(from, to)| (from..to).contains(&now));
-        (refused, if silent { Announced::default() } else { announced })
+        let silent = self
+            .silent
+            .is_some_and(|(from, to)| (from..to).contains(&now));
+        (
+            refused,
+            if silent {
+                Announced::default()
+            } else {
+                announced
+            },
+        )
     }
 
     /// The date of an answer that leaves now.
@@ -71,7 +90,10 @@ pub(super) struct Gcra {
 
 impl Gcra {
     pub(super) const fn new(calls_per_window: f64) -> Self {
-        Self { every: WINDOW as f64 / calls_per_window, next: 0.0 }
+        Self {
+            every: WINDOW as f64 / calls_per_window,
+            next: 0.0,
+        }
     }
 
     pub(super) fn take(&mut self, now: u64) -> Result<(), Duration> {

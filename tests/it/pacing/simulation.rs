@@ -34,19 +34,51 @@ const APP: usize = 0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    Try { process: usize, life: u32, caller: u64, plan: u64 },
-    Arrive { call: u64 },
-    Answer { call: u64 },
-    GiveUp { call: u64 },
-    AtRedis { process: usize, life: u32, budget: usize },
-    Told { process: usize, life: u32, budget: usize },
-    Attend { process: usize, life: u32, budget: usize },
-    Seen { process: usize, life: u32 },
-    Judged { process: usize, life: u32, shared: bool },
+    Try {
+        process: usize,
+        life: u32,
+        caller: u64,
+        plan: u64,
+    },
+    Arrive {
+        call: u64,
+    },
+    Answer {
+        call: u64,
+    },
+    GiveUp {
+        call: u64,
+    },
+    AtRedis {
+        process: usize,
+        life: u32,
+        budget: usize,
+    },
+    Told {
+        process: usize,
+        life: u32,
+        budget: usize,
+    },
+    Attend {
+        process: usize,
+        life: u32,
+        budget: usize,
+    },
+    Seen {
+        process: usize,
+        life: u32,
+    },
+    Judged {
+        process: usize,
+        life: u32,
+        shared: bool,
+    },
     Foreign,
     Fresh,
     Kill,
-    Start { process: usize },
+    Start {
+        process: usize,
+    },
 }
 
 struct Process {
@@ -128,7 +160,10 @@ pub(super) fn run(scene: &Scene, seed: u64, skewed: bool, redis: &mut Connection
         silent: scene.silent.map(|(from, to)| (from * 1_000, to * 1_000)),
     };
     // The server's clock is set like everybody's, give or take some seconds.
-    let server = Server { ahead: EPOCH - 5_000 + server.ahead % 10_000, ..server };
+    let server = Server {
+        ahead: EPOCH - 5_000 + server.ahead % 10_000,
+        ..server
+    };
     let mut sim = Sim {
         now: 60_000,
         script: Script::new(&text),
@@ -148,7 +183,11 @@ pub(super) fn run(scene: &Scene, seed: u64, skewed: bool, redis: &mut Connection
         redis,
     };
     for index in 0..scene.processes {
-        let epoch = if skewed { sim.now - 60_000 + index as u64 * 7_919 % 60_000 } else { 0 };
+        let epoch = if skewed {
+            sim.now - 60_000 + index as u64 * 7_919 % 60_000
+        } else {
+            0
+        };
         sim.processes.push(Process {
             life: 0,
             alive: false,
@@ -175,20 +214,33 @@ pub(super) fn run(scene: &Scene, seed: u64, skewed: bool, redis: &mut Connection
     }
     sim.go();
     let mut outcome = sim.outcome;
-    outcome.buckets = sim.buckets.into_iter().map(|bucket| bucket.windows).collect();
+    outcome.buckets = sim
+        .buckets
+        .into_iter()
+        .map(|bucket| bucket.windows)
+        .collect();
     outcome
 }
 
 impl Sim<'_> {
     fn at(&mut self, after: u64, event: Event) {
         self.next += 1;
-        self.events.push(Reverse((self.now + after, self.next, event)));
+        self.events
+            .push(Reverse((self.now + after, self.next, event)));
     }
 
     fn plan(&mut self, process: usize, caller: u64, after: u64) {
         let (life, plan) = (self.processes[process].life, self.next);
         self.processes[process].plans.insert(caller, plan);
-        self.at(after, Event::Try { process, life, caller, plan });
+        self.at(
+            after,
+            Event::Try {
+                process,
+                life,
+                caller,
+                plan,
+            },
+        );
     }
 
     fn go(&mut self) {
@@ -201,7 +253,9 @@ impl Sim<'_> {
             if let Some((second, limit)) = self.scene.new_limit
                 && self.elapsed() >= second * 1_000
             {
-                self.buckets.iter_mut().for_each(|bucket| bucket.limit = limit);
+                self.buckets
+                    .iter_mut()
+                    .for_each(|bucket| bucket.limit = limit);
             }
             self.handle(event);
         }
@@ -212,13 +266,20 @@ impl Sim<'_> {
     }
 
     fn is_away(&self) -> bool {
-        self.scene.redis_away.is_some_and(|(from, to)| (from * 1_000..to * 1_000).contains(&self.elapsed()))
+        self.scene
+            .redis_away
+            .is_some_and(|(from, to)| (from * 1_000..to * 1_000).contains(&self.elapsed()))
     }
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Try { process, life, caller, plan }
-                if self.lives(process, life) && self.processes[process].plans.get(&caller) == Some(&plan) =>
+            Event::Try {
+                process,
+                life,
+                caller,
+                plan,
+            } if self.lives(process, life)
+                && self.processes[process].plans.get(&caller) == Some(&plan) =>
             {
                 self.attempt(process, caller);
             }
@@ -237,15 +298,31 @@ impl Sim<'_> {
                     self.finish(&call, 1);
                 }
             }
-            Event::AtRedis { process, life, budget } => self.at_redis(process, life, budget),
-            Event::Told { process, life, budget } if self.lives(process, life) => self.told(process, budget),
-            Event::Attend { process, life, budget } if self.lives(process, life) => {
+            Event::AtRedis {
+                process,
+                life,
+                budget,
+            } => self.at_redis(process, life, budget),
+            Event::Told {
+                process,
+                life,
+                budget,
+            } if self.lives(process, life) => self.told(process, budget),
+            Event::Attend {
+                process,
+                life,
+                budget,
+            } if self.lives(process, life) => {
                 self.ask(process, budget);
                 self.processes[process].budgets[budget].attended = false;
                 self.attend(process, budget);
             }
             Event::Seen { process, life } => self.seen(process, life),
-            Event::Judged { process, life, shared } if self.lives(process, life) => {
+            Event::Judged {
+                process,
+                life,
+                shared,
+            } if self.lives(process, life) => {
                 let of = &mut self.processes[process];
                 (of.heard, of.asking) = (Some(self.now), false);
                 if std::mem::replace(&mut of.shared, shared) != shared {
@@ -269,7 +346,11 @@ impl Sim<'_> {
                 }
                 let mean = self.scene.fresh_every.unwrap() as f64;
                 // Polls are regular, but for their jitter.
-                let of_mean = if self.scene.fresh_at_once > 1 { 0.9 + 0.2 * self.unit() } else { -self.unit().ln() };
+                let of_mean = if self.scene.fresh_at_once > 1 {
+                    0.9 + 0.2 * self.unit()
+                } else {
+                    -self.unit().ln()
+                };
                 self.at(((mean * of_mean).round() as u64).max(1), Event::Fresh);
             }
             Event::Kill => {
@@ -298,7 +379,8 @@ impl Sim<'_> {
         process.alive = true;
         process.budgets = (0..=self.scene.workspaces).map(budget).collect();
         process.plans.clear();
-        (process.sightings, process.seen, process.shared) = (Sightings::default(), VecDeque::new(), false);
+        (process.sightings, process.seen, process.shared) =
+            (Sightings::default(), VecDeque::new(), false);
         (process.heard, process.asking) = (None, false);
         process.alone = Gcra::new(f64::from(limit) * share / processes as f64);
         for slot in 0..self.scene.slots as u64 {
@@ -316,11 +398,17 @@ impl Sim<'_> {
     }
 
     fn is_one_bucket(&self) -> bool {
-        self.scene.one_bucket.is_some_and(|(from, to)| (from * 1_000..to * 1_000).contains(&self.elapsed()))
+        self.scene
+            .one_bucket
+            .is_some_and(|(from, to)| (from * 1_000..to * 1_000).contains(&self.elapsed()))
     }
 
     const fn class(caller: u64) -> Class {
-        if caller >= 1 << 32 { Class::Fresh } else { Class::Backfill }
+        if caller >= 1 << 32 {
+            Class::Fresh
+        } else {
+            Class::Backfill
+        }
     }
 
     /// Above 0, up to 1.

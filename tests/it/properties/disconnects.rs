@@ -20,7 +20,8 @@ const AFTER_A_PURGE: &[&str] = &["connections", "oauth_flows", "streams"];
 /// One API for all lives: it knows them by their tenants, and asks no Intercom.
 async fn api() -> &'static str {
     static API: OnceCell<String> = OnceCell::const_new();
-    API.get_or_init(|| async { servers().await.api().await }).await
+    API.get_or_init(|| async { servers().await.api().await })
+        .await
 }
 
 /// A table, its rows of the tenant, and what they are, each with the transaction that wrote it.
@@ -28,7 +29,11 @@ type Held = Vec<(String, i64, String)>;
 
 impl Machine {
     /// Ends the connection, now, and looks that it has ended.
-    pub(super) async fn disconnect(&mut self, how: Disconnect, name: &'static str) -> Result<(), Wrong> {
+    pub(super) async fn disconnect(
+        &mut self,
+        how: Disconnect,
+        name: &'static str,
+    ) -> Result<(), Wrong> {
         let caller = Caller::service(&self.world, api().await, Some(self.connected.tenant));
         let data = match how.data {
             AfterDisconnect::Retain => "retain",
@@ -49,8 +54,9 @@ impl Machine {
         }
         let held = self.held().await;
         if how.data == AfterDisconnect::Purge
-            && let Some(left) =
-                held.iter().find(|(table, rows, _)| *rows > 0 && !AFTER_A_PURGE.contains(&table.as_str()))
+            && let Some(left) = held
+                .iter()
+                .find(|(table, rows, _)| *rows > 0 && !AFTER_A_PURGE.contains(&table.as_str()))
         {
             return Err(format!("a purge left {left:?}"));
         }
@@ -76,7 +82,10 @@ impl Machine {
         for _ in 0..2 {
             // As tickets that were left in Redis.
             let outcomes = self.slices(Stream::ALL).await?;
-            if !outcomes.iter().all(|outcome| matches!(outcome.next, Next::Done | Next::Stale { .. })) {
+            if !outcomes
+                .iter()
+                .all(|outcome| matches!(outcome.next, Next::Done | Next::Stale { .. }))
+            {
                 return Err(format!("there is something left to do: {outcomes:?}"));
             }
         }
@@ -100,16 +109,22 @@ impl Machine {
         .fetch_all(&mut self.admin)
         .await
         .expect("postgres answers");
-        if owed.is_empty() { Ok(()) } else { Err(format!("left after the end: {owed:?}")) }
+        if owed.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("left after the end: {owed:?}"))
+        }
     }
 
     async fn until_purged(&mut self) {
         let begun = Instant::now();
-        while sqlx::query_scalar("SELECT purge_requested_at IS NOT NULL FROM connections WHERE id = $1")
-            .bind(self.connected.connection.0)
-            .fetch_one(&mut self.admin)
-            .await
-            .expect("postgres answers")
+        while sqlx::query_scalar(
+            "SELECT purge_requested_at IS NOT NULL FROM connections WHERE id = $1",
+        )
+        .bind(self.connected.connection.0)
+        .fetch_one(&mut self.admin)
+        .await
+        .expect("postgres answers")
         {
             assert!(begun.elapsed() < PATIENCE, "the purge does not end");
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -118,8 +133,16 @@ impl Machine {
 
     async fn unchanged(&mut self, held: &Held) -> Result<(), Wrong> {
         let now = self.held().await;
-        let changed: Vec<_> = held.iter().zip(&now).filter(|(then, now)| then != now).collect();
-        if changed.is_empty() { Ok(()) } else { Err(format!("written after the end: {changed:?}")) }
+        let changed: Vec<_> = held
+            .iter()
+            .zip(&now)
+            .filter(|(then, now)| then != now)
+            .collect();
+        if changed.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("written after the end: {changed:?}"))
+        }
     }
 
     /// Every row of every table of the tenant, as one digest a table: what a table to come holds is watched too.
@@ -142,10 +165,12 @@ impl Machine {
                 )
             })
             .collect();
-        sqlx::query_as(sqlx::AssertSqlSafe(digests.join(" UNION ALL ") + " ORDER BY 1"))
-            .bind(self.connected.tenant.0)
-            .fetch_all(&mut self.admin)
-            .await
-            .expect("postgres answers")
+        sqlx::query_as(sqlx::AssertSqlSafe(
+            digests.join(" UNION ALL ") + " ORDER BY 1",
+        ))
+        .bind(self.connected.tenant.0)
+        .fetch_all(&mut self.admin)
+        .await
+        .expect("postgres answers")
     }
 }

@@ -9,7 +9,10 @@ use super::machine::Machine;
 impl Machine {
     /// So much time passes for Intercom and for us.
     pub(super) async fn pass(&mut self, seconds: f64) {
-        self.world.simulator.clock().advance(Duration::from_secs_f64(seconds));
+        self.world
+            .simulator
+            .clock()
+            .advance(Duration::from_secs_f64(seconds));
         for query in [
             "UPDATE streams SET due_at = due_at - make_interval(secs => $2), walked_at = walked_at - make_interval(secs => $2),
                     blocked_until = blocked_until - make_interval(secs => $2) WHERE connection_id = $1",
@@ -33,7 +36,9 @@ impl Machine {
         .fetch_all(&mut self.admin)
         .await
         .expect("postgres answers");
-        due.iter().map(|stream| stream.parse().expect("a stream")).collect()
+        due.iter()
+            .map(|stream| stream.parse().expect("a stream"))
+            .collect()
     }
 
     /// Seconds until the next stream is due.
@@ -48,6 +53,10 @@ impl Machine {
     }
 
     pub(super) async fn admin(&mut self, query: &'static str) {
-        sqlx::query(query).bind(self.connected.connection.0).execute(&mut self.admin).await.expect("postgres answers");
+        sqlx::query(query)
+            .bind(self.connected.connection.0)
+            .execute(&mut self.admin)
+            .await
+            .expect("postgres answers");
     }
 }

@@ -27,10 +27,22 @@ pub(super) const OPERATIONS: &[&str] = &[
 
 /// Calls of one operation, or of any; mostly a few, now and then all until they are healed.
 pub(super) fn fault(rng: &mut Rng) -> Fault {
-    let paged = ["list_contacts", "search_contacts", "search_conversations", "scroll_companies"];
+    let paged = [
+        "list_contacts",
+        "search_contacts",
+        "search_conversations",
+        "scroll_companies",
+    ];
     let all = [
         &paged[..],
-        &["get_conversation", "get_company", "get_contact", "contact_companies", "list_tags", "deleted_conversations"],
+        &[
+            "get_conversation",
+            "get_company",
+            "get_contact",
+            "contact_companies",
+            "list_tags",
+            "deleted_conversations",
+        ],
     ]
     .concat();
     let (action, on) = match rng.between(0, 14) {
@@ -45,17 +57,35 @@ pub(super) fn fault(rng: &mut Rng) -> Fault {
         7 => (status(400, "parameter_invalid"), *rng.pick(&paged[..3])),
         8 => (
             status(404, "not_found"),
-            *rng.pick(&["scroll_companies", "get_company", "contact_companies", "search_conversations"]),
+            *rng.pick(&[
+                "scroll_companies",
+                "get_company",
+                "contact_companies",
+                "search_conversations",
+            ]),
         ),
         9 => (FaultAction::RepeatCursor, *rng.pick(&paged[..3])),
         10 => (FaultAction::Unsorted, *rng.pick(&paged[..3])),
-        11 => (status(403, "api_plan_restricted"), *rng.pick(&["search_conversations", "get_conversation"])),
+        11 => (
+            status(403, "api_plan_restricted"),
+            *rng.pick(&["search_conversations", "get_conversation"]),
+        ),
         12 => (
             status(401, "unauthorized"),
-            *rng.pick(&["list_contacts", "scroll_companies", "search_conversations", "list_tags"]),
+            *rng.pick(&[
+                "list_contacts",
+                "scroll_companies",
+                "search_conversations",
+                "list_tags",
+            ]),
         ),
         _ => {
-            let how = *rng.pick(&[Garble::WrongTypes, Garble::NotAnObject, Garble::NoId, Garble::NulCharacter]);
+            let how = *rng.pick(&[
+                Garble::WrongTypes,
+                Garble::NotAnObject,
+                Garble::NoId,
+                Garble::NulCharacter,
+            ]);
             let (on, part) = *rng.pick(&[
                 ("list_contacts", false),
                 ("search_contacts", false),
@@ -63,21 +93,46 @@ pub(super) fn fault(rng: &mut Rng) -> Fault {
                 ("search_conversations", false),
                 ("get_conversation", true),
             ]);
-            (FaultAction::Garble { how, id: None, place: rng.between(0, 3) as usize, part }, on)
+            (
+                FaultAction::Garble {
+                    how,
+                    id: None,
+                    place: rng.between(0, 3) as usize,
+                    part,
+                },
+                on,
+            )
         }
     };
     let fault = Fault::new(action).skip(rng.between(0, 4) as u64);
-    let fault = if rng.chance(85) { fault.times(rng.between(1, 5) as u64) } else { fault };
+    let fault = if rng.chance(85) {
+        fault.times(rng.between(1, 5) as u64)
+    } else {
+        fault
+    };
     fault.operation(on)
 }
 
 /// Answers that do not come in time, of any operation. A few: each costs a life the whole time limit.
 pub(super) fn time_out(rng: &mut Rng) -> Fault {
     // Half of them of what every life asks for.
-    let often = ["list_contacts", "scroll_companies", "search_conversations", "get_conversation", "list_tags"];
-    let on = *if rng.chance(50) { rng.pick(&often) } else { rng.pick(OPERATIONS) };
+    let often = [
+        "list_contacts",
+        "scroll_companies",
+        "search_conversations",
+        "get_conversation",
+        "list_tags",
+    ];
+    let on = *if rng.chance(50) {
+        rng.pick(&often)
+    } else {
+        rng.pick(OPERATIONS)
+    };
     let action = if rng.chance(50) { never() } else { drip() };
-    Fault::new(action).operation(on).skip(rng.between(0, 3) as u64).times(rng.between(1, 4) as u64)
+    Fault::new(action)
+        .operation(on)
+        .skip(rng.between(0, 3) as u64)
+        .times(rng.between(1, 4) as u64)
 }
 
 /// The answer never comes: longer than any time limit here.
@@ -87,7 +142,10 @@ pub(super) const fn never() -> FaultAction {
 
 /// The answer begins in time and does not end: a byte now and then.
 pub(super) const fn drip() -> FaultAction {
-    FaultAction::Drip { bytes: 1, millis: 200 }
+    FaultAction::Drip {
+        bytes: 1,
+        millis: 200,
+    }
 }
 
 /// What a life calls the fault, once it was met.
@@ -101,7 +159,10 @@ pub(super) const fn name(fault: &Fault) -> &'static str {
 }
 
 pub(super) fn status(status: u16, code: &str) -> FaultAction {
-    let body =
-        serde_json::json!({"type": "error.list", "request_id": null, "errors": [{"code": code, "message": "no"}]});
-    FaultAction::Status { status, body: Some(body.to_string()), headers: Vec::new() }
+    let body = serde_json::json!({"type": "error.list", "request_id": null, "errors": [{"code": code, "message": "no"}]});
+    FaultAction::Status {
+        status,
+        body: Some(body.to_string()),
+        headers: Vec::new(),
+    }
 }

@@ -28,8 +28,17 @@ fn spec(conversations: u32) -> WorkspaceSpec {
 /// Adds a conversation, newer than all others, whose answer is 20 MB.
 fn grow_giant(workspace: &Workspace) -> String {
     let giant = workspace.mutate(Mutation::add(Kind::Conversation, 1).ago(3_900))[0].clone();
-    workspace.mutate(Mutation::grow(Kind::Conversation, 1).ids([giant.clone()]).parts(PARTS).ago(3_800));
-    for part in workspace.truth().iter().filter(|line| is_part_of(line, &giant) && !line.hidden) {
+    workspace.mutate(
+        Mutation::grow(Kind::Conversation, 1)
+            .ids([giant.clone()])
+            .parts(PARTS)
+            .ago(3_800),
+    );
+    for part in workspace
+        .truth()
+        .iter()
+        .filter(|line| is_part_of(line, &giant) && !line.hidden)
+    {
         let mut object = part.value();
         object["body"] = "x".repeat(BODY).into();
         assert!(workspace.put_raw(Kind::Part, &part.id, object.to_string()));
@@ -51,7 +60,10 @@ async fn parts(world: &World, connected: &Connected, giant: &str) -> (usize, usi
             connected,
         )
         .await;
-    let giants = rows.iter().filter(|(conversation, _)| conversation == giant).count();
+    let giants = rows
+        .iter()
+        .filter(|(conversation, _)| conversation == giant)
+        .count();
     (rows.len() - giants, giants)
 }
 
@@ -66,13 +78,28 @@ async fn giant_beside_others() {
     let giant = grow_giant(&workspace);
     // The other half comes when all others are stored.
     let half = FaultAction::Hold { after: BYTES / 2 };
-    let half = world.simulator.inject(Fault::new(half).path(format!("/conversations/{giant}")));
-    let neighbour =
-        world.simulator.add_workspace(WorkspaceSpec { seed: 2, id_code: Some("neighbour".to_owned()), ..spec(30) });
+    let half = world
+        .simulator
+        .inject(Fault::new(half).path(format!("/conversations/{giant}")));
+    let neighbour = world.simulator.add_workspace(WorkspaceSpec {
+        seed: 2,
+        id_code: Some("neighbour".to_owned()),
+        ..spec(30)
+    });
 
     let tenants = [
-        world.connect_as(world.store.create_tenant("Acme").await.unwrap().id, &workspace).await,
-        world.connect_as(world.store.create_tenant("Zeta").await.unwrap().id, &neighbour).await,
+        world
+            .connect_as(
+                world.store.create_tenant("Acme").await.unwrap().id,
+                &workspace,
+            )
+            .await,
+        world
+            .connect_as(
+                world.store.create_tenant("Zeta").await.unwrap().id,
+                &neighbour,
+            )
+            .await,
     ];
     let others = |workspace: &Workspace| {
         workspace
@@ -91,11 +118,17 @@ async fn giant_beside_others() {
     loop {
         let (held, giants) = parts(&world, &tenants[0], &giant).await;
         let (beside, _) = parts(&world, &tenants[1], "").await;
-        assert_eq!(giants, 0, "the giant was stored when {held} of {wanted} and {beside} of {neighbours} others were");
+        assert_eq!(
+            giants, 0,
+            "the giant was stored when {held} of {wanted} and {beside} of {neighbours} others were"
+        );
         if (held, beside) == (wanted, neighbours) {
             break;
         }
-        assert!(begun.elapsed() < PATIENCE, "{held} of {wanted} and {beside} of {neighbours} are stored");
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{held} of {wanted} and {beside} of {neighbours} are stored"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert_eq!(world.simulator.fault_hits(half), 1, "it is under way");
@@ -105,9 +138,19 @@ async fn giant_beside_others() {
         world.assert_exact(tenant).await;
     }
     let status = world.status(&tenants[0]).await;
-    assert_eq!((status.threads.truncated, parts(&world, &tenants[0], &giant).await.1), (1, 500));
+    assert_eq!(
+        (
+            status.threads.truncated,
+            parts(&world, &tenants[0], &giant).await.1
+        ),
+        (1, 500)
+    );
     // Stored as they came, none was asked for twice.
-    let asked = workspace.ledger().rows().into_iter().filter(|row| row.path == format!("/conversations/{giant}"));
+    let asked = workspace
+        .ledger()
+        .rows()
+        .into_iter()
+        .filter(|row| row.path == format!("/conversations/{giant}"));
     assert_eq!(asked.count(), 1);
 }
 
@@ -122,21 +165,36 @@ async fn backlog_behind_giant() {
     let workspace = world.simulator.add_workspace(spec(150));
     let giant = grow_giant(&workspace);
     let half = FaultAction::Hold { after: BYTES / 2 };
-    let half = world.simulator.inject(Fault::new(half).path(format!("/conversations/{giant}")));
-    let tenant = world.connect_as(world.store.create_tenant("Acme").await.unwrap().id, &workspace).await;
+    let half = world
+        .simulator
+        .inject(Fault::new(half).path(format!("/conversations/{giant}")));
+    let tenant = world
+        .connect_as(
+            world.store.create_tenant("Acme").await.unwrap().id,
+            &workspace,
+        )
+        .await;
     let truth = workspace.truth();
-    let wanted =
-        truth.iter().filter(|line| line.kind == Kind::Part && !line.hidden && !is_part_of(line, &giant)).count();
+    let wanted = truth
+        .iter()
+        .filter(|line| line.kind == Kind::Part && !line.hidden && !is_part_of(line, &giant))
+        .count();
     assert!(wanted > 300, "{wanted}");
     let _fleet = world.fleet(1);
     let begun = std::time::Instant::now();
     loop {
         let (held, giants) = parts(&world, &tenant, &giant).await;
-        assert_eq!(giants, 0, "the giant was stored when {held} of {wanted} others were");
+        assert_eq!(
+            giants, 0,
+            "the giant was stored when {held} of {wanted} others were"
+        );
         if held == wanted {
             break;
         }
-        assert!(begun.elapsed() < PATIENCE, "{held} of {wanted} others are stored");
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{held} of {wanted} others are stored"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert_eq!(world.simulator.fault_hits(half), 1, "it is under way");
@@ -145,8 +203,11 @@ async fn backlog_behind_giant() {
     world.assert_exact(&tenant).await;
     // Nobody was asked for twice: not the giant, and none of those that were read from the backlog meanwhile.
     let rows = workspace.ledger().rows();
-    let mut asked: Vec<&str> =
-        rows.iter().filter(|row| row.operation == "get_conversation").map(|row| &*row.path).collect();
+    let mut asked: Vec<&str> = rows
+        .iter()
+        .filter(|row| row.operation == "get_conversation")
+        .map(|row| &*row.path)
+        .collect();
     let calls = asked.len();
     asked.sort_unstable();
     asked.dedup();
@@ -167,10 +228,20 @@ async fn eight_giants() {
     let giants: Vec<String> = (0..8).map(|_| grow_giant(&workspace)).collect();
     // Each piece a while after the one before: were nobody to wait, all eight would be held before one is whole.
     for giant in &giants {
-        let drip = FaultAction::Drip { bytes: BYTES / 20, millis: 40 };
-        world.simulator.inject(Fault::new(drip).path(format!("/conversations/{giant}")));
+        let drip = FaultAction::Drip {
+            bytes: BYTES / 20,
+            millis: 40,
+        };
+        world
+            .simulator
+            .inject(Fault::new(drip).path(format!("/conversations/{giant}")));
     }
-    let tenant = world.connect_as(world.store.create_tenant("Acme").await.unwrap().id, &workspace).await;
+    let tenant = world
+        .connect_as(
+            world.store.create_tenant("Acme").await.unwrap().id,
+            &workspace,
+        )
+        .await;
     let scheduler = world.fleet(0);
     let worker = worker::Worker::open(world.config.clone()).await.unwrap();
     let room = worker.room().clone();
@@ -180,13 +251,22 @@ async fn eight_giants() {
 
     world.until_complete(&tenant).await;
     let most = room.most_held();
-    assert!((BYTES..=ROOM).contains(&most), "{most} bytes were held at once");
+    assert!(
+        (BYTES..=ROOM).contains(&most),
+        "{most} bytes were held at once"
+    );
     for giant in &giants {
         assert_eq!(parts(&world, &tenant, giant).await.1, 500);
     }
     let rows = workspace.ledger().rows();
-    let of_giants = rows.iter().filter(|row| giants.iter().any(|giant| row.path.ends_with(giant))).count();
-    assert_eq!(of_giants, 8, "nobody's answer was thrown away for want of room");
+    let of_giants = rows
+        .iter()
+        .filter(|row| giants.iter().any(|giant| row.path.ends_with(giant)))
+        .count();
+    assert_eq!(
+        of_giants, 8,
+        "nobody's answer was thrown away for want of room"
+    );
     world.assert_exact(&tenant).await;
     drop(scheduler);
 }

@@ -64,7 +64,11 @@ fn every_life_of_a_connection_ends_exact() {
         }
     });
     let (met, wrong) = told.into_inner().unwrap();
-    eprintln!("{} seeds in {:?}, met: {met:?}", seeds.end - seeds.start, begun.elapsed());
+    eprintln!(
+        "{} seeds in {:?}, met: {met:?}",
+        seeds.end - seeds.start,
+        begun.elapsed()
+    );
     if let Some((seed, first)) = wrong.first_key_value() {
         let all: Vec<u64> = wrong.keys().copied().collect();
         complete::play(async {

@@ -96,7 +96,10 @@ async fn click(
     version: &'static str,
 ) -> Result<Connected, Wrong> {
     for _ in 0..MOST_CLICKS {
-        match world.try_connect(tenant, workspace, Region::Us, version).await {
+        match world
+            .try_connect(tenant, workspace, Region::Us, version)
+            .await
+        {
             Ok(connected) => return Ok(connected),
             Err(ConnectError::Unavailable(_)) => {}
             Err(error) => return Err(format!("it cannot be connected: {error:?}")),
@@ -109,16 +112,29 @@ impl Machine {
     pub(super) async fn new(servers: &World, plan: &Plan) -> Self {
         let world = servers.beside(&[("REQUEST_TIMEOUT", "1s")]).await;
         let workspace = world.simulator.add_workspace(plan.spec.clone());
-        let tenant = world.store.create_tenant("Acme").await.expect("a tenant").id;
-        let connected = click(&world, tenant, &workspace, plan.version).await.expect("it connects");
+        let tenant = world
+            .store
+            .create_tenant("Acme")
+            .await
+            .expect("a tenant")
+            .id;
+        let connected = click(&world, tenant, &workspace, plan.version)
+            .await
+            .expect("it connects");
         let context = Context {
-            store: Store::connect(&world.config.database_url, Role::Worker, 6).await.expect("postgres answers"),
-            vault: KeyRing::parse(world.config.encryption_keys.expose()).expect("keys").into(),
+            store: Store::connect(&world.config.database_url, Role::Worker, 6)
+                .await
+                .expect("postgres answers"),
+            vault: KeyRing::parse(world.config.encryption_keys.expose())
+                .expect("keys")
+                .into(),
             intercom: Intercom::new(&world.config).expect("an http client"),
             config: world.config.clone(),
             stopping: shared::shutdown::Shutdown::new(),
         };
-        let admin = PgConnection::connect(world.config.database_url.expose()).await.expect("postgres answers");
+        let admin = PgConnection::connect(world.config.database_url.expose())
+            .await
+            .expect("postgres answers");
         Self {
             world,
             context,
@@ -138,8 +154,15 @@ impl Machine {
 
     pub(super) async fn step(&mut self, op: &Op) -> Result<(), Wrong> {
         match op {
-            Op::Change { change, kind, count, parts, seed } => {
-                self.workspace.mutate(Op::mutation(*change, *kind, *count, *parts, *seed));
+            Op::Change {
+                change,
+                kind,
+                count,
+                parts,
+                seed,
+            } => {
+                self.workspace
+                    .mutate(Op::mutation(*change, *kind, *count, *parts, *seed));
             }
             Op::Ask { mode, streams } => self.ask(*mode, streams).await,
             Op::Slices { count, seed } => {
@@ -160,7 +183,10 @@ impl Machine {
             Op::Choke { nth, status } => {
                 let conversations = self.ids(Kind::Conversation);
                 if let Some(id) = conversations.get(nth % conversations.len().max(1)) {
-                    let choke = FaultAction::Choke { id: id.clone(), status: *status };
+                    let choke = FaultAction::Choke {
+                        id: id.clone(),
+                        status: *status,
+                    };
                     self.inject(Fault::new(choke).operation("search_conversations"));
                 }
             }
@@ -189,12 +215,24 @@ impl Machine {
     }
 
     async fn connect(&mut self) -> Result<(), Wrong> {
-        let connected = click(&self.world, self.connected.tenant, &self.workspace, self.version).await?;
+        let connected = click(
+            &self.world,
+            self.connected.tenant,
+            &self.workspace,
+            self.version,
+        )
+        .await?;
         if connected.connection != self.connected.connection {
-            return Err(format!("the workspace became another connection: {connected:?}"));
+            return Err(format!(
+                "the workspace became another connection: {connected:?}"
+            ));
         }
         self.connected = connected;
-        self.met.insert(if self.is_away { "connected again" } else { "reconnect" });
+        self.met.insert(if self.is_away {
+            "connected again"
+        } else {
+            "reconnect"
+        });
         self.is_away = false;
         Ok(())
     }
@@ -223,22 +261,31 @@ impl Machine {
 
     async fn judge(&mut self) -> Result<(), Wrong> {
         let truth = self.workspace.truth();
-        let report = compare(&self.world.store, self.connected.tenant, self.connected.connection, &truth)
-            .await
-            .map_err(|error| error.to_string())?;
+        let report = compare(
+            &self.world.store,
+            self.connected.tenant,
+            self.connected.connection,
+            &truth,
+        )
+        .await
+        .map_err(|error| error.to_string())?;
         if !report.is_exact() {
             return Err(format!("not exact: {report}"));
         }
         let status = self.world.status(&self.connected).await;
         if !status.complete {
-            return Err(format!("exact, and does not call itself complete: {status:#?}"));
+            return Err(format!(
+                "exact, and does not call itself complete: {status:#?}"
+            ));
         }
         let ledger = self.world.simulator.ledger();
         if ledger.outside_read_list > 0 || ledger.version_missing > 0 {
             return Err(format!("calls that no reader makes: {ledger:?}"));
         }
         // The browser's two are on Intercom's own pages.
-        let is_known = |name: &String| name.starts_with("authorize") || faults::OPERATIONS.contains(&name.as_str());
+        let is_known = |name: &String| {
+            name.starts_with("authorize") || faults::OPERATIONS.contains(&name.as_str())
+        };
         if let Some(unknown) = ledger.by_operation.keys().find(|name| !is_known(name)) {
             return Err(format!("no life breaks {unknown}"));
         }
@@ -251,10 +298,19 @@ impl Machine {
         for stream in streams {
             self.fence += 1;
             self.slices += 1;
-            let Connected { tenant, connection, .. } = self.connected;
-            let key = SliceKey { tenant, connection, stream: *stream, fence: self.fence };
+            let Connected {
+                tenant, connection, ..
+            } = self.connected;
+            let key = SliceKey {
+                tenant,
+                connection,
+                stream: *stream,
+                fence: self.fence,
+            };
             let context = self.context.clone();
-            tasks.push(tokio::spawn(async move { sync::work(&context, key, 0).await }));
+            tasks.push(tokio::spawn(
+                async move { sync::work(&context, key, 0).await },
+            ));
         }
         while let Some(Trap { hang, then }) = self.trap
             && tasks.iter().any(|task| !task.is_finished())
@@ -286,7 +342,10 @@ impl Machine {
         }
         let mut outcomes = Vec::new();
         for task in tasks {
-            outcomes.push(task.await.map_err(|panic| format!("a slice panicked: {panic}"))?);
+            outcomes.push(
+                task.await
+                    .map_err(|panic| format!("a slice panicked: {panic}"))?,
+            );
         }
         Ok(outcomes)
     }
@@ -298,7 +357,9 @@ impl Machine {
         loop {
             let due = self.due().await;
             if due.is_empty() {
-                let Some(next) = self.next_due().await.filter(|next| *next < WAITED_FOR) else { return Ok(true) };
+                let Some(next) = self.next_due().await.filter(|next| *next < WAITED_FOR) else {
+                    return Ok(true);
+                };
                 if waited + next > seconds {
                     return Ok(false);
                 }
@@ -308,15 +369,24 @@ impl Machine {
                 continue;
             }
             // In the order of the data, one at a time, or all of them: both are how fleets work.
-            let at_once = if self.slices.is_multiple_of(3) { due.len() } else { 1 };
+            let at_once = if self.slices.is_multiple_of(3) {
+                due.len()
+            } else {
+                1
+            };
             let outcomes = self.slices(&due[..at_once]).await?;
             if seconds.is_finite() && self.slices - begun > 60 {
                 return Ok(false);
             }
             if self.slices - begun > MOST_SLICES {
-                return Err(format!("it never comes to rest: {:#?}", self.world.status(&self.connected).await));
+                return Err(format!(
+                    "it never comes to rest: {:#?}",
+                    self.world.status(&self.connected).await
+                ));
             }
-            let waits = outcomes.iter().any(|outcome| matches!(outcome.next, Next::Wait(_)));
+            let waits = outcomes
+                .iter()
+                .any(|outcome| matches!(outcome.next, Next::Wait(_)));
             if waits && self.due().await == due {
                 // The rate budget, or the breaker, holds it back: time that is Redis' and cannot be moved.
                 self.pass(10.0).await;
@@ -326,13 +396,22 @@ impl Machine {
     }
 
     async fn ask(&mut self, mode: Mode, streams: &[Stream]) {
-        let mut tx = self.world.store.begin(self.connected.tenant).await.expect("postgres answers");
-        tx.request_run(self.connected.connection, mode, streams).await.expect("a request").expect("the connection");
+        let mut tx = self
+            .world
+            .store
+            .begin(self.connected.tenant)
+            .await
+            .expect("postgres answers");
+        tx.request_run(self.connected.connection, mode, streams)
+            .await
+            .expect("a request")
+            .expect("the connection");
         tx.commit().await.expect("it commits");
     }
 
     fn inject(&mut self, fault: Fault) {
-        self.faults.push((faults::name(&fault), self.world.simulator.inject(fault)));
+        self.faults
+            .push((faults::name(&fault), self.world.simulator.inject(fault)));
     }
 
     fn note_faults(&mut self) {
@@ -346,15 +425,22 @@ impl Machine {
     fn set_trap(&mut self, after: u64, millis: u64, then: Then) {
         if self.trap.is_none() {
             // Calls of this workspace: a browser's on its way to connect it are none.
-            let hang = Fault::new(FaultAction::Delay { millis }).workspace(self.workspace.id_code());
-            self.trap = Some(Trap { hang: self.world.simulator.inject(hang.skip(after).times(1)), then });
+            let hang =
+                Fault::new(FaultAction::Delay { millis }).workspace(self.workspace.id_code());
+            self.trap = Some(Trap {
+                hang: self.world.simulator.inject(hang.skip(after).times(1)),
+                then,
+            });
         }
     }
 
     /// The life's last step is this disconnect: where it says, or where there is nothing left to do.
     pub(super) async fn end(&mut self, last: Disconnect) -> Result<(), Wrong> {
         self.trap = None;
-        let last = Disconnect { waits: true, ..last };
+        let last = Disconnect {
+            waits: true,
+            ..last
+        };
         if let Some(after) = last.after {
             self.set_trap(after, last.millis, Then::Disconnect(last));
             self.rest(100.0).await?;
@@ -369,7 +455,8 @@ impl Machine {
     /// The stopped workers go on, under leases that others have had since.
     pub(super) async fn thaw(&mut self) -> Result<(), Wrong> {
         for task in std::mem::take(&mut self.frozen) {
-            task.await.map_err(|panic| format!("a stopped slice panicked: {panic}"))?;
+            task.await
+                .map_err(|panic| format!("a stopped slice panicked: {panic}"))?;
         }
         Ok(())
     }
@@ -382,6 +469,10 @@ impl Machine {
 
     fn ids(&self, kind: Kind) -> Vec<String> {
         let truth = self.workspace.truth();
-        truth.into_iter().filter(|line| line.kind == kind && !line.deleted).map(|line| line.id).collect()
+        truth
+            .into_iter()
+            .filter(|line| line.kind == kind && !line.deleted)
+            .map(|line| line.id)
+            .collect()
     }
 }

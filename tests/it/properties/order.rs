@@ -49,20 +49,46 @@ fn spec() -> WorkspaceSpec {
 /// Everything that the workspace shows now, read and parsed as the fleet does.
 async fn everything(world: &World, workspace: &Workspace) -> Vec<Delivery> {
     let intercom = Intercom::new(&world.config).unwrap();
-    let reader =
-        intercom.workspace(&workspace.id_code(), Region::Us, "2.16", Secret::new(workspace.token()), Class::Fresh);
+    let reader = intercom.workspace(
+        &workspace.id_code(),
+        Region::Us,
+        "2.16",
+        Secret::new(workspace.token()),
+        Class::Fresh,
+    );
     let read = async |read: Read<'_>| reader.read(&read).await.unwrap().body;
-    let body = read(Read::Contacts { after: None, per_page: PAGE, merge_history: true }).await;
-    let mut contacts: Vec<Contact> =
-        Page::split(&body).unwrap().items.iter().filter_map(|raw| good(wire::read_contact(raw))).collect();
-    for contact in contacts.iter_mut().filter(|contact| contact.companies.is_none()) {
-        let body = read(Read::ContactCompanies { id: &contact.source_id, page: 1 }).await;
+    let body = read(Read::Contacts {
+        after: None,
+        per_page: PAGE,
+        merge_history: true,
+    })
+    .await;
+    let mut contacts: Vec<Contact> = Page::split(&body)
+        .unwrap()
+        .items
+        .iter()
+        .filter_map(|raw| good(wire::read_contact(raw)))
+        .collect();
+    for contact in contacts
+        .iter_mut()
+        .filter(|contact| contact.companies.is_none())
+    {
+        let body = read(Read::ContactCompanies {
+            id: &contact.source_id,
+            page: 1,
+        })
+        .await;
         let list = Page::split(&body).unwrap();
         assert!(!matches!(list.next, Some(Next::Number(_))));
         contact.companies = Some(wire::company_ids(&list.items).unwrap());
     }
     let body = read(Read::CompaniesScroll { param: None }).await;
-    let companies = Page::split(&body).unwrap().items.iter().filter_map(|raw| good(wire::read_company(raw))).collect();
+    let companies = Page::split(&body)
+        .unwrap()
+        .items
+        .iter()
+        .filter_map(|raw| good(wire::read_company(raw)))
+        .collect();
     workspace.release_scroll();
     let search = Search {
         after: chrono::DateTime::UNIX_EPOCH,
@@ -72,12 +98,21 @@ async fn everything(world: &World, workspace: &Workspace) -> Vec<Delivery> {
         per_page: PAGE,
     };
     let body = read(Read::ConversationsSearch { search: &search }).await;
-    let stubs: Vec<Conversation> =
-        Page::split(&body).unwrap().items.iter().filter_map(|raw| good(wire::read_conversation(raw))).collect();
+    let stubs: Vec<Conversation> = Page::split(&body)
+        .unwrap()
+        .items
+        .iter()
+        .filter_map(|raw| good(wire::read_conversation(raw)))
+        .collect();
     let mut threads = Vec::new();
     for stub in &stubs {
-        let body = read(Read::Conversation { id: &stub.source_id }).await;
-        let Ok((wire::Read::Good(thread), _)) = wire::read_thread(&body) else { panic!("a thread reads well") };
+        let body = read(Read::Conversation {
+            id: &stub.source_id,
+        })
+        .await;
+        let Ok((wire::Read::Good(thread), _)) = wire::read_thread(&body) else {
+            panic!("a thread reads well")
+        };
         threads.push(thread);
     }
     let body = read(Read::Tags).await;
@@ -97,12 +132,21 @@ async fn everything(world: &World, workspace: &Workspace) -> Vec<Delivery> {
 }
 
 fn good<T>(read: wire::Read<T>) -> Option<T> {
-    if let wire::Read::Good(good) = read { Some(good) } else { None }
+    if let wire::Read::Good(good) = read {
+        Some(good)
+    } else {
+        None
+    }
 }
 
 /// The same records in pages of other sizes, in another order, some of them twice.
 fn shuffled(all: &[Delivery], seed: u64) -> Vec<Delivery> {
-    fn cut<T: Clone>(records: &[T], rng: &mut Rng, make: fn(Vec<T>) -> Delivery, into: &mut Vec<Delivery>) {
+    fn cut<T: Clone>(
+        records: &[T],
+        rng: &mut Rng,
+        make: fn(Vec<T>) -> Delivery,
+        into: &mut Vec<Delivery>,
+    ) {
         let mut records = records.to_vec();
         shuffle(&mut records, rng);
         while !records.is_empty() {
@@ -140,25 +184,50 @@ async fn write(store: &Store, connected: &Connected, deliveries: &[Delivery]) {
     for delivery in deliveries.iter().cloned() {
         let mut tx = store.begin(connected.tenant).await.unwrap();
         match delivery {
-            Delivery::Contacts(contacts) => drop(tx.write_contacts(connection, contacts).await.unwrap()),
-            Delivery::Companies(companies) => drop(tx.write_companies(connection, companies).await.unwrap()),
+            Delivery::Contacts(contacts) => {
+                drop(tx.write_contacts(connection, contacts).await.unwrap())
+            }
+            Delivery::Companies(companies) => {
+                drop(tx.write_companies(connection, companies).await.unwrap())
+            }
             Delivery::Stubs(stubs) => drop(tx.write_stubs(connection, stubs).await.unwrap()),
             Delivery::Threads(threads) => {
-                let fetched = threads.into_iter().map(|thread| FetchedThread { thread, too_fresh: false, poisoned: 0 });
-                drop(tx.write_threads(connection, fetched.collect()).await.unwrap());
+                let fetched = threads.into_iter().map(|thread| FetchedThread {
+                    thread,
+                    too_fresh: false,
+                    poisoned: 0,
+                });
+                drop(
+                    tx.write_threads(connection, fetched.collect())
+                        .await
+                        .unwrap(),
+                );
             }
-            Delivery::Reference(kind, items) => tx.write_reference(connection, kind.as_str(), &items).await.unwrap(),
+            Delivery::Reference(kind, items) => tx
+                .write_reference(connection, kind.as_str(), &items)
+                .await
+                .unwrap(),
         }
         tx.commit().await.unwrap();
     }
 }
 
 /// Our own clocks: when something was written, and how often it was tried, not what it says.
-const CLOCKS: &[(&str, &[&str])] =
-    &[("contacts", &["updated_at"]), ("companies", &["updated_at"]), ("threads", &["due_at", "attempts"])];
+const CLOCKS: &[(&str, &[&str])] = &[
+    ("contacts", &["updated_at"]),
+    ("companies", &["updated_at"]),
+    ("threads", &["due_at", "attempts"]),
+];
 /// What is owed and how far we are is not what is held; a connection differs in nothing that a page writes.
-const OTHERS: &[&str] =
-    &["streams", "sync_runs", "connections", "connection_secrets", "oauth_flows", "api_keys", "tenants"];
+const OTHERS: &[&str] = &[
+    "streams",
+    "sync_runs",
+    "connections",
+    "connection_secrets",
+    "oauth_flows",
+    "api_keys",
+    "tenants",
+];
 
 /// Every row of the tenant, without our clocks.
 async fn tables(admin: &mut PgConnection, connected: &Connected) -> BTreeMap<String, Vec<String>> {
@@ -170,16 +239,28 @@ async fn tables(admin: &mut PgConnection, connected: &Connected) -> BTreeMap<Str
     .await
     .unwrap();
     let mut tables = BTreeMap::new();
-    for name in names.into_iter().filter(|name| !OTHERS.contains(&name.as_str())) {
-        let clocks = CLOCKS.iter().find(|(table, _)| *table == name).map_or(&[][..], |(_, clocks)| clocks);
-        let query = format!("SELECT (to_jsonb(t) - $2::text[])::text FROM {name} t WHERE tenant_id = $1 ORDER BY 1");
-        let rows =
-            sqlx::query_scalar(AssertSqlSafe(query)).bind(connected.tenant.0).bind(clocks).fetch_all(&mut *admin);
+    for name in names
+        .into_iter()
+        .filter(|name| !OTHERS.contains(&name.as_str()))
+    {
+        let clocks = CLOCKS
+            .iter()
+            .find(|(table, _)| *table == name)
+            .map_or(&[][..], |(_, clocks)| clocks);
+        let query = format!(
+            "SELECT (to_jsonb(t) - $2::text[])::text FROM {name} t WHERE tenant_id = $1 ORDER BY 1"
+        );
+        let rows = sqlx::query_scalar(AssertSqlSafe(query))
+            .bind(connected.tenant.0)
+            .bind(clocks)
+            .fetch_all(&mut *admin);
         tables.insert(name, rows.await.unwrap());
     }
     assert!(
         tables.len() > 12
-            && ["contacts", "contact_companies", "parts", "threads"].iter().all(|name| !tables[*name].is_empty())
+            && ["contacts", "contact_companies", "parts", "threads"]
+                .iter()
+                .all(|name| !tables[*name].is_empty())
     );
     tables
 }
@@ -195,16 +276,33 @@ async fn empty(admin: &mut PgConnection, connected: &Connected) {
         "reference_items",
     ] {
         let query = format!("DELETE FROM {table} WHERE tenant_id = $1");
-        sqlx::query(AssertSqlSafe(query)).bind(connected.tenant.0).execute(&mut *admin).await.unwrap();
+        sqlx::query(AssertSqlSafe(query))
+            .bind(connected.tenant.0)
+            .execute(&mut *admin)
+            .await
+            .unwrap();
     }
 }
 
-fn assert_same(seed: u64, held: &BTreeMap<String, Vec<String>>, should: &BTreeMap<String, Vec<String>>) {
+fn assert_same(
+    seed: u64,
+    held: &BTreeMap<String, Vec<String>>,
+    should: &BTreeMap<String, Vec<String>>,
+) {
     for (table, rows) in should {
         let without = |these: &[String], those: &[String]| {
-            these.iter().filter(|row| !those.contains(row)).take(3).cloned().collect::<Vec<_>>()
+            these
+                .iter()
+                .filter(|row| !those.contains(row))
+                .take(3)
+                .cloned()
+                .collect::<Vec<_>>()
         };
-        let (held, extra, missing) = (&held[table], without(&held[table], rows), without(rows, &held[table]));
+        let (held, extra, missing) = (
+            &held[table],
+            without(&held[table], rows),
+            without(rows, &held[table]),
+        );
         assert!(
             held == rows,
             "PROPERTY_SEEDS={seed}..{}: {table} has {} rows, should have {}; has {extra:#?}, should have {missing:#?}",
@@ -224,8 +322,19 @@ fn no_order_of_pages_changes_what_is_held() {
         let connected = world.connect_as(tenant, &workspace).await;
         // Cut at five hundred parts, and exactly as long.
         for (n, parts) in [(0, 500), (1, 620)] {
-            let id = workspace.truth().into_iter().filter(|line| line.kind == Kind::Conversation).nth(n).unwrap().id;
-            workspace.mutate(Mutation::grow(Kind::Conversation, 1).ids([id]).parts(parts).ago(9_000));
+            let id = workspace
+                .truth()
+                .into_iter()
+                .filter(|line| line.kind == Kind::Conversation)
+                .nth(n)
+                .unwrap()
+                .id;
+            workspace.mutate(
+                Mutation::grow(Kind::Conversation, 1)
+                    .ids([id])
+                    .parts(parts)
+                    .ago(9_000),
+            );
         }
         let early = everything(&world, &workspace).await;
         for (change, kind) in [
@@ -242,8 +351,12 @@ fn no_order_of_pages_changes_what_is_held() {
         }
         let late = everything(&world, &workspace).await;
 
-        let store = Store::connect(&world.config.database_url, Role::Worker, 2).await.unwrap();
-        let mut admin = PgConnection::connect(world.config.database_url.expose()).await.unwrap();
+        let store = Store::connect(&world.config.database_url, Role::Worker, 2)
+            .await
+            .unwrap();
+        let mut admin = PgConnection::connect(world.config.database_url.expose())
+            .await
+            .unwrap();
         write(&store, &connected, &late).await;
         let only_late = tables(&mut admin, &connected).await;
         empty(&mut admin, &connected).await;
@@ -259,10 +372,15 @@ fn no_order_of_pages_changes_what_is_held() {
             empty(&mut admin, &connected).await;
             let both: Vec<Delivery> = early.iter().chain(&late).cloned().collect();
             write(&store, &connected, &shuffled(&both, seed)).await;
-            let (mut held, mut should) = (tables(&mut admin, &connected).await, one_after_the_other.clone());
+            let (mut held, mut should) = (
+                tables(&mut admin, &connected).await,
+                one_after_the_other.clone(),
+            );
             // An old answer makes its thread owed once more, which is no loss; nor do answers come so: one slice
             // has a connection's threads at a time.
-            held.remove("threads").zip(should.remove("threads")).expect("the table of threads");
+            held.remove("threads")
+                .zip(should.remove("threads"))
+                .expect("the table of threads");
             assert_same(seed, &held, &should);
         }
     });

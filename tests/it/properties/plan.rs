@@ -96,7 +96,12 @@ pub(super) enum Ending {
     Disconnected(Disconnect),
 }
 
-pub(super) const OBJECTS: &[Stream] = &[Stream::Contacts, Stream::Companies, Stream::Conversations, Stream::Threads];
+pub(super) const OBJECTS: &[Stream] = &[
+    Stream::Contacts,
+    Stream::Companies,
+    Stream::Conversations,
+    Stream::Threads,
+];
 
 impl Plan {
     pub(super) fn draw(seed: u64) -> Self {
@@ -104,21 +109,43 @@ impl Plan {
         let is_large = rng.chance(40);
         let spec = spec(&mut rng, seed, is_large);
         let version = *rng.pick(&["2.15", "2.16", "2.16", "2.16", "2.17"]);
-        let mut ops: Vec<Op> = (0..rng.between(5, 18)).map(|_| op(&mut rng, is_large)).collect();
+        let mut ops: Vec<Op> = (0..rng.between(5, 18))
+            .map(|_| op(&mut rng, is_large))
+            .collect();
         // What would be seldom met, early, when there is most under way.
-        for what in [Op::Break(faults::time_out(&mut rng)), Op::Disconnect(disconnect(&mut rng))] {
+        for what in [
+            Op::Break(faults::time_out(&mut rng)),
+            Op::Disconnect(disconnect(&mut rng)),
+        ] {
             if rng.chance(50) {
                 ops.insert(rng.between(0, ops.len() as i64 / 2) as usize, what);
             }
         }
-        let ending = if rng.chance(25) { Ending::Disconnected(disconnect(&mut rng)) } else { Ending::Repaired };
-        Self { spec, version, ops: connected_again(ops, &mut rng), ending }
+        let ending = if rng.chance(25) {
+            Ending::Disconnected(disconnect(&mut rng))
+        } else {
+            Ending::Repaired
+        };
+        Self {
+            spec,
+            version,
+            ops: connected_again(ops, &mut rng),
+            ending,
+        }
     }
 
     /// These things, to the least workspace that has everything.
     pub(super) fn of(ops: Vec<Op>) -> Self {
-        let spec = WorkspaceSpec { cursor_ttl_seconds: None, ..spec(&mut Rng::new(0), 0, false) };
-        Self { spec, version: "2.16", ops, ending: Ending::Repaired }
+        let spec = WorkspaceSpec {
+            cursor_ttl_seconds: None,
+            ..spec(&mut Rng::new(0), 0, false)
+        };
+        Self {
+            spec,
+            version: "2.16",
+            ops,
+            ending: Ending::Repaired,
+        }
     }
 }
 
@@ -142,7 +169,11 @@ fn connected_again(ops: Vec<Op>, rng: &mut Rng) -> Vec<Op> {
 
 fn disconnect(rng: &mut Rng) -> Disconnect {
     Disconnect {
-        data: if rng.chance(70) { AfterDisconnect::Retain } else { AfterDisconnect::Purge },
+        data: if rng.chance(70) {
+            AfterDisconnect::Retain
+        } else {
+            AfterDisconnect::Purge
+        },
         after: rng.chance(75).then(|| rng.between(0, 12) as u64),
         millis: *rng.pick(&[1, 5, 20, 200]),
         waits: rng.chance(60),
@@ -151,7 +182,11 @@ fn disconnect(rng: &mut Rng) -> Disconnect {
 
 fn spec(rng: &mut Rng, seed: u64, is_large: bool) -> WorkspaceSpec {
     // More than a page of everything, or the least that has everything.
-    let (contacts, companies, conversations, parts) = if is_large { (153, 102, 153, 0.0) } else { (7, 4, 5, 3.0) };
+    let (contacts, companies, conversations, parts) = if is_large {
+        (153, 102, 153, 0.0)
+    } else {
+        (7, 4, 5, 3.0)
+    };
     WorkspaceSpec {
         seed: seed + 1,
         contacts,
@@ -166,7 +201,11 @@ fn spec(rng: &mut Rng, seed: u64, is_large: bool) -> WorkspaceSpec {
         contacts_over_10_companies: if is_large { 0.02 } else { 0.0 },
         contacts_over_10_tags: 0.0,
         companies_without_users: if rng.chance(30) { 0.3 } else { 0.0 },
-        scroll_end: if rng.chance(20) { ScrollEnd::NotFound } else { ScrollEnd::EmptyPage },
+        scroll_end: if rng.chance(20) {
+            ScrollEnd::NotFound
+        } else {
+            ScrollEnd::EmptyPage
+        },
         survivor_moves: rng.chance(75),
         cursor_ttl_seconds: rng.chance(20).then_some(30),
         conversation_bounds_inclusive: rng.chance(30),
@@ -181,17 +220,29 @@ fn op(rng: &mut Rng, is_large: bool) -> Op {
     match rng.between(0, 100) {
         0..32 => change(rng, is_large),
         32..44 => ask(rng),
-        44..54 => Op::Slices { count: rng.between(1, 6) as u32, seed: rng.next() },
+        44..54 => Op::Slices {
+            count: rng.between(1, 6) as u32,
+            seed: rng.next(),
+        },
         54..60 => Op::AllAtOnce,
         60..66 => Op::Rest,
         66..77 => Op::Break(faults::fault(rng)),
         77..80 => Op::Break(faults::time_out(rng)),
-        80..82 => Op::Choke { nth: rng.between(0, 150) as usize, status: *rng.pick(&[404, 500]) },
+        80..82 => Op::Choke {
+            nth: rng.between(0, 150) as usize,
+            status: *rng.pick(&[404, 500]),
+        },
         82..84 => Op::Heal,
-        84..90 => Op::Kill { after: rng.between(0, 9) as u64 },
-        90..93 => Op::Freeze { after: rng.between(0, 9) as u64 },
+        84..90 => Op::Kill {
+            after: rng.between(0, 9) as u64,
+        },
+        90..93 => Op::Freeze {
+            after: rng.between(0, 9) as u64,
+        },
         93..95 => Op::Flush,
-        95..97 => Op::Pass { seconds: *rng.pick(&[1, 3, 31, 62, 400]) },
+        95..97 => Op::Pass {
+            seconds: *rng.pick(&[1, 3, 31, 62, 400]),
+        },
         97..98 => Op::Disconnect(disconnect(rng)),
         98..99 => Op::AWeek,
         _ => Op::Reconnect,
@@ -223,19 +274,45 @@ fn change(rng: &mut Rng, is_large: bool) -> Op {
     ]);
     let is_ending = matches!(change, Change::Delete | Change::Archive | Change::Merge);
     let most = if is_large && !is_ending { 60 } else { 3 };
-    let parts = if rng.chance(10) { 270 } else { rng.between(1, 4) as u32 };
-    Op::Change { change, kind, count: rng.between(1, most) as u32, parts, seed: rng.next() % 1_000 }
+    let parts = if rng.chance(10) {
+        270
+    } else {
+        rng.between(1, 4) as u32
+    };
+    Op::Change {
+        change,
+        kind,
+        count: rng.between(1, most) as u32,
+        parts,
+        seed: rng.next() % 1_000,
+    }
 }
 
 fn ask(rng: &mut Rng) -> Op {
-    let mode = *rng.pick(&[Mode::Incremental, Mode::Incremental, Mode::Full, Mode::Reconcile]);
-    let streams = *rng.pick(&[OBJECTS, Stream::ALL, &[Stream::Contacts], &[Stream::Conversations, Stream::Threads]]);
+    let mode = *rng.pick(&[
+        Mode::Incremental,
+        Mode::Incremental,
+        Mode::Full,
+        Mode::Reconcile,
+    ]);
+    let streams = *rng.pick(&[
+        OBJECTS,
+        Stream::ALL,
+        &[Stream::Contacts],
+        &[Stream::Conversations, Stream::Threads],
+    ]);
     Op::Ask { mode, streams }
 }
 
 impl Op {
     /// The change as the simulator takes it, at this very second.
-    pub(super) fn mutation(change: Change, kind: Kind, count: u32, parts: u32, seed: u64) -> Mutation {
+    pub(super) fn mutation(
+        change: Change,
+        kind: Kind,
+        count: u32,
+        parts: u32,
+        seed: u64,
+    ) -> Mutation {
         Mutation::new(change, kind, count).parts(parts).seed(seed)
     }
 }

@@ -9,11 +9,26 @@ use crate::world::{Connected, World};
 
 /// `pathbound_records_written_total` by operation.
 async fn written(listen: &str) -> BTreeMap<String, u64> {
-    let text = reqwest::get(format!("http://{listen}/metrics")).await.unwrap().text().await.unwrap();
+    let text = reqwest::get(format!("http://{listen}/metrics"))
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     let mut written = BTreeMap::new();
-    for line in text.lines().filter(|line| line.starts_with("pathbound_records_written_total{")) {
-        let op = line.split_once("op=\"").unwrap().1.split_once('"').unwrap().0;
-        *written.entry(op.to_owned()).or_default() += line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap();
+    for line in text
+        .lines()
+        .filter(|line| line.starts_with("pathbound_records_written_total{"))
+    {
+        let op = line
+            .split_once("op=\"")
+            .unwrap()
+            .1
+            .split_once('"')
+            .unwrap()
+            .0;
+        *written.entry(op.to_owned()).or_default() +=
+            line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap();
     }
     written
 }
@@ -54,7 +69,9 @@ async fn a_walk_of_an_exact_copy_writes_nothing() {
     let connected = world.connect(spec).await;
     // What has more than one form: a merge's survivor, a thread longer than what is shown, a redacted part.
     connected.workspace.mutate(Mutation::merge(3).ago(4_000));
-    connected.workspace.mutate(Mutation::grow(Kind::Conversation, 1).parts(520).ago(4_000));
+    connected
+        .workspace
+        .mutate(Mutation::grow(Kind::Conversation, 1).parts(520).ago(4_000));
     connected.workspace.mutate(Mutation::redact(2).ago(4_000));
     let _scheduler = world.fleet(0);
     let (_worker, listen) = world.listening("worker");
@@ -63,7 +80,11 @@ async fn a_walk_of_an_exact_copy_writes_nothing() {
     world.until_slices(&connected, 0).await;
     world.assert_exact(&connected).await;
     let (rows, counted) = (versions(&world, &connected).await, written(&listen).await);
-    assert!(rows.len() > 500 && counted["insert"] > 500, "{} rows, {counted:?}", rows.len());
+    assert!(
+        rows.len() > 500 && counted["insert"] > 500,
+        "{} rows, {counted:?}",
+        rows.len()
+    );
 
     for mode in [Mode::Full, Mode::Reconcile, Mode::Incremental] {
         let before = written(&listen).await;

@@ -20,26 +20,53 @@ const AT_ONCE: usize = 8;
 #[test]
 fn what_does_not_come_in_time_comes_later_whatever_was_asked_for() {
     complete::play(async {
-        let lives =
-            OPERATIONS.iter().flat_map(|operation| [faults::never(), faults::drip()].map(|how| (*operation, how)));
-        let ended: Vec<Result<(), Wrong>> =
-            stream::iter(lives).map(|(operation, how)| late(operation, how)).buffer_unordered(AT_ONCE).collect().await;
+        let lives = OPERATIONS
+            .iter()
+            .flat_map(|operation| [faults::never(), faults::drip()].map(|how| (*operation, how)));
+        let ended: Vec<Result<(), Wrong>> = stream::iter(lives)
+            .map(|(operation, how)| late(operation, how))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
         let wrong: Vec<Wrong> = ended.into_iter().filter_map(Result::err).collect();
-        assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), 2 * OPERATIONS.len(), wrong.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} of {}:\n{}",
+            wrong.len(),
+            2 * OPERATIONS.len(),
+            wrong.join("\n")
+        );
     });
 }
 
 /// A life that asks for the operation while it is late, and is exact as soon as it comes.
 async fn late(operation: &'static str, how: FaultAction) -> Result<(), Wrong> {
     // All threads are asked for at once: each must have had its turn before one is late again.
-    let times = if operation == "get_conversation" { 5 + TIMES } else { TIMES };
+    let times = if operation == "get_conversation" {
+        5 + TIMES
+    } else {
+        TIMES
+    };
     let fault = Fault::new(how).operation(operation).times(times);
     let name = faults::name(&fault);
     let (before, after) = around(operation);
     let plan = Plan::of([before, vec![Op::Break(fault)], after].concat());
     // Some of everybody's companies are behind what a contact shows.
-    let spec = WorkspaceSpec { companies: 30, contacts_over_10_companies: 0.5, ..plan.spec };
-    match play(servers().await, &Plan { spec, ending: Ending::AtRest, ..plan }).await {
+    let spec = WorkspaceSpec {
+        companies: 30,
+        contacts_over_10_companies: 0.5,
+        ..plan.spec
+    };
+    match play(
+        servers().await,
+        &Plan {
+            spec,
+            ending: Ending::AtRest,
+            ..plan
+        },
+    )
+    .await
+    {
         Ok(met) if met.contains(name) => Ok(()),
         Ok(met) => Err(format!("{operation} was not asked for: {met:?}")),
         Err(wrong) => Err(format!("{operation}, {name}: {wrong}")),
@@ -48,23 +75,44 @@ async fn late(operation: &'static str, how: FaultAction) -> Result<(), Wrong> {
 
 /// What happens before an operation is late, and what then asks for it.
 fn around(operation: &str) -> (Vec<Op>, Vec<Op>) {
-    let change = |change, kind| Op::Change { change, kind, count: 1, parts: 1, seed: 1 };
-    let ask = |mode| Op::Ask { mode, streams: OBJECTS };
+    let change = |change, kind| Op::Change {
+        change,
+        kind,
+        count: 1,
+        parts: 1,
+        seed: 1,
+    };
+    let ask = |mode| Op::Ask {
+        mode,
+        streams: OBJECTS,
+    };
     // The second walk that does not show them asks for them.
     let absent = |kind| {
-        let before = vec![Op::Rest, change(Change::Delete, kind), ask(Mode::Full), Op::Rest];
+        let before = vec![
+            Op::Rest,
+            change(Change::Delete, kind),
+            ask(Mode::Full),
+            Op::Rest,
+        ];
         (before, vec![ask(Mode::Full), Op::Rest])
     };
     match operation {
-        "search_contacts" => {
-            (vec![Op::Rest], vec![change(Change::Update, Kind::Contact), ask(Mode::Incremental), Op::Rest])
-        }
+        "search_contacts" => (
+            vec![Op::Rest],
+            vec![
+                change(Change::Update, Kind::Contact),
+                ask(Mode::Incremental),
+                Op::Rest,
+            ],
+        ),
         "get_contact" => absent(Kind::Contact),
         "get_company" => absent(Kind::Company),
         "exchange_token" => (vec![Op::Rest], vec![Op::Reconnect, Op::Rest]),
         // Whether the token lives that a list was refused with.
         "me" => {
-            let refused = Fault::new(faults::status(401, "unauthorized")).operation("list_contacts").times(TIMES);
+            let refused = Fault::new(faults::status(401, "unauthorized"))
+                .operation("list_contacts")
+                .times(TIMES);
             (vec![Op::Break(refused)], vec![Op::Rest])
         }
         // The first sync asks for everything else.

@@ -34,7 +34,10 @@ const RAISE_FENCE: &str = include_str!("../../../shared/src/queue/scripts/raise_
 pub(super) type Change = (&'static str, &'static str);
 
 /// The one change that every test makes: the time comes from a key.
-const TIME: Change = ("redis.call('TIME')", "redis.call('LRANGE', KEYS[1] .. ':time', 0, 1)");
+const TIME: Change = (
+    "redis.call('TIME')",
+    "redis.call('LRANGE', KEYS[1] .. ':time', 0, 1)",
+);
 
 pub(super) struct Scripts {
     pub(super) push: Script,
@@ -84,22 +87,43 @@ struct Pair<'a> {
     leases: Vec<(Key, i64)>,
 }
 
-pub(super) type Answer = (i64, usize, Vec<bool>, Vec<(String, i64, u32, i64)>, Vec<String>);
+pub(super) type Answer = (
+    i64,
+    usize,
+    Vec<bool>,
+    Vec<(String, i64, u32, i64)>,
+    Vec<String>,
+);
 type Step = Result<String, String>;
 
 impl<'a> Pair<'a> {
     fn new(redis: &'a mut Connection, scripts: &'a Scripts, rng: &mut Rng) -> Self {
         let prefix = format!("{{{}}}", Uuid::now_v7().simple());
-        let tenants: Vec<TenantId> = (0..rng.between(1, 6)).map(|_| TenantId(uuid(rng))).collect();
+        let tenants: Vec<TenantId> = (0..rng.between(1, 6))
+            .map(|_| TenantId(uuid(rng)))
+            .collect();
         let mut tickets = Vec::new();
         for tenant in &tenants {
             for _ in 0..rng.between(1, 4) {
                 let connection = ConnectionId(uuid(rng));
-                tickets.extend(Stream::ALL.iter().map(|stream| key(Ticket::new(*tenant, connection, *stream))));
+                tickets.extend(
+                    Stream::ALL
+                        .iter()
+                        .map(|stream| key(Ticket::new(*tenant, connection, *stream))),
+                );
             }
         }
         let raw = 1_700_000_000_000 + rng.between(0, 100_000);
-        Self { redis, scripts, prefix, model: Model::new(Bug::None), raw, tenants, tickets, leases: Vec::new() }
+        Self {
+            redis,
+            scripts,
+            prefix,
+            model: Model::new(Bug::None),
+            raw,
+            tenants,
+            tickets,
+            leases: Vec::new(),
+        }
     }
 
     fn step(&mut self, rng: &mut Rng, cap: i64) -> Step {
@@ -126,7 +150,9 @@ impl<'a> Pair<'a> {
     }
 
     fn push(&mut self, rng: &mut Rng) -> Step {
-        let tickets: Vec<Key> = (0..rng.between(1, 6)).map(|_| *rng.pick(&self.tickets)).collect();
+        let tickets: Vec<Key> = (0..rng.between(1, 6))
+            .map(|_| *rng.pick(&self.tickets))
+            .collect();
         let mut call = self.scripts.push.key(&self.prefix);
         for ticket in &tickets {
             call.arg(text(*ticket));
@@ -137,8 +163,16 @@ impl<'a> Pair<'a> {
     }
 
     fn exchange(&mut self, rng: &mut Rng, cap: i64) -> Step {
-        let cap = if rng.chance(3) { rng.between(1, 5) } else { cap };
-        let most = if rng.chance(15) { 0 } else { rng.between(1, 7) as usize };
+        let cap = if rng.chance(3) {
+            rng.between(1, 5)
+        } else {
+            cap
+        };
+        let most = if rng.chance(15) {
+            0
+        } else {
+            rng.between(1, 7) as usize
+        };
         let room = Room {
             most,
             most_backfill: rng.between(0, most as i64 + 1) as usize,
@@ -152,7 +186,11 @@ impl<'a> Pair<'a> {
             }
             // Mostly a live lease, now and then a stale one or none at all.
             let back = rng.between(0, self.leases.len().min(6) as i64 + 1) as usize;
-            let at = self.leases.len().saturating_sub(back).min(self.leases.len() - 1);
+            let at = self
+                .leases
+                .len()
+                .saturating_sub(back)
+                .min(self.leases.len() - 1);
             let (ticket, fence) = self.leases[at];
             let fence = if rng.chance(5) { fence + 1 } else { fence };
             let verdict = match rng.between(0, 10) {
@@ -161,12 +199,25 @@ impl<'a> Pair<'a> {
                 6..8 => Verdict::Wait(rng.between(0, 9_000)),
                 _ => Verdict::Back,
             };
-            settlements.push(Settlement { ticket, fence, verdict });
+            settlements.push(Settlement {
+                ticket,
+                fence,
+                verdict,
+            });
         }
         let mut call = self.scripts.exchange.key(&self.prefix);
-        call.arg(LEASE).arg(cap).arg(room.most).arg(room.most_backfill).arg(room.suspects);
+        call.arg(LEASE)
+            .arg(cap)
+            .arg(room.most)
+            .arg(room.most_backfill)
+            .arg(room.suspects);
         call.arg(u8::from(room.pass_on));
-        for Settlement { ticket, fence, verdict } in &settlements {
+        for Settlement {
+            ticket,
+            fence,
+            verdict,
+        } in &settlements
+        {
             let (word, wait) = match verdict {
                 Verdict::Done => ("done", 0),
                 Verdict::More => ("more", 0),
@@ -175,12 +226,19 @@ impl<'a> Pair<'a> {
             };
             call.arg(text(*ticket)).arg(*fence).arg(word).arg(wait);
         }
-        let (next_parked, swept, settled, claimed, refused): Answer = answer(call.invoke(self.redis))?;
-        let ours = self.model.exchange(self.raw, LEASE, cap, room, &settlements);
+        let (next_parked, swept, settled, claimed, refused): Answer =
+            answer(call.invoke(self.redis))?;
+        let ours = self
+            .model
+            .exchange(self.raw, LEASE, cap, room, &settlements);
         same(&next_parked, &ours.next_parked.unwrap_or(-1), "next parked")?;
         same(&swept, &ours.swept.len(), "swept")?;
         same(&settled, &ours.settled, "settled")?;
-        same(&refused, &ours.refused.into_iter().map(str::to_owned).collect(), "refused")?;
+        same(
+            &refused,
+            &ours.refused.into_iter().map(str::to_owned).collect(),
+            "refused",
+        )?;
         let claimed: Vec<Claimed> = claimed
             .into_iter()
             .map(|(ticket, fence, crashes, waited)| Claimed {
@@ -190,20 +248,35 @@ impl<'a> Pair<'a> {
                 waited,
             })
             .collect();
-        self.leases.extend(claimed.iter().map(|claimed| (claimed.ticket, claimed.fence)));
+        self.leases.extend(
+            claimed
+                .iter()
+                .map(|claimed| (claimed.ticket, claimed.fence)),
+        );
         same(&claimed, &ours.claimed, "claimed")?;
         Ok(format!("exchange cap {cap} {room:?} {settlements:?}"))
     }
 
     fn renew(&mut self, rng: &mut Rng) -> Step {
-        let leases: Vec<(Key, i64)> = self.leases.iter().rev().take(rng.between(0, 6) as usize).copied().collect();
+        let leases: Vec<(Key, i64)> = self
+            .leases
+            .iter()
+            .rev()
+            .take(rng.between(0, 6) as usize)
+            .copied()
+            .collect();
         let mut call = self.scripts.renew.key(&self.prefix);
         call.arg(LEASE);
         for (ticket, fence) in &leases {
             call.arg(text(*ticket)).arg(*fence);
         }
         let theirs: Vec<String> = answer(call.invoke(self.redis))?;
-        let ours: Vec<String> = self.model.renew(self.raw, LEASE, &leases).into_iter().map(text).collect();
+        let ours: Vec<String> = self
+            .model
+            .renew(self.raw, LEASE, &leases)
+            .into_iter()
+            .map(text)
+            .collect();
         same(&theirs, &ours, "lost")?;
         Ok(format!("renew {leases:?}"))
     }
@@ -227,20 +300,30 @@ impl<'a> Pair<'a> {
 
     fn take_token(&mut self, rng: &mut Rng) -> Step {
         let class = *rng.pick(Class::ALL);
-        let theirs: Option<u8> = answer(self.redis.lpop(format!("{}:wake:{class}", self.prefix), None))?;
+        let theirs: Option<u8> = answer(
+            self.redis
+                .lpop(format!("{}:wake:{class}", self.prefix), None),
+        )?;
         same(&theirs.is_some(), &self.model.take_token(class), "token")?;
         Ok(format!("token {class}"))
     }
 
     fn look(&mut self) -> Step {
-        let answer: ([usize; 5], [i64; 4], [i64; 6]) = answer(self.scripts.look.key(&self.prefix).invoke(self.redis))?;
+        let answer: ([usize; 5], [i64; 4], [i64; 6]) =
+            answer(self.scripts.look.key(&self.prefix).invoke(self.redis))?;
         // It reads the clock as every script does.
         self.model.renew(self.raw, LEASE, &[]);
         let (model, now) = (&self.model, self.model.last);
         // The first ticket of each tenant in the ring: they are fewer than it looks at.
         let age = |lane: &Lane| {
-            let firsts = lane.ring.iter().filter_map(|(tenant, _)| lane.ready.get(&tenant)?.front());
-            firsts.map(|first| (now - first.since).max(0)).max().unwrap_or(-1)
+            let firsts = lane
+                .ring
+                .iter()
+                .filter_map(|(tenant, _)| lane.ready.get(&tenant)?.front());
+            firsts
+                .map(|first| (now - first.since).max(0))
+                .max()
+                .unwrap_or(-1)
         };
         let left = |at: Option<(Key, f64)>| at.map_or(-1, |(_, at)| (at as i64 - now).max(0));
         let (fresh, backfill) = (&model.fresh, &model.backfill);
@@ -251,15 +334,35 @@ impl<'a> Pair<'a> {
             model.parked.len(),
             model.leases.len(),
         ];
-        let times = [age(fresh), age(backfill), left(model.parked.iter().next()), left(model.leases.iter().next())];
-        let counts = [fresh, backfill].map(|lane| [lane.ready_count, lane.leased_count, lane.parked_count]);
-        same(&answer, &(sizes, times, [counts[0], counts[1]].concat().try_into().unwrap()), "look")?;
+        let times = [
+            age(fresh),
+            age(backfill),
+            left(model.parked.iter().next()),
+            left(model.leases.iter().next()),
+        ];
+        let counts =
+            [fresh, backfill].map(|lane| [lane.ready_count, lane.leased_count, lane.parked_count]);
+        same(
+            &answer,
+            &(
+                sizes,
+                times,
+                [counts[0], counts[1]].concat().try_into().unwrap(),
+            ),
+            "look",
+        )?;
         Ok("look".to_owned())
     }
 
     fn raise_fence(&mut self, rng: &mut Rng) -> Step {
         let least = (self.model.fence + rng.between(-5, 50)).max(1);
-        answer::<()>(self.scripts.raise_fence.key(&self.prefix).arg(least).invoke(self.redis))?;
+        answer::<()>(
+            self.scripts
+                .raise_fence
+                .key(&self.prefix)
+                .arg(least)
+                .invoke(self.redis),
+        )?;
         self.model.raise_fence(least);
         Ok(format!("raise fence to {least}"))
     }
@@ -276,7 +379,10 @@ impl<'a> Pair<'a> {
 
     fn set_time(&mut self) -> RedisResult<()> {
         let time = format!("{}:time", self.prefix);
-        redis::pipe().del(&time).rpush(&time, &[self.raw / 1_000, (self.raw % 1_000) * 1_000]).query(self.redis)
+        redis::pipe()
+            .del(&time)
+            .rpush(&time, &[self.raw / 1_000, (self.raw % 1_000) * 1_000])
+            .query(self.redis)
     }
 }
 
@@ -300,9 +406,16 @@ fn conform(redis: &mut Connection, scripts: &Scripts, seed: u64) -> Result<(), S
             let differ = theirs
                 .iter()
                 .filter(|(name, value)| ours.get(*name) != Some(value))
-                .map(|(name, value)| format!("redis {name} = {value}\nmodel {name} = {:?}", ours.get(name)))
+                .map(|(name, value)| {
+                    format!(
+                        "redis {name} = {value}\nmodel {name} = {:?}",
+                        ours.get(name)
+                    )
+                })
                 .chain(
-                    ours.keys().filter(|name| !theirs.contains_key(*name)).map(|name| format!("redis has no {name}")),
+                    ours.keys()
+                        .filter(|name| !theirs.contains_key(*name))
+                        .map(|name| format!("redis has no {name}")),
                 )
                 .collect::<Vec<_>>();
             outcome = Err(differ.join("\n"));
@@ -311,11 +424,20 @@ fn conform(redis: &mut Connection, scripts: &Scripts, seed: u64) -> Result<(), S
     }
     let _ = pair.flush();
     let _: RedisResult<()> = pair.redis.del(format!("{}:time", pair.prefix));
-    outcome.map_err(|error| format!("seed {seed}, after {}:\n{}\n{error}", told.len(), told.join("\n")))
+    outcome.map_err(|error| {
+        format!(
+            "seed {seed}, after {}:\n{}\n{error}",
+            told.len(),
+            told.join("\n")
+        )
+    })
 }
 
 fn connect() -> Connection {
-    redis::Client::open(servers().redis_url()).unwrap().get_connection().unwrap()
+    redis::Client::open(servers().redis_url())
+        .unwrap()
+        .get_connection()
+        .unwrap()
 }
 
 #[test]
@@ -333,37 +455,127 @@ fn the_scripts_do_what_the_model_does() {
 #[test]
 fn a_broken_script_is_noticed() {
     let broken: &[(&str, Change)] = &[
-        ("a settlement takes any fence", ("or fence ~= by then", "or not fence then")),
-        ("a sweep keeps the lease", ("ended[#ended + 1] = ticket\n    count", "count")),
-        ("a sweep does not count the death", ("crashes + 1, VNOW", "crashes, VNOW")),
-        ("a push is made twice", ("if class and not state and not", "if class and not")),
-        ("the mark `again` is lost", ("if again == '0' then", "if false then")),
+        (
+            "a settlement takes any fence",
+            ("or fence ~= by then", "or not fence then"),
+        ),
+        (
+            "a sweep keeps the lease",
+            ("ended[#ended + 1] = ticket\n    count", "count"),
+        ),
+        (
+            "a sweep does not count the death",
+            ("crashes + 1, VNOW", "crashes, VNOW"),
+        ),
+        (
+            "a push is made twice",
+            ("if class and not state and not", "if class and not"),
+        ),
+        (
+            "the mark `again` is lost",
+            ("if again == '0' then", "if false then"),
+        ),
         ("a push readies what is parked", ("not parked[i]", "true")),
-        ("a paused tenant is let in", ("(get(PAUSED, tenant) or", "(")),
-        ("a tenant at its cap is let in", ("or get(CAPPED, tenant)) then", ") then")),
-        ("the virtual time stands still", ("vtime = at > on and at or on", "")),
-        ("a returning tenant has banked credit", ("VNEW[class])\n        pushed", "0)\n        pushed")),
-        ("a new tenant has no credit", ("VNEW[class])\n        pushed", "VNOW[class])\n        pushed")),
-        ("a parked tenant comes back without credit", ("0, VNEW[class]) end", "0, VNOW[class]) end")),
-        ("the cap is not looked at", ("elseif inflight >= cap then", "elseif false then")),
-        ("a lease's end gives no room under the cap", ("inflight_of(tenant) - 1", "inflight_of(tenant)")),
-        ("a tenant below its cap stays out", ("if uncapped then uncap(tenant) end", "")),
-        ("a renewal does nothing", ("if #deadlines > 0 then redis.call('ZADD', LEASES, unpack(deadlines)) end", "")),
-        ("a ticket handed back goes to the end", ("true, since, crashes, VNOW", "false, since, crashes, VNOW")),
-        ("the clock is believed when it runs back", ("if raw + ahead < last then", "if false then")),
-        ("suspects are worked side by side", (">= SUSPECT and suspects == 0", ">= SUSPECT and false")),
-        ("what ran out unheard is taken back at once", ("now < grace and {} or", "")),
-        ("nobody is woken", ("redis.call('LPUSH', p .. ':wake:' .. class, '1')", "")),
-        ("what is left over of a fence is not put back", ("'%d', base + taken)\n    if", "'%d', base + most)\n    if")),
-        ("a rest is forgotten", ("sub(first, 1, 1) ~= '-' and next_of(class, tenant)", "false")),
+        (
+            "a paused tenant is let in",
+            ("(get(PAUSED, tenant) or", "("),
+        ),
+        (
+            "a tenant at its cap is let in",
+            ("or get(CAPPED, tenant)) then", ") then"),
+        ),
+        (
+            "the virtual time stands still",
+            ("vtime = at > on and at or on", ""),
+        ),
+        (
+            "a returning tenant has banked credit",
+            ("VNEW[class])\n        pushed", "0)\n        pushed"),
+        ),
+        (
+            "a new tenant has no credit",
+            (
+                "VNEW[class])\n        pushed",
+                "VNOW[class])\n        pushed",
+            ),
+        ),
+        (
+            "a parked tenant comes back without credit",
+            ("0, VNEW[class]) end", "0, VNOW[class]) end"),
+        ),
+        (
+            "the cap is not looked at",
+            ("elseif inflight >= cap then", "elseif false then"),
+        ),
+        (
+            "a lease's end gives no room under the cap",
+            ("inflight_of(tenant) - 1", "inflight_of(tenant)"),
+        ),
+        (
+            "a tenant below its cap stays out",
+            ("if uncapped then uncap(tenant) end", ""),
+        ),
+        (
+            "a renewal does nothing",
+            (
+                "if #deadlines > 0 then redis.call('ZADD', LEASES, unpack(deadlines)) end",
+                "",
+            ),
+        ),
+        (
+            "a ticket handed back goes to the end",
+            ("true, since, crashes, VNOW", "false, since, crashes, VNOW"),
+        ),
+        (
+            "the clock is believed when it runs back",
+            ("if raw + ahead < last then", "if false then"),
+        ),
+        (
+            "suspects are worked side by side",
+            (">= SUSPECT and suspects == 0", ">= SUSPECT and false"),
+        ),
+        (
+            "what ran out unheard is taken back at once",
+            ("now < grace and {} or", ""),
+        ),
+        (
+            "nobody is woken",
+            ("redis.call('LPUSH', p .. ':wake:' .. class, '1')", ""),
+        ),
+        (
+            "what is left over of a fence is not put back",
+            ("'%d', base + taken)\n    if", "'%d', base + most)\n    if"),
+        ),
+        (
+            "a rest is forgotten",
+            (
+                "sub(first, 1, 1) ~= '-' and next_of(class, tenant)",
+                "false",
+            ),
+        ),
         (
             "what was first is lost when another comes to the front",
-            ("redis.call('LPUSH', REST[class] .. tenant, sub(first, 2))", ""),
+            (
+                "redis.call('LPUSH', REST[class] .. tenant, sub(first, 2))",
+                "",
+            ),
         ),
-        ("what ended stays in the books", ("gone[#gone + 1] = field", "")),
-        ("a tenant that comes again comes before those who wait", ("other.at < at or", "other.at > at or")),
-        ("a tenant at its cap stays in the other ring", ("redis.call('ZREM', RING[other], unpack(out))", "")),
-        ("a ring's size is not what wakes", ("stock[class] = left + aside", "stock[class] = 1")),
+        (
+            "what ended stays in the books",
+            ("gone[#gone + 1] = field", ""),
+        ),
+        (
+            "a tenant that comes again comes before those who wait",
+            ("other.at < at or", "other.at > at or"),
+        ),
+        (
+            "a tenant at its cap stays in the other ring",
+            ("redis.call('ZREM', RING[other], unpack(out))", ""),
+        ),
+        (
+            "a ring's size is not what wakes",
+            ("stock[class] = left + aside", "stock[class] = 1"),
+        ),
     ];
     let mut redis = connect();
     let sound = Scripts::new(&[TIME]);
@@ -372,7 +584,11 @@ fn a_broken_script_is_noticed() {
         let scripts = Scripts::new(&[TIME, *change]);
         let at = (0..400).find(|seed| conform(&mut redis, &scripts, *seed).is_err());
         let at = at.unwrap_or_else(|| panic!("not noticed: {what}"));
-        assert_eq!(conform(&mut redis, &sound, at), Ok(()), "noticed for another reason: {what}");
+        assert_eq!(
+            conform(&mut redis, &sound, at),
+            Ok(()),
+            "noticed for another reason: {what}"
+        );
         noticed.insert(*what, at);
     }
     eprintln!("noticed at seed: {noticed:?}");
@@ -383,7 +599,11 @@ fn answer<T>(answer: RedisResult<T>) -> Result<T, String> {
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(theirs: &T, ours: &T, what: &str) -> Result<(), String> {
-    if theirs == ours { Ok(()) } else { Err(format!("{what}: redis {theirs:?}, model {ours:?}")) }
+    if theirs == ours {
+        Ok(())
+    } else {
+        Err(format!("{what}: redis {theirs:?}, model {ours:?}"))
+    }
 }
 
 fn text(key: Key) -> String {

@@ -44,8 +44,17 @@ struct Bare {
 impl Bare {
     fn new(changes: &[Change]) -> Self {
         let servers = Servers::start(servers::Options::default()).unwrap();
-        let redis = redis::Client::open(servers.redis_url()).unwrap().get_connection().unwrap();
-        Self { _servers: servers, redis, scripts: Scripts::new(changes), rng: Rng::new(7), leased: Vec::new() }
+        let redis = redis::Client::open(servers.redis_url())
+            .unwrap()
+            .get_connection()
+            .unwrap();
+        Self {
+            _servers: servers,
+            redis,
+            scripts: Scripts::new(changes),
+            rng: Rng::new(7),
+            leased: Vec::new(),
+        }
     }
 
     /// Tickets of as many new tenants.
@@ -64,7 +73,13 @@ impl Bare {
             }
         }
         for bite in tickets.chunks(BITE) {
-            let _: u64 = self.scripts.push.key("{q}").arg(bite).invoke(&mut self.redis).unwrap();
+            let _: u64 = self
+                .scripts
+                .push
+                .key("{q}")
+                .arg(bite)
+                .invoke(&mut self.redis)
+                .unwrap();
         }
     }
 
@@ -76,21 +91,38 @@ impl Bare {
             call.arg(ticket).arg(*fence).arg(verdict).arg(60_000);
         }
         let (_, swept, settled, claimed, _): Answer = call.invoke(&mut self.redis).unwrap();
-        self.leased = claimed.into_iter().map(|(ticket, fence, _, _)| (ticket, fence)).collect();
+        self.leased = claimed
+            .into_iter()
+            .map(|(ticket, fence, _, _)| (ticket, fence))
+            .collect();
         swept + settled.len() + self.leased.len()
     }
 
     fn memory(&mut self) -> i64 {
-        let text: String = redis::cmd("INFO").arg("memory").query(&mut self.redis).unwrap();
-        text.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap().parse().unwrap()
+        let text: String = redis::cmd("INFO")
+            .arg("memory")
+            .query(&mut self.redis)
+            .unwrap();
+        text.lines()
+            .find_map(|line| line.strip_prefix("used_memory:"))
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 
     /// What was asked of Redis since this was last asked.
     fn work(&mut self) -> Work {
-        let (commands, entries): (Option<f64>, Option<f64>) =
-            redis::cmd("HMGET").arg("{q}:work").arg("commands").arg("entries").query(&mut self.redis).unwrap();
+        let (commands, entries): (Option<f64>, Option<f64>) = redis::cmd("HMGET")
+            .arg("{q}:work")
+            .arg("commands")
+            .arg("entries")
+            .query(&mut self.redis)
+            .unwrap();
         let _: () = self.redis.del("{q}:work").unwrap();
-        Work { commands: commands.unwrap_or_default(), entries: entries.unwrap_or_default() }
+        Work {
+            commands: commands.unwrap_or_default(),
+            entries: entries.unwrap_or_default(),
+        }
     }
 
     /// What a ticket costs that is settled with `verdict` while another is leased, so many of both in a call.
@@ -103,14 +135,18 @@ impl Bare {
         }
         let Work { commands, entries } = self.work();
         let tickets = (ROUNDS * bite) as f64;
-        Work { commands: commands / tickets, entries: entries / tickets }
+        Work {
+            commands: commands / tickets,
+            entries: entries / tickets,
+        }
     }
 }
 
 /// `FLAT_TICKETS=10000000` takes some minutes.
 #[test]
 fn finished_tickets_leave_nothing() {
-    let count: usize = std::env::var("FLAT_TICKETS").map_or(100_000, |count| count.parse().unwrap());
+    let count: usize =
+        std::env::var("FLAT_TICKETS").map_or(100_000, |count| count.parse().unwrap());
     let mut bare = Bare::new(&[]);
     let mut through = |count: usize| {
         for _ in 0..count.div_ceil(BITE) {
@@ -125,9 +161,16 @@ fn finished_tickets_leave_nothing() {
     let (again, _) = through(20_000);
     eprintln!("{} bytes more after 20,000", again - before);
     let (after, keys) = through(count);
-    eprintln!("{count} tickets of as many tenants: {} bytes more, {keys} keys", after - before);
+    eprintln!(
+        "{count} tickets of as many tenants: {} bytes more, {keys} keys",
+        after - before
+    );
     // A tenth of the smallest thing that could be left of each.
-    assert!(after - before < 200_000 + count as i64, "{} bytes", after - before);
+    assert!(
+        after - before < 200_000 + count as i64,
+        "{} bytes",
+        after - before
+    );
     assert!(keys <= 6, "{keys} keys at rest");
 }
 
@@ -143,7 +186,10 @@ fn a_dispatch_takes_few_commands() {
     ] {
         let work = bare.dispatch(verdict, bite);
         eprintln!("{what}: {work:?} per dispatch");
-        assert!(work.commands <= commands && work.entries <= entries, "{what}: {work:?}");
+        assert!(
+            work.commands <= commands && work.entries <= entries,
+            "{what}: {work:?}"
+        );
         bare.exchange("done", 0);
     }
     let mut bare = Bare::new(&[COUNTED]);
@@ -161,7 +207,10 @@ fn a_dispatch_does_not_take_more_by_the_number_of_tenants() {
     bare.push(100_000);
     let many = bare.dispatch("more", BITE);
     eprintln!("with 256 tenants {few:?}, with 100,000 {many:?}");
-    assert!(many.commands <= few.commands * 1.05 && many.entries <= few.entries * 1.05, "{few:?}, {many:?}");
+    assert!(
+        many.commands <= few.commands * 1.05 && many.entries <= few.entries * 1.05,
+        "{few:?}, {many:?}"
+    );
 }
 
 /// Settlements, dead workers, parked tickets and free slots, all at their most in one call.
@@ -190,12 +239,23 @@ fn no_call_is_long_at_its_worst() {
     bare.work();
     let (mut commands, mut entries) = (0.0_f64, 0.0_f64);
     for _ in 0..100 {
-        assert_eq!(bare.exchange("more", BITE), 3 * BITE, "swept, settled and leased");
+        assert_eq!(
+            bare.exchange("more", BITE),
+            3 * BITE,
+            "swept, settled and leased"
+        );
         let work = bare.work();
         commands = commands.max(work.commands);
         entries = entries.max(work.entries);
     }
-    assert_eq!(parked - bare.redis.zcard::<_, usize>("{q}:parked").unwrap(), 100 * BITE, "and readied");
+    assert_eq!(
+        parked - bare.redis.zcard::<_, usize>("{q}:parked").unwrap(),
+        100 * BITE,
+        "and readied"
+    );
     eprintln!("a call at its most: {commands} commands, {entries} entries");
-    assert!(commands <= 60.0 && entries <= 6_000.0, "{commands} commands, {entries} entries");
+    assert!(
+        commands <= 60.0 && entries <= 6_000.0,
+        "{commands} commands, {entries} entries"
+    );
 }

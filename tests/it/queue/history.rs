@@ -18,8 +18,16 @@ pub(crate) use events::{End, Event, Rules, Violation, What};
 
 /// The first law that a history breaks.
 pub(crate) fn check(history: &[Event], rules: &Rules) -> Result<(), Violation> {
-    let tenants: HashSet<TenantId> = history.iter().filter_map(|event| event.what.ticket()).map(|t| t.tenant).collect();
-    let mut checker = Checker { rules: *rules, tenants: tenants.len(), ..Checker::default() };
+    let tenants: HashSet<TenantId> = history
+        .iter()
+        .filter_map(|event| event.what.ticket())
+        .map(|t| t.tenant)
+        .collect();
+    let mut checker = Checker {
+        rules: *rules,
+        tenants: tenants.len(),
+        ..Checker::default()
+    };
     for (i, event) in history.iter().enumerate() {
         checker.event = i;
         checker.now = event.at;
@@ -75,9 +83,15 @@ impl Checker {
                 self.pushed(*ticket);
                 Ok(())
             }
-            What::Leased { ticket, fence, crashes } => self.leased(*ticket, *fence, *crashes),
+            What::Leased {
+                ticket,
+                fence,
+                crashes,
+            } => self.leased(*ticket, *fence, *crashes),
             What::Renewed { ticket, fence } => {
-                if let Some(Place::Leased { fence: held, since, .. }) = self.place.get_mut(ticket)
+                if let Some(Place::Leased {
+                    fence: held, since, ..
+                }) = self.place.get_mut(ticket)
                     && held == fence
                 {
                     *since = self.now;
@@ -86,7 +100,11 @@ impl Checker {
             }
             What::Settled { ticket, fence, end } => self.settled(*ticket, *fence, *end),
             What::Swept { ticket, fence } => self.swept(*ticket, *fence),
-            What::Effect { ticket, page, fence } => self.effect(*ticket, *page, *fence),
+            What::Effect {
+                ticket,
+                page,
+                fence,
+            } => self.effect(*ticket, *page, *fence),
             What::Paused { scope } => {
                 self.paused.insert(*scope);
                 self.restart_waits();
@@ -132,19 +150,31 @@ impl Checker {
     fn end(mut self) -> Result<(), Violation> {
         for (ticket, pages) in &self.owed {
             let done = self.effects.get(ticket);
-            if let Some(page) = pages.iter().find(|page| done.is_none_or(|done| !done.contains_key(page))) {
-                return self.broken("no work is lost", format!("page {page} of {ticket} was never written"));
+            if let Some(page) = pages
+                .iter()
+                .find(|page| done.is_none_or(|done| !done.contains_key(page)))
+            {
+                return self.broken(
+                    "no work is lost",
+                    format!("page {page} of {ticket} was never written"),
+                );
             }
         }
         self.waited_too_long()?;
-        let (Some(within), Some(_)) = (self.rules.idle_within, self.quiet_since) else { return Ok(()) };
+        let (Some(within), Some(_)) = (self.rules.idle_within, self.quiet_since) else {
+            return Ok(());
+        };
         match self.idle_at {
             None => self.broken("idle in the end", "never idle".to_owned()),
-            Some(idle) if idle - self.last_fault > within => {
-                self.broken("idle in the end", format!("only after {} ms", idle - self.last_fault))
-            }
+            Some(idle) if idle - self.last_fault > within => self.broken(
+                "idle in the end",
+                format!("only after {} ms", idle - self.last_fault),
+            ),
             Some(_) => {
-                let live = self.place.iter().find(|(_, place)| !matches!(place, Place::Nowhere));
+                let live = self
+                    .place
+                    .iter()
+                    .find(|(_, place)| !matches!(place, Place::Nowhere));
                 live.map_or(Ok(()), |(ticket, place)| {
                     self.broken(
                         "idle in the end",
@@ -160,7 +190,14 @@ impl Checker {
             Place::Nowhere => self.make_ready(ticket, self.now),
             Place::Ready { .. } => {}
             Place::Leased { fence, since, .. } => {
-                self.place.insert(ticket, Place::Leased { fence, since, again: true });
+                self.place.insert(
+                    ticket,
+                    Place::Leased {
+                        fence,
+                        since,
+                        again: true,
+                    },
+                );
             }
         }
     }
@@ -169,26 +206,45 @@ impl Checker {
         self.waited_too_long()?;
         let tenant = ticket.tenant;
         if let Place::Leased { fence: held, .. } = self.place(ticket) {
-            return self.broken("one lease per ticket", format!("{ticket} is leased as {held} and as {fence}"));
+            return self.broken(
+                "one lease per ticket",
+                format!("{ticket} is leased as {held} and as {fence}"),
+            );
         }
         if let Place::Ready { from } = self.place(ticket)
             && from > self.now
         {
-            return self.broken("waits are honoured", format!("{ticket} was to wait {} ms more", from - self.now));
+            return self.broken(
+                "waits are honoured",
+                format!("{ticket} was to wait {} ms more", from - self.now),
+            );
         }
         if let Some(before) = self.given.insert(ticket, fence)
             && before >= fence
         {
-            return self.broken("fences grow", format!("{ticket} got {fence} after {before}"));
+            return self.broken(
+                "fences grow",
+                format!("{ticket} got {fence} after {before}"),
+            );
         }
-        for scope in [PauseScope::Fleet, PauseScope::Class(ticket.class()), PauseScope::Tenant(tenant)] {
+        for scope in [
+            PauseScope::Fleet,
+            PauseScope::Class(ticket.class()),
+            PauseScope::Tenant(tenant),
+        ] {
             if self.paused.contains(&scope) {
-                return self.broken("pauses are honoured", format!("{ticket} was leased while {scope} is paused"));
+                return self.broken(
+                    "pauses are honoured",
+                    format!("{ticket} was leased while {scope} is paused"),
+                );
             }
         }
         let counted = self.crashes.get(&ticket).copied().unwrap_or(0);
         if counted != crashes {
-            return self.broken("deaths are counted", format!("{ticket} says {crashes}, it was swept {counted} times"));
+            return self.broken(
+                "deaths are counted",
+                format!("{ticket} says {crashes}, it was swept {counted} times"),
+            );
         }
         let inflight = self.inflight.entry(tenant).or_default();
         *inflight += 1;
@@ -198,20 +254,30 @@ impl Checker {
         {
             return self.broken("caps are held", format!("{tenant} has {inflight} leases"));
         }
-        self.place.insert(ticket, Place::Leased { fence, since: self.now, again: false });
+        self.place.insert(
+            ticket,
+            Place::Leased {
+                fence,
+                since: self.now,
+                again: false,
+            },
+        );
         self.overtaken.remove(&ticket);
         self.overtake(ticket)
     }
 
     /// Everybody of the class who could have been served instead was overtaken.
     fn overtake(&mut self, by: Ticket) -> Result<(), Violation> {
-        let Some(turns) = self.rules.turns else { return Ok(()) };
+        let Some(turns) = self.rules.turns else {
+            return Ok(());
+        };
         let limit = turns * self.tenants.max(1) + turns;
         let waiting: Vec<Ticket> = self
             .place
             .iter()
             .filter(|(ticket, place)| {
-                matches!(place, Place::Ready { from } if *from <= self.now) && ticket.class() == by.class()
+                matches!(place, Place::Ready { from } if *from <= self.now)
+                    && ticket.class() == by.class()
             })
             .map(|(ticket, _)| *ticket)
             .filter(|ticket| ticket.tenant != by.tenant && self.could_be_leased(*ticket))
@@ -223,18 +289,30 @@ impl Checker {
             *overtaken += 1;
             if *overtaken > limit {
                 let overtaken = *overtaken;
-                return self.broken("waiting is bounded", format!("{ticket} was overtaken {overtaken} times"));
+                return self.broken(
+                    "waiting is bounded",
+                    format!("{ticket} was overtaken {overtaken} times"),
+                );
             }
         }
         Ok(())
     }
 
     fn settled(&mut self, ticket: Ticket, fence: i64, end: End) -> Result<(), Violation> {
-        let Place::Leased { fence: held, again, .. } = self.place(ticket) else {
-            return self.broken("only a lease settles", format!("{ticket} was settled by {fence}, and not leased"));
+        let Place::Leased {
+            fence: held, again, ..
+        } = self.place(ticket)
+        else {
+            return self.broken(
+                "only a lease settles",
+                format!("{ticket} was settled by {fence}, and not leased"),
+            );
         };
         if held != fence {
-            return self.broken("only a lease settles", format!("{ticket} is {held}'s and was settled by {fence}"));
+            return self.broken(
+                "only a lease settles",
+                format!("{ticket} is {held}'s and was settled by {fence}"),
+            );
         }
         self.release(ticket);
         if end != End::Back {
@@ -251,18 +329,26 @@ impl Checker {
     }
 
     fn swept(&mut self, ticket: Ticket, fence: i64) -> Result<(), Violation> {
-        let Place::Leased { fence: held, since, .. } = self.place(ticket) else {
+        let Place::Leased {
+            fence: held, since, ..
+        } = self.place(ticket)
+        else {
             return self.broken("only a lease is swept", format!("{ticket} was not leased"));
         };
         if held != fence {
-            return self.broken("only a lease is swept", format!("{ticket} is {held}'s, {fence} was swept"));
+            return self.broken(
+                "only a lease is swept",
+                format!("{ticket} is {held}'s, {fence} was swept"),
+            );
         }
         let renewed = self.now - since;
         if let Some(lease) = self.rules.lease
             && renewed < lease
         {
-            return self
-                .broken("the living keep their leases", format!("{ticket} was swept {renewed} ms after renewal"));
+            return self.broken(
+                "the living keep their leases",
+                format!("{ticket} was swept {renewed} ms after renewal"),
+            );
         }
         self.release(ticket);
         *self.crashes.entry(ticket).or_default() += 1;
@@ -276,19 +362,26 @@ impl Checker {
         let highest = self.highest.entry(ticket).or_default();
         if *highest > fence {
             let highest = *highest;
-            return self
-                .broken("no effect after a higher fence", format!("{ticket} page {page} by {fence} after {highest}"));
+            return self.broken(
+                "no effect after a higher fence",
+                format!("{ticket} page {page} by {fence} after {highest}"),
+            );
         }
         *highest = fence;
         if let Some(before) = self.effects.entry(ticket).or_default().insert(page, fence) {
-            return self.broken("one effect per page", format!("{ticket} page {page} by {before} and by {fence}"));
+            return self.broken(
+                "one effect per page",
+                format!("{ticket} page {page} by {before} and by {fence}"),
+            );
         }
         Ok(())
     }
 
     /// In the quiet nobody who could be leased waits for long.
     fn waited_too_long(&mut self) -> Result<(), Violation> {
-        let (Some(wait), Some(quiet)) = (self.rules.wait, self.quiet_since) else { return Ok(()) };
+        let (Some(wait), Some(quiet)) = (self.rules.wait, self.quiet_since) else {
+            return Ok(());
+        };
         let late = self.place.iter().find_map(|(ticket, place)| match place {
             Place::Ready { from } => {
                 let waited = self.now - (*from).max(quiet);
@@ -296,16 +389,28 @@ impl Checker {
             }
             _ => None,
         });
-        let Some((ticket, waited)) = late else { return Ok(()) };
-        self.broken("nobody is forgotten", format!("{ticket} has been ready for {waited} ms"))
+        let Some((ticket, waited)) = late else {
+            return Ok(());
+        };
+        self.broken(
+            "nobody is forgotten",
+            format!("{ticket} has been ready for {waited} ms"),
+        )
     }
 
     fn could_be_leased(&self, ticket: Ticket) -> bool {
-        let full = self.rules.cap.is_some_and(|cap| self.inflight.get(&ticket.tenant).is_some_and(|n| *n >= cap));
+        let full = self
+            .rules
+            .cap
+            .is_some_and(|cap| self.inflight.get(&ticket.tenant).is_some_and(|n| *n >= cap));
         !full
-            && ![PauseScope::Fleet, PauseScope::Class(ticket.class()), PauseScope::Tenant(ticket.tenant)]
-                .iter()
-                .any(|scope| self.paused.contains(scope))
+            && ![
+                PauseScope::Fleet,
+                PauseScope::Class(ticket.class()),
+                PauseScope::Tenant(ticket.tenant),
+            ]
+            .iter()
+            .any(|scope| self.paused.contains(scope))
     }
 
     fn place(&self, ticket: Ticket) -> Place {
@@ -322,7 +427,8 @@ impl Checker {
             *inflight = inflight.saturating_sub(1);
         }
         // Its tenant has room again: its other tickets start waiting now.
-        self.overtaken.retain(|waiting, _| waiting.tenant != ticket.tenant);
+        self.overtaken
+            .retain(|waiting, _| waiting.tenant != ticket.tenant);
     }
 
     fn restart_waits(&mut self) {
@@ -336,7 +442,11 @@ impl Checker {
     }
 
     fn broken(&self, law: &'static str, what: String) -> Result<(), Violation> {
-        Err(Violation { law, what, event: self.event })
+        Err(Violation {
+            law,
+            what,
+            event: self.event,
+        })
     }
 }
 

@@ -27,11 +27,19 @@ const CLASSES: [Class; 2] = [Class::Fresh, Class::Backfill];
 pub(crate) type Key = (&'static str, TenantId, ConnectionId, &'static str);
 
 pub(crate) fn key(ticket: Ticket) -> Key {
-    (ticket.class().as_str(), ticket.tenant, ticket.connection, ticket.stream.as_str())
+    (
+        ticket.class().as_str(),
+        ticket.tenant,
+        ticket.connection,
+        ticket.stream.as_str(),
+    )
 }
 
 pub(crate) fn ticket((_, tenant, connection, stream): Key) -> Ticket {
-    let stream = *Stream::ALL.iter().find(|known| known.as_str() == stream).unwrap();
+    let stream = *Stream::ALL
+        .iter()
+        .find(|known| known.as_str() == stream)
+        .unwrap();
     Ticket::new(tenant, connection, stream)
 }
 
@@ -169,7 +177,10 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn new(bug: Bug) -> Self {
-        Self { bug, ..Self::default() }
+        Self {
+            bug,
+            ..Self::default()
+        }
     }
 
     /// `FLUSHALL`.
@@ -208,7 +219,13 @@ impl Model {
                 }
                 Some(State::Leased(leased)) => {
                     if self.bug != Bug::AgainLost {
-                        self.tickets.insert(ticket, State::Leased(Leased { again: true, ..leased }));
+                        self.tickets.insert(
+                            ticket,
+                            State::Leased(Leased {
+                                again: true,
+                                ..leased
+                            }),
+                        );
                     }
                     if self.leases.score(&ticket).is_none() {
                         self.leases.add(ticket, self.now as f64);
@@ -229,7 +246,10 @@ impl Model {
         settlements: &[Settlement],
     ) -> Exchanged {
         self.begin(raw);
-        let settled = settlements.iter().map(|settlement| self.settle(*settlement, cap)).collect();
+        let settled = settlements
+            .iter()
+            .map(|settlement| self.settle(*settlement, cap))
+            .collect();
         let swept = self.sweep(cap);
         self.promote();
         let (leases, refused) = self.claim(raw, cap, room);
@@ -238,15 +258,29 @@ impl Model {
             self.tickets.insert(ticket, State::Leased(leased));
             self.leases.add(ticket, (self.now + lease) as f64);
             let waited = (self.now - leased.since).max(0);
-            claimed.push(Claimed { ticket, fence: leased.fence, crashes: leased.crashes, waited });
+            claimed.push(Claimed {
+                ticket,
+                fence: leased.fence,
+                crashes: leased.crashes,
+                waited,
+            });
         }
         if !claimed.is_empty() || room.pass_on {
             self.fresh.awake = true;
             self.backfill.awake = true;
         }
         self.wake();
-        let next_parked = self.parked.first().map(|(_, at)| (at as i64 - self.now).max(0));
-        Exchanged { next_parked, swept, settled, claimed, refused }
+        let next_parked = self
+            .parked
+            .first()
+            .map(|(_, at)| (at as i64 - self.now).max(0));
+        Exchanged {
+            next_parked,
+            swept,
+            settled,
+            claimed,
+            refused,
+        }
     }
 
     pub(crate) fn renew(&mut self, raw: i64, lease: i64, leases: &[(Key, i64)]) -> Vec<Key> {
@@ -319,7 +353,8 @@ impl Model {
             let lane = self.lane_ref(class);
             note("ring", lane.ring.len());
             note("ready", lane.ready.len());
-            let counted = lane.ready_count.abs() + lane.leased_count.abs() + lane.parked_count.abs();
+            let counted =
+                lane.ready_count.abs() + lane.leased_count.abs() + lane.parked_count.abs();
             note("counts", counted as usize);
         }
         left
@@ -358,8 +393,9 @@ impl Model {
     }
 
     fn enter(&mut self, class: Class, tenant: TenantId, at: f64) {
-        let paused =
-            self.bug != Bug::EnterIgnoresPause && !self.paused.is_empty() && self.paused.contains(&tenant.to_string());
+        let paused = self.bug != Bug::EnterIgnoresPause
+            && !self.paused.is_empty()
+            && self.paused.contains(&tenant.to_string());
         if paused || self.capped.contains(&tenant) {
             return;
         }
@@ -388,7 +424,11 @@ impl Model {
     fn ready(&mut self, ticket: Key, front: bool, since: i64, crashes: u32, at: f64) {
         let (class, tenant) = (class(ticket), ticket.1);
         self.tickets.insert(ticket, State::Ready);
-        let entry = Entry { since, crashes, ticket };
+        let entry = Entry {
+            since,
+            crashes,
+            ticket,
+        };
         let list = self.lane(class).ready.entry(tenant).or_default();
         if front {
             list.push_front(entry);
@@ -414,5 +454,9 @@ impl Model {
 }
 
 fn class(ticket: Key) -> Class {
-    if ticket.0 == Class::Fresh.as_str() { Class::Fresh } else { Class::Backfill }
+    if ticket.0 == Class::Fresh.as_str() {
+        Class::Fresh
+    } else {
+        Class::Backfill
+    }
 }

@@ -44,14 +44,21 @@ fn no_seed_breaks_a_law() {
                                     .iter()
                                     .map(|event| format!("{:>6} {:?}", event.at, event.what))
                                     .collect();
-                                panic!("SIM_SEEDS={seed}..{}: {violation}\n{}", seed + 1, told.join("\n"));
+                                panic!(
+                                    "SIM_SEEDS={seed}..{}: {violation}\n{}",
+                                    seed + 1,
+                                    told.join("\n")
+                                );
                             }
                         }
                     }
                 })
             })
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     });
     eprintln!("{count} seeds in {:?}, met: {met:?}", begun.elapsed());
     if count >= 1_000 {
@@ -79,11 +86,17 @@ fn no_seed_breaks_a_law() {
 
 /// Some seed of the first ten thousand shows the fault, as a breach of one of these laws.
 fn is_caught(faulty: Faulty, laws: &[&str]) {
-    let caught = (0..10_000).find_map(|seed| judge(seed, faulty).err().map(|violation| (seed, violation)));
-    let Some((seed, violation)) = caught else { panic!("nobody noticed {faulty:?}") };
+    let caught =
+        (0..10_000).find_map(|seed| judge(seed, faulty).err().map(|violation| (seed, violation)));
+    let Some((seed, violation)) = caught else {
+        panic!("nobody noticed {faulty:?}")
+    };
     eprintln!("{faulty:?} at seed {seed}: {violation}");
     assert!(laws.contains(&violation.law), "{violation}");
-    assert!(judge(seed, Faulty::default()).is_ok(), "noticed for another reason: seed {seed}");
+    assert!(
+        judge(seed, Faulty::default()).is_ok(),
+        "noticed for another reason: seed {seed}"
+    );
 }
 
 /// One test per deliberate fault.
@@ -117,7 +130,10 @@ caught! {
 #[test]
 fn writes_without_a_fence() {
     is_caught(
-        Faulty { unfenced_writes: true, ..Faulty::default() },
+        Faulty {
+            unfenced_writes: true,
+            ..Faulty::default()
+        },
         &["one effect per page", "no effect after a higher fence"],
     );
 }

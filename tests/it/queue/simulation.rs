@@ -54,7 +54,11 @@ pub(crate) fn run(seed: u64, faulty: Faulty) -> Run {
         wait: Some(20_000),
         idle_within: Some(60_000),
     };
-    Run { history: sim.history, rules, met: sim.met }
+    Run {
+        history: sim.history,
+        rules,
+        met: sim.met,
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -160,7 +164,11 @@ impl Sim {
         // Every fifth seed is a storm: more comes back than one slot can serve.
         let storm = seed % 5 == 4;
         let mut rows = Vec::new();
-        for tenant in 0..if storm { rng.between(5, 9) } else { rng.between(1, 4) } {
+        for tenant in 0..if storm {
+            rng.between(5, 9)
+        } else {
+            rng.between(1, 4)
+        } {
             let tenant = TenantId(Uuid::from_u64_pair(rng.next(), tenant as u64));
             for _ in 0..if storm { 1 } else { rng.between(1, 3) } {
                 let connection = ConnectionId(Uuid::from_u64_pair(rng.next(), rng.next()));
@@ -202,7 +210,11 @@ impl Sim {
             last_fault: 0,
             quiet: false,
             idle: false,
-            pace: if storm { 60 } else { *rng.pick(&[100, 800, 800, 9_000]) },
+            pace: if storm {
+                60
+            } else {
+                *rng.pick(&[100, 800, 800, 9_000])
+            },
             events: BinaryHeap::new(),
             order: 0,
             history: Vec::new(),
@@ -236,7 +248,9 @@ impl Sim {
         }
         while let Some(Reverse((at, _, then))) = self.events.pop() {
             // Work that kills for ever would put off the end for ever.
-            if self.idle || at > (self.quiet_at.max(self.last_fault) + 90_000).min(self.quiet_at + 600_000) {
+            if self.idle
+                || at > (self.quiet_at.max(self.last_fault) + 90_000).min(self.quiet_at + 600_000)
+            {
                 break;
             }
             self.clock += at - self.now;
@@ -302,7 +316,9 @@ impl Sim {
         self.then(self.now + TICK, Then::Tick);
         if self.is_idle() {
             self.idle = true;
-            self.note(What::Idle { left_in_redis: self.model.leftovers() });
+            self.note(What::Idle {
+                left_in_redis: self.model.leftovers(),
+            });
             return;
         }
         if self.now < self.outage_until {
@@ -343,14 +359,23 @@ impl Sim {
         row.pages += 1;
         row.due = Some(self.now);
         row.ticketed = None;
-        let what = What::Owed { ticket: ticket(row.ticket), pages };
+        let what = What::Owed {
+            ticket: ticket(row.ticket),
+            pages,
+        };
         self.note(what);
     }
 
     /// A slice that makes another stream of its tenant due, and pushes it.
     fn make_due_beside(&mut self, row: usize) {
         let tenant = self.rows[row].ticket.1;
-        let Some(other) = self.rows.iter().position(|other| other.ticket.1 == tenant && !other.poison) else { return };
+        let Some(other) = self
+            .rows
+            .iter()
+            .position(|other| other.ticket.1 == tenant && !other.poison)
+        else {
+            return;
+        };
         if self.rows[other].due.is_some_and(|due| due > self.now) {
             return;
         }
@@ -366,7 +391,9 @@ impl Sim {
         }
         self.model.push(self.clock, tickets);
         for pushed in tickets {
-            self.note(What::Pushed { ticket: ticket(*pushed) });
+            self.note(What::Pushed {
+                ticket: ticket(*pushed),
+            });
         }
         call == Call::Answered
     }
@@ -376,7 +403,10 @@ impl Sim {
             && self.rows.iter().all(|row| row.due.is_none())
             && self.model.tickets.is_empty()
             && self.model.parked.len() == 0
-            && self.workers.iter().all(|worker| !worker.alive || worker.held.is_empty())
+            && self
+                .workers
+                .iter()
+                .all(|worker| !worker.alive || worker.held.is_empty())
     }
 
     // Faults

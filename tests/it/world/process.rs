@@ -51,16 +51,22 @@ impl World {
             .stderr(std::process::Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        let mut lines = std::io::BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        let mut lines = std::io::BufReader::new(child.stderr.take().expect("a pipe"))
+            .lines()
+            .map_while(Result::ok);
         let child = Process(child);
         let address = lines
             .by_ref()
-            .find_map(|line| line.strip_prefix("ops listening on http://").map(str::to_owned))
+            .find_map(|line| {
+                line.strip_prefix("ops listening on http://")
+                    .map(str::to_owned)
+            })
             .expect("it says where it listens");
         // A pipe that nobody reads would stop it.
         std::thread::spawn(move || lines.for_each(|line| eprintln!("{line}")));
         // The last one of a name counts.
-        self.environment.push(("PATHBOUND_OPS_LISTEN".to_owned(), address.clone()));
+        self.environment
+            .push(("PATHBOUND_OPS_LISTEN".to_owned(), address.clone()));
         (child, address)
     }
 

@@ -17,35 +17,53 @@ impl World {
             if status.complete {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "not complete after {PATIENCE:?}: {status:#?}");
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "not complete after {PATIENCE:?}: {status:#?}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// Waits until something holds of the sync status.
-    pub(crate) async fn until(&self, connected: &Connected, what: &str, holds: impl Fn(&SyncStatus) -> bool) {
+    pub(crate) async fn until(
+        &self,
+        connected: &Connected,
+        what: &str,
+        holds: impl Fn(&SyncStatus) -> bool,
+    ) {
         let begun = Instant::now();
         loop {
             let status = self.status(connected).await;
             if holds(&status) {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} until {what}: {status:#?}");
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "waited {PATIENCE:?} until {what}: {status:#?}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// Compares every record with the simulator's truth, field by field.
     pub(crate) async fn assert_exact(&self, connected: &Connected) {
-        self.assert_exact_with(connected, &connected.workspace.truth()).await;
+        self.assert_exact_with(connected, &connected.workspace.truth())
+            .await;
     }
 
     /// Compares with a truth of the test's own making.
     pub(crate) async fn assert_exact_with(&self, connected: &Connected, truth: &[TruthLine]) {
-        let report = compare(&self.store, connected.tenant, connected.connection, truth).await.expect("it compares");
+        let report = compare(&self.store, connected.tenant, connected.connection, truth)
+            .await
+            .expect("it compares");
         assert!(report.records > 0, "nothing was compared");
         assert!(report.is_exact(), "{report}");
-        assert_eq!(self.simulator.ledger().outside_read_list, 0, "intercom is only ever read");
+        assert_eq!(
+            self.simulator.ledger().outside_read_list,
+            0,
+            "intercom is only ever read"
+        );
     }
 
     /// Waits until no run of the connection is open.
@@ -78,7 +96,10 @@ impl World {
             if tickets.len() <= most {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "more than {most} slices after {PATIENCE:?}: {tickets:?}");
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "more than {most} slices after {PATIENCE:?}: {tickets:?}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -96,7 +117,10 @@ impl World {
             if connection.state == state {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "waited for {state:?}: {connection:#?}");
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "waited for {state:?}: {connection:#?}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

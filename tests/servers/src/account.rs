@@ -25,7 +25,11 @@ impl Account {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
-        ["postgres", "nobody"].into_iter().find_map(lookup).map(Some).ok_or(Error::NoAccount)
+        ["postgres", "nobody"]
+            .into_iter()
+            .find_map(lookup)
+            .map(Some)
+            .ok_or(Error::NoAccount)
     }
 
     /// Makes `command` run as this account.

@@ -57,7 +57,11 @@ impl Daemon {
         loop {
             if let Ok(Some(status)) = started.try_wait() {
                 self.launcher.reaper().note(self.name, None);
-                return Err(Error::Ended { name: self.name, status: status.to_string(), log: self.log() });
+                return Err(Error::Ended {
+                    name: self.name,
+                    status: status.to_string(),
+                    log: self.log(),
+                });
             }
             if ready(started.id()) {
                 *child = Some(started);
@@ -151,15 +155,26 @@ impl Daemon {
         let Some(pid) = pid else {
             return Err(self.wrong_state("not running"));
         };
-        kill_process(pid, signal).map_err(|source| Error::Signal { name: self.name, source: source.into() })
+        kill_process(pid, signal).map_err(|source| Error::Signal {
+            name: self.name,
+            source: source.into(),
+        })
     }
 
     fn wrong_state(&self, state: &'static str) -> Error {
-        Error::WrongState { name: self.name, state }
+        Error::WrongState {
+            name: self.name,
+            state,
+        }
     }
 
     fn timeout(&self, state: &'static str, waited: Duration) -> Error {
-        Error::Timeout { name: self.name, state, waited, log: self.log() }
+        Error::Timeout {
+            name: self.name,
+            state,
+            waited,
+            log: self.log(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Child>> {
@@ -173,17 +188,28 @@ fn children(parent: u32) -> Vec<u32> {
     if let Ok(found) = children_in_proc(parent) {
         return found;
     }
-    let output = Command::new("pgrep").args(["-P", &parent.to_string()]).output();
+    let output = Command::new("pgrep")
+        .args(["-P", &parent.to_string()])
+        .output();
     output.map_or_else(
         |_| Vec::new(),
-        |output| String::from_utf8_lossy(&output.stdout).lines().filter_map(|line| line.trim().parse().ok()).collect(),
+        |output| {
+            String::from_utf8_lossy(&output.stdout)
+                .lines()
+                .filter_map(|line| line.trim().parse().ok())
+                .collect()
+        },
     )
 }
 
 fn children_in_proc(parent: u32) -> std::io::Result<Vec<u32>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
-        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+        let Some(pid) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
             continue;
         };
         // "PID (name) STATE PPID …"; the name may hold anything but the last ")".

@@ -100,7 +100,10 @@ pub enum Error {
 impl Error {
     /// Builds [`Error::Prepare`] in a `map_err`.
     pub(crate) fn prepare(what: impl ToString) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::Prepare { what: what.to_string(), source }
+        move |source| Error::Prepare {
+            what: what.to_string(),
+            source,
+        }
     }
 }
 

@@ -20,7 +20,11 @@ impl Launcher {
     pub(crate) fn new(account: Option<Account>) -> Result<Launcher, Error> {
         let directory = scratch::fresh_path(account.as_ref());
         let reaper = Reaper::start(&directory, scratch::mode(account.as_ref()))?;
-        Ok(Launcher { account, directory, reaper })
+        Ok(Launcher {
+            account,
+            directory,
+            reaper,
+        })
     }
 
     pub(crate) fn account(&self) -> Option<&Account> {
@@ -73,6 +77,9 @@ impl Launcher {
             .env_remove("PGPORT")
             .env_remove("PGHOST")
             .spawn()
-            .map_err(|source| Error::Spawn { name: command.get_program().display().to_string(), source })
+            .map_err(|source| Error::Spawn {
+                name: command.get_program().display().to_string(),
+                source,
+            })
     }
 }

@@ -96,8 +96,13 @@ impl Servers {
         std::thread::scope(|scope| {
             let redis = scope.spawn(|| Redis::start_new(&launcher, binaries.redis, arguments));
             let postgres = Postgres::start_new(&launcher, binaries.postgres, settings);
-            let redis = redis.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            Ok(Servers { postgres: postgres?, redis: redis? })
+            let redis = redis
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok(Servers {
+                postgres: postgres?,
+                redis: redis?,
+            })
         })
     }
 

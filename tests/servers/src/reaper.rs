@@ -29,7 +29,10 @@ impl Reaper {
     /// Starts the reaper. It makes `directory` (so that there is no instant at
     /// which nobody would remove it) and removes it at the end.
     pub(crate) fn start(directory: &Path, mode: u32) -> Result<Reaper, Error> {
-        let failed = |source| Error::Spawn { name: "the reaper (/bin/sh)".into(), source };
+        let failed = |source| Error::Spawn {
+            name: "the reaper (/bin/sh)".into(),
+            source,
+        };
         let mut process = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "reaper"])
             .arg(directory)
@@ -45,11 +48,18 @@ impl Reaper {
         let output = process.stdout.take();
         let errors = process.stderr.take();
         let group = i32::try_from(process.id()).map_err(|error| failed(io::Error::other(error)))?;
-        let reaper =
-            Reaper { process: Mutex::new(process), pipe: Mutex::new(pipe), group, directory: directory.to_owned() };
+        let reaper = Reaper {
+            process: Mutex::new(process),
+            pipe: Mutex::new(pipe),
+            group,
+            directory: directory.to_owned(),
+        };
         if !first_line(output).starts_with("ready") {
             let why = io::Error::other(first_line(errors));
-            return Err(Error::Prepare { what: directory.display().to_string(), source: why });
+            return Err(Error::Prepare {
+                what: directory.display().to_string(),
+                source: why,
+            });
         }
         Ok(reaper)
     }
@@ -75,7 +85,10 @@ impl Drop for Reaper {
     fn drop(&mut self) {
         let pipe = self.pipe.get_mut().unwrap_or_else(PoisonError::into_inner);
         drop(pipe.take());
-        let process = self.process.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let process = self
+            .process
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         let _ = process.wait();
         // Only there if somebody killed the reaper.
         let _ = std::fs::remove_dir_all(&self.directory);

@@ -139,7 +139,8 @@ impl Redis {
             .arg("--dir")
             .arg(&self.directory)
             .args(&self.arguments);
-        self.daemon.start(&mut command, PATIENCE, |pid| self.answers(pid))
+        self.daemon
+            .start(&mut command, PATIENCE, |pid| self.answers(pid))
     }
 
     /// Whether the server on our port says that it is the process we started.

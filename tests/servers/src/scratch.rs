@@ -48,11 +48,16 @@ fn base(account: Option<&Account>) -> PathBuf {
     if account.is_none() {
         return first;
     }
-    [first.clone(), "/tmp".into(), "/var/tmp".into()].into_iter().find(|path| open_to_all(path)).unwrap_or(first)
+    [first.clone(), "/tmp".into(), "/var/tmp".into()]
+        .into_iter()
+        .find(|path| open_to_all(path))
+        .unwrap_or(first)
 }
 
 /// Whether every directory on the way may be passed through by anybody.
 fn open_to_all(path: &Path) -> bool {
     path.is_absolute()
-        && path.ancestors().all(|part| fs::metadata(part).is_ok_and(|m| m.is_dir() && m.mode() & 0o001 != 0))
+        && path
+            .ancestors()
+            .all(|part| fs::metadata(part).is_ok_and(|m| m.is_dir() && m.mode() & 0o001 != 0))
 }

@@ -12,7 +12,10 @@ use crate::postgres::USER;
 use crate::{Error, scratch};
 
 /// A fresh data directory that belongs to the servers' account.
-pub(crate) fn new_data_directory(launcher: &Launcher, binaries: &PostgresBinaries) -> Result<PathBuf, Error> {
+pub(crate) fn new_data_directory(
+    launcher: &Launcher,
+    binaries: &PostgresBinaries,
+) -> Result<PathBuf, Error> {
     let data = launcher.directory().join("data");
     match scratch::cache(launcher.account()) {
         Some(cache) => {
@@ -25,11 +28,24 @@ pub(crate) fn new_data_directory(launcher: &Launcher, binaries: &PostgresBinarie
 }
 
 /// The kept result of `initdb`, made now if it is not there.
-fn template(launcher: &Launcher, binaries: &PostgresBinaries, cache: &Path) -> Result<PathBuf, Error> {
+fn template(
+    launcher: &Launcher,
+    binaries: &PostgresBinaries,
+    cache: &Path,
+) -> Result<PathBuf, Error> {
     // Another build of the same version may have other defaults.
     let owner = launcher.account().map_or("self", |account| account.name);
     let key = format!("{} {owner}", binaries.version);
-    let key: String = key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let key: String = key
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
     let path = cache.join(&key);
     if path.exists() {
         return Ok(path);
@@ -55,7 +71,12 @@ fn initdb(launcher: &Launcher, binaries: &PostgresBinaries, data: &Path) -> Resu
     })
 }
 
-fn initdb_with(launcher: &Launcher, binaries: &PostgresBinaries, data: &Path, locale: &str) -> Result<(), Error> {
+fn initdb_with(
+    launcher: &Launcher,
+    binaries: &PostgresBinaries,
+    data: &Path,
+    locale: &str,
+) -> Result<(), Error> {
     // Made here: the account may not write into the directory around it.
     fs::DirBuilder::new()
         .mode(0o700)
@@ -72,12 +93,17 @@ fn initdb_with(launcher: &Launcher, binaries: &PostgresBinaries, data: &Path, lo
     let status = launcher
         .spawn(&mut command, &log)?
         .wait()
-        .map_err(|source| Error::Spawn { name: "initdb".to_owned(), source })?;
+        .map_err(|source| Error::Spawn {
+            name: "initdb".to_owned(),
+            source,
+        })?;
     if status.success() {
         return Ok(());
     }
     let output = fs::read(&log).unwrap_or_default();
-    Err(Error::Initdb { output: String::from_utf8_lossy(&output).trim().to_owned() })
+    Err(Error::Initdb {
+        output: String::from_utf8_lossy(&output).trim().to_owned(),
+    })
 }
 
 /// Copies a tree of plain files and directories. `fs::copy` lets the file system

@@ -71,8 +71,18 @@ impl Keys {
         let mut issued = lock(&self.issued);
         *issued += 1;
         let tag = workspace.world.tag;
-        let text = format!("dG9rOm{:016x}{:016x}", mix(tag, *issued), mix(tag ^ 0x5eed, *issued));
-        self.write().insert(text.clone(), Token { workspace: Arc::clone(workspace), state: TokenState::Valid });
+        let text = format!(
+            "dG9rOm{:016x}{:016x}",
+            mix(tag, *issued),
+            mix(tag ^ 0x5eed, *issued)
+        );
+        self.write().insert(
+            text.clone(),
+            Token {
+                workspace: Arc::clone(workspace),
+                state: TokenState::Valid,
+            },
+        );
         text
     }
 
@@ -96,7 +106,10 @@ impl Keys {
         let Some(text) = header.strip_prefix("Bearer ") else {
             return (None, Some(unknown()));
         };
-        let tokens = self.tokens.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let tokens = self
+            .tokens
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         match tokens.get(text.trim()) {
             Some(token) => (Some(Arc::clone(&token.workspace)), token.state.error()),
             None => (None, Some(unknown())),
@@ -108,7 +121,13 @@ impl Keys {
         let mut issued = lock(&self.issued);
         *issued += 1;
         let text = format!("{:016x}{:016x}", mix(0xc0de, *issued), mix(*issued, 0xc0de));
-        lock(&self.codes).insert(text.clone(), Code { workspace: Arc::clone(workspace), made_at: now });
+        lock(&self.codes).insert(
+            text.clone(),
+            Code {
+                workspace: Arc::clone(workspace),
+                made_at: now,
+            },
+        );
         text
     }
 
@@ -119,6 +138,8 @@ impl Keys {
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Token>> {
-        self.tokens.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.tokens
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -29,12 +29,16 @@ impl Clock {
 
     /// Sets how many seconds the clock is ahead (or, below zero, behind) of real time.
     pub fn set_offset(&self, seconds: i64) {
-        self.offset_millis.store(seconds.saturating_mul(1000), Ordering::Relaxed);
+        self.offset_millis
+            .store(seconds.saturating_mul(1000), Ordering::Relaxed);
     }
 
     /// Moves the clock so that it now shows `unix_seconds`.
     pub fn set_now(&self, unix_seconds: i64) {
-        self.offset_millis.store(unix_seconds.saturating_mul(1000) - real_millis(), Ordering::Relaxed);
+        self.offset_millis.store(
+            unix_seconds.saturating_mul(1000) - real_millis(),
+            Ordering::Relaxed,
+        );
     }
 
     /// How far the clock is ahead of real time, in seconds.
@@ -44,7 +48,9 @@ impl Clock {
 }
 
 fn real_millis() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, millis)
 }
 
 fn millis(duration: Duration) -> i64 {

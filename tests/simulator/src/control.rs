@@ -60,7 +60,9 @@ fn route(shared: &Arc<Shared>, method: &str, path: &str, body: &Bytes) -> Result
                 .map_err(|error| refuse(400, &error.to_string()))
         }
         (_, ["workspaces", id_code, rest @ ..]) => {
-            let workspace = shared.workspace(id_code).ok_or_else(|| refuse(404, "no such workspace"))?;
+            let workspace = shared
+                .workspace(id_code)
+                .ok_or_else(|| refuse(404, "no such workspace"))?;
             of_workspace(&workspace, method, rest, body)
         }
         (_, ["ledger", rest @ ..]) => ledger(method, rest, &shared.book.snapshot()),
@@ -87,7 +89,12 @@ fn route(shared: &Arc<Shared>, method: &str, path: &str, body: &Bytes) -> Result
     }
 }
 
-fn of_workspace(workspace: &Workspace, method: &str, path: &[&str], body: &Bytes) -> Result<Reply, Reply> {
+fn of_workspace(
+    workspace: &Workspace,
+    method: &str,
+    path: &[&str],
+    body: &Bytes,
+) -> Result<Reply, Reply> {
     match (method, path) {
         ("GET", []) => return Ok(ok(&describe(workspace))),
         ("POST", ["mutate"]) => {
@@ -103,14 +110,17 @@ fn of_workspace(workspace: &Workspace, method: &str, path: &[&str], body: &Bytes
             seconds => workspace.hold_scroll(Duration::from_secs(seconds)),
         },
         ("PUT", ["raw", kind, id]) => {
-            let kind: Kind = serde_json::from_value(json!(kind)).map_err(|error| refuse(400, &error.to_string()))?;
+            let kind: Kind = serde_json::from_value(json!(kind))
+                .map_err(|error| refuse(400, &error.to_string()))?;
             if !workspace.put_raw(kind, id, body.clone()) {
                 return Err(refuse(404, "no such object"));
             }
         }
         ("GET", ["truth"]) => {
             let mut lines = Vec::new();
-            workspace.write_truth(&mut lines).map_err(|error| refuse(500, &error.to_string()))?;
+            workspace
+                .write_truth(&mut lines)
+                .map_err(|error| refuse(500, &error.to_string()))?;
             return Ok(Reply::new(200, "application/x-ndjson", lines));
         }
         (method, ["ledger", rest @ ..]) => return ledger(method, rest, &workspace.ledger()),
@@ -190,7 +200,9 @@ fn describe(workspace: &Workspace) -> Value {
 }
 
 fn fault_id(text: &str) -> Result<FaultId, Reply> {
-    text.parse().map(FaultId).map_err(|_| refuse(400, "a fault id is a number"))
+    text.parse()
+        .map(FaultId)
+        .map_err(|_| refuse(400, "a fault id is a number"))
 }
 
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Reply> {

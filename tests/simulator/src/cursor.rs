@@ -34,12 +34,18 @@ impl Cursor {
         let invalid = || ApiError::parameter("starting_after is not a valid cursor");
         let bytes = STANDARD.decode(text).map_err(|_| invalid())?;
         let parts: [Value; 3] = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
-        let (Some(sort), Some(id), Some(page)) = (parts[0].as_i64(), parts[1].as_str(), parts[2].as_u64()) else {
+        let (Some(sort), Some(id), Some(page)) =
+            (parts[0].as_i64(), parts[1].as_str(), parts[2].as_u64())
+        else {
             return Err(invalid());
         };
         if (sort == -1) == sorted {
             return Err(invalid());
         }
-        Ok(Self { sort: sorted.then(|| sort.div_euclid(1000)), id: Id(Arc::from(id)), page })
+        Ok(Self {
+            sort: sorted.then(|| sort.div_euclid(1000)),
+            id: Id(Arc::from(id)),
+            page,
+        })
     }
 }

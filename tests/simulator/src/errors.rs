@@ -19,7 +19,12 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), canonical: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            canonical: None,
+        }
     }
 
     /// 400 `parameter_invalid`.
@@ -29,7 +34,11 @@ impl ApiError {
 
     /// 400: the pinned version lacks the resource.
     pub(crate) fn version() -> Self {
-        Self::new(400, "intercom_version_invalid", "Requested resource is not available in current API version.")
+        Self::new(
+            400,
+            "intercom_version_invalid",
+            "Requested resource is not available in current API version.",
+        )
     }
 
     pub(crate) fn contact_not_found() -> Self {

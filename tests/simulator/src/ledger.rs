@@ -138,7 +138,10 @@ impl Book {
     }
 
     pub(crate) fn snapshot(self: &Arc<Self>) -> Ledger {
-        let counts = self.by_operation.each_ref().map(|n| n.load(Ordering::Relaxed));
+        let counts = self
+            .by_operation
+            .each_ref()
+            .map(|n| n.load(Ordering::Relaxed));
         Ledger {
             total: counts.iter().sum(),
             by_operation: ROUTES

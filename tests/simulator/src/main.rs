@@ -53,8 +53,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
     let specs: Vec<WorkspaceSpec> = match &arguments.workspaces {
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()))?;
-            serde_json::from_str(&text).map_err(|error| format!("understand {}: {error}", path.display()))?
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| format!("read {}: {error}", path.display()))?;
+            serde_json::from_str(&text)
+                .map_err(|error| format!("understand {}: {error}", path.display()))?
         }
         None => vec![WorkspaceSpec::default()],
     };
@@ -70,7 +72,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     .await?;
     for spec in specs {
         let workspace = simulator.try_add_workspace(spec)?;
-        eprintln!("workspace {} token {}", workspace.id_code(), workspace.token());
+        eprintln!(
+            "workspace {} token {}",
+            workspace.id_code(),
+            workspace.token()
+        );
     }
     println!("listening on {}", simulator.url());
     tokio::select! {

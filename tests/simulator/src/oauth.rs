@@ -25,7 +25,9 @@ pub(crate) fn page(shared: &Arc<Shared>, query: &Query) -> Reply {
         .iter()
         .filter_map(|name| {
             let value = escape(query.get(name)?);
-            Some(format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">"))
+            Some(format!(
+                "<input type=\"hidden\" name=\"{name}\" value=\"{value}\">"
+            ))
         })
         .collect::<String>();
     let forms = shared
@@ -60,11 +62,18 @@ pub(crate) fn decide(shared: &Arc<Shared>, form: &Query) -> Reply {
         Err(reason) => return refuse(&reason),
     };
     if form.get("deny").is_some() {
-        redirect.query_pairs_mut().append_pair("error", "access_denied");
+        redirect
+            .query_pairs_mut()
+            .append_pair("error", "access_denied");
         append_state(&mut redirect, form.get("state"));
         return Reply::see_other(redirect.as_str());
     }
-    grant(shared, redirect, form.get("state"), form.get("workspace").unwrap_or_default())
+    grant(
+        shared,
+        redirect,
+        form.get("state"),
+        form.get("workspace").unwrap_or_default(),
+    )
 }
 
 fn grant(shared: &Arc<Shared>, mut redirect: Url, state: Option<&str>, id_code: &str) -> Reply {
@@ -90,8 +99,10 @@ fn check(shared: &Shared, query: &Query) -> Result<Url, String> {
         return Err("unknown client_id".to_owned());
     }
     let registered = &options.redirect_uris;
-    let target =
-        query.get("redirect_uri").or_else(|| registered.first().map(String::as_str)).ok_or("no redirect_uri")?;
+    let target = query
+        .get("redirect_uri")
+        .or_else(|| registered.first().map(String::as_str))
+        .ok_or("no redirect_uri")?;
     let url = Url::parse(target).map_err(|_| "redirect_uri is no URL".to_owned())?;
     let known = if registered.is_empty() {
         match url.host() {
@@ -103,7 +114,11 @@ fn check(shared: &Shared, query: &Query) -> Result<Url, String> {
     } else {
         registered.iter().any(|known| known == target)
     };
-    if known { Ok(url) } else { Err("redirect_uri is not registered".to_owned()) }
+    if known {
+        Ok(url)
+    } else {
+        Err("redirect_uri is not registered".to_owned())
+    }
 }
 
 /// `POST /auth/eagle/token`, as a form or as JSON.
@@ -112,7 +127,8 @@ pub(crate) fn exchange(shared: &Arc<Shared>, content_type: &str, body: &Bytes) -
     let fields: [Option<String>; 3] = match kind {
         "application/json" => {
             let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-            ["code", "client_id", "client_secret"].map(|name| json[name].as_str().map(ToOwned::to_owned))
+            ["code", "client_id", "client_secret"]
+                .map(|name| json[name].as_str().map(ToOwned::to_owned))
         }
         "application/x-www-form-urlencoded" => {
             let form = Query::parse(std::str::from_utf8(body).ok());
@@ -144,9 +160,15 @@ pub(crate) fn exchange(shared: &Arc<Shared>, content_type: &str, body: &Bytes) -
 }
 
 fn refuse(reason: &str) -> Reply {
-    Reply::html(400, format!("<!doctype html><html><body><h1>Cannot authorize: {reason}</h1></body></html>"))
+    Reply::html(
+        400,
+        format!("<!doctype html><html><body><h1>Cannot authorize: {reason}</h1></body></html>"),
+    )
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

@@ -10,7 +10,12 @@ use crate::reply::Reply;
 use crate::store::{Id, Index, Walk};
 
 /// Writes `{"type":…, key:[objects], "total_count":…, "pages":…}`.
-pub(crate) fn page<'o>(kind: &str, key: &str, objects: impl Iterator<Item = Cow<'o, [u8]>>, tail: &Value) -> Reply {
+pub(crate) fn page<'o>(
+    kind: &str,
+    key: &str,
+    objects: impl Iterator<Item = Cow<'o, [u8]>>,
+    tail: &Value,
+) -> Reply {
     let mut body = Vec::with_capacity(64 * 1024);
     body.extend_from_slice(format!("{{\"type\":\"{kind}\",\"{key}\":[").as_bytes());
     join(&mut body, objects);
@@ -40,13 +45,20 @@ pub(crate) fn join<'o>(body: &mut Vec<u8>, objects: impl Iterator<Item = Cow<'o,
 ///
 /// # Errors
 /// 400 where it is no positive number.
-pub(crate) fn positive(name: &str, text: Option<&str>, default: u64, max: u64) -> Result<u64, ApiError> {
+pub(crate) fn positive(
+    name: &str,
+    text: Option<&str>,
+    default: u64,
+    max: u64,
+) -> Result<u64, ApiError> {
     let Some(text) = text else {
         return Ok(default);
     };
     match text.parse::<u64>() {
         Ok(number) if number > 0 => Ok(number.min(max)),
-        _ => Err(ApiError::parameter(format!("{name} must be a positive integer"))),
+        _ => Err(ApiError::parameter(format!(
+            "{name} must be a positive integer"
+        ))),
     }
 }
 
@@ -59,7 +71,12 @@ pub(crate) struct Cut {
 }
 
 /// Takes `per_page` objects that `keep` accepts.
-pub(crate) fn cut(index: &Index, walk: &Walk, per_page: u64, mut keep: impl FnMut(&Id) -> bool) -> Cut {
+pub(crate) fn cut(
+    index: &Index,
+    walk: &Walk,
+    per_page: u64,
+    mut keep: impl FnMut(&Id) -> bool,
+) -> Cut {
     let per_page = usize::try_from(per_page).unwrap_or(usize::MAX);
     let mut ids = Vec::with_capacity(per_page.min(256));
     let mut last = None;
@@ -77,7 +94,13 @@ pub(crate) fn cut(index: &Index, walk: &Walk, per_page: u64, mut keep: impl FnMu
 }
 
 /// `pages` with a cursor object; on the last page `next` is left out, as recorded.
-pub(crate) fn cursor_pages(cut: &Cut, sorted: bool, page: u64, per_page: u64, total: usize) -> Value {
+pub(crate) fn cursor_pages(
+    cut: &Cut,
+    sorted: bool,
+    page: u64,
+    per_page: u64,
+    total: usize,
+) -> Value {
     let mut pages = json!({
         "type": "pages",
         "page": page,
@@ -85,7 +108,11 @@ pub(crate) fn cursor_pages(cut: &Cut, sorted: bool, page: u64, per_page: u64, to
         "total_pages": (total as u64).div_ceil(per_page),
     });
     if let Some((sort, id)) = &cut.next {
-        let cursor = Cursor { sort: sorted.then_some(*sort), id: id.clone(), page: page + 1 };
+        let cursor = Cursor {
+            sort: sorted.then_some(*sort),
+            id: id.clone(),
+            page: page + 1,
+        };
         pages["next"] = json!({"page": page + 1, "starting_after": cursor.encode()});
     }
     pages

@@ -44,10 +44,19 @@ struct Outcome {
 }
 
 fn decide(shared: &Arc<Shared>, head: &Parts, found: &Found, body: &Bytes, now: i64) -> Outcome {
-    let open =
-        matches!(found.route.operation, Operation::Authorize | Operation::AuthorizeDecision | Operation::ExchangeToken);
-    let (workspace, refused) = if open { (None, None) } else { shared.keys.look_up(header(head, "authorization")) };
-    let standing = workspace.as_ref().filter(|_| refused.is_none()).map(|workspace| count(shared, workspace, now));
+    let open = matches!(
+        found.route.operation,
+        Operation::Authorize | Operation::AuthorizeDecision | Operation::ExchangeToken
+    );
+    let (workspace, refused) = if open {
+        (None, None)
+    } else {
+        shared.keys.look_up(header(head, "authorization"))
+    };
+    let standing = workspace
+        .as_ref()
+        .filter(|_| refused.is_none())
+        .map(|workspace| count(shared, workspace, now));
     let (reply, late) = if let Some(standing) = standing.filter(|s| s.exceeded) {
         (throttled(workspace.as_deref(), standing, shared), Late::Not)
     } else {
@@ -68,9 +77,16 @@ fn decide(shared: &Arc<Shared>, head: &Parts, found: &Found, body: &Bytes, now: 
                 }
             }
         };
-        (reply, fault.map_or(Late::Not, |(id, action)| action.late(id)))
+        (
+            reply,
+            fault.map_or(Late::Not, |(id, action)| action.late(id)),
+        )
     };
-    Outcome { reply: with_standing(reply, standing, workspace.as_deref()), workspace, late }
+    Outcome {
+        reply: with_standing(reply, standing, workspace.as_deref()),
+        workspace,
+        late,
+    }
 }
 
 fn right_answer(
@@ -90,13 +106,21 @@ fn right_answer(
         }
         _ => match (workspace, refused) {
             (_, Some(error)) => error.reply(),
-            (Some(workspace), None) => read(shared, head, found, body, workspace).unwrap_or_else(|error| error.reply()),
+            (Some(workspace), None) => {
+                read(shared, head, found, body, workspace).unwrap_or_else(|error| error.reply())
+            }
             (None, None) => ApiError::new(401, "unauthorized", "Access Token Invalid").reply(),
         },
     }
 }
 
-fn read(shared: &Arc<Shared>, head: &Parts, found: &Found, body: &Bytes, workspace: &Inner) -> Result<Reply, ApiError> {
+fn read(
+    shared: &Arc<Shared>,
+    head: &Parts,
+    found: &Found,
+    body: &Bytes,
+    workspace: &Inner,
+) -> Result<Reply, ApiError> {
     let route = found.route;
     if route.operation == Operation::Outside {
         return Err(if found.wrong_method {
@@ -114,13 +138,18 @@ fn read(shared: &Arc<Shared>, head: &Parts, found: &Found, body: &Bytes, workspa
         && workspace.world.spec.missing_scopes.contains(&scope)
     {
         return Err(match workspace.world.spec.missing_scope_answer {
-            MissingScope::Unauthorized401 => {
-                ApiError::new(401, "token_unauthorized", "Not authorized to access resource")
-            }
+            MissingScope::Unauthorized401 => ApiError::new(
+                401,
+                "token_unauthorized",
+                "Not authorized to access resource",
+            ),
             MissingScope::Forbidden403 => ApiError::new(
                 403,
                 "forbidden",
-                format!("You do not have the required scope ({}) to access this resource", scope.name()),
+                format!(
+                    "You do not have the required scope ({}) to access this resource",
+                    scope.name()
+                ),
             ),
         });
     }
@@ -132,7 +161,11 @@ fn read(shared: &Arc<Shared>, head: &Parts, found: &Found, body: &Bytes, workspa
             | Operation::DeletedConversations
     );
     if planned && !workspace.plan.load(Ordering::Relaxed) {
-        return Err(ApiError::new(403, "api_plan_restricted", "Active subscription needed."));
+        return Err(ApiError::new(
+            403,
+            "api_plan_restricted",
+            "Active subscription needed.",
+        ));
     }
     let mut shelf = lock(&workspace.state);
     api::handle(
@@ -165,8 +198,9 @@ fn check_media_types(head: &Parts, body: &Bytes) -> Result<(), ApiError> {
             "The Accept header should send a media type of application/json",
         ));
     }
-    let json = header(head, "content-type")
-        .is_some_and(|kind| kind.split(';').next().unwrap_or_default().trim() == "application/json");
+    let json = header(head, "content-type").is_some_and(|kind| {
+        kind.split(';').next().unwrap_or_default().trim() == "application/json"
+    });
     if !body.is_empty() && !json {
         return Err(ApiError::new(
             415,
@@ -179,7 +213,9 @@ fn check_media_types(head: &Parts, body: &Bytes) -> Result<(), ApiError> {
 
 /// Counts a call against the workspace's window, and the app's where there is one.
 fn count(shared: &Shared, workspace: &Inner, now: i64) -> Standing {
-    let own = workspace.bucket.take(workspace.limit.load(Ordering::Relaxed), now);
+    let own = workspace
+        .bucket
+        .take(workspace.limit.load(Ordering::Relaxed), now);
     let app_limit = *lock(&shared.app_limit);
     match app_limit {
         Some(limit) => own.stricter(shared.app_bucket.take(limit, now)),
@@ -215,7 +251,11 @@ fn with_standing(reply: Reply, standing: Option<Standing>, workspace: Option<&In
     ];
     standing.into_iter().fold(reply, |reply, (name, value)| {
         // A fault may have said something else.
-        if reply.headers.iter().any(|(said, _)| *said == name) { reply } else { reply.header(name, &value) }
+        if reply.headers.iter().any(|(said, _)| *said == name) {
+            reply
+        } else {
+            reply.header(name, &value)
+        }
     })
 }
 
@@ -225,7 +265,10 @@ fn enter(shared: &Shared, head: &Parts, found: &Found, outcome: &Outcome, at_mil
         at_millis,
         workspace: outcome.workspace.as_ref().map(|inner| &inner.id_code),
         method: head.method.as_str(),
-        path: head.uri.path_and_query().map_or(head.uri.path(), |path| path.as_str()),
+        path: head
+            .uri
+            .path_and_query()
+            .map_or(head.uri.path(), |path| path.as_str()),
         route: found.route,
         version,
         version_missing: version.is_none() && outcome.workspace.is_some(),
@@ -242,7 +285,9 @@ fn enter(shared: &Shared, head: &Parts, found: &Found, outcome: &Outcome, at_mil
 
 async fn wait(shared: &Shared, late: Late) {
     let number = shared.calls.fetch_add(1, Ordering::Relaxed);
-    let mut total = lock(&shared.latency).pick(mix(number, 0x1a7e)).unwrap_or_default();
+    let mut total = lock(&shared.latency)
+        .pick(mix(number, 0x1a7e))
+        .unwrap_or_default();
     match late {
         Late::Not => {}
         Late::By(further) => total += further,

@@ -34,18 +34,29 @@ impl Bucket {
         if !exceeded {
             state.1 += 1;
         }
-        Standing { limit, remaining: limit.saturating_sub(state.1), reset: start + WINDOW, exceeded }
+        Standing {
+            limit,
+            remaining: limit.saturating_sub(state.1),
+            reset: start + WINDOW,
+            exceeded,
+        }
     }
 }
 
 impl Standing {
     /// The stricter of two buckets.
     pub(crate) fn stricter(self, other: Self) -> Self {
-        if (other.exceeded, self.remaining) > (self.exceeded, other.remaining) { other } else { self }
+        if (other.exceeded, self.remaining) > (self.exceeded, other.remaining) {
+            other
+        } else {
+            self
+        }
     }
 }
 
 /// Takes a lock, also where a panicking test left it poisoned.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

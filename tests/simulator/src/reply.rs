@@ -49,7 +49,13 @@ impl Reply {
     }
 
     pub(crate) fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { status, content_type, headers: Vec::new(), body: body.into(), delivery: Delivery::Whole }
+        Self {
+            status,
+            content_type,
+            headers: Vec::new(),
+            body: body.into(),
+            delivery: Delivery::Whole,
+        }
     }
 
     /// 303 to `location`.
@@ -77,11 +83,18 @@ pub(crate) struct Payload {
 impl Payload {
     /// Bytes that have been handed to the connection are counted.
     pub(crate) fn new(body: Bytes, delivery: Delivery, shared: Arc<Shared>) -> Self {
-        Self { rest: body, delivery, pause: None, shared }
+        Self {
+            rest: body,
+            delivery,
+            pause: None,
+            shared,
+        }
     }
 
     fn frame(&self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        self.shared.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.shared
+            .sent
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }
@@ -95,11 +108,18 @@ impl Body for Payload {
     type Data = Bytes;
     type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.delivery {
             Delivery::Whole => {
                 let all = std::mem::take(&mut self.rest);
-                if all.is_empty() { Poll::Ready(None) } else { self.frame(all) }
+                if all.is_empty() {
+                    Poll::Ready(None)
+                } else {
+                    self.frame(all)
+                }
             }
             Delivery::Repeat(0) => Poll::Ready(None),
             Delivery::Repeat(times) => {
@@ -115,14 +135,19 @@ impl Body for Payload {
             }
             Delivery::Hold(0, fault) => {
                 let shared = Arc::clone(&self.shared);
-                let pause =
-                    self.pause.get_or_insert_with(|| Box::pin(async move { shared.faults.until_cleared(fault).await }));
+                let pause = self.pause.get_or_insert_with(|| {
+                    Box::pin(async move { shared.faults.until_cleared(fault).await })
+                });
                 if pause.as_mut().poll(context).is_pending() {
                     return Poll::Pending;
                 }
                 self.delivery = Delivery::Whole;
                 let rest = std::mem::take(&mut self.rest);
-                if rest.is_empty() { Poll::Ready(None) } else { self.frame(rest) }
+                if rest.is_empty() {
+                    Poll::Ready(None)
+                } else {
+                    self.frame(rest)
+                }
             }
             Delivery::Hold(keep, fault) => {
                 let keep = keep.min(self.rest.len());
@@ -134,7 +159,9 @@ impl Body for Payload {
                 if self.rest.is_empty() {
                     return Poll::Ready(None);
                 }
-                let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+                let pause = self
+                    .pause
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
                 match pause.as_mut().poll(context) {
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(()) => {
@@ -158,8 +185,12 @@ impl Body for Payload {
 
     fn size_hint(&self) -> SizeHint {
         match self.delivery {
-            Delivery::Whole | Delivery::Drip(..) | Delivery::Hold(..) => SizeHint::with_exact(self.rest.len() as u64),
-            Delivery::Repeat(times) => SizeHint::with_exact(times.saturating_mul(self.rest.len() as u64)),
+            Delivery::Whole | Delivery::Drip(..) | Delivery::Hold(..) => {
+                SizeHint::with_exact(self.rest.len() as u64)
+            }
+            Delivery::Repeat(times) => {
+                SizeHint::with_exact(times.saturating_mul(self.rest.len() as u64))
+            }
             Delivery::Cut(_) | Delivery::Reset => SizeHint::default(),
         }
     }

@@ -67,18 +67,67 @@ const fn route(
     since: Version,
     scope: Option<Scope>,
 ) -> Route {
-    Route { operation, name, method, template, since, scope }
+    Route {
+        operation,
+        name,
+        method,
+        template,
+        since,
+        scope,
+    }
 }
 
 /// In the order of [`Operation`]. Fixed paths stand before those with an id.
 pub(crate) const ROUTES: &[Route] = &[
-    route(Operation::Authorize, "authorize", "GET", "/oauth", V2_0, None),
-    route(Operation::AuthorizeDecision, "authorize_decision", "POST", "/oauth/authorize", V2_0, None),
-    route(Operation::ExchangeToken, "exchange_token", "POST", "/auth/eagle/token", V2_0, None),
+    route(
+        Operation::Authorize,
+        "authorize",
+        "GET",
+        "/oauth",
+        V2_0,
+        None,
+    ),
+    route(
+        Operation::AuthorizeDecision,
+        "authorize_decision",
+        "POST",
+        "/oauth/authorize",
+        V2_0,
+        None,
+    ),
+    route(
+        Operation::ExchangeToken,
+        "exchange_token",
+        "POST",
+        "/auth/eagle/token",
+        V2_0,
+        None,
+    ),
     route(Operation::Me, "me", "GET", "/me", V2_0, ADMINS),
-    route(Operation::ListContacts, "list_contacts", "GET", "/contacts", V2_0, USERS),
-    route(Operation::SearchContacts, "search_contacts", "POST", "/contacts/search", V2_0, USERS),
-    route(Operation::GetContact, "get_contact", "GET", "/contacts/{}", V2_0, USERS),
+    route(
+        Operation::ListContacts,
+        "list_contacts",
+        "GET",
+        "/contacts",
+        V2_0,
+        USERS,
+    ),
+    route(
+        Operation::SearchContacts,
+        "search_contacts",
+        "POST",
+        "/contacts/search",
+        V2_0,
+        USERS,
+    ),
+    route(
+        Operation::GetContact,
+        "get_contact",
+        "GET",
+        "/contacts/{}",
+        V2_0,
+        USERS,
+    ),
     route(
         Operation::ContactByExternalId,
         "contact_by_external_id",
@@ -87,10 +136,38 @@ pub(crate) const ROUTES: &[Route] = &[
         Version::new(2, 13),
         USERS,
     ),
-    route(Operation::ContactCompanies, "contact_companies", "GET", "/contacts/{}/companies", V2_0, USERS),
-    route(Operation::ContactTags, "contact_tags", "GET", "/contacts/{}/tags", V2_0, USERS),
-    route(Operation::ContactNotes, "contact_notes", "GET", "/contacts/{}/notes", V2_0, USERS),
-    route(Operation::ContactSegments, "contact_segments", "GET", "/contacts/{}/segments", V2_0, USERS),
+    route(
+        Operation::ContactCompanies,
+        "contact_companies",
+        "GET",
+        "/contacts/{}/companies",
+        V2_0,
+        USERS,
+    ),
+    route(
+        Operation::ContactTags,
+        "contact_tags",
+        "GET",
+        "/contacts/{}/tags",
+        V2_0,
+        USERS,
+    ),
+    route(
+        Operation::ContactNotes,
+        "contact_notes",
+        "GET",
+        "/contacts/{}/notes",
+        V2_0,
+        USERS,
+    ),
+    route(
+        Operation::ContactSegments,
+        "contact_segments",
+        "GET",
+        "/contacts/{}/segments",
+        V2_0,
+        USERS,
+    ),
     route(
         Operation::ContactMergeHistory,
         "contact_merge_history",
@@ -99,14 +176,70 @@ pub(crate) const ROUTES: &[Route] = &[
         Version::V2_16,
         USERS,
     ),
-    route(Operation::ListCompanies, "list_companies", "GET", "/companies", V2_0, USERS),
-    route(Operation::ListCompaniesPost, "list_companies_post", "POST", "/companies/list", V2_0, USERS),
-    route(Operation::ScrollCompanies, "scroll_companies", "GET", "/companies/scroll", V2_0, USERS),
-    route(Operation::GetCompany, "get_company", "GET", "/companies/{}", V2_0, USERS),
-    route(Operation::CompanyContacts, "company_contacts", "GET", "/companies/{}/contacts", V2_0, USERS),
-    route(Operation::ListConversations, "list_conversations", "GET", "/conversations", V2_0, CHATS),
-    route(Operation::SearchConversations, "search_conversations", "POST", "/conversations/search", V2_0, CHATS),
-    route(Operation::GetConversation, "get_conversation", "GET", "/conversations/{}", V2_0, CHATS),
+    route(
+        Operation::ListCompanies,
+        "list_companies",
+        "GET",
+        "/companies",
+        V2_0,
+        USERS,
+    ),
+    route(
+        Operation::ListCompaniesPost,
+        "list_companies_post",
+        "POST",
+        "/companies/list",
+        V2_0,
+        USERS,
+    ),
+    route(
+        Operation::ScrollCompanies,
+        "scroll_companies",
+        "GET",
+        "/companies/scroll",
+        V2_0,
+        USERS,
+    ),
+    route(
+        Operation::GetCompany,
+        "get_company",
+        "GET",
+        "/companies/{}",
+        V2_0,
+        USERS,
+    ),
+    route(
+        Operation::CompanyContacts,
+        "company_contacts",
+        "GET",
+        "/companies/{}/contacts",
+        V2_0,
+        USERS,
+    ),
+    route(
+        Operation::ListConversations,
+        "list_conversations",
+        "GET",
+        "/conversations",
+        V2_0,
+        CHATS,
+    ),
+    route(
+        Operation::SearchConversations,
+        "search_conversations",
+        "POST",
+        "/conversations/search",
+        V2_0,
+        CHATS,
+    ),
+    route(
+        Operation::GetConversation,
+        "get_conversation",
+        "GET",
+        "/conversations/{}",
+        V2_0,
+        CHATS,
+    ),
     route(
         Operation::DeletedConversations,
         "deleted_conversations",
@@ -115,12 +248,54 @@ pub(crate) const ROUTES: &[Route] = &[
         Version::V2_16,
         CHATS,
     ),
-    route(Operation::ListAdmins, "list_admins", "GET", "/admins", V2_0, ADMINS),
-    route(Operation::GetAdmin, "get_admin", "GET", "/admins/{}", V2_0, ADMINS),
-    route(Operation::ListTeams, "list_teams", "GET", "/teams", V2_0, ADMINS),
-    route(Operation::ListTags, "list_tags", "GET", "/tags", V2_0, Some(Scope::ReadTags)),
-    route(Operation::ListSegments, "list_segments", "GET", "/segments", V2_0, USERS),
-    route(Operation::DataAttributes, "data_attributes", "GET", "/data_attributes", V2_0, USERS),
+    route(
+        Operation::ListAdmins,
+        "list_admins",
+        "GET",
+        "/admins",
+        V2_0,
+        ADMINS,
+    ),
+    route(
+        Operation::GetAdmin,
+        "get_admin",
+        "GET",
+        "/admins/{}",
+        V2_0,
+        ADMINS,
+    ),
+    route(
+        Operation::ListTeams,
+        "list_teams",
+        "GET",
+        "/teams",
+        V2_0,
+        ADMINS,
+    ),
+    route(
+        Operation::ListTags,
+        "list_tags",
+        "GET",
+        "/tags",
+        V2_0,
+        Some(Scope::ReadTags),
+    ),
+    route(
+        Operation::ListSegments,
+        "list_segments",
+        "GET",
+        "/segments",
+        V2_0,
+        USERS,
+    ),
+    route(
+        Operation::DataAttributes,
+        "data_attributes",
+        "GET",
+        "/data_attributes",
+        V2_0,
+        USERS,
+    ),
     route(
         Operation::ConversationAttributes,
         "conversation_attributes",
@@ -188,8 +363,14 @@ mod tests {
 
     #[test]
     fn fixed_paths_win_over_ids() {
-        assert_eq!(find("GET", "/conversations/deleted").route.name, "deleted_conversations");
-        assert_eq!(find("GET", "/companies/scroll").route.name, "scroll_companies");
+        assert_eq!(
+            find("GET", "/conversations/deleted").route.name,
+            "deleted_conversations"
+        );
+        assert_eq!(
+            find("GET", "/companies/scroll").route.name,
+            "scroll_companies"
+        );
         assert_eq!(find("GET", "/conversations/17").id, "17");
         assert_eq!(find("GET", "/contacts/find_by_external_id/a%2Fb").id, "a/b");
     }

@@ -42,8 +42,12 @@ const TIME: Duration = Duration::from_secs(3);
 /// # Errors
 /// Where it does not start or a connection breaks.
 pub async fn self_bench() -> io::Result<SelfBench> {
-    let simulator =
-        Simulator::start(Options { ledger_rows: false, ..Options::default() }).await.map_err(io::Error::other)?;
+    let simulator = Simulator::start(Options {
+        ledger_rows: false,
+        ..Options::default()
+    })
+    .await
+    .map_err(io::Error::other)?;
     let started = Instant::now();
     let workspace = simulator.add_workspace(WorkspaceSpec {
         contacts: 100_000,
@@ -61,8 +65,10 @@ pub async fn self_bench() -> io::Result<SelfBench> {
         .filter(|line| line.kind == crate::Kind::Conversation)
         .map(|line| format!("/conversations/{}", line.id))
         .collect();
-    let (threads_per_second, thread_bytes) =
-        measure(&simulator, &token, |n| (threads[n % threads.len()].clone(), None)).await?;
+    let (threads_per_second, thread_bytes) = measure(&simulator, &token, |n| {
+        (threads[n % threads.len()].clone(), None)
+    })
+    .await?;
     let now = simulator.clock().now();
     let search = |seconds: usize| {
         let after = now - i64::try_from(seconds).unwrap_or(1);
@@ -73,7 +79,8 @@ pub async fn self_bench() -> io::Result<SelfBench> {
         );
         ("/contacts/search".to_owned(), Some(body))
     };
-    let (pages_per_second, page_bytes) = measure(&simulator, &token, |n| search(MONTH * (n % 16 + 1))).await?;
+    let (pages_per_second, page_bytes) =
+        measure(&simulator, &token, |n| search(MONTH * (n % 16 + 1))).await?;
     let (fresh_per_second, _) = measure(&simulator, &token, |n| search(12 * MONTH + n)).await?;
     simulator.stop().await;
     Ok(SelfBench {
@@ -119,7 +126,9 @@ async fn client(
 ) -> io::Result<(u64, u64)> {
     let stream = TcpStream::connect(&address).await?;
     stream.set_nodelay(true)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
     tokio::spawn(connection);
     let (mut count, mut bytes) = (0, 0);
     for (path, body) in calls.iter().cycle() {
@@ -136,11 +145,18 @@ async fn client(
             .header("intercom-version", "2.16")
             .body(Full::new(Bytes::from(body.clone().unwrap_or_default())))
             .map_err(io::Error::other)?;
-        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(io::Error::other)?;
         if !response.status().is_success() {
             return Err(io::Error::other(format!("{path}: {}", response.status())));
         }
-        let body = response.into_body().collect().await.map_err(io::Error::other)?;
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(io::Error::other)?;
         count += 1;
         bytes += body.to_bytes().len() as u64;
     }

@@ -46,14 +46,19 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let reset = Arc::new(AtomicBool::new(false));
-    let socket = Socket { stream, reset: Arc::clone(&reset) };
+    let socket = Socket {
+        stream,
+        reset: Arc::clone(&reset),
+    };
     let service = service_fn(|request| {
         let shared = Arc::clone(&shared);
         let reset = Arc::clone(&reset);
         async move { answer_on(request, &shared, &reset).await }
     });
     let mut http = http1::Builder::new();
-    http.auto_date_header(false).timer(TokioTimer::new()).header_read_timeout(None);
+    http.auto_date_header(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(None);
     let serving = http.serve_connection(TokioIo::new(socket), service);
     tokio::select! {
         // A connection that breaks, by a fault or by its client, has nobody to tell.
@@ -85,8 +90,13 @@ async fn answer_on(
 }
 
 fn response(reply: Reply, shared: &Arc<Shared>) -> Response<Payload> {
-    let mut response = Response::new(Payload::new(reply.body.clone(), reply.delivery, Arc::clone(shared)));
-    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(Payload::new(
+        reply.body.clone(),
+        reply.delivery,
+        Arc::clone(shared),
+    ));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
     if let Some(date) = http_date(shared.clock.now()) {
@@ -114,7 +124,9 @@ fn http_date(now: i64) -> Option<HeaderValue> {
     }
     LAST.with_borrow_mut(|last| {
         if last.as_ref().is_none_or(|(second, _)| *second != now) {
-            let text = chrono::DateTime::from_timestamp(now, 0)?.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            let text = chrono::DateTime::from_timestamp(now, 0)?
+                .format("%a, %d %b %Y %H:%M:%S GMT")
+                .to_string();
             *last = Some((now, HeaderValue::from_str(&text).ok()?));
         }
         last.as_ref().map(|(_, value)| value.clone())
@@ -147,7 +159,11 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

@@ -54,14 +54,23 @@ impl Simulator {
     /// # Errors
     /// [`StartError`]: the address cannot be bound, or an option has no meaning.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let app_version = Version::parse(&options.app_version)
-            .ok_or_else(|| StartError::AppVersion { version: options.app_version.clone() })?;
-        let refused = |source| StartError::Listen { address: options.listen, source };
+        let app_version =
+            Version::parse(&options.app_version).ok_or_else(|| StartError::AppVersion {
+                version: options.app_version.clone(),
+            })?;
+        let refused = |source| StartError::Listen {
+            address: options.listen,
+            source,
+        };
         let listener = TcpListener::bind(options.listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let clock = Clock::default();
         clock.set_offset(options.clock_offset);
-        let cap = if options.ledger_rows { options.ledger_cap } else { 0 };
+        let cap = if options.ledger_rows {
+            options.ledger_cap
+        } else {
+            0
+        };
         let shared = Arc::new(Shared {
             app_version,
             address,
@@ -181,10 +190,15 @@ impl Shared {
     }
 
     pub(crate) fn workspace(self: &Arc<Self>, id_code: &str) -> Option<Workspace> {
-        self.list().into_iter().find(|workspace| &*workspace.inner.id_code == id_code)
+        self.list()
+            .into_iter()
+            .find(|workspace| &*workspace.inner.id_code == id_code)
     }
 
-    pub(crate) fn add_workspace(self: &Arc<Self>, mut spec: WorkspaceSpec) -> Result<Workspace, SpecError> {
+    pub(crate) fn add_workspace(
+        self: &Arc<Self>,
+        mut spec: WorkspaceSpec,
+    ) -> Result<Workspace, SpecError> {
         spec.check()?;
         let tz = spec.tz()?;
         spec.id_code = Some(spec.resolved_id_code());
@@ -194,7 +208,11 @@ impl Shared {
             return Err(SpecError::Exists(world.id_code));
         }
         let store = populate(&world, self.clock.now());
-        let cap = if self.options.ledger_rows { self.options.ledger_cap } else { 0 };
+        let cap = if self.options.ledger_rows {
+            self.options.ledger_cap
+        } else {
+            0
+        };
         let inner = Arc::new(Inner {
             id_code: Arc::from(world.id_code.as_str()),
             world,
@@ -205,11 +223,18 @@ impl Shared {
             bucket: Bucket::default(),
             answered: AtomicU64::new(0),
             book: Arc::new(Book::new(cap)),
-            state: Mutex::new(Shelf { store, scroll: Scroll::default(), totals: Totals::default() }),
+            state: Mutex::new(Shelf {
+                store,
+                scroll: Scroll::default(),
+                totals: Totals::default(),
+            }),
         });
         let token = self.keys.issue(&inner);
         inner.token.get_or_init(|| token);
-        let mut all = self.workspaces.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = self
+            .workspaces
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if all.iter().any(|other| other.id_code == inner.id_code) {
             return Err(SpecError::Exists(inner.id_code.to_string()));
         }
@@ -218,6 +243,9 @@ impl Shared {
     }
 
     fn handle(self: &Arc<Self>, inner: &Arc<Inner>) -> Workspace {
-        Workspace { inner: Arc::clone(inner), shared: Arc::clone(self) }
+        Workspace {
+            inner: Arc::clone(inner),
+            shared: Arc::clone(self),
+        }
     }
 }

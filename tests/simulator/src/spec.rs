@@ -156,10 +156,16 @@ impl WorkspaceSpec {
             ("companies_without_users", self.companies_without_users),
             ("leads", self.leads),
             ("leads_without_email", self.leads_without_email),
-            ("contacts_over_10_companies", self.contacts_over_10_companies),
+            (
+                "contacts_over_10_companies",
+                self.contacts_over_10_companies,
+            ),
             ("contacts_over_10_tags", self.contacts_over_10_tags),
         ];
-        if let Some((name, _)) = shares.iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
+        if let Some((name, _)) = shares
+            .iter()
+            .find(|(_, share)| !(0.0..=1.0).contains(share))
+        {
             return Err(SpecError::Share(name));
         }
         if !self.parts.is_finite() || self.parts < 0.0 {
@@ -169,7 +175,9 @@ impl WorkspaceSpec {
     }
 
     pub(crate) fn tz(&self) -> Result<Tz, SpecError> {
-        self.timezone.parse().map_err(|_| SpecError::TimeZone(self.timezone.clone()))
+        self.timezone
+            .parse()
+            .map_err(|_| SpecError::TimeZone(self.timezone.clone()))
     }
 
     /// The id code that this recipe gives.

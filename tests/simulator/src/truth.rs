@@ -104,7 +104,11 @@ fn reference(store: &Store, take: &mut impl FnMut(TruthLine)) {
     }
     take(TruthLine {
         deleted: true,
-        ..line(Kind::Admin, &reference.departed.id.to_string(), value(&reference.departed.json(false)))
+        ..line(
+            Kind::Admin,
+            &reference.departed.id.to_string(),
+            value(&reference.departed.json(false)),
+        )
     });
     for team in &reference.teams {
         take(line(Kind::Team, &team.id.to_string(), value(&team.json())));
@@ -137,7 +141,11 @@ fn line(kind: Kind, id: &str, object: Box<RawValue>) -> TruthLine {
 
 /// The contact with all its companies, tags and notes, not only the first ten.
 fn full_contact(entry: &ContactEntry) -> Box<RawValue> {
-    let longest = entry.companies.len().max(entry.tags.len()).max(entry.notes.len());
+    let longest = entry
+        .companies
+        .len()
+        .max(entry.tags.len())
+        .max(entry.notes.len());
     if longest > 10
         && let Ok(mut contact) = serde_json::from_slice::<Contact>(&entry.head.body)
     {
@@ -148,7 +156,10 @@ fn full_contact(entry: &ContactEntry) -> Box<RawValue> {
 }
 
 fn raw(body: &[u8]) -> Box<RawValue> {
-    String::from_utf8(body.to_vec()).ok().and_then(|text| RawValue::from_string(text).ok()).unwrap_or_else(null)
+    String::from_utf8(body.to_vec())
+        .ok()
+        .and_then(|text| RawValue::from_string(text).ok())
+        .unwrap_or_else(null)
 }
 
 fn value(value: &Value) -> Box<RawValue> {

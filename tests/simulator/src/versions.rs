@@ -26,7 +26,12 @@ impl Version {
             return Some(Self(u16::MAX, 0));
         }
         let (major, minor) = name.split_once('.')?;
-        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u16>().ok()).flatten();
+        let plain = |text: &str| {
+            text.bytes()
+                .all(|b| b.is_ascii_digit())
+                .then(|| text.parse::<u16>().ok())
+                .flatten()
+        };
         match (plain(major)?, plain(minor)?) {
             (1, minor) if minor <= 4 => Some(Self(1, minor)),
             (2, minor) if minor <= 17 => Some(Self(2, minor)),
@@ -41,7 +46,11 @@ impl Version {
     pub(crate) fn of_call(header: Option<&str>, app: Self) -> Result<Self, ApiError> {
         let Some(name) = header else { return Ok(app) };
         Self::parse(name.trim()).ok_or_else(|| {
-            ApiError::new(400, "intercom_version_invalid", format!("The requested version '{name}' is invalid"))
+            ApiError::new(
+                400,
+                "intercom_version_invalid",
+                format!("The requested version '{name}' is invalid"),
+            )
         })
     }
 }
@@ -50,7 +59,10 @@ impl Version {
 pub(crate) fn contact(body: &[u8], version: Version) -> Cow<'_, [u8]> {
     older(body, version, |contact| {
         let owner = &contact["owner_id"];
-        contact["owner_id"] = owner.as_str().and_then(|id| id.parse::<i64>().ok()).map_or(Value::Null, Value::from);
+        contact["owner_id"] = owner
+            .as_str()
+            .and_then(|id| id.parse::<i64>().ok())
+            .map_or(Value::Null, Value::from);
         drop_keys(contact, &["email_domain"]);
     })
 }
@@ -68,7 +80,10 @@ pub(crate) fn conversation(body: &[u8], version: Version) -> Cow<'_, [u8]> {
                 conversation[assignee] = Value::Null;
             }
         }
-        let urgent = matches!(conversation["priority"].as_str(), Some("medium" | "high" | "urgent"));
+        let urgent = matches!(
+            conversation["priority"].as_str(),
+            Some("medium" | "high" | "urgent")
+        );
         conversation["priority"] = json!(if urgent { "priority" } else { "not_priority" });
         if let Some(source) = conversation["source"].as_object_mut() {
             if source.get("subject").is_some_and(Value::is_null) {
@@ -81,7 +96,15 @@ pub(crate) fn conversation(body: &[u8], version: Version) -> Cow<'_, [u8]> {
         if let Some(company) = conversation.get_mut("company") {
             drop_keys(company, &["notes"]);
         }
-        drop_keys(conversation, &["channel", "external_references", "sales_agent", "sales_agent_participated"]);
+        drop_keys(
+            conversation,
+            &[
+                "channel",
+                "external_references",
+                "sales_agent",
+                "sales_agent_participated",
+            ],
+        );
         if version < Version::new(2, 15) {
             drop_keys(conversation, &["company"]);
         }
@@ -102,7 +125,16 @@ pub(crate) fn part(body: &[u8], version: Version) -> Cow<'_, [u8]> {
     older(body, version, |part| {
         drop_keys(part, &["metadata"]);
         if version < Version::new(2, 13) {
-            drop_keys(part, &["email_message_metadata", "state", "tags", "event_details", "app_package_code"]);
+            drop_keys(
+                part,
+                &[
+                    "email_message_metadata",
+                    "state",
+                    "tags",
+                    "event_details",
+                    "app_package_code",
+                ],
+            );
         }
         // Before 2.6 the finer kinds arrived as comments.
         let fine = !matches!(

@@ -161,7 +161,9 @@ impl Workspace {
         let mut outcome = Ok(());
         truth::each(&lock(&self.inner.state).store, |line| {
             if outcome.is_ok() {
-                outcome = serde_json::to_writer(&mut *to, &line).map_err(Into::into).and_then(|()| to.write_all(b"\n"));
+                outcome = serde_json::to_writer(&mut *to, &line)
+                    .map_err(Into::into)
+                    .and_then(|()| to.write_all(b"\n"));
             }
         });
         outcome

@@ -29,7 +29,10 @@ fn show(file: Option<&Path>, format: Format) -> Result<(), Failure> {
     for (name, value) in &values {
         table.row([*name, value]);
     }
-    let json: Map<String, _> = values.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let json: Map<String, _> = values
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
     output::show(format, &table, &json)
 }
 
@@ -41,18 +44,25 @@ fn check(file: Option<&Path>, format: Format, role: RoleArg) -> Result<(), Failu
         RoleArg::Worker => Needs::Worker,
         RoleArg::Migrate => Needs::Database,
     };
-    let faults =
-        Config::load(file, &Environment::of_process(), needs).map_or_else(|error| error.faults, |_| Vec::new());
+    let faults = Config::load(file, &Environment::of_process(), needs)
+        .map_or_else(|error| error.faults, |_| Vec::new());
     let mut table = Table::new(&["the configuration"]);
     if faults.is_empty() {
         table.row(["can be used"]);
     }
     faults.iter().for_each(|fault| table.row([fault]));
-    output::show(format, &table, &json!({"valid": faults.is_empty(), "faults": faults}))?;
+    output::show(
+        format,
+        &table,
+        &json!({"valid": faults.is_empty(), "faults": faults}),
+    )?;
     if faults.is_empty() {
         Ok(())
     } else {
-        Err(Failure::Setting(format!("the configuration has {} fault(s)", faults.len())))
+        Err(Failure::Setting(format!(
+            "the configuration has {} fault(s)",
+            faults.len()
+        )))
     }
 }
 
@@ -68,7 +78,10 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("profile", profile.to_owned()),
         ("database_url", secret(&config.database_url)),
         ("migrate_url", secret(&config.migrate_url)),
-        ("database_connections", config.database_connections.to_string()),
+        (
+            "database_connections",
+            config.database_connections.to_string(),
+        ),
         ("redis_url", secret(&config.redis_url)),
         ("redis_prefix", config.redis_prefix.clone()),
         ("redis_cluster", config.redis_cluster.to_string()),
@@ -77,12 +90,24 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("public_url", config.public_url.clone()),
         ("return_url", config.return_url.clone()),
         ("service_key", secret(&config.service_key)),
-        ("operator_key", config.operator_key.as_ref().map_or_else(|| is_set(false), secret)),
+        (
+            "operator_key",
+            config
+                .operator_key
+                .as_ref()
+                .map_or_else(|| is_set(false), secret),
+        ),
         ("encryption_keys", secret(&config.encryption_keys)),
         ("intercom_client_id", intercom.client_id.clone()),
         ("intercom_client_secret", secret(&intercom.client_secret)),
-        ("intercom_api_url", intercom.api_url.clone().unwrap_or_default()),
-        ("intercom_app_url", intercom.app_url.clone().unwrap_or_default()),
+        (
+            "intercom_api_url",
+            intercom.api_url.clone().unwrap_or_default(),
+        ),
+        (
+            "intercom_app_url",
+            intercom.app_url.clone().unwrap_or_default(),
+        ),
         ("intercom_version", intercom.version.clone()),
         ("max_share", intercom.max_share.to_string()),
         ("request_timeout", duration(intercom.request_timeout)),
@@ -97,7 +122,10 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("thread_concurrency", config.thread_concurrency.to_string()),
         ("answer_memory", (config.answer_memory >> 20).to_string()),
         ("log", config.log.clone()),
-        ("log_format", if config.log_json { "json" } else { "text" }.to_owned()),
+        (
+            "log_format",
+            if config.log_json { "json" } else { "text" }.to_owned(),
+        ),
     ]
 }
 
@@ -113,9 +141,19 @@ fn is_set(set: bool) -> String {
 /// In the largest unit that gives a whole number, as the configuration is written.
 fn duration(duration: Duration) -> String {
     let millis = duration.as_millis();
-    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    let unit = units.iter().find(|(_, size)| millis >= *size && millis.is_multiple_of(*size));
-    unit.map_or_else(|| format!("{millis}ms"), |(name, size)| format!("{}{name}", millis / size))
+    let units = [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+    ];
+    let unit = units
+        .iter()
+        .find(|(_, size)| millis >= *size && millis.is_multiple_of(*size));
+    unit.map_or_else(
+        || format!("{millis}ms"),
+        |(name, size)| format!("{}{name}", millis / size),
+    )
 }
 
 #[cfg(test)]
@@ -123,27 +161,57 @@ mod tests {
     use super::*;
 
     fn config(pairs: &[(&str, &str)]) -> Config {
-        let own = [("PATHBOUND_DATABASE_URL", "postgres://user:hunter2@db/x"), ("PATHBOUND_PROFILE", "development")];
-        let environment = own.iter().chain(pairs).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let own = [
+            ("PATHBOUND_DATABASE_URL", "postgres://user:hunter2@db/x"),
+            ("PATHBOUND_PROFILE", "development"),
+        ];
+        let environment = own
+            .iter()
+            .chain(pairs)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Config::load(None, &environment.collect(), Needs::Database).unwrap()
     }
 
     #[test]
     fn every_option_of_the_manual_is_shown_in_its_order() {
-        let options = shared::config::DEFAULTS.lines().filter_map(|line| line.split_once(" = "));
-        let options: Vec<&str> = options.map(|(name, _)| name).filter(|name| !name.starts_with('#')).collect();
-        let shown: Vec<&str> = values(&config(&[])).into_iter().map(|(name, _)| name).collect();
+        let options = shared::config::DEFAULTS
+            .lines()
+            .filter_map(|line| line.split_once(" = "));
+        let options: Vec<&str> = options
+            .map(|(name, _)| name)
+            .filter(|name| !name.starts_with('#'))
+            .collect();
+        let shown: Vec<&str> = values(&config(&[]))
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
         assert_eq!(shown, options);
     }
 
     #[test]
     fn values_read_as_they_are_written_and_secrets_do_not() {
-        let shown = values(&config(&[("PATHBOUND_INDEX_LAG", "90s"), ("PATHBOUND_MAX_SHARE", "1")]));
-        let value = |name: &str| shown.iter().find(|(option, _)| *option == name).unwrap().1.clone();
+        let shown = values(&config(&[
+            ("PATHBOUND_INDEX_LAG", "90s"),
+            ("PATHBOUND_MAX_SHARE", "1"),
+        ]));
+        let value = |name: &str| {
+            shown
+                .iter()
+                .find(|(option, _)| *option == name)
+                .unwrap()
+                .1
+                .clone()
+        };
         assert_eq!(value("index_lag"), "90s");
         assert_eq!(value("reconcile_interval"), "7d");
-        assert_eq!((value("max_share"), value("answer_memory")), ("1".to_owned(), "64".to_owned()));
-        assert_eq!((value("database_url"), value("operator_key")), ("[set]".to_owned(), "[not set]".to_owned()));
+        assert_eq!(
+            (value("max_share"), value("answer_memory")),
+            ("1".to_owned(), "64".to_owned())
+        );
+        assert_eq!(
+            (value("database_url"), value("operator_key")),
+            ("[set]".to_owned(), "[not set]".to_owned())
+        );
         assert!(shown.iter().all(|(_, value)| !value.contains("hunter2")));
     }
 }

@@ -34,7 +34,10 @@ async fn list(ops: &Ops, format: Format, filter: &DeadFilter, limit: u32) -> Res
     let page = ops.get(&format!("/ops/dead?{}", query.finish())).await?;
     let mut table = Table::new(&["id", "tenant", "stream", "attempts", "died at", "cause"]);
     for letter in page["items"].as_array().into_iter().flatten() {
-        table.row(["id", "tenant_id", "stream", "attempts", "died_at", "cause"].map(|name| text(&letter[name])));
+        table.row(
+            ["id", "tenant_id", "stream", "attempts", "died_at", "cause"]
+                .map(|name| text(&letter[name])),
+        );
     }
     output::show(format, &table, &page)?;
     eprintln!("{} in all", page["count"]);
@@ -50,17 +53,30 @@ fn show(format: Format, letter: &Value) -> Result<(), Failure> {
 }
 
 /// One letter by its id, or all that a filter means. What is destroyed by filter has to be confirmed.
-async fn change(ops: &Ops, format: Format, verb: &str, done: &str, choice: &DeadChoice) -> Result<(), Failure> {
+async fn change(
+    ops: &Ops,
+    format: Format,
+    verb: &str,
+    done: &str,
+    choice: &DeadChoice,
+) -> Result<(), Failure> {
     let answer = match choice.id {
         Some(id) if choice.dry_run => {
             ops.get(&format!("/ops/dead/{id}")).await?;
             json!({"count": 1, done: 0, "dry_run": true})
         }
-        Some(id) => ops.post(&format!("/ops/dead/{id}/{verb}"), &json!({})).await?,
+        Some(id) => {
+            ops.post(&format!("/ops/dead/{id}/{verb}"), &json!({}))
+                .await?
+        }
         None => {
             let dry_run = choice.dry_run || (verb == "drop" && !choice.yes);
-            let mut body: Value =
-                choice.filter.fields().into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+            let mut body: Value = choice
+                .filter
+                .fields()
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), json!(value)))
+                .collect();
             body["dry_run"] = json!(dry_run);
             let answer = ops.post(&format!("/ops/dead/{verb}"), &body).await?;
             if dry_run && !choice.dry_run {
@@ -79,5 +95,7 @@ async fn change(ops: &Ops, format: Format, verb: &str, done: &str, choice: &Dead
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

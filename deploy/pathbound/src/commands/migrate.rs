@@ -30,7 +30,9 @@ pub async fn run(file: Option<&Path>, format: Format, args: MigrateArgs) -> Resu
     });
     output::show(format, &table, &json)?;
     if args.check && !pending.is_empty() {
-        return Err(Failure::because("the database is older than this build: run `pathbound migrate`"));
+        return Err(Failure::because(
+            "the database is older than this build: run `pathbound migrate`",
+        ));
     }
     Ok(())
 }
@@ -39,5 +41,9 @@ fn list(numbers: &[i64]) -> String {
     if numbers.is_empty() {
         return "none".to_owned();
     }
-    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    numbers
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -59,8 +59,9 @@ fn load(file: Option<&Path>, needs: Needs) -> Result<Config, Failure> {
 fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
     const UNUSED: (&str, &str) = ("PATHBOUND_DATABASE_URL", "postgres://unused.invalid/unused");
     let own = std::env::vars().filter(|(name, _)| name.starts_with("PATHBOUND_"));
-    let known =
-        ["PATHBOUND_DATABASE_URL", "PATHBOUND_DATABASE_URL_FILE"].iter().any(|name| std::env::var_os(name).is_some());
+    let known = ["PATHBOUND_DATABASE_URL", "PATHBOUND_DATABASE_URL_FILE"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some());
     let stand_in = (!known && file.is_none()).then(|| (UNUSED.0.to_owned(), UNUSED.1.to_owned()));
     let environment: Environment = own.chain(stand_in).collect();
     Ok(Config::load(file, &environment, Needs::Database)?)
@@ -69,7 +70,9 @@ fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
 /// Starts logs and runs roles until SIGTERM or Ctrl-C.
 async fn serve(file: Option<&Path>, parts: &[Part]) -> Result<(), Failure> {
     let config = load(file, Part::needs(parts))?;
-    telemetry::start_logs(&config.log, config.log_json).map_err(|error| Failure::Setting(error.to_string()))?;
-    let shutdown = shutdown::on_signals().map_err(|error| Failure::failed("could not listen to signals", error))?;
+    telemetry::start_logs(&config.log, config.log_json)
+        .map_err(|error| Failure::Setting(error.to_string()))?;
+    let shutdown = shutdown::on_signals()
+        .map_err(|error| Failure::failed("could not listen to signals", error))?;
     roles::run(config, parts, shutdown).await
 }

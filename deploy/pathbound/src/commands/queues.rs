@@ -23,7 +23,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// When Redis cannot be reached.
 pub async fn run(file: Option<&Path>, format: Format, args: QueuesArgs) -> Result<(), Failure> {
     let queue = Queue::connect(&super::load(file, Needs::Scheduler)?)?;
-    let shutdown = shutdown::on_signals().map_err(|error| Failure::failed("could not listen to signals", error))?;
+    let shutdown = shutdown::on_signals()
+        .map_err(|error| Failure::failed("could not listen to signals", error))?;
     loop {
         let (depth, paused) = (queue.depth().await?, queue.paused().await?);
         if args.watch && format == Format::Table && std::io::stdout().is_terminal() {
@@ -43,15 +44,48 @@ pub async fn run(file: Option<&Path>, format: Format, args: QueuesArgs) -> Resul
 
 fn print(format: Format, depth: &Depth, paused: &[PauseScope]) -> Result<(), Failure> {
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
-    let shown = |time: Option<Duration>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.1?}"));
+    let shown =
+        |time: Option<Duration>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.1?}"));
     let classes = [
-        ("fresh", depth.fresh, depth.fresh_tenants, depth.oldest_fresh),
-        ("backfill", depth.backfill, depth.backfill_tenants, depth.oldest_backfill),
+        (
+            "fresh",
+            depth.fresh,
+            depth.fresh_tenants,
+            depth.oldest_fresh,
+        ),
+        (
+            "backfill",
+            depth.backfill,
+            depth.backfill_tenants,
+            depth.oldest_backfill,
+        ),
     ];
-    let mut table = Table::new(&["class", "ready", "leased", "parked", "tenants", "oldest ready"]);
-    for (name, Counts { ready, leased, parked }, tenants, oldest) in classes {
+    let mut table = Table::new(&[
+        "class",
+        "ready",
+        "leased",
+        "parked",
+        "tenants",
+        "oldest ready",
+    ]);
+    for (
+        name,
+        Counts {
+            ready,
+            leased,
+            parked,
+        },
+        tenants,
+        oldest,
+    ) in classes
+    {
         let counts = [ready, leased, parked, tenants].map(|count| count.to_string());
-        table.row([name.to_owned()].into_iter().chain(counts).chain([shown(oldest)]));
+        table.row(
+            [name.to_owned()]
+                .into_iter()
+                .chain(counts)
+                .chain([shown(oldest)]),
+        );
     }
     let class = |(_, counts, tenants, oldest): (&str, Counts, u64, Option<Duration>)| {
         json!({
@@ -69,7 +103,10 @@ fn print(format: Format, depth: &Depth, paused: &[PauseScope]) -> Result<(), Fai
     });
     output::show(format, &table, &json)?;
     if format == Format::Table {
-        eprintln!("the next parked ticket is ready in {}", shown(depth.next_parked));
+        eprintln!(
+            "the next parked ticket is ready in {}",
+            shown(depth.next_parked)
+        );
         if !paused.is_empty() {
             eprintln!("paused: {}", paused.join(", "));
         }

@@ -24,14 +24,22 @@ pub async fn run(file: Option<&Path>, format: Format, args: ReplayArgs) -> Resul
     let store = Store::connect(&config.database_url, Role::Worker, 1).await?;
     let connections = store.begin(args.tenant).await?.connections().await?;
     if connections.is_empty() {
-        return Err(Failure::because("the tenant has no connection: connect a workspace first"));
+        return Err(Failure::because(
+            "the tenant has no connection: connect a workspace first",
+        ));
     }
-    let mut table =
-        Table::new(&["workspace", "connection", if args.dry_run { "would heal" } else { "healed" }, "left"]);
+    let mut table = Table::new(&[
+        "workspace",
+        "connection",
+        if args.dry_run { "would heal" } else { "healed" },
+        "left",
+    ]);
     let mut all = Vec::new();
     for connection in connections {
         // One that does not sync has nothing replayed.
-        let Some(replayed) = replay(&store, args.tenant, connection.id, args.dry_run).await? else { continue };
+        let Some(replayed) = replay(&store, args.tenant, connection.id, args.dry_run).await? else {
+            continue;
+        };
         table.row([
             connection.workspace_name,
             connection.id.to_string(),

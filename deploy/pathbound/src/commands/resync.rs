@@ -49,8 +49,16 @@ pub async fn run(file: Option<&Path>, format: Format, args: ResyncArgs) -> Resul
     }
     let mut table = Table::new(&["workspace", "connection", "run", "status", "detail"]);
     for one in &asked {
-        let texts = [one.run.as_deref().unwrap_or("-"), &one.status, one.detail.as_deref().unwrap_or_default()];
-        table.row([one.workspace.as_str(), &one.connection].into_iter().chain(texts));
+        let texts = [
+            one.run.as_deref().unwrap_or("-"),
+            &one.status,
+            one.detail.as_deref().unwrap_or_default(),
+        ];
+        table.row(
+            [one.workspace.as_str(), &one.connection]
+                .into_iter()
+                .chain(texts),
+        );
     }
     output::show(format, &table, &asked)?;
     judge(&asked)
@@ -61,10 +69,15 @@ fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
     let config = super::client_config(file)?;
     let unset = [
         ("PATHBOUND_PUBLIC_URL", config.public_url.is_empty()),
-        ("PATHBOUND_SERVICE_KEY", config.service_key.expose().is_empty()),
+        (
+            "PATHBOUND_SERVICE_KEY",
+            config.service_key.expose().is_empty(),
+        ),
     ];
     match unset.iter().find(|(_, unset)| *unset) {
-        Some((name, _)) => Err(Failure::Setting(format!("{name} is not set: it says where the API is and who calls"))),
+        Some((name, _)) => Err(Failure::Setting(format!(
+            "{name} is not set: it says where the API is and who calls"
+        ))),
         None => Ok(config),
     }
 }
@@ -72,7 +85,9 @@ fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
 async fn connections(rest: &Rest, tenant: TenantId) -> Result<Vec<Value>, Failure> {
     let (mut all, mut query) = (Vec::new(), String::new());
     loop {
-        let page = rest.get(tenant, &format!("/v1/connections?limit=200{query}")).await?;
+        let page = rest
+            .get(tenant, &format!("/v1/connections?limit=200{query}"))
+            .await?;
         all.extend(page["items"].as_array().into_iter().flatten().cloned());
         match page["next_cursor"].as_str() {
             Some(cursor) => query = format!("&cursor={cursor}"),
@@ -80,30 +95,58 @@ async fn connections(rest: &Rest, tenant: TenantId) -> Result<Vec<Value>, Failur
         }
     }
     if all.is_empty() {
-        return Err(Failure::because("the tenant has no connection: connect a workspace first"));
+        return Err(Failure::because(
+            "the tenant has no connection: connect a workspace first",
+        ));
     }
     Ok(all)
 }
 
-async fn ask(rest: &Rest, tenant: TenantId, connection: &Value, mode: Mode) -> Result<Asked, Failure> {
+async fn ask(
+    rest: &Rest,
+    tenant: TenantId,
+    connection: &Value,
+    mode: Mode,
+) -> Result<Asked, Failure> {
     let id = text(&connection["id"]);
-    let answer = rest.post(Some(tenant), &format!("/v1/connections/{id}/syncs"), &json!({"mode": mode})).await?;
+    let answer = rest
+        .post(
+            Some(tenant),
+            &format!("/v1/connections/{id}/syncs"),
+            &json!({"mode": mode}),
+        )
+        .await?;
     // An equal run that is not finished does what was asked for.
-    let run = if answer.status.is_success() { &answer.body } else { &answer.body["run"] };
+    let run = if answer.status.is_success() {
+        &answer.body
+    } else {
+        &answer.body["run"]
+    };
     let active = run["id"].as_str().map(str::to_owned);
     Ok(Asked {
         connection: id,
         workspace: text(&connection["workspace"]["name"]),
-        status: if active.is_some() { text(&run["status"]) } else { text(&connection["state"]) },
+        status: if active.is_some() {
+            text(&run["status"])
+        } else {
+            text(&connection["state"])
+        },
         detail: (!answer.status.is_success()).then(|| answer.detail()),
         run: active,
     })
 }
 
 async fn wait(rest: &Rest, tenant: TenantId, asked: &mut Asked) -> Result<(), Failure> {
-    let Some(run) = asked.run.clone() else { return Ok(()) };
+    let Some(run) = asked.run.clone() else {
+        return Ok(());
+    };
     loop {
-        let state = rest.get(tenant, &format!("/v1/connections/{}/syncs/{run}", asked.connection)).await?;
+        let state = rest
+            .get(
+                tenant,
+                &format!("/v1/connections/{}/syncs/{run}", asked.connection),
+            )
+            .await?;
         asked.status = text(&state["status"]);
         if !matches!(asked.status.as_str(), "queued" | "running") {
             asked.detail = state["error"]["message"].as_str().map(str::to_owned);
@@ -114,12 +157,18 @@ async fn wait(rest: &Rest, tenant: TenantId, asked: &mut Asked) -> Result<(), Fa
 }
 
 fn judge(asked: &[Asked]) -> Result<(), Failure> {
-    let good = asked.iter().filter(|one| matches!(one.status.as_str(), "queued" | "running" | "succeeded")).count();
+    let good = asked
+        .iter()
+        .filter(|one| matches!(one.status.as_str(), "queued" | "running" | "succeeded"))
+        .count();
     let partly = asked.iter().any(|one| one.status == "partial");
     match good {
         all if all == asked.len() => Ok(()),
         0 if !partly => Err(Failure::because("no connection was synced")),
-        _ => Err(Failure::Partly(format!("{good} of {} connections", asked.len()))),
+        _ => Err(Failure::Partly(format!(
+            "{good} of {} connections",
+            asked.len()
+        ))),
     }
 }
 
@@ -143,7 +192,9 @@ mod tests {
             };
             statuses.iter().map(one).collect()
         };
-        let code = |statuses: &[&str]| judge(&asked(statuses)).map_or_else(|failure| failure.code(), |()| 0);
+        let code = |statuses: &[&str]| {
+            judge(&asked(statuses)).map_or_else(|failure| failure.code(), |()| 0)
+        };
         assert_eq!(code(&["succeeded", "queued"]), 0);
         assert_eq!(code(&["succeeded", "failed"]), 5);
         assert_eq!(code(&["partial"]), 5);

@@ -13,15 +13,29 @@ use crate::{
 
 /// # Errors
 /// When the ops listener cannot be reached or refuses.
-pub async fn run(file: Option<&Path>, format: Format, command: TenantsCommand) -> Result<(), Failure> {
+pub async fn run(
+    file: Option<&Path>,
+    format: Format,
+    command: TenantsCommand,
+) -> Result<(), Failure> {
     let ops = Ops::of(&super::client_config(file)?)?;
     let answer = match command {
         TenantsCommand::Pause { tenant, reason } => {
-            ops.post(&format!("/ops/tenants/{tenant}/pause"), &json!({"reason": reason})).await?
+            ops.post(
+                &format!("/ops/tenants/{tenant}/pause"),
+                &json!({"reason": reason}),
+            )
+            .await?
         }
-        TenantsCommand::Resume { tenant } => ops.post(&format!("/ops/tenants/{tenant}/resume"), &json!({})).await?,
+        TenantsCommand::Resume { tenant } => {
+            ops.post(&format!("/ops/tenants/{tenant}/resume"), &json!({}))
+                .await?
+        }
     };
     let mut table = Table::new(&["tenant", "paused"]);
-    table.row([answer["scope"].as_str().unwrap_or_default().to_owned(), answer["paused"].to_string()]);
+    table.row([
+        answer["scope"].as_str().unwrap_or_default().to_owned(),
+        answer["paused"].to_string(),
+    ]);
     output::show(format, &table, &answer)
 }

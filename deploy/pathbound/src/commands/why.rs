@@ -14,15 +14,25 @@ use crate::{
 /// # Errors
 /// When the ops listener cannot be reached or refuses.
 pub async fn run(file: Option<&Path>, format: Format, tenant: TenantId) -> Result<(), Failure> {
-    let answer = Ops::of(&super::client_config(file)?)?.get(&format!("/ops/tenants/{tenant}/why")).await?;
+    let answer = Ops::of(&super::client_config(file)?)?
+        .get(&format!("/ops/tenants/{tenant}/why"))
+        .await?;
     if format == Format::Table {
         output::text(&format!("{}\n", text(&answer["sentence"])))?;
     }
-    let mut table = Table::new(&["connection", "stream", "code", "what", "next step", "looked at again"]);
+    let mut table = Table::new(&[
+        "connection",
+        "stream",
+        "code",
+        "what",
+        "next step",
+        "looked at again",
+    ]);
     for connection in answer["connections"].as_array().into_iter().flatten() {
         for told in ["reasons", "notes"] {
             for reason in connection[told].as_array().into_iter().flatten() {
-                let cells = ["stream", "code", "message", "action", "until"].map(|name| text(&reason[name]));
+                let cells = ["stream", "code", "message", "action", "until"]
+                    .map(|name| text(&reason[name]));
                 table.row([text(&connection["id"])].into_iter().chain(cells));
             }
         }
@@ -36,6 +46,8 @@ pub async fn run(file: Option<&Path>, format: Format, tenant: TenantId) -> Resul
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        value => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+        value => value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned),
     }
 }

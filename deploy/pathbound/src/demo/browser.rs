@@ -17,7 +17,9 @@ impl Browser {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new() -> Result<Self, Failure> {
-        Ok(Self { http: rest::http_client()? })
+        Ok(Self {
+            http: rest::http_client()?,
+        })
     }
 
     /// Opens a start link, lets Intercom connect the workspace with this id, and follows back to where the customer ends.
@@ -32,9 +34,17 @@ impl Browser {
             .parse()
             .map_err(|error| Failure::failed("the start link leads to no URL", error))?;
         // Where a person would press the button of this workspace.
-        authorize.query_pairs_mut().append_pair("auto_workspace", workspace_id);
-        let callback = location("intercom's page", &self.open(authorize.as_str(), None).await?)?;
-        location("the callback", &self.open(&callback, cookie.as_deref()).await?)
+        authorize
+            .query_pairs_mut()
+            .append_pair("auto_workspace", workspace_id);
+        let callback = location(
+            "intercom's page",
+            &self.open(authorize.as_str(), None).await?,
+        )?;
+        location(
+            "the callback",
+            &self.open(&callback, cookie.as_deref()).await?,
+        )
     }
 
     async fn open(&self, url: &str, cookie: Option<&str>) -> Result<Response, Failure> {
@@ -48,10 +58,16 @@ impl Browser {
 
 /// Where an answer leads. Only 303 keeps code and state out of a browser's history.
 fn location(step: &str, answer: &Response) -> Result<String, Failure> {
-    let target = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let target = answer
+        .headers()
+        .get(LOCATION)
+        .and_then(|value| value.to_str().ok());
     match target {
         Some(target) if answer.status() == 303 => Ok(target.to_owned()),
-        _ => Err(Failure::because(format!("{step} answered {} and led nowhere", answer.status()))),
+        _ => Err(Failure::because(format!(
+            "{step} answered {} and led nowhere",
+            answer.status()
+        ))),
     }
 }
 

@@ -111,10 +111,15 @@ fn member(number: u32, count: u32) -> Member {
             conversations_over_500: 1,
             ..base
         },
-        Play::Restricted => WorkspaceSpec { conversations_plan: false, ..base },
-        Play::Throttled => {
-            WorkspaceSpec { conversations: THROTTLED_CONVERSATIONS, limit_per_window: THROTTLED_LIMIT, ..base }
-        }
+        Play::Restricted => WorkspaceSpec {
+            conversations_plan: false,
+            ..base
+        },
+        Play::Throttled => WorkspaceSpec {
+            conversations: THROTTLED_CONVERSATIONS,
+            limit_per_window: THROTTLED_LIMIT,
+            ..base
+        },
         Play::Revoked | Play::Ordinary => base,
     };
     Member { name, play, spec }
@@ -132,16 +137,31 @@ mod tests {
         let simulator = Simulator::start(Options::default()).await.unwrap();
         let spec = cast(25).remove(2).spec;
         let calls = Sizes::of(&simulator.add_workspace(spec.clone()).truth()).floor(true);
-        assert!(calls > u64::from(spec.limit_per_window), "{calls} calls fit into one window");
-        assert!(calls < 2 * u64::from(spec.limit_per_window), "{calls} calls make the demo long");
+        assert!(
+            calls > u64::from(spec.limit_per_window),
+            "{calls} calls fit into one window"
+        );
+        assert!(
+            calls < 2 * u64::from(spec.limit_per_window),
+            "{calls} calls make the demo long"
+        );
     }
 
     #[test]
     fn one_of_each_trouble_and_every_id_is_its_own() {
         let cast = cast(25);
         assert_eq!(cast.len(), 25);
-        for play in [Play::Giant, Play::Restricted, Play::Throttled, Play::Revoked] {
-            assert_eq!(cast.iter().filter(|member| member.play == play).count(), 1, "{play:?}");
+        for play in [
+            Play::Giant,
+            Play::Restricted,
+            Play::Throttled,
+            Play::Revoked,
+        ] {
+            assert_eq!(
+                cast.iter().filter(|member| member.play == play).count(),
+                1,
+                "{play:?}"
+            );
         }
         let mut seeds: Vec<u64> = cast.iter().map(|member| member.spec.seed).collect();
         seeds.dedup();

@@ -31,8 +31,14 @@ impl Sizes {
     /// Counts what lives in a workspace.
     #[must_use]
     pub fn of(truth: &[TruthLine]) -> Self {
-        let live = |kind: Kind| truth.iter().filter(move |line| line.kind == kind && !line.deleted);
-        let threads: HashSet<&str> = live(Kind::Part).filter_map(|part| part.parent.as_deref()).collect();
+        let live = |kind: Kind| {
+            truth
+                .iter()
+                .filter(move |line| line.kind == kind && !line.deleted)
+        };
+        let threads: HashSet<&str> = live(Kind::Part)
+            .filter_map(|part| part.parent.as_deref())
+            .collect();
         let mut links: HashMap<&str, u64> = HashMap::new();
         for contact in live(Kind::Link).filter_map(|link| link.parent.as_deref()) {
             *links.entry(contact).or_default() += 1;
@@ -56,7 +62,11 @@ impl Sizes {
         let contacts = pages(self.contacts, PAGE) + self.long_lists;
         // A scroll ends with an empty page.
         let companies = pages(self.companies, SCROLL_PAGE) + 1;
-        let conversations = if conversations_in_plan { pages(self.conversations, PAGE) + self.threads } else { 1 };
+        let conversations = if conversations_in_plan {
+            pages(self.conversations, PAGE) + self.threads
+        } else {
+            1
+        };
         CONNECT + contacts + companies + conversations
     }
 }
@@ -72,9 +82,19 @@ mod tests {
 
     #[test]
     fn the_floor_is_a_page_each_a_call_per_thread_and_the_connect() {
-        let sizes = Sizes { contacts: 301, companies: 200, conversations: 0, threads: 0, long_lists: 2 };
+        let sizes = Sizes {
+            contacts: 301,
+            companies: 200,
+            conversations: 0,
+            threads: 0,
+            long_lists: 2,
+        };
         assert_eq!(sizes.floor(true), 9 + (3 + 2) + (2 + 1) + 1);
-        let sizes = Sizes { conversations: 151, threads: 120, ..Sizes::default() };
+        let sizes = Sizes {
+            conversations: 151,
+            threads: 120,
+            ..Sizes::default()
+        };
         assert_eq!(sizes.floor(true), 9 + 1 + 2 + (2 + 120));
         assert_eq!(sizes.floor(false), 9 + 1 + 2 + 1);
     }

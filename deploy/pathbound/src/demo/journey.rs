@@ -96,17 +96,29 @@ impl Traveller<'_> {
 
     async fn steps(&self, journey: &mut Journey) -> Result<(), Failure> {
         let rest = &self.world.rest;
-        let tenant = rest.post(None, "/v1/tenants", &json!({"name": self.member.name})).await?.success()?;
+        let tenant = rest
+            .post(None, "/v1/tenants", &json!({"name": self.member.name}))
+            .await?
+            .success()?;
         let tenant: TenantId = parsed(&tenant["id"], "a tenant")?;
         journey.tenant = Some(tenant);
 
         let region = self.member.spec.region.to_lowercase();
         let start = rest
-            .post(Some(tenant), "/v1/integrations/intercom/connect", &json!({"region": region}))
+            .post(
+                Some(tenant),
+                "/v1/integrations/intercom/connect",
+                &json!({"region": region}),
+            )
             .await?
             .success()?;
-        let start_url = start["start_url"].as_str().ok_or_else(|| Failure::because("the API gave no start_url"))?;
-        let home = self.browser.connect(start_url, &self.workspace().0.id_code()).await?;
+        let start_url = start["start_url"]
+            .as_str()
+            .ok_or_else(|| Failure::because("the API gave no start_url"))?;
+        let home = self
+            .browser
+            .connect(start_url, &self.workspace().0.id_code())
+            .await?;
         if !home.contains("intercom=connected") {
             return Err(Failure::because(format!("the browser ended at {home}")));
         }
@@ -122,13 +134,21 @@ impl Traveller<'_> {
             journey.later_calls = self.workspace().0.ledger().total - calls.total;
         }
         journey.state = state(rest, tenant, connection).await?;
-        let wanted = if self.member.play == Play::Revoked { "reauth_required" } else { "active" };
+        let wanted = if self.member.play == Play::Revoked {
+            "reauth_required"
+        } else {
+            "active"
+        };
         journey.as_expected = journey.state == wanted && thread_counts_fit(&synced, self.member);
         Ok(())
     }
 
     /// Waits until the copy says of itself that it is complete, or as complete as the plan lets it be.
-    async fn until_synced(&self, tenant: TenantId, connection: ConnectionId) -> Result<SyncStatus, Failure> {
+    async fn until_synced(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+    ) -> Result<SyncStatus, Failure> {
         loop {
             let status = status(&self.world.store, tenant, connection).await?;
             self.progress.note(self.number, &status);
@@ -136,20 +156,36 @@ impl Traveller<'_> {
                 return Ok(status);
             }
             if Instant::now() >= self.deadline {
-                return Err(Failure::because(format!("was not complete in time: {}", unfinished(&status))));
+                return Err(Failure::because(format!(
+                    "was not complete in time: {}",
+                    unfinished(&status)
+                )));
             }
-            tokio::time::sleep(if self.progress.first_row().is_some() { LOOKS } else { FIRST_LOOKS }).await;
+            tokio::time::sleep(if self.progress.first_row().is_some() {
+                LOOKS
+            } else {
+                FIRST_LOOKS
+            })
+            .await;
         }
     }
 
     /// Asks for a run that the dead token must end, and waits for the connection to say so.
-    async fn until_reauth_required(&self, tenant: TenantId, connection: ConnectionId) -> Result<(), Failure> {
+    async fn until_reauth_required(
+        &self,
+        tenant: TenantId,
+        connection: ConnectionId,
+    ) -> Result<(), Failure> {
         let rest = &self.world.rest;
         let path = format!("/v1/connections/{connection}/syncs");
-        rest.post(Some(tenant), &path, &json!({"mode": "incremental"})).await?.success()?;
+        rest.post(Some(tenant), &path, &json!({"mode": "incremental"}))
+            .await?
+            .success()?;
         while state(rest, tenant, connection).await? != "reauth_required" {
             if Instant::now() >= self.deadline {
-                return Err(Failure::because("the revoked token was not noticed in time"));
+                return Err(Failure::because(
+                    "the revoked token was not noticed in time",
+                ));
             }
             tokio::time::sleep(LOOKS).await;
         }
@@ -159,12 +195,20 @@ impl Traveller<'_> {
     async fn compare(&self, journey: &mut Journey) -> Result<(), Failure> {
         let truth = &self.workspace().1;
         // What the plan keeps from us is not expected, and would be too much.
-        let without = (self.member.play == Play::Restricted).then(|| exact::without_conversations(truth));
+        let without =
+            (self.member.play == Play::Restricted).then(|| exact::without_conversations(truth));
         let truth = without.as_deref().unwrap_or(truth);
         let (Some(tenant), Some(connection)) = (journey.tenant, journey.connection) else {
             // Never connected: everything is missing.
-            let records = truth.iter().filter(|line| !line.deleted && !line.hidden).count() as u64;
-            journey.report = Report { records, missing: records, ..Report::default() };
+            let records = truth
+                .iter()
+                .filter(|line| !line.deleted && !line.hidden)
+                .count() as u64;
+            journey.report = Report {
+                records,
+                missing: records,
+                ..Report::default()
+            };
             return Ok(());
         };
         journey.report = exact::compare(&self.world.store, tenant, connection, truth).await?;
@@ -176,13 +220,21 @@ impl Traveller<'_> {
     }
 }
 
-async fn status(store: &Store, tenant: TenantId, connection: ConnectionId) -> Result<SyncStatus, Failure> {
+async fn status(
+    store: &Store,
+    tenant: TenantId,
+    connection: ConnectionId,
+) -> Result<SyncStatus, Failure> {
     let mut tx = store.begin(tenant).await?;
-    tx.sync_status(connection).await?.ok_or_else(|| Failure::because("the connection is gone"))
+    tx.sync_status(connection)
+        .await?
+        .ok_or_else(|| Failure::because("the connection is gone"))
 }
 
 async fn state(rest: &Rest, tenant: TenantId, connection: ConnectionId) -> Result<String, Failure> {
-    let view = rest.get(tenant, &format!("/v1/connections/{connection}")).await?;
+    let view = rest
+        .get(tenant, &format!("/v1/connections/{connection}"))
+        .await?;
     Ok(view["state"].as_str().unwrap_or_default().to_owned())
 }
 
@@ -191,7 +243,12 @@ fn is_synced(status: &SyncStatus, play: Play) -> bool {
     if play != Play::Restricted {
         return status.complete;
     }
-    let blocked = |stream: &StreamStatus| stream.blocked.as_ref().is_some_and(|why| why.code == "api_plan_restricted");
+    let blocked = |stream: &StreamStatus| {
+        stream
+            .blocked
+            .as_ref()
+            .is_some_and(|why| why.code == "api_plan_restricted")
+    };
     status.streams.iter().all(|stream| match stream.stream {
         Stream::Conversations => blocked(stream),
         _ => stream.complete,
@@ -201,20 +258,34 @@ fn is_synced(status: &SyncStatus, play: Play) -> bool {
 /// Exactly the threads longer than Intercom shows are truncated, and none is blocked.
 fn thread_counts_fit(status: &SyncStatus, member: &Member) -> bool {
     let threads = &status.threads;
-    threads.truncated == i64::from(member.spec.conversations_over_500) && threads.blocked == 0 && threads.pending == 0
+    threads.truncated == i64::from(member.spec.conversations_over_500)
+        && threads.blocked == 0
+        && threads.pending == 0
 }
 
 fn unfinished(status: &SyncStatus) -> String {
     let streams = status.streams.iter().filter(|stream| !stream.complete);
     let words: Vec<String> = streams
         .map(|stream| {
-            let expected = stream.expected.map_or_else(|| "?".to_owned(), |expected| expected.to_string());
-            format!("{} {:?} {}/{expected}", stream.stream, stream.status, stream.held).to_lowercase()
+            let expected = stream
+                .expected
+                .map_or_else(|| "?".to_owned(), |expected| expected.to_string());
+            format!(
+                "{} {:?} {}/{expected}",
+                stream.stream, stream.status, stream.held
+            )
+            .to_lowercase()
         })
         .collect();
-    format!("{} ({} threads pending)", words.join(", "), status.threads.pending)
+    format!(
+        "{} ({} threads pending)",
+        words.join(", "),
+        status.threads.pending
+    )
 }
 
 fn parsed<T: std::str::FromStr>(id: &Value, what: &str) -> Result<T, Failure> {
-    id.as_str().and_then(|id| id.parse().ok()).ok_or_else(|| Failure::because(format!("the API gave no id of {what}")))
+    id.as_str()
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(|| Failure::because(format!("the API gave no id of {what}")))
 }

@@ -36,7 +36,8 @@ pub async fn run(args: DemoArgs, started: Instant) -> Result<(), Failure> {
     // A revoked token and a restricted plan are part of the play: their warnings would look like trouble.
     let filter = std::env::var("PATHBOUND_LOG").unwrap_or_else(|_| "error".to_owned());
     telemetry::start_logs(&filter, false).map_err(|error| Failure::Setting(error.to_string()))?;
-    let signals = shutdown::on_signals().map_err(|error| Failure::failed("could not listen to signals", error))?;
+    let signals = shutdown::on_signals()
+        .map_err(|error| Failure::failed("could not listen to signals", error))?;
     let cast = cast::cast(args.tenants);
     let world = World::start(&cast).await?;
     let outcome = tokio::select! {
@@ -51,7 +52,12 @@ pub async fn run(args: DemoArgs, started: Instant) -> Result<(), Failure> {
 }
 
 /// All tenants at once, then the summary. A failure is returned after everything was shown.
-async fn play(world: &World, cast: &[cast::Member], args: DemoArgs, started: Instant) -> Result<(), Failure> {
+async fn play(
+    world: &World,
+    cast: &[cast::Member],
+    args: DemoArgs,
+    started: Instant,
+) -> Result<(), Failure> {
     let progress = Progress::new(started, cast.len());
     let journeys = {
         let goal = goal(world, cast);

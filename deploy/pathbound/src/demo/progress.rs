@@ -37,7 +37,11 @@ impl Progress {
     /// For `tenants` tenants; times count from `started`.
     #[must_use]
     pub fn new(started: Instant, tenants: usize) -> Self {
-        Self { started, tenants: Arc::new(Mutex::new(vec![Held::default(); tenants])), first_row: Arc::default() }
+        Self {
+            started,
+            tenants: Arc::new(Mutex::new(vec![Held::default(); tenants])),
+            first_row: Arc::default(),
+        }
     }
 
     /// Takes in what Postgres says of a tenant.
@@ -52,10 +56,18 @@ impl Progress {
             contacts: held(Stream::Contacts),
             companies: held(Stream::Companies),
             conversations: held(Stream::Conversations),
-            threads: u64::try_from(threads.complete + threads.truncated + threads.gone + threads.blocked).unwrap_or(0),
+            threads: u64::try_from(
+                threads.complete + threads.truncated + threads.gone + threads.blocked,
+            )
+            .unwrap_or(0),
             done: tenants[tenant].done,
         };
-        let Held { contacts, companies, conversations, .. } = tenants[tenant];
+        let Held {
+            contacts,
+            companies,
+            conversations,
+            ..
+        } = tenants[tenant];
         if contacts + companies + conversations > 0 {
             lock(&self.first_row).get_or_insert_with(|| self.started.elapsed());
         }
@@ -116,10 +128,14 @@ async fn show_lines(progress: &Progress, goal: Sizes, simulator: &Simulator) {
 
 async fn show_bars(progress: &Progress, goal: Sizes, simulator: &Simulator) {
     let all = MultiProgress::new();
-    let style = ProgressStyle::with_template("{prefix:>13} {bar:32.cyan/blue} {pos:>6}/{len:<6} {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("{prefix:>13} {bar:32.cyan/blue} {pos:>6}/{len:<6} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = |name: &'static str, length: u64| {
-        let bar = all.add(ProgressBar::new(length)).with_style(style.clone()).with_prefix(name);
+        let bar = all
+            .add(ProgressBar::new(length))
+            .with_style(style.clone())
+            .with_prefix(name);
         Cleared(bar)
     };
     let tenants = bar("tenants", lock(&progress.tenants).len() as u64);

@@ -42,7 +42,12 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(super) fn of(journeys: &[Journey], world: &World, took: Duration, first_row: Option<Duration>) -> Self {
+    pub(super) fn of(
+        journeys: &[Journey],
+        world: &World,
+        took: Duration,
+        first_row: Option<Duration>,
+    ) -> Self {
         let mut report = Report::default();
         let mut problems = Vec::new();
         for journey in journeys {
@@ -55,13 +60,21 @@ impl Summary {
                 }
                 None => {}
             }
-            problems.extend(journey.report.examples.iter().take(3).map(|example| format!("{name}: {example}")));
+            problems.extend(
+                journey
+                    .report
+                    .examples
+                    .iter()
+                    .take(3)
+                    .map(|example| format!("{name}: {example}")),
+            );
         }
         let ledger = world.simulator.ledger();
         // The customers' browsers opened the authorize page, not we; and what came after a first sync is
         // not part of it.
         let later: u64 = journeys.iter().map(|journey| journey.later_calls).sum();
-        let calls = ledger.total - ledger.calls("authorize") - ledger.calls("authorize_decision") - later;
+        let calls =
+            ledger.total - ledger.calls("authorize") - ledger.calls("authorize_decision") - later;
         let calls_floor: u64 = journeys.iter().map(|journey| journey.floor).sum();
         Self {
             exact: report.is_exact() && report.records > 0,
@@ -77,7 +90,9 @@ impl Summary {
             throttled: ledger.throttled,
             outside_read_list: ledger.outside_read_list,
             ratio: rounded(calls as f64 / calls_floor.max(1) as f64),
-            states_as_expected: journeys.iter().all(|journey| journey.as_expected && journey.failure.is_none()),
+            states_as_expected: journeys
+                .iter()
+                .all(|journey| journey.as_expected && journey.failure.is_none()),
             problems,
         }
     }
@@ -88,8 +103,17 @@ impl Summary {
         if self.exact && self.states_as_expected && self.outside_read_list == 0 {
             return Ok(());
         }
-        let Self { missing, extra, different, outside_read_list, .. } = self;
-        let first = self.problems.first().map_or_else(String::new, |problem| format!("; first: {problem}"));
+        let Self {
+            missing,
+            extra,
+            different,
+            outside_read_list,
+            ..
+        } = self;
+        let first = self
+            .problems
+            .first()
+            .map_or_else(String::new, |problem| format!("; first: {problem}"));
         Err(Failure::because(format!(
             "not as expected: {missing} missing, {extra} extra, {different} different, {outside_read_list} calls outside the read list{first}"
         )))
@@ -111,16 +135,43 @@ pub(super) fn table(journeys: &[Journey], summary: &Summary) -> String {
         "seconds",
     ]);
     for journey in journeys {
-        let Journey { member, state, report, calls, floor, took, .. } = journey;
-        let numbers =
-            [report.records, report.missing, report.extra, report.different, *calls, *floor].map(|n| n.to_string());
-        let mut row = vec![member.name.clone(), member.spec.region.clone(), state.clone()];
+        let Journey {
+            member,
+            state,
+            report,
+            calls,
+            floor,
+            took,
+            ..
+        } = journey;
+        let numbers = [
+            report.records,
+            report.missing,
+            report.extra,
+            report.different,
+            *calls,
+            *floor,
+        ]
+        .map(|n| n.to_string());
+        let mut row = vec![
+            member.name.clone(),
+            member.spec.region.clone(),
+            state.clone(),
+        ];
         row.extend(numbers);
         row.push(format!("{:.1}", took.as_secs_f64()));
         table.row(row);
     }
-    let verdict = if summary.exact { "every record is exact" } else { "NOT exact" };
-    let problems: String = summary.problems.iter().map(|problem| format!("  {problem}\n")).collect();
+    let verdict = if summary.exact {
+        "every record is exact"
+    } else {
+        "NOT exact"
+    };
+    let problems: String = summary
+        .problems
+        .iter()
+        .map(|problem| format!("  {problem}\n"))
+        .collect();
     format!(
         "{}\n{verdict}: {} records of {} tenants in {:.1} s, the first after {:.1} s; {} calls, {:.1} % above the floor of {}; {} throttled\n{problems}",
         table.render(),
@@ -137,15 +188,27 @@ pub(super) fn table(journeys: &[Journey], summary: &Summary) -> String {
 
 /// Lines that work as they are printed.
 pub(super) async fn things_to_try(journeys: &[Journey], world: &World) -> Result<String, Failure> {
-    let chosen = journeys.iter().find(|journey| journey.member.play == Play::Ordinary).or_else(|| journeys.first());
+    let chosen = journeys
+        .iter()
+        .find(|journey| journey.member.play == Play::Ordinary)
+        .or_else(|| journeys.first());
     let Some((journey, tenant, connection)) =
         chosen.and_then(|journey| Some((journey, journey.tenant?, journey.connection?)))
     else {
         return Ok(String::new());
     };
-    let scopes = ["profiles:read", "conversations:read", "connections:read", "connections:write"];
+    let scopes = [
+        "profiles:read",
+        "conversations:read",
+        "connections:read",
+        "connections:write",
+    ];
     let body = json!({"name": "demo", "scopes": scopes});
-    let made = world.rest.post(Some(tenant), "/v1/api_keys", &body).await?.success()?;
+    let made = world
+        .rest
+        .post(Some(tenant), "/v1/api_keys", &body)
+        .await?
+        .success()?;
     let key = made["key"].as_str().unwrap_or_default();
     let (api, intercom) = (&world.config.public_url, world.simulator.url());
     let workspace = journeys
@@ -153,7 +216,10 @@ pub(super) async fn things_to_try(journeys: &[Journey], world: &World) -> Result
         .position(|other| other.tenant == journey.tenant)
         .map_or_else(String::new, |number| world.workspaces[number].0.id_code());
     let service_key = shown(&world.config.service_key);
-    let (database, redis) = (shown(&world.config.database_url), shown(&world.config.redis_url));
+    let (database, redis) = (
+        shown(&world.config.database_url),
+        shown(&world.config.redis_url),
+    );
     Ok(format!(
         r#"
 The API is at {api} and stays up until Ctrl-C. As the tenant "{name}":
@@ -212,8 +278,11 @@ mod tests {
     #[test]
     fn anything_unexpected_is_a_failure() {
         assert!(good().judge().is_ok());
-        let changes: [fn(&mut Summary); 3] =
-            [|it| it.exact = false, |it| it.states_as_expected = false, |it| it.outside_read_list = 1];
+        let changes: [fn(&mut Summary); 3] = [
+            |it| it.exact = false,
+            |it| it.states_as_expected = false,
+            |it| it.outside_read_list = 1,
+        ];
         for (number, change) in changes.iter().enumerate() {
             let mut bad = good();
             change(&mut bad);

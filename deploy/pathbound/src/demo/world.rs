@@ -57,22 +57,31 @@ impl World {
     /// When a part cannot start: which, and why.
     pub async fn start(cast: &[Member]) -> Result<Self, Failure> {
         // The address is needed before the API is there: it is what a browser and Intercom lead back to.
-        let listener =
-            TcpListener::bind("127.0.0.1:0").await.map_err(|error| Failure::failed("no free port", error))?;
-        let address = listener.local_addr().map_err(|error| Failure::failed("no address", error))?;
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .map_err(|error| Failure::failed("no free port", error))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| Failure::failed("no address", error))?;
         let public_url = format!("http://{address}");
 
         let servers = tokio::task::spawn_blocking(|| Servers::start(servers::Options::default()));
         let simulator = simulate(&public_url).await?;
         let populated = populate(simulator.clone(), cast.to_vec());
-        let servers = servers.await.map_err(|error| Failure::failed("starting the servers panicked", error))?;
-        let servers = servers.map_err(|error| Failure::failed("could not start the servers", error))?;
+        let servers = servers
+            .await
+            .map_err(|error| Failure::failed("starting the servers panicked", error))?;
+        let servers =
+            servers.map_err(|error| Failure::failed("could not start the servers", error))?;
         let config = Arc::new(configure(&servers, &simulator, &public_url)?);
         store::migrate(&config.migrate_url).await?;
         let shutdown = Shutdown::new();
         let parts = start_parts(&config, listener, &shutdown).await?;
-        let workspaces = populated.await.map_err(|error| Failure::failed("making the workspaces panicked", error))?;
-        let workspaces = workspaces.map_err(|error| Failure::failed("could not make the workspaces", error))?;
+        let workspaces = populated
+            .await
+            .map_err(|error| Failure::failed("making the workspaces panicked", error))?;
+        let workspaces =
+            workspaces.map_err(|error| Failure::failed("could not make the workspaces", error))?;
         Ok(Self {
             rest: Rest::new(&config.public_url, &config.service_key)?,
             store: Store::connect(&config.database_url, Role::Api, 4).await?,
@@ -90,7 +99,10 @@ impl World {
         self.shutdown.cancel();
         self.store.close().await;
         // What does not end in time ends with the process.
-        let _ = tokio::time::timeout(LEAVING, async { while self.parts.join_next().await.is_some() {} }).await;
+        let _ = tokio::time::timeout(LEAVING, async {
+            while self.parts.join_next().await.is_some() {}
+        })
+        .await;
         self.simulator.stop().await;
         let servers = self.servers;
         let _ = tokio::task::spawn_blocking(move || drop(servers)).await;
@@ -104,7 +116,9 @@ async fn simulate(public_url: &str) -> Result<Simulator, Failure> {
         ledger_rows: false,
         ..Options::default()
     };
-    Simulator::start(options).await.map_err(|error| Failure::failed("the simulator could not start", error))
+    Simulator::start(options)
+        .await
+        .map_err(|error| Failure::failed("the simulator could not start", error))
 }
 
 /// Makes the workspaces and writes down what a copy of each has to hold. Begins at once, on a thread of
@@ -122,8 +136,13 @@ fn populate(simulator: Simulator, cast: Vec<Member>) -> JoinHandle<Result<Popula
 
 /// A development configuration with secrets of its own. The process's own settings play no part, so the
 /// demo can touch nothing but its own servers.
-fn configure(servers: &Servers, simulator: &Simulator, public_url: &str) -> Result<Config, Failure> {
-    let secret = || vault::token().map_err(|error| Failure::failed("no secrets could be made", error));
+fn configure(
+    servers: &Servers,
+    simulator: &Simulator,
+    public_url: &str,
+) -> Result<Config, Failure> {
+    let secret =
+        || vault::token().map_err(|error| Failure::failed("no secrets could be made", error));
     // A key is 32 bytes, and a token's digest is as random as the token.
     let key = STANDARD.encode(vault::digest(secret()?.expose().as_bytes()));
     let (service_key, operator_key) = (secret()?, secret()?);
@@ -143,27 +162,43 @@ fn configure(servers: &Servers, simulator: &Simulator, public_url: &str) -> Resu
         ("INTERCOM_API_URL", &simulator.url()),
         ("INTERCOM_APP_URL", &simulator.url()),
     ];
-    let environment: Environment =
-        values.into_iter().map(|(name, value)| (format!("PATHBOUND_{name}"), value.to_owned())).collect();
+    let environment: Environment = values
+        .into_iter()
+        .map(|(name, value)| (format!("PATHBOUND_{name}"), value.to_owned()))
+        .collect();
     Ok(Config::load(None, &environment, Needs::All)?)
 }
 
 /// API, scheduler and workers, and the ops listener. One that ends early says so; the demo then fails by
 /// its own clock.
-async fn start_parts(config: &Arc<Config>, listener: TcpListener, shutdown: &Shutdown) -> Result<JoinSet<()>, Failure> {
+async fn start_parts(
+    config: &Arc<Config>,
+    listener: TcpListener,
+    shutdown: &Shutdown,
+) -> Result<JoinSet<()>, Failure> {
     telemetry::metrics();
-    let api = api::Api::open(Arc::clone(config)).await.map_err(api_failure)?;
+    let api = api::Api::open(Arc::clone(config))
+        .await
+        .map_err(api_failure)?;
     let ops = api::ops::serve(config.ops_listen, api.ops().router(None), shutdown.clone());
     let mut parts = JoinSet::new();
     parts.spawn(report("the ops listener", async {
-        ops.await.map_err(|error| Failure::failed("could not listen", error))
+        ops.await
+            .map_err(|error| Failure::failed("could not listen", error))
     }));
-    parts.spawn(report("the api", roles::serve(api, listener, shutdown.clone())));
+    parts.spawn(report(
+        "the api",
+        roles::serve(api, listener, shutdown.clone()),
+    ));
     let (own, end) = (Arc::clone(config), shutdown.clone());
-    parts.spawn(report("the scheduler", async { scheduler::run(own, end).await.map_err(scheduler_failure) }));
+    parts.spawn(report("the scheduler", async {
+        scheduler::run(own, end).await.map_err(scheduler_failure)
+    }));
     for _ in 0..WORKERS {
         let (own, end) = (Arc::clone(config), shutdown.clone());
-        parts.spawn(report("a worker", async { worker::run(own, end).await.map_err(worker_failure) }));
+        parts.spawn(report("a worker", async {
+            worker::run(own, end).await.map_err(worker_failure)
+        }));
     }
     Ok(parts)
 }

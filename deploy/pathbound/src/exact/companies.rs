@@ -7,14 +7,29 @@ use shared::store::reads::HeldCompany;
 use super::{check::Shape, fields::Fields, value};
 
 /// What a live company should be, against what is held.
-pub(super) fn differs(held: &HeldCompany, line: &TruthLine, truth: &Value, shape: Shape) -> Option<String> {
+pub(super) fn differs(
+    held: &HeldCompany,
+    line: &TruthLine,
+    truth: &Value,
+    shape: Shape,
+) -> Option<String> {
     let mut fields = Fields::default();
     fields.same("deleted_at", &held.deleted_at, &None);
-    fields.time("source_updated_at", Some(held.source_updated_at), &truth["updated_at"]);
+    fields.time(
+        "source_updated_at",
+        Some(held.source_updated_at),
+        &truth["updated_at"],
+    );
     // Intercom's `company_id` is the customer's own id.
-    fields.text("external_id", held.external_id.as_deref(), &truth["company_id"]);
+    fields.text(
+        "external_id",
+        held.external_id.as_deref(),
+        &truth["company_id"],
+    );
 
-    let domain = value::text(&truth["website"]).as_deref().and_then(value::domain);
+    let domain = value::text(&truth["website"])
+        .as_deref()
+        .and_then(value::domain);
     let attributes = value::object(&truth["custom_attributes"]);
     let (source, profile) = (&held.fields, &held.profile);
     fields.text("name", source["name"].as_str(), &truth["name"]);
@@ -26,13 +41,37 @@ pub(super) fn differs(held: &HeldCompany, line: &TruthLine, truth: &Value, shape
     }
     fields.json("attributes", &source["attributes"], &attributes);
 
-    fields.text("the profile's name", profile.name.as_deref(), &truth["name"]);
+    fields.text(
+        "the profile's name",
+        profile.name.as_deref(),
+        &truth["name"],
+    );
     fields.same("the profile's domain", &profile.domain, &domain);
-    fields.text("the profile's plan", profile.plan.as_deref(), &truth["plan"]["name"]);
-    fields.text("the profile's industry", profile.industry.as_deref(), &truth["industry"]);
-    fields.same("the profile's size", &profile.size, &value::whole(&truth["size"]));
-    fields.same("the profile's user_count", &profile.user_count, &value::whole(&truth["user_count"]));
-    fields.same("the profile's session_count", &profile.session_count, &value::whole(&truth["session_count"]));
+    fields.text(
+        "the profile's plan",
+        profile.plan.as_deref(),
+        &truth["plan"]["name"],
+    );
+    fields.text(
+        "the profile's industry",
+        profile.industry.as_deref(),
+        &truth["industry"],
+    );
+    fields.same(
+        "the profile's size",
+        &profile.size,
+        &value::whole(&truth["size"]),
+    );
+    fields.same(
+        "the profile's user_count",
+        &profile.user_count,
+        &value::whole(&truth["user_count"]),
+    );
+    fields.same(
+        "the profile's session_count",
+        &profile.session_count,
+        &value::whole(&truth["session_count"]),
+    );
     fields.json("the profile's attributes", &profile.attributes, &attributes);
     if shape == Shape::Current {
         fields.raw(&held.raw, line.object.get());

@@ -12,12 +12,25 @@ use super::{check::Shape, fields::Fields, value};
 const SHOWN: usize = 10;
 
 /// What a live contact should be, against what is held.
-pub(super) fn differs(held: &HeldContact, line: &TruthLine, truth: &Value, shape: Shape) -> Option<String> {
+pub(super) fn differs(
+    held: &HeldContact,
+    line: &TruthLine,
+    truth: &Value,
+    shape: Shape,
+) -> Option<String> {
     let mut fields = Fields::default();
     fields.same("deleted_at", &held.deleted_at, &None);
     fields.same("merged_into", &held.merged_into, &None);
-    fields.time("source_updated_at", Some(held.source_updated_at), &truth["updated_at"]);
-    fields.text("external_id", held.external_id.as_deref(), &truth["external_id"]);
+    fields.time(
+        "source_updated_at",
+        Some(held.source_updated_at),
+        &truth["updated_at"],
+    );
+    fields.text(
+        "external_id",
+        held.external_id.as_deref(),
+        &truth["external_id"],
+    );
     source_fields(&mut fields, &held.fields, truth);
     profile(&mut fields, held, truth);
     if shape == Shape::Current {
@@ -34,21 +47,46 @@ pub(super) fn ended(
     survivors: &HashMap<&str, &str>,
     shape: Shape,
 ) -> Option<String> {
-    let Some(survivor) = line.merged_into.as_deref().filter(|_| shape == Shape::Current) else {
-        return held.deleted_at.is_none().then(|| "is deleted in the truth and not marked here".to_owned());
+    let Some(survivor) = line
+        .merged_into
+        .as_deref()
+        .filter(|_| shape == Shape::Current)
+    else {
+        return held
+            .deleted_at
+            .is_none()
+            .then(|| "is deleted in the truth and not marked here".to_owned());
     };
     let mut chain = std::iter::successors(Some(survivor), |id| survivors.get(id).copied()).take(32);
     let named = held.merged_into.as_deref();
-    (!chain.any(|id| named == Some(id))).then(|| format!("merged_into is {named:?}, should be {survivor:?}"))
+    (!chain.any(|id| named == Some(id)))
+        .then(|| format!("merged_into is {named:?}, should be {survivor:?}"))
 }
 
 fn source_fields(fields: &mut Fields, held: &Value, truth: &Value) {
-    for (ours, theirs) in [("role", "role"), ("email", "email"), ("name", "name"), ("phone", "phone")] {
+    for (ours, theirs) in [
+        ("role", "role"),
+        ("email", "email"),
+        ("name", "name"),
+        ("phone", "phone"),
+    ] {
         fields.text(ours, held[ours].as_str(), &truth[theirs]);
     }
-    fields.same("owner", &held["owner"].as_str(), &value::id(&truth["owner_id"]).as_deref());
-    fields.json("attributes", &held["attributes"], &value::object(&truth["custom_attributes"]));
-    fields.json("location", &held["location"], &value::object(&truth["location"]));
+    fields.same(
+        "owner",
+        &held["owner"].as_str(),
+        &value::id(&truth["owner_id"]).as_deref(),
+    );
+    fields.json(
+        "attributes",
+        &held["attributes"],
+        &value::object(&truth["custom_attributes"]),
+    );
+    fields.json(
+        "location",
+        &held["location"],
+        &value::object(&truth["location"]),
+    );
     for name in ["last_seen_at", "last_replied_at", "last_contacted_at"] {
         fields.time_in(name, &held[name], &truth[name]);
     }
@@ -56,16 +94,56 @@ fn source_fields(fields: &mut Fields, held: &Value, truth: &Value) {
 
 fn profile(fields: &mut Fields, held: &HeldContact, truth: &Value) {
     let profile = &held.profile;
-    fields.text("the profile's role", profile.role.as_deref(), &truth["role"]);
-    fields.text("the profile's email", profile.email.as_deref(), &truth["email"]);
-    fields.text("the profile's name", profile.name.as_deref(), &truth["name"]);
-    fields.text("the profile's phone", profile.phone.as_deref(), &truth["phone"]);
-    fields.same("the profile's owner", &profile.owner, &value::id(&truth["owner_id"]));
-    fields.json("the profile's attributes", &profile.attributes, &value::object(&truth["custom_attributes"]));
-    fields.json("the profile's location", &profile.location, &value::object(&truth["location"]));
-    fields.time("the profile's last_seen_at", profile.last_seen_at, &truth["last_seen_at"]);
-    fields.time("the profile's last_replied_at", profile.last_replied_at, &truth["last_replied_at"]);
-    fields.time("the profile's last_contacted_at", profile.last_contacted_at, &truth["last_contacted_at"]);
+    fields.text(
+        "the profile's role",
+        profile.role.as_deref(),
+        &truth["role"],
+    );
+    fields.text(
+        "the profile's email",
+        profile.email.as_deref(),
+        &truth["email"],
+    );
+    fields.text(
+        "the profile's name",
+        profile.name.as_deref(),
+        &truth["name"],
+    );
+    fields.text(
+        "the profile's phone",
+        profile.phone.as_deref(),
+        &truth["phone"],
+    );
+    fields.same(
+        "the profile's owner",
+        &profile.owner,
+        &value::id(&truth["owner_id"]),
+    );
+    fields.json(
+        "the profile's attributes",
+        &profile.attributes,
+        &value::object(&truth["custom_attributes"]),
+    );
+    fields.json(
+        "the profile's location",
+        &profile.location,
+        &value::object(&truth["location"]),
+    );
+    fields.time(
+        "the profile's last_seen_at",
+        profile.last_seen_at,
+        &truth["last_seen_at"],
+    );
+    fields.time(
+        "the profile's last_replied_at",
+        profile.last_replied_at,
+        &truth["last_replied_at"],
+    );
+    fields.time(
+        "the profile's last_contacted_at",
+        profile.last_contacted_at,
+        &truth["last_contacted_at"],
+    );
 }
 
 /// The truth has sub-lists in full and no merge history; a contact of a page has the first ten entries

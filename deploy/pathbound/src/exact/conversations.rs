@@ -40,14 +40,34 @@ pub(super) fn differs(
 ) -> Option<String> {
     let mut fields = Fields::default();
     fields.same("deleted_at", &held.deleted_at, &None);
-    fields.time("source_created_at", Some(held.source_created_at), &truth["created_at"]);
-    fields.time("source_updated_at", Some(held.source_updated_at), &truth["updated_at"]);
+    fields.time(
+        "source_created_at",
+        Some(held.source_created_at),
+        &truth["created_at"],
+    );
+    fields.time(
+        "source_updated_at",
+        Some(held.source_updated_at),
+        &truth["updated_at"],
+    );
     fields.text("title", held.title.as_deref(), &truth["title"]);
     fields.text("state", held.state.as_deref(), &truth["state"]);
-    fields.same("open", &held.open, &truth["open"].as_bool().unwrap_or(false));
+    fields.same(
+        "open",
+        &held.open,
+        &truth["open"].as_bool().unwrap_or(false),
+    );
     fields.same("priority", &held.priority, &priority(truth, shape));
-    fields.same("admin_assignee_id", &held.admin_assignee_id, &value::id(&truth["admin_assignee_id"]));
-    fields.same("team_assignee_id", &held.team_assignee_id, &value::id(&truth["team_assignee_id"]));
+    fields.same(
+        "admin_assignee_id",
+        &held.admin_assignee_id,
+        &value::id(&truth["admin_assignee_id"]),
+    );
+    fields.same(
+        "team_assignee_id",
+        &held.team_assignee_id,
+        &value::id(&truth["team_assignee_id"]),
+    );
     fields.same("tags", &held.tags, &texts(&truth["tags"]["tags"], "name"));
     let mut contacts = texts(&truth["contacts"]["contacts"], "id");
     contacts.sort_unstable();
@@ -69,7 +89,8 @@ pub(super) fn ended(held: &HeldConversation) -> Option<String> {
         return Some("is deleted in the truth and not marked here".to_owned());
     }
     let status = held.thread.as_ref().map(|thread| thread.status.as_str());
-    (status != Some("gone")).then(|| format!("is deleted, and its thread is {status:?} and not gone"))
+    (status != Some("gone"))
+        .then(|| format!("is deleted, and its thread is {status:?} and not gone"))
 }
 
 /// Held against expected, and the word for it. Parts that were shown once and no longer are may be held
@@ -81,14 +102,22 @@ fn thread(fields: &mut Fields, held: &HeldConversation, truth: &Value, parts: Pa
     let (count, expected) = (i64::from(thread.held), thread.expected.map(i64::from));
     if !(parts.readable..=parts.all).contains(&count) {
         fields.wrong(|| {
-            format!("its thread holds {count} parts, of {} readable and {} in all", parts.readable, parts.all)
+            format!(
+                "its thread holds {count} parts, of {} readable and {} in all",
+                parts.readable, parts.all
+            )
         });
     }
     match value::whole(&truth["statistics"]["count_conversation_parts"]) {
         Some(count) => fields.same("the thread's expected", &expected, &Some(count)),
         // Without statistics there is only `total_count`, which may or may not count what is not shown.
         None if expected != Some(parts.all) && expected != Some(parts.shown) => {
-            fields.wrong(|| format!("its thread expects {expected:?}, should be {} or {}", parts.all, parts.shown));
+            fields.wrong(|| {
+                format!(
+                    "its thread expects {expected:?}, should be {} or {}",
+                    parts.all, parts.shown
+                )
+            });
         }
         None => {}
     }
@@ -112,5 +141,9 @@ fn priority(truth: &Value, shape: Shape) -> Option<String> {
 }
 
 fn texts(list: &Value, name: &str) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(|entry| value::text(&entry[name])).collect()
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| value::text(&entry[name]))
+        .collect()
 }

@@ -41,7 +41,9 @@ impl Fields {
 
     /// A time in a JSON document of ours (RFC 3339) against Unix seconds.
     pub(super) fn time_in(&mut self, name: &str, held: &Value, truth: &Value) {
-        let held = held.as_str().map(|text| text.parse::<DateTime<Utc>>().map_err(|_| text));
+        let held = held
+            .as_str()
+            .map(|text| text.parse::<DateTime<Utc>>().map_err(|_| text));
         self.same(name, &held, &value::time(truth).map(Ok));
     }
 
@@ -50,7 +52,10 @@ impl Fields {
         if held == truth.as_bytes() {
             return;
         }
-        let json = std::str::from_utf8(held).ok().and_then(value::parse).zip(value::parse(truth));
+        let json = std::str::from_utf8(held)
+            .ok()
+            .and_then(value::parse)
+            .zip(value::parse(truth));
         match json {
             Some((held, truth)) => self.json("raw", &held, &truth),
             None => self.note("raw", &String::from_utf8_lossy(held), &truth),
@@ -80,8 +85,17 @@ fn apart(held: String, truth: String) -> (String, String) {
     if held.len() <= SHOWN && truth.len() <= SHOWN {
         return (held, truth);
     }
-    let equal = held.chars().zip(truth.chars()).take_while(|(a, b)| a == b).count();
+    let equal = held
+        .chars()
+        .zip(truth.chars())
+        .take_while(|(a, b)| a == b)
+        .count();
     let from = equal.saturating_sub(SHOWN / 4);
-    let cut = |text: String| format!("…{}…", text.chars().skip(from).take(SHOWN).collect::<String>());
+    let cut = |text: String| {
+        format!(
+            "…{}…",
+            text.chars().skip(from).take(SHOWN).collect::<String>()
+        )
+    };
     (cut(held), cut(truth))
 }

@@ -73,7 +73,8 @@ impl Report {
         self.extra += other.extra;
         self.different += other.different;
         let room = EXAMPLES.saturating_sub(self.examples.len());
-        self.examples.extend(other.examples.iter().take(room).cloned());
+        self.examples
+            .extend(other.examples.iter().take(room).cloned());
     }
 
     fn example(&mut self, what: impl FnOnce() -> String) {
@@ -85,9 +86,20 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { records, missing, extra, different, examples } = self;
-        write!(f, "{records} records: {missing} missing, {extra} extra, {different} different")?;
-        examples.iter().try_for_each(|example| write!(f, "\n  {example}"))
+        let Self {
+            records,
+            missing,
+            extra,
+            different,
+            examples,
+        } = self;
+        write!(
+            f,
+            "{records} records: {missing} missing, {extra} extra, {different} different"
+        )?;
+        examples
+            .iter()
+            .try_for_each(|example| write!(f, "\n  {example}"))
     }
 }
 
@@ -105,8 +117,14 @@ pub async fn compare(
     truth: &[TruthLine],
 ) -> Result<Report, StoreError> {
     let mut tx = store.begin(tenant).await?;
-    let version = tx.connection(connection).await?.map(|connection| connection.api_version);
-    let mut check = Check::new(truth, Shape::of_version(version.as_deref().unwrap_or_default()));
+    let version = tx
+        .connection(connection)
+        .await?
+        .map(|connection| connection.api_version);
+    let mut check = Check::new(
+        truth,
+        Shape::of_version(version.as_deref().unwrap_or_default()),
+    );
 
     let mut after = String::new();
     loop {
@@ -124,9 +142,14 @@ pub async fn compare(
     }
     let mut after = (String::new(), String::new());
     loop {
-        let page = tx.export_links(connection, (&after.0, &after.1), PAGE).await?;
+        let page = tx
+            .export_links(connection, (&after.0, &after.1), PAGE)
+            .await?;
         let Some(last) = page.last() else { break };
-        after = (last.contact_source_id.clone(), last.company_source_id.clone());
+        after = (
+            last.contact_source_id.clone(),
+            last.company_source_id.clone(),
+        );
         page.iter().for_each(|held| check.link(held));
     }
     let mut after = Uuid::nil();
@@ -138,12 +161,17 @@ pub async fn compare(
     }
     let mut after = (Uuid::nil(), String::new());
     loop {
-        let page = tx.export_parts(connection, (after.0, &after.1), PAGE).await?;
+        let page = tx
+            .export_parts(connection, (after.0, &after.1), PAGE)
+            .await?;
         let Some(last) = page.last() else { break };
         after = (last.conversation_id, last.source_id.clone());
         page.iter().for_each(|held| check.part(held));
     }
-    tx.export_reference(connection).await?.iter().for_each(|held| check.reference(held));
+    tx.export_reference(connection)
+        .await?
+        .iter()
+        .for_each(|held| check.reference(held));
     Ok(check.finish())
 }
 
@@ -151,5 +179,9 @@ pub async fn compare(
 /// expected, and one that is held counts as extra.
 #[must_use]
 pub fn without_conversations(truth: &[TruthLine]) -> Vec<TruthLine> {
-    truth.iter().filter(|line| !matches!(line.kind, Kind::Conversation | Kind::Part)).cloned().collect()
+    truth
+        .iter()
+        .filter(|line| !matches!(line.kind, Kind::Conversation | Kind::Part))
+        .cloned()
+        .collect()
 }

@@ -14,14 +14,27 @@ use super::{
 pub(super) const FIRST_MESSAGE: &str = records::FIRST_MESSAGE;
 
 /// What a part should be, against what is held.
-pub(super) fn differs(held: &HeldPart, line: &TruthLine, truth: &Value, shape: Shape) -> Option<String> {
+pub(super) fn differs(
+    held: &HeldPart,
+    line: &TruthLine,
+    truth: &Value,
+    shape: Shape,
+) -> Option<String> {
     let mut fields = Fields::default();
     let kind = value::text(&truth["part_type"]).unwrap_or_else(|| "unknown".to_owned());
     fields.same("internal", &held.internal, &(kind == "note"));
     fields.same("kind", &held.kind, &kind);
     message(&mut fields, held, truth);
-    fields.time("source_created_at", Some(held.source_created_at), &truth["created_at"]);
-    let updated = if truth["updated_at"].is_null() { &truth["created_at"] } else { &truth["updated_at"] };
+    fields.time(
+        "source_created_at",
+        Some(held.source_created_at),
+        &truth["created_at"],
+    );
+    let updated = if truth["updated_at"].is_null() {
+        &truth["created_at"]
+    } else {
+        &truth["updated_at"]
+    };
     fields.time("source_updated_at", Some(held.source_updated_at), updated);
     if shape == Shape::Current {
         fields.raw(&held.raw, line.object.get());
@@ -32,7 +45,9 @@ pub(super) fn differs(held: &HeldPart, line: &TruthLine, truth: &Value, shape: S
 /// The first message that a live conversation has to have; `None` where its `source` says nothing.
 pub(super) fn first_message(conversation: &Value) -> Option<FirstMessage> {
     let source = &conversation["source"];
-    let said = ["id", "body"].iter().any(|name| !matches!(source[*name], Value::Null))
+    let said = ["id", "body"]
+        .iter()
+        .any(|name| !matches!(source[*name], Value::Null))
         || value::text(&source["type"]).is_some() && !source["author"]["id"].is_null();
     (source.is_object() && said).then(|| FirstMessage {
         source: source.clone(),
@@ -42,16 +57,26 @@ pub(super) fn first_message(conversation: &Value) -> Option<FirstMessage> {
 }
 
 /// What a first message should be, against what is held.
-pub(super) fn first_differs(held: &HeldPart, message: &FirstMessage, shape: Shape) -> Option<String> {
+pub(super) fn first_differs(
+    held: &HeldPart,
+    message: &FirstMessage,
+    shape: Shape,
+) -> Option<String> {
     let mut fields = Fields::default();
     fields.same("internal", &held.internal, &false);
     fields.same("kind", held.kind.as_str(), FIRST_MESSAGE);
     self::message(&mut fields, held, &message.source);
-    fields.same("source_created_at", &Some(held.source_created_at), &message.created_at);
+    fields.same(
+        "source_created_at",
+        &Some(held.source_created_at),
+        &message.created_at,
+    );
     // It has no time of its own: that of some version of the conversation in which it was as it is.
     let updated = Some(held.source_updated_at);
     if updated < message.created_at || updated > message.updated_at {
-        fields.wrong(|| format!("source_updated_at is {updated:?}, which is no time of its conversation"));
+        fields.wrong(|| {
+            format!("source_updated_at is {updated:?}, which is no time of its conversation")
+        });
     }
     if shape == Shape::Current {
         fields.raw(&held.raw, &message.source.to_string());
@@ -62,9 +87,17 @@ pub(super) fn first_differs(held: &HeldPart, message: &FirstMessage, shape: Shap
 fn message(fields: &mut Fields, held: &HeldPart, truth: &Value) {
     let author = &truth["author"];
     fields.text("author_kind", held.author_kind.as_deref(), &author["type"]);
-    fields.text("author_source_id", held.author_source_id.as_deref(), &author["id"]);
+    fields.text(
+        "author_source_id",
+        held.author_source_id.as_deref(),
+        &author["id"],
+    );
     fields.text("author_name", held.author_name.as_deref(), &author["name"]);
     // An empty body is a body.
     fields.same("body", &held.body.as_deref(), &truth["body"].as_str());
-    fields.same("redacted", &held.redacted, &truth["redacted"].as_bool().unwrap_or(false));
+    fields.same(
+        "redacted",
+        &held.redacted,
+        &truth["redacted"].as_bool().unwrap_or(false),
+    );
 }

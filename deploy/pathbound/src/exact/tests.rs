@@ -1,13 +1,17 @@
 //! Each column on its own: a copy that is right, then wrong in one place. (Damage to the truth, as in
 //! `tests/exact.rs`, shows in the source record and the profile at once and cannot tell them apart.)
 
-#![expect(clippy::redundant_closure_for_method_calls, reason = "the methods' own lifetimes are not general enough")]
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the methods' own lifetimes are not general enough"
+)]
 
 use chrono::{DateTime, Utc};
 use intercom_simulator::{Kind, TruthLine};
 use serde_json::{Value, json, value::RawValue};
 use shared::store::reads::{
-    HeldCompany, HeldCompanyProfile, HeldContact, HeldContactProfile, HeldConversation, HeldPart, HeldThread,
+    HeldCompany, HeldCompanyProfile, HeldContact, HeldContactProfile, HeldConversation, HeldPart,
+    HeldThread,
 };
 use uuid::Uuid;
 
@@ -50,7 +54,11 @@ fn each_is_noticed<T: Clone>(
     for (number, change) in changes.iter().enumerate() {
         let mut wrong = right.clone();
         change(&mut wrong);
-        assert_eq!(found(truth, |check| feed(check, &wrong)), (0, 0, 1), "change {number}");
+        assert_eq!(
+            found(truth, |check| feed(check, &wrong)),
+            (0, 0, 1),
+            "change {number}"
+        );
     }
 }
 
@@ -131,14 +139,21 @@ fn each_column_of_a_contact() {
 fn a_merged_contact_names_its_survivor_or_whoever_that_was_merged_into() {
     let (mut gone, mut held) = contact();
     let object = json!({"id": "d", "updated_at": 1});
-    let next =
-        TruthLine { deleted: true, merged_into: Some("e".to_owned()), ..line(Kind::Contact, "d", None, &object) };
+    let next = TruthLine {
+        deleted: true,
+        merged_into: Some("e".to_owned()),
+        ..line(Kind::Contact, "d", None, &object)
+    };
     gone.deleted = true;
     gone.merged_into = Some("d".to_owned());
     let truth = [gone, next];
     for (named, different) in [(Some("d"), 0), (Some("e"), 0), (Some("f"), 1), (None, 1)] {
         held.merged_into = named.map(str::to_owned);
-        assert_eq!(found(&truth, |check| check.contact(&held)), (0, 0, different), "{named:?}");
+        assert_eq!(
+            found(&truth, |check| check.contact(&held)),
+            (0, 0, different),
+            "{named:?}"
+        );
     }
 }
 
@@ -237,7 +252,11 @@ fn talk() -> Talk {
         deleted_at: None,
         sanitised: false,
         raw: conversation.to_string().into_bytes(),
-        thread: Some(HeldThread { status: "complete".to_owned(), held: 1, expected: Some(1) }),
+        thread: Some(HeldThread {
+            status: "complete".to_owned(),
+            held: 1,
+            expected: Some(1),
+        }),
     };
     let held_part = HeldPart {
         conversation_id: id,
@@ -268,13 +287,26 @@ fn talk() -> Talk {
         raw: source.to_string().into_bytes(),
         ..held_part.clone()
     };
-    let truth = vec![line(Kind::Conversation, "v", None, &conversation), line(Kind::Part, "p", Some("v"), &part)];
-    Talk { truth, held, first, part: held_part }
+    let truth = vec![
+        line(Kind::Conversation, "v", None, &conversation),
+        line(Kind::Part, "p", Some("v"), &part),
+    ];
+    Talk {
+        truth,
+        held,
+        first,
+        part: held_part,
+    }
 }
 
 #[test]
 fn each_column_of_a_conversation_and_of_its_thread() {
-    let Talk { truth, held, first, part } = talk();
+    let Talk {
+        truth,
+        held,
+        first,
+        part,
+    } = talk();
     let feed = |check: &mut Check<'_>, held: &HeldConversation| {
         check.conversation(held);
         check.part(&first);
@@ -307,15 +339,27 @@ fn each_column_of_a_conversation_and_of_its_thread() {
     for claimed in [0, 2] {
         let mut wrong = held.clone();
         wrong.thread.as_mut().unwrap().held = claimed;
-        assert_eq!(found(&truth, |check| feed(check, &wrong)), (0, 0, 2), "{claimed}");
+        assert_eq!(
+            found(&truth, |check| feed(check, &wrong)),
+            (0, 0, 2),
+            "{claimed}"
+        );
     }
-    let none = HeldConversation { thread: None, ..held };
+    let none = HeldConversation {
+        thread: None,
+        ..held
+    };
     assert_eq!(found(&truth, |check| feed(check, &none)), (0, 0, 2));
 }
 
 #[test]
 fn each_column_of_a_part_and_of_a_first_message() {
-    let Talk { truth, held, first, part } = talk();
+    let Talk {
+        truth,
+        held,
+        first,
+        part,
+    } = talk();
     let changes: [fn(&mut HeldPart); 10] = [
         |p| p.kind = "other".to_owned(),
         |p| p.author_kind = None,
@@ -344,7 +388,12 @@ fn each_column_of_a_part_and_of_a_first_message() {
 
 #[test]
 fn a_part_of_another_conversation_does_not_stand_in() {
-    let Talk { truth, held, first, mut part } = talk();
+    let Talk {
+        truth,
+        held,
+        first,
+        mut part,
+    } = talk();
     part.conversation_source_id = "w".to_owned();
     let (missing, extra, _) = found(&truth, |check| {
         check.conversation(&held);
@@ -357,9 +406,24 @@ fn a_part_of_another_conversation_does_not_stand_in() {
 #[test]
 fn what_cannot_be_read_is_not_expected_and_what_is_empty_is_all_missing() {
     let bad = [
-        line(Kind::Contact, "a", None, &json!({"id": "a", "updated_at": "yesterday"})),
-        line(Kind::Contact, "b", None, &json!({"id": "b", "updated_at": 1, "email": {"not": "text"}})),
-        line(Kind::Part, "p", Some("v"), &json!({"id": "p", "created_at": "no"})),
+        line(
+            Kind::Contact,
+            "a",
+            None,
+            &json!({"id": "a", "updated_at": "yesterday"}),
+        ),
+        line(
+            Kind::Contact,
+            "b",
+            None,
+            &json!({"id": "b", "updated_at": 1, "email": {"not": "text"}}),
+        ),
+        line(
+            Kind::Part,
+            "p",
+            Some("v"),
+            &json!({"id": "p", "created_at": "no"}),
+        ),
     ];
     assert_eq!(found(&bad, |_| {}), (0, 0, 0));
     // A conversation, its first message and its part.

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 /// JSON as Postgres can hold it: a lone surrogate and NUL both read as U+FFFD.
 pub(super) fn parse(text: &str) -> Option<Value> {
-    let value = serde_json::from_str(text).or_else(|_| serde_json::from_str(&without_lone_surrogates(text)));
+    let value = serde_json::from_str(text)
+        .or_else(|_| serde_json::from_str(&without_lone_surrogates(text)));
     value.ok().map(without_nul)
 }
 
@@ -25,27 +26,40 @@ pub(super) fn id(value: &Value) -> Option<String> {
 
 /// Unix seconds.
 pub(super) fn time(value: &Value) -> Option<DateTime<Utc>> {
-    let whole = value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds.trunc() as i64))?;
-    DateTime::from_timestamp(whole, 0).filter(|time| (0..253_402_300_800).contains(&time.timestamp()))
+    let whole = value
+        .as_i64()
+        .or_else(|| value.as_f64().map(|seconds| seconds.trunc() as i64))?;
+    DateTime::from_timestamp(whole, 0)
+        .filter(|time| (0..253_402_300_800).contains(&time.timestamp()))
 }
 
 /// A whole number.
 pub(super) fn whole(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_f64().map(|number| number.trunc() as i64))
+    value
+        .as_i64()
+        .or_else(|| value.as_f64().map(|number| number.trunc() as i64))
 }
 
 /// An object, empty where there is none.
 pub(super) fn object(value: &Value) -> Value {
-    if value.is_object() { value.clone() } else { Value::Object(serde_json::Map::new()) }
+    if value.is_object() {
+        value.clone()
+    } else {
+        Value::Object(serde_json::Map::new())
+    }
 }
 
 /// The same JSON; numbers by their value, since jsonb writes `1e2` as `100`.
 pub(super) fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
         }
         _ => left == right,
     }
@@ -54,7 +68,11 @@ pub(super) fn same(left: &Value, right: &Value) -> bool {
 /// The host of a website, without `www.`; `None` where that is no domain.
 pub(super) fn domain(website: &str) -> Option<String> {
     let website = website.trim();
-    let url = if website.contains("://") { website.to_owned() } else { format!("http://{website}") };
+    let url = if website.contains("://") {
+        website.to_owned()
+    } else {
+        format!("http://{website}")
+    };
     let url = url::Url::parse(&url).ok()?;
     let host = url.host_str()?;
     let host = host.strip_prefix("www.").unwrap_or(host);
@@ -62,11 +80,20 @@ pub(super) fn domain(website: &str) -> Option<String> {
 }
 
 fn without_nul(value: Value) -> Value {
-    let clean = |text: String| if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
+    let clean = |text: String| {
+        if text.contains('\0') {
+            text.replace('\0', "\u{fffd}")
+        } else {
+            text
+        }
+    };
     match value {
         Value::String(text) => Value::String(clean(text)),
         Value::Array(items) => Value::Array(items.into_iter().map(without_nul).collect()),
-        Value::Object(map) => map.into_iter().map(|(key, value)| (clean(key), without_nul(value))).collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| (clean(key), without_nul(value)))
+            .collect(),
         other => other,
     }
 }
@@ -77,7 +104,10 @@ fn without_lone_surrogates(json: &str) -> String {
     while let Some(at) = rest.find('\\') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let low_follows = rest.get(6..).and_then(unit).is_some_and(|low| (0xdc00..0xe000).contains(&low));
+        let low_follows = rest
+            .get(6..)
+            .and_then(unit)
+            .is_some_and(|low| (0xdc00..0xe000).contains(&low));
         let (kept, taken) = match unit(rest) {
             Some(0xd800..0xdc00) if low_follows => (&rest[..12], 12),
             Some(0xd800..0xe000) => (r"\ufffd", 6),
@@ -131,7 +161,10 @@ mod tests {
 
     #[test]
     fn a_domain_is_a_host_with_a_dot() {
-        assert_eq!(domain("https://www.Acme.com/x").as_deref(), Some("acme.com"));
+        assert_eq!(
+            domain("https://www.Acme.com/x").as_deref(),
+            Some("acme.com")
+        );
         assert_eq!(domain("acme.co.uk").as_deref(), Some("acme.co.uk"));
         assert_eq!(domain("n/a"), None);
     }

@@ -70,7 +70,13 @@ pub fn read_company(raw: &str) -> Read<Company> {
 fn domain(website: &str) -> Option<String> {
     let rest = website.trim();
     let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
-    let host = rest.split(['/', '?', '#']).next()?.rsplit('@').next()?.split(':').next()?;
+    let host = rest
+        .split(['/', '?', '#'])
+        .next()?
+        .rsplit('@')
+        .next()?
+        .split(':')
+        .next()?;
     let host = host.to_lowercase();
     let host = host.strip_prefix("www.").unwrap_or(&host);
     (host.contains('.') && host.len() <= 253).then(|| host.to_owned())
@@ -82,8 +88,16 @@ mod tests {
 
     #[test]
     fn a_bare_company_is_read() {
-        let Read::Good(company) = read_company(r#"{"id":"c1","updated_at":5,"plan":{}}"#) else { panic!() };
-        assert_eq!(company.fields, CompanyFields { attributes: Value::Object(Map::new()), ..CompanyFields::default() });
+        let Read::Good(company) = read_company(r#"{"id":"c1","updated_at":5,"plan":{}}"#) else {
+            panic!()
+        };
+        assert_eq!(
+            company.fields,
+            CompanyFields {
+                attributes: Value::Object(Map::new()),
+                ..CompanyFields::default()
+            }
+        );
     }
 
     #[test]

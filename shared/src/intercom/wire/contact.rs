@@ -87,12 +87,19 @@ pub fn read_contact(raw: &str) -> Read<Contact> {
             },
             companies: match companies.has_more {
                 Flag(true) => None,
-                Flag(false) => {
-                    Some(keys(companies.data.unwrap_or_default().into_iter().map(|Object(entry)| entry.id))?)
-                }
+                Flag(false) => Some(keys(
+                    companies
+                        .data
+                        .unwrap_or_default()
+                        .into_iter()
+                        .map(|Object(entry)| entry.id),
+                )?),
             },
             absorbed: keys(
-                wire.merge_history.unwrap_or_default().into_iter().map(|Object(merge)| merge.source_contact_id),
+                wire.merge_history
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|Object(merge)| merge.source_contact_id),
             )?,
             sanitised,
             raw: raw.to_owned(),
@@ -105,9 +112,15 @@ pub fn read_contact(raw: &str) -> Read<Contact> {
 /// # Errors
 /// When an entry cannot be read: the list would be held shorter than it is.
 pub fn company_ids(items: &[&str]) -> Result<Vec<String>, &'static str> {
-    let entries =
-        items.iter().map(|raw| serde_json::from_str::<Object<Entry>>(&repair(raw)).map(|Object(entry)| entry.id));
-    keys(entries.collect::<Result<Vec<_>, _>>().map_err(|_| "a company of the contact's cannot be read")?.into_iter())
+    let entries = items.iter().map(|raw| {
+        serde_json::from_str::<Object<Entry>>(&repair(raw)).map(|Object(entry)| entry.id)
+    });
+    keys(
+        entries
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| "a company of the contact's cannot be read")?
+            .into_iter(),
+    )
 }
 
 /// The ids of a list; what has none names nobody.
@@ -129,10 +142,17 @@ mod tests {
     #[test]
     fn both_forms_of_an_owner_are_read() {
         for owner in ["127", "\"127\""] {
-            let contact = good(&format!(r#"{{"id":"a","updated_at":1700000000,"owner_id":{owner}}}"#));
+            let contact = good(&format!(
+                r#"{{"id":"a","updated_at":1700000000,"owner_id":{owner}}}"#
+            ));
             assert_eq!(contact.fields.owner.as_deref(), Some("127"));
         }
-        assert_eq!(good(r#"{"id":"a","updated_at":1,"owner_id":null}"#).fields.owner, None);
+        assert_eq!(
+            good(r#"{"id":"a","updated_at":1,"owner_id":null}"#)
+                .fields
+                .owner,
+            None
+        );
     }
 
     #[test]
@@ -155,10 +175,17 @@ mod tests {
             r#"{"id":"a1"}"#,
             r#"{"id":"a1","updated_at":1,"email":{"not":"text"}}"#,
         ] {
-            let Read::Bad(poison) = read_contact(raw) else { panic!("{raw}") };
-            assert_eq!((poison.source_id.as_str(), poison.raw.as_slice()), ("a1", raw.as_bytes()));
+            let Read::Bad(poison) = read_contact(raw) else {
+                panic!("{raw}")
+            };
+            assert_eq!(
+                (poison.source_id.as_str(), poison.raw.as_slice()),
+                ("a1", raw.as_bytes())
+            );
         }
-        let Read::Bad(poison) = read_contact("null") else { panic!() };
+        let Read::Bad(poison) = read_contact("null") else {
+            panic!()
+        };
         assert!(poison.source_id.starts_with("digest-"));
     }
 

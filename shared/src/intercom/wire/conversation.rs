@@ -117,8 +117,14 @@ struct Author {
 #[must_use]
 pub fn read_conversation(raw: &str) -> Read<Conversation> {
     read_object("conversation", raw, |wire: Wire, sanitised| {
-        let updated_at = wire.updated_at.0.ok_or("the conversation has no updated_at")?;
-        let created_at = wire.created_at.0.ok_or("the conversation has no created_at")?;
+        let updated_at = wire
+            .updated_at
+            .0
+            .ok_or("the conversation has no updated_at")?;
+        let created_at = wire
+            .created_at
+            .0
+            .ok_or("the conversation has no created_at")?;
         Ok(Conversation {
             source_id: wire.id.key()?.ok_or("the conversation has no id")?,
             title: wire.title.some(),
@@ -130,7 +136,11 @@ pub fn read_conversation(raw: &str) -> Read<Conversation> {
             tags: wire
                 .tags
                 .and_then(|Object(list)| list.tags)
-                .map_or_else(Vec::new, |tags| tags.into_iter().filter_map(|Object(tag)| tag.name.some()).collect()),
+                .map_or_else(Vec::new, |tags| {
+                    tags.into_iter()
+                        .filter_map(|Object(tag)| tag.name.some())
+                        .collect()
+                }),
             contacts: wire
                 .contacts
                 .and_then(|Object(list)| list.contacts)
@@ -140,7 +150,9 @@ pub fn read_conversation(raw: &str) -> Read<Conversation> {
                 .collect::<Result<_, _>>()?,
             created_at,
             updated_at,
-            part_count: wire.statistics.and_then(|Object(statistics)| statistics.count_conversation_parts.count()),
+            part_count: wire
+                .statistics
+                .and_then(|Object(statistics)| statistics.count_conversation_parts.count()),
             first_message: match wire.source {
                 Some(source) => first_message(source.get(), created_at, updated_at, sanitised)?,
                 None => None,
@@ -189,7 +201,10 @@ pub fn read_part(raw: &str) -> Read<Part> {
     read_object("part", raw, |wire: WirePart, sanitised| {
         let created_at = wire.created_at.0.ok_or("the part has no created_at")?;
         let Object(author) = wire.author.unwrap_or_default();
-        let kind = wire.part_type.some().unwrap_or_else(|| "unknown".to_owned());
+        let kind = wire
+            .part_type
+            .some()
+            .unwrap_or_else(|| "unknown".to_owned());
         Ok(Part {
             source_id: wire.id.key()?.ok_or("the part has no id")?,
             internal: kind == "note",
@@ -226,40 +241,64 @@ struct Parts<'a> {
 /// # Errors
 /// [`Error::Unavailable`] when there is no list of parts: that is not a thread without parts.
 pub fn read_thread(body: &str) -> Result<(Read<Thread>, Vec<Poison>), Error> {
-    let Object(full): Object<Full<'_>> = serde_json::from_str(body)
-        .map_err(|error| Error::Unavailable(format!("the answer is not a thread: {}", brief(&error))))?;
-    let parts_raw =
-        full.conversation_parts.ok_or_else(|| Error::Unavailable("the answer has no parts".to_owned()))?.get();
-    let Object(list): Object<Parts<'_>> = serde_json::from_str(parts_raw)
-        .map_err(|error| Error::Unavailable(format!("the parts are not a list: {}", brief(&error))))?;
+    let Object(full): Object<Full<'_>> = serde_json::from_str(body).map_err(|error| {
+        Error::Unavailable(format!("the answer is not a thread: {}", brief(&error)))
+    })?;
+    let parts_raw = full
+        .conversation_parts
+        .ok_or_else(|| Error::Unavailable("the answer has no parts".to_owned()))?
+        .get();
+    let Object(list): Object<Parts<'_>> = serde_json::from_str(parts_raw).map_err(|error| {
+        Error::Unavailable(format!("the parts are not a list: {}", brief(&error)))
+    })?;
 
-    let conversation = match read_conversation(&without_member(body, "conversation_parts", parts_raw)) {
-        Read::Good(conversation) => conversation,
-        Read::Bad(poison) => return Ok((Read::Bad(poison), Vec::new())),
-    };
-    let (mut parts, mut poisons) = (Vec::with_capacity(list.conversation_parts.0.len()), Vec::new());
+    let conversation =
+        match read_conversation(&without_member(body, "conversation_parts", parts_raw)) {
+            Read::Good(conversation) => conversation,
+            Read::Bad(poison) => return Ok((Read::Bad(poison), Vec::new())),
+        };
+    let (mut parts, mut poisons) = (
+        Vec::with_capacity(list.conversation_parts.0.len()),
+        Vec::new(),
+    );
     for raw in list.conversation_parts.0 {
         match read_part(raw.get()) {
             Read::Good(part) => parts.push(part),
             Read::Bad(poison) => {
                 // A part's id is unique within its conversation only.
-                poisons
-                    .push(Poison { source_id: format!("{}/{}", conversation.source_id, poison.source_id), ..poison });
+                poisons.push(Poison {
+                    source_id: format!("{}/{}", conversation.source_id, poison.source_id),
+                    ..poison
+                });
             }
         }
     }
     // A count that is none is not worth a thread.
-    let total_count =
-        list.total_count.and_then(|count| serde_json::from_str::<Whole>(count.get()).ok()).and_then(Whole::count);
-    Ok((Read::Good(Thread { conversation, parts, total_count }), poisons))
+    let total_count = list
+        .total_count
+        .and_then(|count| serde_json::from_str::<Whole>(count.get()).ok())
+        .and_then(Whole::count);
+    Ok((
+        Read::Good(Thread {
+            conversation,
+            parts,
+            total_count,
+        }),
+        poisons,
+    ))
 }
 
 /// The object's text without one member, whose value is a slice of that text. What is left is
 /// byte for byte what a list would have shown.
 fn without_member(object: &str, name: &str, value: &str) -> String {
     let value_at = value.as_ptr() as usize - object.as_ptr() as usize;
-    let Some(name_at) = object[..value_at].rfind(&format!("\"{name}\"")) else { return object.to_owned() };
-    let (before, after) = (object[..name_at].trim_end(), object[value_at + value.len()..].trim_start());
+    let Some(name_at) = object[..value_at].rfind(&format!("\"{name}\"")) else {
+        return object.to_owned();
+    };
+    let (before, after) = (
+        object[..name_at].trim_end(),
+        object[value_at + value.len()..].trim_start(),
+    );
     match (before.strip_suffix(','), after.strip_prefix(',')) {
         (Some(before), _) => format!("{before}{after}"),
         (None, Some(after)) => format!("{before}{after}"),
@@ -286,15 +325,28 @@ mod tests {
     #[test]
     fn a_stub_holds_its_first_message_and_people() {
         let conversation = stub(STUB);
-        assert_eq!((conversation.admin_assignee_id, conversation.team_assignee_id.as_deref()), (None, Some("814")));
+        assert_eq!(
+            (
+                conversation.admin_assignee_id,
+                conversation.team_assignee_id.as_deref()
+            ),
+            (None, Some("814"))
+        );
         assert_eq!(conversation.contacts, ["u1", "u2"]);
         assert_eq!(conversation.part_count, Some(2));
-        assert_eq!(conversation.first_message.unwrap().body.as_deref(), Some("<p>hi</p>"));
+        assert_eq!(
+            conversation.first_message.unwrap().body.as_deref(),
+            Some("<p>hi</p>")
+        );
     }
 
     #[test]
     fn an_empty_source_is_no_message() {
-        for source in ["null", "{}", r#"{"type":"unknown","id":null,"body":null,"author":{"type":null,"id":null}}"#] {
+        for source in [
+            "null",
+            "{}",
+            r#"{"type":"unknown","id":null,"body":null,"author":{"type":null,"id":null}}"#,
+        ] {
             let raw = format!(r#"{{"id":"1","created_at":1,"updated_at":1,"source":{source}}}"#);
             assert!(stub(&raw).first_message.is_none(), "{source}");
         }
@@ -312,13 +364,29 @@ mod tests {
             } else {
                 r#"{"created_at":1,"updated_at":2,"x":"#
             };
-            let body =
-                if after == "}" { format!("{head}{before}{parts}{after}") } else { format!("{head}1,{parts}{after}") };
-            let (Read::Good(thread), poisons) = read_thread(&body).unwrap() else { panic!("{body}") };
-            assert_eq!(thread.parts.iter().map(|part| part.source_id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+            let body = if after == "}" {
+                format!("{head}{before}{parts}{after}")
+            } else {
+                format!("{head}1,{parts}{after}")
+            };
+            let (Read::Good(thread), poisons) = read_thread(&body).unwrap() else {
+                panic!("{body}")
+            };
+            assert_eq!(
+                thread
+                    .parts
+                    .iter()
+                    .map(|part| part.source_id.as_str())
+                    .collect::<Vec<_>>(),
+                ["1", "2"]
+            );
             assert!(thread.parts[0].internal && !thread.parts[1].internal);
             assert_eq!((poisons.len(), poisons[0].source_id.as_str()), (1, "215/3"));
-            assert!(!thread.conversation.raw.contains("conversation_parts"), "{}", thread.conversation.raw);
+            assert!(
+                !thread.conversation.raw.contains("conversation_parts"),
+                "{}",
+                thread.conversation.raw
+            );
         }
     }
 

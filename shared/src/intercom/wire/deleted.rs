@@ -27,7 +27,10 @@ pub fn read_deleted(raw: &str) -> Read<Deleted> {
     read_object("reference", raw, |wire: Wire, _| {
         Ok(Deleted {
             source_id: wire.id.key()?.ok_or("the deleted conversation has no id")?,
-            deleted_at: wire.deleted_at.0.ok_or("the deleted conversation has no deleted_at")?,
+            deleted_at: wire
+                .deleted_at
+                .0
+                .ok_or("the deleted conversation has no deleted_at")?,
         })
     })
 }

@@ -31,7 +31,9 @@ impl<'a, 'de: 'a> Deserialize<'de> for Items<'a> {
                 let mut items = Vec::new();
                 while let Some(item) = list.next_element()? {
                     if items.len() == MOST_ITEMS {
-                        return Err(A::Error::custom(format_args!("it has more than {MOST_ITEMS} items")));
+                        return Err(A::Error::custom(format_args!(
+                            "it has more than {MOST_ITEMS} items"
+                        )));
                     }
                     items.push(item);
                 }

@@ -43,21 +43,28 @@ impl Me {
     /// # Errors
     /// [`Error::Unavailable`] when it names no workspace, or one by something that is no id.
     pub fn parse(body: &str) -> Result<Self, Error> {
-        let Object(wire): Object<Wire> = serde_json::from_str(&repair(body))
-            .map_err(|error| Error::Unavailable(format!("/me is not readable: {}", brief(&error))))?;
-        let Object(app) = wire.app.ok_or_else(|| Error::Unavailable("/me names no workspace".to_owned()))?;
+        let Object(wire): Object<Wire> = serde_json::from_str(&repair(body)).map_err(|error| {
+            Error::Unavailable(format!("/me is not readable: {}", brief(&error)))
+        })?;
+        let Object(app) = wire
+            .app
+            .ok_or_else(|| Error::Unavailable("/me names no workspace".to_owned()))?;
         let workspace_id = app
             .id_code
             .some()
             .filter(|id| is_id(id))
             .ok_or_else(|| Error::Unavailable("/me names no workspace".to_owned()))?;
         Ok(Self {
-            workspace_name: app
-                .name
-                .some()
-                .map_or_else(|| workspace_id.clone(), |name| name.chars().take(255).collect()),
+            workspace_name: app.name.some().map_or_else(
+                || workspace_id.clone(),
+                |name| name.chars().take(255).collect(),
+            ),
             workspace_id,
-            timezone: app.timezone.some().filter(|zone| is_zone(zone)).unwrap_or_else(|| "UTC".to_owned()),
+            timezone: app
+                .timezone
+                .some()
+                .filter(|zone| is_zone(zone))
+                .unwrap_or_else(|| "UTC".to_owned()),
             region: app.region.some().and_then(|region| region.parse().ok()),
         })
     }
@@ -66,7 +73,9 @@ impl Me {
 /// The shape of an IANA name.
 fn is_zone(name: &str) -> bool {
     name.len() <= 64
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'+'))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'+'))
 }
 
 #[cfg(test)]
@@ -77,9 +86,18 @@ mod tests {
     fn a_workspace_has_an_id_and_nothing_else_has_to_be_right() {
         let me = Me::parse(r#"{"app":{"id_code":"ecahpwf5","name":"A\u0000\ud800","timezone":"<b>","region":"MARS"}}"#)
             .unwrap();
-        assert_eq!((me.workspace_id.as_str(), me.workspace_name.as_str()), ("ecahpwf5", "A\u{fffd}\u{fffd}"));
+        assert_eq!(
+            (me.workspace_id.as_str(), me.workspace_name.as_str()),
+            ("ecahpwf5", "A\u{fffd}\u{fffd}")
+        );
         assert_eq!((me.timezone.as_str(), me.region), ("UTC", None));
-        for body in ["[]", "{}", r#"{"app":[]}"#, r#"{"app":{"id_code":""}}"#, r#"{"app":{"id_code":"a/b"}}"#] {
+        for body in [
+            "[]",
+            "{}",
+            r#"{"app":[]}"#,
+            r#"{"app":{"id_code":""}}"#,
+            r#"{"app":{"id_code":"a/b"}}"#,
+        ] {
             assert!(Me::parse(body).is_err(), "{body}");
         }
     }

@@ -31,7 +31,15 @@ pub enum Next {
 }
 
 /// Each list names its array by its own word; `data` is the commonest.
-const NAMES: [&str; 7] = ["data", "conversations", "admins", "teams", "segments", "companies", "tags"];
+const NAMES: [&str; 7] = [
+    "data",
+    "conversations",
+    "admins",
+    "teams",
+    "segments",
+    "companies",
+    "tags",
+];
 
 /// An answer; its list under any of [`NAMES`].
 #[derive(Deserialize)]
@@ -69,13 +77,16 @@ impl<'a> Page<'a> {
     pub fn split(body: &'a str) -> Result<Self, Error> {
         match serde_json::from_str::<Object<Body<'a>>>(body) {
             Ok(Object(mut body)) => match body.data.take() {
-                Some(Items(items)) => Self::of(items.into_iter().map(RawValue::get).collect(), body),
+                Some(Items(items)) => {
+                    Self::of(items.into_iter().map(RawValue::get).collect(), body)
+                }
                 None => Err(Error::Unavailable("the answer has no list".to_owned())),
             },
             Err(error) => {
                 let salvaged = error.is_syntax().then(|| salvage(body, &NAMES)).flatten();
                 let (items, rest) = salvaged.ok_or_else(|| not_a_list(&error))?;
-                let Object(body): Object<Body<'_>> = serde_json::from_str(&rest).map_err(|error| not_a_list(&error))?;
+                let Object(body): Object<Body<'_>> =
+                    serde_json::from_str(&rest).map_err(|error| not_a_list(&error))?;
                 Self::of(items, body)
             }
         }
@@ -89,7 +100,11 @@ impl<'a> Page<'a> {
                 None => None,
             },
             total_count: body.total_count.and_then(count),
-            scroll_param: body.scroll_param.filter(|param| !param.is_empty()).map(cursor).transpose()?,
+            scroll_param: body
+                .scroll_param
+                .filter(|param| !param.is_empty())
+                .map(cursor)
+                .transpose()?,
         })
     }
 }
@@ -147,10 +162,15 @@ mod tests {
     #[test]
     fn every_style_of_next_is_read() {
         let page = |pages: &str| {
-            let body = format!(r#"{{"type":"list","data":[{{"id":"1"}}],"total_count":7,"pages":{pages}}}"#);
+            let body = format!(
+                r#"{{"type":"list","data":[{{"id":"1"}}],"total_count":7,"pages":{pages}}}"#
+            );
             Page::split(&body).unwrap().next
         };
-        assert_eq!(page(r#"{"next":{"page":2,"starting_after":"WzE="}}"#), Some(Next::After("WzE=".to_owned())));
+        assert_eq!(
+            page(r#"{"next":{"page":2,"starting_after":"WzE="}}"#),
+            Some(Next::After("WzE=".to_owned()))
+        );
         assert_eq!(
             page(r#"{"next":"https://api.intercom.io/contacts/1/companies?page=2&per_page=50"}"#),
             Some(Next::Number(2))
@@ -162,8 +182,13 @@ mod tests {
 
     #[test]
     fn objects_are_split_without_being_read() {
-        let page = Page::split(r#"{"conversations":[{"id":1},{"id":"\ud800"},[[[]]],null],"pages":null}"#).unwrap();
-        assert_eq!(page.items, [r#"{"id":1}"#, r#"{"id":"\ud800"}"#, "[[[]]]", "null"]);
+        let page =
+            Page::split(r#"{"conversations":[{"id":1},{"id":"\ud800"},[[[]]],null],"pages":null}"#)
+                .unwrap();
+        assert_eq!(
+            page.items,
+            [r#"{"id":1}"#, r#"{"id":"\ud800"}"#, "[[[]]]", "null"]
+        );
     }
 
     #[test]
@@ -196,17 +221,30 @@ mod tests {
             r#"{"starting_after":"a\u0000b"}"#,
             &format!(r#"{{"starting_after":{long}}}"#),
         ] {
-            assert!(Page::split(&format!(r#"{{"data":[],"pages":{{"next":{next}}}}}"#)).is_err(), "{next}");
+            assert!(
+                Page::split(&format!(r#"{{"data":[],"pages":{{"next":{next}}}}}"#)).is_err(),
+                "{next}"
+            );
         }
         for pages in ["7", "[]", r#""next""#] {
-            assert!(Page::split(&format!(r#"{{"data":[],"pages":{pages}}}"#)).is_err(), "{pages}");
+            assert!(
+                Page::split(&format!(r#"{{"data":[],"pages":{pages}}}"#)).is_err(),
+                "{pages}"
+            );
         }
     }
 
     #[test]
     fn a_count_that_is_none_costs_no_page() {
-        let total = |count: &str| Page::split(&format!(r#"{{"data":[],"total_count":{count}}}"#)).unwrap().total_count;
-        assert_eq!((total("7"), total("7.0"), total("null")), (Some(7), Some(7), None));
+        let total = |count: &str| {
+            Page::split(&format!(r#"{{"data":[],"total_count":{count}}}"#))
+                .unwrap()
+                .total_count
+        };
+        assert_eq!(
+            (total("7"), total("7.0"), total("null")),
+            (Some(7), Some(7), None)
+        );
         for odd in ["-1", "1e300", "1e400", "\"7\"", "[7]", "{}", "true"] {
             assert_eq!(total(odd), None, "{odd}");
         }
@@ -225,9 +263,21 @@ mod tests {
             r#"{"data":[{"id":"1"},{"id":"2","n":NaN},{"id":"3\x"},{"id":"4"}],"total_count":4,"pages":null}"#,
         )
         .unwrap();
-        assert_eq!(page.items, [r#"{"id":"1"}"#, r#"{"id":"2","n":NaN}"#, r#"{"id":"3\x"}"#, r#"{"id":"4"}"#]);
+        assert_eq!(
+            page.items,
+            [
+                r#"{"id":"1"}"#,
+                r#"{"id":"2","n":NaN}"#,
+                r#"{"id":"3\x"}"#,
+                r#"{"id":"4"}"#
+            ]
+        );
         assert_eq!(page.total_count, Some(4));
-        for body in [r#"{"data":[NaN],"pages":{"next":NaN}}"#, r#"{"data":[NaN]}{}"#, r#"{"data":[NaN,]}"#] {
+        for body in [
+            r#"{"data":[NaN],"pages":{"next":NaN}}"#,
+            r#"{"data":[NaN]}{}"#,
+            r#"{"data":[NaN,]}"#,
+        ] {
             assert!(Page::split(body).is_err(), "{body}");
         }
     }

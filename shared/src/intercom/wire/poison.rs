@@ -28,7 +28,14 @@ pub(super) fn read_object<W: DeserializeOwned, T>(
     raw: &str,
     into: impl FnOnce(W, bool) -> Result<T, &'static str>,
 ) -> Read<T> {
-    let bad = |reason: String| Read::Bad(Poison { kind, source_id: id_of(raw), reason, raw: raw.as_bytes().to_vec() });
+    let bad = |reason: String| {
+        Read::Bad(Poison {
+            kind,
+            source_id: id_of(raw),
+            reason,
+            raw: raw.as_bytes().to_vec(),
+        })
+    };
     if raw.len() > LARGEST_OBJECT {
         return bad(format!("the object is {} bytes long", raw.len()));
     }
@@ -48,14 +55,22 @@ pub(super) fn read_object<W: DeserializeOwned, T>(
 #[must_use]
 pub fn oversized(kind: &'static str, outline: &str, largest: usize) -> Poison {
     let reason = format!("a page of this object alone is larger than {largest} bytes");
-    Poison { kind, source_id: id_of(outline), reason, raw: Vec::new() }
+    Poison {
+        kind,
+        source_id: id_of(outline),
+        reason,
+        raw: Vec::new(),
+    }
 }
 
 /// Why JSON could not be read, however long the text that it quotes.
 pub(super) fn brief(error: &serde_json::Error) -> String {
     let mut reason = error.to_string();
     if reason.len() > LONGEST_REASON {
-        let end = (0..=LONGEST_REASON).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or_default();
+        let end = (0..=LONGEST_REASON)
+            .rev()
+            .find(|at| reason.is_char_boundary(*at))
+            .unwrap_or_default();
         reason.truncate(end);
         reason.push('…');
     }
@@ -72,5 +87,10 @@ fn id_of(raw: &str) -> String {
         .ok()
         .and_then(|Object(object)| object.id.some())
         .filter(|id| id.len() <= LONGEST_ID)
-        .unwrap_or_else(|| format!("digest-{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, raw.as_bytes())))
+        .unwrap_or_else(|| {
+            format!(
+                "digest-{}",
+                Uuid::new_v5(&Uuid::NAMESPACE_OID, raw.as_bytes())
+            )
+        })
 }

@@ -10,10 +10,18 @@ use std::fmt::Write as _;
 #[must_use]
 pub fn readable(body: Vec<u8>) -> String {
     // A byte order mark says nothing in UTF-8, and no JSON reader wants it.
-    let body = if body.starts_with(b"\xef\xbb\xbf") { body[3..].to_vec() } else { body };
+    let body = if body.starts_with(b"\xef\xbb\xbf") {
+        body[3..].to_vec()
+    } else {
+        body
+    };
     let text = String::from_utf8(body).unwrap_or_else(|error| escape_foreign(error.as_bytes()));
     // Between values, line ends and tabs are what they seem.
-    if text.bytes().any(|byte| byte < b' ') { escape_controls(text) } else { text }
+    if text.bytes().any(|byte| byte < b' ') {
+        escape_controls(text)
+    } else {
+        text
+    }
 }
 
 /// Bytes that are no UTF-8 become lone surrogates, `\udc80` to `\udcff`: the byte can be told from them.
@@ -60,7 +68,12 @@ mod tests {
 
     #[test]
     fn what_is_text_already_stays_as_it_is() {
-        for text in ["", "{}", "{\n\t\"a\": \"é \\u0000 \\\" \\\\\"\r\n}", "\u{fffd}"] {
+        for text in [
+            "",
+            "{}",
+            "{\n\t\"a\": \"é \\u0000 \\\" \\\\\"\r\n}",
+            "\u{fffd}",
+        ] {
             assert_eq!(readable(text.into()), text);
         }
     }
@@ -74,9 +87,17 @@ mod tests {
             (b"{\n\"a\":\"x\0y\nz\"}", "{\n\"a\":\"x\\u0000y\\u000az\"}"),
             (b"\"\\\\\n\"", "\"\\\\\\u000a\""),
             // A quote that is escaped ends nothing.
-            (b"{\"a\":\"\\\"\n\",\n\"b\":1}", "{\"a\":\"\\\"\\u000a\",\n\"b\":1}"),
+            (
+                b"{\"a\":\"\\\"\n\",\n\"b\":1}",
+                "{\"a\":\"\\\"\\u000a\",\n\"b\":1}",
+            ),
         ] {
-            assert_eq!(readable(body.to_vec()), expected, "{:?}", String::from_utf8_lossy(body));
+            assert_eq!(
+                readable(body.to_vec()),
+                expected,
+                "{:?}",
+                String::from_utf8_lossy(body)
+            );
         }
     }
 }

@@ -68,11 +68,20 @@ pub fn read_reference(kind: ReferenceKind, raw: &str) -> Read<ReferenceItem> {
         let (id, name, full_name) = (wire.id.key()?, wire.name.some(), wire.full_name.key()?);
         let attribute = matches!(
             kind,
-            ReferenceKind::ContactAttribute | ReferenceKind::CompanyAttribute | ReferenceKind::ConversationAttribute
+            ReferenceKind::ContactAttribute
+                | ReferenceKind::CompanyAttribute
+                | ReferenceKind::ConversationAttribute
         );
         let by_name = || full_name.or_else(|| name.clone().filter(|name| name.len() <= LONGEST_ID));
-        let source_id = if attribute { by_name().or(id) } else { id }.ok_or("the item has no id and no name")?;
+        let source_id = if attribute { by_name().or(id) } else { id }
+            .ok_or("the item has no id and no name")?;
         let doc = serde_json::to_string(&wire.rest).map_err(|_| "the item cannot be written")?;
-        Ok(ReferenceItem { kind: kind.as_str(), source_id, name, doc, sanitised })
+        Ok(ReferenceItem {
+            kind: kind.as_str(),
+            source_id,
+            name,
+            doc,
+            sanitised,
+        })
     })
 }

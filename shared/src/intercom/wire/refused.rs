@@ -25,7 +25,10 @@ pub fn error_code(body: &[u8]) -> String {
         .and_then(|Object(list)| list.errors.into_iter().next())
         .and_then(|Object(error)| error.code)
         .filter(|code| code.len() <= LONGEST_CODE)
-        .filter(|code| code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')))
+        .filter(|code| {
+            code.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+        })
         .unwrap_or_default()
 }
 
@@ -43,23 +46,46 @@ mod tests {
 
     #[test]
     fn a_code_is_a_word_or_nothing() {
-        let code =
-            |code: &str| error_code(format!(r#"{{"type":"error.list","errors":[{{"code":{code}}}]}}"#).as_bytes());
+        let code = |code: &str| {
+            error_code(
+                format!(r#"{{"type":"error.list","errors":[{{"code":{code}}}]}}"#).as_bytes(),
+            )
+        };
         assert_eq!(code(r#""token_revoked""#), "token_revoked");
-        for odd in ["null", "17", r#""a\u0000b""#, r#""<script>""#, &format!("{:?}", "x".repeat(65))] {
+        for odd in [
+            "null",
+            "17",
+            r#""a\u0000b""#,
+            r#""<script>""#,
+            &format!("{:?}", "x".repeat(65)),
+        ] {
             assert_eq!(code(odd), "", "{odd}");
         }
-        for body in
-            ["", "<html>", "[]", r#"{"errors":[]}"#, r#"{"errors":[["token_revoked"]]}"#, r#"{"errors":[null]}"#]
-        {
+        for body in [
+            "",
+            "<html>",
+            "[]",
+            r#"{"errors":[]}"#,
+            r#"{"errors":[["token_revoked"]]}"#,
+            r#"{"errors":[null]}"#,
+        ] {
             assert_eq!(error_code(body.as_bytes()), "", "{body}");
         }
     }
 
     #[test]
     fn a_survivor_is_an_id() {
-        assert_eq!(survivor("</contacts/6762f0dd>; rel=\"canonical\"").as_deref(), Some("6762f0dd"));
-        for link in ["", "<>", "</contacts/>", "</contacts/a%2fb>", "</contacts/../me?x>"] {
+        assert_eq!(
+            survivor("</contacts/6762f0dd>; rel=\"canonical\"").as_deref(),
+            Some("6762f0dd")
+        );
+        for link in [
+            "",
+            "<>",
+            "</contacts/>",
+            "</contacts/a%2fb>",
+            "</contacts/../me?x>",
+        ] {
             assert_eq!(survivor(link), None, "{link}");
         }
     }

@@ -42,7 +42,9 @@ pub(super) fn repair(raw: &str) -> Cow<'_, str> {
 
 /// Whether an escape of interest may be there at all; almost every object says no here.
 fn suspicious(bytes: &[u8]) -> bool {
-    bytes.windows(3).any(|three| three[0] == b'\\' && three[1] == b'u' && matches!(three[2], b'0' | b'd' | b'D'))
+    bytes.windows(3).any(|three| {
+        three[0] == b'\\' && three[1] == b'u' && matches!(three[2], b'0' | b'd' | b'D')
+    })
 }
 
 /// The code unit of a `\uXXXX` escape at `at`.
@@ -51,7 +53,9 @@ fn escape(bytes: &[u8], at: usize) -> Option<u16> {
     if escape[0] != b'\\' || escape[1] != b'u' {
         return None;
     }
-    std::str::from_utf8(&escape[2..]).ok().and_then(|hex| u16::from_str_radix(hex, 16).ok())
+    std::str::from_utf8(&escape[2..])
+        .ok()
+        .and_then(|hex| u16::from_str_radix(hex, 16).ok())
 }
 
 #[cfg(test)]

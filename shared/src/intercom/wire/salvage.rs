@@ -12,7 +12,10 @@ use super::items::MOST_ITEMS;
 pub(super) fn salvage<'a>(body: &'a str, names: &[&str]) -> Option<(Vec<&'a str>, String)> {
     let list = list(body, names)?;
     let items = items(&body[list.clone()])?;
-    Some((items, format!("{}{}", &body[..list.start], &body[list.end..])))
+    Some((
+        items,
+        format!("{}{}", &body[..list.start], &body[list.end..]),
+    ))
 }
 
 /// Where the list's inside is.
@@ -24,7 +27,10 @@ fn list(body: &str, names: &[&str]) -> Option<Range<usize>> {
             Token::Open(at) => {
                 depth += 1;
                 let is_list = depth == 2 && body.as_bytes()[at] == b'[';
-                if is_list && found.is_none() && member.is_some_and(|member| names.contains(&member)) {
+                if is_list
+                    && found.is_none()
+                    && member.is_some_and(|member| names.contains(&member))
+                {
                     found = Some(at + 1);
                 }
             }
@@ -110,7 +116,14 @@ mod tests {
     fn a_list_is_cut_at_its_own_commas() {
         let body = r#"{"type":"list","data":[{"a":[1,2],"b":"x],\"},"} , {"n":NaN},{"e":"\x"}],"pages":{"data":[9]}}"#;
         let (items, rest) = salvage(body, &["data"]).unwrap();
-        assert_eq!(items, [r#"{"a":[1,2],"b":"x],\"},"}"#, r#"{"n":NaN}"#, r#"{"e":"\x"}"#]);
+        assert_eq!(
+            items,
+            [
+                r#"{"a":[1,2],"b":"x],\"},"}"#,
+                r#"{"n":NaN}"#,
+                r#"{"e":"\x"}"#
+            ]
+        );
         assert_eq!(rest, r#"{"type":"list","data":[],"pages":{"data":[9]}}"#);
     }
 

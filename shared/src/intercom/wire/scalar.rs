@@ -77,7 +77,9 @@ pub(super) struct Seconds(pub Option<DateTime<Utc>>);
 
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Some(seconds) = Option::<f64>::deserialize(deserializer)? else { return Ok(Self(None)) };
+        let Some(seconds) = Option::<f64>::deserialize(deserializer)? else {
+            return Ok(Self(None));
+        };
         // Postgres ends in the year 294276; a time beyond 9999 is garbage anyway.
         let time = (0.0..253_402_300_800.0)
             .contains(&seconds)
@@ -94,7 +96,9 @@ pub(super) struct Flag(pub bool);
 
 impl<'de> Deserialize<'de> for Flag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(Option::<bool>::deserialize(deserializer)?.unwrap_or_default()))
+        Ok(Self(
+            Option::<bool>::deserialize(deserializer)?.unwrap_or_default(),
+        ))
     }
 }
 
@@ -105,7 +109,9 @@ pub(super) struct Whole(pub Option<i64>);
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self(
-            Option::<f64>::deserialize(deserializer)?.filter(|number| number.abs() < 9e15).map(|number| number as i64),
+            Option::<f64>::deserialize(deserializer)?
+                .filter(|number| number.abs() < 9e15)
+                .map(|number| number as i64),
         ))
     }
 }
@@ -113,6 +119,8 @@ impl<'de> Deserialize<'de> for Whole {
 impl Whole {
     /// A count of objects: of how many there are, nobody says less than none.
     pub(super) fn count(self) -> Option<i32> {
-        self.0.filter(|count| *count >= 0).and_then(|count| i32::try_from(count).ok())
+        self.0
+            .filter(|count| *count >= 0)
+            .and_then(|count| i32::try_from(count).ok())
     }
 }

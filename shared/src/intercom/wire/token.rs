@@ -20,7 +20,8 @@ struct Wire {
 pub fn read_token(body: &[u8]) -> Option<Secret> {
     let Object(wire) = serde_json::from_slice::<Object<Wire>>(body).ok()?;
     let token = wire.access_token.or(wire.token)?;
-    let fits = (1..=LONGEST_TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
+    let fits = (1..=LONGEST_TOKEN).contains(&token.len())
+        && token.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| Secret::new(token))
 }
 
@@ -31,9 +32,20 @@ mod tests {
     #[test]
     fn only_a_token_that_a_header_can_carry_is_one() {
         for body in [r#"{"access_token":"dG9r"}"#, r#"{"token":"dG9r","x":1}"#] {
-            assert_eq!(read_token(body.as_bytes()).unwrap().expose(), "dG9r", "{body}");
+            assert_eq!(
+                read_token(body.as_bytes()).unwrap().expose(),
+                "dG9r",
+                "{body}"
+            );
         }
-        for body in ["", "{}", r#"["dG9r"]"#, r#"{"token":""}"#, r#"{"token":"a\nb"}"#, r#"{"token":{"a":1}}"#] {
+        for body in [
+            "",
+            "{}",
+            r#"["dG9r"]"#,
+            r#"{"token":""}"#,
+            r#"{"token":"a\nb"}"#,
+            r#"{"token":{"a":1}}"#,
+        ] {
             assert!(read_token(body.as_bytes()).is_none(), "{body}");
         }
     }

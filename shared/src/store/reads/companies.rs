@@ -96,7 +96,10 @@ impl TenantTx {
         self.complete_companies(rows).await
     }
 
-    async fn complete_companies(&mut self, rows: Vec<CompanyRow>) -> Result<Vec<Company>, StoreError> {
+    async fn complete_companies(
+        &mut self,
+        rows: Vec<CompanyRow>,
+    ) -> Result<Vec<Company>, StoreError> {
         let tenant = self.tenant().0;
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let found = sqlx::query!(

@@ -96,7 +96,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn contact(&mut self, id: Uuid, provenance: bool) -> Result<Option<Contact>, StoreError> {
+    pub async fn contact(
+        &mut self,
+        id: Uuid,
+        provenance: bool,
+    ) -> Result<Option<Contact>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query_as!(
             ContactRow,
@@ -146,7 +150,11 @@ impl TenantTx {
     }
 
     /// Adds sources, companies and the owner's name: three statements for a page, however long it is.
-    async fn complete_contacts(&mut self, rows: Vec<ContactRow>, provenance: bool) -> Result<Vec<Contact>, StoreError> {
+    async fn complete_contacts(
+        &mut self,
+        rows: Vec<ContactRow>,
+        provenance: bool,
+    ) -> Result<Vec<Contact>, StoreError> {
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let mut sources = self.contact_sources(&ids, provenance).await?;
         let mut companies = self.companies_of(&ids).await?;
@@ -156,11 +164,14 @@ impl TenantTx {
             .map(|row| {
                 let records = sources.remove(&row.id).unwrap_or_default();
                 let owner = row.owner.map(|id| {
-                    let known = records.iter().find_map(|r| owners.get(&(r.source.connection_id.0, id.clone())));
+                    let known = records
+                        .iter()
+                        .find_map(|r| owners.get(&(r.source.connection_id.0, id.clone())));
                     known.cloned().unwrap_or(id)
                 });
                 let provenance = provenance.then(|| provenance_of(&records));
-                let sources: Vec<Source> = records.into_iter().map(|record| record.source).collect();
+                let sources: Vec<Source> =
+                    records.into_iter().map(|record| record.source).collect();
                 Contact {
                     id: row.id,
                     email: row.email,
@@ -219,7 +230,10 @@ impl TenantTx {
     }
 
     /// A company that has not synced yet is simply absent until it has.
-    async fn companies_of(&mut self, contacts: &[Uuid]) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
+    async fn companies_of(
+        &mut self,
+        contacts: &[Uuid],
+    ) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             "SELECT DISTINCT s.contact_id, o.company_id
@@ -251,7 +265,11 @@ impl TenantTx {
         let mut owners: Vec<String> = rows.iter().filter_map(|row| row.owner.clone()).collect();
         owners.sort_unstable();
         owners.dedup();
-        let mut connections: Vec<Uuid> = sources.values().flatten().map(|r| r.source.connection_id.0).collect();
+        let mut connections: Vec<Uuid> = sources
+            .values()
+            .flatten()
+            .map(|r| r.source.connection_id.0)
+            .collect();
         connections.sort_unstable();
         connections.dedup();
         if owners.is_empty() {
@@ -268,7 +286,10 @@ impl TenantTx {
         )
         .fetch_all(self.session())
         .await?;
-        Ok(named.into_iter().map(|row| ((row.connection_id, row.source_id), row.name)).collect())
+        Ok(named
+            .into_iter()
+            .map(|row| ((row.connection_id, row.source_id), row.name))
+            .collect())
     }
 }
 
@@ -282,7 +303,9 @@ struct Record {
 fn provenance_of(records: &[Record]) -> BTreeMap<String, Provenance> {
     let mut provenance = BTreeMap::new();
     for record in records {
-        let Some(fields) = record.fields.as_object() else { continue };
+        let Some(fields) = record.fields.as_object() else {
+            continue;
+        };
         for (field, value) in fields {
             if !is_empty(value) && !provenance.contains_key(field) {
                 provenance.insert(
@@ -331,11 +354,23 @@ mod tests {
     #[test]
     fn a_field_comes_from_the_first_source_that_has_it() {
         let records = [
-            record("a", json!({"name": "Ada", "email": null, "phone": "", "attributes": {}})),
-            record("b", json!({"name": "Bob", "email": "b@x.test", "attributes": {"plan": "pro"}})),
+            record(
+                "a",
+                json!({"name": "Ada", "email": null, "phone": "", "attributes": {}}),
+            ),
+            record(
+                "b",
+                json!({"name": "Bob", "email": "b@x.test", "attributes": {"plan": "pro"}}),
+            ),
         ];
-        let found: Vec<_> = provenance_of(&records).into_iter().map(|(field, p)| (field, p.source_id)).collect();
+        let found: Vec<_> = provenance_of(&records)
+            .into_iter()
+            .map(|(field, p)| (field, p.source_id))
+            .collect();
         let expected = [("attributes", "b"), ("email", "b"), ("name", "a")];
-        assert_eq!(found, expected.map(|(field, id)| (field.to_owned(), id.to_owned())));
+        assert_eq!(
+            found,
+            expected.map(|(field, id)| (field.to_owned(), id.to_owned()))
+        );
     }
 }

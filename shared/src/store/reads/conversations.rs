@@ -112,7 +112,10 @@ impl TenantTx {
         limit: i64,
     ) -> Result<Vec<Conversation>, StoreError> {
         let ids = match filter.contact {
-            Some(contact) => self.conversation_ids_of(contact, filter, before, limit).await?,
+            Some(contact) => {
+                self.conversation_ids_of(contact, filter, before, limit)
+                    .await?
+            }
             None => self.conversation_ids(filter, before, limit).await?,
         };
         self.conversations_by_id(&ids).await
@@ -217,7 +220,10 @@ impl TenantTx {
     }
 
     /// Who takes part, under the ids that answer today: a merged contact stands for its survivor.
-    async fn participants(&mut self, conversations: &[Uuid]) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
+    async fn participants(
+        &mut self,
+        conversations: &[Uuid],
+    ) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             r#"WITH RECURSIVE person AS (
@@ -246,7 +252,9 @@ impl TenantTx {
         .await?;
         let mut of: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
         for row in rows {
-            of.entry(row.conversation_id).or_default().push(row.contact_id);
+            of.entry(row.conversation_id)
+                .or_default()
+                .push(row.contact_id);
         }
         Ok(of)
     }
@@ -254,16 +262,26 @@ impl TenantTx {
 
 impl ConversationRow {
     fn into_conversation(self, contact_ids: Vec<Uuid>) -> Conversation {
-        let admin = self.admin_assignee_id.map(|id| Assignee { kind: "admin", id, name: self.admin_name });
+        let admin = self.admin_assignee_id.map(|id| Assignee {
+            kind: "admin",
+            id,
+            name: self.admin_name,
+        });
         let reason = match self.thread_status.as_deref() {
             Some("complete") => None,
-            Some("gone") => Some("the conversation was deleted in Intercom; what was held stays".to_owned()),
+            Some("gone") => {
+                Some("the conversation was deleted in Intercom; what was held stays".to_owned())
+            }
             None | Some("pending") if self.thread_error.is_none() => {
                 Some("waits to be fetched, newest change first".to_owned())
             }
             _ => self.thread_error,
         };
-        let team = self.team_assignee_id.map(|id| Assignee { kind: "team", id, name: self.team_name });
+        let team = self.team_assignee_id.map(|id| Assignee {
+            kind: "team",
+            id,
+            name: self.team_name,
+        });
         Conversation {
             id: self.id,
             connection_id: ConnectionId(self.connection_id),

@@ -286,7 +286,11 @@ impl TenantTx {
             deleted_at: row.deleted_at,
             sanitised: row.sanitised,
             raw: row.raw,
-            thread: row.status.zip(row.held).map(|(status, held)| HeldThread { status, held, expected: row.expected }),
+            thread: row.status.zip(row.held).map(|(status, held)| HeldThread {
+                status,
+                held,
+                expected: row.expected,
+            }),
         });
         Ok(held.collect())
     }
@@ -351,7 +355,10 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn export_reference(&mut self, connection: ConnectionId) -> Result<Vec<HeldReference>, StoreError> {
+    pub async fn export_reference(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<Vec<HeldReference>, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
             HeldReference,

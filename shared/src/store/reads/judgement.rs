@@ -56,7 +56,11 @@ pub(super) struct StreamRow {
 pub(super) fn judge(rows: &[StreamRow], threads: ThreadCounts, facts: &Facts) -> SyncStatus {
     let (reasons, notes) = (reasons(rows, threads, facts), notes(rows, threads, facts));
     let complete = reasons.is_empty();
-    let proven_at = rows.iter().filter_map(|row| row.last_ok_at).min().filter(|_| complete);
+    let proven_at = rows
+        .iter()
+        .filter_map(|row| row.last_ok_at)
+        .min()
+        .filter(|_| complete);
     SyncStatus {
         complete,
         proven_at,
@@ -71,7 +75,9 @@ pub(super) fn judge(rows: &[StreamRow], threads: ThreadCounts, facts: &Facts) ->
 
 impl StreamRow {
     fn status(&self, reasons: &[Reason]) -> StreamStatus {
-        let reason = reasons.iter().find(|reason| reason.stream == Some(self.stream));
+        let reason = reasons
+            .iter()
+            .find(|reason| reason.stream == Some(self.stream));
         StreamStatus {
             stream: self.stream,
             status: self.state(),
@@ -101,7 +107,10 @@ impl StreamRow {
 
     /// What went wrong last, without the full stop.
     pub(super) fn cause(&self) -> &str {
-        self.last_error.as_deref().unwrap_or("nobody said why").trim_end_matches('.')
+        self.last_error
+            .as_deref()
+            .unwrap_or("nobody said why")
+            .trim_end_matches('.')
     }
 }
 
@@ -134,8 +143,15 @@ mod tests {
 
     #[test]
     fn a_settled_connection_is_proven_as_of_its_oldest_stream() {
-        let status =
-            judge(&settled(), ThreadCounts { complete: 5, truncated: 1, ..ThreadCounts::default() }, &Facts::default());
+        let status = judge(
+            &settled(),
+            ThreadCounts {
+                complete: 5,
+                truncated: 1,
+                ..ThreadCounts::default()
+            },
+            &Facts::default(),
+        );
         assert!(status.complete);
         assert_eq!(status.proven_at, DateTime::from_timestamp(1_000, 0));
     }
@@ -149,7 +165,12 @@ mod tests {
             |row| row.expected = Some(6),
             |row| row.expected = Some(4),
             |row| {
-                row.blocked = Some(Blocked { code: "c".into(), message: "m".into(), action: None, until: None });
+                row.blocked = Some(Blocked {
+                    code: "c".into(),
+                    message: "m".into(),
+                    action: None,
+                    until: None,
+                });
             },
         ];
         for (which, change) in changes.iter().enumerate() {
@@ -157,39 +178,96 @@ mod tests {
                 let mut rows = settled();
                 change(&mut rows[stream]);
                 let status = judge(&rows, ThreadCounts::default(), &Facts::default());
-                assert!(!status.complete && status.proven_at.is_none(), "change {which} of stream {stream}");
-                let named: Vec<usize> = (0..rows.len()).filter(|other| !status.streams[*other].complete).collect();
+                assert!(
+                    !status.complete && status.proven_at.is_none(),
+                    "change {which} of stream {stream}"
+                );
+                let named: Vec<usize> = (0..rows.len())
+                    .filter(|other| !status.streams[*other].complete)
+                    .collect();
                 assert_eq!(named, [stream], "change {which}: {:?}", status.reasons);
             }
         }
         let none = ThreadCounts::default();
-        assert!(!judge(&settled(), ThreadCounts { pending: 1, ..none }, &Facts::default()).complete);
+        assert!(
+            !judge(
+                &settled(),
+                ThreadCounts { pending: 1, ..none },
+                &Facts::default()
+            )
+            .complete
+        );
         assert!(!judge(&settled()[1..], none, &Facts::default()).complete);
         assert!(!judge(&[], none, &Facts::default()).complete);
-        let error = ConnectionError { code: "c".into(), message: "m".into(), action: "a".into() };
-        let run = OpenRun { mode: crate::domain::Mode::Full, requested_at: DateTime::UNIX_EPOCH };
+        let error = ConnectionError {
+            code: "c".into(),
+            message: "m".into(),
+            action: "a".into(),
+        };
+        let run = OpenRun {
+            mode: crate::domain::Mode::Full,
+            requested_at: DateTime::UNIX_EPOCH,
+        };
         for facts in [
-            Facts { connected: Connected::No(error), ..Facts::default() },
-            Facts { connected: Connected::Ended, ..Facts::default() },
-            Facts { open_run: Some(run), ..Facts::default() },
-            Facts { wanted_companies: 1, ..Facts::default() },
-            Facts { quarantined: vec![("contact".into(), 1, "x".into())], ..Facts::default() },
+            Facts {
+                connected: Connected::No(error),
+                ..Facts::default()
+            },
+            Facts {
+                connected: Connected::Ended,
+                ..Facts::default()
+            },
+            Facts {
+                open_run: Some(run),
+                ..Facts::default()
+            },
+            Facts {
+                wanted_companies: 1,
+                ..Facts::default()
+            },
+            Facts {
+                quarantined: vec![("contact".into(), 1, "x".into())],
+                ..Facts::default()
+            },
         ] {
             let status = judge(&settled(), none, &facts);
             assert!(!status.complete && status.reasons.len() == 1, "{facts:?}");
-            assert!(status.sentence.starts_with("Not complete: "), "{}", status.sentence);
+            assert!(
+                status.sentence.starts_with("Not complete: "),
+                "{}",
+                status.sentence
+            );
         }
     }
 
     #[test]
     fn what_will_not_come_is_told_and_changes_nothing() {
-        let threads = ThreadCounts { complete: 5, truncated: 2, gone: 1, blocked: 1, pending: 0 };
-        let facts =
-            Facts { parts_missing: 701, parts_quarantined: 3, absent: vec![(Stream::Contacts, 1)], ..Facts::default() };
+        let threads = ThreadCounts {
+            complete: 5,
+            truncated: 2,
+            gone: 1,
+            blocked: 1,
+            pending: 0,
+        };
+        let facts = Facts {
+            parts_missing: 701,
+            parts_quarantined: 3,
+            absent: vec![(Stream::Contacts, 1)],
+            ..Facts::default()
+        };
         let status = judge(&settled(), threads, &facts);
         assert!(status.complete && status.reasons.is_empty());
         let codes: Vec<&str> = status.notes.iter().map(|note| note.code.as_str()).collect();
-        assert_eq!(codes, ["truncated_threads", "blocked_threads", "gone_threads", "absent", "quarantined_parts"]);
+        assert_eq!(
+            codes,
+            [
+                "truncated_threads",
+                "blocked_threads",
+                "gone_threads",
+                "absent",
+                "quarantined_parts"
+            ]
+        );
         assert!(
             status.sentence.contains("5 companies") && status.sentence.contains("701 older parts"),
             "{}",
@@ -205,8 +283,14 @@ mod tests {
             row.state()
         };
         assert_eq!(state(|_| {}), StreamState::Idle);
-        assert_eq!(state(|row| (row.due, row.last_ok_at) = (true, None)), StreamState::Waiting);
-        assert_eq!(state(|row| (row.due, row.ticketed) = (true, true)), StreamState::Running);
+        assert_eq!(
+            state(|row| (row.due, row.last_ok_at) = (true, None)),
+            StreamState::Waiting
+        );
+        assert_eq!(
+            state(|row| (row.due, row.ticketed) = (true, true)),
+            StreamState::Running
+        );
         assert_eq!(state(|row| row.walking = true), StreamState::Running);
         let failed = |row: &mut StreamRow| {
             (row.attempts, row.last_error, row.walking) = (2, Some("e".into()), true);

@@ -19,8 +19,8 @@ pub use companies::Company;
 pub use contacts::{Contact, Provenance};
 pub use conversations::{Assignee, Conversation, ConversationFilter, ThreadState};
 pub use export::{
-    HeldCompany, HeldCompanyProfile, HeldContact, HeldContactProfile, HeldConversation, HeldLink, HeldPart,
-    HeldReference, HeldThread,
+    HeldCompany, HeldCompanyProfile, HeldContact, HeldContactProfile, HeldConversation, HeldLink,
+    HeldPart, HeldReference, HeldThread,
 };
 pub use parts::{Author, Part, PartPosition};
 pub use reasons::Reason;
@@ -40,7 +40,10 @@ impl Position {
     /// Before the newest row. A value instead of "no condition" keeps the statement, and so its plan, one.
     #[must_use]
     pub fn newest() -> Self {
-        Self { at: FAR_FUTURE, id: Uuid::max() }
+        Self {
+            at: FAR_FUTURE,
+            id: Uuid::max(),
+        }
     }
 }
 
@@ -94,8 +97,14 @@ mod tests {
     #[test]
     fn a_profile_is_deleted_when_its_last_source_is() {
         let (early, late) = (DateTime::UNIX_EPOCH, Utc::now());
-        assert_eq!(deleted_everywhere(&[source(Some(early)), source(Some(late))]), Some(late));
-        assert_eq!(deleted_everywhere(&[source(Some(early)), source(None)]), None);
+        assert_eq!(
+            deleted_everywhere(&[source(Some(early)), source(Some(late))]),
+            Some(late)
+        );
+        assert_eq!(
+            deleted_everywhere(&[source(Some(early)), source(None)]),
+            None
+        );
         assert_eq!(deleted_everywhere(&[]), None);
     }
 

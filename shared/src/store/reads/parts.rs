@@ -79,7 +79,11 @@ impl TenantTx {
                 id: part_id(conversation, &row.source_id),
                 source_id: row.source_id,
                 kind: row.kind,
-                author: Author { kind: row.author_kind, source_id: row.author_source_id, name: row.author_name },
+                author: Author {
+                    kind: row.author_kind,
+                    source_id: row.author_source_id,
+                    name: row.author_name,
+                },
                 body: row.body,
                 redacted: row.redacted,
                 internal: row.internal,

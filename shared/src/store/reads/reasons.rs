@@ -66,23 +66,51 @@ pub(super) fn reasons(rows: &[StreamRow], threads: ThreadCounts, facts: &Facts) 
     let mut reasons = Vec::new();
     reasons.extend(of_connection(&facts.connected));
     reasons.extend(rows.iter().filter_map(of_stream));
-    for stream in Stream::ALL.iter().filter(|stream| !rows.iter().any(|row| row.stream == **stream)) {
-        reasons.push(Reason::new("not_planned", format!("{stream} is not planned at all.")).of(*stream));
+    for stream in Stream::ALL
+        .iter()
+        .filter(|stream| !rows.iter().any(|row| row.stream == **stream))
+    {
+        reasons.push(
+            Reason::new("not_planned", format!("{stream} is not planned at all.")).of(*stream),
+        );
     }
     if threads.pending > 0 {
-        let message = format!("{} not fetched yet, newest change first.", are(threads.pending, "thread"));
-        reasons.push(Reason::new("pending_threads", message).of(Stream::Threads).count(threads.pending));
+        let message = format!(
+            "{} not fetched yet, newest change first.",
+            are(threads.pending, "thread")
+        );
+        reasons.push(
+            Reason::new("pending_threads", message)
+                .of(Stream::Threads)
+                .count(threads.pending),
+        );
     }
     if facts.wanted_companies > 0 {
-        let message = format!("{} still to be asked for by id.", are(facts.wanted_companies, "company"));
-        reasons.push(Reason::new("wanted_companies", message).of(Stream::Companies).count(facts.wanted_companies));
+        let message = format!(
+            "{} still to be asked for by id.",
+            are(facts.wanted_companies, "company")
+        );
+        reasons.push(
+            Reason::new("wanted_companies", message)
+                .of(Stream::Companies)
+                .count(facts.wanted_companies),
+        );
     }
     for quarantined in &facts.quarantined {
         reasons.push(of_quarantine(quarantined));
     }
-    reasons.extend(facts.audit.as_ref().and_then(|audit| of_differing(rows, audit)));
+    reasons.extend(
+        facts
+            .audit
+            .as_ref()
+            .and_then(|audit| of_differing(rows, audit)),
+    );
     if let Some(run) = &facts.open_run {
-        let message = format!("A run ({}) asked for at {} has not ended.", run.mode, time(run.requested_at));
+        let message = format!(
+            "A run ({}) asked for at {} has not ended.",
+            run.mode,
+            time(run.requested_at)
+        );
         reasons.push(Reason::new("run_open", message));
     }
     reasons
@@ -99,17 +127,37 @@ pub(super) fn notes(rows: &[StreamRow], threads: ThreadCounts, facts: &Facts) ->
         );
         let action = "None over the API: an export of the workspace's data from Intercom has them.";
         notes.push(
-            Reason::new("truncated_threads", message).of(Stream::Threads).count(threads.truncated).action(action),
+            Reason::new("truncated_threads", message)
+                .of(Stream::Threads)
+                .count(threads.truncated)
+                .action(action),
         );
     }
     if threads.blocked > 0 {
-        let message = format!("{} unreadable in part or whole.", are(threads.blocked, "thread"));
-        let action = "None: each is read again when its conversation changes, or by a reconcile run.";
-        notes.push(Reason::new("blocked_threads", message).of(Stream::Threads).count(threads.blocked).action(action));
+        let message = format!(
+            "{} unreadable in part or whole.",
+            are(threads.blocked, "thread")
+        );
+        let action =
+            "None: each is read again when its conversation changes, or by a reconcile run.";
+        notes.push(
+            Reason::new("blocked_threads", message)
+                .of(Stream::Threads)
+                .count(threads.blocked)
+                .action(action),
+        );
     }
     if threads.gone > 0 {
-        let message = format!("{} deleted in Intercom; what was held stays.", were(threads.gone, "conversation"));
-        notes.push(Reason::new("gone_threads", message).of(Stream::Threads).count(threads.gone).action("None."));
+        let message = format!(
+            "{} deleted in Intercom; what was held stays.",
+            were(threads.gone, "conversation")
+        );
+        notes.push(
+            Reason::new("gone_threads", message)
+                .of(Stream::Threads)
+                .count(threads.gone)
+                .action("None."),
+        );
     }
     for (stream, count) in &facts.absent {
         let message = format!(
@@ -123,16 +171,29 @@ pub(super) fn notes(rows: &[StreamRow], threads: ThreadCounts, facts: &Facts) ->
         notes.extend(of_audit(rows, audit));
     }
     if facts.parts_quarantined > 0 {
-        let message = format!("{} unreadable: kept as they came.", are(facts.parts_quarantined, "part"));
-        notes.push(Reason::new("quarantined_parts", message).of(Stream::Threads).count(facts.parts_quarantined));
+        let message = format!(
+            "{} unreadable: kept as they came.",
+            are(facts.parts_quarantined, "part")
+        );
+        notes.push(
+            Reason::new("quarantined_parts", message)
+                .of(Stream::Threads)
+                .count(facts.parts_quarantined),
+        );
     }
     notes
 }
 
 /// Threads were not what they were called, and not every thread has been read again since.
 fn of_differing(rows: &[StreamRow], audit: &AuditStatus) -> Option<Reason> {
-    let (read, differing) = (audit.found.threads_read, i64::from(audit.found.threads_differing));
-    let walked_at = rows.iter().find(|row| row.stream == Stream::Conversations)?.walked_at;
+    let (read, differing) = (
+        audit.found.threads_read,
+        i64::from(audit.found.threads_differing),
+    );
+    let walked_at = rows
+        .iter()
+        .find(|row| row.stream == Stream::Conversations)?
+        .walked_at;
     if differing == 0 || walked_at.is_some_and(|walked_at| walked_at > audit.audited_at) {
         return None;
     }
@@ -140,13 +201,19 @@ fn of_differing(rows: &[StreamRow], audit: &AuditStatus) -> Option<Reason> {
         "The audit at {} found {differing} of {read} threads not to be what Intercom shows: every thread is read again.",
         time(audit.audited_at),
     );
-    Some(Reason::new("audit_differs", message).of(Stream::Threads).count(differing))
+    Some(
+        Reason::new("audit_differs", message)
+            .of(Stream::Threads)
+            .count(differing),
+    )
 }
 
 /// A count that was off, and that no full walk since has explained.
 fn of_audit(rows: &[StreamRow], audit: &AuditStatus) -> impl Iterator<Item = Reason> {
-    let counts =
-        [(Stream::Contacts, audit.found.contacts_missing), (Stream::Conversations, audit.found.conversations_missing)];
+    let counts = [
+        (Stream::Contacts, audit.found.contacts_missing),
+        (Stream::Conversations, audit.found.conversations_missing),
+    ];
     counts.into_iter().filter_map(|(stream, missing)| {
         let missing = missing.filter(|missing| *missing > 0)?;
         let walked_at = rows.iter().find(|row| row.stream == stream)?.walked_at;
@@ -164,10 +231,15 @@ fn of_audit(rows: &[StreamRow], audit: &AuditStatus) -> impl Iterator<Item = Rea
 fn of_connection(connected: &Connected) -> Option<Reason> {
     match connected {
         Connected::Yes => None,
-        Connected::No(error) => Some(Reason::new(&error.code, error.message.clone()).action(&error.action)),
+        Connected::No(error) => {
+            Some(Reason::new(&error.code, error.message.clone()).action(&error.action))
+        }
         Connected::Ended => {
             let message = "The connection was ended: nothing is read any more.".to_owned();
-            Some(Reason::new("disconnected", message).action("Connect the workspace again to go on."))
+            Some(
+                Reason::new("disconnected", message)
+                    .action("Connect the workspace again to go on."),
+            )
         }
     }
 }
@@ -176,20 +248,42 @@ fn of_connection(connected: &Connected) -> Option<Reason> {
 fn of_stream(row: &StreamRow) -> Option<Reason> {
     let stream = row.stream;
     let held = row.held;
-    let reason = if let Some(Blocked { code, message, action, until }) = &row.blocked {
+    let reason = if let Some(Blocked {
+        code,
+        message,
+        action,
+        until,
+    }) = &row.blocked
+    {
         let action = action.as_deref().unwrap_or("None.");
-        Reason::new(code, message.clone()).action(action).until(*until)
+        Reason::new(code, message.clone())
+            .action(action)
+            .until(*until)
     } else if row.dead {
         let message = format!("{stream} failed too often and waits: {}.", row.cause());
-        let action = "Operators: `pathbound dead list`, then `dead retry`; else it tries again by itself.";
-        Reason::new("dead_letter", message).action(action).until(row.due_at)
+        let action =
+            "Operators: `pathbound dead list`, then `dead retry`; else it tries again by itself.";
+        Reason::new("dead_letter", message)
+            .action(action)
+            .until(row.due_at)
     } else if row.attempts > 0 {
-        let message = format!("{stream} failed {} and is tried again: {}.", times(row.attempts), row.cause());
+        let message = format!(
+            "{stream} failed {} and is tried again: {}.",
+            times(row.attempts),
+            row.cause()
+        );
         Reason::new("retrying", message).until(row.due_at)
     } else if row.walking {
-        let (code, which) =
-            if row.last_ok_at.is_none() { ("first_walk", "The first walk") } else { ("walking", "A walk") };
-        let far = if stream == Stream::Reference { String::new() } else { format!(": {held} held so far") };
+        let (code, which) = if row.last_ok_at.is_none() {
+            ("first_walk", "The first walk")
+        } else {
+            ("walking", "A walk")
+        };
+        let far = if stream == Stream::Reference {
+            String::new()
+        } else {
+            format!(": {held} held so far")
+        };
         Reason::new(code, format!("{which} through {stream} is under way{far}."))
     } else if row.last_ok_at.is_none() {
         Reason::new("not_begun", format!("{stream} was not read yet.")).until(row.due_at)
@@ -200,12 +294,17 @@ fn of_stream(row: &StreamRow) -> Option<Reason> {
                 let message = format!(
                     "Intercom counts {missing} more of {stream} than the {held} that are held: the next walk looks for them."
                 );
-                Reason::new("short", message).count(missing).until(row.due_at)
+                Reason::new("short", message)
+                    .count(missing)
+                    .until(row.due_at)
             }
             Some(expected) if expected < held => {
-                let message =
-                    format!("{held} of {stream} are held where {expected} are known to exist: a full walk settles it.");
-                Reason::new("surplus", message).count(held - expected).until(row.due_at)
+                let message = format!(
+                    "{held} of {stream} are held where {expected} are known to exist: a full walk settles it."
+                );
+                Reason::new("surplus", message)
+                    .count(held - expected)
+                    .until(row.due_at)
             }
             _ => return None,
         }
@@ -220,8 +319,15 @@ fn of_quarantine((kind, count, example): &(String, i64, String)) -> Reason {
         "conversation" => Stream::Conversations,
         _ => Stream::Reference,
     };
-    let noun = if kind == "reference" { "list item" } else { kind };
-    let message = format!("{} unreadable and kept as it came, {example} among them.", are(*count, noun));
+    let noun = if kind == "reference" {
+        "list item"
+    } else {
+        kind
+    };
+    let message = format!(
+        "{} unreadable and kept as it came, {example} among them.",
+        are(*count, noun)
+    );
     Reason::new("quarantined", message)
         .of(stream)
         .count(*count)
@@ -238,7 +344,11 @@ pub(super) fn sentence(
 ) -> String {
     match reasons {
         [] => {
-            let held = |stream| rows.iter().find(|row| row.stream == stream).map_or(0, |row| row.held);
+            let held = |stream| {
+                rows.iter()
+                    .find(|row| row.stream == stream)
+                    .map_or(0, |row| row.held)
+            };
             let mut text = format!(
                 "Complete as of {}: {}, {}, {} and {} are held, all that Intercom shows",
                 proven_at.map_or_else(|| "never".to_owned(), time),
@@ -250,7 +360,10 @@ pub(super) fn sentence(
             match notes {
                 [] => text.push('.'),
                 notes => {
-                    let said: Vec<&str> = notes.iter().map(|note| note.message.trim_end_matches('.')).collect();
+                    let said: Vec<&str> = notes
+                        .iter()
+                        .map(|note| note.message.trim_end_matches('.'))
+                        .collect();
                     text.push_str("; beside it: ");
                     text.push_str(&said.join("; "));
                     text.push('.');
@@ -288,15 +401,27 @@ fn counted(count: i64, noun: &str) -> String {
 }
 
 fn are(count: i64, noun: &str) -> String {
-    format!("{} {}", counted(count, noun), if count == 1 { "is" } else { "are" })
+    format!(
+        "{} {}",
+        counted(count, noun),
+        if count == 1 { "is" } else { "are" }
+    )
 }
 
 fn were(count: i64, noun: &str) -> String {
-    format!("{} {}", counted(count, noun), if count == 1 { "was" } else { "were" })
+    format!(
+        "{} {}",
+        counted(count, noun),
+        if count == 1 { "was" } else { "were" }
+    )
 }
 
 fn times(attempts: i32) -> String {
-    if attempts == 1 { "once".to_owned() } else { format!("{attempts} times in a row") }
+    if attempts == 1 {
+        "once".to_owned()
+    } else {
+        format!("{attempts} times in a row")
+    }
 }
 
 fn time(at: DateTime<Utc>) -> String {

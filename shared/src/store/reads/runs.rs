@@ -60,7 +60,10 @@ impl From<RunRow> for Run {
             started_at: row.started_at,
             finished_at: row.finished_at,
             counters: row.counters,
-            error: row.error_code.map(|code| RunError { code, message: row.error_message }),
+            error: row.error_code.map(|code| RunError {
+                code,
+                message: row.error_message,
+            }),
         }
     }
 }
@@ -70,7 +73,11 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn run(&mut self, connection: ConnectionId, id: RunId) -> Result<Option<Run>, StoreError> {
+    pub async fn run(
+        &mut self,
+        connection: ConnectionId,
+        id: RunId,
+    ) -> Result<Option<Run>, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
             RunRow,

@@ -102,8 +102,13 @@ impl TenantTx {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn sync_status(&mut self, connection: ConnectionId) -> Result<Option<SyncStatus>, StoreError> {
-        let Some(found) = self.connection(connection).await? else { return Ok(None) };
+    pub async fn sync_status(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<Option<SyncStatus>, StoreError> {
+        let Some(found) = self.connection(connection).await? else {
+            return Ok(None);
+        };
         let mut streams = self.stream_rows(connection).await?;
         streams.sort_by_key(|row| row.stream);
         let threads = self.thread_counts(connection).await?;
@@ -111,7 +116,10 @@ impl TenantTx {
         Ok(Some(judge(&streams, threads, &facts)))
     }
 
-    async fn stream_rows(&mut self, connection: ConnectionId) -> Result<Vec<StreamRow>, StoreError> {
+    async fn stream_rows(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<Vec<StreamRow>, StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
             r#"SELECT stream, due_at <= now() AS due, ticketed_at IS NOT NULL AS "ticketed!",
@@ -156,7 +164,10 @@ impl TenantTx {
         .collect()
     }
 
-    async fn thread_counts(&mut self, connection: ConnectionId) -> Result<ThreadCounts, StoreError> {
+    async fn thread_counts(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<ThreadCounts, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             r#"SELECT status, count(*) AS "count!" FROM threads
@@ -175,7 +186,10 @@ impl TenantTx {
                 "gone" => counts.gone = row.count,
                 "blocked" => counts.blocked = row.count,
                 other => {
-                    return Err(StoreError::Inconsistent { table: "threads", what: format!("status {other:?}") });
+                    return Err(StoreError::Inconsistent {
+                        table: "threads",
+                        what: format!("status {other:?}"),
+                    });
                 }
             }
         }
@@ -222,20 +236,34 @@ impl TenantTx {
         .into_iter()
         .map(|row| (row.kind, row.count, row.example))
         .collect();
-        let parts_quarantined = quarantined.iter().find(|(kind, ..)| kind == "part").map_or(0, |(_, count, _)| *count);
+        let parts_quarantined = quarantined
+            .iter()
+            .find(|(kind, ..)| kind == "part")
+            .map_or(0, |(_, count, _)| *count);
         quarantined.retain(|(kind, ..)| kind != "part");
         let audit = self.last_audit(connection.id).await?;
-        let unknown = |table, what: &str| StoreError::Inconsistent { table, what: what.to_owned() };
+        let unknown = |table, what: &str| StoreError::Inconsistent {
+            table,
+            what: what.to_owned(),
+        };
         Ok(Facts {
             connected: match (connection.state, connection.error) {
                 (ConnectionState::Active, _) => Connected::Yes,
-                (ConnectionState::ReauthRequired | ConnectionState::Error, Some(error)) => Connected::No(error),
+                (ConnectionState::ReauthRequired | ConnectionState::Error, Some(error)) => {
+                    Connected::No(error)
+                }
                 _ => Connected::Ended,
             },
             open_run: open_run
                 .map(|run| {
-                    let mode = run.mode.parse().map_err(|_| unknown("sync_runs", &run.mode))?;
-                    Ok::<_, StoreError>(OpenRun { mode, requested_at: run.requested_at })
+                    let mode = run
+                        .mode
+                        .parse()
+                        .map_err(|_| unknown("sync_runs", &run.mode))?;
+                    Ok::<_, StoreError>(OpenRun {
+                        mode,
+                        requested_at: run.requested_at,
+                    })
                 })
                 .transpose()?,
             wanted_companies: row.wanted,
@@ -244,7 +272,14 @@ impl TenantTx {
             parts_missing: row.parts_missing,
             absent: absent
                 .into_iter()
-                .map(|row| Ok((row.stream.parse().map_err(|_| unknown("absences", &row.stream))?, row.count)))
+                .map(|row| {
+                    Ok((
+                        row.stream
+                            .parse()
+                            .map_err(|_| unknown("absences", &row.stream))?,
+                        row.count,
+                    ))
+                })
                 .collect::<Result<_, StoreError>>()?,
             audit: audit.map(|(audited_at, found)| AuditStatus { audited_at, found }),
         })

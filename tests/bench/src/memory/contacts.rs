@@ -24,7 +24,11 @@ const PAGE: usize = 150;
 
 pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
     let contacts = std::env::var("MEMORY_CONTACTS").map_or(Ok(CONTACTS), |text| text.parse())?;
-    let at = if contacts == CONTACTS { "1m".to_owned() } else { contacts.to_string() };
+    let at = if contacts == CONTACTS {
+        "1m".to_owned()
+    } else {
+        contacts.to_string()
+    };
     println!("one worker process on a workspace of {contacts} contacts, the rate limit lifted");
     let spec = WorkspaceSpec {
         id_code: Some(WORKSPACE.to_owned()),
@@ -36,26 +40,59 @@ pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
         limit_per_window: 10_000_000,
         ..WorkspaceSpec::default()
     };
-    let (_simulator, intercom) = roles::simulator(&Scene { spec, latency: Latency::None })?;
+    let (_simulator, intercom) = roles::simulator(&Scene {
+        spec,
+        latency: Latency::None,
+    })?;
     let fleet = Fleet::start(&intercom).await?;
     let status = fleet.until_complete().await?;
     let seconds = fleet.connected_at.elapsed().as_secs_f64();
-    let held = status["streams"].as_array().and_then(|streams| streams.iter().find(|of| of["stream"] == "contacts"));
+    let held = status["streams"]
+        .as_array()
+        .and_then(|streams| streams.iter().find(|of| of["stream"] == "contacts"));
     if held.is_none_or(|of| of["held"] != contacts) {
         return Err(format!("not all of {contacts} contacts are held: {status}").into());
     }
-    report.add(&format!("memory.worker_peak_mib_at_{at}_contacts"), fleet.worker_peak_mib(), "MiB", None);
-    report.add(&format!("memory.contacts_per_second_at_{at}_contacts"), f64::from(contacts) / seconds, "1/s", None);
-    let Fleet { servers, tenant, connection, worker, .. } = fleet;
+    report.add(
+        &format!("memory.worker_peak_mib_at_{at}_contacts"),
+        fleet.worker_peak_mib(),
+        "MiB",
+        None,
+    );
+    report.add(
+        &format!("memory.contacts_per_second_at_{at}_contacts"),
+        f64::from(contacts) / seconds,
+        "1/s",
+        None,
+    );
+    let Fleet {
+        servers,
+        tenant,
+        connection,
+        worker,
+        ..
+    } = fleet;
     drop(worker);
 
     let store = Store::connect(&Secret::new(servers.database_url()), Role::Worker, 2).await?;
     let mut admin = PgConnection::connect(&servers.database_url()).await?;
-    let held: Vec<String> = sqlx::query_scalar("SELECT source_id FROM contact_sources").fetch_all(&mut admin).await?;
-    let key = SliceKey { tenant, connection, stream: Stream::Contacts, fence: 0 };
+    let held: Vec<String> = sqlx::query_scalar("SELECT source_id FROM contact_sources")
+        .fetch_all(&mut admin)
+        .await?;
+    let key = SliceKey {
+        tenant,
+        connection,
+        stream: Stream::Contacts,
+        fence: 0,
+    };
     for (shown, name) in [(&held[..], "all_shown"), (&[], "none_shown")] {
         let taken = end_of_walk(&store, key, shown).await?;
-        report.add(&format!("memory.sweep_end_seconds_at_{at}_contacts.{name}"), taken.as_secs_f64(), "s", None);
+        report.add(
+            &format!("memory.sweep_end_seconds_at_{at}_contacts.{name}"),
+            taken.as_secs_f64(),
+            "s",
+            None,
+        );
     }
     Ok(())
 }

@@ -16,15 +16,26 @@ const PARTS: u32 = 1_200;
 const BODY: usize = 40_000;
 
 pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
-    println!("one worker process on {GIANTS} threads of 20 MB beside 200 small ones, and on the small ones alone");
+    println!(
+        "one worker process on {GIANTS} threads of 20 MB beside 200 small ones, and on the small ones alone"
+    );
     let alone = peak(0).await?;
-    report.add("memory.worker_peak_mib_beside_giants", peak(GIANTS).await?, "MiB", Some(alone));
+    report.add(
+        "memory.worker_peak_mib_beside_giants",
+        peak(GIANTS).await?,
+        "MiB",
+        Some(alone),
+    );
     Ok(())
 }
 
 async fn peak(giants: usize) -> Result<f64, Failure> {
     // In this process: its memory is not the worker's.
-    let simulator = Simulator::start(Options { ledger_rows: false, ..Options::default() }).await?;
+    let simulator = Simulator::start(Options {
+        ledger_rows: false,
+        ..Options::default()
+    })
+    .await?;
     let conversations = 200;
     let workspace = simulator.add_workspace(WorkspaceSpec {
         id_code: Some(WORKSPACE.to_owned()),
@@ -50,7 +61,11 @@ async fn peak(giants: usize) -> Result<f64, Failure> {
 
 fn grow_giant(workspace: &Workspace) -> Result<(), Failure> {
     let giant = workspace.mutate(Mutation::add(Kind::Conversation, 1))[0].clone();
-    workspace.mutate(Mutation::grow(Kind::Conversation, 1).ids([giant.clone()]).parts(PARTS));
+    workspace.mutate(
+        Mutation::grow(Kind::Conversation, 1)
+            .ids([giant.clone()])
+            .parts(PARTS),
+    );
     for part in workspace.truth() {
         if part.kind == Kind::Part && part.parent.as_ref() == Some(&giant) && !part.hidden {
             let mut object = part.value();

@@ -46,26 +46,62 @@ struct Fleet {
 
 impl Fleet {
     async fn start(intercom: &str) -> Result<Self, Failure> {
-        let servers = tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??;
+        let servers =
+            tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??;
         shared::store::migrate(&Secret::new(servers.database_url())).await?;
-        let public_url = format!("http://127.0.0.1:{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
+        let public_url = format!(
+            "http://127.0.0.1:{}",
+            TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()
+        );
         let environment = sync::environment(&servers, intercom, &public_url);
-        let others = [roles::pathbound(&["api"], &environment)?, roles::pathbound(&["scheduler"], &environment)?];
+        let others = [
+            roles::pathbound(&["api"], &environment)?,
+            roles::pathbound(&["scheduler"], &environment)?,
+        ];
         let worker = roles::pathbound(&["worker"], &environment)?;
         let rest = Rest::new(&public_url, &Secret::new(SERVICE_KEY))?;
         let tenant = sync::until_up(&rest).await?;
-        let started = rest.post(Some(tenant), "/v1/integrations/intercom/connect", &json!({})).await?.success()?;
+        let started = rest
+            .post(
+                Some(tenant),
+                "/v1/integrations/intercom/connect",
+                &json!({}),
+            )
+            .await?
+            .success()?;
         let connected_at = Instant::now();
-        Browser::new()?.connect(started["start_url"].as_str().ok_or("no start_url")?, WORKSPACE).await?;
+        Browser::new()?
+            .connect(
+                started["start_url"].as_str().ok_or("no start_url")?,
+                WORKSPACE,
+            )
+            .await?;
         let connections = rest.get(tenant, "/v1/connections").await?;
-        let connection = connections["items"][0]["id"].as_str().ok_or("no connection")?.parse()?;
-        Ok(Self { rest, tenant, connection, connected_at, worker, _others: others, servers })
+        let connection = connections["items"][0]["id"]
+            .as_str()
+            .ok_or("no connection")?
+            .parse()?;
+        Ok(Self {
+            rest,
+            tenant,
+            connection,
+            connected_at,
+            worker,
+            _others: others,
+            servers,
+        })
     }
 
     /// The status, once it says that the copy is complete.
     async fn until_complete(&self) -> Result<Value, Failure> {
         loop {
-            let status = self.rest.get(self.tenant, &format!("/v1/connections/{}/sync", self.connection)).await?;
+            let status = self
+                .rest
+                .get(
+                    self.tenant,
+                    &format!("/v1/connections/{}/sync", self.connection),
+                )
+                .await?;
             if status["complete"] == true {
                 return Ok(status);
             }

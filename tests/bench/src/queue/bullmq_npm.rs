@@ -22,24 +22,47 @@ pub(super) async fn rate(redis: &Server) -> Result<f64, Failure> {
     let folder = Path::new(FOLDER).canonicalize()?;
     if !folder.join("node_modules/bullmq").exists() {
         let install = Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "--silent", "--prefix", ".", &format!("bullmq@{VERSION}")])
+            .args([
+                "install",
+                "--no-audit",
+                "--no-fund",
+                "--silent",
+                "--prefix",
+                ".",
+                &format!("bullmq@{VERSION}"),
+            ])
             .current_dir(&folder)
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();
-        let output = tokio::time::timeout(INSTALL, install).await.map_err(|_| "npm took too long")??;
+        let output = tokio::time::timeout(INSTALL, install)
+            .await
+            .map_err(|_| "npm took too long")??;
         if !output.status.success() {
-            return Err(format!("npm could not install it: {}", String::from_utf8_lossy(&output.stderr)).into());
+            return Err(format!(
+                "npm could not install it: {}",
+                String::from_utf8_lossy(&output.stderr)
+            )
+            .into());
         }
     }
     std::fs::write(folder.join("drain.mjs"), include_str!("bullmq.mjs"))?;
     let run = Command::new("node")
-        .args(["drain.mjs", &redis.url, &JOBS.to_string(), &SLOTS.to_string()])
+        .args([
+            "drain.mjs",
+            &redis.url,
+            &JOBS.to_string(),
+            &SLOTS.to_string(),
+        ])
         .current_dir(&folder)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(RUN, run).await.map_err(|_| "node took too long")??;
+    let output = tokio::time::timeout(RUN, run)
+        .await
+        .map_err(|_| "node took too long")??;
     let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse().map_err(|_| format!("{text}{}", String::from_utf8_lossy(&output.stderr)).into())
+    text.trim()
+        .parse()
+        .map_err(|_| format!("{text}{}", String::from_utf8_lossy(&output.stderr)).into())
 }

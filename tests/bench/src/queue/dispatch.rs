@@ -22,8 +22,18 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
         let rate = fleet.rate(Duration::from_secs(120)).await?;
         let cost = redis.script_micros().await? / SLICES as f64;
         worker.stop().await;
-        report.add(&format!("queue.dispatch_cost_us.{tenants}_tenants"), cost, "us", few);
-        report.add(&format!("queue.dispatch_cost_rate.{tenants}_tenants"), rate, "1/s", None);
+        report.add(
+            &format!("queue.dispatch_cost_us.{tenants}_tenants"),
+            cost,
+            "us",
+            few,
+        );
+        report.add(
+            &format!("queue.dispatch_cost_rate.{tenants}_tenants"),
+            rate,
+            "1/s",
+            None,
+        );
         few.get_or_insert(cost);
     }
     Ok(())

@@ -51,7 +51,12 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
         }
         let mut waits = one_fleet(redis, giants).await?;
         report.add(&name, quantile(&mut waits, 0.99), "ms", None);
-        report.add(&name.replace("p99", "p50"), quantile(&mut waits, 0.5), "ms", None);
+        report.add(
+            &name.replace("p99", "p50"),
+            quantile(&mut waits, 0.5),
+            "ms",
+            None,
+        );
     }
     Ok(())
 }
@@ -60,11 +65,15 @@ async fn one_fleet(redis: &Server, giants: usize) -> Result<Vec<f64>, Failure> {
     let queue = redis.fresh().await?;
     let giants: Vec<TenantId> = (0..giants).map(|_| TenantId::new()).collect();
     for giant in &giants {
-        let work: Vec<Ticket> =
-            (0..2 * SLOTS).map(|_| Ticket::new(*giant, ConnectionId::new(), Stream::Contacts)).collect();
+        let work: Vec<Ticket> = (0..2 * SLOTS)
+            .map(|_| Ticket::new(*giant, ConnectionId::new(), Stream::Contacts))
+            .collect();
         queue.push(&work).await?;
     }
-    let fleet = Arc::new(Mixed { giants, starts: Starts::default() });
+    let fleet = Arc::new(Mixed {
+        giants,
+        starts: Starts::default(),
+    });
     let worker = Worker::start(&queue, SLOTS, &fleet);
     tokio::time::sleep(Duration::from_secs(2)).await;
 
@@ -81,7 +90,14 @@ async fn one_fleet(redis: &Server, giants: usize) -> Result<Vec<f64>, Failure> {
     fleet.starts.until(SMALL, Duration::from_secs(60)).await?;
     worker.stop().await;
     let wait = |(ticket, pushed): &(Ticket, Instant)| {
-        Some(fleet.starts.of(ticket)?.saturating_duration_since(*pushed).as_secs_f64() * 1e3)
+        Some(
+            fleet
+                .starts
+                .of(ticket)?
+                .saturating_duration_since(*pushed)
+                .as_secs_f64()
+                * 1e3,
+        )
     };
     Ok(pushed.iter().filter_map(wait).collect())
 }

@@ -44,7 +44,9 @@ impl Worker {
 
 /// One ticket for each of so many tenants.
 pub(super) fn tickets(tenants: usize) -> Vec<Ticket> {
-    (0..tenants).map(|_| Ticket::new(TenantId::new(), ConnectionId::new(), Stream::Contacts)).collect()
+    (0..tenants)
+        .map(|_| Ticket::new(TenantId::new(), ConnectionId::new(), Stream::Contacts))
+        .collect()
 }
 
 /// Works nothing, so many times.
@@ -87,7 +89,9 @@ impl Noop {
             let worked = self.count.load(Ordering::Relaxed);
             return Err(format!("only {worked} of {} slices in {patience:?}", self.wanted).into());
         }
-        let (Some(begun), Some(ended)) = (self.begun.get(), self.ended.get()) else { return Err("no slice".into()) };
+        let (Some(begun), Some(ended)) = (self.begun.get(), self.ended.get()) else {
+            return Err("no slice".into());
+        };
         Ok(self.wanted as f64 / (*ended - *begun).as_secs_f64())
     }
 
@@ -108,7 +112,11 @@ impl Fleet for Noop {
             self.ended.get_or_init(Instant::now);
             self.end.notify_one();
         }
-        if self.again && number < self.wanted { Verdict::More } else { Verdict::Done }
+        if self.again && number < self.wanted {
+            Verdict::More
+        } else {
+            Verdict::Done
+        }
     }
 }
 
@@ -121,15 +129,26 @@ pub(super) struct Starts {
 impl Starts {
     pub(super) fn note(&self, ticket: Ticket) {
         let now = Instant::now();
-        self.first.lock().unwrap_or_else(PoisonError::into_inner).entry(ticket).or_insert(now);
+        self.first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(ticket)
+            .or_insert(now);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     pub(super) fn of(&self, ticket: &Ticket) -> Option<Instant> {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner).get(ticket).copied()
+        self.first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(ticket)
+            .copied()
     }
 
     /// Waits until so many tickets have begun.
@@ -137,7 +156,11 @@ impl Starts {
         let begun = Instant::now();
         while self.len() < wanted {
             if begun.elapsed() > patience {
-                return Err(format!("only {} of {wanted} tickets begun in {patience:?}", self.len()).into());
+                return Err(format!(
+                    "only {} of {wanted} tickets begun in {patience:?}",
+                    self.len()
+                )
+                .into());
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

@@ -34,23 +34,36 @@ struct Park {
 impl Fleet for Park {
     async fn work(&self, _: Lease) -> Verdict {
         self.parked.fetch_add(1, Ordering::Relaxed);
-        Verdict::Wait(self.until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)))
+        Verdict::Wait(
+            self.until
+                .saturating_duration_since(Instant::now())
+                .max(Duration::from_millis(1)),
+        )
     }
 }
 
 pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), Failure> {
     let queue = redis.fresh().await?;
-    redis.ask::<()>(&["CONFIG", "SET", "slowlog-log-slower-than", "500"]).await?;
-    redis.ask::<()>(&["CONFIG", "SET", "slowlog-max-len", "100000"]).await?;
+    redis
+        .ask::<()>(&["CONFIG", "SET", "slowlog-log-slower-than", "500"])
+        .await?;
+    redis
+        .ask::<()>(&["CONFIG", "SET", "slowlog-max-len", "100000"])
+        .await?;
     redis.ask::<()>(&["SLOWLOG", "RESET"]).await?;
     let due = Instant::now() + READY;
-    let park = Arc::new(Park { until: due, parked: AtomicU64::new(0) });
+    let park = Arc::new(Park {
+        until: due,
+        parked: AtomicU64::new(0),
+    });
     let parker = Worker::start(&queue, 256, &park);
     for _ in 0..TENANTS / 1_000 {
         let bite: Vec<Ticket> = (0..1_000)
             .flat_map(|_| {
                 let (tenant, connection) = (TenantId::new(), ConnectionId::new());
-                Stream::ALL.iter().map(move |stream| Ticket::new(tenant, connection, *stream))
+                Stream::ALL
+                    .iter()
+                    .map(move |stream| Ticket::new(tenant, connection, *stream))
             })
             .collect();
         queue.push(&bite).await?;
@@ -78,20 +91,45 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
     let worker = Worker::start(&queue, 64, &fleet);
     tokio::time::sleep_until(due.into()).await;
     let rate = fleet.rate(PATIENCE).await?;
-    let first = fleet.first().ok_or("no slice")?.saturating_duration_since(due);
+    let first = fleet
+        .first()
+        .ok_or("no slice")?
+        .saturating_duration_since(due);
     worker.stop().await;
     let slow = slow(redis).await?;
     // Its entries would count as memory of what is measured next.
-    redis.ask::<()>(&["CONFIG", "SET", "slowlog-log-slower-than", "-1"]).await?;
+    redis
+        .ask::<()>(&["CONFIG", "SET", "slowlog-log-slower-than", "-1"])
+        .await?;
     redis.ask::<()>(&["SLOWLOG", "RESET"]).await?;
     let slowest = slow.iter().copied().fold(0.0, f64::max);
     let over = slow.iter().filter(|micros| **micros > 20_000.0).count();
-    report.add("queue.million_due_first_slice_ms", first.as_secs_f64() * 1e3, "ms", None);
+    report.add(
+        "queue.million_due_first_slice_ms",
+        first.as_secs_f64() * 1e3,
+        "ms",
+        None,
+    );
     report.add("queue.million_due_slices_per_second", rate, "1/s", None);
-    report.add("queue.million_due_longest_script_ms", slowest / 1e3, "ms", None);
+    report.add(
+        "queue.million_due_longest_script_ms",
+        slowest / 1e3,
+        "ms",
+        None,
+    );
     // The log is in wall time: a single long one on a busy machine may be the machine's.
-    report.add("queue.million_due_scripts_over_20ms", over as f64, "scripts", None);
-    report.add("queue.million_due_left", (MILLION - fleet.count().min(MILLION)) as f64, "tickets", None);
+    report.add(
+        "queue.million_due_scripts_over_20ms",
+        over as f64,
+        "scripts",
+        None,
+    );
+    report.add(
+        "queue.million_due_left",
+        (MILLION - fleet.count().min(MILLION)) as f64,
+        "tickets",
+        None,
+    );
     Ok(())
 }
 

@@ -29,7 +29,17 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
         tokio::time::sleep(Duration::from_millis(4)).await;
     }
     worker.stop().await;
-    report.add("queue.start_latency_p50_ms", quantile(&mut waits, 0.5), "ms", None);
-    report.add("queue.start_latency_p99_ms", quantile(&mut waits, 0.99), "ms", None);
+    report.add(
+        "queue.start_latency_p50_ms",
+        quantile(&mut waits, 0.5),
+        "ms",
+        None,
+    );
+    report.add(
+        "queue.start_latency_p99_ms",
+        quantile(&mut waits, 0.99),
+        "ms",
+        None,
+    );
     Ok(())
 }

@@ -26,8 +26,13 @@ pub(crate) use orphans::run_hostage as run_worker_role;
 
 /// Measures what is asked for.
 pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
-    let servers = Arc::new(tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??);
-    println!("queue: {} on loopback, no persistence; slices that do nothing", servers.redis().version());
+    let servers = Arc::new(
+        tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??,
+    );
+    println!(
+        "queue: {} on loopback, no persistence; slices that do nothing",
+        servers.redis().version()
+    );
     // Metrics are recorded, and folded in as a scrape would.
     let upkeep = tokio::spawn(async {
         loop {
@@ -45,10 +50,16 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
         }
     };
     if report.wants("queue.noop_slices_per_second") {
-        note("noop_slices_per_second", throughput::measure(report, &redis).await);
+        note(
+            "noop_slices_per_second",
+            throughput::measure(report, &redis).await,
+        );
     }
     if report.wants("queue.redis_calls_per_slice") {
-        note("redis_calls_per_slice", throughput::calls(report, &redis).await);
+        note(
+            "redis_calls_per_slice",
+            throughput::calls(report, &redis).await,
+        );
     }
     if report.wants("queue.start_latency") {
         note("start_latency", latency::measure(report, &redis).await);
@@ -69,5 +80,9 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
         note("rebuild", rebuild::measure(report, &redis, &servers).await);
     }
     upkeep.abort();
-    if failed.is_empty() { Ok(()) } else { Err(format!("no figures of {}", failed.join(", ")).into()) }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("no figures of {}", failed.join(", ")).into())
+    }
 }

@@ -48,10 +48,23 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
         let killed = Instant::now();
         heir.until(SLOTS, Duration::from_secs(40)).await?;
         worker.stop().await;
-        waits.extend(held.iter().filter_map(|ticket| Some((heir.of(ticket)? - killed).as_secs_f64())));
+        waits.extend(
+            held.iter()
+                .filter_map(|ticket| Some((heir.of(ticket)? - killed).as_secs_f64())),
+        );
     }
-    report.add("queue.orphan_recovery_p99_seconds", quantile(&mut waits, 0.99), "s", None);
-    report.add("queue.orphan_recovery_p50_seconds", quantile(&mut waits, 0.5), "s", None);
+    report.add(
+        "queue.orphan_recovery_p99_seconds",
+        quantile(&mut waits, 0.99),
+        "s",
+        None,
+    );
+    report.add(
+        "queue.orphan_recovery_p50_seconds",
+        quantile(&mut waits, 0.5),
+        "s",
+        None,
+    );
     Ok(())
 }
 
@@ -67,8 +80,11 @@ impl Fleet for Hold {
 
 /// The process that is killed: takes what it can, and keeps it.
 pub(crate) fn run_hostage(url: &str) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        let queue = Queue::open(&Secret::new(url), "bench")?;
-        Ok(shared::queue::run(queue, SLOTS, Arc::new(Hold), Shutdown::new()).await?)
-    })
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let queue = Queue::open(&Secret::new(url), "bench")?;
+            Ok(shared::queue::run(queue, SLOTS, Arc::new(Hold), Shutdown::new()).await?)
+        })
 }

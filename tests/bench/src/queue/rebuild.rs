@@ -42,7 +42,11 @@ impl Fleet for Finish {
     }
 }
 
-pub(super) async fn measure(report: &mut Report, redis: &Server, servers: &Servers) -> Result<(), Failure> {
+pub(super) async fn measure(
+    report: &mut Report,
+    redis: &Server,
+    servers: &Servers,
+) -> Result<(), Failure> {
     let queue = redis.fresh().await?;
     let empty = redis.info("used_memory").await?;
     shared::store::migrate(&Secret::new(servers.database_url())).await?;
@@ -62,23 +66,45 @@ pub(super) async fn measure(report: &mut Report, redis: &Server, servers: &Serve
     let scheduler = roles::pathbound(&["scheduler"], &environment)?;
 
     until_live(&queue, TENANTS).await?;
-    report.add("queue.live_ticket_redis_bytes", (redis.info("used_memory").await? - empty) / TENANTS as f64, "B", None);
+    report.add(
+        "queue.live_ticket_redis_bytes",
+        (redis.info("used_memory").await? - empty) / TENANTS as f64,
+        "B",
+        None,
+    );
     redis.ask::<()>(&["FLUSHALL"]).await?;
     let flushed = Instant::now();
     until_live(&queue, TENANTS).await?;
-    report.add("queue.rebuild_100k_tenants_seconds", flushed.elapsed().as_secs_f64(), "s", None);
+    report.add(
+        "queue.rebuild_100k_tenants_seconds",
+        flushed.elapsed().as_secs_f64(),
+        "s",
+        None,
+    );
 
     // Everybody has been served, and owes nothing until tomorrow.
-    postgres.execute("UPDATE streams SET due_at = now() + interval '1 day', ticketed_at = NULL").await?;
+    postgres
+        .execute("UPDATE streams SET due_at = now() + interval '1 day', ticketed_at = NULL")
+        .await?;
     let worker = Worker::start(&queue, 64, &Arc::new(Finish));
     until_live(&queue, 0).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    report.add("queue.idle_100k_tenants_redis_bytes", redis.info("used_memory").await? - empty, "B", None);
+    report.add(
+        "queue.idle_100k_tenants_redis_bytes",
+        redis.info("used_memory").await? - empty,
+        "B",
+        None,
+    );
     let keys: f64 = redis.ask::<i64>(&["DBSIZE"]).await? as f64;
     report.add("queue.idle_100k_tenants_redis_keys", keys, "keys", None);
     let calls = redis.count_calls().await?;
     tokio::time::sleep(IDLE).await;
-    report.add("queue.idle_100k_tenants_ops_per_second", calls.so_far() as f64 / IDLE.as_secs_f64(), "1/s", None);
+    report.add(
+        "queue.idle_100k_tenants_ops_per_second",
+        calls.so_far() as f64 / IDLE.as_secs_f64(),
+        "1/s",
+        None,
+    );
     worker.stop().await;
     drop(scheduler);
     Ok(())

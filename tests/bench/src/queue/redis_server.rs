@@ -29,9 +29,15 @@ pub(super) struct Server {
 impl Server {
     pub(super) async fn connect(servers: &Servers) -> Result<Self, Failure> {
         let url = servers.redis_url();
-        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(60)));
+        let config =
+            redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(60)));
         let client = redis::Client::open(url.as_str())?;
-        Ok(Self { connection: client.get_multiplexed_async_connection_with_config(&config).await?, url })
+        Ok(Self {
+            connection: client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await?,
+            url,
+        })
     }
 
     /// Empties the server and forgets its statistics; our queue on it.
@@ -52,7 +58,13 @@ impl Server {
     /// A number of `INFO`.
     pub(super) async fn info(&self, name: &str) -> Result<f64, Failure> {
         let text: String = self.ask(&["INFO", "everything"]).await?;
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok());
+        let value = text.lines().find_map(|line| {
+            line.strip_prefix(name)?
+                .strip_prefix(':')?
+                .trim()
+                .parse()
+                .ok()
+        });
         value.ok_or_else(|| format!("INFO has no {name}").into())
     }
 
@@ -63,7 +75,10 @@ impl Server {
         let micros = text.lines().filter_map(|line| {
             let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(':')?;
             scripts.contains(&name).then_some(())?;
-            rest.split(',').find_map(|part| part.strip_prefix("usec="))?.parse::<f64>().ok()
+            rest.split(',')
+                .find_map(|part| part.strip_prefix("usec="))?
+                .parse::<f64>()
+                .ok()
         });
         Ok(micros.sum())
     }
@@ -80,7 +95,11 @@ impl Server {
         let counted = Arc::clone(&count);
         let task = tokio::spawn(async move {
             let mut line = Vec::new();
-            while lines.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+            while lines
+                .read_until(b'\n', &mut line)
+                .await
+                .is_ok_and(|read| read > 0)
+            {
                 // +1763873000.123456 [0 127.0.0.1:50000] "EVALSHA" …, or [0 lua].
                 let origin = line.split(|byte| *byte == b']').next().unwrap_or_default();
                 if !origin.ends_with(b"lua") {

@@ -8,10 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use apalis_core::{backend::TaskSink, error::BoxDynError, task::data::Data, worker::builder::WorkerBuilder};
+use apalis_core::{
+    backend::TaskSink, error::BoxDynError, task::data::Data, worker::builder::WorkerBuilder,
+};
 use apalis_redis::{Config, RedisStorage};
 use bullmq::{
-    Job, QueueOptions, WorkerOptions, options::RedisConnectionOptions, types::RemoveOnFinish, worker::CancellationToken,
+    Job, QueueOptions, WorkerOptions, options::RedisConnectionOptions, types::RemoveOnFinish,
+    worker::CancellationToken,
 };
 
 use super::{
@@ -39,12 +42,22 @@ async fn apalis(redis: &Server, lock: bool) -> Result<f64, Failure> {
     for _ in 0..JOBS / BITE {
         redis.fresh().await?;
         let connection = apalis_redis::connect(redis.url.as_str()).await?;
-        let config = Config { lock_tasks: lock, ..Config::default().queue("bench").batch_size(BATCH) };
+        let config = Config {
+            lock_tasks: lock,
+            ..Config::default().queue("bench").batch_size(BATCH)
+        };
         let mut storage = RedisStorage::<u64>::new(connection).with_config(config);
-        storage.push_bulk((0..BITE).collect()).await.map_err(|error| error.to_string())?;
+        storage
+            .push_bulk((0..BITE).collect())
+            .await
+            .map_err(|error| error.to_string())?;
         let count = Arc::new(Count::default());
-        let worker = WorkerBuilder::new("bench").backend(storage).data(Arc::clone(&count)).build(apalis_job);
-        let running = tokio::spawn(async move { worker.run().await.map_err(|error| error.to_string()) });
+        let worker = WorkerBuilder::new("bench")
+            .backend(storage)
+            .data(Arc::clone(&count))
+            .build(apalis_job);
+        let running =
+            tokio::spawn(async move { worker.run().await.map_err(|error| error.to_string()) });
         let taken = count.seconds(BITE, PATIENCE).await;
         if running.is_finished() {
             return Err(format!("its worker ended: {:?}", running.await).into());
@@ -65,18 +78,25 @@ async fn bullmq(redis: &Server) -> Result<f64, Failure> {
     let connection = RedisConnectionOptions::new().url(redis.url.as_str());
     let queue = bullmq::Queue::with_options(
         "bench",
-        QueueOptions { connection: connection.clone(), ..QueueOptions::default() },
+        QueueOptions {
+            connection: connection.clone(),
+            ..QueueOptions::default()
+        },
     )
     .await?;
     for first in (0..JOBS).step_by(1_000) {
-        let bulk =
-            (first..first + 1_000).map(|number| bullmq::BulkJob::new("slice", serde_json::json!({"tenant": number})));
+        let bulk = (first..first + 1_000)
+            .map(|number| bullmq::BulkJob::new("slice", serde_json::json!({"tenant": number})));
         queue.add_bulk(bulk.collect()).await?;
     }
     let count = Arc::new(Count::default());
     let counted = Arc::clone(&count);
-    let options = WorkerOptions { connection, concurrency: SLOTS, ..WorkerOptions::default() }
-        .remove_on_complete(RemoveOnFinish::Bool(true));
+    let options = WorkerOptions {
+        connection,
+        concurrency: SLOTS,
+        ..WorkerOptions::default()
+    }
+    .remove_on_complete(RemoveOnFinish::Bool(true));
     let worker = bullmq::Worker::with_options(
         "bench",
         move |_: Job, _: CancellationToken| {
@@ -112,12 +132,17 @@ impl Count {
         let asked = Instant::now();
         while self.jobs.load(Ordering::Relaxed) < wanted {
             if asked.elapsed() > patience {
-                return Err(
-                    format!("only {} of {wanted} jobs in {patience:?}", self.jobs.load(Ordering::Relaxed)).into()
-                );
+                return Err(format!(
+                    "only {} of {wanted} jobs in {patience:?}",
+                    self.jobs.load(Ordering::Relaxed)
+                )
+                .into());
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        Ok(self.begun.get().map_or(0.0, |begun| begun.elapsed().as_secs_f64()))
+        Ok(self
+            .begun
+            .get()
+            .map_or(0.0, |begun| begun.elapsed().as_secs_f64()))
     }
 }

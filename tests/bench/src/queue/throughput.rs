@@ -30,8 +30,18 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
             ours.push(rounds(redis, slots, slices).await?);
         }
         let [bare, floor, ours] = [bare, floor, ours].map(|mut rates| quantile(&mut rates, 0.5));
-        report.add(&format!("queue.noop_slices_per_second{name}"), ours, "1/s", Some(floor));
-        report.add(&format!("queue.noop_slices_per_second{name}.of_pop_and_push"), ours, "1/s", Some(bare));
+        report.add(
+            &format!("queue.noop_slices_per_second{name}"),
+            ours,
+            "1/s",
+            Some(floor),
+        );
+        report.add(
+            &format!("queue.noop_slices_per_second{name}.of_pop_and_push"),
+            ours,
+            "1/s",
+            Some(bare),
+        );
     }
     let mut drains = Vec::new();
     for _ in 0..TURNS {
@@ -43,7 +53,11 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
     #[cfg(feature = "rivals")]
     for (name, rate) in super::rivals::rates(redis).await {
         match rate {
-            Ok(rate) => report.add_rival(&format!("queue.noop_slices_per_second.{name}"), rate, drained),
+            Ok(rate) => report.add_rival(
+                &format!("queue.noop_slices_per_second.{name}"),
+                rate,
+                drained,
+            ),
             Err(error) => eprintln!("bench: SKIPPED {name}: {error}"),
         }
     }
@@ -71,7 +85,12 @@ pub(super) async fn calls(report: &mut Report, redis: &Server) -> Result<(), Fai
         // The last lines of MONITOR are still on their way; a stopped worker adds none.
         tokio::time::sleep(Duration::from_millis(300)).await;
         let counted = calls.so_far() as f64;
-        report.add(&format!("queue.redis_calls_per_slice{name}"), counted / slices as f64, "calls", None);
+        report.add(
+            &format!("queue.redis_calls_per_slice{name}"),
+            counted / slices as f64,
+            "calls",
+            None,
+        );
     }
     Ok(())
 }
@@ -100,7 +119,13 @@ async fn drain(redis: &Server) -> Result<f64, Failure> {
 /// The least that any queue asks of Redis: a job is popped and pushed back.
 async fn pop_and_push(redis: &Server, batch: usize) -> Result<f64, Failure> {
     floor(redis, batch, |round, job, _| {
-        round.cmd("RPOP").arg("floor").ignore().cmd("LPUSH").arg("floor").arg(job);
+        round
+            .cmd("RPOP")
+            .arg("floor")
+            .ignore()
+            .cmd("LPUSH")
+            .arg("floor")
+            .arg(job);
     })
     .await
 }
@@ -110,8 +135,18 @@ async fn pop_and_push(redis: &Server, batch: usize) -> Result<f64, Failure> {
 async fn lease_and_settle(redis: &Server, batch: usize) -> Result<f64, Failure> {
     floor(redis, batch, |round, job, number| {
         round.cmd("RPOP").arg("floor").ignore();
-        round.cmd("ZADD").arg("leases").arg(1_800_000_000_000_u64).arg(job).ignore();
-        round.cmd("HSET").arg("tickets").arg(job).arg(number).ignore();
+        round
+            .cmd("ZADD")
+            .arg("leases")
+            .arg(1_800_000_000_000_u64)
+            .arg(job)
+            .ignore();
+        round
+            .cmd("HSET")
+            .arg("tickets")
+            .arg(job)
+            .arg(number)
+            .ignore();
         round.cmd("HGET").arg("tickets").arg(job).ignore();
         round.cmd("ZREM").arg("leases").arg(job).ignore();
         round.cmd("HDEL").arg("tickets").arg(job).ignore();
@@ -121,7 +156,11 @@ async fn lease_and_settle(redis: &Server, batch: usize) -> Result<f64, Failure> 
 }
 
 /// Jobs a second by plain commands, `batch` jobs in one round trip. The last command of each job says that it ran.
-async fn floor(redis: &Server, batch: usize, each: impl Fn(&mut redis::Pipeline, &str, u64)) -> Result<f64, Failure> {
+async fn floor(
+    redis: &Server,
+    batch: usize,
+    each: impl Fn(&mut redis::Pipeline, &str, u64),
+) -> Result<f64, Failure> {
     redis.fresh().await?;
     let mut connection = redis.connection.clone();
     let jobs: Vec<String> = tickets(TENANTS).iter().map(ToString::to_string).collect();

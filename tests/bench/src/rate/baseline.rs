@@ -38,17 +38,34 @@ return 0";
 pub(super) async fn baseline(limit: u32, windows: u64, pace: Pace) -> Result<Seen, Failure> {
     let spec = spec(limit, 0, WORKERS);
     let token = sync::token_of(&spec).await?;
-    let (_simulator, url) = roles::simulator(&Scene { spec, latency: LATENCY })?;
-    let servers = tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??;
-    let redis = redis::Client::open(servers.redis_url())?.get_multiplexed_async_connection().await?;
+    let (_simulator, url) = roles::simulator(&Scene {
+        spec,
+        latency: LATENCY,
+    })?;
+    let servers =
+        tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??;
+    let redis = redis::Client::open(servers.redis_url())?
+        .get_multiplexed_async_connection()
+        .await?;
     let redis_calls = Arc::new(AtomicU64::new(0));
     let mut senders = tokio::task::JoinSet::new();
     for _ in 0..WORKERS {
-        let (http, url, token) = (pathbound::rest::http_client()?, format!("{url}/me"), token.clone());
+        let (http, url, token) = (
+            pathbound::rest::http_client()?,
+            format!("{url}/me"),
+            token.clone(),
+        );
         let (mut redis, redis_calls) = (redis.clone(), Arc::clone(&redis_calls));
-        let (script, under_way) = (redis::Script::new(GCRA), Arc::new(Semaphore::new(UNDER_WAY)));
+        let (script, under_way) = (
+            redis::Script::new(GCRA),
+            Arc::new(Semaphore::new(UNDER_WAY)),
+        );
         senders.spawn(async move {
-            let share = if pace == Pace::EachAlone { f64::from(limit) / WORKERS as f64 } else { f64::from(limit) };
+            let share = if pace == Pace::EachAlone {
+                f64::from(limit) / WORKERS as f64
+            } else {
+                f64::from(limit)
+            };
             let every = WINDOW.div_f64(share);
             let mut next = tokio::time::Instant::now();
             loop {
@@ -59,14 +76,22 @@ pub(super) async fn baseline(limit: u32, windows: u64, pace: Pace) -> Result<See
                 } else {
                     redis_calls.fetch_add(1, Ordering::Relaxed);
                     let mut call = script.key("pace");
-                    call.arg(every.as_micros() as u64).invoke_async::<u64>(&mut redis).await.unwrap_or(1_000)
+                    call.arg(every.as_micros() as u64)
+                        .invoke_async::<u64>(&mut redis)
+                        .await
+                        .unwrap_or(1_000)
                 };
                 if wait > 0 {
                     tokio::time::sleep(Duration::from_micros(wait)).await;
                     continue;
                 }
-                let Ok(permit) = Arc::clone(&under_way).acquire_owned().await else { return };
-                let call = http.get(&url).bearer_auth(&token).header("Accept", "application/json");
+                let Ok(permit) = Arc::clone(&under_way).acquire_owned().await else {
+                    return;
+                };
+                let call = http
+                    .get(&url)
+                    .bearer_auth(&token)
+                    .header("Accept", "application/json");
                 tokio::spawn(async move {
                     let _ = call.header("Intercom-Version", "2.16").send().await;
                     drop(permit);
@@ -75,7 +100,10 @@ pub(super) async fn baseline(limit: u32, windows: u64, pace: Pace) -> Result<See
         });
     }
     next_window(&url).await?;
-    let (begun, asked) = (next_window(&url).await?, redis_calls.load(Ordering::Relaxed));
+    let (begun, asked) = (
+        next_window(&url).await?,
+        redis_calls.load(Ordering::Relaxed),
+    );
     let mut ended = begun;
     for _ in 0..windows {
         ended = next_window(&url).await?;

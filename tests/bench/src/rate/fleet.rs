@@ -28,13 +28,21 @@ const AWAY: Duration = Duration::from_secs(60);
 pub(super) async fn fleet(limit: u32, windows: u64, trouble: Trouble) -> Result<Seen, Failure> {
     // Threads of one connection are one ticket, which one worker has at a time: as many connections as workers, so
     // that all of them spend from the one workspace.
-    let connections = if trouble == Trouble::OneConnection { 1 } else { WORKERS };
+    let connections = if trouble == Trouble::OneConnection {
+        1
+    } else {
+        WORKERS
+    };
     let spec = spec(limit, windows, connections);
-    let (_simulator, url) = roles::simulator(&Scene { spec, latency: LATENCY })?;
+    let (_simulator, url) = roles::simulator(&Scene {
+        spec,
+        latency: LATENCY,
+    })?;
     if let Trouble::Skewed(seconds) = trouble {
         skew(&url, seconds).await?;
     }
-    let servers = tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??;
+    let servers =
+        tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??;
     shared::store::migrate(&Secret::new(servers.database_url())).await?;
     let public_url = format!("http://127.0.0.1:{}", free_port()?);
     let mut environment = sync::environment(&servers, &url, &public_url);
@@ -49,8 +57,18 @@ pub(super) async fn fleet(limit: u32, windows: u64, trouble: Trouble) -> Result<
     let rest = Rest::new(&public_url, &Secret::new(SERVICE_KEY))?;
     for _ in 0..connections {
         let tenant = sync::until_up(&rest).await?;
-        let started = rest.post(Some(tenant), "/v1/integrations/intercom/connect", &json!({})).await?.success()?;
-        let start_url = started["start_url"].as_str().ok_or("no start_url")?.to_owned();
+        let started = rest
+            .post(
+                Some(tenant),
+                "/v1/integrations/intercom/connect",
+                &json!({}),
+            )
+            .await?
+            .success()?;
+        let start_url = started["start_url"]
+            .as_str()
+            .ok_or("no start_url")?
+            .to_owned();
         Browser::new()?.connect(&start_url, WORKSPACE).await?;
     }
     if trouble == Trouble::LostAnswers {
@@ -58,7 +76,12 @@ pub(super) async fn fleet(limit: u32, windows: u64, trouble: Trouble) -> Result<
     }
     let others = (trouble == Trouble::Foreign).then(|| Others::start(&url, limit));
     // Only now: `/me` takes no permit, and would be throttled beside a hungry fleet.
-    let mut fleet = Fleet { workers: Vec::new(), environment, url, limit };
+    let mut fleet = Fleet {
+        workers: Vec::new(),
+        environment,
+        url,
+        limit,
+    };
     for _ in 0..WORKERS {
         fleet.add_worker()?;
     }
@@ -100,7 +123,12 @@ impl Fleet {
         Ok(())
     }
 
-    async fn watched(&self, begun: Count, windows: u64, others: Option<&Others>) -> Result<Seen, Failure> {
+    async fn watched(
+        &self,
+        begun: Count,
+        windows: u64,
+        others: Option<&Others>,
+    ) -> Result<Seen, Failure> {
         let before = self.metrics().await?;
         let others_begun = others.map_or((0, 0), Others::so_far);
         let mut ended = begun;
@@ -111,12 +139,16 @@ impl Fleet {
         let theirs = others.map_or((0, 0), Others::so_far);
         let mut seen = seen(begun, ended, self.limit, windows, f64::NAN);
         // The others' own refusals are not ours.
-        seen.calls = (ended.0 - begun.0).saturating_sub(theirs.0 - others_begun.0).max(1) as f64;
+        seen.calls = (ended.0 - begun.0)
+            .saturating_sub(theirs.0 - others_begun.0)
+            .max(1) as f64;
         let throttled = (ended.1 - begun.1).saturating_sub(theirs.1 - others_begun.1) as f64;
         seen.throttled_per_million = throttled * 1e6 / seen.calls;
         seen.redis_per_call = (after.redis_calls - before.redis_calls) / seen.calls;
         let waits = after.fresh_waits.iter().zip(&before.fresh_waits);
-        let waits: Vec<(f64, f64)> = waits.map(|((edge, after), (_, before))| (*edge, after - before)).collect();
+        let waits: Vec<(f64, f64)> = waits
+            .map(|((edge, after), (_, before))| (*edge, after - before))
+            .collect();
         seen.fresh_calls = waits.last().map_or(0.0, |(_, calls)| *calls);
         if seen.fresh_calls >= 20.0 {
             seen.fresh_p99_ms = p99(&waits) * 1_000.0;
@@ -175,7 +207,12 @@ impl Fleet {
         let http = pathbound::rest::http_client()?;
         let mut of_all = Metrics::default();
         for (_, address) in &self.workers {
-            let text = http.get(format!("http://{address}/metrics")).send().await?.text().await?;
+            let text = http
+                .get(format!("http://{address}/metrics"))
+                .send()
+                .await?
+                .text()
+                .await?;
             of_all.take_in(&text);
         }
         Ok(of_all)
@@ -196,19 +233,32 @@ struct Metrics {
 impl Metrics {
     fn take_in(&mut self, text: &str) {
         for (name, value) in text.lines().filter_map(|line| line.rsplit_once(' ')) {
-            let Ok(value) = value.parse::<f64>() else { continue };
+            let Ok(value) = value.parse::<f64>() else {
+                continue;
+            };
             let edge = name
                 .strip_prefix("pathbound_permit_wait_seconds_bucket{class=\"fresh\",le=\"")
-                .and_then(|edge| edge.strip_suffix("\"}")?.replace("+Inf", "inf").parse::<f64>().ok());
+                .and_then(|edge| {
+                    edge.strip_suffix("\"}")?
+                        .replace("+Inf", "inf")
+                        .parse::<f64>()
+                        .ok()
+                });
             if let Some(edge) = edge {
-                match self.fresh_waits.iter_mut().find(|(known, _)| *known == edge) {
+                match self
+                    .fresh_waits
+                    .iter_mut()
+                    .find(|(known, _)| *known == edge)
+                {
                     Some((_, calls)) => *calls += value,
                     None => self.fresh_waits.push((edge, value)),
                 }
             } else if name == "pathbound_redis_op_duration_seconds_count{op=\"rate\"}" {
                 self.redis_calls += value;
             } else if name.starts_with("pathbound_slices_finished_total{")
-                && ["retry", "dead"].iter().any(|outcome| name.contains(&format!("outcome=\"{outcome}\"")))
+                && ["retry", "dead"]
+                    .iter()
+                    .any(|outcome| name.contains(&format!("outcome=\"{outcome}\"")))
             {
                 self.failed_attempts += value;
             }
@@ -219,7 +269,10 @@ impl Metrics {
 /// The edge of the first bucket that holds 99 of 100: never less than the truth.
 fn p99(cumulative: &[(f64, f64)]) -> f64 {
     let all = cumulative.last().map_or(0.0, |(_, calls)| *calls);
-    cumulative.iter().find(|(_, calls)| *calls >= all * 0.99).map_or(f64::INFINITY, |(edge, _)| *edge)
+    cumulative
+        .iter()
+        .find(|(_, calls)| *calls >= all * 0.99)
+        .map_or(f64::INFINITY, |(edge, _)| *edge)
 }
 
 fn free_port() -> Result<u16, Failure> {

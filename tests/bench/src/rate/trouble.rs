@@ -81,30 +81,48 @@ impl Others {
                 eprintln!("bench: the other app stopped: {error}");
             }
         });
-        Self { counts, _senders: senders }
+        Self {
+            counts,
+            _senders: senders,
+        }
     }
 
     /// Calls that were counted, and calls that were refused.
     pub(super) fn so_far(&self) -> Count {
-        (self.counts.0.load(Ordering::Relaxed), self.counts.1.load(Ordering::Relaxed))
+        (
+            self.counts.0.load(Ordering::Relaxed),
+            self.counts.1.load(Ordering::Relaxed),
+        )
     }
 }
 
-async fn send(intercom: &str, limit: u32, counts: &Arc<(AtomicU64, AtomicU64)>) -> Result<(), Failure> {
+async fn send(
+    intercom: &str,
+    limit: u32,
+    counts: &Arc<(AtomicU64, AtomicU64)>,
+) -> Result<(), Failure> {
     let http = pathbound::rest::http_client()?;
     let url = format!("{intercom}/_control/workspaces/{WORKSPACE}/tokens");
     let token: serde_json::Value = http.post(url).body("{}").send().await?.json().await?;
-    let token = token["token"].as_str().ok_or("no token for the other app")?.to_owned();
+    let token = token["token"]
+        .as_str()
+        .ok_or("no token for the other app")?
+        .to_owned();
     let every = WINDOW.as_secs_f64() / (0.2 * f64::from(limit));
     loop {
         // Exponential waits: calls that know nothing of each other.
         let wait = -every * (1.0 - rand::random::<f64>()).ln();
         tokio::time::sleep(Duration::from_secs_f64(wait)).await;
-        let call = http.get(format!("{intercom}/me")).bearer_auth(&token).header("Intercom-Version", "2.16");
+        let call = http
+            .get(format!("{intercom}/me"))
+            .bearer_auth(&token)
+            .header("Intercom-Version", "2.16");
         let counts = Arc::clone(counts);
         tokio::spawn(async move {
             match call.header("Accept", "application/json").send().await {
-                Ok(answer) if answer.status().as_u16() == 429 => counts.1.fetch_add(1, Ordering::Relaxed),
+                Ok(answer) if answer.status().as_u16() == 429 => {
+                    counts.1.fetch_add(1, Ordering::Relaxed)
+                }
                 _ => counts.0.fetch_add(1, Ordering::Relaxed),
             };
         });
@@ -115,8 +133,16 @@ async fn send(intercom: &str, limit: u32, counts: &Arc<(AtomicU64, AtomicU64)>) 
 pub(super) async fn lose_answers(intercom: &str, calls: u64) -> Result<(), Failure> {
     let http = pathbound::rest::http_client()?;
     for lost in (0..calls).step_by(100) {
-        let fault = Fault { skip: lost, times: Some(1), ..Fault::new(FaultAction::Reset) };
-        http.post(format!("{intercom}/_control/faults")).json(&fault).send().await?.error_for_status()?;
+        let fault = Fault {
+            skip: lost,
+            times: Some(1),
+            ..Fault::new(FaultAction::Reset)
+        };
+        http.post(format!("{intercom}/_control/faults"))
+            .json(&fault)
+            .send()
+            .await?
+            .error_for_status()?;
     }
     Ok(())
 }
@@ -129,10 +155,19 @@ pub(super) async fn set_limit(intercom: &str, limit: u32) -> Result<(), Failure>
 
 /// Sets Intercom's clock.
 pub(super) async fn skew(intercom: &str, seconds: i64) -> Result<(), Failure> {
-    put(&format!("{intercom}/_control/clock"), &json!({"offset_seconds": seconds})).await
+    put(
+        &format!("{intercom}/_control/clock"),
+        &json!({"offset_seconds": seconds}),
+    )
+    .await
 }
 
 async fn put(url: &str, body: &serde_json::Value) -> Result<(), Failure> {
-    pathbound::rest::http_client()?.put(url).json(body).send().await?.error_for_status()?;
+    pathbound::rest::http_client()?
+        .put(url)
+        .json(body)
+        .send()
+        .await?
+        .error_for_status()?;
     Ok(())
 }

@@ -15,11 +15,19 @@ use crate::Failure;
 const ARMED: Duration = Duration::from_secs(8);
 
 /// Does it; returns whether it hit.
-pub(super) async fn strike(stage: &Stage<'_>, kind: Kind, rng: &mut StdRng) -> Result<bool, Failure> {
+pub(super) async fn strike(
+    stage: &Stage<'_>,
+    kind: Kind,
+    rng: &mut StdRng,
+) -> Result<bool, Failure> {
     let tenants = &stage.world.tenants;
-    let workspace = tenants[rng.random_range(0..tenants.len())].workspace.id_code();
+    let workspace = tenants[rng.random_range(0..tenants.len())]
+        .workspace
+        .id_code();
     let times = rng.random_range(1..=3);
-    let fault = Fault::new(action(kind, rng)).workspace(workspace).times(times);
+    let fault = Fault::new(action(kind, rng))
+        .workspace(workspace)
+        .times(times);
     let id = stage.world.simulator.inject(fault);
     let begun = Instant::now();
     while stage.world.simulator.fault_hits(id) < times && begun.elapsed() < ARMED {
@@ -31,13 +39,20 @@ pub(super) async fn strike(stage: &Stage<'_>, kind: Kind, rng: &mut StdRng) -> R
 
 fn action(kind: Kind, rng: &mut StdRng) -> FaultAction {
     match kind {
-        Kind::Intercom5xx => {
-            FaultAction::Status { status: [500, 502, 503][rng.random_range(0..3)], body: None, headers: Vec::new() }
-        }
+        Kind::Intercom5xx => FaultAction::Status {
+            status: [500, 502, 503][rng.random_range(0..3)],
+            body: None,
+            headers: Vec::new(),
+        },
         // The fleet's time limit is 2 s.
         Kind::IntercomTimeout => FaultAction::Delay { millis: 3_000 },
-        Kind::IntercomSlowBody => FaultAction::Drip { bytes: 400, millis: 40 },
+        Kind::IntercomSlowBody => FaultAction::Drip {
+            bytes: 400,
+            millis: 40,
+        },
         Kind::IntercomReset => FaultAction::Reset,
-        _ => FaultAction::Truncate { keep: rng.random_range(0..200) },
+        _ => FaultAction::Truncate {
+            keep: rng.random_range(0..200),
+        },
     }
 }

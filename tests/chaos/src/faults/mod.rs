@@ -62,8 +62,20 @@ enum Track {
     Intercom,
 }
 
-const fn rate(kind: Kind, track: Track, every_seconds: u64, at_least: u64, from_seconds: u64) -> Rate {
-    Rate { kind, track, every_seconds, at_least, from_seconds }
+const fn rate(
+    kind: Kind,
+    track: Track,
+    every_seconds: u64,
+    at_least: u64,
+    from_seconds: u64,
+) -> Rate {
+    Rate {
+        kind,
+        track,
+        every_seconds,
+        at_least,
+        from_seconds,
+    }
 }
 
 const RATES: [Rate; 19] = [
@@ -91,7 +103,11 @@ const RATES: [Rate; 19] = [
 impl Rate {
     fn wanted(&self, time: Duration) -> u64 {
         let seconds = time.as_secs();
-        if seconds < self.from_seconds { 0 } else { (seconds / self.every_seconds).max(self.at_least) }
+        if seconds < self.from_seconds {
+            0
+        } else {
+            (seconds / self.every_seconds).max(self.at_least)
+        }
     }
 }
 
@@ -177,28 +193,50 @@ impl Stage<'_> {
 
 /// Injects faults for this long, and a little longer if the decks are not empty. All are over when it returns.
 pub(crate) async fn inject(world: &World, time: Duration, seed: u64) -> Result<Broken, Failure> {
-    let counts =
-        RATES.iter().map(|rate| Count { kind: rate.kind, wanted: rate.wanted(time), done: 0, hit: 0 }).collect();
+    let counts = RATES
+        .iter()
+        .map(|rate| Count {
+            kind: rate.kind,
+            wanted: rate.wanted(time),
+            done: 0,
+            hit: 0,
+        })
+        .collect();
     let stage = Stage {
         world,
         calm: tokio::sync::Mutex::new(()),
-        broken: Arc::new(Mutex::new(Broken { counts, ..Broken::default() })),
+        broken: Arc::new(Mutex::new(Broken {
+            counts,
+            ..Broken::default()
+        })),
         // 30 s where there is time; always longer than a lease and a sweep.
         freeze: (time / 3).clamp(Duration::from_secs(8), Duration::from_secs(30)),
     };
     let track = |track, salt: u64| run(&stage, track, time, StdRng::seed_from_u64(seed ^ salt));
-    let (processes, servers, intercom) =
-        futures::join!(track(Track::Processes, 0x70), track(Track::Servers, 0x73), track(Track::Intercom, 0x69));
+    let (processes, servers, intercom) = futures::join!(
+        track(Track::Processes, 0x70),
+        track(Track::Servers, 0x73),
+        track(Track::Intercom, 0x69)
+    );
     world.simulator.clear_faults();
     processes?;
     servers?;
     intercom?;
-    let broken = stage.broken.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let broken = stage
+        .broken
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     Ok(broken)
 }
 
 /// Plays one track's deck, spread over the time. A fault that did not hit is tried again, a few times.
-async fn run(stage: &Stage<'_>, track: Track, time: Duration, mut rng: StdRng) -> Result<(), Failure> {
+async fn run(
+    stage: &Stage<'_>,
+    track: Track,
+    time: Duration,
+    mut rng: StdRng,
+) -> Result<(), Failure> {
     let mut deck: Vec<Kind> = RATES
         .iter()
         .filter(|rate| rate.track == track)
@@ -208,8 +246,11 @@ async fn run(stage: &Stage<'_>, track: Track, time: Duration, mut rng: StdRng) -
     let (begun, mut again) = (Instant::now(), deck.len() / 4 + 4);
     while let Some(kind) = deck.pop() {
         let left = time.saturating_sub(begun.elapsed());
-        let owed: Duration =
-            deck.iter().map(|kind| usual(*kind, stage.freeze)).sum::<Duration>() + usual(kind, stage.freeze);
+        let owed: Duration = deck
+            .iter()
+            .map(|kind| usual(*kind, stage.freeze))
+            .sum::<Duration>()
+            + usual(kind, stage.freeze);
         let pause = left.saturating_sub(owed) / (deck.len() as u32 + 1);
         tokio::time::sleep(pause.mul_f64(rng.random_range(0.3..1.5)).min(left)).await;
         let hit = match track {

@@ -25,7 +25,11 @@ const REFUSED: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(4);
 
 /// Does it; returns whether it hit.
-pub(super) async fn strike(stage: &Stage<'_>, kind: Kind, rng: &mut StdRng) -> Result<bool, Failure> {
+pub(super) async fn strike(
+    stage: &Stage<'_>,
+    kind: Kind,
+    rng: &mut StdRng,
+) -> Result<bool, Failure> {
     match kind {
         Kind::WorkerKilled => kill(stage, rng).await,
         Kind::WorkerTerminated => terminate(stage, rng).await,
@@ -37,8 +41,12 @@ pub(super) async fn strike(stage: &Stage<'_>, kind: Kind, rng: &mut StdRng) -> R
 
 /// Hit: slices were cut off, which the history shows: taken over and never written to.
 async fn kill(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
-    let Some((mut place, _)) = victim(stage, rng).await? else { return Ok(false) };
-    let Some(mut process) = place.take() else { return Ok(false) };
+    let Some((mut place, _)) = victim(stage, rng).await? else {
+        return Ok(false);
+    };
+    let Some(mut process) = place.take() else {
+        return Ok(false);
+    };
     process.signal(Signal::KILL);
     let gone = process.ended(Duration::from_secs(5)).await.is_some();
     stage.world.died(&process.user);
@@ -53,14 +61,23 @@ async fn kill(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
 
 /// Hit: it was in the middle of slices when the signal came. It has to leave with 0.
 async fn terminate(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
-    let Some((mut place, open)) = victim(stage, rng).await? else { return Ok(false) };
-    let Some(mut process) = place.take() else { return Ok(false) };
+    let Some((mut place, open)) = victim(stage, rng).await? else {
+        return Ok(false);
+    };
+    let Some(mut process) = place.take() else {
+        return Ok(false);
+    };
     let told = Instant::now();
     process.signal(Signal::TERM);
     let status = process.ended(DRAIN).await;
     stage.note(|broken| match status {
-        Some(status) if status.success() => broken.drained_seconds.push(told.elapsed().as_secs_f64()),
-        other => broken.wrong.push(format!("{} was told to end and did not well: {other:?}", process.user)),
+        Some(status) if status.success() => {
+            broken.drained_seconds.push(told.elapsed().as_secs_f64())
+        }
+        other => broken.wrong.push(format!(
+            "{} was told to end and did not well: {other:?}",
+            process.user
+        )),
     });
     stage.world.fleet.fill(&mut place).await?;
     Ok(!open.is_empty())
@@ -68,8 +85,12 @@ async fn terminate(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure>
 
 /// Hit: somebody took over a slice that it was in, and after it went on something of it was refused.
 async fn freeze(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
-    let Some((mut place, _)) = victim(stage, rng).await? else { return Ok(false) };
-    let Some(process) = place.process() else { return Ok(false) };
+    let Some((mut place, _)) = victim(stage, rng).await? else {
+        return Ok(false);
+    };
+    let Some(process) = place.process() else {
+        return Ok(false);
+    };
     let before = match stage.world.fleet.counters(process).await {
         Some(counters) => counters,
         None => stage.world.fleet.last_counters(&process.user),
@@ -79,7 +100,9 @@ async fn freeze(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
     tokio::time::sleep(Duration::from_millis(60)).await;
     let held = stage.world.history.open(&process.user).await?;
     let mut taken = 0;
-    while begun.elapsed() < stage.freeze || taken == 0 && begun.elapsed() < TAKEN_OVER && !held.is_empty() {
+    while begun.elapsed() < stage.freeze
+        || taken == 0 && begun.elapsed() < TAKEN_OVER && !held.is_empty()
+    {
         tokio::time::sleep(Duration::from_millis(200)).await;
         taken = stage.world.history.taken_over(&held).await?;
     }
@@ -102,8 +125,12 @@ async fn pause(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
     let _calm = stage.calm.lock().await;
     // What the last trouble left behind is swept and taken by then.
     tokio::time::sleep(Duration::from_secs(9)).await;
-    let Some((mut place, _)) = victim(stage, rng).await? else { return Ok(false) };
-    let Some(process) = place.process() else { return Ok(false) };
+    let Some((mut place, _)) = victim(stage, rng).await? else {
+        return Ok(false);
+    };
+    let Some(process) = place.process() else {
+        return Ok(false);
+    };
     process.signal(Signal::STOP);
     let begun = Instant::now();
     tokio::time::sleep(Duration::from_millis(60)).await;
@@ -118,11 +145,17 @@ async fn pause(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
 /// Hit: work went on without it. Nobody is the leader.
 async fn kill_scheduler(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
     let mut place = stage.world.fleet.scheduler(rng.random_range(0..2)).await;
-    let Some(mut process) = place.take() else { return Ok(false) };
+    let Some(mut process) = place.take() else {
+        return Ok(false);
+    };
     process.signal(Signal::KILL);
     process.ended(Duration::from_secs(5)).await;
     let here = stage.world.history.here().await?;
-    let went_on = stage.world.history.until_work(here, Duration::from_secs(90)).await?;
+    let went_on = stage
+        .world
+        .history
+        .until_work(here, Duration::from_secs(90))
+        .await?;
     stage.world.fleet.fill(&mut place).await?;
     Ok(went_on.is_some())
 }
@@ -136,7 +169,9 @@ async fn victim<'s>(
     loop {
         for number in first..first + WORKERS {
             let mut place = stage.world.fleet.worker(number).await;
-            let Some(process) = place.process() else { continue };
+            let Some(process) = place.process() else {
+                continue;
+            };
             let open = stage.world.history.open(&process.user).await?;
             if !open.is_empty() || begun.elapsed() > SEARCH {
                 return Ok(Some((place, open)));

@@ -17,7 +17,11 @@ use crate::{Failure, world::now};
 const RESUMED: Duration = Duration::from_secs(60);
 
 /// Does it; returns whether it hit. A track that ends well leaves both servers up.
-pub(super) async fn strike(stage: &Stage<'_>, kind: Kind, rng: &mut StdRng) -> Result<bool, Failure> {
+pub(super) async fn strike(
+    stage: &Stage<'_>,
+    kind: Kind,
+    rng: &mut StdRng,
+) -> Result<bool, Failure> {
     let calm = stage.calm.lock().await;
     let begun = now();
     let away = Duration::from_millis(rng.random_range(50..900));
@@ -42,7 +46,9 @@ async fn resumed(stage: &Stage<'_>, kind: Kind) -> Result<(), Failure> {
     let flowed = stage.world.history.until_work(here, RESUMED).await?;
     stage.note(|broken| match flowed {
         Some(_) => broken.resumed_seconds.push(begun.elapsed().as_secs_f64()),
-        None => broken.wrong.push(format!("no slice began within {RESUMED:?} after {kind}")),
+        None => broken
+            .wrong
+            .push(format!("no slice began within {RESUMED:?} after {kind}")),
     });
     Ok(())
 }
@@ -74,10 +80,13 @@ async fn redis_stopped(stage: &Stage<'_>, away: Duration) -> Result<bool, Failur
 /// Hit: there were connections beside ours.
 async fn redis_cut(stage: &Stage<'_>) -> Result<bool, Failure> {
     let client = redis::Client::open(stage.world.servers.redis_url())?;
-    let mut connection: MultiplexedConnection =
-        client.get_multiplexed_async_connection_with_config(&crate::world::patient()).await?;
-    let killed: i64 =
-        redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]).query_async(&mut connection).await?;
+    let mut connection: MultiplexedConnection = client
+        .get_multiplexed_async_connection_with_config(&crate::world::patient())
+        .await?;
+    let killed: i64 = redis::cmd("CLIENT")
+        .arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"])
+        .query_async(&mut connection)
+        .await?;
     Ok(killed > 0)
 }
 
@@ -89,7 +98,11 @@ async fn postgres(stage: &Stage<'_>, kind: Kind, away: Duration) -> Result<bool,
         match kind {
             Kind::PostgresFast => postgres.stop()?,
             Kind::PostgresImmediate => {
-                if let Some(pid) = postgres.pid().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
+                if let Some(pid) = postgres
+                    .pid()
+                    .and_then(|pid| i32::try_from(pid).ok())
+                    .and_then(Pid::from_raw)
+                {
                     // It ends at once and recovers when it starts; the kill after it only buries it.
                     let _ = kill_process(pid, Signal::QUIT);
                     std::thread::sleep(Duration::from_millis(300));

@@ -16,7 +16,14 @@ impl Sim<'_> {
         let of = &mut of.budgets[budget];
         if !of.attended && of.local.is_busy() {
             of.attended = true;
-            self.at(FLUSH.as_millis() as u64, Event::Attend { process, life, budget });
+            self.at(
+                FLUSH.as_millis() as u64,
+                Event::Attend {
+                    process,
+                    life,
+                    budget,
+                },
+            );
         }
     }
 
@@ -28,11 +35,22 @@ impl Sim<'_> {
         let now = Duration::from_millis(self.now - process.epoch);
         let life = process.life;
         let of = &mut process.budgets[budget];
-        let fresh = of.waiting.values().filter(|class| **class == Class::Fresh).count() as u32;
+        let fresh = of
+            .waiting
+            .values()
+            .filter(|class| **class == Class::Fresh)
+            .count() as u32;
         let waiting = [fresh, of.waiting.len() as u32 - fresh];
         if let Some(question) = of.local.question(waiting, now) {
             of.question = Some(question);
-            self.at(TO_REDIS, Event::AtRedis { process: index, life, budget });
+            self.at(
+                TO_REDIS,
+                Event::AtRedis {
+                    process: index,
+                    life,
+                    budget,
+                },
+            );
         }
     }
 
@@ -41,16 +59,34 @@ impl Sim<'_> {
         if self.processes[index].life != life {
             return;
         }
-        let question = self.processes[index].budgets[budget].question.take().unwrap();
+        let question = self.processes[index].budgets[budget]
+            .question
+            .take()
+            .unwrap();
         if self.is_away() {
             self.processes[index].budgets[budget].told = Some(None);
-            self.at(50, Event::Told { process: index, life, budget });
+            self.at(
+                50,
+                Event::Told {
+                    process: index,
+                    life,
+                    budget,
+                },
+            );
             return;
         }
-        if self.scene.redis_away.is_some_and(|(_, to)| self.elapsed() >= to * 1_000) && !self.came_back {
+        if self
+            .scene
+            .redis_away
+            .is_some_and(|(_, to)| self.elapsed() >= to * 1_000)
+            && !self.came_back
+        {
             // Empty, as a server without a disk does.
             self.came_back = true;
-            let keys: Vec<String> = redis::cmd("KEYS").arg(format!("{{sim:{}:*", self.key)).query(self.redis).unwrap();
+            let keys: Vec<String> = redis::cmd("KEYS")
+                .arg(format!("{{sim:{}:*", self.key))
+                .query(self.redis)
+                .unwrap();
             assert!(!keys.is_empty());
             redis::cmd("DEL").arg(keys).query::<()>(self.redis).unwrap();
         }
@@ -73,7 +109,14 @@ impl Sim<'_> {
         self.outcome.throttled.cold += told.throttled.cold;
         let lost = self.rng.next() % 1_000 < self.scene.redis_lost;
         self.processes[index].budgets[budget].told = Some((!lost).then_some(told));
-        self.at(if lost { REDIS_TIMEOUT } else { TO_REDIS }, Event::Told { process: index, life, budget });
+        self.at(
+            if lost { REDIS_TIMEOUT } else { TO_REDIS },
+            Event::Told {
+                process: index,
+                life,
+                budget,
+            },
+        );
     }
 
     pub(super) fn told(&mut self, index: usize, budget: usize) {
@@ -85,7 +128,10 @@ impl Sim<'_> {
         let waiting: Vec<u64> = of.waiting.keys().copied().collect();
         self.ask(index, budget);
         for caller in waiting.into_iter().rev() {
-            if self.processes[index].budgets[budget].waiting.contains_key(&caller) {
+            if self.processes[index].budgets[budget]
+                .waiting
+                .contains_key(&caller)
+            {
                 self.attempt(index, caller);
             }
         }
@@ -106,7 +152,14 @@ impl Sim<'_> {
         let seen = self.processes[process].seen.pop_front().unwrap();
         if self.is_away() {
             let shared = self.processes[process].shared;
-            self.at(50, Event::Judged { process, life, shared });
+            self.at(
+                50,
+                Event::Judged {
+                    process,
+                    life,
+                    shared,
+                },
+            );
             return;
         }
         self.outcome.redis_calls += 1;
@@ -116,7 +169,14 @@ impl Sim<'_> {
             call.arg(argument);
         }
         let shared = call.invoke::<u8>(self.redis).unwrap() == 1;
-        self.at(TO_REDIS, Event::Judged { process, life, shared });
+        self.at(
+            TO_REDIS,
+            Event::Judged {
+                process,
+                life,
+                shared,
+            },
+        );
     }
 
     fn key(&self, budget: usize) -> String {

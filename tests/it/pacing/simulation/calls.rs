@@ -18,7 +18,9 @@ impl Sim<'_> {
         let of = self.workspace(caller);
         let process = &mut self.processes[index];
         if self.scene.policy == Policy::Ledger
-            && process.heard.is_none_or(|heard| u128::from(self.now - heard) > STALE.as_millis())
+            && process
+                .heard
+                .is_none_or(|heard| u128::from(self.now - heard) > STALE.as_millis())
         {
             if !std::mem::replace(&mut process.asking, true) {
                 self.notice(index, None);
@@ -67,7 +69,9 @@ impl Sim<'_> {
             }
         }
         self.outcome.calls += 1;
-        self.outcome.sent.push((self.now, process, Self::class(caller)));
+        self.outcome
+            .sent
+            .push((self.now, process, Self::class(caller)));
         let (median, sigma) = self.scene.latency;
         let normal: f64 = (0..12).map(|_| self.unit()).sum::<f64>() - 6.0;
         let latency = (median * (sigma * normal).exp()).clamp(2.0, 9_000.0) as u64;
@@ -92,7 +96,11 @@ impl Sim<'_> {
         self.at(way, Event::Arrive { call });
         self.at(
             if lost { REQUEST_TIMEOUT } else { latency },
-            if lost { Event::GiveUp { call } } else { Event::Answer { call } },
+            if lost {
+                Event::GiveUp { call }
+            } else {
+                Event::Answer { call }
+            },
         );
     }
 
@@ -104,7 +112,10 @@ impl Sim<'_> {
         }
         let back = (call.latency as f64 * 0.1) as u64;
         let date = self.buckets[APP].date(self.now - back);
-        let announced = Announced { date: Some(date), ..call.announced };
+        let announced = Announced {
+            date: Some(date),
+            ..call.announced
+        };
         let of = self.workspace(call.caller);
         let process = &mut self.processes[call.process];
         let now = Duration::from_millis(self.now - process.epoch);

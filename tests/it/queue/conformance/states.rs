@@ -14,8 +14,11 @@ impl Pair<'_> {
     /// Every key but the test's own time, in one form: a tenant's turn is one list.
     pub(super) fn redis_state(&mut self) -> BTreeMap<String, String> {
         let pattern = format!("{}:*", glob(&self.prefix));
-        let dump: Vec<(String, String, Vec<String>)> =
-            Script::new(DUMP).key(&self.prefix).arg(pattern).invoke(self.redis).unwrap();
+        let dump: Vec<(String, String, Vec<String>)> = Script::new(DUMP)
+            .key(&self.prefix)
+            .arg(pattern)
+            .invoke(self.redis)
+            .unwrap();
         let mut state = BTreeMap::new();
         let mut turns: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let (mut marked, mut rests) = (BTreeSet::new(), BTreeSet::new());
@@ -24,24 +27,43 @@ impl Pair<'_> {
                 for [tenant, first] in values.as_chunks::<2>().0 {
                     let turn = turns.entry(format!("ready:{class}:{tenant}")).or_default();
                     turn.insert(0, first.get(1..).unwrap_or_default().to_owned());
-                    turn.extend((!first.starts_with(['+', '-'])).then(|| format!("no mark: {first}")));
-                    marked.extend(first.starts_with('+').then(|| format!("ready:{class}:{tenant}")));
+                    turn.extend(
+                        (!first.starts_with(['+', '-'])).then(|| format!("no mark: {first}")),
+                    );
+                    marked.extend(
+                        first
+                            .starts_with('+')
+                            .then(|| format!("ready:{class}:{tenant}")),
+                    );
                 }
                 continue;
             }
             if let Some(turn) = name.strip_prefix("rest:") {
                 rests.insert(format!("ready:{turn}"));
-                turns.entry(format!("ready:{turn}")).or_default().extend(values);
+                turns
+                    .entry(format!("ready:{turn}"))
+                    .or_default()
+                    .extend(values);
                 continue;
             }
-            let pairs = || values.as_chunks::<2>().0.iter().map(|[a, b]| (a.clone(), b.clone()));
+            let pairs = || {
+                values
+                    .as_chunks::<2>()
+                    .0
+                    .iter()
+                    .map(|[a, b]| (a.clone(), b.clone()))
+            };
             let value = match kind.as_str() {
-                "string" if name.starts_with("vtime") => format!("{:?}", values[0].parse::<f64>().unwrap()),
+                "string" if name.starts_with("vtime") => {
+                    format!("{:?}", values[0].parse::<f64>().unwrap())
+                }
                 "string" => values[0].clone(),
                 "hash" => {
                     let mut fields: BTreeMap<String, String> = pairs().collect();
                     match name.as_str() {
-                        "tickets" => fields.values_mut().for_each(|state| *state = one_number_form(state)),
+                        "tickets" => fields
+                            .values_mut()
+                            .for_each(|state| *state = one_number_form(state)),
                         "counts" => fields.retain(|_, count| count != "0"),
                         // The long field that makes it a hash is nobody's.
                         "inflight" => fields.retain(|tenant, _| !tenant.starts_with("--")),
@@ -52,10 +74,13 @@ impl Pair<'_> {
                     }
                     format!("{fields:?}")
                 }
-                "set" => format!("{:?}", values.iter().collect::<BTreeSet<_>>()).replace('{', "[").replace('}', "]"),
+                "set" => format!("{:?}", values.iter().collect::<BTreeSet<_>>())
+                    .replace('{', "[")
+                    .replace('}', "]"),
                 "zset" => {
-                    let members: Vec<(String, f64)> =
-                        pairs().map(|(member, score)| (member, score.parse().unwrap())).collect();
+                    let members: Vec<(String, f64)> = pairs()
+                        .map(|(member, score)| (member, score.parse().unwrap()))
+                        .collect();
                     format!("{members:?}")
                 }
                 "list" => format!("{values:?}"),
@@ -67,7 +92,11 @@ impl Pair<'_> {
         for turn in rests.difference(&marked) {
             state.insert(format!("rest without a mark: {turn}"), String::new());
         }
-        state.extend(turns.into_iter().map(|(name, turn)| (name, format!("{turn:?}"))));
+        state.extend(
+            turns
+                .into_iter()
+                .map(|(name, turn)| (name, format!("{turn:?}"))),
+        );
         state
     }
 }
@@ -114,34 +143,79 @@ pub(super) fn model_state(model: &Model) -> BTreeMap<String, String> {
         .collect();
     put("tickets", tickets.is_empty(), format!("{tickets:?}"));
     let keys = |set: &mut dyn Iterator<Item = (Key, f64)>| {
-        let members: Vec<(String, f64)> = set.map(|(ticket, score)| (text(ticket), score)).collect();
+        let members: Vec<(String, f64)> =
+            set.map(|(ticket, score)| (text(ticket), score)).collect();
         format!("{members:?}")
     };
-    put("parked", model.parked.len() == 0, keys(&mut model.parked.iter()));
-    put("leases", model.leases.len() == 0, keys(&mut model.leases.iter()));
-    let inflight: BTreeMap<String, String> =
-        model.inflight.iter().map(|(tenant, count)| (tenant.to_string(), count.to_string())).collect();
+    put(
+        "parked",
+        model.parked.len() == 0,
+        keys(&mut model.parked.iter()),
+    );
+    put(
+        "leases",
+        model.leases.len() == 0,
+        keys(&mut model.leases.iter()),
+    );
+    let inflight: BTreeMap<String, String> = model
+        .inflight
+        .iter()
+        .map(|(tenant, count)| (tenant.to_string(), count.to_string()))
+        .collect();
     put("inflight", inflight.is_empty(), format!("{inflight:?}"));
     let capped: Vec<String> = model.capped.iter().map(ToString::to_string).collect();
     put("capped", capped.is_empty(), format!("{capped:?}"));
-    put("paused", model.paused.is_empty(), format!("{:?}", model.paused.iter().collect::<Vec<_>>()));
+    put(
+        "paused",
+        model.paused.is_empty(),
+        format!("{:?}", model.paused.iter().collect::<Vec<_>>()),
+    );
     put("fence", model.fence == 0, model.fence.to_string());
     put("grace", model.grace == 0, model.grace.to_string());
-    put("clock", model.last == 0, format!("{}:{}", model.last, model.ahead));
+    put(
+        "clock",
+        model.last == 0,
+        format!("{}:{}", model.last, model.ahead),
+    );
     let mut counts = BTreeMap::new();
     for class in Class::ALL {
         let lane = model.lane_ref(*class);
-        put(&format!("vtime:{class}"), lane.vtime == 0.0, format!("{:?}", lane.vtime));
-        put(&format!("wake:{class}"), !lane.token, format!("{:?}", ["1"]));
-        let members: Vec<(String, f64)> = lane.ring.iter().map(|(tenant, at)| (tenant.to_string(), at)).collect();
-        put(&format!("ring:{class}"), members.is_empty(), format!("{members:?}"));
+        put(
+            &format!("vtime:{class}"),
+            lane.vtime == 0.0,
+            format!("{:?}", lane.vtime),
+        );
+        put(
+            &format!("wake:{class}"),
+            !lane.token,
+            format!("{:?}", ["1"]),
+        );
+        let members: Vec<(String, f64)> = lane
+            .ring
+            .iter()
+            .map(|(tenant, at)| (tenant.to_string(), at))
+            .collect();
+        put(
+            &format!("ring:{class}"),
+            members.is_empty(),
+            format!("{members:?}"),
+        );
         for (tenant, list) in &lane.ready {
-            let entries: Vec<String> =
-                list.iter().map(|entry| format!("{},{},{}", entry.since, entry.crashes, text(entry.ticket))).collect();
-            put(&format!("ready:{class}:{tenant}"), entries.is_empty(), format!("{entries:?}"));
+            let entries: Vec<String> = list
+                .iter()
+                .map(|entry| format!("{},{},{}", entry.since, entry.crashes, text(entry.ticket)))
+                .collect();
+            put(
+                &format!("ready:{class}:{tenant}"),
+                entries.is_empty(),
+                format!("{entries:?}"),
+            );
         }
-        for (name, count) in [("ready", lane.ready_count), ("leased", lane.leased_count), ("parked", lane.parked_count)]
-        {
+        for (name, count) in [
+            ("ready", lane.ready_count),
+            ("leased", lane.leased_count),
+            ("parked", lane.parked_count),
+        ] {
             if count != 0 {
                 counts.insert(format!("{name}:{class}"), count.to_string());
             }
@@ -154,8 +228,13 @@ pub(super) fn model_state(model: &Model) -> BTreeMap<String, String> {
 /// A lease's virtual time as Rust writes it.
 fn one_number_form(state: &str) -> String {
     let parts: Vec<&str> = state.split(',').collect();
-    let [fence, again, finish, since, crashes] = parts[..] else { return state.to_owned() };
-    format!("{fence},{again},{:?},{since},{crashes}", finish.parse::<f64>().unwrap())
+    let [fence, again, finish, since, crashes] = parts[..] else {
+        return state.to_owned();
+    };
+    format!(
+        "{fence},{again},{:?},{since},{crashes}",
+        finish.parse::<f64>().unwrap()
+    )
 }
 
 pub(super) fn glob(prefix: &str) -> String {

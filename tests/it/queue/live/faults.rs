@@ -8,12 +8,21 @@ async fn a_stopped_worker_finishes_what_it_began_and_hands_back_the_rest() {
     queue.push(&tickets(12, Stream::Contacts)).await.unwrap();
     let (end, ends) = watch::channel(false);
     let worker = Worker::start(&queue, 4, move |_| done_when(ends.clone()));
-    worker.until("four have begun", |worker| worker.seen().len() == 4).await;
+    worker
+        .until("four have begun", |worker| worker.seen().len() == 4)
+        .await;
     let shutdown = worker.shutdown.clone();
     shutdown.cancel();
     let heir = Worker::start(&queue, 12, |_| std::future::ready(Verdict::Done));
-    heir.until("the others are worked by the heir", |heir| heir.slices() == 8).await;
-    assert_eq!(worker.slices(), 0, "they came back before a slice had ended");
+    heir.until("the others are worked by the heir", |heir| {
+        heir.slices() == 8
+    })
+    .await;
+    assert_eq!(
+        worker.slices(),
+        0,
+        "they came back before a slice had ended"
+    );
     // Longer than a lease: it has to be renewed during the drain.
     tokio::time::sleep(Duration::from_secs(8)).await;
     end.send_replace(true);
@@ -34,7 +43,9 @@ async fn a_dead_workers_tickets_come_back_within_ten_seconds_and_deaths_are_told
     for death in 0..deaths {
         // Dropped in the middle of its slice, as kill -9 does it.
         let victim = Worker::start(&queue, 2, |_| std::future::pending::<Verdict>());
-        victim.until("it began", |victim| victim.seen().len() == 1).await;
+        victim
+            .until("it began", |victim| victim.seen().len() == 1)
+            .await;
         away.extend(died.map(|died| died.elapsed()));
         assert_eq!(victim.seen()[0].crashes, death);
         victim.running.abort();
@@ -42,12 +53,20 @@ async fn a_dead_workers_tickets_come_back_within_ten_seconds_and_deaths_are_told
         died = Some(Instant::now());
     }
     let heir = Worker::start(&queue, 2, |_| std::future::ready(Verdict::More));
-    heir.until("it came back, and once more", |heir| heir.slices() >= 2).await;
+    heir.until("it came back, and once more", |heir| heir.slices() >= 2)
+        .await;
     away.extend(died.map(|died| died.elapsed()));
     // A busy machine delays some.
-    assert!(away.iter().any(|away| *away < Duration::from_secs(10)), "{away:?}");
+    assert!(
+        away.iter().any(|away| *away < Duration::from_secs(10)),
+        "{away:?}"
+    );
     let seen = heir.stop().await;
-    assert_eq!((seen[0].crashes, seen[1].crashes), (deaths, 0), "a settled slice clears the count");
+    assert_eq!(
+        (seen[0].crashes, seen[1].crashes),
+        (deaths, 0),
+        "a settled slice clears the count"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,14 +74,20 @@ async fn a_worker_outlives_every_outage_of_redis() {
     let servers = own_servers(&[]);
     let (queue, _, _) = open(&servers);
     let worker = Worker::start(&queue, 4, |lease: Lease| async move {
-        assert_ne!(lease.ticket.stream, Stream::Reference, "a slice that panics");
+        assert_ne!(
+            lease.ticket.stream,
+            Stream::Reference,
+            "a slice that panics"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
         Verdict::Done
     });
     for outage in ["killed", "stopped for 4 s", "frozen for 5 s"] {
         let before = ticket(Stream::Contacts);
         push_until_heard(&queue, &[before]).await;
-        worker.until("it works", |worker| has_begun(worker, before)).await;
+        worker
+            .until("it works", |worker| has_begun(worker, before))
+            .await;
         let redis = servers.redis();
         match outage {
             "killed" => {
@@ -74,8 +99,13 @@ async fn a_worker_outlives_every_outage_of_redis() {
                 tokio::time::sleep(Duration::from_secs(4)).await;
                 let progress = queue.progress();
                 let lately = || progress.last_round().unwrap() < Duration::from_secs(2);
-                worker.until("it goes round, alive without redis", |_| lately()).await;
-                assert!(progress.last_answer().unwrap() > Duration::from_secs(2), "and knows that it is away");
+                worker
+                    .until("it goes round, alive without redis", |_| lately())
+                    .await;
+                assert!(
+                    progress.last_answer().unwrap() > Duration::from_secs(2),
+                    "and knows that it is away"
+                );
                 redis.start().unwrap();
             }
             _ => {
@@ -86,18 +116,31 @@ async fn a_worker_outlives_every_outage_of_redis() {
         }
         let (begun, after) = (Instant::now(), ticket(Stream::Contacts));
         push_until_heard(&queue, &[after]).await;
-        worker.until("it works again", |worker| has_begun(worker, after)).await;
+        worker
+            .until("it works again", |worker| has_begun(worker, after))
+            .await;
         eprintln!("{outage}: flows again after {:?}", begun.elapsed());
         // Nobody waits for longer than a second between two tries; the rest is left to a busy machine.
-        assert!(begun.elapsed() < Duration::from_secs(20), "{outage}: {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{outage}: {:?}",
+            begun.elapsed()
+        );
     }
     // A slice that panics is one slice, not the worker.
     let (panics, after) = (ticket(Stream::Reference), ticket(Stream::Contacts));
     push_until_heard(&queue, &[panics, after]).await;
-    worker.until("it works after a panic", |worker| has_begun(worker, panics) && has_begun(worker, after)).await;
+    worker
+        .until("it works after a panic", |worker| {
+            has_begun(worker, panics) && has_begun(worker, after)
+        })
+        .await;
     let begun = Instant::now();
     while !queue.depth().await.is_ok_and(|depth| depth.parked == 1) {
-        assert!(begun.elapsed() < PATIENCE, "what panicked is tried again later");
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "what panicked is tried again later"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -129,11 +172,15 @@ async fn what_is_in_hand_stays_there_when_redis_was_away_for_longer_than_a_lease
         Verdict::Done
     });
     queue.push(&tickets(4, Stream::Contacts)).await.unwrap();
-    worker.until("all are in hand", |worker| worker.seen().len() == 4).await;
+    worker
+        .until("all are in hand", |worker| worker.seen().len() == 4)
+        .await;
     servers.redis().suspend().unwrap();
     tokio::time::sleep(Duration::from_secs(9)).await;
     servers.redis().resume().unwrap();
-    worker.until("all are done", |worker| worker.slices() == 4).await;
+    worker
+        .until("all are done", |worker| worker.slices() == 4)
+        .await;
     let seen = worker.stop().await;
     assert_eq!(seen.len(), 4, "nothing was worked twice: {seen:?}");
 }

@@ -7,11 +7,15 @@ async fn as_many_idle_workers_are_woken_as_there_is_work_for() {
     let servers = own_servers(&[]);
     let (queue, mut redis, _) = open(&servers);
     // Whoever has one keeps it.
-    let workers: Vec<_> = (0..6).map(|_| Worker::start(&queue, 1, |_| std::future::pending::<Verdict>())).collect();
+    let workers: Vec<_> = (0..6)
+        .map(|_| Worker::start(&queue, 1, |_| std::future::pending::<Verdict>()))
+        .collect();
     until_waiting(&mut redis, 6).await;
     queue.push(&tickets(6, Stream::Threads)).await.unwrap();
     for worker in &workers {
-        worker.until("it began", |worker| worker.seen().len() == 1).await;
+        worker
+            .until("it began", |worker| worker.seen().len() == 1)
+            .await;
     }
     // A wake-up is written when none waits to be taken: one wakes the next.
     let wake_ups = times(&mut redis, "lpush");
@@ -51,20 +55,38 @@ async fn a_small_tenant_does_not_wait_for_giants() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     for round in 0..100 {
         // Half of them in the giants' own class.
-        let stream = if round % 2 == 0 { Stream::Threads } else { Stream::Contacts };
+        let stream = if round % 2 == 0 {
+            Stream::Threads
+        } else {
+            Stream::Contacts
+        };
         let small = ticket(stream);
         queue.push(&[small]).await.unwrap();
         let before = worker.seen().len();
-        let begun = |worker: &Worker<_>| worker.seen().iter().position(|lease| lease.ticket == small);
-        worker.until("it began", |worker| begun(worker).is_some()).await;
+        let begun =
+            |worker: &Worker<_>| worker.seen().iter().position(|lease| lease.ticket == small);
+        worker
+            .until("it began", |worker| begun(worker).is_some())
+            .await;
         overtaken.push(begun(&worker).unwrap().saturating_sub(before));
     }
     worker.stop().await;
-    let (p50, p99) = (percentile(&mut overtaken, 50), percentile(&mut overtaken, 99));
-    eprintln!("a small tenant beside 20 giants: {p50} slices of others come before (median), {p99} (p99)");
+    let (p50, p99) = (
+        percentile(&mut overtaken, 50),
+        percentile(&mut overtaken, 99),
+    );
+    eprintln!(
+        "a small tenant beside 20 giants: {p50} slices of others come before (median), {p99} (p99)"
+    );
     // A turn of each giant, and what is under way.
     assert!(p99 <= 20 + 2 * 16, "{p99}");
-    let most = most.lock().unwrap().values().map(|(_, most)| *most).max().unwrap();
+    let most = most
+        .lock()
+        .unwrap()
+        .values()
+        .map(|(_, most)| *most)
+        .max()
+        .unwrap();
     assert!(most <= 8, "a tenant had {most} slices at once");
 }
 
@@ -75,18 +97,42 @@ async fn backfill_leaves_slots_for_fresh_work() {
     let (end, ends) = watch::channel(false);
     let worker = Worker::start(&queue, 10, move |lease: Lease| {
         let ends = ends.clone();
-        async move { if lease.ticket.class() == Class::Backfill { done_when(ends).await } else { Verdict::Done } }
+        async move {
+            if lease.ticket.class() == Class::Backfill {
+                done_when(ends).await
+            } else {
+                Verdict::Done
+            }
+        }
     });
-    worker.until("backfill runs", |worker| worker.seen().len() == 8).await;
+    worker
+        .until("backfill runs", |worker| worker.seen().len() == 8)
+        .await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(worker.seen().len(), 8, "four fifths of ten slots");
     queue.push(&tickets(4, Stream::Contacts)).await.unwrap();
-    worker.until("fresh work is done beside it", |worker| worker.slices() == 4).await;
+    worker
+        .until("fresh work is done beside it", |worker| {
+            worker.slices() == 4
+        })
+        .await;
     let depth = queue.depth().await.unwrap();
-    assert_eq!((depth.backfill.leased, depth.backfill.ready, depth.fresh.ready), (8, 12, 0));
-    assert!(depth.oldest_backfill.unwrap() >= Duration::from_millis(300) && depth.oldest_fresh.is_none());
+    assert_eq!(
+        (
+            depth.backfill.leased,
+            depth.backfill.ready,
+            depth.fresh.ready
+        ),
+        (8, 12, 0)
+    );
+    assert!(
+        depth.oldest_backfill.unwrap() >= Duration::from_millis(300)
+            && depth.oldest_fresh.is_none()
+    );
     end.send_replace(true);
-    worker.until("backfill goes on", |worker| worker.seen().len() > 12).await;
+    worker
+        .until("backfill goes on", |worker| worker.seen().len() > 12)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,16 +149,27 @@ async fn a_million_due_at_once_stall_nobody_and_parked_tenants_are_small() {
         end",
     );
     for i in (0..count).step_by(5_000) {
-        let _: () = fill.key(format!("{prefix}:parked")).arg(i).invoke(&mut redis).unwrap();
+        let _: () = fill
+            .key(format!("{prefix}:parked"))
+            .arg(i)
+            .invoke(&mut redis)
+            .unwrap();
     }
-    let _: () = redis.hset(format!("{prefix}:counts"), "parked:backfill", count).unwrap();
+    let _: () = redis
+        .hset(format!("{prefix}:counts"), "parked:backfill", count)
+        .unwrap();
     let per_tenant = (info(&mut redis, "memory", "used_memory") - before) / count;
     eprintln!("{per_tenant} bytes per parked tenant");
     assert!(per_tenant <= 300);
-    let _: () = redis::cmd("CONFIG").arg("RESETSTAT").query(&mut redis).unwrap();
+    let _: () = redis::cmd("CONFIG")
+        .arg("RESETSTAT")
+        .query(&mut redis)
+        .unwrap();
 
     let worker = Worker::start(&queue, 32, |_| std::future::ready(Verdict::Done));
-    worker.until("two thousand slices", |worker| worker.slices() >= 2_000).await;
+    worker
+        .until("two thousand slices", |worker| worker.slices() >= 2_000)
+        .await;
     queue.pause(&[PauseScope::Fleet]).await.unwrap();
     let depth = queue.depth().await.unwrap();
     worker.stop().await;
@@ -120,9 +177,21 @@ async fn a_million_due_at_once_stall_nobody_and_parked_tenants_are_small() {
     let commands = all_commands(&mut redis);
     eprintln!("{commands} commands in {scripts} scripts");
     // However many are due, a call takes a bounded bite of them, in a bounded number of commands.
-    assert!(depth.parked > 0 && depth.backfill.parked == depth.parked, "{depth:?}");
-    assert!(count - depth.parked <= 64 * scripts, "{depth:?} after {scripts} scripts");
-    assert!(commands <= 40 * scripts, "{commands} commands in {scripts} scripts");
+    assert!(
+        depth.parked > 0 && depth.backfill.parked == depth.parked,
+        "{depth:?}"
+    );
+    assert!(
+        count - depth.parked <= 64 * scripts,
+        "{depth:?} after {scripts} scripts"
+    );
+    assert!(
+        commands <= 40 * scripts,
+        "{commands} commands in {scripts} scripts"
+    );
     // And each finds work at once.
-    assert!(scripts <= 1_000, "{scripts} scripts for two thousand slices");
+    assert!(
+        scripts <= 1_000,
+        "{scripts} scripts for two thousand slices"
+    );
 }

@@ -28,8 +28,18 @@ impl Model {
         }
     }
 
-    pub(super) fn settle(&mut self, Settlement { ticket, fence, verdict }: Settlement, cap: i64) -> bool {
-        let Some(State::Leased(leased)) = self.tickets.get(&ticket).copied() else { return false };
+    pub(super) fn settle(
+        &mut self,
+        Settlement {
+            ticket,
+            fence,
+            verdict,
+        }: Settlement,
+        cap: i64,
+    ) -> bool {
+        let Some(State::Leased(leased)) = self.tickets.get(&ticket).copied() else {
+            return false;
+        };
         if leased.fence != fence && self.bug != Bug::SettleIgnoresFence {
             return false;
         }
@@ -102,7 +112,12 @@ impl Model {
         }
     }
 
-    pub(super) fn claim(&mut self, raw: i64, cap: i64, room: Room) -> (Vec<(Leased, Key)>, Vec<&'static str>) {
+    pub(super) fn claim(
+        &mut self,
+        raw: i64,
+        cap: i64,
+        room: Room,
+    ) -> (Vec<(Leased, Key)>, Vec<&'static str>) {
         let (mut leases, mut refused) = (Vec::new(), Vec::new());
         if room.most == 0 {
             return (leases, refused);
@@ -114,11 +129,25 @@ impl Model {
         let mut suspects = room.suspects;
         if !self.is_paused("fleet") {
             if !self.is_paused("fresh") {
-                self.take(Class::Fresh, room.most, cap, &mut suspects, &mut leases, &mut refused);
+                self.take(
+                    Class::Fresh,
+                    room.most,
+                    cap,
+                    &mut suspects,
+                    &mut leases,
+                    &mut refused,
+                );
             }
             if !self.is_paused("backfill") {
                 let most = room.most_backfill.min(room.most - leases.len());
-                self.take(Class::Backfill, most, cap, &mut suspects, &mut leases, &mut refused);
+                self.take(
+                    Class::Backfill,
+                    most,
+                    cap,
+                    &mut suspects,
+                    &mut leases,
+                    &mut refused,
+                );
             }
         }
         for (i, (leased, _)) in leases.iter_mut().enumerate() {
@@ -142,7 +171,9 @@ impl Model {
         while limit > 0 && probes > 0 {
             probes -= 1;
             let lane = self.lane(class);
-            let Some((tenant, at)) = lane.ring.pop_first() else { break };
+            let Some((tenant, at)) = lane.ring.pop_first() else {
+                break;
+            };
             let left = lane.ring.len();
             let (entry, suspect) = self.first(class, tenant, *suspects, refused);
             let mut inflight = 0;
@@ -157,8 +188,21 @@ impl Model {
                 }
                 lane.ready_count -= 1;
                 lane.leased_count += 1;
-                let Entry { since, crashes, ticket } = entry;
-                leases.push((Leased { fence: 0, again: false, finish: at + TURN, since, crashes }, ticket));
+                let Entry {
+                    since,
+                    crashes,
+                    ticket,
+                } = entry;
+                leases.push((
+                    Leased {
+                        fence: 0,
+                        again: false,
+                        finish: at + TURN,
+                        since,
+                        crashes,
+                    },
+                    ticket,
+                ));
                 limit -= 1;
                 if crashes >= SUSPECT {
                     *suspects = suspects.saturating_sub(1);
@@ -193,8 +237,12 @@ impl Model {
         suspects: u32,
         refused: &mut Vec<&'static str>,
     ) -> (Option<Entry>, bool) {
-        let Some(list) = self.lane(class).ready.get_mut(&tenant) else { return (None, false) };
-        let Some(entry) = list.pop_front() else { return (None, false) };
+        let Some(list) = self.lane(class).ready.get_mut(&tenant) else {
+            return (None, false);
+        };
+        let Some(entry) = list.pop_front() else {
+            return (None, false);
+        };
         if list.is_empty() {
             self.lane(class).ready.remove(&tenant);
         }
@@ -202,7 +250,11 @@ impl Model {
             refused.push("foreign");
             (None, false)
         } else if entry.crashes >= SUSPECT && suspects == 0 {
-            self.lane(class).ready.entry(tenant).or_default().push_front(entry);
+            self.lane(class)
+                .ready
+                .entry(tenant)
+                .or_default()
+                .push_front(entry);
             (None, true)
         } else {
             (Some(entry), false)

@@ -26,7 +26,10 @@ impl Ord for Score {
 
 impl<M> Default for Zset<M> {
     fn default() -> Self {
-        Self { sorted: BTreeSet::new(), scores: BTreeMap::new() }
+        Self {
+            sorted: BTreeSet::new(),
+            scores: BTreeMap::new(),
+        }
     }
 }
 
@@ -44,7 +47,9 @@ impl<M: Copy + Ord> Zset<M> {
     }
 
     pub(crate) fn first(&self) -> Option<(M, f64)> {
-        self.sorted.first().map(|(score, member)| (*member, score.0))
+        self.sorted
+            .first()
+            .map(|(score, member)| (*member, score.0))
     }
 
     pub(crate) fn add(&mut self, member: M, score: f64) {
@@ -54,7 +59,9 @@ impl<M: Copy + Ord> Zset<M> {
     }
 
     pub(crate) fn remove(&mut self, member: &M) -> bool {
-        let Some(score) = self.scores.remove(member) else { return false };
+        let Some(score) = self.scores.remove(member) else {
+            return false;
+        };
         self.sorted.remove(&(Score(score), *member))
     }
 
@@ -66,6 +73,11 @@ impl<M: Copy + Ord> Zset<M> {
 
     /// Up to `most` members whose score is not above `score`.
     pub(crate) fn until(&self, score: f64, most: usize) -> Vec<M> {
-        self.sorted.iter().take_while(|(at, _)| at.0 <= score).take(most).map(|(_, member)| *member).collect()
+        self.sorted
+            .iter()
+            .take_while(|(at, _)| at.0 <= score)
+            .take(most)
+            .map(|(_, member)| *member)
+            .collect()
     }
 }

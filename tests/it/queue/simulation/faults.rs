@@ -37,7 +37,9 @@ impl Sim {
             }
             Fault::Pushes => {
                 self.met.insert("doubled pushes");
-                let tickets: Vec<Key> = (0..self.rng.between(1, 6)).map(|_| self.rng.pick(&self.rows).ticket).collect();
+                let tickets: Vec<Key> = (0..self.rng.between(1, 6))
+                    .map(|_| self.rng.pick(&self.rows).ticket)
+                    .collect();
                 self.push(&tickets);
             }
             Fault::Pause => {
@@ -68,8 +70,12 @@ impl Sim {
             return;
         }
         state.stopping = true;
-        let unstarted: Vec<i64> =
-            state.held.iter().filter(|(_, slice)| !slice.begun && !slice.settled).map(|(fence, _)| *fence).collect();
+        let unstarted: Vec<i64> = state
+            .held
+            .iter()
+            .filter(|(_, slice)| !slice.begun && !slice.settled)
+            .map(|(fence, _)| *fence)
+            .collect();
         for fence in unstarted {
             self.met.insert("handed back");
             self.end_slice(worker, fence, Verdict::Back);

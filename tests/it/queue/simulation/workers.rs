@@ -5,7 +5,12 @@ use super::*;
 impl Sim {
     pub(super) fn start(&mut self, worker: usize) {
         let generation = self.workers[worker].generation + 1;
-        self.workers[worker] = Worker { generation, alive: true, planned: i64::MAX, ..Worker::default() };
+        self.workers[worker] = Worker {
+            generation,
+            alive: true,
+            planned: i64::MAX,
+            ..Worker::default()
+        };
         self.plan(worker, self.now);
         self.then(self.now + RENEWAL, Then::Renew(worker, generation));
     }
@@ -24,11 +29,21 @@ impl Sim {
         self.workers[worker].planned = i64::MAX;
         let state = &self.workers[worker];
         let busy: Vec<&Slice> = state.held.values().filter(|slice| !slice.settled).collect();
-        let backfill = busy.iter().filter(|slice| self.rows[slice.row].ticket.0 == Class::Backfill.as_str()).count();
-        let most = if state.stopping { 0 } else { self.slots - busy.len().min(self.slots) };
+        let backfill = busy
+            .iter()
+            .filter(|slice| self.rows[slice.row].ticket.0 == Class::Backfill.as_str())
+            .count();
+        let most = if state.stopping {
+            0
+        } else {
+            self.slots - busy.len().min(self.slots)
+        };
         let room = Room {
             most,
-            most_backfill: (self.slots * 4 / 5).max(1).saturating_sub(backfill).min(most),
+            most_backfill: (self.slots * 4 / 5)
+                .max(1)
+                .saturating_sub(backfill)
+                .min(most),
             suspects: u32::from(busy.iter().all(|slice| slice.crashes < SUSPECT)),
             pass_on: false,
         };
@@ -39,7 +54,9 @@ impl Sim {
             self.plan(worker, at);
             return;
         }
-        let answer = self.model.exchange(self.clock, LEASE, self.cap, room, &batch);
+        let answer = self
+            .model
+            .exchange(self.clock, LEASE, self.cap, room, &batch);
         for (settlement, ours) in batch.iter().zip(&answer.settled) {
             if *ours {
                 let end = match settlement.verdict {
@@ -48,16 +65,27 @@ impl Sim {
                     Verdict::Wait(wait) => End::Wait(wait),
                     Verdict::Back => End::Back,
                 };
-                self.note(What::Settled { ticket: ticket(settlement.ticket), fence: settlement.fence, end });
+                self.note(What::Settled {
+                    ticket: ticket(settlement.ticket),
+                    fence: settlement.fence,
+                    end,
+                });
             }
         }
         for (swept, fence) in &answer.swept {
             self.met.insert("swept");
-            self.note(What::Swept { ticket: ticket(*swept), fence: *fence });
+            self.note(What::Swept {
+                ticket: ticket(*swept),
+                fence: *fence,
+            });
         }
         for claimed in &answer.claimed {
             let (fence, crashes) = (claimed.fence, claimed.crashes);
-            self.note(What::Leased { ticket: ticket(claimed.ticket), fence, crashes });
+            self.note(What::Leased {
+                ticket: ticket(claimed.ticket),
+                fence,
+                crashes,
+            });
         }
         if call == Call::Lost {
             self.met.insert("lost answer");
@@ -68,8 +96,17 @@ impl Sim {
         self.forget(worker, &batch);
         let generation = self.workers[worker].generation;
         for claimed in &answer.claimed {
-            let row = self.rows.iter().position(|row| row.ticket == claimed.ticket).unwrap();
-            let slice = Slice { row, crashes: claimed.crashes, begun: false, settled: false };
+            let row = self
+                .rows
+                .iter()
+                .position(|row| row.ticket == claimed.ticket)
+                .unwrap();
+            let slice = Slice {
+                row,
+                crashes: claimed.crashes,
+                begun: false,
+                settled: false,
+            };
             self.workers[worker].held.insert(claimed.fence, slice);
             let at = self.now + self.rng.between(1, 20);
             self.then(at, Then::Begin(worker, generation, claimed.fence));
@@ -81,7 +118,10 @@ impl Sim {
             return;
         }
         let left = room.most > answer.claimed.len();
-        let wait = answer.next_parked.filter(|_| left).map_or(1_000, |parked| (parked + 1).min(1_000));
+        let wait = answer
+            .next_parked
+            .filter(|_| left)
+            .map_or(1_000, |parked| (parked + 1).min(1_000));
         self.plan(worker, self.now + wait);
     }
 
@@ -96,8 +136,11 @@ impl Sim {
     pub(super) fn renew(&mut self, worker: usize) {
         let state = &self.workers[worker];
         let generation = state.generation;
-        let leases: Vec<(Key, i64)> =
-            state.held.iter().map(|(fence, slice)| (self.rows[slice.row].ticket, *fence)).collect();
+        let leases: Vec<(Key, i64)> = state
+            .held
+            .iter()
+            .map(|(fence, slice)| (self.rows[slice.row].ticket, *fence))
+            .collect();
         let mut next = RENEWAL;
         if !leases.is_empty() {
             let call = self.call();
@@ -106,8 +149,14 @@ impl Sim {
             } else {
                 let lost = self.model.renew(self.clock, LEASE, &leases);
                 if call == Call::Answered {
-                    for (renewed, fence) in leases.into_iter().filter(|(ticket, _)| !lost.contains(ticket)) {
-                        self.note(What::Renewed { ticket: ticket(renewed), fence });
+                    for (renewed, fence) in leases
+                        .into_iter()
+                        .filter(|(ticket, _)| !lost.contains(ticket))
+                    {
+                        self.note(What::Renewed {
+                            ticket: ticket(renewed),
+                            fence,
+                        });
                     }
                 } else {
                     next = 300;
@@ -119,7 +168,9 @@ impl Sim {
 
     pub(super) fn begin(&mut self, worker: usize, fence: i64) {
         let generation = self.workers[worker].generation;
-        let Some(slice) = self.workers[worker].held.get_mut(&fence) else { return };
+        let Some(slice) = self.workers[worker].held.get_mut(&fence) else {
+            return;
+        };
         if slice.settled {
             return;
         }
@@ -149,13 +200,19 @@ impl Sim {
             self.note(What::Fault);
             return self.kill(worker);
         }
-        let pace = if self.quiet { self.pace.min(250) } else { self.pace };
+        let pace = if self.quiet {
+            self.pace.min(250)
+        } else {
+            self.pace
+        };
         let at = self.now + self.rng.between(1, pace);
         self.then(at, Then::Commit(worker, generation, fence));
     }
 
     pub(super) fn commit(&mut self, worker: usize, fence: i64) {
-        let Some(slice) = self.workers[worker].held.get(&fence).copied() else { return };
+        let Some(slice) = self.workers[worker].held.get(&fence).copied() else {
+            return;
+        };
         let row = &mut self.rows[slice.row];
         if row.fence != fence && !self.faulty.unfenced_writes {
             self.met.insert("fenced write");
@@ -172,7 +229,11 @@ impl Sim {
         }
         let written = ticket(row.ticket);
         let returns = row.returns;
-        self.note(What::Effect { ticket: written, page, fence });
+        self.note(What::Effect {
+            ticket: written,
+            page,
+            fence,
+        });
         if !self.quiet && self.rng.chance(10) {
             self.make_due_beside(slice.row);
         }
@@ -191,10 +252,16 @@ impl Sim {
     }
 
     pub(super) fn end_slice(&mut self, worker: usize, fence: i64, verdict: Verdict) {
-        let Some(slice) = self.workers[worker].held.get_mut(&fence) else { return };
+        let Some(slice) = self.workers[worker].held.get_mut(&fence) else {
+            return;
+        };
         slice.settled = true;
         let ticket = self.rows[slice.row].ticket;
-        self.workers[worker].pending.push(Settlement { ticket, fence, verdict });
+        self.workers[worker].pending.push(Settlement {
+            ticket,
+            fence,
+            verdict,
+        });
         let at = self.now + self.rng.between(0, 15);
         self.plan(worker, at);
     }

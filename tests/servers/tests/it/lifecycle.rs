@@ -11,16 +11,24 @@ use crate::support::{alive, eventually, pid, redis};
 #[tokio::test]
 async fn both_answer_and_dropping_them_leaves_nothing() {
     let servers = Servers::start(Options::default()).unwrap();
-    let mut session = PgConnection::connect(&servers.database_url()).await.unwrap();
+    let mut session = PgConnection::connect(&servers.database_url())
+        .await
+        .unwrap();
     let version = show(&mut session, "server_version_num").await;
-    assert_eq!(version.parse::<u32>().unwrap() / 10_000, servers.postgres().version());
+    assert_eq!(
+        version.parse::<u32>().unwrap() / 10_000,
+        servers.postgres().version()
+    );
     assert_eq!(show(&mut session, "server_encoding").await, "UTF8");
     assert_eq!(show(&mut session, "fsync").await, "off");
     assert_eq!(redis(servers.redis().port(), "PING"), "+PONG");
 
     let data = show(&mut session, "data_directory").await;
     let directory = std::path::Path::new(&data).parent().unwrap().to_owned();
-    let pids = [servers.postgres().pid().unwrap(), servers.redis().pid().unwrap()];
+    let pids = [
+        servers.postgres().pid().unwrap(),
+        servers.redis().pid().unwrap(),
+    ];
     assert!(directory.exists() && pids.into_iter().all(alive));
     drop(servers);
     assert!(!directory.exists());
@@ -83,7 +91,11 @@ async fn a_suspended_postgres_hangs_and_goes_on() {
     servers.redis().suspend().unwrap();
     let begin = std::time::Instant::now();
     drop(servers);
-    assert!(begin.elapsed() < Duration::from_millis(4500), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_millis(4500),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[test]
@@ -114,9 +126,14 @@ fn redis_comes_back_empty_on_its_port() {
 
 #[test]
 fn many_start_side_by_side() {
-    let starts: Vec<_> = (0..4).map(|_| std::thread::spawn(|| Servers::start(Options::default()).unwrap())).collect();
+    let starts: Vec<_> = (0..4)
+        .map(|_| std::thread::spawn(|| Servers::start(Options::default()).unwrap()))
+        .collect();
     let all: Vec<Servers> = starts.into_iter().map(|s| s.join().unwrap()).collect();
-    let mut ports: Vec<u16> = all.iter().flat_map(|s| [s.postgres().port(), s.redis().port()]).collect();
+    let mut ports: Vec<u16> = all
+        .iter()
+        .flat_map(|s| [s.postgres().port(), s.redis().port()])
+        .collect();
     ports.sort_unstable();
     ports.dedup();
     assert_eq!(ports.len(), 8);
@@ -124,9 +141,11 @@ fn many_start_side_by_side() {
 
 #[test]
 fn a_server_that_cannot_start_shows_its_log() {
-    let error =
-        Servers::start(Options { postgres_settings: vec!["shared_buffers=nonsense".to_owned()], ..Options::default() })
-            .unwrap_err();
+    let error = Servers::start(Options {
+        postgres_settings: vec!["shared_buffers=nonsense".to_owned()],
+        ..Options::default()
+    })
+    .unwrap_err();
     assert!(error.to_string().contains("nonsense"), "{error}");
     let error = Servers::start(Options {
         redis_arguments: vec!["--nonsense".to_owned(), "1".to_owned()],
@@ -139,9 +158,14 @@ fn a_server_that_cannot_start_shows_its_log() {
 #[tokio::test]
 async fn killing_the_reaper_does_not_keep_drop_from_stopping_the_servers() {
     let servers = Servers::start(Options::default()).unwrap();
-    let mut session = PgConnection::connect(&servers.database_url()).await.unwrap();
+    let mut session = PgConnection::connect(&servers.database_url())
+        .await
+        .unwrap();
     let data = show(&mut session, "data_directory").await;
-    let pids = [servers.postgres().pid().unwrap(), servers.redis().pid().unwrap()];
+    let pids = [
+        servers.postgres().pid().unwrap(),
+        servers.redis().pid().unwrap(),
+    ];
     let reaper = rustix::process::getpgid(pid(pids[0])).unwrap();
     rustix::process::kill_process(reaper, rustix::process::Signal::KILL).unwrap();
     drop(servers);
@@ -150,7 +174,11 @@ async fn killing_the_reaper_does_not_keep_drop_from_stopping_the_servers() {
 }
 
 async fn show(session: &mut PgConnection, setting: &str) -> String {
-    sqlx::query_scalar("select current_setting($1)").bind(setting).fetch_one(session).await.unwrap()
+    sqlx::query_scalar("select current_setting($1)")
+        .bind(setting)
+        .fetch_one(session)
+        .await
+        .unwrap()
 }
 
 async fn run(session: &mut PgConnection, sql: &'static str) {
@@ -159,5 +187,8 @@ async fn run(session: &mut PgConnection, sql: &'static str) {
 
 async fn rows(url: &str) -> Vec<i32> {
     let mut session = PgConnection::connect(url).await.unwrap();
-    sqlx::query_scalar("select n from kept order by n").fetch_all(&mut session).await.unwrap()
+    sqlx::query_scalar("select n from kept order by n")
+        .fetch_all(&mut session)
+        .await
+        .unwrap()
 }

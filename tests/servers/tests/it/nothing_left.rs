@@ -15,14 +15,21 @@ use crate::support::{alive, eventually, first_line, open_directory, pid, servers
 fn kill_9_of_the_owner_leaves_nothing() {
     let place = open_directory();
     let mut owner = owner(place.path(), "echo $PATHBOUND_REDIS_URL; exec sleep 600");
-    let port = first_line(&mut owner).rsplit(':').next().unwrap().parse().unwrap();
+    let port = first_line(&mut owner)
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
     let redis: u32 = redis_pid(port);
     let postgres: u32 = postmaster(place.path());
     let reaper = rustix::process::getpgid(pid(redis)).unwrap();
     let reaper = u32::try_from(reaper.as_raw_nonzero().get()).unwrap();
     assert!([redis, postgres, reaper].into_iter().all(alive));
     kill9(&mut owner);
-    eventually("all are gone", || ![redis, postgres, reaper].into_iter().any(alive));
+    eventually("all are gone", || {
+        ![redis, postgres, reaper].into_iter().any(alive)
+    });
     eventually("the directory is gone", || scratch(place.path()).is_empty());
 }
 
@@ -81,7 +88,10 @@ fn kill9(owner: &mut Child) {
 fn redis_pid(port: u16) -> u32 {
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     std::io::Write::write_all(&mut stream, b"INFO server\r\nQUIT\r\n").unwrap();
-    BufReader::new(stream).lines().find_map(|line| line.unwrap().strip_prefix("process_id:")?.parse().ok()).unwrap()
+    BufReader::new(stream)
+        .lines()
+        .find_map(|line| line.unwrap().strip_prefix("process_id:")?.parse().ok())
+        .unwrap()
 }
 
 fn postmaster(place: &Path) -> u32 {
@@ -92,16 +102,22 @@ fn postmaster(place: &Path) -> u32 {
 
 /// What the servers made for this start (the template cache may stay).
 fn scratch(place: &Path) -> Vec<String> {
-    let names = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name());
-    names.filter_map(|name| name.into_string().ok()).filter(|name| name.starts_with("pathbound-servers-")).collect()
+    let names = fs::read_dir(place)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    names
+        .filter_map(|name| name.into_string().ok())
+        .filter(|name| name.starts_with("pathbound-servers-"))
+        .collect()
 }
 
 /// Processes that work in the place or name it on their command line.
 #[cfg(target_os = "linux")]
 fn processes_in(place: &Path) -> Vec<u32> {
     let place = place.to_str().unwrap();
-    let numbers =
-        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok());
+    let numbers = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok());
     numbers
         .filter(|number| {
             let link = fs::read_link(format!("/proc/{number}/cwd")).unwrap_or_default();

@@ -35,7 +35,12 @@ pub(crate) fn pid(number: u32) -> Option<Pid> {
 pub(crate) fn alive(number: u32) -> bool {
     let there = pid(number).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok());
     let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
-    there && !stat.rsplit(')').next().unwrap_or_default().starts_with(" Z")
+    there
+        && !stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .starts_with(" Z")
 }
 
 /// Waits for a condition; the limit is only met by a failing test.
@@ -49,7 +54,10 @@ pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
 
 /// A temporary directory that the servers' account may pass through.
 pub(crate) fn open_directory() -> TempDir {
-    let directory = tempfile::Builder::new().prefix("servers-test-").tempdir_in("/tmp").unwrap();
+    let directory = tempfile::Builder::new()
+        .prefix("servers-test-")
+        .tempdir_in("/tmp")
+        .unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     directory
 }
@@ -57,6 +65,8 @@ pub(crate) fn open_directory() -> TempDir {
 /// The first line that a child prints.
 pub(crate) fn first_line(child: &mut Child) -> String {
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     line.trim().to_owned()
 }

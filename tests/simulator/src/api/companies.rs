@@ -20,7 +20,9 @@ const LIST_CAP: u64 = 10_000;
 pub(crate) fn list(call: &Call<'_>) -> Result<Reply, ApiError> {
     let store = &call.shelf.store;
     let wanted = |entry: &&CompanyEntry| {
-        let is = |name: &str, value: Option<&str>| call.query.get(name).is_none_or(|want| Some(want) == value);
+        let is = |name: &str, value: Option<&str>| {
+            call.query.get(name).is_none_or(|want| Some(want) == value)
+        };
         is("name", entry.name.as_deref()) && is("company_id", Some(&entry.company_id))
     };
     if call.query.get("name").is_some() || call.query.get("company_id").is_some() {
@@ -34,7 +36,11 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Reply, ApiError> {
         return Ok(single(entry, call));
     }
     let fits = |entry: &CompanyEntry| {
-        let has = |name: &str, ids: &[String]| call.query.get(name).is_none_or(|want| ids.iter().any(|id| id == want));
+        let has = |name: &str, ids: &[String]| {
+            call.query
+                .get(name)
+                .is_none_or(|want| ids.iter().any(|id| id == want))
+        };
         has("tag_id", &entry.tags) && has("segment_id", &entry.segments)
     };
     numbered(call, "/companies", "", &fits)
@@ -51,15 +57,27 @@ pub(crate) fn list_post(call: &Call<'_>) -> Result<Reply, ApiError> {
 }
 
 /// Companies that have users, by `last_request_at`.
-fn numbered(call: &Call<'_>, path: &str, extra: &str, fits: &dyn Fn(&CompanyEntry) -> bool) -> Result<Reply, ApiError> {
+fn numbered(
+    call: &Call<'_>,
+    path: &str,
+    extra: &str,
+    fits: &dyn Fn(&CompanyEntry) -> bool,
+) -> Result<Reply, ApiError> {
     let max = u64::from(call.workspace.world.spec.company_list_max_per_page.max(1));
     let per_page = pages::positive("per_page", call.query.get("per_page"), 15.min(max), max)?;
     let page = pages::positive("page", call.query.get("page"), 1, u64::MAX)?;
     if (page - 1).saturating_mul(per_page) + per_page > LIST_CAP {
-        return Err(ApiError::new(400, "bad_request", "page limit reached, please use scroll API"));
+        return Err(ApiError::new(
+            400,
+            "bad_request",
+            "page limit reached, please use scroll API",
+        ));
     }
     let store = &call.shelf.store;
-    let walk = Walk { descending: !extra.ends_with("asc") || extra.is_empty(), ..Walk::all() };
+    let walk = Walk {
+        descending: !extra.ends_with("asc") || extra.is_empty(),
+        ..Walk::all()
+    };
     let all: Vec<&CompanyEntry> = walk
         .over(&store.companies.by_rank)
         .filter(|(_, id)| store.has_users(&id.0))
@@ -85,9 +103,18 @@ pub(crate) fn get(call: &Call<'_>) -> Result<Reply, ApiError> {
 /// `GET /companies/{id}/contacts`: live contacts in id order, with a cursor object.
 pub(crate) fn contacts(call: &Call<'_>) -> Result<Reply, ApiError> {
     let store = &call.shelf.store;
-    store.companies.live(call.id).ok_or_else(ApiError::company_not_found)?;
+    store
+        .companies
+        .live(call.id)
+        .ok_or_else(ApiError::company_not_found)?;
     let per_page = pages::positive("per_page", call.query.get("per_page"), 50, 150)?;
-    let members: Index = store.members.get(call.id).into_iter().flatten().map(|id: &Id| (0, id.clone())).collect();
+    let members: Index = store
+        .members
+        .get(call.id)
+        .into_iter()
+        .flatten()
+        .map(|id: &Id| (0, id.clone()))
+        .collect();
     let mut walk = Walk::all();
     let mut page = 1;
     if let Some(text) = call.query.get("starting_after") {
@@ -100,8 +127,11 @@ pub(crate) fn contacts(call: &Call<'_>) -> Result<Reply, ApiError> {
         "total_count": members.len(),
         "pages": pages::cursor_pages(&cut, false, page, per_page, members.len()),
     });
-    let bodies =
-        cut.ids.iter().filter_map(|id| store.contacts.get(&id.0)).map(|entry| form(entry, call.version, false));
+    let bodies = cut
+        .ids
+        .iter()
+        .filter_map(|id| store.contacts.get(&id.0))
+        .map(|entry| form(entry, call.version, false));
     Ok(pages::page("list", "data", bodies, &tail))
 }
 
@@ -117,6 +147,8 @@ pub(crate) fn scroll_page(bodies: &[&CompanyEntry], call: &Call<'_>, scroll_para
         "total_count": Value::Null,
         "scroll_param": scroll_param,
     });
-    let bodies = bodies.iter().map(|entry| versions::company(&entry.head.body, call.version));
+    let bodies = bodies
+        .iter()
+        .map(|entry| versions::company(&entry.head.body, call.version));
     pages::page("list", "data", bodies, &tail)
 }

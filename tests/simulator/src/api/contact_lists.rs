@@ -18,7 +18,11 @@ pub(crate) fn companies(call: &Call<'_>) -> Result<Reply, ApiError> {
     let contact = readable(call, call.id)?;
     let per_page = pages::positive("per_page", call.query.get("per_page"), 50, 60)?;
     let page = pages::positive("page", call.query.get("page"), 1, u64::MAX)?;
-    let companies: Vec<_> = contact.companies.iter().filter_map(|id| call.shelf.store.companies.live(id)).collect();
+    let companies: Vec<_> = contact
+        .companies
+        .iter()
+        .filter_map(|id| call.shelf.store.companies.live(id))
+        .collect();
     let tail = json!({
         "pages": pages::url_pages(
             &format!("{}/contacts/{}/companies", call.base, call.id),
@@ -29,8 +33,9 @@ pub(crate) fn companies(call: &Call<'_>) -> Result<Reply, ApiError> {
         ),
         "total_count": companies.len(),
     });
-    let bodies =
-        slice(&companies, page, per_page).iter().map(|entry| versions::company(&entry.head.body, call.version));
+    let bodies = slice(&companies, page, per_page)
+        .iter()
+        .map(|entry| versions::company(&entry.head.body, call.version));
     Ok(pages::page("list", "data", bodies, &tail))
 }
 
@@ -67,8 +72,11 @@ pub(crate) fn notes(call: &Call<'_>) -> Result<Reply, ApiError> {
         .iter()
         .rev()
         .map(|note| {
-            let author =
-                reference.admins.iter().chain([&reference.departed]).find(|admin| admin.id.to_string() == note.author);
+            let author = reference
+                .admins
+                .iter()
+                .chain([&reference.departed])
+                .find(|admin| admin.id.to_string() == note.author);
             json!({
                 "type": "note",
                 "id": note.id,
@@ -89,7 +97,9 @@ pub(crate) fn notes(call: &Call<'_>) -> Result<Reply, ApiError> {
             "total_pages": (notes.len() as u64).div_ceil(per_page),
         },
     });
-    let bodies = slice(&notes, page, per_page).iter().map(|note| Cow::Owned(note.to_string().into_bytes()));
+    let bodies = slice(&notes, page, per_page)
+        .iter()
+        .map(|note| Cow::Owned(note.to_string().into_bytes()));
     Ok(pages::page("list", "data", bodies, &tail))
 }
 
@@ -130,7 +140,10 @@ pub(crate) fn merge_history(call: &Call<'_>) -> Result<Reply, ApiError> {
             .and_then(|cursor| cursor["offset"].as_u64())
             .ok_or_else(|| ApiError::parameter("cursor is not valid"))?,
     };
-    let (skip, take) = (usize::try_from(skip).unwrap_or(usize::MAX), usize::try_from(per_page).unwrap_or(usize::MAX));
+    let (skip, take) = (
+        usize::try_from(skip).unwrap_or(usize::MAX),
+        usize::try_from(per_page).unwrap_or(usize::MAX),
+    );
     let end = skip.saturating_add(take);
     let more = merges.len() > end;
     let shown: Vec<_> = merges.iter().skip(skip).take(take).collect();
@@ -150,6 +163,9 @@ fn list(data: &[Value]) -> Reply {
 /// Page `page` of `all`, from 1.
 pub(crate) fn slice<T>(all: &[T], page: u64, per_page: u64) -> &[T] {
     let per_page = usize::try_from(per_page).unwrap_or(usize::MAX);
-    let start = usize::try_from(page - 1).unwrap_or(usize::MAX).saturating_mul(per_page).min(all.len());
+    let start = usize::try_from(page - 1)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(per_page)
+        .min(all.len());
     &all[start..start.saturating_add(per_page).min(all.len())]
 }

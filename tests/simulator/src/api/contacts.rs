@@ -26,14 +26,24 @@ pub(crate) fn list(call: Call<'_>) -> Result<Reply, ApiError> {
 
 /// `POST /contacts/search`. Only the body counts; `starting_after` in the URL is ignored.
 pub(crate) fn search(call: Call<'_>) -> Result<Reply, ApiError> {
-    let dates = if call.version >= Version::V2_17 && !call.workspace.world.spec.contact_search_by_days {
-        Dates::Seconds { inclusive: false, lists: false, no_millis: true }
-    } else {
-        Dates::Days(call.workspace.tz)
-    };
+    let dates =
+        if call.version >= Version::V2_17 && !call.workspace.world.spec.contact_search_by_days {
+            Dates::Seconds {
+                inclusive: false,
+                lists: false,
+                no_millis: true,
+            }
+        } else {
+            Dates::Days(call.workspace.tz)
+        };
     let request = search::parse(
         call.body,
-        &Rules { fields: CONTACT_FIELDS, dates, per_page: 50, strict_order: call.version >= Version::V2_16 },
+        &Rules {
+            fields: CONTACT_FIELDS,
+            dates,
+            per_page: 50,
+            strict_order: call.version >= Version::V2_16,
+        },
     )?;
     find(call, &request, true)
 }
@@ -62,8 +72,10 @@ fn find(call: Call<'_>, request: &Request, indexed: bool) -> Result<Reply, ApiEr
     };
     let Found { ids, total, pages } = search::run(&searched, request, &mut shelf.totals)?;
     let history = call.query.is_true("include_merge_history") && call.version >= Version::V2_16;
-    let contacts =
-        ids.iter().filter_map(|id| shelf.store.contacts.get(&id.0)).map(|entry| form(entry, call.version, history));
+    let contacts = ids
+        .iter()
+        .filter_map(|id| shelf.store.contacts.get(&id.0))
+        .map(|entry| form(entry, call.version, history));
     let tail = json!({"total_count": total, "pages": pages});
     Ok(pages::page("list", "data", contacts, &tail))
 }
@@ -82,7 +94,10 @@ pub(crate) fn by_external_id(call: &Call<'_>) -> Result<Reply, ApiError> {
 fn one(call: &Call<'_>, id: &str) -> Result<Reply, ApiError> {
     let entry = readable(call, id)?;
     let history = call.query.is_true("include_merge_history") && call.version >= Version::V2_16;
-    Ok(Reply::json(200, form(entry, call.version, history).into_owned()))
+    Ok(Reply::json(
+        200,
+        form(entry, call.version, history).into_owned(),
+    ))
 }
 
 /// A contact that can be read by id: live, or archived where the workspace shows those.
@@ -91,7 +106,10 @@ fn one(call: &Call<'_>, id: &str) -> Result<Reply, ApiError> {
 /// 404; from 2.16 on 410 with a link to the survivor for merged ones.
 pub(crate) fn readable<'c>(call: &'c Call<'_>, id: &str) -> Result<&'c ContactEntry, ApiError> {
     let store = &call.shelf.store;
-    let entry = store.contacts.get(id).ok_or_else(ApiError::contact_not_found)?;
+    let entry = store
+        .contacts
+        .get(id)
+        .ok_or_else(ApiError::contact_not_found)?;
     match &entry.head.state {
         State::Live => Ok(entry),
         State::Archived if call.workspace.world.spec.archived_get_found => Ok(entry),
@@ -112,7 +130,9 @@ pub(crate) fn readable<'c>(call: &'c Call<'_>, id: &str) -> Result<&'c ContactEn
             gone.canonical = Some(format!("/contacts/{canonical}"));
             Err(gone)
         }
-        State::Deleted | State::Archived | State::MergedInto(_) => Err(ApiError::contact_not_found()),
+        State::Deleted | State::Archived | State::MergedInto(_) => {
+            Err(ApiError::contact_not_found())
+        }
     }
 }
 

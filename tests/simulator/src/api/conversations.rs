@@ -58,7 +58,12 @@ fn find(call: Call<'_>, request: &Request) -> Result<Reply, ApiError> {
         .filter_map(|id| shelf.store.conversations.get(&id.0))
         .map(|entry| versions::conversation(&entry.head.body, call.version));
     let tail = json!({"total_count": total, "pages": pages});
-    Ok(pages::page("conversation.list", "conversations", bodies, &tail))
+    Ok(pages::page(
+        "conversation.list",
+        "conversations",
+        bodies,
+        &tail,
+    ))
 }
 
 /// `GET /conversations/{id}`: with the newest 500 parts, oldest first.
@@ -93,10 +98,18 @@ fn with_parts(entry: &ConversationEntry, call: &Call<'_>) -> Vec<u8> {
     let size: usize = shown.iter().map(|part| part.body.len() + 1).sum();
     let mut body = Vec::with_capacity(open.len() + size + 160);
     body.extend_from_slice(open);
-    body.extend_from_slice(b",\"conversation_parts\":{\"type\":\"conversation_part.list\",\"conversation_parts\":[");
-    let parts = shown.iter().map(|part| versions::part(&part.body, call.version));
+    body.extend_from_slice(
+        b",\"conversation_parts\":{\"type\":\"conversation_part.list\",\"conversation_parts\":[",
+    );
+    let parts = shown
+        .iter()
+        .map(|part| versions::part(&part.body, call.version));
     pages::join(&mut body, parts);
-    let total = if call.workspace.world.spec.parts_total_is_full { entry.parts.len() } else { shown.len() };
+    let total = if call.workspace.world.spec.parts_total_is_full {
+        entry.parts.len()
+    } else {
+        shown.len()
+    };
     body.extend_from_slice(format!("],\"total_count\":{total}}}}}").as_bytes());
     body
 }
@@ -110,7 +123,10 @@ fn plaintext(conversation: &mut Value) {
             }
         }
     };
-    if conversation["source"].as_object().is_some_and(|source| !source.is_empty()) {
+    if conversation["source"]
+        .as_object()
+        .is_some_and(|source| !source.is_empty())
+    {
         strip(&mut conversation["source"]);
     }
     let parts = conversation["conversation_parts"]["conversation_parts"].as_array_mut();
@@ -139,7 +155,9 @@ fn strip_html(html: &str) -> String {
         rest = after;
     }
     text.push_str(rest);
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
 }
 
 /// `GET /conversations/deleted`: page numbers, by time of deletion.
@@ -174,5 +192,10 @@ pub(crate) fn deleted(call: &Call<'_>) -> Result<Reply, ApiError> {
         ),
         "total_count": all.len(),
     });
-    Ok(pages::page("conversations.list", "conversations", bodies, &tail))
+    Ok(pages::page(
+        "conversations.list",
+        "conversations",
+        bodies,
+        &tail,
+    ))
 }

@@ -61,9 +61,10 @@ pub(crate) fn handle(operation: Operation, mut call: Call<'_>) -> Result<Reply, 
         Operation::ListSegments => Ok(reference::segments(&call)),
         Operation::DataAttributes => reference::data_attributes(&call),
         Operation::ConversationAttributes => Ok(reference::conversation_attributes(&call)),
-        Operation::Authorize | Operation::AuthorizeDecision | Operation::ExchangeToken | Operation::Outside => {
-            Err(ApiError::new(404, "not_found", "Resource Not Found"))
-        }
+        Operation::Authorize
+        | Operation::AuthorizeDecision
+        | Operation::ExchangeToken
+        | Operation::Outside => Err(ApiError::new(404, "not_found", "Resource Not Found")),
     }
 }
 
@@ -73,11 +74,18 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn parse(text: Option<&str>) -> Self {
-        Self(url::form_urlencoded::parse(text.unwrap_or_default().as_bytes()).into_owned().collect())
+        Self(
+            url::form_urlencoded::parse(text.unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect(),
+        )
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn is_true(&self, name: &str) -> bool {

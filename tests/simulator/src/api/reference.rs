@@ -42,7 +42,14 @@ pub(crate) fn me(call: &Call<'_>) -> Reply {
 
 pub(crate) fn admins(call: &Call<'_>) -> Reply {
     let avatar = call.query.is_true("display_avatar");
-    let admins: Vec<Value> = call.shelf.store.reference.admins.iter().map(|admin| admin.json(avatar)).collect();
+    let admins: Vec<Value> = call
+        .shelf
+        .store
+        .reference
+        .admins
+        .iter()
+        .map(|admin| admin.json(avatar))
+        .collect();
     reply(&json!({"type": "admin.list", "admins": admins}))
 }
 
@@ -153,7 +160,11 @@ fn attributes(model: &str) -> Vec<Attribute> {
 fn data_attribute(attribute: Attribute, at: i64, version: Version) -> Value {
     let (model, name, kind, custom, archived) = attribute;
     // From 2.17 on standard timestamps report the finer type.
-    let kind = if kind == "date" && !custom && version >= Version::V2_17 { "datetime" } else { kind };
+    let kind = if kind == "date" && !custom && version >= Version::V2_17 {
+        "datetime"
+    } else {
+        kind
+    };
     let mut shown = json!({
         "type": "data_attribute",
         "name": name,
@@ -200,15 +211,28 @@ pub(crate) fn conversation_attributes(call: &Call<'_>) -> Reply {
         attribute
     };
     let option = |n: u32, label: &str| json!({"id": format!("a1b2c3d4-e5f6-7890-abcd-ef12345678{n:02}"), "label": label, "archived": false});
-    let options = json!({"options": [option(1, "Billing"), option(2, "Bug"), option(3, "Häufige Frage")]});
+    let options =
+        json!({"options": [option(1, "Billing"), option(2, "Bug"), option(3, "Häufige Frage")]});
     let mut data = vec![
         one(2, "Issue type", "list", false, options),
         one(3, "Has attachments", "boolean", false, json!({})),
         one(4, "CX Score rating", "integer", false, json!({})),
-        one(5, "CX Score explanation", "string", false, json!({"multiline": true})),
+        one(
+            5,
+            "CX Score explanation",
+            "string",
+            false,
+            json!({"multiline": true}),
+        ),
     ];
     if call.query.is_true("include_archived") {
-        data.push(one(6, "Old reason", "string", true, json!({"multiline": false})));
+        data.push(one(
+            6,
+            "Old reason",
+            "string",
+            true,
+            json!({"multiline": false}),
+        ));
     }
     reply(&json!({"type": "list", "data": data}))
 }

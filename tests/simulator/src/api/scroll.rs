@@ -57,17 +57,29 @@ pub(crate) fn scroll(call: &mut Call<'_>) -> Result<Reply, ApiError> {
     let (now, spec) = (call.now, &call.workspace.world.spec);
     let scroll = &mut call.shelf.scroll;
     scroll.forget_expired(now);
-    let wanted = call.query.get("scroll_param").filter(|param| !param.is_empty());
+    let wanted = call
+        .query
+        .get("scroll_param")
+        .filter(|param| !param.is_empty());
     let (param, after) = match (wanted, &scroll.state) {
         (None, None) => (request_id(), None),
         (None, Some(_)) => {
-            return Err(ApiError::new(400, "scroll_exists", "scroll already exists for this workspace"));
+            return Err(ApiError::new(
+                400,
+                "scroll_exists",
+                "scroll already exists for this workspace",
+            ));
         }
-        (Some(wanted), Some(Open::Ours { param, after, .. })) if wanted == param => (param.clone(), after.clone()),
+        (Some(wanted), Some(Open::Ours { param, after, .. })) if wanted == param => {
+            (param.clone(), after.clone())
+        }
         (Some(_), _) => return Err(ApiError::scroll_not_found()),
     };
     let first = wanted.is_none();
-    let walk = Walk { after: after.clone().map(|id| (0, id)), ..Walk::all() };
+    let walk = Walk {
+        after: after.clone().map(|id| (0, id)),
+        ..Walk::all()
+    };
     let store = &call.shelf.store;
     let page: Vec<&CompanyEntry> = walk
         .over(&store.companies.by_id)
@@ -81,6 +93,10 @@ pub(crate) fn scroll(call: &mut Call<'_>) -> Result<Reply, ApiError> {
         return Err(ApiError::scroll_not_found());
     }
     let reply = scroll_page(&page, call, &param);
-    call.shelf.scroll.state = last.map(|last| Open::Ours { param, after: Some(last), used_at: now });
+    call.shelf.scroll.state = last.map(|last| Open::Ours {
+        param,
+        after: Some(last),
+        used_at: now,
+    });
     Ok(reply)
 }

@@ -14,7 +14,12 @@ pub(crate) struct Totals {
 
 impl Totals {
     /// The count under `key`, counted anew where the store has moved on.
-    pub(crate) fn get(&mut self, key: String, generation: u64, count: impl FnOnce() -> usize) -> usize {
+    pub(crate) fn get(
+        &mut self,
+        key: String,
+        generation: u64,
+        count: impl FnOnce() -> usize,
+    ) -> usize {
         if let Some((at, count)) = self.counts.get(&key)
             && *at == generation
         {
@@ -35,7 +40,10 @@ impl Totals {
 
     /// Refuses a cursor that is older than `ttl` seconds or was never issued.
     pub(crate) fn check(&self, cursor: &str, ttl: u32, now: i64) -> Result<(), ApiError> {
-        let fresh = self.cursors.get(cursor).is_some_and(|at| now - at <= i64::from(ttl));
+        let fresh = self
+            .cursors
+            .get(cursor)
+            .is_some_and(|at| now - at <= i64::from(ttl));
         if fresh {
             return Ok(());
         }

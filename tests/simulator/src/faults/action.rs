@@ -106,20 +106,33 @@ impl FaultAction {
     /// The answer that replaces the right one, where the right one is not needed.
     pub(crate) fn instead(&self) -> Option<Reply> {
         match self {
-            Self::Status { status, body, headers } => {
+            Self::Status {
+                status,
+                body,
+                headers,
+            } => {
                 let reply = match body {
                     Some(body) => Reply::json(*status, body.clone()),
                     None => ApiError::new(*status, "server_error", "Something went wrong.").reply(),
                 };
                 Some(with_headers(reply, headers))
             }
-            Self::Raw { status, body, headers } => Some(with_headers(Reply::json(*status, body.clone()), headers)),
-            Self::Flood { bytes, gzip: false } => Some(flood(vec![b'x'; CHUNK], bytes.div_ceil(CHUNK as u64))),
+            Self::Raw {
+                status,
+                body,
+                headers,
+            } => Some(with_headers(Reply::json(*status, body.clone()), headers)),
+            Self::Flood { bytes, gzip: false } => {
+                Some(flood(vec![b'x'; CHUNK], bytes.div_ceil(CHUNK as u64)))
+            }
             Self::Flood { bytes, gzip: true } => {
                 let times = usize::try_from(bytes.div_ceil(CHUNK as u64)).unwrap_or(usize::MAX);
                 Some(Reply::json(200, compressed(times)).header("content-encoding", "gzip"))
             }
-            Self::Reset => Some(Reply { delivery: Delivery::Reset, ..Reply::json(200, "{}") }),
+            Self::Reset => Some(Reply {
+                delivery: Delivery::Reset,
+                ..Reply::json(200, "{}")
+            }),
             Self::Html { status } => Some(Reply::html(
                 *status,
                 "<!doctype html><html><head><title>Bad gateway</title></head><body><h1>Something \
@@ -153,7 +166,12 @@ impl FaultAction {
                 let error = ApiError::new(*status, "not_found", message).reply();
                 (reply.status, reply.body) = (error.status, error.body);
             }
-            Self::Garble { how, id, place, part } => {
+            Self::Garble {
+                how,
+                id,
+                place,
+                part,
+            } => {
                 if let Some(body) = how.apply(&reply.body, id.as_deref(), *place, *part) {
                     reply.body = body;
                 }
@@ -186,7 +204,10 @@ pub(crate) enum Late {
 const CHUNK: usize = 1 << 20;
 
 fn flood(chunk: Vec<u8>, times: u64) -> Reply {
-    Reply { delivery: Delivery::Repeat(times), ..Reply::json(200, chunk) }
+    Reply {
+        delivery: Delivery::Repeat(times),
+        ..Reply::json(200, chunk)
+    }
 }
 
 /// So many chunks as one gzip stream, of which two are compressed: once flushed, the same bytes come out as the
@@ -195,7 +216,9 @@ fn compressed(times: usize) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     let mut after = || {
         // Writing to memory does not fail.
-        let _ = encoder.write_all(&[b'x'; CHUNK]).and_then(|()| encoder.flush());
+        let _ = encoder
+            .write_all(&[b'x'; CHUNK])
+            .and_then(|()| encoder.flush());
         encoder.get_ref().clone()
     };
     let (first, both) = (after(), after());
@@ -217,7 +240,9 @@ fn with_headers(mut reply: Reply, headers: &[(String, String)]) -> Reply {
 
 /// Whether one of the page's objects has this id.
 fn holds(body: &[u8], id: &str) -> bool {
-    let Ok(page) = serde_json::from_slice::<serde_json::Value>(body) else { return false };
+    let Ok(page) = serde_json::from_slice::<serde_json::Value>(body) else {
+        return false;
+    };
     ["data", "conversations"]
         .iter()
         .filter_map(|list| page[*list].as_array())

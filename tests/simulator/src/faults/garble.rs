@@ -32,7 +32,13 @@ const MARK: &str = "@garble@";
 
 impl Garble {
     /// Breaks the chosen object of a JSON page. `None`: there is no such object.
-    pub(crate) fn apply(self, body: &[u8], id: Option<&str>, place: usize, part: bool) -> Option<Bytes> {
+    pub(crate) fn apply(
+        self,
+        body: &[u8],
+        id: Option<&str>,
+        place: usize,
+        part: bool,
+    ) -> Option<Bytes> {
         let mut page: Value = serde_json::from_slice(body).ok()?;
         let target = find(&mut page, id, place, part)?;
         self.break_it(target);
@@ -55,7 +61,11 @@ impl Garble {
             Self::Null => *object = Value::Null,
             Self::WrongTypes => {
                 set(object, &["updated_at", "created_at"], &json!("yesterday"));
-                set(object, &["name", "title", "body"], &json!({"unexpected": [1, 2]}));
+                set(
+                    object,
+                    &["name", "title", "body"],
+                    &json!({"unexpected": [1, 2]}),
+                );
                 set(object, &["tags", "contacts", "author"], &json!(17));
             }
             Self::NoId => {
@@ -117,7 +127,12 @@ fn set_text(object: &mut Value, value: &Value) {
     }
 }
 
-fn find<'p>(page: &'p mut Value, id: Option<&str>, place: usize, part: bool) -> Option<&'p mut Value> {
+fn find<'p>(
+    page: &'p mut Value,
+    id: Option<&str>,
+    place: usize,
+    part: bool,
+) -> Option<&'p mut Value> {
     let key = if part {
         "conversation_parts"
     } else {
@@ -130,7 +145,11 @@ fn find<'p>(page: &'p mut Value, id: Option<&str>, place: usize, part: bool) -> 
         // A single object.
         return id.is_none_or(|id| page["id"] == json!(id)).then_some(page);
     }
-    let list = if part { page.get_mut(key)?.get_mut(key)? } else { page.get_mut(key)? };
+    let list = if part {
+        page.get_mut(key)?.get_mut(key)?
+    } else {
+        page.get_mut(key)?
+    };
     let list = list.as_array_mut()?;
     match id {
         Some(id) => list.iter_mut().find(|object| object["id"] == json!(id)),

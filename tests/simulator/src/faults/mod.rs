@@ -47,12 +47,24 @@ pub struct FaultId(pub u64);
 impl Fault {
     /// `action` on every call, until narrowed.
     pub fn new(action: FaultAction) -> Self {
-        Self { workspace: None, method: None, path: None, operation: None, skip: 0, times: None, action }
+        Self {
+            workspace: None,
+            method: None,
+            path: None,
+            operation: None,
+            skip: 0,
+            times: None,
+            action,
+        }
     }
 
     /// A bare status with an error list.
     pub fn status(status: u16) -> Self {
-        Self::new(FaultAction::Status { status, body: None, headers: Vec::new() })
+        Self::new(FaultAction::Status {
+            status,
+            body: None,
+            headers: Vec::new(),
+        })
     }
 
     /// Only calls of this workspace.
@@ -102,7 +114,10 @@ impl Fault {
         is(&self.method, call.method)
             && is(&self.operation, call.operation)
             && is(&self.workspace, call.workspace.unwrap_or_default())
-            && self.path.as_deref().is_none_or(|path| glob(path, call.path))
+            && self
+                .path
+                .as_deref()
+                .is_none_or(|path| glob(path, call.path))
     }
 }
 
@@ -136,12 +151,21 @@ impl Faults {
     pub(crate) fn inject(&self, fault: Fault) -> FaultId {
         let mut all = lock(&self.all);
         let id = FaultId(all.len() as u64 + 1);
-        all.push(Armed { id, fault, seen: 0, hits: 0, removed: false });
+        all.push(Armed {
+            id,
+            fault,
+            seen: 0,
+            hits: 0,
+            removed: false,
+        });
         id
     }
 
     pub(crate) fn hits(&self, id: FaultId) -> u64 {
-        lock(&self.all).iter().find(|armed| armed.id == id).map_or(0, |armed| armed.hits)
+        lock(&self.all)
+            .iter()
+            .find(|armed| armed.id == id)
+            .map_or(0, |armed| armed.hits)
     }
 
     /// Removes one fault, or all. Their counts stay readable.
@@ -155,7 +179,10 @@ impl Faults {
     /// Waits until a fault is taken away.
     pub(crate) async fn until_cleared(&self, id: FaultId) {
         let mut cleared = self.cleared.subscribe();
-        while lock(&self.all).iter().any(|armed| armed.id == id && !armed.removed) {
+        while lock(&self.all)
+            .iter()
+            .any(|armed| armed.id == id && !armed.removed)
+        {
             // Its sender is `self`.
             let _ = cleared.changed().await;
         }
@@ -184,7 +211,9 @@ fn glob(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
-            (0..=rest.len()).filter(|n| rest.is_char_boundary(*n)).any(|n| glob(after, &rest[n..]))
+            (0..=rest.len())
+                .filter(|n| rest.is_char_boundary(*n))
+                .any(|n| glob(after, &rest[n..]))
         }),
     }
 }

@@ -20,15 +20,32 @@ fn company_id_of(number: u64) -> String {
 }
 
 /// Makes company `number` and stores it. Returns its id.
-pub(crate) fn company(world: &World, store: &mut Store, number: u64, at: At, user_count: u32) -> String {
+pub(crate) fn company(
+    world: &World,
+    store: &mut Store,
+    number: u64,
+    at: At,
+    user_count: u32,
+) -> String {
     let mut rng = world.rng(Kind::Company, number);
     let id = world.hex_id(Kind::Company, number, at.created);
     // A bare company has a company_id and little else.
     let bare = chance(&mut rng, 0.03);
-    let name = (!bare).then(|| format!("{} {} {number}", pick(&mut rng, COMPANY_HEADS), pick(&mut rng, COMPANY_TAILS)));
+    let name = (!bare).then(|| {
+        format!(
+            "{} {} {number}",
+            pick(&mut rng, COMPANY_HEADS),
+            pick(&mut rng, COMPANY_TAILS)
+        )
+    });
     let tag_count = rng.random_range(0..4);
     let tags = store.reference.some_tags(&mut rng, tag_count);
-    let segments: Vec<_> = store.reference.segments.iter().filter(|_| chance(&mut rng, 0.2)).collect();
+    let segments: Vec<_> = store
+        .reference
+        .segments
+        .iter()
+        .filter(|_| chance(&mut rng, 0.2))
+        .collect();
     let segment_ids = segments.iter().map(|s| s.id.clone()).collect();
     let company = Company {
         kind: "company".into(),
@@ -45,7 +62,10 @@ pub(crate) fn company(world: &World, store: &mut Store, number: u64, at: At, use
         monthly_spend: rng.random_range(0..20_000),
         session_count: rng.random_range(0..900),
         user_count,
-        tags: TagNames { kind: "tag.list".into(), tags: tags.clone() },
+        tags: TagNames {
+            kind: "tag.list".into(),
+            tags: tags.clone(),
+        },
         segments: Segments {
             kind: "segment.list".into(),
             segments: segments.iter().map(|segment| segment.json(None)).collect(),
@@ -59,7 +79,11 @@ pub(crate) fn company(world: &World, store: &mut Store, number: u64, at: At, use
         },
         plan: if chance(&mut rng, 0.4) {
             let which = rng.random_range(0..PLANS.len());
-            Plan { kind: Some("plan".into()), id: Some((1000 + which).to_string()), name: Some(PLANS[which].into()) }
+            Plan {
+                kind: Some("plan".into()),
+                id: Some((1000 + which).to_string()),
+                name: Some(PLANS[which].into()),
+            }
         } else {
             Plan::default()
         },

@@ -65,7 +65,10 @@ impl Membership {
     }
 
     pub(crate) fn user_count(&self, company: u64) -> u32 {
-        usize::try_from(company).ok().and_then(|n| self.users.get(n).copied()).unwrap_or(0)
+        usize::try_from(company)
+            .ok()
+            .and_then(|n| self.users.get(n).copied())
+            .unwrap_or(0)
     }
 
     /// The companies of a contact, by id.
@@ -89,17 +92,32 @@ fn with_users(companies: usize, without: f64) -> Vec<usize> {
         reason = "a share of a count"
     )]
     let without = (companies as f64 * without).round() as usize;
-    (0..companies).filter(|n| n * without / companies == (n + 1) * without / companies).collect()
+    (0..companies)
+        .filter(|n| n * without / companies == (n + 1) * without / companies)
+        .collect()
 }
 
 /// Makes contact `number` and stores it. Returns its id.
-pub(crate) fn contact(world: &World, store: &mut Store, number: u64, at: At, companies: Vec<String>) -> String {
+pub(crate) fn contact(
+    world: &World,
+    store: &mut Store,
+    number: u64,
+    at: At,
+    companies: Vec<String>,
+) -> String {
     let mut rng = world.rng(Kind::Contact, number);
     let id = world.hex_id(Kind::Contact, number, at.created);
     let is_user = !chance(&mut rng, world.spec.leads);
     let name = chance(&mut rng, 0.93).then(|| person_name(&mut rng));
-    let email = (is_user && chance(&mut rng, 0.98) || !is_user && !chance(&mut rng, world.spec.leads_without_email))
-        .then(|| format!("person{number}+{}@customer{}.example", rng.random_range(0..99), number % 97));
+    let email = (is_user && chance(&mut rng, 0.98)
+        || !is_user && !chance(&mut rng, world.spec.leads_without_email))
+    .then(|| {
+        format!(
+            "person{number}+{}@customer{}.example",
+            rng.random_range(0..99),
+            number % 97
+        )
+    });
     let external_id = is_user.then(|| match number % 11 {
         0 => format!("user {number}/ø"),
         _ => format!("{}", 70_000 + number),
@@ -109,11 +127,25 @@ pub(crate) fn contact(world: &World, store: &mut Store, number: u64, at: At, com
     } else {
         rng.random_range(0..4)
     };
-    let tags = store.reference.some_tags(&mut rng, tag_count).into_iter().map(|tag| (tag.id, at.updated)).collect();
-    let segments =
-        store.reference.segments.iter().filter(|_| chance(&mut rng, 0.2)).map(|segment| segment.id.clone()).collect();
+    let tags = store
+        .reference
+        .some_tags(&mut rng, tag_count)
+        .into_iter()
+        .map(|tag| (tag.id, at.updated))
+        .collect();
+    let segments = store
+        .reference
+        .segments
+        .iter()
+        .filter(|_| chance(&mut rng, 0.2))
+        .map(|segment| segment.id.clone())
+        .collect();
     let mut notes = Vec::new();
-    for _ in 0..if chance(&mut rng, 0.1) { rng.random_range(1..4) } else { 0 } {
+    for _ in 0..if chance(&mut rng, 0.1) {
+        rng.random_range(1..4)
+    } else {
+        0
+    } {
         store.next.note += 1;
         notes.push(Note {
             id: (20 + store.next.note).to_string(),
@@ -122,7 +154,8 @@ pub(crate) fn contact(world: &World, store: &mut Store, number: u64, at: At, com
             body: format!("<p>{}</p>", sentence(&mut rng)),
         });
     }
-    let owner_id = chance(&mut rng, 0.3).then(|| store.reference.some_admin(&mut rng).id.to_string());
+    let owner_id =
+        chance(&mut rng, 0.3).then(|| store.reference.some_admin(&mut rng).id.to_string());
     let web = chance(&mut rng, 0.7);
     let ios = chance(&mut rng, 0.1);
     let empty = || SubList::new("none", "none", &[], String::new(), 0);
@@ -131,14 +164,19 @@ pub(crate) fn contact(world: &World, store: &mut Store, number: u64, at: At, com
         workspace_id: world.id_code.clone(),
         external_id: external_id.clone(),
         role: if is_user { "user" } else { "lead" }.into(),
-        email_domain: email.as_deref().and_then(|email| email.split_once('@')).map(|(_, domain)| domain.to_owned()),
+        email_domain: email
+            .as_deref()
+            .and_then(|email| email.split_once('@'))
+            .map(|(_, domain)| domain.to_owned()),
         phone: chance(&mut rng, 0.3).then(|| format!("+3531{:07}", number % 10_000_000)),
         avatar: chance(&mut rng, 0.3).then(|| Avatar {
             kind: "avatar".into(),
             image_url: Some(format!("https://static.example.com/avatars/{id}/128.jpg")),
         }),
         owner_id,
-        social_profiles: SocialProfiles::new(chance(&mut rng, 0.1).then(|| format!("handle{number}"))),
+        social_profiles: SocialProfiles::new(
+            chance(&mut rng, 0.1).then(|| format!("handle{number}")),
+        ),
         has_hard_bounced: chance(&mut rng, 0.02),
         marked_email_as_spam: chance(&mut rng, 0.01),
         unsubscribed_from_emails: chance(&mut rng, 0.1),
@@ -174,7 +212,11 @@ pub(crate) fn contact(world: &World, store: &mut Store, number: u64, at: At, com
         opted_in_subscription_types: SubList::new(
             "subscription",
             "subscription_types",
-            &if chance(&mut rng, 0.3) { vec!["37846".to_owned()] } else { Vec::new() },
+            &if chance(&mut rng, 0.3) {
+                vec!["37846".to_owned()]
+            } else {
+                Vec::new()
+            },
             format!("/contacts/{id}/subscriptions"),
             SHOWN,
         ),
@@ -222,10 +264,16 @@ fn put(store: &mut Store, mut entry: ContactEntry, mut contact: Contact) {
     entry.head.body = render(&contact);
     let id = Id(Arc::clone(&entry.head.id.0));
     for company in &entry.companies {
-        store.members.entry(Arc::from(company.as_str())).or_default().insert(id.clone());
+        store
+            .members
+            .entry(Arc::from(company.as_str()))
+            .or_default()
+            .insert(id.clone());
     }
     if let Some(external_id) = &entry.external_id {
-        store.external_ids.insert(external_id.clone(), Arc::clone(&id.0));
+        store
+            .external_ids
+            .insert(external_id.clone(), Arc::clone(&id.0));
     }
     store.contacts.put(entry);
 }
@@ -236,9 +284,20 @@ pub(crate) fn contact_lists(contact: &mut Contact, entry: &ContactEntry, shown: 
     let tags: Vec<String> = entry.tags.iter().map(|(id, _)| id.clone()).collect();
     let notes: Vec<String> = entry.notes.iter().map(|note| note.id.clone()).collect();
     contact.tags = SubList::new("tag", "tags", &tags, format!("/contacts/{id}/tags"), shown);
-    contact.notes = SubList::new("note", "notes", &notes, format!("/contacts/{id}/notes"), shown);
-    contact.companies =
-        SubList::new("company", "companies", &entry.companies, format!("/contacts/{id}/companies"), shown);
+    contact.notes = SubList::new(
+        "note",
+        "notes",
+        &notes,
+        format!("/contacts/{id}/notes"),
+        shown,
+    );
+    contact.companies = SubList::new(
+        "company",
+        "companies",
+        &entry.companies,
+        format!("/contacts/{id}/companies"),
+        shown,
+    );
 }
 
 fn location(rng: &mut SmallRng) -> Location {
@@ -256,11 +315,17 @@ fn location(rng: &mut SmallRng) -> Location {
 
 fn attributes(rng: &mut SmallRng, number: u64) -> Attributes {
     let mut map = Attributes::new();
-    map.insert("plan_tier".into(), json!(*pick(rng, &["free", "pro", "größer"])));
+    map.insert(
+        "plan_tier".into(),
+        json!(*pick(rng, &["free", "pro", "größer"])),
+    );
     map.insert("seats".into(), json!(rng.random_range(0..200)));
     if chance(rng, 0.5) {
         map.insert("is_champion".into(), json!(chance(rng, 0.5)));
-        map.insert("score".into(), json!(f64::from(rng.random_range(0..1000_u32)) / 8.0));
+        map.insert(
+            "score".into(),
+            json!(f64::from(rng.random_range(0..1000_u32)) / 8.0),
+        );
     }
     if chance(rng, 0.3) {
         map.insert("The One Ring".into(), json!(sentence(rng)));

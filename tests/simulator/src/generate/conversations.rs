@@ -9,9 +9,9 @@ use super::parts::contact_author;
 use super::times::At;
 use super::{World, chance, mix, paragraph, part, pick, render, sentence};
 use crate::model::{
-    AiAgent, Attributes, Author, Channel, Company, ContactRefs, ContentSources, Conversation, FirstReply,
-    LinkedObjects, Rating, Reference as Ref, Sla, Source, SourceAuthor, Statistics, TagApplied, TagsApplied,
-    TeamResponse, Teammates,
+    AiAgent, Attributes, Author, Channel, Company, ContactRefs, ContentSources, Conversation,
+    FirstReply, LinkedObjects, Rating, Reference as Ref, Sla, Source, SourceAuthor, Statistics,
+    TagApplied, TagsApplied, TeamResponse, Teammates,
 };
 use crate::store::{ConversationEntry, Head, Kind, Store};
 
@@ -25,7 +25,13 @@ pub(crate) struct Card {
 }
 
 /// Makes conversation `number` and stores it. `contact` takes part for certain. Returns its id.
-pub(crate) fn conversation(world: &World, store: &mut Store, number: u64, at: At, contact: Option<&str>) -> String {
+pub(crate) fn conversation(
+    world: &World,
+    store: &mut Store,
+    number: u64,
+    at: At,
+    contact: Option<&str>,
+) -> String {
     let mut rng = world.rng(Kind::Conversation, number);
     let id = world.numeric_id(number).to_string();
     let contacts = participants(store, &mut rng, contact);
@@ -33,16 +39,28 @@ pub(crate) fn conversation(world: &World, store: &mut Store, number: u64, at: At
     let author = contact_author(&mut rng, &contacts);
     let mut parts = Vec::with_capacity(count);
     for n in 0..count {
-        let step = (at.updated - at.created) * i64::try_from(n).unwrap_or(0) / i64::try_from(count).unwrap_or(1).max(1);
+        let step = (at.updated - at.created) * i64::try_from(n).unwrap_or(0)
+            / i64::try_from(count).unwrap_or(1).max(1);
         // The last part is what moved updated_at.
-        let when = if n + 1 == count { at.updated } else { at.created + step };
+        let when = if n + 1 == count {
+            at.updated
+        } else {
+            at.created + step
+        };
         parts.push(part(world, store, when, &author));
     }
-    let state = *pick(&mut rng, &["closed", "closed", "closed", "open", "open", "snoozed"]);
+    let state = *pick(
+        &mut rng,
+        &["closed", "closed", "closed", "open", "open", "snoozed"],
+    );
     let admin = chance(&mut rng, 0.7).then(|| store.reference.some_admin(&mut rng).clone());
     let team = store.reference.some_team(&mut rng).cloned();
     let team = team.filter(|_| chance(&mut rng, 0.5));
-    let refs = ContactRefs::new(contacts.iter().map(|(id, card)| (id.clone(), card.external_id.clone())));
+    let refs = ContactRefs::new(
+        contacts
+            .iter()
+            .map(|(id, card)| (id.clone(), card.external_id.clone())),
+    );
     let source = source(&mut rng, number, &author);
     let ai = chance(&mut rng, 0.3);
     let conversation = Conversation {
@@ -64,7 +82,11 @@ pub(crate) fn conversation(world: &World, store: &mut Store, number: u64, at: At
         state: state.into(),
         read: chance(&mut rng, 0.6),
         tags: tags(store, &mut rng, at.updated),
-        priority: (*pick(&mut rng, &["none", "none", "none", "low", "medium", "high", "urgent"])).into(),
+        priority: (*pick(
+            &mut rng,
+            &["none", "none", "none", "low", "medium", "high", "urgent"],
+        ))
+        .into(),
         sla_applied: chance(&mut rng, 0.1).then(|| Sla {
             kind: "conversation_sla_summary".into(),
             sla_name: "Premium – 1 h".into(),
@@ -79,23 +101,40 @@ pub(crate) fn conversation(world: &World, store: &mut Store, number: u64, at: At
             .then(|| {
                 let rating = rng.random_range(1..=5);
                 let teammate = store.reference.some_admin(&mut rng).id.to_string();
-                Rating::new(&refs, rating, sentence(&mut rng).into(), at.updated, teammate)
+                Rating::new(
+                    &refs,
+                    rating,
+                    sentence(&mut rng).into(),
+                    at.updated,
+                    teammate,
+                )
             })
             .flatten(),
         teammates: admin.as_ref().map(|admin| Teammates {
             kind: "admin.list".into(),
-            admins: vec![Ref { kind: "admin".into(), id: Some(admin.id.to_string()) }],
+            admins: vec![Ref {
+                kind: "admin".into(),
+                id: Some(admin.id.to_string()),
+            }],
         }),
         title: chance(&mut rng, 0.3).then(|| sentence(&mut rng).to_owned()),
         custom_attributes: attributes(&mut rng),
         topics: Attributes::new(),
         ticket: None,
-        linked_objects: LinkedObjects { kind: "list".into(), data: Vec::new(), total_count: 0, has_more: false },
+        linked_objects: LinkedObjects {
+            kind: "list".into(),
+            data: Vec::new(),
+            total_count: 0,
+            has_more: false,
+        },
         ai_agent: ai.then(|| ai_agent(&mut rng, at)),
         ai_agent_participated: ai,
         sales_agent: None,
         sales_agent_participated: false,
-        channel: source.kind.clone().map(|kind| Channel { initial: Some(kind.clone()), current: Some(kind) }),
+        channel: source.kind.clone().map(|kind| Channel {
+            initial: Some(kind.clone()),
+            current: Some(kind),
+        }),
         external_references: Vec::new(),
         contacts: refs,
         source,
@@ -131,20 +170,29 @@ fn part_count(world: &World, rng: &mut SmallRng, number: u64) -> usize {
     let long = chance(rng, 0.15);
     let scale = if long { 3.2 } else { 0.6118 };
     let draw = -rng.random::<f64>().max(1e-9).ln() * mean * scale;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small positive number"
+    )]
     let rest = draw.round().min(450.0) as usize;
     1 + rest
 }
 
 /// Usually one contact, sometimes several, rarely none.
 fn participants(store: &Store, rng: &mut SmallRng, contact: Option<&str>) -> Vec<(String, Card)> {
-    let wanted = *pick(rng, &[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 0]);
+    let wanted = *pick(
+        rng,
+        &[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 0],
+    );
     let mut ids: Vec<String> = contact.map(ToOwned::to_owned).into_iter().collect();
     for _ in 0..wanted * 2 {
         if ids.len() >= wanted || store.contacts.len() == 0 {
             break;
         }
-        let Some(id) = store.some_contact(rng) else { break };
+        let Some(id) = store.some_contact(rng) else {
+            break;
+        };
         if !ids.contains(&id) {
             ids.push(id);
         }
@@ -163,11 +211,24 @@ fn source(rng: &mut SmallRng, number: u64, author: &Author) -> Source {
     if chance(rng, 0.02) {
         return Source::default();
     }
-    let kind = *pick(rng, &["conversation", "conversation", "email", "email", "whatsapp", "facebook", "unknown"]);
+    let kind = *pick(
+        rng,
+        &[
+            "conversation",
+            "conversation",
+            "email",
+            "email",
+            "whatsapp",
+            "facebook",
+            "unknown",
+        ],
+    );
     Source {
         kind: Some(kind.into()),
         id: Some((403_918_000 + number).to_string()),
-        delivered_as: Some((*pick(rng, &["customer_initiated", "admin_initiated", "automated"])).into()),
+        delivered_as: Some(
+            (*pick(rng, &["customer_initiated", "admin_initiated", "automated"])).into(),
+        ),
         subject: Some((kind == "email").then(|| format!("<p>{}</p>", sentence(rng)))),
         body: Some(paragraph(rng, 2, 8)),
         author: Some(SourceAuthor {
@@ -182,7 +243,11 @@ fn source(rng: &mut SmallRng, number: u64, author: &Author) -> Source {
     }
 }
 
-fn company_of(store: &Store, rng: &mut SmallRng, contacts: &[(String, Card)]) -> Option<Box<Company>> {
+fn company_of(
+    store: &Store,
+    rng: &mut SmallRng,
+    contacts: &[(String, Card)],
+) -> Option<Box<Company>> {
     if !chance(rng, 0.4) {
         return None;
     }
@@ -203,8 +268,10 @@ fn tags(store: &Store, rng: &mut SmallRng, at: i64) -> TagsApplied {
                 id: tag.id,
                 name: tag.name,
                 applied_at: Some(at),
-                applied_by: chance(rng, 0.8)
-                    .then(|| Ref { kind: "admin".into(), id: Some(store.reference.some_admin(rng).id.to_string()) }),
+                applied_by: chance(rng, 0.8).then(|| Ref {
+                    kind: "admin".into(),
+                    id: Some(store.reference.some_admin(rng).id.to_string()),
+                }),
             })
             .collect(),
     }
@@ -244,7 +311,11 @@ fn statistics(
         count_conversation_parts: parts,
         assigned_team_first_response_time: team
             .into_iter()
-            .map(|(team_id, team_name)| TeamResponse { team_id, team_name, response_time: wait })
+            .map(|(team_id, team_name)| TeamResponse {
+                team_id,
+                team_name,
+                response_time: wait,
+            })
             .collect(),
         assigned_team_first_response_time_in_office_hours: Vec::new(),
         handling_time: replied.then_some(wait.min(4000)),
@@ -255,7 +326,10 @@ fn statistics(
 fn attributes(rng: &mut SmallRng) -> Attributes {
     let mut map = Attributes::new();
     if chance(rng, 0.5) {
-        map.insert("Issue type".into(), json!(*pick(rng, &["Billing", "Bug", "Häufige Frage"])));
+        map.insert(
+            "Issue type".into(),
+            json!(*pick(rng, &["Billing", "Bug", "Häufige Frage"])),
+        );
         map.insert("Has attachments".into(), json!(chance(rng, 0.2)));
     }
     if chance(rng, 0.3) {
@@ -270,7 +344,13 @@ fn ai_agent(rng: &mut SmallRng, at: At) -> AiAgent {
         source_type: Some("workflow".into()),
         source_title: Some("Welcome – v2".into()),
         last_answer_type: Some((*pick(rng, &["ai_answer", "custom_answer"])).into()),
-        resolution_state: Some((*pick(rng, &["assumed_resolution", "confirmed_resolution", "escalated"])).into()),
+        resolution_state: Some(
+            (*pick(
+                rng,
+                &["assumed_resolution", "confirmed_resolution", "escalated"],
+            ))
+            .into(),
+        ),
         rating: None,
         rating_remark: None,
         created_at: Some(at.created),

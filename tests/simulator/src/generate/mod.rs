@@ -38,7 +38,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(spec: WorkspaceSpec) -> Self {
         let id_code = spec.resolved_id_code();
-        let tag = id_code.bytes().fold(spec.seed, |hash, byte| mix(hash, u64::from(byte)));
+        let tag = id_code
+            .bytes()
+            .fold(spec.seed, |hash, byte| mix(hash, u64::from(byte)));
         Self { spec, id_code, tag }
     }
 
@@ -50,7 +52,11 @@ impl World {
     /// A 24-digit hexadecimal id: creation time, workspace and kind, running number.
     pub(crate) fn hex_id(&self, kind: Kind, number: u64, created_at: i64) -> String {
         let mark = mix(self.tag, kind as u64) & 0xff_ffff_ffff;
-        format!("{:08x}{mark:010x}{:06x}", created_at & 0xffff_ffff, number & 0xff_ffff)
+        format!(
+            "{:08x}{mark:010x}{:06x}",
+            created_at & 0xffff_ffff,
+            number & 0xff_ffff
+        )
     }
 
     /// A numeric id: short in the US, 15 digits elsewhere.
@@ -80,7 +86,11 @@ pub(crate) fn populate(world: &World, now: i64) -> Store {
             membership.user_count(number),
         );
     }
-    let company_ids: Vec<String> = store.companies.iter().map(|entry| entry.head.id.0.to_string()).collect();
+    let company_ids: Vec<String> = store
+        .companies
+        .iter()
+        .map(|entry| entry.head.id.0.to_string())
+        .collect();
     for number in 0..total {
         let companies = membership.of(number, &company_ids);
         let at = times.of(world, Kind::Contact, number, total);
@@ -104,7 +114,10 @@ pub(crate) fn render(object: &impl Serialize) -> Bytes {
 
 /// Mixes two numbers (SplitMix64's finaliser).
 pub(crate) fn mix(a: u64, b: u64) -> u64 {
-    let mut z = a.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(b).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = a
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(b)
+        .wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

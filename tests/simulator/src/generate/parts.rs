@@ -37,7 +37,11 @@ pub(crate) fn part(world: &World, store: &mut Store, at: i64, writer: &Author) -
     let id = world.numeric_id(1000 + number);
     let part_type = part_type(&mut rng);
     let by_contact = part_type == "comment" && chance(&mut rng, 0.5) || part_type == "quick_reply";
-    let author = if by_contact { writer.clone() } else { staff(store, &mut rng, part_type) };
+    let author = if by_contact {
+        writer.clone()
+    } else {
+        staff(store, &mut rng, part_type)
+    };
     let body = match part_type {
         "comment" | "note" => Some(paragraph(&mut rng, 1, 4)),
         "quick_reply" | "open" if chance(&mut rng, 0.5) => Some(paragraph(&mut rng, 1, 1)),
@@ -51,21 +55,33 @@ pub(crate) fn part(world: &World, store: &mut Store, at: i64, writer: &Author) -
         created_at: at,
         updated_at: at,
         notified_at: at,
-        assigned_to: part_type
-            .contains("assignment")
-            .then(|| Ref { kind: "admin".into(), id: Some(store.reference.some_admin(&mut rng).id.to_string()) }),
+        assigned_to: part_type.contains("assignment").then(|| Ref {
+            kind: "admin".into(),
+            id: Some(store.reference.some_admin(&mut rng).id.to_string()),
+        }),
         author,
         attachments: attachments(&mut rng, id),
         external_id: None,
         redacted: false,
         email_message_metadata: email_metadata(&mut rng),
         metadata: None,
-        state: if part_type == "close" { "closed" } else { "open" }.into(),
+        state: if part_type == "close" {
+            "closed"
+        } else {
+            "open"
+        }
+        .into(),
         tags: tags(store, &mut rng),
         event_details: event_details(part_type),
-        app_package_code: part_type.starts_with("custom_action").then_some("test-integration".into()),
+        app_package_code: part_type
+            .starts_with("custom_action")
+            .then_some("test-integration".into()),
     };
-    PartEntry { id, updated_at: at, body: render(&part) }
+    PartEntry {
+        id,
+        updated_at: at,
+        body: render(&part),
+    }
 }
 
 fn part_type(rng: &mut SmallRng) -> &'static str {
@@ -139,7 +155,9 @@ fn tags(store: &Store, rng: &mut SmallRng) -> Vec<TagName> {
 fn event_details(part_type: &str) -> Option<Value> {
     match part_type {
         "custom_action_started" => Some(json!({"action": {"name": "Jira Create Issue"}})),
-        "custom_action_finished" => Some(json!({"action": {"name": "Jira Create Issue", "result": "success"}})),
+        "custom_action_finished" => {
+            Some(json!({"action": {"name": "Jira Create Issue", "result": "success"}}))
+        }
         "conversation_attribute_updated_by_admin" => Some(json!({
             "attribute": {"name": "jira_issue_key"},
             "value": {"name": "PROJ-007", "previous": null},
@@ -150,7 +168,10 @@ fn event_details(part_type: &str) -> Option<Value> {
 }
 
 /// Picks who writes in the contact's name.
-pub(crate) fn contact_author(rng: &mut SmallRng, contacts: &[(String, super::conversations::Card)]) -> Author {
+pub(crate) fn contact_author(
+    rng: &mut SmallRng,
+    contacts: &[(String, super::conversations::Card)],
+) -> Author {
     let Some((id, card)) = (!contacts.is_empty()).then(|| pick(rng, contacts)) else {
         return Author {
             kind: "user".into(),

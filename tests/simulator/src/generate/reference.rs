@@ -67,10 +67,15 @@ impl Reference {
         let spec = &world.spec;
         let created_at = now - 3601 - i64::from(spec.history_days.max(1)) * 86_400;
         let base = 900_000 + i64::try_from(mix(world.tag, 7) % 90_000_000).unwrap_or(0);
-        let teams: Vec<i64> = (0..i64::from(spec.teams)).map(|n| base + 5000 + n).collect();
-        let mut admins: Vec<Admin> =
-            (0..u64::from(spec.admins.max(1)) + 1).map(|number| admin(world, base, number, &teams)).collect();
-        let departed = admins.pop().unwrap_or_else(|| admin(world, base, 0, &teams));
+        let teams: Vec<i64> = (0..i64::from(spec.teams))
+            .map(|n| base + 5000 + n)
+            .collect();
+        let mut admins: Vec<Admin> = (0..u64::from(spec.admins.max(1)) + 1)
+            .map(|number| admin(world, base, number, &teams))
+            .collect();
+        let departed = admins
+            .pop()
+            .unwrap_or_else(|| admin(world, base, 0, &teams));
         Self {
             teams: teams
                 .iter()
@@ -128,7 +133,13 @@ impl Reference {
             return Vec::new();
         }
         let first = rng.random_range(0..self.tags.len());
-        self.tags.iter().cycle().skip(first).take(count.min(self.tags.len())).cloned().collect()
+        self.tags
+            .iter()
+            .cycle()
+            .skip(first)
+            .take(count.min(self.tags.len()))
+            .cloned()
+            .collect()
     }
 }
 
@@ -139,10 +150,15 @@ fn admin(world: &World, base: i64, number: u64, teams: &[i64]) -> Admin {
         id,
         name: person_name(&mut rng),
         email: format!("admin{number}@{}.example", world.id_code),
-        team_ids: teams.iter().copied().filter(|_| chance(&mut rng, 0.5)).collect(),
+        team_ids: teams
+            .iter()
+            .copied()
+            .filter(|_| chance(&mut rng, 0.5))
+            .collect(),
         away: chance(&mut rng, 0.2),
         seat: number == 0 || chance(&mut rng, 0.8),
-        avatar: chance(&mut rng, 0.6).then(|| format!("https://static.example.com/avatars/{id}/square_128.jpg")),
+        avatar: chance(&mut rng, 0.6)
+            .then(|| format!("https://static.example.com/avatars/{id}/square_128.jpg")),
     }
 }
 

@@ -25,7 +25,10 @@ impl Times {
     /// Up to one hour before `now`.
     pub(crate) fn new(spec: &WorkspaceSpec, now: i64) -> Self {
         let end = now - 3601;
-        Self { start: end - i64::from(spec.history_days.max(1)) * 86_400, end }
+        Self {
+            start: end - i64::from(spec.history_days.max(1)) * 86_400,
+            end,
+        }
     }
 
     /// The last moment of the history.

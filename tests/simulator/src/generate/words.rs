@@ -109,10 +109,28 @@ pub(crate) const COMPANY_HEADS: &[&str] = &[
     "Öresund",
     "Tidal",
 ];
-pub(crate) const COMPANY_TAILS: &[&str] =
-    &["Ltd", "GmbH", "Inc.", "S.A.", "Labs", "株式会社", "Group", "Studio", "AB", "& Sons"];
-pub(crate) const INDUSTRIES: &[&str] =
-    &["Software", "Retail", "Health", "Education", "Manufacturing", "Finance", "Travel", "Energy"];
+pub(crate) const COMPANY_TAILS: &[&str] = &[
+    "Ltd",
+    "GmbH",
+    "Inc.",
+    "S.A.",
+    "Labs",
+    "株式会社",
+    "Group",
+    "Studio",
+    "AB",
+    "& Sons",
+];
+pub(crate) const INDUSTRIES: &[&str] = &[
+    "Software",
+    "Retail",
+    "Health",
+    "Education",
+    "Manufacturing",
+    "Finance",
+    "Travel",
+    "Energy",
+];
 /// Country, region, city, country code, continent code.
 pub(crate) const PLACES: &[[&str; 5]] = &[
     ["Ireland", "Dublin", "Dublin", "IRL", "EU"],

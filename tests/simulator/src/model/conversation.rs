@@ -55,7 +55,11 @@ pub(crate) struct Source {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) delivered_as: Option<Text>,
     /// Outer `None`: not sent; inner `None`: null.
-    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "sent")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "sent"
+    )]
     pub(crate) subject: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) body: Option<String>,
@@ -63,7 +67,11 @@ pub(crate) struct Source {
     pub(crate) author: Option<SourceAuthor>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) attachments: Option<Vec<Attachment>>,
-    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "sent")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "sent"
+    )]
     pub(crate) url: Option<Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) redacted: Option<bool>,
@@ -108,7 +116,11 @@ impl ContactRefs {
             kind: "contact.list".into(),
             contacts: contacts
                 .into_iter()
-                .map(|(id, external_id)| ContactRef { kind: "contact".into(), id, external_id })
+                .map(|(id, external_id)| ContactRef {
+                    kind: "contact".into(),
+                    id,
+                    external_id,
+                })
                 .collect(),
         }
     }
@@ -149,14 +161,23 @@ pub(crate) struct Rating {
 
 impl Rating {
     /// What the first of `contacts` thought of a teammate.
-    pub(crate) fn new(contacts: &ContactRefs, rating: u8, remark: Text, at: i64, teammate: String) -> Option<Self> {
+    pub(crate) fn new(
+        contacts: &ContactRefs,
+        rating: u8,
+        remark: Text,
+        at: i64,
+        teammate: String,
+    ) -> Option<Self> {
         Some(Self {
             rating,
             remark,
             created_at: at,
             updated_at: at,
             contact: contacts.contacts.first()?.clone(),
-            teammate: Reference { kind: "admin".into(), id: Some(teammate) },
+            teammate: Reference {
+                kind: "admin".into(),
+                id: Some(teammate),
+            },
         })
     }
 }

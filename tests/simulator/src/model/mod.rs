@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 pub(crate) use company::{Company, CompanyNotes, Plan, Segments, TagNames};
 pub(crate) use contact::{Avatar, Contact, Location, SocialProfiles};
 pub(crate) use conversation::{
-    AiAgent, Channel, ContactRefs, ContentSources, Conversation, FirstReply, LinkedObjects, Rating, Sla, Source,
-    SourceAuthor, Statistics, TagsApplied, TeamResponse, Teammates,
+    AiAgent, Channel, ContactRefs, ContentSources, Conversation, FirstReply, LinkedObjects, Rating,
+    Sla, Source, SourceAuthor, Statistics, TagsApplied, TeamResponse, Teammates,
 };
 pub(crate) use part::{Attachment, Author, Part};
 
@@ -74,13 +74,23 @@ pub(crate) struct Addressable {
 
 impl SubList {
     /// The first `shown` of `ids`, each at `/{path}/{id}`.
-    pub(crate) fn new(kind: &'static str, path: &str, ids: &[String], url: String, shown: usize) -> Self {
+    pub(crate) fn new(
+        kind: &'static str,
+        path: &str,
+        ids: &[String],
+        url: String,
+        shown: usize,
+    ) -> Self {
         Self {
             kind: "list".into(),
             data: ids
                 .iter()
                 .take(shown)
-                .map(|id| Addressable { kind: kind.into(), id: id.clone(), url: format!("/{path}/{id}") })
+                .map(|id| Addressable {
+                    kind: kind.into(),
+                    id: id.clone(),
+                    url: format!("/{path}/{id}"),
+                })
                 .collect(),
             url,
             total_count: ids.len(),

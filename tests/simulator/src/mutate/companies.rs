@@ -33,7 +33,9 @@ impl Work<'_> {
                 company.session_count += 1;
                 company.last_request_at = Some(at);
                 entry.last_request_at = Some(at);
-                company.custom_attributes.insert("renewal_note".into(), json!(note));
+                company
+                    .custom_attributes
+                    .insert("renewal_note".into(), json!(note));
             });
             if self.order.touch_contact {
                 self.touch_member(id, at);
@@ -44,7 +46,12 @@ impl Work<'_> {
 
     /// Moves one contact of the company, as a request that names both does.
     fn touch_member(&mut self, company: &str, at: i64) {
-        let Some(members) = self.store.members.get(company).filter(|set| !set.is_empty()) else {
+        let Some(members) = self
+            .store
+            .members
+            .get(company)
+            .filter(|set| !set.is_empty())
+        else {
             return;
         };
         let nth = self.rng.random_range(0..members.len().min(50));
@@ -61,7 +68,10 @@ impl Work<'_> {
             .map(|_| {
                 let at = self.moment();
                 let number = self.store.next.company;
-                let times = At { created: at, updated: at };
+                let times = At {
+                    created: at,
+                    updated: at,
+                };
                 let member = self.store.some_contact(&mut self.rng);
                 let users = u32::from(member.is_some());
                 let id = company(self.world, self.store, number, times, users);
@@ -97,8 +107,14 @@ impl Work<'_> {
         let ids = self.targets(|_, _| true);
         for id in &ids {
             let at = self.moment();
-            let members: Vec<Arc<str>> =
-                self.store.members.get(id.as_str()).into_iter().flatten().map(|id| Arc::clone(&id.0)).collect();
+            let members: Vec<Arc<str>> = self
+                .store
+                .members
+                .get(id.as_str())
+                .into_iter()
+                .flatten()
+                .map(|id| Arc::clone(&id.0))
+                .collect();
             for member in members {
                 edit_contact(self.store, &member, at, |_, entry| {
                     entry.companies.retain(|company| company != id);
@@ -114,7 +130,12 @@ impl Work<'_> {
 }
 
 /// Changes a live company and moves its `updated_at`.
-fn edit(store: &mut Store, id: &str, at: i64, change: impl FnOnce(&mut Company, &mut CompanyEntry)) {
+fn edit(
+    store: &mut Store,
+    id: &str,
+    at: i64,
+    change: impl FnOnce(&mut Company, &mut CompanyEntry),
+) {
     let Some(mut entry) = store.companies.take_live(id) else {
         return;
     };

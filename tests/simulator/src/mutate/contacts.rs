@@ -37,8 +37,12 @@ impl Work<'_> {
             edit(self.store, id, at, |contact, _| {
                 contact.name = Some(name);
                 contact.last_seen_at = Some(at);
-                contact.custom_attributes.insert("seats".into(), json!(seats));
-                contact.custom_attributes.insert("The One Ring".into(), json!(note));
+                contact
+                    .custom_attributes
+                    .insert("seats".into(), json!(seats));
+                contact
+                    .custom_attributes
+                    .insert("The One Ring".into(), json!(note));
             });
         }
         ids
@@ -50,7 +54,10 @@ impl Work<'_> {
                 let at = self.moment();
                 let company = some(&self.store.companies.by_created, &mut self.rng);
                 let number = self.store.next.contact;
-                let times = At { created: at, updated: at };
+                let times = At {
+                    created: at,
+                    updated: at,
+                };
                 let companies = company.into_iter().collect();
                 let id = contact(self.world, self.store, number, times, companies);
                 if let Some(mut entry) = self.store.contacts.take(&id) {
@@ -64,7 +71,8 @@ impl Work<'_> {
 
     /// Pairs each source (a lead where there is one) with a live user.
     fn merge_contacts(&mut self) -> Vec<String> {
-        let mut sources = self.targets(|store, id| store.contacts.get(id).is_some_and(|entry| !entry.is_user));
+        let mut sources =
+            self.targets(|store, id| store.contacts.get(id).is_some_and(|entry| !entry.is_user));
         if self.order.ids.is_empty() && sources.len() < self.order.count as usize {
             let more = self.targets(|_, _| true);
             let wanted = self.order.count as usize;
@@ -78,8 +86,23 @@ impl Work<'_> {
             let at = self.moment();
             let survivor = (0..64)
                 .filter_map(|_| self.store.some_contact(&mut self.rng))
-                .find(|id| id != source && self.store.contacts.get(id).is_some_and(|entry| entry.is_user));
-            survivor.is_some_and(|survivor| merge(self.store, source, &survivor, at, self.world.spec.survivor_moves))
+                .find(|id| {
+                    id != source
+                        && self
+                            .store
+                            .contacts
+                            .get(id)
+                            .is_some_and(|entry| entry.is_user)
+                });
+            survivor.is_some_and(|survivor| {
+                merge(
+                    self.store,
+                    source,
+                    &survivor,
+                    at,
+                    self.world.spec.survivor_moves,
+                )
+            })
         });
         sources
     }
@@ -96,18 +119,29 @@ impl Work<'_> {
     fn unarchive_contacts(&mut self) -> Vec<String> {
         let wanted = self.order.count as usize;
         let ids = if self.order.ids.is_empty() {
-            let archived = self.store.contacts.iter().filter(|entry| entry.head.state == State::Archived);
-            archived.map(|entry| entry.head.id.0.to_string()).take(wanted).collect()
+            let archived = self
+                .store
+                .contacts
+                .iter()
+                .filter(|entry| entry.head.state == State::Archived);
+            archived
+                .map(|entry| entry.head.id.0.to_string())
+                .take(wanted)
+                .collect()
         } else {
             self.order.ids.clone()
         };
         for id in &ids {
             let at = self.moment();
-            let Some(mut entry) = self.store.contacts.take(id) else { continue };
+            let Some(mut entry) = self.store.contacts.take(id) else {
+                continue;
+            };
             if entry.head.state == State::Archived {
                 entry.head.state = State::Live;
                 if let Some(external_id) = &entry.external_id {
-                    self.store.external_ids.insert(external_id.clone(), Arc::from(id.as_str()));
+                    self.store
+                        .external_ids
+                        .insert(external_id.clone(), Arc::from(id.as_str()));
                 }
             }
             self.store.contacts.put(entry);
@@ -122,8 +156,9 @@ impl Work<'_> {
             let at = self.moment();
             let count = self.rng.random_range(1..=12);
             let tags = self.store.reference.some_tags(&mut self.rng, count);
-            let companies: Vec<String> =
-                (0..count).filter_map(|_| some(&self.store.companies.by_created, &mut self.rng)).collect();
+            let companies: Vec<String> = (0..count)
+                .filter_map(|_| some(&self.store.companies.by_created, &mut self.rng))
+                .collect();
             edit(self.store, id, at, |_, entry| {
                 for tag in tags {
                     if !entry.tags.iter().any(|(id, _)| *id == tag.id) {
@@ -143,7 +178,12 @@ impl Work<'_> {
 
 /// Changes a live contact's object and links, and moves its `updated_at`. Returns whether it
 /// could: a contact with foreign bytes is left alone.
-pub(crate) fn edit(store: &mut Store, id: &str, at: i64, change: impl FnOnce(&mut Contact, &mut ContactEntry)) -> bool {
+pub(crate) fn edit(
+    store: &mut Store,
+    id: &str,
+    at: i64,
+    change: impl FnOnce(&mut Contact, &mut ContactEntry),
+) -> bool {
     let Some(mut entry) = store.contacts.take_live(id) else {
         return false;
     };
@@ -158,7 +198,11 @@ pub(crate) fn edit(store: &mut Store, id: &str, at: i64, change: impl FnOnce(&mu
     contact_lists(&mut contact, &entry, SHOWN);
     entry.head.body = render(&contact);
     for company in &entry.companies {
-        store.members.entry(Arc::from(company.as_str())).or_default().insert(Id(Arc::clone(&entry.head.id.0)));
+        store
+            .members
+            .entry(Arc::from(company.as_str()))
+            .or_default()
+            .insert(Id(Arc::clone(&entry.head.id.0)));
     }
     store.contacts.put(entry);
     true
@@ -179,12 +223,26 @@ pub(crate) fn end(store: &mut Store, id: &str, state: &State) {
 
 /// Merges `source` into `survivor`, which keeps its fields and remembers the merge.
 /// Conversations keep naming the source, as nothing documented says that they move.
-pub(crate) fn merge(store: &mut Store, source: &str, survivor: &str, at: i64, survivor_moves: bool) -> bool {
-    let Some(role) = store.contacts.live(source).map(|entry| if entry.is_user { "user" } else { "lead" }) else {
+pub(crate) fn merge(
+    store: &mut Store,
+    source: &str,
+    survivor: &str,
+    at: i64,
+    survivor_moves: bool,
+) -> bool {
+    let Some(role) = store
+        .contacts
+        .live(source)
+        .map(|entry| if entry.is_user { "user" } else { "lead" })
+    else {
         return false;
     };
-    let record =
-        Merge { kind: "merge_history", source_contact_id: source.to_owned(), source_contact_role: role, merged_at: at };
+    let record = Merge {
+        kind: "merge_history",
+        source_contact_id: source.to_owned(),
+        source_contact_role: role,
+        merged_at: at,
+    };
     let moved = if survivor_moves { at } else { i64::MIN };
     let merged = edit(store, survivor, moved, |_, entry| entry.merges.push(record));
     if merged {

@@ -4,7 +4,9 @@ use rand::Rng;
 use serde_json::json;
 
 use super::{Change, Work};
-use crate::generate::{At, DELETED_BODY, chance, conversation, paragraph, part, pick, render, sentence, state_of};
+use crate::generate::{
+    At, DELETED_BODY, chance, conversation, paragraph, part, pick, render, sentence, state_of,
+};
 use crate::model::{Author, Conversation, Part};
 use crate::store::{ConversationEntry, PartEntry, State, Store};
 
@@ -36,7 +38,9 @@ impl Work<'_> {
                 conversation.title = Some(title);
                 conversation.priority = priority.into();
                 conversation.admin_assignee_id = assignee;
-                conversation.custom_attributes.insert("Issue type".into(), json!("Bug"));
+                conversation
+                    .custom_attributes
+                    .insert("Issue type".into(), json!("Bug"));
                 state_of(conversation, state, at);
                 if let Some(body) = rewrite
                     && !entry.parts.is_empty()
@@ -54,7 +58,10 @@ impl Work<'_> {
             .map(|_| {
                 let at = self.moment();
                 let number = self.store.next.conversation;
-                let times = At { created: at, updated: at };
+                let times = At {
+                    created: at,
+                    updated: at,
+                };
                 let contact = self.store.some_contact(&mut self.rng);
                 conversation(self.world, self.store, number, times, contact.as_deref())
             })
@@ -68,8 +75,9 @@ impl Work<'_> {
             let Some(author) = self.store.conversations.live(id).map(author_of) else {
                 continue;
             };
-            let new: Vec<PartEntry> =
-                (0..self.order.parts).map(|_| part(self.world, self.store, at, &author)).collect();
+            let new: Vec<PartEntry> = (0..self.order.parts)
+                .map(|_| part(self.world, self.store, at, &author))
+                .collect();
             edit(self.store, id, at, |_, entry| entry.parts.extend(new));
         }
         ids
@@ -130,7 +138,10 @@ impl Work<'_> {
             });
             edit(self.store, secondary, at, |conversation, _| {
                 state_of(conversation, "closed", at);
-                conversation.linked_objects.data.push(json!({"type": "conversation", "id": primary, "category": null}));
+                conversation
+                    .linked_objects
+                    .data
+                    .push(json!({"type": "conversation", "id": primary, "category": null}));
                 conversation.linked_objects.total_count += 1;
             });
             edit(self.store, &primary, at, |_, entry| entry.parts.push(event));
@@ -155,12 +166,19 @@ pub(crate) fn delete(store: &mut Store, id: &str, at: i64, metrics_retained: boo
         return;
     };
     entry.head.state = State::Deleted;
-    store.deleted_conversations.insert((at, entry.head.id.clone()), metrics_retained);
+    store
+        .deleted_conversations
+        .insert((at, entry.head.id.clone()), metrics_retained);
     store.conversations.put(entry);
 }
 
 /// Changes a live conversation, recounts its parts and moves its `updated_at`.
-fn edit(store: &mut Store, id: &str, at: i64, change: impl FnOnce(&mut Conversation, &mut ConversationEntry)) {
+fn edit(
+    store: &mut Store,
+    id: &str,
+    at: i64,
+    change: impl FnOnce(&mut Conversation, &mut ConversationEntry),
+) {
     let Some(mut entry) = store.conversations.take_live(id) else {
         return;
     };

@@ -187,20 +187,32 @@ pub(crate) fn apply(world: &World, store: &mut Store, order: &Mutation, now: i64
     let number = u64::from(order.count) << 32 | order.seed;
     let rng = world.rng(Kind::Link, number ^ (order.change as u64) << 60);
     store.generation += 1;
-    let mut work = Work { world, store, rng, now, order };
+    let mut work = Work {
+        world,
+        store,
+        rng,
+        now,
+        order,
+    };
     match order.kind {
         Kind::Contact => work.contacts(),
         Kind::Company => work.companies(),
         Kind::Conversation => work.conversations(),
         // Parts, links and reference data change through their owners only.
-        Kind::Part | Kind::Link | Kind::Admin | Kind::Team | Kind::Tag | Kind::Segment => Vec::new(),
+        Kind::Part | Kind::Link | Kind::Admin | Kind::Team | Kind::Tag | Kind::Segment => {
+            Vec::new()
+        }
     }
 }
 
 impl Work<'_> {
     /// When the next object changes.
     fn moment(&mut self) -> i64 {
-        self.now - i64::from(self.order.ago_seconds) - self.rng.random_range(0..=i64::from(self.order.spread_seconds))
+        self.now
+            - i64::from(self.order.ago_seconds)
+            - self
+                .rng
+                .random_range(0..=i64::from(self.order.spread_seconds))
     }
 
     /// The live objects to work on that `fits` accepts.

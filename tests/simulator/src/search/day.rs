@@ -5,8 +5,13 @@ use chrono_tz::Tz;
 
 /// The first second of the local day of `at`, and the first second of the next one.
 pub(crate) fn bounds(tz: Tz, at: i64) -> Option<(i64, i64)> {
-    let date = DateTime::from_timestamp(at, 0)?.with_timezone(&tz).date_naive();
-    Some((start(tz, date)?, start(tz, date.checked_add_days(Days::new(1))?)?))
+    let date = DateTime::from_timestamp(at, 0)?
+        .with_timezone(&tz)
+        .date_naive();
+    Some((
+        start(tz, date)?,
+        start(tz, date.checked_add_days(Days::new(1))?)?,
+    ))
 }
 
 /// Midnight, or the first moment after it where the clocks skip midnight.

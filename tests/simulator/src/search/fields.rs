@@ -107,14 +107,38 @@ pub(crate) const CONVERSATION_FIELDS: &[Field] = &[
     ("statistics.count_reopens", Type::Integer, ""),
     ("statistics.count_assignments", Type::Integer, ""),
     ("statistics.count_conversation_parts", Type::Integer, ""),
-    ("conversation_rating.requested_at", Type::Date, "conversation_rating.created_at"),
-    ("conversation_rating.replied_at", Type::Date, "conversation_rating.created_at"),
-    ("conversation_rating.score", Type::Integer, "conversation_rating.rating"),
+    (
+        "conversation_rating.requested_at",
+        Type::Date,
+        "conversation_rating.created_at",
+    ),
+    (
+        "conversation_rating.replied_at",
+        Type::Date,
+        "conversation_rating.created_at",
+    ),
+    (
+        "conversation_rating.score",
+        Type::Integer,
+        "conversation_rating.rating",
+    ),
     ("conversation_rating.remark", Type::Text, ""),
-    ("conversation_rating.contact_id", Type::Text, "conversation_rating.contact.id"),
+    (
+        "conversation_rating.contact_id",
+        Type::Text,
+        "conversation_rating.contact.id",
+    ),
     // The description misspells it; both are taken.
-    ("conversation_rating.admin_d", Type::Text, "conversation_rating.teammate.id"),
-    ("conversation_rating.admin_id", Type::Text, "conversation_rating.teammate.id"),
+    (
+        "conversation_rating.admin_d",
+        Type::Text,
+        "conversation_rating.teammate.id",
+    ),
+    (
+        "conversation_rating.admin_id",
+        Type::Text,
+        "conversation_rating.teammate.id",
+    ),
     ("ai_agent_participated", Type::Boolean, ""),
     ("ai_agent.resolution_state", Type::Text, ""),
     ("ai_agent.last_answer_type", Type::Text, ""),
@@ -129,8 +153,11 @@ pub(crate) fn find(fields: &[Field], name: &str) -> Option<(Type, String)> {
     if let Some(attribute) = name.strip_prefix("custom_attributes.") {
         return (!attribute.is_empty()).then(|| (Type::Any, name.to_owned()));
     }
-    fields.iter().find(|(field, ..)| *field == name).map(|(field, kind, place)| {
-        let place = if place.is_empty() { field } else { place };
-        (*kind, (*place).to_owned())
-    })
+    fields
+        .iter()
+        .find(|(field, ..)| *field == name)
+        .map(|(field, kind, place)| {
+            let place = if place.is_empty() { field } else { place };
+            (*kind, (*place).to_owned())
+        })
 }

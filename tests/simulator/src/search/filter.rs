@@ -73,7 +73,11 @@ pub(crate) struct Subject<'s> {
 
 impl<'s> Subject<'s> {
     pub(crate) fn new(head: &'s Head, lists: &'s dyn Fn(&str) -> Option<Vec<String>>) -> Self {
-        Self { head, lists, parsed: OnceCell::new() }
+        Self {
+            head,
+            lists,
+            parsed: OnceCell::new(),
+        }
     }
 
     /// A moment or number of the object.
@@ -93,7 +97,9 @@ impl<'s> Subject<'s> {
         if let Some(list) = (self.lists)(place) {
             return list.into_iter().map(Value::from).collect();
         }
-        let object = self.parsed.get_or_init(|| serde_json::from_slice(&self.head.body).unwrap_or(Value::Null));
+        let object = self
+            .parsed
+            .get_or_init(|| serde_json::from_slice(&self.head.body).unwrap_or(Value::Null));
         let mut found = Vec::new();
         match place.strip_prefix("custom_attributes.") {
             Some(name) => found.extend(object["custom_attributes"].get(name).cloned()),
@@ -125,11 +131,22 @@ impl Node {
             Self::All(nodes) => nodes.iter().all(|node| node.matches(subject)),
             Self::Any(nodes) => nodes.iter().any(|node| node.matches(subject)),
             Self::Never => false,
-            Self::Dates { place, from, until, inside } => {
-                let within = subject.number(place).is_some_and(|at| (*from..*until).contains(&at));
+            Self::Dates {
+                place,
+                from,
+                until,
+                inside,
+            } => {
+                let within = subject
+                    .number(place)
+                    .is_some_and(|at| (*from..*until).contains(&at));
                 within == *inside
             }
-            Self::Test { place, operator, values } => test(&subject.values(place), *operator, values),
+            Self::Test {
+                place,
+                operator,
+                values,
+            } => test(&subject.values(place), *operator, values),
         }
     }
 
@@ -139,8 +156,15 @@ impl Node {
             Self::All(nodes) => nodes
                 .iter()
                 .map(|node| node.bounds(place))
-                .fold((i64::MIN, i64::MAX), |(from, until), (low, high)| (from.max(low), until.min(high))),
-            Self::Dates { place: own, from, until, inside: true } if own == place => (*from, *until),
+                .fold((i64::MIN, i64::MAX), |(from, until), (low, high)| {
+                    (from.max(low), until.min(high))
+                }),
+            Self::Dates {
+                place: own,
+                from,
+                until,
+                inside: true,
+            } if own == place => (*from, *until),
             Self::Never => (0, 0),
             _ => (i64::MIN, i64::MAX),
         }
@@ -150,7 +174,11 @@ impl Node {
     pub(crate) fn is_only_bounds(&self, place: &str) -> bool {
         match self {
             Self::All(nodes) => nodes.iter().all(|node| node.is_only_bounds(place)),
-            Self::Dates { place: own, inside: true, .. } => own == place,
+            Self::Dates {
+                place: own,
+                inside: true,
+                ..
+            } => own == place,
             Self::Never => true,
             _ => false,
         }
@@ -176,11 +204,18 @@ fn test(found: &[Value], operator: Operator, wanted: &[Value]) -> bool {
     let texts = |compare: &dyn Fn(&str, &str) -> bool| {
         wanted.iter().any(|want| {
             let want = text(want).to_lowercase();
-            found.iter().any(|value| compare(&text(value).to_lowercase(), &want))
+            found
+                .iter()
+                .any(|value| compare(&text(value).to_lowercase(), &want))
         })
     };
     let numbers = |compare: &dyn Fn(f64, f64) -> bool| {
-        wanted.iter().filter_map(number).any(|want| found.iter().filter_map(number).any(|value| compare(value, want)))
+        wanted.iter().filter_map(number).any(|want| {
+            found
+                .iter()
+                .filter_map(number)
+                .any(|value| compare(value, want))
+        })
     };
     match operator {
         Operator::Is | Operator::In => wanted.iter().any(equal),

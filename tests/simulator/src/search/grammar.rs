@@ -124,7 +124,9 @@ fn node(query: &Value, rules: &Rules, depth: usize) -> Result<Node, ApiError> {
         return filter(query, rules);
     }
     if depth > MAX_DEPTH {
-        return Err(ApiError::parameter("the query is nested too deeply: at most 2 levels"));
+        return Err(ApiError::parameter(
+            "the query is nested too deeply: at most 2 levels",
+        ));
     }
     let Some(children) = query["value"].as_array().filter(|list| !list.is_empty()) else {
         return Err(ApiError::parameter("a group needs a list of filters"));
@@ -132,13 +134,24 @@ fn node(query: &Value, rules: &Rules, depth: usize) -> Result<Node, ApiError> {
     if children.len() > MAX_FILTERS {
         return Err(ApiError::parameter("a group has at most 15 filters"));
     }
-    let nodes = children.iter().map(|child| node(child, rules, depth + 1)).collect::<Result<Vec<_>, _>>()?;
-    Ok(if operator == "AND" { Node::All(nodes) } else { Node::Any(nodes) })
+    let nodes = children
+        .iter()
+        .map(|child| node(child, rules, depth + 1))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(if operator == "AND" {
+        Node::All(nodes)
+    } else {
+        Node::Any(nodes)
+    })
 }
 
 fn filter(filter: &Value, rules: &Rules) -> Result<Node, ApiError> {
     let Some(name) = filter["field"].as_str() else {
-        return Err(ApiError::new(400, "parameter_not_found", "field is missing"));
+        return Err(ApiError::new(
+            400,
+            "parameter_not_found",
+            "field is missing",
+        ));
     };
     let (kind, place) = fields::find(rules.fields, name).ok_or_else(|| invalid_field(name))?;
     let operator = filter["operator"]
@@ -146,11 +159,18 @@ fn filter(filter: &Value, rules: &Rules) -> Result<Node, ApiError> {
         .and_then(Operator::parse)
         .ok_or_else(|| ApiError::parameter("operator is missing or unknown"))?;
     let Some(value) = filter.get("value") else {
-        return Err(ApiError::new(400, "parameter_not_found", "value is missing"));
+        return Err(ApiError::new(
+            400,
+            "parameter_not_found",
+            "value is missing",
+        ));
     };
     let many = matches!(operator, Operator::In | Operator::NotIn);
     if !allowed(kind, operator, rules.dates) {
-        return Err(ApiError::parameter(format!("operator {} is not supported for {name}", filter["operator"])));
+        return Err(ApiError::parameter(format!(
+            "operator {} is not supported for {name}",
+            filter["operator"]
+        )));
     }
     let values = match (many, value) {
         (true, Value::Array(list)) if !list.is_empty() => list.clone(),
@@ -158,18 +178,30 @@ fn filter(filter: &Value, rules: &Rules) -> Result<Node, ApiError> {
         (false, Value::Array(_) | Value::Object(_)) => return Err(mismatch(name, "one value")),
         (false, value) => vec![value.clone()],
     };
-    let values = values.into_iter().map(|value| typed(name, kind, value)).collect::<Result<Vec<_>, _>>()?;
+    let values = values
+        .into_iter()
+        .map(|value| typed(name, kind, value))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(if kind == Type::Date {
         dates(&place, operator, &values, rules.dates)
     } else {
-        Node::Test { place, operator, values }
+        Node::Test {
+            place,
+            operator,
+            values,
+        }
     })
 }
 
 fn allowed(kind: Type, operator: Operator, dates: Dates) -> bool {
-    let order = matches!(operator, Operator::Less | Operator::More | Operator::AtMost | Operator::AtLeast);
-    let text =
-        matches!(operator, Operator::Contains | Operator::ContainsNot | Operator::StartsWith | Operator::EndsWith);
+    let order = matches!(
+        operator,
+        Operator::Less | Operator::More | Operator::AtMost | Operator::AtLeast
+    );
+    let text = matches!(
+        operator,
+        Operator::Contains | Operator::ContainsNot | Operator::StartsWith | Operator::EndsWith
+    );
     match kind {
         Type::Any => true,
         Type::Text => !order,
@@ -180,17 +212,25 @@ fn allowed(kind: Type, operator: Operator, dates: Dates) -> bool {
             Dates::Days(_) => {
                 matches!(operator, Operator::Is | Operator::Less | Operator::More)
             }
-            Dates::Seconds { lists, .. } => !text && (lists || !matches!(operator, Operator::In | Operator::NotIn)),
+            Dates::Seconds { lists, .. } => {
+                !text && (lists || !matches!(operator, Operator::In | Operator::NotIn))
+            }
         },
     }
 }
 
 /// Checks a value against its field's type. Numbers may come as text.
 fn typed(name: &str, kind: Type, value: Value) -> Result<Value, ApiError> {
-    let number = || value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+    let number = || {
+        value
+            .as_i64()
+            .or_else(|| value.as_str().and_then(|text| text.parse().ok()))
+    };
     match kind {
         _ if value.is_null() && kind != Type::Date => Ok(value),
-        Type::Date | Type::Integer => number().map(Value::from).ok_or_else(|| mismatch(name, "an integer")),
+        Type::Date | Type::Integer => number()
+            .map(Value::from)
+            .ok_or_else(|| mismatch(name, "an integer")),
         Type::Boolean => match (&value, value.as_str()) {
             (Value::Bool(_), _) => Ok(value),
             (_, Some("true")) => Ok(json!(true)),
@@ -204,7 +244,12 @@ fn typed(name: &str, kind: Type, value: Value) -> Result<Value, ApiError> {
 
 fn dates(place: &str, operator: Operator, values: &[Value], rule: Dates) -> Node {
     let moments: Vec<i64> = values.iter().filter_map(Value::as_i64).collect();
-    let within = |from: i64, until: i64, inside: bool| Node::Dates { place: place.to_owned(), from, until, inside };
+    let within = |from: i64, until: i64, inside: bool| Node::Dates {
+        place: place.to_owned(),
+        from,
+        until,
+        inside,
+    };
     let one = |at: i64| match rule {
         Dates::Days(tz) => match (day::bounds(tz, at), operator) {
             (Some((_, next)), Operator::More) => within(next, i64::MAX, true),
@@ -214,7 +259,11 @@ fn dates(place: &str, operator: Operator, values: &[Value], rule: Dates) -> Node
         },
         Dates::Seconds { no_millis, .. } if no_millis && at >= MILLIS_FROM => Node::Never,
         Dates::Seconds { inclusive, .. } => {
-            let (before, after) = if inclusive { (at + 1, at) } else { (at, at + 1) };
+            let (before, after) = if inclusive {
+                (at + 1, at)
+            } else {
+                (at, at + 1)
+            };
             match operator {
                 Operator::More => within(after, i64::MAX, true),
                 Operator::Less => within(i64::MIN, before, true),
@@ -234,7 +283,11 @@ fn dates(place: &str, operator: Operator, values: &[Value], rule: Dates) -> Node
 }
 
 fn invalid_field(name: &str) -> ApiError {
-    ApiError::new(400, "invalid_field", format!("{name} is not a field that can be searched"))
+    ApiError::new(
+        400,
+        "invalid_field",
+        format!("{name} is not a field that can be searched"),
+    )
 }
 
 fn mismatch(name: &str, wanted: &str) -> ApiError {

@@ -45,11 +45,20 @@ pub(crate) fn run<E: Entry>(
     totals: &mut Totals,
 ) -> Result<Found, ApiError> {
     let sorted = request.sort.is_some();
-    let (place, descending) =
-        request.sort.as_ref().map_or(("", false), |(place, descending)| (place.as_str(), *descending));
+    let (place, descending) = request
+        .sort
+        .as_ref()
+        .map_or(("", false), |(place, descending)| {
+            (place.as_str(), *descending)
+        });
     let index = index(searched, place);
     let (from, until) = request.node.bounds(place);
-    let mut walk = Walk { from, until, after: None, descending };
+    let mut walk = Walk {
+        from,
+        until,
+        after: None,
+        descending,
+    };
     let everything = walk.clone();
     let mut page = 1;
     if let Some(text) = &request.starting_after {
@@ -74,7 +83,15 @@ pub(crate) fn run<E: Entry>(
     } else {
         totals.get(request.key.clone(), searched.generation, count)
     };
-    Ok(found(searched, cut, sorted, page, request.per_page, total, totals))
+    Ok(found(
+        searched,
+        cut,
+        sorted,
+        page,
+        request.per_page,
+        total,
+        totals,
+    ))
 }
 
 fn found<E>(
@@ -92,13 +109,18 @@ fn found<E>(
     {
         totals.issued(cursor, searched.now);
     }
-    Found { ids: cut.ids, total, pages }
+    Found {
+        ids: cut.ids,
+        total,
+        pages,
+    }
 }
 
 fn passes<E: Entry>(searched: &Searched<'_, E>, node: &Node, id: &Id) -> bool {
     searched.table.get(&id.0).is_some_and(|entry| {
         let lists = |place: &str| (searched.lists)(entry, place);
-        searched.shown.is_none_or(|shown| shown(entry)) && node.matches(&Subject::new(entry.head(), &lists))
+        searched.shown.is_none_or(|shown| shown(entry))
+            && node.matches(&Subject::new(entry.head(), &lists))
     })
 }
 
@@ -117,8 +139,11 @@ fn index<'t, E: Entry>(searched: &Searched<'t, E>, place: &str) -> Cow<'t, Index
                     let entry = table.get(&id.0)?;
                     let lists = |place: &str| (searched.lists)(entry, place);
                     let subject = Subject::new(entry.head(), &lists);
-                    let value =
-                        if place == "id" { id.0.parse().unwrap_or(0) } else { subject.number(place).unwrap_or(0) };
+                    let value = if place == "id" {
+                        id.0.parse().unwrap_or(0)
+                    } else {
+                        subject.number(place).unwrap_or(0)
+                    };
                     Some((value, id.clone()))
                 })
                 .collect(),

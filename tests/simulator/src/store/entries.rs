@@ -21,7 +21,13 @@ pub(crate) struct Head {
 
 impl Head {
     pub(crate) fn new(id: &str, created_at: i64, updated_at: i64, body: Bytes) -> Self {
-        Self { id: Id(Arc::from(id)), created_at, updated_at, body, state: State::Live }
+        Self {
+            id: Id(Arc::from(id)),
+            created_at,
+            updated_at,
+            body,
+            state: State::Live,
+        }
     }
 }
 

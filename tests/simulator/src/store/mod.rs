@@ -11,7 +11,9 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use entries::{CompanyEntry, ContactEntry, ConversationEntry, Head, Merge, Note, PartEntry, State};
+pub(crate) use entries::{
+    CompanyEntry, ContactEntry, ConversationEntry, Head, Merge, Note, PartEntry, State,
+};
 pub(crate) use index::{Id, Index, Walk};
 pub(crate) use table::{Entry, Table};
 

@@ -68,8 +68,10 @@ impl<E: Entry> Table<E> {
         }
         if entry.head().state.is_live() {
             self.by_id.insert((entry.unsorted(), id.clone()));
-            self.by_updated.insert((entry.head().updated_at, id.clone()));
-            self.by_created.insert((entry.head().created_at, id.clone()));
+            self.by_updated
+                .insert((entry.head().updated_at, id.clone()));
+            self.by_created
+                .insert((entry.head().created_at, id.clone()));
             self.by_rank.insert((entry.rank(), id.clone()));
         } else {
             self.dead.insert(id.clone());
@@ -92,7 +94,11 @@ impl<E: Entry> Table<E> {
 
     /// Live objects first, in id order, then dead ones.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &E> {
-        self.by_id.iter().map(|(_, id)| id).chain(&self.dead).filter_map(|id| self.entries.get(&id.0))
+        self.by_id
+            .iter()
+            .map(|(_, id)| id)
+            .chain(&self.dead)
+            .filter_map(|id| self.entries.get(&id.0))
     }
 
     fn unlist(&mut self, entry: &E) {

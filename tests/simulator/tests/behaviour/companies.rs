@@ -10,11 +10,19 @@ use crate::client::Client;
 use crate::{small, with};
 
 fn spec(end: ScrollEnd) -> WorkspaceSpec {
-    WorkspaceSpec { companies: 250, contacts: 300, companies_without_users: 0.1, scroll_end: end, ..small() }
+    WorkspaceSpec {
+        companies: 250,
+        contacts: 300,
+        companies_without_users: 0.1,
+        scroll_end: end,
+        ..small()
+    }
 }
 
 async fn next(client: &Client, param: &str) -> crate::client::Answer {
-    client.get(&format!("/companies/scroll?scroll_param={param}")).await
+    client
+        .get(&format!("/companies/scroll?scroll_param={param}"))
+        .await
 }
 
 fn count(page: &Value) -> usize {
@@ -31,7 +39,13 @@ async fn a_scroll_ends_with_an_empty_page_and_is_gone() {
     for _ in 0..3 {
         let page = next(&client, &param).await.ok();
         assert!(page["pages"].is_null() && page["total_count"].is_null());
-        ids.extend(page["data"].as_array().expect("a list").iter().map(|c| c["id"].to_string()));
+        ids.extend(
+            page["data"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(|c| c["id"].to_string()),
+        );
         sizes.push(count(&page));
     }
     assert_eq!(sizes, [100, 100, 50, 0]);
@@ -59,7 +73,10 @@ async fn one_scroll_at_a_time_for_a_minute_of_silence() {
     let first = client.get("/companies/scroll").await.ok();
     let param = first["scroll_param"].as_str().expect("a param").to_owned();
     let second = client.get("/companies/scroll").await;
-    assert_eq!((second.status, second.code().as_str()), (400, "scroll_exists"));
+    assert_eq!(
+        (second.status, second.code().as_str()),
+        (400, "scroll_exists")
+    );
     simulator.clock().advance(Duration::from_secs(55));
     next(&client, &param).await.ok();
     simulator.clock().advance(Duration::from_secs(55));
@@ -68,7 +85,10 @@ async fn one_scroll_at_a_time_for_a_minute_of_silence() {
     assert_eq!(next(&client, &param).await.status, 404);
 
     workspace.hold_scroll(Duration::from_secs(90));
-    assert_eq!(client.get("/companies/scroll").await.code(), "scroll_exists");
+    assert_eq!(
+        client.get("/companies/scroll").await.code(),
+        "scroll_exists"
+    );
     simulator.clock().advance(Duration::from_secs(91));
     let ours = client.get("/companies/scroll").await.ok();
     // A foreigner who takes over kills ours.
@@ -82,7 +102,11 @@ async fn one_scroll_at_a_time_for_a_minute_of_silence() {
 #[tokio::test]
 async fn lists_leave_out_companies_without_users() {
     let (_simulator, _, client) = with(spec(ScrollEnd::EmptyPage)).await;
-    let list = client.call("POST", "/companies/list?per_page=60&order=asc", None).await.expect("an answer").ok();
+    let list = client
+        .call("POST", "/companies/list?per_page=60&order=asc", None)
+        .await
+        .expect("an answer")
+        .ok();
     assert_eq!(list["total_count"], 225);
     let times: Vec<i64> = list["data"]
         .as_array()
@@ -92,7 +116,10 @@ async fn lists_leave_out_companies_without_users() {
         .collect();
     assert!(times.is_sorted());
     let next = list["pages"]["next"].as_str().expect("a URL");
-    assert!(next.ends_with("/companies/list?per_page=60&page=2&order=asc"), "{next}");
+    assert!(
+        next.ends_with("/companies/list?per_page=60&page=2&order=asc"),
+        "{next}"
+    );
     assert_eq!(client.get("/companies").await.ok()["total_count"], 225);
 }
 
@@ -107,10 +134,17 @@ async fn lists_stop_at_ten_thousand() {
     })
     .await;
     let at = |page: u32| format!("/companies/list?per_page=50&page={page}");
-    let last = client.call("POST", &at(200), None).await.expect("an answer").ok();
+    let last = client
+        .call("POST", &at(200), None)
+        .await
+        .expect("an answer")
+        .ok();
     assert_eq!(count(&last), 50);
     assert_eq!(last["total_count"], 10_100);
-    let over = client.call("POST", &at(201), None).await.expect("an answer");
+    let over = client
+        .call("POST", &at(201), None)
+        .await
+        .expect("an answer");
     assert_eq!(over.status, 400);
     let message = over.json()["errors"][0]["message"].clone();
     assert_eq!(message, "page limit reached, please use scroll API");
@@ -122,19 +156,42 @@ async fn one_company_is_found_by_any_of_its_names() {
     let company = client.get("/companies").await.ok()["data"][0].clone();
     let id = company["id"].as_str().expect("an id");
     assert_eq!(client.get(&format!("/companies/{id}")).await.ok(), company);
-    let name = url::form_urlencoded::byte_serialize(company["company_id"].as_str().expect("a company_id").as_bytes())
-        .collect::<String>();
-    let looked_up = client.get(&format!("/companies?company_id={name}")).await.ok();
+    let name = url::form_urlencoded::byte_serialize(
+        company["company_id"]
+            .as_str()
+            .expect("a company_id")
+            .as_bytes(),
+    )
+    .collect::<String>();
+    let looked_up = client
+        .get(&format!("/companies?company_id={name}"))
+        .await
+        .ok();
     assert_eq!(looked_up, company);
-    assert_eq!(client.get("/companies?company_id=nope").await.code(), "company_not_found");
+    assert_eq!(
+        client.get("/companies?company_id=nope").await.code(),
+        "company_not_found"
+    );
 
     let contacts = client.get(&format!("/companies/{id}/contacts")).await.ok();
     assert_eq!(contacts["total_count"], company["user_count"]);
-    let member = contacts["data"][0]["id"].as_str().expect("an id").to_owned();
+    let member = contacts["data"][0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     workspace.mutate(Mutation::delete(Kind::Company, 1).ids([id]));
     assert_eq!(client.get(&format!("/companies/{id}")).await.status, 404);
-    let left = client.get(&format!("/contacts/{member}/companies")).await.ok();
-    assert!(left["data"].as_array().expect("a list").iter().all(|c| c["id"] != id));
+    let left = client
+        .get(&format!("/contacts/{member}/companies"))
+        .await
+        .ok();
+    assert!(
+        left["data"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|c| c["id"] != id)
+    );
 }
 
 #[tokio::test]

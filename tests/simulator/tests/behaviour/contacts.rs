@@ -11,35 +11,62 @@ async fn a_merged_contact_vanishes_and_points_to_its_survivor() {
     let gone = workspace.mutate(Mutation::merge(1).seed(3)).remove(0);
     let url = format!("/contacts/{gone}");
     let answer = client.get(&url).await;
-    assert_eq!((answer.status, answer.code().as_str()), (410, "contact_merged"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (410, "contact_merged")
+    );
     let link = answer.header("link").expect("a link").to_owned();
-    let target =
-        link.strip_prefix('<').and_then(|rest| rest.strip_suffix(">; rel=\"canonical\"")).expect("a canonical link");
+    let target = link
+        .strip_prefix('<')
+        .and_then(|rest| rest.strip_suffix(">; rel=\"canonical\""))
+        .expect("a canonical link");
     let old = client.version("2.15").get(&url).await;
     assert_eq!((old.status, old.code().as_str()), (404, "not_found"));
 
-    let survivor = client.get(&format!("{target}?include_merge_history=true")).await.ok();
+    let survivor = client
+        .get(&format!("{target}?include_merge_history=true"))
+        .await
+        .ok();
     assert_eq!(survivor["merge_history"][0]["source_contact_id"], gone);
-    assert_eq!(survivor["merge_history"][0]["merged_at"], survivor["updated_at"]);
+    assert_eq!(
+        survivor["merge_history"][0]["merged_at"],
+        survivor["updated_at"]
+    );
     assert!(client.get(target).await.ok().get("merge_history").is_none());
     let history = client.get(&format!("{target}/merge_history")).await.ok();
     assert_eq!(history["data"][0]["source_contact_role"], "lead");
     assert_eq!(history["has_more"], false);
-    let early = client.version("2.15").get(&format!("{target}/merge_history")).await;
+    let early = client
+        .version("2.15")
+        .get(&format!("{target}/merge_history"))
+        .await;
     assert_eq!(early.code(), "intercom_version_invalid");
 
     let list = client.get("/contacts?per_page=150").await.ok();
     let shown = list["data"].as_array().expect("a list");
     assert_eq!(shown.len(), 59);
     assert!(shown.iter().all(|contact| contact["id"] != gone));
-    let line = workspace.truth().into_iter().find(|line| line.id == gone).expect("a line");
+    let line = workspace
+        .truth()
+        .into_iter()
+        .find(|line| line.id == gone)
+        .expect("a line");
     assert!(line.deleted);
-    assert_eq!(line.merged_into.map(|id| format!("/contacts/{id}")).as_deref(), Some(target));
+    assert_eq!(
+        line.merged_into
+            .map(|id| format!("/contacts/{id}"))
+            .as_deref(),
+        Some(target)
+    );
 }
 
 #[tokio::test]
 async fn merge_history_has_its_own_pages() {
-    let (_simulator, workspace, client) = with(WorkspaceSpec { leads: 0.9, ..small() }).await;
+    let (_simulator, workspace, client) = with(WorkspaceSpec {
+        leads: 0.9,
+        ..small()
+    })
+    .await;
     let gone = workspace.mutate(Mutation::merge(30).seed(1));
     assert_eq!(gone.len(), 30);
     let truth = workspace.truth();
@@ -55,7 +82,12 @@ async fn merge_history_has_its_own_pages() {
     let mut seen = Vec::new();
     let mut cursor = String::new();
     loop {
-        let page = client.get(&format!("/contacts/{busy}/merge_history?per_page=1&order=asc{cursor}")).await.ok();
+        let page = client
+            .get(&format!(
+                "/contacts/{busy}/merge_history?per_page=1&order=asc{cursor}"
+            ))
+            .await
+            .ok();
         seen.push(page["data"][0]["source_contact_id"].clone());
         let Some(next) = page["next_cursor"].as_str() else {
             assert_eq!(page["has_more"], false);
@@ -63,14 +95,23 @@ async fn merge_history_has_its_own_pages() {
         };
         cursor = format!("&cursor={}", next.replace('=', "%3D"));
     }
-    assert_eq!(seen.len(), gone.iter().filter(|id| survivor(id) == busy).count());
+    assert_eq!(
+        seen.len(),
+        gone.iter().filter(|id| survivor(id) == busy).count()
+    );
 }
 
 #[tokio::test]
 async fn whether_the_survivor_moves_is_an_option() {
-    let (_simulator, workspace, client) = with(WorkspaceSpec { survivor_moves: false, ..small() }).await;
-    let before: Vec<Value> =
-        client.get("/contacts?per_page=150").await.ok()["data"].as_array().expect("a list").clone();
+    let (_simulator, workspace, client) = with(WorkspaceSpec {
+        survivor_moves: false,
+        ..small()
+    })
+    .await;
+    let before: Vec<Value> = client.get("/contacts?per_page=150").await.ok()["data"]
+        .as_array()
+        .expect("a list")
+        .clone();
     workspace.mutate(Mutation::merge(1));
     let after = client.get("/contacts?per_page=150").await.ok();
     for contact in after["data"].as_array().expect("a list") {
@@ -86,7 +127,11 @@ async fn deleted_and_archived_contacts_answer_404_everywhere() {
     for id in &gone {
         for path in ["", "/companies", "/tags", "/notes", "/segments"] {
             let answer = client.get(&format!("/contacts/{id}{path}")).await;
-            assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"), "{path}");
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (404, "not_found"),
+                "{path}"
+            );
         }
     }
     assert_eq!(client.get("/contacts").await.ok()["total_count"], 58);
@@ -94,7 +139,11 @@ async fn deleted_and_archived_contacts_answer_404_everywhere() {
 
 #[tokio::test]
 async fn an_archived_contact_may_still_be_read() {
-    let (_simulator, workspace, client) = with(WorkspaceSpec { archived_get_found: true, ..small() }).await;
+    let (_simulator, workspace, client) = with(WorkspaceSpec {
+        archived_get_found: true,
+        ..small()
+    })
+    .await;
     let id = workspace.mutate(Mutation::archive(1)).remove(0);
     assert_eq!(client.get(&format!("/contacts/{id}")).await.status, 200);
     assert_eq!(client.get("/contacts").await.ok()["total_count"], 59);
@@ -102,9 +151,13 @@ async fn an_archived_contact_may_still_be_read() {
 
 #[tokio::test]
 async fn sub_lists_show_ten_and_the_rest_lies_behind_their_url() {
-    let (_simulator, workspace, client) =
-        with(WorkspaceSpec { contacts_over_10_companies: 0.5, contacts_over_10_tags: 0.5, companies: 60, ..small() })
-            .await;
+    let (_simulator, workspace, client) = with(WorkspaceSpec {
+        contacts_over_10_companies: 0.5,
+        contacts_over_10_tags: 0.5,
+        companies: 60,
+        ..small()
+    })
+    .await;
     let list = client.get("/contacts?per_page=150").await.ok();
     let long = |key: &str| {
         list["data"]
@@ -120,11 +173,19 @@ async fn sub_lists_show_ten_and_the_rest_lies_behind_their_url() {
         assert_eq!(contact[key]["data"].as_array().map(Vec::len), Some(10));
         let url = contact[key]["url"].as_str().expect("a URL");
         let full = client.get(url).await.ok();
-        let full: Vec<&str> =
-            full["data"].as_array().expect("a list").iter().filter_map(|object| object["id"].as_str()).collect();
+        let full: Vec<&str> = full["data"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|object| object["id"].as_str())
+            .collect();
         assert_eq!(json!(full.len()), contact[key]["total_count"]);
         assert!(full.len() > 10);
-        let line = workspace.truth().into_iter().find(|line| contact["id"] == line.id).expect("a line");
+        let line = workspace
+            .truth()
+            .into_iter()
+            .find(|line| contact["id"] == line.id)
+            .expect("a line");
         let told: Vec<String> = line.value()[key]["data"]
             .as_array()
             .expect("a list")
@@ -153,7 +214,10 @@ async fn owners_are_text_from_2_16_on_and_numbers_before() {
         owner.expect("an owned contact")["owner_id"].clone()
     };
     assert!(owned(&new).is_string());
-    assert_eq!(owned(&old).as_i64().map(|id| id.to_string()).as_deref(), owned(&new).as_str());
+    assert_eq!(
+        owned(&old).as_i64().map(|id| id.to_string()).as_deref(),
+        owned(&new).as_str()
+    );
 }
 
 #[tokio::test]
@@ -165,11 +229,18 @@ async fn users_are_found_by_the_customers_id() {
             assert_eq!(contact["role"], "lead");
             continue;
         };
-        let name: String =
-            url::form_urlencoded::byte_serialize(external.as_bytes()).collect::<String>().replace('+', "%20");
-        let found = client.get(&format!("/contacts/find_by_external_id/{name}")).await.ok();
+        let name: String = url::form_urlencoded::byte_serialize(external.as_bytes())
+            .collect::<String>()
+            .replace('+', "%20");
+        let found = client
+            .get(&format!("/contacts/find_by_external_id/{name}"))
+            .await
+            .ok();
         assert_eq!(found, *contact);
     }
-    let early = client.version("2.12").get("/contacts/find_by_external_id/1").await;
+    let early = client
+        .version("2.12")
+        .get("/contacts/find_by_external_id/1")
+        .await;
     assert_eq!(early.code(), "intercom_version_invalid");
 }

@@ -11,45 +11,125 @@ use crate::{small, with};
 
 async fn put(client: &Client, method: &str, path: &str, body: Value) -> Answer {
     let body = Some(("application/json", body.to_string()));
-    client.call(method, &format!("/_control/{path}"), body).await.expect("an answer")
+    client
+        .call(method, &format!("/_control/{path}"), body)
+        .await
+        .expect("an answer")
 }
 
 #[tokio::test]
 async fn what_handles_do_can_be_done_over_http() {
     let (simulator, workspace, client) = with(small()).await;
     let own = format!("workspaces/{}", workspace.id_code());
-    let added = put(&client, "POST", "workspaces", json!({"seed": 9, "contacts": 5})).await.ok();
+    let added = put(
+        &client,
+        "POST",
+        "workspaces",
+        json!({"seed": 9, "contacts": 5}),
+    )
+    .await
+    .ok();
     let second = Client::with_token(&simulator, added["token"].as_str().expect("a token"));
     assert_eq!(second.get("/contacts").await.ok()["total_count"], 5);
-    assert_eq!(put(&client, "POST", "workspaces", json!({"seed": 9})).await.status, 400);
-    assert_eq!(put(&client, "POST", "workspaces", json!({"timezone": "X"})).await.status, 400);
-    assert_eq!(put(&client, "POST", "workspaces", json!({"typo": 1})).await.status, 400);
+    assert_eq!(
+        put(&client, "POST", "workspaces", json!({"seed": 9}))
+            .await
+            .status,
+        400
+    );
+    assert_eq!(
+        put(&client, "POST", "workspaces", json!({"timezone": "X"}))
+            .await
+            .status,
+        400
+    );
+    assert_eq!(
+        put(&client, "POST", "workspaces", json!({"typo": 1}))
+            .await
+            .status,
+        400
+    );
 
     let mutation = json!(Mutation::update(Kind::Contact, 2));
-    let ids = put(&client, "POST", &format!("{own}/mutate"), mutation).await.ok();
+    let ids = put(&client, "POST", &format!("{own}/mutate"), mutation)
+        .await
+        .ok();
     assert_eq!(ids["ids"].as_array().map(Vec::len), Some(2));
     let short = json!({"op": "grow", "kind": "conversation", "count": 2, "parts": 3});
-    put(&client, "POST", &format!("{own}/mutate"), short).await.ok();
+    put(&client, "POST", &format!("{own}/mutate"), short)
+        .await
+        .ok();
 
-    put(&client, "PUT", &format!("{own}/limit"), json!({"per_window": 0})).await.ok();
+    put(
+        &client,
+        "PUT",
+        &format!("{own}/limit"),
+        json!({"per_window": 0}),
+    )
+    .await
+    .ok();
     assert_eq!(client.get("/me").await.status, 429);
-    put(&client, "PUT", &format!("{own}/limit"), json!({"per_window": 999})).await.ok();
-    put(&client, "PUT", &format!("{own}/tokens"), json!({"state": "revoked"})).await.ok();
+    put(
+        &client,
+        "PUT",
+        &format!("{own}/limit"),
+        json!({"per_window": 999}),
+    )
+    .await
+    .ok();
+    put(
+        &client,
+        "PUT",
+        &format!("{own}/tokens"),
+        json!({"state": "revoked"}),
+    )
+    .await
+    .ok();
     assert_eq!(client.get("/me").await.status, 401);
-    put(&client, "PUT", &format!("{own}/tokens"), json!({"state": "valid"})).await.ok();
-    put(&client, "PUT", &format!("{own}/plan"), json!({"conversations": false})).await.ok();
+    put(
+        &client,
+        "PUT",
+        &format!("{own}/tokens"),
+        json!({"state": "valid"}),
+    )
+    .await
+    .ok();
+    put(
+        &client,
+        "PUT",
+        &format!("{own}/plan"),
+        json!({"conversations": false}),
+    )
+    .await
+    .ok();
     assert_eq!(client.get("/conversations").await.status, 403);
-    put(&client, "PUT", &format!("{own}/scroll"), json!({"hold_seconds": 60})).await.ok();
+    put(
+        &client,
+        "PUT",
+        &format!("{own}/scroll"),
+        json!({"hold_seconds": 60}),
+    )
+    .await
+    .ok();
     assert_eq!(client.get("/companies/scroll").await.status, 400);
 
     let fault = json!(Fault::new(FaultAction::Empty).times(1));
     let id = put(&client, "POST", "faults", fault).await.ok()["id"].clone();
     assert!(client.get("/me").await.body.is_empty());
-    assert_eq!(client.get(&format!("/_control/faults/{id}")).await.ok()["hits"], 1);
+    assert_eq!(
+        client.get(&format!("/_control/faults/{id}")).await.ok()["hits"],
+        1
+    );
 
-    let before = client.get("/_control/clock").await.ok()["now"].as_i64().expect("a time");
-    put(&client, "PUT", "clock", json!({"advance_seconds": 3600})).await.ok();
-    let after = client.get("/_control/clock").await.ok()["now"].as_i64().expect("a time");
+    let before = client.get("/_control/clock").await.ok()["now"]
+        .as_i64()
+        .expect("a time");
+    put(&client, "PUT", "clock", json!({"advance_seconds": 3600}))
+        .await
+        .ok();
+    let after = client.get("/_control/clock").await.ok()["now"]
+        .as_i64()
+        .expect("a time");
     assert!((3600..3660).contains(&(after - before)));
 
     let truth = client.get(&format!("/_control/{own}/truth")).await;
@@ -75,7 +155,11 @@ async fn a_stopped_simulator_answers_no_more() {
 #[test]
 fn the_program_says_where_it_listens_and_stops_when_told() {
     let specs = std::env::temp_dir().join(format!("specs-{}.json", std::process::id()));
-    std::fs::write(&specs, r#"[{"id_code":"one","contacts":3},{"id_code":"two","region":"EU"}]"#).expect("a file");
+    std::fs::write(
+        &specs,
+        r#"[{"id_code":"one","contacts":3},{"id_code":"two","region":"EU"}]"#,
+    )
+    .expect("a file");
     let mut child = Command::new(env!("CARGO_BIN_EXE_intercom-simulator"))
         .arg("--workspaces")
         .arg(&specs)
@@ -87,7 +171,10 @@ fn the_program_says_where_it_listens_and_stops_when_told() {
     let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
     stdout.read_line(&mut line).expect("a line");
     assert!(line.starts_with("listening on http://127.0.0.1:"), "{line}");
-    let told = Command::new("kill").arg(child.id().to_string()).status().expect("kill");
+    let told = Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .expect("kill");
     assert!(told.success());
     assert!(child.wait().expect("its end").success());
     std::fs::remove_file(specs).expect("the file");

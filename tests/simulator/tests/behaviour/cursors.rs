@@ -19,8 +19,14 @@ fn search(order: &str, after: &Value) -> Value {
 }
 
 async fn page(client: &Client, order: &str, after: &Value) -> (Vec<String>, Value) {
-    let page = client.post("/conversations/search", &search(order, after)).await.ok();
-    (list(&page, "conversations"), page["pages"]["next"]["starting_after"].clone())
+    let page = client
+        .post("/conversations/search", &search(order, after))
+        .await
+        .ok();
+    (
+        list(&page, "conversations"),
+        page["pages"]["next"]["starting_after"].clone(),
+    )
 }
 
 fn list(page: &Value, key: &str) -> Vec<String> {
@@ -53,7 +59,10 @@ async fn walks_are_complete_and_without_repeats() {
     let mut down = walk(&client, "descending", Value::Null).await;
     down.reverse();
     assert_eq!(up, down);
-    for (path, key, count) in [("/contacts", "data", 60), ("/conversations", "conversations", 40)] {
+    for (path, key, count) in [
+        ("/contacts", "data", 60),
+        ("/conversations", "conversations", 40),
+    ] {
         let mut seen = HashSet::new();
         let mut url = format!("{path}?per_page=9");
         for _ in 0..20 {
@@ -62,7 +71,10 @@ async fn walks_are_complete_and_without_repeats() {
             let Some(next) = page["pages"]["next"]["starting_after"].as_str() else {
                 break;
             };
-            url = format!("{path}?per_page=9&starting_after={}", next.replace('=', "%3D"));
+            url = format!(
+                "{path}?per_page=9&starting_after={}",
+                next.replace('=', "%3D")
+            );
         }
         assert_eq!(seen.len(), count, "{path}");
     }
@@ -95,7 +107,9 @@ async fn a_cursor_outlives_its_record() {
 async fn a_cursor_is_sort_milliseconds_id_and_page() {
     let (_simulator, _, client) = with(small()).await;
     let (first, next) = page(&client, "ascending", &Value::Null).await;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(next.as_str().expect("a cursor")).expect("base64");
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(next.as_str().expect("a cursor"))
+        .expect("base64");
     let parts: Value = serde_json::from_slice(&bytes).expect("JSON");
     let last = first.last().expect("a record");
     let object = client.get(&format!("/conversations/{last}")).await.ok();
@@ -107,25 +121,42 @@ async fn a_cursor_is_sort_milliseconds_id_and_page() {
 async fn in_the_url_a_search_cursor_is_ignored() {
     let (_simulator, _, client) = with(small()).await;
     let (first, next) = page(&client, "ascending", &Value::Null).await;
-    let url = format!("/conversations/search?starting_after={}", next.as_str().expect("a cursor").replace('=', "%3D"));
-    let again = client.post(&url, &search("ascending", &Value::Null)).await.ok();
+    let url = format!(
+        "/conversations/search?starting_after={}",
+        next.as_str().expect("a cursor").replace('=', "%3D")
+    );
+    let again = client
+        .post(&url, &search("ascending", &Value::Null))
+        .await
+        .ok();
     assert_eq!(list(&again, "conversations"), first);
 }
 
 #[tokio::test]
 async fn cursors_can_expire() {
-    let (simulator, _, client) = with(WorkspaceSpec { cursor_ttl_seconds: Some(300), ..small() }).await;
+    let (simulator, _, client) = with(WorkspaceSpec {
+        cursor_ttl_seconds: Some(300),
+        ..small()
+    })
+    .await;
     let (_, next) = page(&client, "ascending", &Value::Null).await;
     page(&client, "ascending", &next).await;
     simulator.clock().advance(Duration::from_secs(301));
-    let answer = client.post("/conversations/search", &search("ascending", &next)).await;
+    let answer = client
+        .post("/conversations/search", &search("ascending", &next))
+        .await;
     assert_eq!(answer.status, 400);
 }
 
 #[tokio::test]
 async fn page_sizes_have_defaults_and_caps() {
-    let (_simulator, _, client) =
-        with(WorkspaceSpec { contacts: 400, conversations: 200, deleted_conversations: 90, ..small() }).await;
+    let (_simulator, _, client) = with(WorkspaceSpec {
+        contacts: 400,
+        conversations: 200,
+        deleted_conversations: 90,
+        ..small()
+    })
+    .await;
     for (path, default, cap) in [
         ("/contacts", 10, 150),
         ("/conversations", 20, 150),
@@ -136,7 +167,11 @@ async fn page_sizes_have_defaults_and_caps() {
         assert_eq!(page["pages"]["per_page"], default, "{path}");
         let page = client.get(&format!("{path}?per_page=900")).await.ok();
         assert_eq!(page["pages"]["per_page"], cap, "{path}");
-        assert_eq!(client.get(&format!("{path}?per_page=x")).await.status, 400, "{path}");
+        assert_eq!(
+            client.get(&format!("{path}?per_page=x")).await.status,
+            400,
+            "{path}"
+        );
     }
     let all = json!({"query": {"field": "created_at", "operator": ">", "value": 0}});
     let page = client.post("/contacts/search", &all).await.ok();

@@ -12,7 +12,10 @@ use crate::{small, with};
 async fn compare(workspace: &Workspace, client: &Client) {
     let mut live: BTreeMap<(Kind, String), TruthLine> = BTreeMap::new();
     for line in workspace.truth() {
-        assert!(live.insert((line.kind, line.id.clone()), line).is_none(), "ids are unique");
+        assert!(
+            live.insert((line.kind, line.id.clone()), line).is_none(),
+            "ids are unique"
+        );
     }
     let dead: Vec<TruthLine> = live.values().filter(|line| line.deleted).cloned().collect();
     live.retain(|_, line| !line.deleted && !line.hidden);
@@ -25,12 +28,32 @@ async fn compare(workspace: &Workspace, client: &Client) {
     for stub in page["conversations"].as_array().expect("a list") {
         let id = stub["id"].as_str().expect("an id");
         let thread = client.get(&format!("/conversations/{id}")).await.ok();
-        take(&thread["conversation_parts"]["conversation_parts"], Kind::Part, &mut served);
+        take(
+            &thread["conversation_parts"]["conversation_parts"],
+            Kind::Part,
+            &mut served,
+        );
     }
-    take(&client.get("/admins").await.ok()["admins"], Kind::Admin, &mut served);
-    take(&client.get("/teams").await.ok()["teams"], Kind::Team, &mut served);
-    take(&client.get("/tags").await.ok()["data"], Kind::Tag, &mut served);
-    take(&client.get("/segments").await.ok()["segments"], Kind::Segment, &mut served);
+    take(
+        &client.get("/admins").await.ok()["admins"],
+        Kind::Admin,
+        &mut served,
+    );
+    take(
+        &client.get("/teams").await.ok()["teams"],
+        Kind::Team,
+        &mut served,
+    );
+    take(
+        &client.get("/tags").await.ok()["data"],
+        Kind::Tag,
+        &mut served,
+    );
+    take(
+        &client.get("/segments").await.ok()["segments"],
+        Kind::Segment,
+        &mut served,
+    );
     let told: BTreeSet<_> = live.keys().cloned().collect();
     let shown: BTreeSet<_> = served.keys().cloned().collect();
     assert_eq!(told, shown);
@@ -67,7 +90,10 @@ async fn contacts(client: &Client, served: &mut Served) {
         let id = contact["id"].as_str().expect("an id");
         let mut full = contact.clone();
         for key in ["companies", "tags", "notes"] {
-            let rest = client.get(&format!("/contacts/{id}/{key}?per_page=60")).await.ok();
+            let rest = client
+                .get(&format!("/contacts/{id}/{key}?per_page=60"))
+                .await
+                .ok();
             let mut entries = Vec::new();
             for object in rest["data"].as_array().expect("a list") {
                 let other = object["id"].as_str().expect("an id");
@@ -123,9 +149,15 @@ async fn the_truth_is_what_the_api_serves() {
 #[tokio::test]
 async fn equal_recipes_give_equal_workspaces_and_other_seeds_others() {
     let make = |seed: u64| async move {
-        let simulator = Simulator::start(Options::default()).await.expect("a simulator");
+        let simulator = Simulator::start(Options::default())
+            .await
+            .expect("a simulator");
         simulator.clock().set_now(1_790_000_000);
-        let workspace = simulator.add_workspace(WorkspaceSpec { seed, id_code: Some("same".to_owned()), ..small() });
+        let workspace = simulator.add_workspace(WorkspaceSpec {
+            seed,
+            id_code: Some("same".to_owned()),
+            ..small()
+        });
         let mut lines = Vec::new();
         workspace.write_truth(&mut lines).expect("lines");
         String::from_utf8(lines).expect("text")
@@ -137,7 +169,11 @@ async fn equal_recipes_give_equal_workspaces_and_other_seeds_others() {
 
 #[tokio::test]
 async fn everything_lies_an_hour_back_and_within_the_history() {
-    let (simulator, workspace, _) = with(WorkspaceSpec { merged_contacts: 5, ..small() }).await;
+    let (simulator, workspace, _) = with(WorkspaceSpec {
+        merged_contacts: 5,
+        ..small()
+    })
+    .await;
     let now = simulator.clock().now();
     let mut runs: BTreeMap<i64, usize> = BTreeMap::new();
     for line in workspace.truth() {
@@ -147,17 +183,26 @@ async fn everything_lies_an_hour_back_and_within_the_history() {
             *runs.entry(at).or_default() += 1;
         }
     }
-    assert!(runs.values().any(|count| *count > 1), "a run of equal updated_at");
+    assert!(
+        runs.values().any(|count| *count > 1),
+        "a run of equal updated_at"
+    );
 }
 
 #[tokio::test]
 async fn changes_spread_back_from_now_and_never_rewind() {
     let (simulator, workspace, _) = with(small()).await;
-    let first: BTreeSet<String> =
-        workspace.mutate(Mutation::update(Kind::Contact, 30).spread(600)).into_iter().collect();
+    let first: BTreeSet<String> = workspace
+        .mutate(Mutation::update(Kind::Contact, 30).spread(600))
+        .into_iter()
+        .collect();
     let now = simulator.clock().now();
-    let times: BTreeSet<i64> =
-        workspace.truth().iter().filter(|line| first.contains(&line.id)).filter_map(|line| line.updated_at).collect();
+    let times: BTreeSet<i64> = workspace
+        .truth()
+        .iter()
+        .filter(|line| first.contains(&line.id))
+        .filter_map(|line| line.updated_at)
+        .collect();
     assert!(times.len() > 10);
     assert!(times.iter().all(|at| (now - 605..=now).contains(at)));
 }

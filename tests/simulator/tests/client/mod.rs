@@ -32,7 +32,10 @@ impl Answer {
 
     /// The code of an error list.
     pub(crate) fn code(&self) -> String {
-        self.json()["errors"][0]["code"].as_str().expect("an error code").to_owned()
+        self.json()["errors"][0]["code"]
+            .as_str()
+            .expect("an error code")
+            .to_owned()
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -53,7 +56,10 @@ impl Client {
     }
 
     pub(crate) fn with_token(simulator: &Simulator, token: &str) -> Self {
-        let client = Self { address: simulator.url().replace("http://", ""), headers: Vec::new() };
+        let client = Self {
+            address: simulator.url().replace("http://", ""),
+            headers: Vec::new(),
+        };
         client
             .header("accept", "application/json")
             .header("intercom-version", "2.16")
@@ -79,7 +85,9 @@ impl Client {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.call("POST", path, Some(("application/json", body.to_string()))).await.expect("an answer")
+        self.call("POST", path, Some(("application/json", body.to_string())))
+            .await
+            .expect("an answer")
     }
 
     /// Any call, on a connection of its own. `Err`: the connection ended early.
@@ -89,10 +97,15 @@ impl Client {
         path: &str,
         body: Option<(&str, String)>,
     ) -> Result<Answer, hyper::Error> {
-        let stream = TcpStream::connect(&self.address).await.expect("a connection");
+        let stream = TcpStream::connect(&self.address)
+            .await
+            .expect("a connection");
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header("host", &self.address);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.address);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -100,9 +113,15 @@ impl Client {
         if !kind.is_empty() {
             request = request.header("content-type", kind);
         }
-        let request = request.body(Full::new(Bytes::from(body))).expect("a request");
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .expect("a request");
         let response = sender.send_request(request).await?;
         let (head, body) = response.into_parts();
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: body.collect().await?.to_bytes() })
+        Ok(Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: body.collect().await?.to_bytes(),
+        })
     }
 }

@@ -21,7 +21,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["check"] => check(),
-        ["run", "--migrations", directory, command @ ..] => run::run(Some(directory.as_ref()), without_dashes(command)),
+        ["run", "--migrations", directory, command @ ..] => {
+            run::run(Some(directory.as_ref()), without_dashes(command))
+        }
         ["run", command @ ..] => run::run(None, without_dashes(command)),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
@@ -44,7 +46,11 @@ fn check() -> Result<ExitCode, Failure> {
     let account = Account::for_servers()?;
     let found = Binaries::find(account.as_ref())?;
     let user = account.map_or("this user", |account| account.name);
-    println!("Postgres {} in {}", found.postgres.version, found.postgres.directory.display());
+    println!(
+        "Postgres {} in {}",
+        found.postgres.version,
+        found.postgres.directory.display()
+    );
     println!("{} at {}", found.redis.version, found.redis.path.display());
     println!("run as {user}");
     Ok(ExitCode::SUCCESS)

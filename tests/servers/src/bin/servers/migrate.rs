@@ -10,8 +10,9 @@ use crate::Failure;
 
 /// Applies every file of `directory`, as `pathbound migrate` does.
 pub(crate) async fn apply(directory: &Path, database_url: &str) -> Result<(), Failure> {
-    let migrator =
-        Migrator::new(directory).await.map_err(|error| format!("could not read {}: {error}", directory.display()))?;
+    let migrator = Migrator::new(directory)
+        .await
+        .map_err(|error| format!("could not read {}: {error}", directory.display()))?;
     let mut connection = PgConnection::connect(database_url).await?;
     migrator
         .run_direct(None, &mut connection, false)

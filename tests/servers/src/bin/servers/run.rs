@@ -16,7 +16,9 @@ pub(crate) fn run(migrations: Option<&Path>, command: &[&str]) -> Result<ExitCod
         return Err("no command to run; see `servers help`".into());
     };
     let servers = Servers::start(Options::default())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         if let Some(directory) = migrations {
             migrate::apply(directory, &servers.database_url()).await?;
@@ -74,6 +76,8 @@ fn pass_on(child: &Child, signal: Signal) {
 
 /// As a shell would report it.
 fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
