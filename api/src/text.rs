@@ -208,7 +208,7 @@ impl Text {
                 self.break_lines(2);
             }
             ("div" | "tr" | "section" | "article" | "header" | "footer" | "dt" | "dd", _) => {
-                self.break_lines(1)
+                self.break_lines(1);
             }
             ("pre", closing) => {
                 self.break_lines(2);

@@ -202,7 +202,7 @@ mod tests {
     async fn metrics_are_sampled_when_they_are_asked_for() {
         telemetry::metrics();
         let ops = Ops::new().sample(|| {
-            metrics::gauge!("pathbound_db_pool_connections", "state" => "idle").set(3.0)
+            metrics::gauge!("pathbound_db_pool_connections", "state" => "idle").set(3.0);
         });
         let (_, body) = get(ops, "/metrics").await;
         assert!(

@@ -294,7 +294,7 @@ async fn lost_and_found_lines(copy: &Copy) {
     });
     let report = copy
         .damaged(silent, |line| {
-            set(line, |object| object["source"] = json!({}))
+            set(line, |object| object["source"] = json!({}));
         })
         .await;
     // The row that is left has no truth, and the conversation's raw bytes are not those.

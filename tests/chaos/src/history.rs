@@ -167,7 +167,7 @@ impl History {
         loop {
             match ask().await {
                 Err(_) if begun.elapsed() < PATIENCE => {
-                    tokio::time::sleep(Duration::from_millis(50)).await
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 answer => return answer,
             }

@@ -106,7 +106,7 @@ async fn changes_within_a_day_are_held(contact_search_by_days: bool, more: u64) 
         case.world
             .simulator
             .clock()
-            .advance(std::time::Duration::from_secs(seconds))
+            .advance(std::time::Duration::from_secs(seconds));
     };
     case.change(Mutation::update(Kind::Contact, 6));
     later(1_800);

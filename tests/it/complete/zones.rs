@@ -12,7 +12,7 @@ async fn every_change_around_midnight_is_held(timezone: &str, midnight: &str) {
         case.world
             .simulator
             .clock()
-            .set_now(unix(midnight) + second)
+            .set_now(unix(midnight) + second);
     };
     let spec = WorkspaceSpec {
         timezone: timezone.to_owned(),

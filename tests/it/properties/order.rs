@@ -185,10 +185,10 @@ async fn write(store: &Store, connected: &Connected, deliveries: &[Delivery]) {
         let mut tx = store.begin(connected.tenant).await.unwrap();
         match delivery {
             Delivery::Contacts(contacts) => {
-                drop(tx.write_contacts(connection, contacts).await.unwrap())
+                drop(tx.write_contacts(connection, contacts).await.unwrap());
             }
             Delivery::Companies(companies) => {
-                drop(tx.write_companies(connection, companies).await.unwrap())
+                drop(tx.write_companies(connection, companies).await.unwrap());
             }
             Delivery::Stubs(stubs) => drop(tx.write_stubs(connection, stubs).await.unwrap()),
             Delivery::Threads(threads) => {

@@ -92,7 +92,7 @@ impl<'t> Check<'t> {
                 line.merged_into.as_deref(),
             ) {
                 (Kind::Part, Some(conversation), _) => {
-                    check.counts.entry(conversation).or_default().add(line)
+                    check.counts.entry(conversation).or_default().add(line);
                 }
                 (Kind::Contact, _, Some(survivor)) => {
                     check.survivors.insert(&line.id, survivor);

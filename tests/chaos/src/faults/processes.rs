@@ -72,7 +72,7 @@ async fn terminate(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure>
     let status = process.ended(DRAIN).await;
     stage.note(|broken| match status {
         Some(status) if status.success() => {
-            broken.drained_seconds.push(told.elapsed().as_secs_f64())
+            broken.drained_seconds.push(told.elapsed().as_secs_f64());
         }
         other => broken.wrong.push(format!(
             "{} was told to end and did not well: {other:?}",
