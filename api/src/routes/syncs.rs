@@ -10,7 +10,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use shared::{
     domain::{ConnectionId, Mode, RunId, Stream, TenantId},
-    pacing::Standing,
+    pacing::BudgetStatus,
     queue::Ticket,
     store::{
         RunRequest,
@@ -85,22 +85,21 @@ pub(crate) async fn status(
         .ok_or_else(ApiError::not_found)?;
     // Redis is asked without holding a session of Postgres.
     drop(tx);
-    let standing = api.connect.intercom.standing(&workspace_id).await;
+    let budget = api.connect.intercom.budget_status(&workspace_id).await;
     Ok(Json(StatusView {
-        eta_seconds: standing
-            .and_then(|(standing, _)| eta(status.threads.pending, standing.allowed)),
-        rate: standing.map(|(standing, share)| rate(standing, share, Utc::now())),
+        eta_seconds: budget.and_then(|(budget, _)| eta(status.threads.pending, budget.allowed)),
+        rate: budget.map(|(budget, share)| rate(budget, share, Utc::now())),
         status,
     }))
 }
 
-fn rate(standing: Standing, share: f64, now: DateTime<Utc>) -> RateView {
+fn rate(budget: BudgetStatus, share: f64, now: DateTime<Utc>) -> RateView {
     RateView {
-        limit: standing.limit,
+        limit: budget.limit,
         window_seconds: WINDOW_SECONDS,
-        used: standing.used,
-        calls_left: standing.allowed.saturating_sub(standing.used),
-        resets_at: standing.reset_in.map(|left| (now + left).trunc_subsecs(3)),
+        used: budget.used,
+        calls_left: budget.allowed.saturating_sub(budget.used),
+        resets_at: budget.reset_in.map(|left| (now + left).trunc_subsecs(3)),
         share,
     }
 }
@@ -230,21 +229,21 @@ mod tests {
 
     #[test]
     fn the_rate_says_what_is_left_of_our_share_and_how_long_the_backlog_takes() {
-        let standing = Standing {
+        let budget = BudgetStatus {
             limit: 167,
             allowed: 133,
             used: 100,
             reset_in: Some(std::time::Duration::from_millis(2_500)),
         };
         let now = DateTime::from_timestamp(1_000, 0).unwrap();
-        let view = rate(standing, 0.8, now);
+        let view = rate(budget, 0.8, now);
         assert_eq!((view.limit, view.used, view.calls_left), (167, 100, 33));
         assert_eq!(view.resets_at, DateTime::from_timestamp_millis(1_002_500));
         assert_eq!(
             rate(
-                Standing {
+                BudgetStatus {
                     used: 167,
-                    ..standing
+                    ..budget
                 },
                 0.8,
                 now

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     config::{Config, Profile},
     domain::{Class, Region, Secret},
-    pacing::{Announced, Pacing, Standing},
+    pacing::{BudgetStatus, Pacing, RateLimitHeaders},
 };
 
 /// The end of 2010.
@@ -144,8 +144,8 @@ impl Intercom {
                     request,
                 )
                 .await?;
-            let announced = announced(&answer.headers);
-            let until_reset = announced.until_reset();
+            let rate_limit = rate_limit_headers(&answer.headers);
+            let until_reset = rate_limit.until_reset();
             if answer.status == 429 && windows > 0 && until_reset <= A_PERSON_WAITS {
                 count("me", "429");
                 windows -= 1;
@@ -155,15 +155,15 @@ impl Intercom {
             }
             let me = Me::parse(&judge(answer, "me")?.0.body)?;
             // What this first answer says of the window is known before the first slice starts.
-            self.pacing.budget(&me.workspace_id).learn(announced);
+            self.pacing.budget(&me.workspace_id).learn(rate_limit);
             return Ok(me);
         }
     }
 
     /// How the rate budget of a workspace stands in the whole fleet, and our share of it. `None` when Redis is away.
-    pub async fn standing(&self, workspace_id: &str) -> Option<(Standing, f64)> {
+    pub async fn budget_status(&self, workspace_id: &str) -> Option<(BudgetStatus, f64)> {
         Some((
-            self.pacing.standing(workspace_id).await?,
+            self.pacing.status(workspace_id).await?,
             self.pacing.max_share(),
         ))
     }
@@ -260,14 +260,14 @@ impl Workspace {
             .record(begun.elapsed().as_secs_f64());
         match answer {
             Ok(answer) => {
-                let announced = announced(&answer.headers);
+                let rate_limit = rate_limit_headers(&answer.headers);
                 if answer.status == 429 {
                     count(endpoint, "429");
                     return Err(Error::Throttled {
-                        until: permit.throttled(announced),
+                        until: permit.throttled(rate_limit),
                     });
                 }
-                permit.answered(announced, answer.status >= 500);
+                permit.answered(rate_limit, answer.status >= 500);
                 if matches!(answer.body, Body::NoRoom) {
                     count(endpoint, "none");
                     // The call was made; but nobody's attempts are spent by what others hold.
@@ -363,9 +363,9 @@ fn stated_time(headers: &HeaderMap) -> DateTime<Utc> {
 
 /// The rate headers (`X-RateLimit-Limit`, `-Remaining`, `-Reset`); any may be missing or absurd.
 #[must_use]
-pub fn announced(headers: &HeaderMap) -> Announced {
+pub fn rate_limit_headers(headers: &HeaderMap) -> RateLimitHeaders {
     let number = |name| header(headers, name).and_then(|text| text.trim().parse::<u64>().ok());
-    Announced {
+    RateLimitHeaders {
         limit: number("x-ratelimit-limit"),
         remaining: number("x-ratelimit-remaining"),
         reset: number("x-ratelimit-reset"),

@@ -16,7 +16,7 @@ mod search;
 mod transport;
 pub mod wire;
 
-pub use client::{Answer, Intercom, Version, Workspace, announced};
+pub use client::{Answer, Intercom, Version, Workspace, rate_limit_headers};
 pub use error::{Error, Refusal};
 pub use gate::Gate;
 pub use hosts::hosts;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Announced, Budget, Sightings, ledger::Ledger};
+use super::{Budget, RateLimitHeaders, Sightings, ledger::Ledger};
 
 /// What the fleet judged is asked for when it was not heard for so long. Whoever works hears of it with each window.
 pub const STALE: Duration = Duration::from_secs(12);
@@ -66,13 +66,13 @@ impl App {
         }
     }
 
-    /// Takes in what an answer announced; once per window the fleet is told, and says what it makes of it.
-    pub(super) fn notice(self: &Arc<Self>, workspace_id: &str, announced: Announced) {
+    /// Takes in what a response announced; once per window the fleet is told, and says what it makes of it.
+    pub(super) fn notice(self: &Arc<Self>, workspace_id: &str, headers: RateLimitHeaders) {
         let seen = self
             .sightings
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .notice(workspace_id, announced);
+            .notice(workspace_id, headers);
         let Some(seen) = seen else { return };
         let app = Arc::clone(self);
         tokio::spawn(async move { app.judged(app.ledger.is_shared(APP, Some(&seen)).await.ok()) });

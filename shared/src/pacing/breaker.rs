@@ -38,7 +38,7 @@ impl Breaker {
     }
 
     /// A call goes: if the breaker is not closed, it is the probe.
-    pub(super) fn goes(&mut self, now: Duration) {
+    pub(super) fn on_send(&mut self, now: Duration) {
         if let Self::Open { times, .. } | Self::Probing { times, .. } = *self {
             *self = Self::Probing {
                 until: now + PROBE,
@@ -97,11 +97,11 @@ mod tests {
         assert!(!breaker.failed(at(0)), "a straggler");
         assert_eq!(breaker.check(at(0)), Err(at(1)));
         assert!(breaker.check(at(1)).is_ok());
-        breaker.goes(at(1));
+        breaker.on_send(at(1));
         assert_eq!(breaker.check(at(1)), Err(at(2)), "the probe goes alone");
         assert!(breaker.failed(at(2)));
         assert_eq!(breaker.check(at(2)), Err(at(4)), "twice as long");
-        breaker.goes(at(4));
+        breaker.on_send(at(4));
         breaker.answered();
         assert!(breaker.check(at(4)).is_ok());
     }
@@ -112,7 +112,7 @@ mod tests {
             until: at(1),
             times: 0,
         };
-        breaker.goes(at(1));
+        breaker.on_send(at(1));
         assert!(breaker.check(at(1) + PROBE).is_ok());
         let mut breaker = Breaker::Probing {
             until: at(1),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::{FromRedisValue, RedisError, Script, ToRedisArgs};
 
-use super::{Announced, Seen};
+use super::{RateLimitHeaders, Seen};
 use crate::{
     config::Config,
     domain::Class,
@@ -16,30 +16,30 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// One call: what is known, and what is wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Question {
+pub struct LedgerRequest {
     pub class: Option<Class>,
     /// Permits wanted of that class.
     pub want: u32,
-    pub answers: Vec<Settled>,
+    pub answers: Vec<CallReport>,
     /// Permits that were not used, by the tick of their grant.
     pub unused: Vec<(i64, u32)>,
 }
 
 /// A call's answer, as the ledger takes it. Times are ages, so that no two clocks have to agree.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settled {
+pub struct CallReport {
     /// The tick of the permit's grant; 0 for a call without one.
     pub tick: i64,
     pub sent_ago: Duration,
     pub got_ago: Duration,
     /// It was a 429.
     pub refused: bool,
-    pub announced: Announced,
+    pub headers: RateLimitHeaders,
 }
 
 /// What the ledger says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Told {
+pub struct LedgerReply {
     pub granted: u32,
     /// The tick of the grant.
     pub tick: i64,
@@ -47,18 +47,18 @@ pub struct Told {
     pub valid: Duration,
     /// Nothing granted: when to ask again.
     pub wait: Duration,
-    pub standing: Standing,
+    pub status: BudgetStatus,
     /// Processes that asked in the last 15 seconds.
     pub processes: u32,
     /// 429s of the answers that were settled, by cause.
-    pub throttled: Throttled,
+    pub throttled: ThrottleCauses,
     /// A window that ended with this call, by the share of the limit that was used.
     pub closed: Option<f64>,
 }
 
 /// How a budget stands now.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Standing {
+pub struct BudgetStatus {
     /// Calls per window, by the last header.
     pub limit: u32,
     /// Our share of them.
@@ -71,16 +71,16 @@ pub struct Standing {
 
 /// 429s: calls of ours beyond the limit, others' that we could not know of, and those before the window was known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Throttled {
+pub struct ThrottleCauses {
     pub own: u32,
     pub foreign: u32,
     pub cold: u32,
 }
 
 /// The ledger's answer as it comes.
-pub type Reply = [i64; 14];
+pub type RawReply = [i64; 14];
 
-impl Question {
+impl LedgerRequest {
     /// The script's arguments. No class looks and changes nothing.
     #[must_use]
     pub fn arguments(&self, process: &str, max_share: f64) -> Vec<Vec<u8>> {
@@ -104,11 +104,11 @@ impl Question {
                 milliseconds(answer.sent_ago),
                 milliseconds(answer.got_ago),
                 i64::from(answer.refused),
-                header(answer.announced.limit),
-                header(answer.announced.remaining),
-                header(answer.announced.reset),
-                header(answer.announced.date),
-                answer.announced.retry_after.map_or(-1, milliseconds),
+                header(answer.headers.limit),
+                header(answer.headers.remaining),
+                header(answer.headers.reset),
+                header(answer.headers.date),
+                answer.headers.retry_after.map_or(-1, milliseconds),
             ] {
                 number.write_redis_args(&mut arguments);
             }
@@ -121,8 +121,8 @@ impl Question {
     }
 }
 
-impl From<Reply> for Told {
-    fn from(reply: Reply) -> Self {
+impl From<RawReply> for LedgerReply {
+    fn from(reply: RawReply) -> Self {
         let [
             granted,
             tick,
@@ -144,14 +144,14 @@ impl From<Reply> for Told {
             tick,
             valid: Duration::from_millis(valid.unsigned_abs()),
             wait: Duration::from_millis(u64::try_from(wait).unwrap_or(0)),
-            standing: Standing {
+            status: BudgetStatus {
                 limit: count(limit),
                 allowed: count(allowed),
                 used: count(used),
                 reset_in: u64::try_from(reset).ok().map(Duration::from_millis),
             },
             processes: count(processes).max(1),
-            throttled: Throttled {
+            throttled: ThrottleCauses {
                 own: count(own),
                 foreign: count(foreign),
                 cold: count(cold),
@@ -206,11 +206,11 @@ impl Ledger {
     pub(super) async fn ask(
         &self,
         workspace_id: &str,
-        question: &Question,
-    ) -> Result<Told, RedisError> {
-        let arguments = question.arguments(&self.process, self.max_share);
+        request: &LedgerRequest,
+    ) -> Result<LedgerReply, RedisError> {
+        let arguments = request.arguments(&self.process, self.max_share);
         Ok(self
-            .call::<Reply>(&self.script, workspace_id, arguments)
+            .call::<RawReply>(&self.script, workspace_id, arguments)
             .await?
             .into())
     }

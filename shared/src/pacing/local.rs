@@ -7,10 +7,10 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Announced,
+    RateLimitHeaders,
     breaker::Breaker,
-    ledger::{Question, Settled, Standing, Told},
-    pace::Pace,
+    ledger::{BudgetStatus, CallReport, LedgerReply, LedgerRequest},
+    limiter::Limiter,
 };
 use crate::domain::Class;
 
@@ -36,7 +36,7 @@ const FIRST_PROCESSES: u32 = 4;
 
 /// The answer to a caller that wants to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum Acquire {
     /// It may, now. The tick of the permit's grant goes with it.
     Permit { tick: i64 },
     /// Not yet: it tries again then, or when the ledger has answered.
@@ -47,12 +47,12 @@ pub enum Taken {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Local {
+pub struct LocalBudget {
     max_share: f64,
     /// By class; backfill's permits are good for fresh calls too.
     leases: [VecDeque<Lease>; 2],
     /// How many permits to ask for beyond the callers that wait: doubled by each lease that is spent in time.
-    appetite: [u32; 2],
+    prefetch: [u32; 2],
     parked: [Duration; 2],
     ask_again: [Duration; 2],
     asked: Option<Asked>,
@@ -62,12 +62,12 @@ pub struct Local {
     /// How long answers take, smoothed.
     latency: Duration,
     away: Option<Away>,
-    standing: Standing,
+    status: BudgetStatus,
     /// When the window ends, as last heard.
     window_end: Duration,
     processes: u32,
-    smooth: Pace,
-    alone: Pace,
+    burst_limiter: Limiter,
+    offline_limiter: Limiter,
     pub(super) breaker: Breaker,
 }
 
@@ -91,7 +91,7 @@ struct Answer {
     sent: Duration,
     got: Duration,
     refused: bool,
-    announced: Announced,
+    headers: RateLimitHeaders,
 }
 
 /// Redis is away.
@@ -101,14 +101,14 @@ struct Away {
     retry: Duration,
 }
 
-impl Local {
+impl LocalBudget {
     /// `max_share`: of each announced limit, for the whole fleet.
     #[must_use]
     pub fn new(max_share: f64) -> Self {
         let mut made = Self {
             max_share,
             leases: [VecDeque::new(), VecDeque::new()],
-            appetite: [1; 2],
+            prefetch: [1; 2],
             parked: [Duration::ZERO; 2],
             ask_again: [Duration::ZERO; 2],
             asked: None,
@@ -117,14 +117,14 @@ impl Local {
             flush_at: None,
             latency: Duration::ZERO,
             away: None,
-            standing: Standing {
+            status: BudgetStatus {
                 limit: FIRST_LIMIT,
-                ..Standing::default()
+                ..BudgetStatus::default()
             },
             window_end: Duration::ZERO,
             processes: FIRST_PROCESSES,
-            smooth: Pace::new(1, WINDOW, 1),
-            alone: Pace::new(1, WINDOW, 1),
+            burst_limiter: Limiter::new(1, WINDOW, 1),
+            offline_limiter: Limiter::new(1, WINDOW, 1),
             breaker: Breaker::default(),
         };
         made.set_pace();
@@ -132,53 +132,53 @@ impl Local {
     }
 
     /// Takes a permit for one call of a class.
-    pub fn take(&mut self, class: Class, now: Duration) -> Taken {
+    pub fn acquire(&mut self, class: Class, now: Duration) -> Acquire {
         if let Err(until) = self.breaker.check(now) {
             return if until > now + IN_PLACE {
-                Taken::Park(until)
+                Acquire::Park(until)
             } else {
-                Taken::Wait(until)
+                Acquire::Wait(until)
             };
         }
-        let taken = self.take_within_budget(class, now);
-        if matches!(taken, Taken::Permit { .. }) {
-            self.breaker.goes(now);
+        let taken = self.acquire_within_budget(class, now);
+        if matches!(taken, Acquire::Permit { .. }) {
+            self.breaker.on_send(now);
         }
         taken
     }
 
-    fn take_within_budget(&mut self, class: Class, now: Duration) -> Taken {
+    fn acquire_within_budget(&mut self, class: Class, now: Duration) -> Acquire {
         self.void_leases(now);
         let from: &[usize] = if class == Class::Fresh { &[0, 1] } else { &[1] };
         if let Some(of) = from.iter().copied().find(|of| !self.leases[*of].is_empty()) {
-            if let Err(wait) = self.smooth.take(now) {
-                return Taken::Wait(now + wait);
+            if let Err(wait) = self.burst_limiter.take(now) {
+                return Acquire::Wait(now + wait);
             }
             return self.spend(of);
         }
         if self.away.is_some() {
-            return self.take_alone(class, now);
+            return self.acquire_offline(class, now);
         }
         let parked = self.parked[index(class)];
         if parked > now {
             return if parked > now + IN_PLACE {
-                Taken::Park(parked)
+                Acquire::Park(parked)
             } else {
-                Taken::Wait(parked)
+                Acquire::Wait(parked)
             };
         }
         // The ledger is asked, and its answer wakes the caller; or it said when to ask again.
         let ask_again = self.ask_again[index(class)];
-        Taken::Wait(if ask_again > now {
+        Acquire::Wait(if ask_again > now {
             ask_again
         } else {
             now + IN_PLACE
         })
     }
 
-    fn spend(&mut self, of: usize) -> Taken {
+    fn spend(&mut self, of: usize) -> Acquire {
         let Some(lease) = self.leases[of].front_mut() else {
-            return Taken::Wait(Duration::ZERO);
+            return Acquire::Wait(Duration::ZERO);
         };
         lease.left -= 1;
         let tick = lease.tick;
@@ -186,19 +186,19 @@ impl Local {
             self.leases[of].pop_front();
             // A fresh call takes what it needs and no more: the rest of its reserve is for others.
             if of == index(Class::Backfill) {
-                self.appetite[of] = (self.appetite[of] * 2).min(MOST);
+                self.prefetch[of] = (self.prefetch[of] * 2).min(MOST);
             }
         }
-        Taken::Permit { tick }
+        Acquire::Permit { tick }
     }
 
     /// Nobody counts for the fleet: fresh calls at half the budget shared among the processes that were there last,
     /// backfill not at all.
-    fn take_alone(&self, class: Class, now: Duration) -> Taken {
+    fn acquire_offline(&self, class: Class, now: Duration) -> Acquire {
         let retry_at = self.away.as_ref().map_or(now, |away| away.retry_at);
         if retry_at <= now {
             // Redis is asked first: where it is back, a call beside the ledger would be one too many.
-            return Taken::Wait(now + IN_PLACE);
+            return Acquire::Wait(now + IN_PLACE);
         }
         let until = match class {
             Class::Backfill => retry_at + IN_PLACE * 2,
@@ -207,22 +207,22 @@ impl Local {
                 .filter(|wait| !wait.is_zero())
             {
                 Some(wait) => now + wait,
-                None => match self.alone.take(now) {
-                    Ok(()) => return Taken::Permit { tick: 0 },
+                None => match self.offline_limiter.take(now) {
+                    Ok(()) => return Acquire::Permit { tick: 0 },
                     Err(wait) => now + wait,
                 },
             },
         };
         if until > now + IN_PLACE {
-            Taken::Park(until)
+            Acquire::Park(until)
         } else {
-            Taken::Wait(until)
+            Acquire::Wait(until)
         }
     }
 
     /// The call to make to the ledger now, if any. `waiting`: callers that wait, by class. Exactly one call is under
-    /// way at a time, and [`told`](Self::told) ends it.
-    pub fn question(&mut self, waiting: [u32; 2], now: Duration) -> Option<Question> {
+    /// way at a time, and [`reply`](Self::reply) ends it.
+    pub fn next_request(&mut self, waiting: [u32; 2], now: Duration) -> Option<LedgerRequest> {
         if self.asked.is_some() || self.away.as_ref().is_some_and(|away| now < away.retry_at) {
             return None;
         }
@@ -238,7 +238,7 @@ impl Local {
                 0
             };
             if lacking > 0 {
-                lacking.max(self.appetite[of]).min(MOST)
+                lacking.max(self.prefetch[of]).min(MOST)
             } else {
                 0
             }
@@ -258,12 +258,12 @@ impl Local {
         let answers = self
             .answers
             .drain(..taken)
-            .map(|answer| Settled {
+            .map(|answer| CallReport {
                 tick: answer.tick,
                 sent_ago: now.saturating_sub(answer.sent),
                 got_ago: now.saturating_sub(answer.got),
                 refused: answer.refused,
-                announced: answer.announced,
+                headers: answer.headers,
             })
             .collect();
         self.flush_at = (!self.answers.is_empty()).then_some(now);
@@ -272,7 +272,7 @@ impl Local {
             class,
             want,
         });
-        Some(Question {
+        Some(LedgerRequest {
             class: Some(class),
             want,
             answers,
@@ -284,9 +284,13 @@ impl Local {
     ///
     /// What a failed call settled is not sent again: it may have been settled, and counting an answer twice would
     /// give permits twice. The ledger gives up on such permits by itself.
-    pub fn told(&mut self, told: Option<&Told>, now: Duration) -> Option<(Class, Duration)> {
+    pub fn on_reply(
+        &mut self,
+        reply: Option<&LedgerReply>,
+        now: Duration,
+    ) -> Option<(Class, Duration)> {
         let asked = self.asked.take()?;
-        let Some(told) = told else {
+        let Some(reply) = reply else {
             let retry = self
                 .away
                 .as_ref()
@@ -298,20 +302,19 @@ impl Local {
             return None;
         };
         self.away = None;
-        let changed =
-            (self.standing.limit, self.processes) != (told.standing.limit, told.processes);
-        (self.standing, self.processes) = (told.standing, told.processes);
-        if let Some(reset_in) = told.standing.reset_in {
+        let changed = (self.status.limit, self.processes) != (reply.status.limit, reply.processes);
+        (self.status, self.processes) = (reply.status, reply.processes);
+        if let Some(reset_in) = reply.status.reset_in {
             self.window_end = now + reset_in;
         }
         if changed {
             self.set_pace();
         }
-        if told.granted > 0 {
+        if reply.granted > 0 {
             let lease = Lease {
-                tick: told.tick,
-                left: told.granted,
-                until: asked.at + told.valid,
+                tick: reply.tick,
+                left: reply.granted,
+                until: asked.at + reply.valid,
             };
             self.leases[index(asked.class)].push_back(lease);
             return None;
@@ -319,8 +322,8 @@ impl Local {
         if asked.want == 0 {
             return None;
         }
-        let until = now + told.wait.max(Duration::from_millis(1));
-        if told.wait <= IN_PLACE {
+        let until = now + reply.wait.max(Duration::from_millis(1));
+        if reply.wait <= IN_PLACE {
             self.ask_again[index(asked.class)] = until;
             return None;
         }
@@ -333,7 +336,7 @@ impl Local {
         for class in parks {
             self.parked[*class] = self.parked[*class].max(until);
         }
-        Some((asked.class, told.wait))
+        Some((asked.class, reply.wait))
     }
 
     /// Takes in what the answer to a call said: the call was sent then, with a permit of that tick (0: without one).
@@ -342,7 +345,7 @@ impl Local {
         tick: i64,
         sent: Duration,
         refused: bool,
-        announced: Announced,
+        headers: RateLimitHeaders,
         now: Duration,
     ) {
         self.answers.push_back(Answer {
@@ -350,7 +353,7 @@ impl Local {
             sent,
             got: now,
             refused,
-            announced,
+            headers,
         });
         self.latency = (self.latency * 15 + now.saturating_sub(sent).min(WINDOW)) / 16;
         self.flush_at
@@ -358,14 +361,14 @@ impl Local {
     }
 
     /// After a 429: until when nothing is sent. The next answer of the ledger may know better.
-    pub fn throttled(&mut self, announced: Announced, now: Duration) -> Duration {
-        let told = self
+    pub fn throttled(&mut self, headers: RateLimitHeaders, now: Duration) -> Duration {
+        let reply = self
             .window_end
             .checked_sub(now)
             .filter(|left| !left.is_zero());
-        let wait = told.map_or_else(
-            || announced.until_reset(),
-            |left| left.max(announced.retry_after.unwrap_or_default()),
+        let wait = reply.map_or_else(
+            || headers.until_reset(),
+            |left| left.max(headers.retry_after.unwrap_or_default()),
         );
         let until = now + wait;
         self.parked = self.parked.map(|parked| parked.max(until));
@@ -374,7 +377,7 @@ impl Local {
 
     /// Whether something is kept that a later call has to take along.
     #[must_use]
-    pub fn is_busy(&self) -> bool {
+    pub fn has_unsettled(&self) -> bool {
         !self.answers.is_empty()
             || !self.unused.is_empty()
             || self.leases.iter().any(|leases| !leases.is_empty())
@@ -382,24 +385,24 @@ impl Local {
 
     /// Permits that were not used in time are void, and go back.
     fn void_leases(&mut self, now: Duration) {
-        for (leases, appetite) in self.leases.iter_mut().zip(&mut self.appetite) {
+        for (leases, prefetch) in self.leases.iter_mut().zip(&mut self.prefetch) {
             while leases.front().is_some_and(|lease| lease.until <= now) {
                 let Some(lease) = leases.pop_front() else {
                     break;
                 };
                 self.unused.push((lease.tick, lease.left));
-                *appetite = 1;
+                *prefetch = 1;
                 self.flush_at = Some(now);
             }
         }
     }
 
     fn set_pace(&mut self) {
-        let limit = self.standing.limit;
+        let limit = self.status.limit;
         // The window's whole limit in no less than a second: a burst is no friend of a server's.
-        self.smooth = Pace::new(limit, Duration::from_secs(1), (limit / 20).max(16));
+        self.burst_limiter = Limiter::new(limit, Duration::from_secs(1), (limit / 20).max(16));
         let alone = f64::from(limit) * self.max_share / f64::from(2 * self.processes);
-        self.alone = Pace::new(1, WINDOW.div_f64(alone.max(0.01)), 1);
+        self.offline_limiter = Limiter::new(1, WINDOW.div_f64(alone.max(0.01)), 1);
     }
 }
 

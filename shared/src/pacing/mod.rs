@@ -17,8 +17,8 @@
 mod app;
 mod breaker;
 mod ledger;
+mod limiter;
 mod local;
-mod pace;
 mod sightings;
 
 use std::{
@@ -32,15 +32,15 @@ use tokio::sync::Notify;
 pub use app::STALE;
 use app::{APP, App};
 use ledger::Ledger;
-pub use ledger::{Question, Reply, Settled, Standing, Throttled, Told};
-pub use local::{FLUSH, Local, Taken};
+pub use ledger::{BudgetStatus, CallReport, LedgerReply, LedgerRequest, RawReply, ThrottleCauses};
+pub use local::{Acquire, FLUSH, LocalBudget};
 pub use sightings::{Seen, Sightings};
 
 use crate::{config::Config, domain::Class};
 
 /// What an answer's headers say; each may be missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Announced {
+pub struct RateLimitHeaders {
     /// Calls allowed in the window.
     pub limit: Option<u64>,
     /// Calls left in it.
@@ -53,7 +53,7 @@ pub struct Announced {
     pub retry_after: Option<Duration>,
 }
 
-impl Announced {
+impl RateLimitHeaders {
     /// How long until the next window has begun, as far as the headers say: both are of the server's clock, which
     /// counts whole seconds. A whole window where they are missing or absurd; longer where `Retry-After` asks for it.
     #[must_use]
@@ -89,17 +89,17 @@ struct Inner {
     /// `None` for the app's own budget.
     app: Option<Arc<App>>,
     state: Mutex<State>,
-    told: Notify,
+    replied: Notify,
     began: Instant,
 }
 
 #[derive(Debug)]
 struct State {
-    local: Local,
+    local: LocalBudget,
     /// Callers that wait, by class.
     waiting: [u32; 2],
     /// A task looks after what has to be settled soon.
-    attended: bool,
+    flusher_runs: bool,
 }
 
 /// The right to send one call, now.
@@ -143,17 +143,17 @@ impl Pacing {
 
     /// How the budget stands in the whole fleet that the calls to a workspace are taken from: its own, or the app's
     /// where all share one. `None` when Redis is away.
-    pub async fn standing(&self, workspace_id: &str) -> Option<Standing> {
+    pub async fn status(&self, workspace_id: &str) -> Option<BudgetStatus> {
         let budget = if self.ledger.is_shared(APP, None).await.ok()? {
             APP
         } else {
             workspace_id
         };
         self.ledger
-            .ask(budget, &Question::default())
+            .ask(budget, &LedgerRequest::default())
             .await
             .ok()
-            .map(|told| told.standing)
+            .map(|reply| reply.status)
     }
 
     /// Our share of each announced limit.
@@ -166,16 +166,16 @@ impl Pacing {
 impl Budget {
     fn new(workspace_id: &str, ledger: &Ledger, app: Option<&Arc<App>>) -> Self {
         let state = State {
-            local: Local::new(ledger.max_share()),
+            local: LocalBudget::new(ledger.max_share()),
             waiting: [0; 2],
-            attended: false,
+            flusher_runs: false,
         };
         Self(Arc::new(Inner {
             workspace_id: workspace_id.to_owned(),
             ledger: ledger.clone(),
             app: app.cloned(),
             state: Mutex::new(state),
-            told: Notify::new(),
+            replied: Notify::new(),
             began: Instant::now(),
         }))
     }
@@ -212,7 +212,7 @@ impl Budget {
             .map_err(|until| self.0.began + until)?;
         let of_app = app.budget.acquire_here(class).await?;
         let now = self.now();
-        self.lock().local.breaker.goes(now);
+        self.lock().local.breaker.on_send(now);
         Ok(Permit {
             budget: self.clone(),
             tick: 0,
@@ -224,14 +224,14 @@ impl Budget {
     async fn acquire_here(&self, class: Class) -> Result<Permit, Instant> {
         let mut waiter = None;
         loop {
-            let told = self.0.told.notified();
-            tokio::pin!(told);
-            told.as_mut().enable();
+            let replied = self.0.replied.notified();
+            tokio::pin!(replied);
+            replied.as_mut().enable();
             let until = {
                 let mut state = self.lock();
                 let now = self.now();
-                match state.local.take(class, now) {
-                    Taken::Permit { tick } => {
+                match state.local.acquire(class, now) {
+                    Acquire::Permit { tick } => {
                         return Ok(Permit {
                             budget: self.clone(),
                             tick,
@@ -239,12 +239,12 @@ impl Budget {
                             app: None,
                         });
                     }
-                    Taken::Park(until) => {
+                    Acquire::Park(until) => {
                         drop(state);
                         self.ask();
                         return Err(self.0.began + until + jitter(class));
                     }
-                    Taken::Wait(until) => {
+                    Acquire::Wait(until) => {
                         if waiter.is_none() {
                             state.waiting[class as usize] += 1;
                             waiter = Some(Waiter {
@@ -257,14 +257,14 @@ impl Budget {
                 }
             };
             self.ask();
-            let _ = tokio::time::timeout_at((self.0.began + until).into(), told).await;
+            let _ = tokio::time::timeout_at((self.0.began + until).into(), replied).await;
         }
     }
 
-    /// Takes in what an answer announced that was asked for without a permit.
-    pub fn learn(&self, announced: Announced) {
+    /// Takes in what a response announced that was asked for without a permit.
+    pub fn learn(&self, headers: RateLimitHeaders) {
         let now = self.now();
-        self.answered(0, now, false, announced, now);
+        self.answered(0, now, false, headers, now);
     }
 
     fn answered(
@@ -272,44 +272,44 @@ impl Budget {
         tick: i64,
         sent: Duration,
         refused: bool,
-        announced: Announced,
+        headers: RateLimitHeaders,
         now: Duration,
     ) {
         let mut state = self.lock();
-        state.local.answered(tick, sent, refused, announced, now);
-        self.attend(&mut state);
+        state.local.answered(tick, sent, refused, headers, now);
+        self.spawn_flusher(&mut state);
     }
 
     /// Makes the call to the ledger that is due, if one is; on a task of its own, since a caller may go away.
     fn ask(&self) {
-        let Some(question) = self.question() else {
+        let Some(request) = self.next_request() else {
             return;
         };
         let budget = self.clone();
         tokio::spawn(async move {
-            let mut next = Some(question);
-            while let Some(question) = next {
-                let told = budget.0.ledger.ask(&budget.0.workspace_id, &question).await;
-                budget.told(told.ok());
-                next = budget.question();
+            let mut next = Some(request);
+            while let Some(request) = next {
+                let reply = budget.0.ledger.ask(&budget.0.workspace_id, &request).await;
+                budget.on_reply(reply.ok());
+                next = budget.next_request();
             }
         });
     }
 
-    fn question(&self) -> Option<Question> {
+    fn next_request(&self) -> Option<LedgerRequest> {
         let mut state = self.lock();
         let waiting = state.waiting;
-        state.local.question(waiting, self.now())
+        state.local.next_request(waiting, self.now())
     }
 
-    fn told(&self, told: Option<Told>) {
+    fn on_reply(&self, reply: Option<LedgerReply>) {
         let mut state = self.lock();
-        let parked = state.local.told(told.as_ref(), self.now());
-        self.attend(&mut state);
+        let parked = state.local.on_reply(reply.as_ref(), self.now());
+        self.spawn_flusher(&mut state);
         drop(state);
-        self.0.told.notify_waiters();
-        if let Some(told) = told {
-            record(&told);
+        self.0.replied.notify_waiters();
+        if let Some(reply) = reply {
+            record(&reply);
         }
         if let Some((class, wait)) = parked {
             metrics::counter!("pathbound_parked_seconds_total", "class" => class.as_str())
@@ -318,19 +318,19 @@ impl Budget {
     }
 
     /// Sees to it that answers and unused permits reach the ledger when nobody asks for more.
-    fn attend(&self, state: &mut State) {
-        if state.attended || !state.local.is_busy() {
+    fn spawn_flusher(&self, state: &mut State) {
+        if state.flusher_runs || !state.local.has_unsettled() {
             return;
         }
-        state.attended = true;
+        state.flusher_runs = true;
         let budget = self.clone();
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(FLUSH).await;
                 budget.ask();
                 let mut state = budget.lock();
-                if !state.local.is_busy() {
-                    state.attended = false;
+                if !state.local.has_unsettled() {
+                    state.flusher_runs = false;
                     return;
                 }
             }
@@ -348,30 +348,30 @@ impl Budget {
 }
 
 impl Permit {
-    /// Takes in what this call's answer announced. A 5xx was counted like any other call, and is a failure too.
-    pub fn answered(self, announced: Announced, is_failure: bool) {
+    /// Takes in what this call's answer headers. A 5xx was counted like any other call, and is a failure too.
+    pub fn answered(self, headers: RateLimitHeaders, is_failure: bool) {
         if let Some(app) = &self.budget.0.app {
-            app.notice(&self.budget.0.workspace_id, announced);
+            app.notice(&self.budget.0.workspace_id, headers);
         }
         if is_failure {
             self.failed();
         } else {
             self.budget.lock().local.breaker.answered();
         }
-        self.granted().settle(false, announced);
+        self.granted().settle(false, headers);
     }
 
     /// A 429: whoever spent it, this window has nothing left. Returns when to try again.
     #[must_use]
-    pub fn throttled(self, announced: Announced) -> Instant {
+    pub fn throttled(self, headers: RateLimitHeaders) -> Instant {
         self.budget.lock().local.breaker.answered();
         let granted = self.granted();
         let until = granted
             .budget
             .lock()
             .local
-            .throttled(announced, granted.budget.now());
-        granted.settle(true, announced);
+            .throttled(headers, granted.budget.now());
+        granted.settle(true, headers);
         granted.budget.0.began + until + jitter(Class::Backfill)
     }
 
@@ -380,9 +380,9 @@ impl Permit {
         self.app.as_deref().unwrap_or(self)
     }
 
-    fn settle(&self, refused: bool, announced: Announced) {
+    fn settle(&self, refused: bool, headers: RateLimitHeaders) {
         self.budget
-            .answered(self.tick, self.sent, refused, announced, self.budget.now());
+            .answered(self.tick, self.sent, refused, headers, self.budget.now());
     }
 
     /// A 5xx, a time-out, a cut connection: whether the call was counted is for the ledger to find out.
@@ -408,11 +408,11 @@ impl Drop for Waiter<'_> {
     }
 }
 
-fn record(told: &Told) {
-    if let Some(used) = told.closed {
+fn record(reply: &LedgerReply) {
+    if let Some(used) = reply.closed {
         metrics::histogram!("pathbound_rate_window_used_ratio").record(used);
     }
-    let Throttled { own, foreign, cold } = told.throttled;
+    let ThrottleCauses { own, foreign, cold } = reply.throttled;
     for (cause, count) in [("own", own), ("foreign", foreign), ("cold", cold)] {
         if count > 0 {
             metrics::counter!("pathbound_intercom_throttled_total", "cause" => cause)

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use redis::ToRedisArgs;
 
-use super::Announced;
+use super::RateLimitHeaders;
 
 /// Of a large limit, only every so many-th number is looked at: this many numbers of a window at most.
 const PLACES: u64 = 512;
@@ -40,10 +40,10 @@ pub struct Seen {
 }
 
 impl Sightings {
-    /// Takes in what the answer to a call announced that was counted (no 429). Returns what to tell the fleet now: a
+    /// Takes in what the answer to a call headers that was counted (no 429). Returns what to tell the fleet now: a
     /// window that has ended.
-    pub fn notice(&mut self, workspace_id: &str, announced: Announced) -> Option<Seen> {
-        let (limit, remaining, reset) = (announced.limit?, announced.remaining?, announced.reset?);
+    pub fn notice(&mut self, workspace_id: &str, headers: RateLimitHeaders) -> Option<Seen> {
+        let (limit, remaining, reset) = (headers.limit?, headers.remaining?, headers.reset?);
         let ended = (reset > self.reset && !self.seen.is_empty()).then(|| Seen {
             reset: self.reset,
             sightings: std::mem::take(&mut self.seen),
@@ -87,31 +87,31 @@ impl Seen {
 mod tests {
     use super::*;
 
-    fn announced(limit: u64, remaining: u64, reset: u64) -> Announced {
-        Announced {
+    fn headers(limit: u64, remaining: u64, reset: u64) -> RateLimitHeaders {
+        RateLimitHeaders {
             limit: Some(limit),
             remaining: Some(remaining),
             reset: Some(reset),
-            ..Announced::default()
+            ..RateLimitHeaders::default()
         }
     }
 
     #[test]
     fn each_window_is_told_when_it_has_ended() {
         let mut sightings = Sightings::default();
-        assert_eq!(sightings.notice("a", announced(167, 166, 10)), None);
-        assert_eq!(sightings.notice("b", announced(167, 166, 10)), None);
-        assert_eq!(sightings.notice("b", announced(167, 165, 10)), None);
-        let window = sightings.notice("a", announced(167, 166, 20)).unwrap();
+        assert_eq!(sightings.notice("a", headers(167, 166, 10)), None);
+        assert_eq!(sightings.notice("b", headers(167, 166, 10)), None);
+        assert_eq!(sightings.notice("b", headers(167, 165, 10)), None);
+        let window = sightings.notice("a", headers(167, 166, 20)).unwrap();
         assert_eq!(
             (window.reset, window.sightings.len()),
             (10, 3),
             "both that were told 166"
         );
-        assert_eq!(sightings.notice("a", announced(167, 160, 10)), None, "late");
+        assert_eq!(sightings.notice("a", headers(167, 160, 10)), None, "late");
         assert_eq!(
             sightings
-                .notice("a", announced(167, 165, 30))
+                .notice("a", headers(167, 165, 30))
                 .unwrap()
                 .sightings
                 .len(),
@@ -123,7 +123,7 @@ mod tests {
     fn of_a_large_limit_some_numbers_are_looked_at() {
         let mut sightings = Sightings::default();
         for remaining in 0..10_000 {
-            sightings.notice("a", announced(10_000, remaining, 10));
+            sightings.notice("a", headers(10_000, remaining, 10));
         }
         assert_eq!(sightings.seen.len(), 500);
     }
@@ -134,9 +134,9 @@ mod tests {
         assert_eq!(
             sightings.notice(
                 "a",
-                Announced {
+                RateLimitHeaders {
                     remaining: None,
-                    ..announced(167, 1, 10)
+                    ..headers(167, 1, 10)
                 }
             ),
             None

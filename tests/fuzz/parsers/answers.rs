@@ -174,11 +174,11 @@ fn headers() {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
-        let announced = intercom::announced(&headers);
-        assert!(announced.until_reset().as_secs() <= 300, "{announced:?}");
+        let rate_limit = intercom::rate_limit_headers(&headers);
+        assert!(rate_limit.until_reset().as_secs() <= 300, "{rate_limit:?}");
         assert_eq!(
-            format!("{announced:?}"),
-            format!("{:?}", intercom::announced(&headers))
+            format!("{rate_limit:?}"),
+            format!("{:?}", intercom::rate_limit_headers(&headers))
         );
     });
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use redis::Connection;
 use shared::{
     domain::Class,
-    pacing::{Local, Taken, Told},
+    pacing::{Acquire, LedgerReply, LocalBudget},
 };
 use simulation::{Outcome, Policy, Scene, run};
 
@@ -450,22 +450,22 @@ fn without_headers_an_even_pace_below_the_limit_is_kept() {
 #[test]
 fn a_process_with_backfill_only_notices_that_redis_is_back() {
     let seconds = Duration::from_secs;
-    let mut local = Local::new(1.0);
+    let mut local = LocalBudget::new(1.0);
     assert!(matches!(
-        local.take(Class::Backfill, seconds(0)),
-        Taken::Wait(_)
+        local.acquire(Class::Backfill, seconds(0)),
+        Acquire::Wait(_)
     ));
-    assert!(local.question([0, 1], seconds(0)).is_some());
-    local.told(None, seconds(1));
+    assert!(local.next_request([0, 1], seconds(0)).is_some());
+    local.on_reply(None, seconds(1));
     assert!(
-        matches!(local.take(Class::Backfill, seconds(1)), Taken::Park(_)),
+        matches!(local.acquire(Class::Backfill, seconds(1)), Acquire::Park(_)),
         "redis is away"
     );
-    assert_eq!(local.question([0, 0], seconds(1)), None, "not at once");
-    assert!(local.question([0, 0], seconds(5)).is_some());
-    local.told(Some(&Told::default()), seconds(5));
+    assert_eq!(local.next_request([0, 0], seconds(1)), None, "not at once");
+    assert!(local.next_request([0, 0], seconds(5)).is_some());
+    local.on_reply(Some(&LedgerReply::default()), seconds(5));
     assert!(
-        matches!(local.take(Class::Backfill, seconds(5)), Taken::Wait(_)),
+        matches!(local.acquire(Class::Backfill, seconds(5)), Acquire::Wait(_)),
         "redis is back"
     );
 }

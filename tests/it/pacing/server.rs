@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::pacing::Announced;
+use shared::pacing::RateLimitHeaders;
 
 /// Milliseconds.
 pub(super) const WINDOW: u64 = 10_000;
@@ -32,7 +32,7 @@ pub(super) struct Counted {
 
 impl Server {
     /// Counts a call. Refused calls are not counted. Returns what is announced, but for the date.
-    pub(super) fn count(&mut self, now: u64, foreign: bool) -> (bool, Announced) {
+    pub(super) fn count(&mut self, now: u64, foreign: bool) -> (bool, RateLimitHeaders) {
         let index = (now + self.ahead) / WINDOW;
         if self
             .windows
@@ -54,13 +54,13 @@ impl Server {
             (false, true) => window.foreign += 1,
             (true, true) => {}
         }
-        let announced = Announced {
+        let headers = RateLimitHeaders {
             limit: Some(u64::from(self.limit)),
             remaining: Some(u64::from(
                 self.limit.saturating_sub(window.ours + window.foreign),
             )),
             reset: Some((index + 1) * WINDOW / 1_000),
-            ..Announced::default()
+            ..RateLimitHeaders::default()
         };
         let silent = self
             .silent
@@ -68,9 +68,9 @@ impl Server {
         (
             refused,
             if silent {
-                Announced::default()
+                RateLimitHeaders::default()
             } else {
-                announced
+                headers
             },
         )
     }

@@ -13,7 +13,7 @@ use std::{
 use redis::{Connection, Script};
 use shared::{
     domain::Class,
-    pacing::{Announced, Local, Question, Seen, Sightings, Told},
+    pacing::{LedgerReply, LedgerRequest, LocalBudget, RateLimitHeaders, Seen, Sightings},
 };
 
 use super::server::{Gcra, Server, WINDOW};
@@ -54,12 +54,12 @@ enum Event {
         life: u32,
         budget: usize,
     },
-    Told {
+    Reply {
         process: usize,
         life: u32,
         budget: usize,
     },
-    Attend {
+    Flush {
         process: usize,
         life: u32,
         budget: usize,
@@ -100,11 +100,11 @@ struct Process {
 
 /// One budget as one process has it.
 struct Budget {
-    local: Local,
+    local: LocalBudget,
     waiting: BTreeMap<u64, Class>,
-    question: Option<Question>,
-    told: Option<Option<Told>>,
-    attended: bool,
+    request: Option<LedgerRequest>,
+    told: Option<Option<LedgerReply>>,
+    flusher_runs: bool,
 }
 
 struct Call {
@@ -117,7 +117,7 @@ struct Call {
     sent: u64,
     latency: u64,
     refused: bool,
-    announced: Announced,
+    headers: RateLimitHeaders,
     lost: bool,
 }
 
@@ -286,9 +286,9 @@ impl Sim<'_> {
             Event::Arrive { call } => {
                 let of = self.workspace(self.calls[&call].caller);
                 let bucket = if self.is_one_bucket() { APP } else { of };
-                let (refused, announced) = self.buckets[bucket].count(self.now, false);
+                let (refused, headers) = self.buckets[bucket].count(self.now, false);
                 let call = self.calls.get_mut(&call).unwrap();
-                (call.refused, call.announced) = (refused, announced);
+                (call.refused, call.headers) = (refused, headers);
             }
             Event::Answer { call } => self.answer(call),
             Event::GiveUp { call } => {
@@ -303,19 +303,19 @@ impl Sim<'_> {
                 life,
                 budget,
             } => self.at_redis(process, life, budget),
-            Event::Told {
+            Event::Reply {
                 process,
                 life,
                 budget,
-            } if self.lives(process, life) => self.told(process, budget),
-            Event::Attend {
+            } if self.lives(process, life) => self.on_reply(process, budget),
+            Event::Flush {
                 process,
                 life,
                 budget,
             } if self.lives(process, life) => {
                 self.ask(process, budget);
-                self.processes[process].budgets[budget].attended = false;
-                self.attend(process, budget);
+                self.processes[process].budgets[budget].flusher_runs = false;
+                self.spawn_flusher(process, budget);
             }
             Event::Seen { process, life } => self.seen(process, life),
             Event::Judged {
@@ -368,11 +368,11 @@ impl Sim<'_> {
     fn start(&mut self, index: usize) {
         let (limit, share, processes) = (self.scene.limit, self.scene.share, self.scene.processes);
         let budget = |_| Budget {
-            local: Local::new(share),
+            local: LocalBudget::new(share),
             waiting: BTreeMap::new(),
-            question: None,
+            request: None,
             told: None,
-            attended: false,
+            flusher_runs: false,
         };
         let process = &mut self.processes[index];
         process.life += 1;

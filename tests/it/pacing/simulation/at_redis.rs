@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use shared::{
     domain::Class,
-    pacing::{FLUSH, Reply, Seen, Told},
+    pacing::{FLUSH, LedgerReply, RawReply, Seen},
 };
 
 use super::{APP, EPOCH, Event, Policy, REDIS_TIMEOUT, Sim, TO_REDIS};
 
 impl Sim<'_> {
-    pub(super) fn attend(&mut self, process: usize, budget: usize) {
+    pub(super) fn spawn_flusher(&mut self, process: usize, budget: usize) {
         let of = &mut self.processes[process];
         let life = of.life;
         let of = &mut of.budgets[budget];
-        if !of.attended && of.local.is_busy() {
-            of.attended = true;
+        if !of.flusher_runs && of.local.has_unsettled() {
+            of.flusher_runs = true;
             self.at(
                 FLUSH.as_millis() as u64,
-                Event::Attend {
+                Event::Flush {
                     process,
                     life,
                     budget,
@@ -41,8 +41,8 @@ impl Sim<'_> {
             .filter(|class| **class == Class::Fresh)
             .count() as u32;
         let waiting = [fresh, of.waiting.len() as u32 - fresh];
-        if let Some(question) = of.local.question(waiting, now) {
-            of.question = Some(question);
+        if let Some(request) = of.local.next_request(waiting, now) {
+            of.request = Some(request);
             self.at(
                 TO_REDIS,
                 Event::AtRedis {
@@ -59,15 +59,15 @@ impl Sim<'_> {
         if self.processes[index].life != life {
             return;
         }
-        let question = self.processes[index].budgets[budget]
-            .question
+        let request = self.processes[index].budgets[budget]
+            .request
             .take()
             .unwrap();
         if self.is_away() {
             self.processes[index].budgets[budget].told = Some(None);
             self.at(
                 50,
-                Event::Told {
+                Event::Reply {
                     process: index,
                     life,
                     budget,
@@ -99,11 +99,11 @@ impl Sim<'_> {
         }
         let key = self.key(budget);
         let mut call = self.script.key(&key);
-        for argument in question.arguments(&format!("{index}:{life}"), self.scene.share) {
+        for argument in request.arguments(&format!("{index}:{life}"), self.scene.share) {
             call.arg(argument);
         }
         call.arg(clock / 1_000).arg(clock % 1_000 * 1_000);
-        let told: Told = call.invoke::<Reply>(self.redis).unwrap().into();
+        let told: LedgerReply = call.invoke::<RawReply>(self.redis).unwrap().into();
         self.outcome.throttled.own += told.throttled.own;
         self.outcome.throttled.foreign += told.throttled.foreign;
         self.outcome.throttled.cold += told.throttled.cold;
@@ -111,7 +111,7 @@ impl Sim<'_> {
         self.processes[index].budgets[budget].told = Some((!lost).then_some(told));
         self.at(
             if lost { REDIS_TIMEOUT } else { TO_REDIS },
-            Event::Told {
+            Event::Reply {
                 process: index,
                 life,
                 budget,
@@ -119,12 +119,12 @@ impl Sim<'_> {
         );
     }
 
-    pub(super) fn told(&mut self, index: usize, budget: usize) {
+    pub(super) fn on_reply(&mut self, index: usize, budget: usize) {
         let process = &mut self.processes[index];
         let now = Duration::from_millis(self.now - process.epoch);
         let of = &mut process.budgets[budget];
         let told = of.told.take().unwrap();
-        of.local.told(told.as_ref(), now);
+        of.local.on_reply(told.as_ref(), now);
         let waiting: Vec<u64> = of.waiting.keys().copied().collect();
         self.ask(index, budget);
         for caller in waiting.into_iter().rev() {
@@ -135,7 +135,7 @@ impl Sim<'_> {
                 self.attempt(index, caller);
             }
         }
-        self.attend(index, budget);
+        self.spawn_flusher(index, budget);
     }
 
     /// What a process saw of a window goes to the fleet; or nothing, and it hears what the fleet judges.

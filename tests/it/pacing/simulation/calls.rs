@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::{
     domain::Class,
-    pacing::{Announced, STALE, Taken},
+    pacing::{Acquire, RateLimitHeaders, STALE},
 };
 
 use super::{APP, Call, Event, Policy, Sim, TO_REDIS};
@@ -34,7 +34,7 @@ impl Sim<'_> {
             budget.waiting.remove(&caller);
         }
         let taken = match self.scene.policy {
-            Policy::Ledger => process.budgets[budget].local.take(class, now),
+            Policy::Ledger => process.budgets[budget].local.acquire(class, now),
             Policy::EachAlone => paced(process.alone.take(self.now), now),
             Policy::PaceInRedis => {
                 self.outcome.redis_calls += 1;
@@ -43,16 +43,16 @@ impl Sim<'_> {
         };
         let later = |until: Duration| (until.saturating_sub(now).as_millis() as u64).max(1);
         match taken {
-            Taken::Permit { tick } => {
+            Acquire::Permit { tick } => {
                 process.plans.remove(&caller);
                 self.send(index, caller, budget, tick);
             }
-            Taken::Wait(until) => {
+            Acquire::Wait(until) => {
                 process.budgets[budget].waiting.insert(caller, class);
                 self.ask(index, budget);
                 self.plan(index, caller, later(until));
             }
-            Taken::Park(until) => {
+            Acquire::Park(until) => {
                 self.outcome.met.insert("parked");
                 self.ask(index, budget);
                 let jitter = 5 + self.rng.next() % if class == Class::Fresh { 6 } else { 56 };
@@ -89,7 +89,7 @@ impl Sim<'_> {
             sent: self.now,
             latency,
             refused: false,
-            announced: Announced::default(),
+            headers: RateLimitHeaders::default(),
             lost,
         };
         self.calls.insert(call, made);
@@ -112,9 +112,9 @@ impl Sim<'_> {
         }
         let back = (call.latency as f64 * 0.1) as u64;
         let date = self.buckets[APP].date(self.now - back);
-        let announced = Announced {
+        let headers = RateLimitHeaders {
             date: Some(date),
-            ..call.announced
+            ..call.headers
         };
         let of = self.workspace(call.caller);
         let process = &mut self.processes[call.process];
@@ -123,18 +123,18 @@ impl Sim<'_> {
         if self.scene.policy == Policy::Ledger {
             let budget = &mut process.budgets[call.budget].local;
             if call.refused {
-                let until = budget.throttled(announced, now);
+                let until = budget.throttled(headers, now);
                 wait = until.saturating_sub(now).as_millis() as u64 + 5 + self.rng.next() % 55;
             }
             let sent = Duration::from_millis(call.sent - process.epoch);
-            budget.answered(call.tick, sent, call.refused, announced, now);
+            budget.answered(call.tick, sent, call.refused, headers, now);
             if !call.refused {
-                let seen = process.sightings.notice(&of.to_string(), announced);
+                let seen = process.sightings.notice(&of.to_string(), headers);
                 if seen.is_some() {
                     self.notice(call.process, seen);
                 }
             }
-            self.attend(call.process, call.budget);
+            self.spawn_flusher(call.process, call.budget);
         } else if call.refused {
             self.outcome.throttled.own += 1;
         }
@@ -149,9 +149,9 @@ impl Sim<'_> {
     }
 }
 
-fn paced(taken: Result<(), Duration>, now: Duration) -> Taken {
+fn paced(taken: Result<(), Duration>, now: Duration) -> Acquire {
     match taken {
-        Ok(()) => Taken::Permit { tick: 0 },
-        Err(wait) => Taken::Wait(now + wait),
+        Ok(()) => Acquire::Permit { tick: 0 },
+        Err(wait) => Acquire::Wait(now + wait),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shared::{domain::Class, pacing::Throttled};
+use shared::{domain::Class, pacing::ThrottleCauses};
 
 use super::super::server::Counted;
 
@@ -89,7 +89,7 @@ pub(crate) struct Outcome {
     pub(crate) buckets: Vec<Vec<Counted>>,
     pub(crate) calls: u64,
     pub(crate) redis_calls: u64,
-    pub(crate) throttled: Throttled,
+    pub(crate) throttled: ThrottleCauses,
     /// How long each fresh call waited for its permit, milliseconds.
     pub(crate) fresh_waits: Vec<u64>,
     /// Every decision: time, process, class.

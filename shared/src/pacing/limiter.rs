@@ -19,15 +19,15 @@ use governor::{
 
 /// So many calls in so much time, a few of them at once.
 #[derive(Debug)]
-pub(super) struct Pace {
-    clock: Told,
-    limiter: RateLimiter<NotKeyed, InMemoryState, Told, NoOpMiddleware<Nanos>>,
+pub(super) struct Limiter {
+    clock: ManualClock,
+    limiter: RateLimiter<NotKeyed, InMemoryState, ManualClock, NoOpMiddleware<Nanos>>,
 }
 
-impl Pace {
+impl Limiter {
     /// `calls` in each `time`, at most `burst` at once; each at least one.
     pub(super) fn new(calls: u32, time: Duration, burst: u32) -> Self {
-        let clock = Told::default();
+        let clock = ManualClock::default();
         let period = (time / calls.max(1)).max(Duration::from_nanos(1));
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::with_period(period)
@@ -53,9 +53,9 @@ impl Pace {
 
 /// A clock that is told the time.
 #[derive(Clone, Debug, Default)]
-struct Told(Arc<AtomicU64>);
+struct ManualClock(Arc<AtomicU64>);
 
-impl Clock for Told {
+impl Clock for ManualClock {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
