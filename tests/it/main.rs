@@ -23,6 +23,5 @@ mod payloads;
 mod properties;
 mod queue;
 mod rest;
-mod rng;
 mod tenancy;
 mod world;

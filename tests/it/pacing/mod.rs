@@ -19,7 +19,7 @@ use simulation::{Outcome, Policy, Scene, run};
 use crate::world::servers;
 
 fn seeds(default: u64) -> std::ops::Range<u64> {
-    crate::rng::seeds("PACING_SEEDS", default)
+    ::simulation::rng::seeds("PACING_SEEDS", default)
 }
 
 fn connection() -> Connection {

@@ -17,7 +17,7 @@ use shared::{
 };
 
 use super::server::{Gcra, Server, WINDOW};
-use crate::rng::Rng;
+use ::simulation::rng::Rng;
 pub(super) use scene::{Outcome, Policy, Scene};
 
 const SCRIPT: &str = include_str!("../../../shared/src/pacing/ledger.lua");

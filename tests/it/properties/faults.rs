@@ -2,7 +2,7 @@
 
 use intercom_simulator::{Fault, FaultAction, Garble};
 
-use crate::rng::Rng;
+use simulation::rng::Rng;
 
 /// Every operation that the sync asks Intercom for, and the two of connecting a workspace.
 pub(super) const OPERATIONS: &[&str] = &[

@@ -9,12 +9,14 @@ use std::{
     time::Instant,
 };
 
+use simulation::rng::seeds;
+
 use super::{
     machine::{Wrong, play},
     plan::Plan,
     servers,
 };
-use crate::{complete, rng::seeds};
+use crate::complete;
 
 /// Seeds played at once: they mostly wait for Postgres and for the simulator.
 const AT_ONCE: usize = 4;

@@ -12,6 +12,7 @@ use shared::{
     sync::{self, Context, Next, Outcome, connect::ConnectError},
     vault::KeyRing,
 };
+use simulation::rng::Rng;
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinHandle;
 
@@ -19,10 +20,7 @@ use super::{
     faults,
     plan::{Disconnect, Ending, Op, Plan},
 };
-use crate::{
-    rng::Rng,
-    world::{Connected, World},
-};
+use crate::world::{Connected, World};
 
 /// What is wrong, as a sentence.
 pub(super) type Wrong = String;

@@ -14,13 +14,11 @@ use shared::{
     },
     store::{FetchedThread, Role, Store},
 };
+use simulation::rng::{Rng, seeds};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::servers;
-use crate::{
-    rng::{Rng, seeds},
-    world::{Connected, World},
-};
+use crate::world::{Connected, World};
 
 /// What one transaction writes.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use shared::{
 };
 
 use super::faults;
-use crate::rng::Rng;
+use simulation::rng::Rng;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]

@@ -10,13 +10,13 @@ use shared::{
     domain::{Class, ConnectionId, Stream, TenantId},
     queue::{PauseScope, Ticket},
 };
+use simulation::{
+    queue::model::{Bug, Claimed, Key, Lane, Model, Room, Settlement, Verdict, key, ticket},
+    rng::{Rng, seeds},
+};
 use uuid::Uuid;
 
-use super::model::{Bug, Claimed, Key, Lane, Model, Room, Settlement, Verdict, key, ticket};
-use crate::{
-    rng::{Rng, seeds},
-    world::servers,
-};
+use crate::world::servers;
 use states::{glob, model_state};
 
 const LEASE: i64 = 6_000;

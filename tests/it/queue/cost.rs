@@ -6,7 +6,7 @@ use servers::Servers;
 use uuid::Uuid;
 
 use super::conformance::{Answer, Change, Scripts};
-use crate::rng::Rng;
+use simulation::rng::Rng;
 
 const BITE: usize = 64;
 

@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::Script;
 use shared::domain::Class;
+use simulation::queue::model::{Key, Model, State};
 
-use super::{
-    super::model::{Key, Model, State},
-    Pair, text,
-};
+use super::{Pair, text};
 
 impl Pair<'_> {
     /// Every key but the test's own time, in one form: a tenant's turn is one list.

@@ -6,14 +6,14 @@ use shared::queue::{PauseScope, Ticket};
 
 /// Something that happened, with the recorder's time in milliseconds.
 #[derive(Clone, Debug)]
-pub(crate) struct Event {
-    pub(crate) at: i64,
-    pub(crate) what: What,
+pub struct Event {
+    pub at: i64,
+    pub what: What,
 }
 
 /// What can happen.
 #[derive(Clone, Debug)]
-pub(crate) enum What {
+pub enum What {
     /// Pages of a ticket's work are owed from now on.
     Owed {
         ticket: Ticket,
@@ -73,7 +73,7 @@ pub(crate) enum What {
 
 /// How a lease ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     Done,
     More,
     Wait(i64),
@@ -82,27 +82,27 @@ pub(crate) enum End {
 
 /// What the history is held against. None switches a rule off.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Rules {
+pub struct Rules {
     /// Leases that a tenant may have at once.
-    pub(crate) cap: Option<usize>,
+    pub cap: Option<usize>,
     /// A lease's life, in milliseconds: nobody is swept sooner after a renewal.
-    pub(crate) lease: Option<i64>,
+    pub lease: Option<i64>,
     /// A ticket that could be leased must not see more leases of its class go to others than this many per
     /// tenant of the history.
-    pub(crate) turns: Option<usize>,
+    pub turns: Option<usize>,
     /// In the quiet, a ticket that could be leased is, within this many milliseconds.
-    pub(crate) wait: Option<i64>,
+    pub wait: Option<i64>,
     /// From the last fault to idle, in milliseconds.
-    pub(crate) idle_within: Option<i64>,
+    pub idle_within: Option<i64>,
 }
 
 /// A law that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Violation {
-    pub(crate) law: &'static str,
-    pub(crate) what: String,
+pub struct Violation {
+    pub law: &'static str,
+    pub what: String,
     /// Which event showed it.
-    pub(crate) event: usize,
+    pub event: usize,
 }
 
 impl fmt::Display for Violation {

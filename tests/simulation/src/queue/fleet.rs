@@ -30,21 +30,22 @@ const DEATHS: u32 = 3;
 
 /// What a run may do wrong on purpose.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Faulty {
-    pub(crate) queue: Bug,
+pub struct Faulty {
+    pub queue: Bug,
     /// Postgres takes writes of any fence.
-    pub(crate) unfenced_writes: bool,
+    pub unfenced_writes: bool,
 }
 
 /// A finished run.
-pub(crate) struct Run {
-    pub(crate) history: Vec<Event>,
-    pub(crate) rules: Rules,
-    pub(crate) met: BTreeSet<&'static str>,
+#[derive(Debug)]
+pub struct Run {
+    pub history: Vec<Event>,
+    pub rules: Rules,
+    pub met: BTreeSet<&'static str>,
 }
 
 /// Runs one seed to its end.
-pub(crate) fn run(seed: u64, faulty: Faulty) -> Run {
+pub fn run(seed: u64, faulty: Faulty) -> Run {
     let mut sim = Sim::new(seed, faulty);
     sim.go();
     let rules = Rules {

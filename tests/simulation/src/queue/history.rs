@@ -10,14 +10,14 @@ mod events;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use shared::{
-    domain::{Class, TenantId},
+    domain::TenantId,
     queue::{PauseScope, Ticket},
 };
 
-pub(crate) use events::{End, Event, Rules, Violation, What};
+pub use events::{End, Event, Rules, Violation, What};
 
 /// The first law that a history breaks.
-pub(crate) fn check(history: &[Event], rules: &Rules) -> Result<(), Violation> {
+pub fn check(history: &[Event], rules: &Rules) -> Result<(), Violation> {
     let tenants: HashSet<TenantId> = history
         .iter()
         .filter_map(|event| event.what.ticket())

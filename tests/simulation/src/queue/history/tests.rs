@@ -1,6 +1,6 @@
 //! Each law, broken once.
 
-use shared::domain::{ConnectionId, Stream};
+use shared::domain::{Class, ConnectionId, Stream};
 
 use super::*;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A sorted set: by score, then by member.
 #[derive(Clone, Debug)]
-pub(crate) struct Zset<M> {
+pub struct Zset<M> {
     sorted: BTreeSet<(Score, M)>,
     scores: BTreeMap<M, f64>,
 }
@@ -34,45 +34,45 @@ impl<M> Default for Zset<M> {
 }
 
 impl<M: Copy + Ord> Zset<M> {
-    pub(crate) fn score(&self, member: &M) -> Option<f64> {
+    pub fn score(&self, member: &M) -> Option<f64> {
         self.scores.get(member).copied()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.scores.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (M, f64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (M, f64)> {
         self.sorted.iter().map(|(score, member)| (*member, score.0))
     }
 
-    pub(crate) fn first(&self) -> Option<(M, f64)> {
+    pub fn first(&self) -> Option<(M, f64)> {
         self.sorted
             .first()
             .map(|(score, member)| (*member, score.0))
     }
 
-    pub(crate) fn add(&mut self, member: M, score: f64) {
+    pub fn add(&mut self, member: M, score: f64) {
         self.remove(&member);
         self.scores.insert(member, score);
         self.sorted.insert((Score(score), member));
     }
 
-    pub(crate) fn remove(&mut self, member: &M) -> bool {
+    pub fn remove(&mut self, member: &M) -> bool {
         let Some(score) = self.scores.remove(member) else {
             return false;
         };
         self.sorted.remove(&(Score(score), *member))
     }
 
-    pub(crate) fn pop_first(&mut self) -> Option<(M, f64)> {
+    pub fn pop_first(&mut self) -> Option<(M, f64)> {
         let (member, score) = self.first()?;
         self.remove(&member);
         Some((member, score))
     }
 
     /// Up to `most` members whose score is not above `score`.
-    pub(crate) fn until(&self, score: f64, most: usize) -> Vec<M> {
+    pub fn until(&self, score: f64, most: usize) -> Vec<M> {
         self.sorted
             .iter()
             .take_while(|(at, _)| at.0 <= score)

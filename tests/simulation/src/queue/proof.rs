@@ -7,9 +7,9 @@ use std::{
 };
 
 use super::{
+    fleet::{Faulty, run},
     history::{Violation, check},
     model::Bug,
-    simulation::{Faulty, run},
 };
 use crate::rng::seeds;
 

@@ -1,6 +1,6 @@
 //! The queue's state machine in plain Rust: what `shared/src/queue/scripts` do, without Redis.
 //!
-//! `conformance` holds it against the real scripts, step by step; `simulation` runs a fleet on it.
+//! `conformance` holds it against the real scripts, step by step; `fleet` runs a fleet on it.
 //! A [`Bug`] breaks it in one place, to see that the tests would notice.
 
 mod exchange;
@@ -15,8 +15,8 @@ use shared::{
 use zset::Zset;
 
 /// As in `exchange.lua`.
-pub(crate) const BITE: usize = 64;
-pub(crate) const SUSPECT: u32 = 2;
+pub const BITE: usize = 64;
+pub const SUSPECT: u32 = 2;
 /// As in `lib.lua`: a turn in virtual time, which is whole numbers.
 const TURN: f64 = 65_536.0;
 const UNHEARD: i64 = 3_000;
@@ -24,9 +24,9 @@ const ONE_LEASE: i64 = 6_000;
 const CLASSES: [Class; 2] = [Class::Fresh, Class::Backfill];
 
 /// A ticket in the order of its text, which breaks ties in sorted sets.
-pub(crate) type Key = (&'static str, TenantId, ConnectionId, &'static str);
+pub type Key = (&'static str, TenantId, ConnectionId, &'static str);
 
-pub(crate) fn key(ticket: Ticket) -> Key {
+pub fn key(ticket: Ticket) -> Key {
     (
         ticket.class().as_str(),
         ticket.tenant,
@@ -35,7 +35,7 @@ pub(crate) fn key(ticket: Ticket) -> Key {
     )
 }
 
-pub(crate) fn ticket((_, tenant, connection, stream): Key) -> Ticket {
+pub fn ticket((_, tenant, connection, stream): Key) -> Ticket {
     let stream = *Stream::ALL
         .iter()
         .find(|known| known.as_str() == stream)
@@ -45,7 +45,7 @@ pub(crate) fn ticket((_, tenant, connection, stream): Key) -> Ticket {
 
 /// One deliberate fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Bug {
+pub enum Bug {
     #[default]
     None,
     /// `settle` takes any fence for the lease's own.
@@ -81,29 +81,29 @@ pub(crate) enum Bug {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Leased {
-    pub(crate) fence: i64,
-    pub(crate) again: bool,
-    pub(crate) finish: f64,
-    pub(crate) since: i64,
-    pub(crate) crashes: u32,
+pub struct Leased {
+    pub fence: i64,
+    pub again: bool,
+    pub finish: f64,
+    pub since: i64,
+    pub crashes: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum State {
+pub enum State {
     Ready,
     Leased(Leased),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) since: i64,
-    pub(crate) crashes: u32,
-    pub(crate) ticket: Key,
+pub struct Entry {
+    pub since: i64,
+    pub crashes: u32,
+    pub ticket: Key,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     Done,
     More,
     Wait(i64),
@@ -111,72 +111,72 @@ pub(crate) enum Verdict {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Settlement {
-    pub(crate) ticket: Key,
-    pub(crate) fence: i64,
-    pub(crate) verdict: Verdict,
+pub struct Settlement {
+    pub ticket: Key,
+    pub fence: i64,
+    pub verdict: Verdict,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Room {
-    pub(crate) most: usize,
-    pub(crate) most_backfill: usize,
-    pub(crate) suspects: u32,
-    pub(crate) pass_on: bool,
+pub struct Room {
+    pub most: usize,
+    pub most_backfill: usize,
+    pub suspects: u32,
+    pub pass_on: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Claimed {
-    pub(crate) ticket: Key,
-    pub(crate) fence: i64,
-    pub(crate) crashes: u32,
-    pub(crate) waited: i64,
+pub struct Claimed {
+    pub ticket: Key,
+    pub fence: i64,
+    pub crashes: u32,
+    pub waited: i64,
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Exchanged {
-    pub(crate) next_parked: Option<i64>,
-    pub(crate) swept: Vec<(Key, i64)>,
-    pub(crate) settled: Vec<bool>,
-    pub(crate) claimed: Vec<Claimed>,
-    pub(crate) refused: Vec<&'static str>,
+pub struct Exchanged {
+    pub next_parked: Option<i64>,
+    pub swept: Vec<(Key, i64)>,
+    pub settled: Vec<bool>,
+    pub claimed: Vec<Claimed>,
+    pub refused: Vec<&'static str>,
 }
 
 /// What one class has of its own.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Lane {
-    pub(crate) ring: Zset<TenantId>,
-    pub(crate) ready: BTreeMap<TenantId, VecDeque<Entry>>,
-    pub(crate) vtime: f64,
-    pub(crate) token: bool,
+pub struct Lane {
+    pub ring: Zset<TenantId>,
+    pub ready: BTreeMap<TenantId, VecDeque<Entry>>,
+    pub vtime: f64,
+    pub token: bool,
     awake: bool,
-    pub(crate) ready_count: i64,
-    pub(crate) leased_count: i64,
-    pub(crate) parked_count: i64,
+    pub ready_count: i64,
+    pub leased_count: i64,
+    pub parked_count: i64,
 }
 
 /// The whole of Redis' state.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Model {
-    pub(crate) bug: Bug,
-    pub(crate) fresh: Lane,
-    pub(crate) backfill: Lane,
-    pub(crate) tickets: BTreeMap<Key, State>,
-    pub(crate) parked: Zset<Key>,
-    pub(crate) leases: Zset<Key>,
-    pub(crate) inflight: BTreeMap<TenantId, i64>,
-    pub(crate) capped: BTreeSet<TenantId>,
-    pub(crate) paused: BTreeSet<String>,
-    pub(crate) fence: i64,
-    pub(crate) last: i64,
-    pub(crate) ahead: i64,
+pub struct Model {
+    pub bug: Bug,
+    pub fresh: Lane,
+    pub backfill: Lane,
+    pub tickets: BTreeMap<Key, State>,
+    pub parked: Zset<Key>,
+    pub leases: Zset<Key>,
+    pub inflight: BTreeMap<TenantId, i64>,
+    pub capped: BTreeSet<TenantId>,
+    pub paused: BTreeSet<String>,
+    pub fence: i64,
+    pub last: i64,
+    pub ahead: i64,
     /// Until when no lease is taken back: nobody was heard for a while before.
-    pub(crate) grace: i64,
+    pub grace: i64,
     now: i64,
 }
 
 impl Model {
-    pub(crate) fn new(bug: Bug) -> Self {
+    pub fn new(bug: Bug) -> Self {
         Self {
             bug,
             ..Self::default()
@@ -184,11 +184,11 @@ impl Model {
     }
 
     /// `FLUSHALL`.
-    pub(crate) fn flush(&mut self) {
+    pub fn flush(&mut self) {
         *self = Self::new(self.bug);
     }
 
-    pub(crate) fn push(&mut self, raw: i64, tickets: &[Key]) -> u64 {
+    pub fn push(&mut self, raw: i64, tickets: &[Key]) -> u64 {
         self.begin(raw);
         let mut pushed = 0;
         for &ticket in tickets {
@@ -237,7 +237,7 @@ impl Model {
         pushed
     }
 
-    pub(crate) fn exchange(
+    pub fn exchange(
         &mut self,
         raw: i64,
         lease: i64,
@@ -283,7 +283,7 @@ impl Model {
         }
     }
 
-    pub(crate) fn renew(&mut self, raw: i64, lease: i64, leases: &[(Key, i64)]) -> Vec<Key> {
+    pub fn renew(&mut self, raw: i64, lease: i64, leases: &[(Key, i64)]) -> Vec<Key> {
         self.begin(raw);
         if self.bug == Bug::RenewDoesNothing {
             return Vec::new();
@@ -300,7 +300,7 @@ impl Model {
         lost
     }
 
-    pub(crate) fn pause(&mut self, raw: i64, scopes: &[PauseScope]) {
+    pub fn pause(&mut self, raw: i64, scopes: &[PauseScope]) {
         self.begin(raw);
         for scope in scopes {
             self.paused.insert(scope.to_string());
@@ -312,7 +312,7 @@ impl Model {
         }
     }
 
-    pub(crate) fn resume(&mut self, raw: i64, scopes: &[PauseScope]) {
+    pub fn resume(&mut self, raw: i64, scopes: &[PauseScope]) {
         self.begin(raw);
         for scope in scopes {
             self.paused.remove(&scope.to_string());
@@ -327,17 +327,17 @@ impl Model {
         self.wake();
     }
 
-    pub(crate) fn raise_fence(&mut self, least: i64) {
+    pub fn raise_fence(&mut self, least: i64) {
         self.fence = self.fence.max(least);
     }
 
     /// An idle worker takes the wake-up.
-    pub(crate) fn take_token(&mut self, class: Class) -> bool {
+    pub fn take_token(&mut self, class: Class) -> bool {
         std::mem::take(&mut self.lane(class).token)
     }
 
     /// What is left when nothing is owed; must be nothing.
-    pub(crate) fn leftovers(&self) -> Vec<String> {
+    pub fn leftovers(&self) -> Vec<String> {
         let mut left = Vec::new();
         let mut note = |name: &str, size: usize| {
             if size > 0 {
@@ -360,7 +360,7 @@ impl Model {
         left
     }
 
-    pub(crate) fn lane_ref(&self, class: Class) -> &Lane {
+    pub fn lane_ref(&self, class: Class) -> &Lane {
         match class {
             Class::Fresh => &self.fresh,
             Class::Backfill => &self.backfill,
