@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use shared::{
     domain::{ConnectionId, Region, TenantId},
     store::{AfterDisconnect, Connection, StoreError},
-    sync::{UNSEEN, connect},
+    sync::{FENCE_RECHECK_INTERVAL, connect},
 };
 
 use super::{ListQuery, Mark};
@@ -167,7 +167,7 @@ pub(crate) async fn end(
         purge::begin(&api.store, tenant, connection).await;
     }
     // A slice that is under way has seen it by then, and makes no more calls.
-    tokio::time::sleep(2 * UNSEEN).await;
+    tokio::time::sleep(2 * FENCE_RECHECK_INTERVAL).await;
     tracing::info!(%tenant, %connection, ?data, "connection ended");
     Ok((StatusCode::ACCEPTED, Json(ended.into())))
 }

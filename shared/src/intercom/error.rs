@@ -97,6 +97,15 @@ impl Error {
             _ => None,
         }
     }
+
+    /// Whether Intercom says that the object is deleted, or merged into another.
+    #[must_use]
+    pub const fn is_gone(&self) -> bool {
+        matches!(
+            self.refusal(),
+            Some(Refusal::NotFound | Refusal::Merged { .. })
+        )
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{SliceError, slice::Slice};
+use super::{SliceError, slice::SliceContext};
 use crate::{
     domain::{Mode, Stream, records::Thread},
     intercom::{Error, Read, Refusal, Search, wire},
@@ -28,11 +28,11 @@ pub(super) struct Progress {
 }
 
 /// Begins an audit, if it is time for one.
-pub(super) async fn begin(slice: &Slice<'_>) -> Result<Option<Progress>, SliceError> {
-    let key = slice.key;
-    let mut tx = slice.ctx.store.begin_fenced(key).await?;
+pub(super) async fn begin(cx: &SliceContext<'_>) -> Result<Option<Progress>, SliceError> {
+    let key = cx.key;
+    let mut tx = cx.begin().await?;
     if !tx
-        .is_audit_due(key.connection, slice.ctx.config.rhythm.audit)
+        .is_audit_due(key.connection, cx.config().rhythm.audit)
         .await?
     {
         return Ok(None);
@@ -61,13 +61,13 @@ pub(super) async fn begin(slice: &Slice<'_>) -> Result<Option<Progress>, SliceEr
 /// Reads one thread anew and stores it where it differs. The transaction is the caller's to end, with the progress
 /// that it makes; `None` when no thread is left.
 pub(super) async fn read_thread(
-    slice: &Slice<'_>,
+    cx: &SliceContext<'_>,
     progress: &mut Progress,
 ) -> Result<Option<TenantTx>, SliceError> {
     let Some(sampled) = progress.left.last() else {
         return Ok(None);
     };
-    let (differs, tx) = differs(slice, sampled).await?;
+    let (differs, tx) = differs(cx, sampled).await?;
     progress.left.pop();
     progress.found.threads_read += 1;
     progress.found.threads_differing += i32::from(differs);
@@ -75,10 +75,13 @@ pub(super) async fn read_thread(
 }
 
 /// Compares the counts, keeps what was found, and makes due what repairs it.
-pub(super) async fn end(slice: &Slice<'_>, mut found: Audit) -> Result<Vec<Stream>, SliceError> {
-    let key = slice.key;
+pub(super) async fn end(
+    cx: &SliceContext<'_>,
+    mut found: Audit,
+) -> Result<Vec<Stream>, SliceError> {
+    let key = cx.key;
     let contacts = total(
-        slice,
+        cx,
         &Read::ContactsSearch {
             search: &Search::count_all(),
             merge_history: false,
@@ -86,13 +89,13 @@ pub(super) async fn end(slice: &Slice<'_>, mut found: Audit) -> Result<Vec<Strea
     )
     .await?;
     let conversations = total(
-        slice,
+        cx,
         &Read::ConversationsSearch {
             search: &Search::count_all(),
         },
     )
     .await?;
-    let mut tx = slice.ctx.store.begin_fenced_whole(key).await?;
+    let mut tx = cx.begin_connection().await?;
     let before = tx
         .last_audit(key.connection)
         .await?
@@ -155,11 +158,11 @@ pub(super) async fn end(slice: &Slice<'_>, mut found: Audit) -> Result<Vec<Strea
 /// Whether what is held of a thread is not what it should be: a part is missing or older, though the conversation
 /// has not changed since, or has before the time up to which every change is said to be held.
 async fn differs(
-    slice: &Slice<'_>,
+    cx: &SliceContext<'_>,
     sampled: &SampledThread,
 ) -> Result<(bool, TenantTx), SliceError> {
-    let key = slice.key;
-    let answer = match slice
+    let key = cx.key;
+    let answer = match cx
         .workspace
         .read(&Read::Conversation {
             id: &sampled.source_id,
@@ -174,7 +177,7 @@ async fn differs(
         Err(error) => return Err(error.into()),
     };
     let read = answer.and_then(|answer| wire::read_thread(&answer.body).ok());
-    let mut tx = slice.ctx.store.begin(key.tenant).await?;
+    let mut tx = cx.begin_unfenced().await?;
     let mut differs = false;
     if let Some((wire::Read::Good(thread), poisons)) = read {
         let held = tx.held_parts(sampled.conversation_id).await?;
@@ -208,8 +211,8 @@ fn holds(held: &HashMap<String, HeldPart>, thread: &Thread) -> bool {
 }
 
 /// `None` where Intercom does not say, or does not let us ask.
-async fn total(slice: &Slice<'_>, count: &Read<'_>) -> Result<Option<i64>, SliceError> {
-    match slice.total(count).await {
+async fn total(cx: &SliceContext<'_>, count: &Read<'_>) -> Result<Option<i64>, SliceError> {
+    match cx.total(count).await {
         Err(SliceError::Intercom(Error::Refused {
             refusal: Refusal::PlanRestricted | Refusal::MissingScope | Refusal::Unauthorized,
             ..

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{Progress, SliceError, Sliced, blocked, future, slice::Slice};
+use super::{Progress, SliceError, Sliced, block_messages, future_dated, slice::SliceContext};
 use crate::{
     domain::{
         Mode, Stream,
@@ -59,33 +59,31 @@ impl Walk {
     }
 }
 
-pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
-    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.start_runs(slice.key).await?;
-    let wants = tx
-        .company_wants(slice.key.connection, WANTS_PER_SLICE)
-        .await?;
+pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
+    let mut tx = cx.begin().await?;
+    tx.start_runs(cx.key).await?;
+    let wants = tx.company_wants(cx.key.connection, WANTS_PER_SLICE).await?;
     tx.commit().await?;
-    let walk_calls = slice.state.held / SCROLL_PAGE as i64 + 2;
-    if slice.state.mode > Mode::Incremental
-        || !slice.walked_within(slice.ctx.config.rhythm.company_walk)
+    let walk_calls = cx.state.held / SCROLL_PAGE as i64 + 2;
+    if cx.state.mode > Mode::Incremental
+        || !cx.walked_within(cx.config().rhythm.company_walk)
         || wants.changed >= walk_calls
     {
-        return scroll(slice, &wants).await;
+        return scroll(cx, &wants).await;
     }
-    fetch_wanted(slice, &wants).await
+    fetch_wanted(cx, &wants).await
 }
 
 /// What was wished for up to now is served by whatever is asked for from now on. A page of contacts that was being
 /// stored when the slice began wishes later than that, and was waited for.
-fn wished_until(slice: &Slice<'_>, wants: &Wants) -> DateTime<Utc> {
+fn wished_until(cx: &SliceContext<'_>, wants: &Wants) -> DateTime<Utc> {
     wants
         .newest
-        .map_or(slice.state.now, |newest| newest.max(slice.state.now))
+        .map_or(cx.state.now, |newest| newest.max(cx.state.now))
 }
 
-async fn scroll(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceError> {
-    let walk: Walk = slice
+async fn scroll(cx: &SliceContext<'_>, wants: &Wants) -> Result<Sliced, SliceError> {
+    let walk: Walk = cx
         .state
         .cursor
         .clone()
@@ -94,19 +92,19 @@ async fn scroll(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceError> 
     let (mut param, mut seen, mut poisoned, mut last_page) =
         (None::<String>, 0_i64, 0_i64, SCROLL_PAGE);
     let mut started_at = None;
-    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.begin_sweep(slice.key).await?;
+    let mut tx = cx.begin().await?;
+    tx.begin_sweep(cx.key).await?;
     tx.commit().await?;
     loop {
-        let answer = match next_page(slice, param.as_deref()).await {
+        let answer = match next_page(cx, param.as_deref()).await {
             Ok(answer) => answer,
             Err(error) => match error.refusal() {
-                Some(Refusal::ScrollExists) => return scroll_taken(slice).await,
+                Some(Refusal::ScrollExists) => return scroll_taken(cx).await,
                 Some(Refusal::NotFound) if param.is_some() => {
                     if walk.is_the_end(seen, last_page) {
                         break;
                     }
-                    return start_over(slice, &walk.not_found(seen)).await;
+                    return start_over(cx, &walk.not_found(seen)).await;
                 }
                 _ if matches!(error, Error::TooLarge(_)) => {
                     return Err(SliceError::Broken(
@@ -126,7 +124,7 @@ async fn scroll(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceError> 
         seen += last_page as i64;
         let (companies, poisons) = read_all(page.items.iter().copied(), answer.at);
         poisoned += poisons.len() as i64;
-        store_page(slice, companies, &poisons).await?;
+        store_page(cx, companies, &poisons).await?;
         param = page.scroll_param.or(param);
         if param.is_none() {
             return Err(Error::Unavailable(
@@ -136,35 +134,35 @@ async fn scroll(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceError> 
         }
     }
     end(
-        slice,
+        cx,
         wants,
-        started_at.unwrap_or(slice.state.now),
+        started_at.unwrap_or(cx.state.now),
         Some(poisoned),
     )
     .await
 }
 
 /// The next page of the scroll. Between two pages a spent rate budget is waited out: parking would kill the scroll.
-async fn next_page(slice: &Slice<'_>, param: Option<&str>) -> Result<Answer, Error> {
+async fn next_page(cx: &SliceContext<'_>, param: Option<&str>) -> Result<Answer, Error> {
     let read = Read::CompaniesScroll { param };
     if param.is_some() {
-        slice.read_patiently(&read, LONGEST_GAP).await
+        cx.read_patiently(&read, LONGEST_GAP).await
     } else {
-        slice.workspace.read(&read).await
+        cx.workspace.read(&read).await
     }
 }
 
-async fn start_over(slice: &Slice<'_>, walk: &Walk) -> Result<Sliced, SliceError> {
-    slice.save_place(walk).await?;
+async fn start_over(cx: &SliceContext<'_>, walk: &Walk) -> Result<Sliced, SliceError> {
+    cx.save_place(walk).await?;
     Err(SliceError::Broken("the scroll's cursor died"))
 }
 
 /// Ours, of a worker that died, or another vendor's: its minute has to pass either way.
-async fn scroll_taken(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
-    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
+async fn scroll_taken(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
+    let mut tx = cx.begin().await?;
     tx.block_stream(
-        slice.key,
-        &blocked::scroll_taken(),
+        cx.key,
+        &block_messages::scroll_taken(),
         SCROLL_TAKEN.as_secs_f64(),
     )
     .await?;
@@ -173,13 +171,13 @@ async fn scroll_taken(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     Ok(Progress::Done.into())
 }
 
-async fn fetch_wanted(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceError> {
+async fn fetch_wanted(cx: &SliceContext<'_>, wants: &Wants) -> Result<Sliced, SliceError> {
     let answers: Vec<(String, Result<Answer, Error>)> = stream::iter(wants.source_ids.clone())
         .map(|id| async move {
-            let answer = slice.workspace.read(&Read::Company { id: &id }).await;
+            let answer = cx.workspace.read(&Read::Company { id: &id }).await;
             (id, answer)
         })
-        .buffer_unordered(slice.ctx.config.thread_concurrency)
+        .buffer_unordered(cx.config().thread_concurrency)
         .collect()
         .await;
     let (mut bodies, mut served, mut gone, mut trouble) =
@@ -214,8 +212,8 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceE
         .filter(|id| !gone.contains(id))
         .cloned()
         .collect();
-    let key = slice.key;
-    let mut tx = slice.ctx.store.begin_fenced(key).await?;
+    let key = cx.key;
+    let mut tx = cx.begin().await?;
     let written = tx.write_companies(key.connection, companies).await?;
     let quarantined = tx.quarantine(key.connection, &poisons).await?;
     let healed = tx
@@ -223,7 +221,7 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceE
         .await?;
     if !served.is_empty() {
         // Wishes made while the calls were under way speak of a later state and stay.
-        tx.serve_company_wants(key.connection, &served, wished_until(slice, wants))
+        tx.serve_company_wants(key.connection, &served, wished_until(cx, wants))
             .await?;
     }
     tx.note_alive(key.connection, key.stream, &alive).await?;
@@ -242,7 +240,7 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceE
     .await?;
     tx.end_companies(key, &gone).await?;
     if !more && trouble.is_none() {
-        tx.end_walk(key, &walk_end(slice, slice.state.now, false, None))
+        tx.end_walk(key, &walk_end(cx, cx.state.now, false, None))
             .await?;
     }
     tx.commit().await?;
@@ -254,11 +252,11 @@ async fn fetch_wanted(slice: &Slice<'_>, wants: &Wants) -> Result<Sliced, SliceE
 }
 
 async fn store_page(
-    slice: &Slice<'_>,
+    cx: &SliceContext<'_>,
     companies: Vec<Company>,
     poisons: &[Poison],
 ) -> Result<(), SliceError> {
-    let key = slice.key;
+    let key = cx.key;
     let ids: Vec<String> = companies
         .iter()
         .map(|company| company.source_id.clone())
@@ -268,7 +266,7 @@ async fn store_page(
         .chain(poisons.iter().map(|poison| &poison.source_id))
         .cloned()
         .collect();
-    let mut tx = slice.ctx.store.begin_fenced(key).await?;
+    let mut tx = cx.begin().await?;
     let written = tx.write_companies(key.connection, companies).await?;
     let quarantined = tx.quarantine(key.connection, poisons).await?;
     let healed = tx
@@ -277,7 +275,7 @@ async fn store_page(
     tx.note_shown(key, &shown).await?;
     tx.save_cursor(
         key,
-        &slice.state.cursor,
+        &cx.state.cursor,
         Tally {
             inserted: written.inserted,
             quarantined,
@@ -291,19 +289,19 @@ async fn store_page(
 }
 
 async fn end(
-    slice: &Slice<'_>,
+    cx: &SliceContext<'_>,
     wants: &Wants,
     started_at: DateTime<Utc>,
     missing: Option<i64>,
 ) -> Result<Sliced, SliceError> {
-    let key = slice.key;
-    let mut tx = slice.ctx.store.begin_fenced(key).await?;
-    tx.serve_company_wants(key.connection, &[], wished_until(slice, wants))
+    let key = cx.key;
+    let mut tx = cx.begin().await?;
+    tx.serve_company_wants(key.connection, &[], wished_until(cx, wants))
         .await?;
-    tx.forget_quarantine(key.connection, "company", slice.state.now)
+    tx.forget_quarantine(key.connection, "company", cx.state.now)
         .await?;
     tx.end_sweep(key).await?;
-    tx.end_walk(key, &walk_end(slice, started_at, true, missing))
+    tx.end_walk(key, &walk_end(cx, started_at, true, missing))
         .await?;
     tx.want_absent_companies(key).await?;
     let left = tx.company_wants(key.connection, 1).await?.all;
@@ -320,27 +318,27 @@ async fn end(
 }
 
 fn walk_end(
-    slice: &Slice<'_>,
+    cx: &SliceContext<'_>,
     started_at: DateTime<Utc>,
     full: bool,
     missing: Option<i64>,
 ) -> WalkEnd {
-    let every = slice.ctx.config.rhythm.company_walk;
+    let every = cx.config().rhythm.company_walk;
     // After single companies the next full walk stays where it was.
-    let next = match slice.state.walked_at {
+    let next = match cx.state.walked_at {
         Some(walked_at) if !full => (walked_at + TimeDelta::from_std(every).unwrap_or_default()
-            - slice.state.now)
+            - cx.state.now)
             .as_seconds_f64()
             .max(0.0),
         _ => every.as_secs_f64(),
     };
     WalkEnd {
         mode: if full {
-            slice.state.mode.max(Mode::Full)
+            cx.state.mode.max(Mode::Full)
         } else {
             Mode::Incremental
         },
-        begun_at: slice.state.now,
+        begun_at: cx.state.now,
         watermark: Some(started_at),
         witness: None,
         full,
@@ -360,7 +358,7 @@ fn read_all<'a>(
             wire::Read::Bad(poison) => poisons.push(poison),
         }
     }
-    let (companies, ahead) = future::set_aside(companies, now);
+    let (companies, ahead) = future_dated::set_aside(companies, now);
     poisons.extend(ahead);
     (companies, poisons)
 }

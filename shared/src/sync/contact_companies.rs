@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{SliceError, contacts::is_gone, slice::Slice};
+use super::{SliceError, slice::SliceContext};
 use crate::{
     domain::records::{Contact, Poison},
     intercom::{
@@ -17,7 +17,7 @@ const LONGEST_GAP: Duration = Duration::from_secs(25);
 /// A contact shows ten companies; the rest has to be asked for, or its links would be cut. Where the rest cannot be
 /// read, the contact cannot; where it is not to be had, its links stay as they are and nobody calls the copy complete.
 pub(super) async fn complete(
-    slice: &Slice<'_>,
+    cx: &SliceContext<'_>,
     contacts: &mut Vec<Contact>,
     poisons: &mut Vec<Poison>,
 ) -> Result<(), SliceError> {
@@ -27,11 +27,11 @@ pub(super) async fn complete(
         .enumerate()
         .filter(|(_, contact)| contact.companies.is_none())
     {
-        let mut rest = all_companies(slice, &contact.source_id).await?;
+        let mut rest = all_companies(cx, &contact.source_id).await?;
         // Merged or deleted since the page was made. But a 404 is also said of who lives, and then it is not the
         // last word.
-        if matches!(rest, Rest::Gone) && lives(slice, &contact.source_id).await? {
-            rest = all_companies(slice, &contact.source_id).await?;
+        if matches!(rest, Rest::Gone) && lives(cx, &contact.source_id).await? {
+            rest = all_companies(cx, &contact.source_id).await?;
             if matches!(rest, Rest::Gone) {
                 poisons.push(Poison {
                     kind: "contact",
@@ -69,15 +69,15 @@ enum Rest {
     Unreadable(&'static str),
 }
 
-async fn all_companies(slice: &Slice<'_>, id: &str) -> Result<Rest, SliceError> {
+async fn all_companies(cx: &SliceContext<'_>, id: &str) -> Result<Rest, SliceError> {
     let (mut companies, mut page) = (Vec::new(), 1);
     loop {
         // Waited for here: parking would throw the page away, and with little budget it would never end.
-        let answer = match slice
+        let answer = match cx
             .read_patiently(&Read::ContactCompanies { id, page }, LONGEST_GAP)
             .await
         {
-            Err(error) if is_gone(&error) => return Ok(Rest::Gone),
+            Err(error) if error.is_gone() => return Ok(Rest::Gone),
             Err(Error::TooLarge(_)) => {
                 return Ok(Rest::Unreadable(
                     "its companies are more than an answer may be",
@@ -97,8 +97,8 @@ async fn all_companies(slice: &Slice<'_>, id: &str) -> Result<Rest, SliceError> 
     }
 }
 
-async fn lives(slice: &Slice<'_>, id: &str) -> Result<bool, SliceError> {
-    match slice
+async fn lives(cx: &SliceContext<'_>, id: &str) -> Result<bool, SliceError> {
+    match cx
         .read_patiently(
             &Read::Contact {
                 id,
@@ -108,7 +108,7 @@ async fn lives(slice: &Slice<'_>, id: &str) -> Result<bool, SliceError> {
         )
         .await
     {
-        Err(error) if is_gone(&error) => Ok(false),
+        Err(error) if error.is_gone() => Ok(false),
         Err(Error::TooLarge(_)) => Ok(true),
         answer => Ok(answer.map(|_| true)?),
     }

@@ -8,15 +8,15 @@
 //! Search never shows who was deleted, archived or merged away. A full walk notes who is held and was not
 //! shown; who is absent from two of them is asked for by id before the walk ends.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Progress, SliceError, Sliced, contact_companies, future,
+    Progress, SliceError, Sliced, contact_companies, future_dated,
+    overlap_probe::{self, OVERLAP, Witnesses},
     page_size::{PageSize, oversized},
-    slice::Slice,
-    witness::{self, Witnesses},
+    slice::SliceContext,
 };
 use crate::{
     domain::{
@@ -29,9 +29,6 @@ use crate::{
     },
     store::{Tally, TenantTx, WalkEnd},
 };
-
-/// How much of what is held a search shows again: clocks and same-second changes.
-pub(super) const OVERLAP: TimeDelta = TimeDelta::seconds(60);
 
 /// Absentees asked for by id in a slice.
 const ASKED_PER_SLICE: i64 = 100;
@@ -66,12 +63,12 @@ struct Asking {
     missing: Option<i64>,
 }
 
-pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
-    let mut walk = open_walk(slice).await?;
+pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
+    let mut walk = open_walk(cx).await?;
     if let Some(Asking { missing }) = walk.asking {
-        return ask_absentees(slice, &walk, missing).await;
+        return ask_absentees(cx, &walk, missing).await;
     }
-    let merge_history = slice.workspace.version() >= crate::intercom::Version::V2_16;
+    let merge_history = cx.workspace.version() >= crate::intercom::Version::V2_16;
     let search;
     let per_page = walk.page_size.records();
     let read = match walk.since {
@@ -81,7 +78,9 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
             merge_history,
         },
         Some(since) => {
-            let from = *walk.from.get_or_insert_with(|| witness::by_days(since));
+            let from = *walk
+                .from
+                .get_or_insert_with(|| overlap_probe::by_days(since));
             search = Search::newest_first(from, walk.after.clone(), per_page);
             Read::ContactsSearch {
                 search: &search,
@@ -89,21 +88,21 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
             }
         }
     };
-    let answer = match slice.workspace.read(&read).await {
+    let answer = match cx.workspace.read(&read).await {
         Err(Error::TooLarge(_)) if walk.page_size.shrink() => {
-            slice.save_place(&walk).await?;
+            cx.save_place(&walk).await?;
             return Ok(Progress::More.into());
         }
         Err(error) if walk.after.is_some() && error.refusal() == Some(&Refusal::BadRequest) => {
             if walk.page_size.refused() {
-                return start_over(slice, walk.page_size).await;
+                return start_over(cx, walk.page_size).await;
             }
             return Err(SliceError::StartOver("intercom no longer knows the cursor"));
         }
         answer => answer?,
     };
     let page = Page::split(&answer.body)?;
-    let watermark = slice.watermark(*walk.started_at.get_or_insert(answer.at));
+    let watermark = cx.watermark(*walk.started_at.get_or_insert(answer.at));
     walk.seen += page.items.len() as i64;
     let next = match page.next {
         Some(Next::After(after)) if Some(&after) == walk.after.as_ref() => {
@@ -119,7 +118,7 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         read_all(&page.items, answer.at)
     };
     walk.page_size.landed(answer.size());
-    contact_companies::complete(slice, &mut contacts, &mut poisons).await?;
+    contact_companies::complete(cx, &mut contacts, &mut poisons).await?;
     walk.witnesses
         .note(contacts.iter().map(|contact| contact.updated_at), watermark);
     let reached_held = walk.since.is_some_and(|since| {
@@ -130,7 +129,7 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     });
     walk.after = next.filter(|_| !reached_held);
     let mut ended = walk.after.is_none();
-    if let Some(by_days) = walk.since.map(witness::by_days)
+    if let Some(by_days) = walk.since.map(overlap_probe::by_days)
         && ended
         && !reached_held
         && walk.from != Some(by_days)
@@ -141,22 +140,21 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     walk.poisoned += poisons.len() as i64;
     let total = if walk.since.is_none() {
         page.total_count
-    } else if ended && slice.is_short() {
+    } else if ended && cx.is_short() {
         let search = Search::count_all();
-        slice
-            .total(&Read::ContactsSearch {
-                search: &search,
-                merge_history: false,
-            })
-            .await?
+        cx.total(&Read::ContactsSearch {
+            search: &search,
+            merge_history: false,
+        })
+        .await?
     } else {
         None
     };
-    store(slice, walk, ended, contacts, &poisons, total).await
+    store(cx, walk, ended, contacts, &poisons, total).await
 }
 
-async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
-    if let Some(walk) = slice
+async fn open_walk(cx: &SliceContext<'_>) -> Result<Walk, SliceError> {
+    if let Some(walk) = cx
         .state
         .cursor
         .clone()
@@ -164,27 +162,27 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
     {
         return Ok(walk);
     }
-    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.start_runs(slice.key).await?;
-    tx.begin_sweep(slice.key).await?;
+    let mut tx = cx.begin().await?;
+    tx.start_runs(cx.key).await?;
+    tx.begin_sweep(cx.key).await?;
     tx.commit().await?;
-    Ok(open(slice))
+    Ok(open(cx))
 }
 
 /// A walk at its beginning.
-fn open(slice: &Slice<'_>) -> Walk {
-    let since = slice.since();
+fn open(cx: &SliceContext<'_>) -> Walk {
+    let since = cx.since();
     Walk {
         mode: if since.is_some() {
             Mode::Incremental
         } else {
-            slice.state.mode.max(Mode::Full)
+            cx.state.mode.max(Mode::Full)
         },
-        begun_at: slice.state.now,
+        begun_at: cx.state.now,
         started_at: None,
         since,
         from: since.map(|since| {
-            witness::search_from(slice.workspace.version(), since, slice.state.witness)
+            overlap_probe::search_from(cx.workspace.version(), since, cx.state.witness)
         }),
         after: None,
         witnesses: Witnesses::default(),
@@ -196,14 +194,14 @@ fn open(slice: &Slice<'_>) -> Walk {
 }
 
 /// Not a failure: the pages' new size is kept, which a walk that starts over by itself would not know.
-async fn start_over(slice: &Slice<'_>, page_size: PageSize) -> Result<Sliced, SliceError> {
-    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.begin_sweep(slice.key).await?;
+async fn start_over(cx: &SliceContext<'_>, page_size: PageSize) -> Result<Sliced, SliceError> {
+    let mut tx = cx.begin().await?;
+    tx.begin_sweep(cx.key).await?;
     tx.save_place(
-        slice.key,
+        cx.key,
         &Walk {
             page_size,
-            ..open(slice)
+            ..open(cx)
         },
     )
     .await?;
@@ -219,16 +217,9 @@ fn read_all(items: &[&str], now: DateTime<Utc>) -> (Vec<Contact>, Vec<Poison>) {
             wire::Read::Bad(poison) => poisons.push(poison),
         }
     }
-    let (contacts, ahead) = future::set_aside(contacts, now);
+    let (contacts, ahead) = future_dated::set_aside(contacts, now);
     poisons.extend(ahead);
     (contacts, poisons)
-}
-
-pub(super) fn is_gone(error: &Error) -> bool {
-    matches!(
-        error.refusal(),
-        Some(Refusal::NotFound | Refusal::Merged { .. })
-    )
 }
 
 /// Asked for newest first; but an early stop is safe only if the answer really is.
@@ -240,12 +231,12 @@ fn is_newest_first(contacts: &[Contact]) -> bool {
 
 /// Asks for who was absent from two complete walks. 404 and 410 are believed; any other answer keeps them.
 async fn ask_absentees(
-    slice: &Slice<'_>,
+    cx: &SliceContext<'_>,
     walk: &Walk,
     missing: Option<i64>,
 ) -> Result<Sliced, SliceError> {
-    let key = slice.key;
-    let mut tx = slice.ctx.store.begin_fenced(key).await?;
+    let key = cx.key;
+    let mut tx = cx.begin().await?;
     let absent = tx.absentees(key, ASKED_PER_SLICE).await?;
     tx.commit().await?;
     let answers: Vec<(String, Result<Answer, Error>)> = stream::iter(absent)
@@ -254,10 +245,10 @@ async fn ask_absentees(
                 id: &id,
                 merge_history: false,
             };
-            let answer = slice.workspace.read(&read).await;
+            let answer = cx.workspace.read(&read).await;
             (id, answer)
         })
-        .buffer_unordered(slice.ctx.config.thread_concurrency)
+        .buffer_unordered(cx.config().thread_concurrency)
         .collect()
         .await;
     let (mut alive, mut deleted, mut merged, mut trouble) =
@@ -279,7 +270,7 @@ async fn ask_absentees(
             }) => {
                 merged.push((id, survivor));
             }
-            Err(error) if is_gone(&error) => deleted.push(id),
+            Err(error) if error.is_gone() => deleted.push(id),
             // No id of Intercom's: it cannot be asked for, and stays. And who is too large to be read is alive.
             Err(Error::BadId(_) | Error::TooLarge(_)) => alive.push(id),
             Err(error) => trouble = Some(error),
@@ -287,8 +278,8 @@ async fn ask_absentees(
     }
     let (mut contacts, mut poisons) =
         read_all(&bodies.iter().map(String::as_str).collect::<Vec<_>>(), now);
-    contact_companies::complete(slice, &mut contacts, &mut poisons).await?;
-    let mut tx = slice.ctx.store.begin_fenced(key).await?;
+    contact_companies::complete(cx, &mut contacts, &mut poisons).await?;
+    let mut tx = cx.begin().await?;
     let written = tx.write_contacts(key.connection, contacts).await?;
     tx.quarantine(key.connection, &poisons).await?;
     tx.note_alive(key.connection, key.stream, &alive).await?;
@@ -297,7 +288,7 @@ async fn ask_absentees(
     let progress = if more || trouble.is_some() {
         Progress::More
     } else {
-        end(&mut tx, slice, walk, missing).await?;
+        end(&mut tx, cx, walk, missing).await?;
         Progress::Done
     };
     tx.commit().await?;
@@ -310,20 +301,20 @@ async fn ask_absentees(
 
 async fn end(
     tx: &mut TenantTx,
-    slice: &Slice<'_>,
+    cx: &SliceContext<'_>,
     walk: &Walk,
     missing: Option<i64>,
 ) -> Result<(), SliceError> {
     tx.end_walk(
-        slice.key,
+        cx.key,
         &WalkEnd {
             mode: walk.mode,
             begun_at: walk.begun_at,
-            watermark: Some(slice.watermark(walk.started_at.unwrap_or(walk.begun_at))),
+            watermark: Some(cx.watermark(walk.started_at.unwrap_or(walk.begun_at))),
             witness: walk.witnesses.first(),
             full: walk.since.is_none(),
             missing,
-            next_in_seconds: Slice::every(slice.ctx.config.rhythm.sync),
+            next_in_seconds: SliceContext::every(cx.config().rhythm.sync),
         },
     )
     .await?;
@@ -331,14 +322,14 @@ async fn end(
 }
 
 async fn store(
-    slice: &Slice<'_>,
+    cx: &SliceContext<'_>,
     mut walk: Walk,
     ended: bool,
     contacts: Vec<Contact>,
     poisons: &[Poison],
     total: Option<i64>,
 ) -> Result<Sliced, SliceError> {
-    let key = slice.key;
+    let key = cx.key;
     let shown: Vec<String> = contacts
         .iter()
         .map(|c| &c.source_id)
@@ -352,7 +343,7 @@ async fn store(
         .filter(is_whole)
         .cloned()
         .collect();
-    let mut tx = slice.ctx.store.begin_fenced(key).await?;
+    let mut tx = cx.begin().await?;
     if walk.since.is_some() {
         tx.lock_stream(key.connection, Stream::Companies).await?;
     }
@@ -397,7 +388,7 @@ async fn store(
             .await?;
         tx.end_sweep(key).await?;
         if tx.absentees(key, 1).await?.is_empty() {
-            end(&mut tx, slice, &walk, missing).await?;
+            end(&mut tx, cx, &walk, missing).await?;
             Progress::Done
         } else {
             Progress::More
@@ -406,7 +397,7 @@ async fn store(
         if let Some(total) = total {
             tx.recount(key, total).await?;
         }
-        end(&mut tx, slice, &walk, missing).await?;
+        end(&mut tx, cx, &walk, missing).await?;
         Progress::Done
     };
     tx.commit().await?;

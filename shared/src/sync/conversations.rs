@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Progress, SliceError, Sliced,
     bisect::{Bisect, Found},
-    future,
+    future_dated,
     page_size::{PageSize, oversized},
-    slice::Slice,
+    slice::SliceContext,
 };
 use crate::{
     domain::{
@@ -60,10 +60,10 @@ struct Walk {
     page_size: PageSize,
 }
 
-pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
-    let mut walk = open_walk(slice).await?;
+pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
+    let mut walk = open_walk(cx).await?;
     if let Some(before) = walk.bisect.as_ref().and_then(Bisect::probe) {
-        return probe(slice, walk, before).await;
+        return probe(cx, walk, before).await;
     }
     let search = Search {
         after: walk.after_time(),
@@ -75,7 +75,7 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
             .as_ref()
             .map_or(walk.page_size.records(), Bisect::per_page),
     };
-    let answer = match slice
+    let answer = match cx
         .workspace
         .read(&Read::ConversationsSearch { search: &search })
         .await
@@ -83,18 +83,17 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         Err(Error::TooLarge(_)) if walk.page_size.shrink() => {
             // What is looked for is on a smaller page, or begins to fail there.
             walk.bisect = None;
-            slice.save_place(&walk).await?;
+            cx.save_place(&walk).await?;
             return Ok(Progress::More.into());
         }
         Err(error) if walk.after.is_some() && error.refusal() == Some(&Refusal::BadRequest) => {
             walk.page_size.refused();
-            return resume_by_time(slice, walk).await;
+            return resume_by_time(cx, walk).await;
         }
         Err(error)
-            if is_of_the_page(&error)
-                && (walk.bisect.is_some() || keeps_failing(slice, &error)) =>
+            if is_of_the_page(&error) && (walk.bisect.is_some() || keeps_failing(cx, &error)) =>
         {
-            return narrow(slice, walk, error).await;
+            return narrow(cx, walk, error).await;
         }
         answer => answer?,
     };
@@ -103,7 +102,7 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     walk.seen += page.items.len() as i64;
     let next = match page.next {
         Some(Next::After(after)) if Some(&after) == walk.after.as_ref() => {
-            return resume_by_time(slice, walk).await;
+            return resume_by_time(cx, walk).await;
         }
         Some(Next::After(after)) => Some(after),
         _ => None,
@@ -130,19 +129,18 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     });
     let total = if walk.since.is_none() {
         page.total_count
-    } else if walk.after.is_none() && slice.is_short() {
+    } else if walk.after.is_none() && cx.is_short() {
         let search = Search::count_all();
-        slice
-            .total(&Read::ConversationsSearch { search: &search })
+        cx.total(&Read::ConversationsSearch { search: &search })
             .await?
     } else {
         None
     };
-    store(slice, walk, stubs, &poisons, total).await
+    store(cx, walk, stubs, &poisons, total).await
 }
 
-async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
-    if let Some(walk) = slice
+async fn open_walk(cx: &SliceContext<'_>) -> Result<Walk, SliceError> {
+    if let Some(walk) = cx
         .state
         .cursor
         .clone()
@@ -150,18 +148,18 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
     {
         return Ok(walk);
     }
-    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.start_runs(slice.key).await?;
-    tx.begin_sweep(slice.key).await?;
+    let mut tx = cx.begin().await?;
+    tx.start_runs(cx.key).await?;
+    tx.begin_sweep(cx.key).await?;
     tx.commit().await?;
-    let since = slice.since();
+    let since = cx.since();
     Ok(Walk {
         mode: if since.is_some() {
             Mode::Incremental
         } else {
-            slice.state.mode.max(Mode::Full)
+            cx.state.mode.max(Mode::Full)
         },
-        begun_at: slice.state.now,
+        begun_at: cx.state.now,
         started_at: None,
         since,
         after: None,
@@ -185,7 +183,7 @@ impl Walk {
 
 /// The cursor is dead. Where the order held, everything newer than the second reached is stored; that
 /// second itself is read again, whole.
-async fn resume_by_time(slice: &Slice<'_>, mut walk: Walk) -> Result<Sliced, SliceError> {
+async fn resume_by_time(cx: &SliceContext<'_>, mut walk: Walk) -> Result<Sliced, SliceError> {
     let before = walk
         .reached
         .filter(|_| walk.sorted)
@@ -195,8 +193,8 @@ async fn resume_by_time(slice: &Slice<'_>, mut walk: Walk) -> Result<Sliced, Sli
     }
     walk.before = before;
     walk.after = None;
-    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.save_cursor(slice.key, &walk, Tally::default()).await?;
+    let mut tx = cx.begin().await?;
+    tx.save_cursor(cx.key, &walk, Tally::default()).await?;
     tx.commit().await?;
     Ok(Progress::More.into())
 }
@@ -206,12 +204,12 @@ fn is_of_the_page(error: &Error) -> bool {
     matches!(error, Error::Unavailable(_)) || error.refusal() == Some(&Refusal::NotFound)
 }
 
-fn keeps_failing(slice: &Slice<'_>, error: &Error) -> bool {
-    slice.state.attempts >= ATTEMPTS || error.refusal() == Some(&Refusal::NotFound)
+fn keeps_failing(cx: &SliceContext<'_>, error: &Error) -> bool {
+    cx.state.attempts >= ATTEMPTS || error.refusal() == Some(&Refusal::NotFound)
 }
 
 /// The page failed (again): fewer records are asked for next, or, once it is the next one, its time.
-async fn narrow(slice: &Slice<'_>, mut walk: Walk, error: Error) -> Result<Sliced, SliceError> {
+async fn narrow(cx: &SliceContext<'_>, mut walk: Walk, error: Error) -> Result<Sliced, SliceError> {
     // Nothing newer than this was left out. A day: their clock and ours.
     let newest = || walk.before.unwrap_or(walk.begun_at + TimeDelta::days(1));
     let reached = walk.reached.unwrap_or_else(newest).timestamp();
@@ -229,7 +227,7 @@ async fn narrow(slice: &Slice<'_>, mut walk: Walk, error: Error) -> Result<Slice
         Found::NotYet(next) if !is_hopeless(&next) => Some(next),
         _ => None,
     };
-    slice.save_place(&walk).await?;
+    cx.save_place(&walk).await?;
     if walk.bisect.is_some() {
         Ok(Progress::More.into())
     } else {
@@ -238,7 +236,7 @@ async fn narrow(slice: &Slice<'_>, mut walk: Walk, error: Error) -> Result<Slice
 }
 
 /// Asks for one record older than `before`, to find the time of the one that fails.
-async fn probe(slice: &Slice<'_>, mut walk: Walk, before: i64) -> Result<Sliced, SliceError> {
+async fn probe(cx: &SliceContext<'_>, mut walk: Walk, before: i64) -> Result<Sliced, SliceError> {
     let search = Search {
         after: walk.after_time(),
         before: DateTime::from_timestamp(before, 0),
@@ -246,26 +244,26 @@ async fn probe(slice: &Slice<'_>, mut walk: Walk, before: i64) -> Result<Sliced,
         starting_after: None,
         per_page: 1,
     };
-    let answer = match slice
+    let answer = match cx
         .workspace
         .read(&Read::ConversationsSearch { search: &search })
         .await
     {
-        Err(error) if is_of_the_page(&error) => return narrow(slice, walk, error).await,
+        Err(error) if is_of_the_page(&error) => return narrow(cx, walk, error).await,
         answer => answer?,
     };
     let is_empty = Page::split(&answer.body)?.items.is_empty();
     let found = walk.bisect.take().map_or(Found::Nothing, Bisect::worked);
-    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
+    let mut tx = cx.begin().await?;
     match found {
         Found::NotYet(bisect) => {
             walk.bisect = Some(bisect);
-            tx.save_place(slice.key, &walk).await?;
+            tx.save_place(cx.key, &walk).await?;
         }
-        Found::Nothing => tx.save_place(slice.key, &walk).await?,
+        Found::Nothing => tx.save_place(cx.key, &walk).await?,
         // Where no record at all could be read, it is not one record's fault.
         Found::At(_) if is_empty && walk.seen == 0 => {
-            tx.save_place(slice.key, &walk).await?;
+            tx.save_place(cx.key, &walk).await?;
             tx.commit().await?;
             return Err(
                 Error::Unavailable("every search that is not empty fails".to_owned()).into(),
@@ -273,13 +271,13 @@ async fn probe(slice: &Slice<'_>, mut walk: Walk, before: i64) -> Result<Sliced,
         }
         Found::At(second) => {
             let quarantined = tx
-                .quarantine(slice.key.connection, &[unreadable(&walk, second)])
+                .quarantine(cx.key.connection, &[unreadable(&walk, second)])
                 .await?;
             walk.poisoned += 1;
             walk.before = DateTime::from_timestamp(second, 0);
             walk.after = None;
             tx.save_cursor(
-                slice.key,
+                cx.key,
                 &walk,
                 Tally {
                     quarantined,
@@ -317,26 +315,26 @@ fn read_all(items: &[&str], now: DateTime<Utc>) -> (Vec<Conversation>, Vec<Poiso
             wire::Read::Bad(poison) => poisons.push(poison),
         }
     }
-    let (stubs, ahead) = future::set_aside(stubs, now);
+    let (stubs, ahead) = future_dated::set_aside(stubs, now);
     poisons.extend(ahead);
     (stubs, poisons)
 }
 
 async fn store(
-    slice: &Slice<'_>,
+    cx: &SliceContext<'_>,
     walk: Walk,
     stubs: Vec<Conversation>,
     poisons: &[Poison],
     total: Option<i64>,
 ) -> Result<Sliced, SliceError> {
-    let key = slice.key;
+    let key = cx.key;
     let ids: Vec<String> = stubs.iter().map(|stub| stub.source_id.clone()).collect();
     let shown: Vec<String> = ids
         .iter()
         .chain(poisons.iter().map(|poison| &poison.source_id))
         .cloned()
         .collect();
-    let mut tx = slice.ctx.store.begin_fenced(key).await?;
+    let mut tx = cx.begin().await?;
     let written = tx.write_stubs(key.connection, stubs).await?;
     if walk.mode == Mode::Reconcile {
         tx.want_threads_again(key.connection, &ids).await?;
@@ -362,7 +360,7 @@ async fn store(
         Progress::More
     } else {
         let started_at = walk.started_at.unwrap_or(walk.begun_at);
-        let rhythm = &slice.ctx.config.rhythm;
+        let rhythm = &cx.config().rhythm;
         match total {
             _ if walk.since.is_none() => {
                 tx.forget_quarantine(key.connection, "conversation", walk.begun_at)
@@ -378,7 +376,7 @@ async fn store(
             &WalkEnd {
                 mode: walk.mode,
                 begun_at: walk.begun_at,
-                watermark: Some(slice.watermark(started_at)),
+                watermark: Some(cx.watermark(started_at)),
                 witness: None,
                 full: walk.since.is_none(),
                 // A walk resumed by time counted some twice; its total says nothing.
@@ -386,7 +384,7 @@ async fn store(
                     .filter(|_| walk.before.is_none())
                     .map(|total| (total - walk.seen).max(0) + walk.poisoned)
                     .or((walk.poisoned > 0).then_some(walk.poisoned)),
-                next_in_seconds: Slice::every(rhythm.sync),
+                next_in_seconds: SliceContext::every(rhythm.sync),
             },
         )
         .await?;

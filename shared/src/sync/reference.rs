@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Progress, SliceError, Sliced, audit, blocked, slice::Slice};
+use super::{Progress, SliceError, Sliced, audit, block_messages, slice::SliceContext};
 use crate::{
     domain::{Mode, Stream, records::Poison},
     intercom::{
@@ -29,13 +29,13 @@ struct Walk {
     audit: Option<audit::Progress>,
 }
 
-pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
+pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
     let mut made_due = Vec::new();
-    if !slice.state.active {
+    if !cx.state.active {
         // The connection waits for the customer; this is how it heals by itself if access comes back.
-        slice.workspace.read(&Read::Me).await?;
-        let mut tx = slice.ctx.store.begin_fenced_whole(slice.key).await?;
-        tx.revive_connection(slice.key).await?;
+        cx.workspace.read(&Read::Me).await?;
+        let mut tx = cx.begin_connection().await?;
+        tx.revive_connection(cx.key).await?;
         tx.commit().await?;
         made_due.extend(
             Stream::ALL
@@ -44,19 +44,19 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
                 .filter(|stream| *stream != Stream::Reference),
         );
     }
-    let mut walk = open_walk(slice).await?;
-    read_lists(slice, &mut walk).await?;
-    mark_deleted(slice, &mut walk).await?;
-    made_due.extend(audit(slice, &mut walk).await?);
-    end(slice, walk).await?;
+    let mut walk = open_walk(cx).await?;
+    read_lists(cx, &mut walk).await?;
+    mark_deleted(cx, &mut walk).await?;
+    made_due.extend(audit(cx, &mut walk).await?);
+    end(cx, walk).await?;
     Ok(Sliced {
         progress: Progress::Done,
         made_due,
     })
 }
 
-async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
-    if let Some(walk) = slice
+async fn open_walk(cx: &SliceContext<'_>) -> Result<Walk, SliceError> {
+    if let Some(walk) = cx
         .state
         .cursor
         .clone()
@@ -64,30 +64,30 @@ async fn open_walk(slice: &Slice<'_>) -> Result<Walk, SliceError> {
     {
         return Ok(walk);
     }
-    let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-    tx.start_runs(slice.key).await?;
+    let mut tx = cx.begin().await?;
+    tx.start_runs(cx.key).await?;
     tx.commit().await?;
     Ok(Walk {
-        begun_at: slice.state.now,
+        begun_at: cx.state.now,
         started_at: None,
         done: Vec::new(),
         refused: Vec::new(),
         page: Some(1),
-        deletions: slice.workspace.version() >= Version::V2_16,
+        deletions: cx.workspace.version() >= Version::V2_16,
         audit: None,
     })
 }
 
 /// Each list has a scope of its own: one refused list does not keep the others away.
-async fn read_lists(slice: &Slice<'_>, walk: &mut Walk) -> Result<(), SliceError> {
-    let key = slice.key;
+async fn read_lists(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<(), SliceError> {
+    let key = cx.key;
     let mut failed = None;
     for kind in ReferenceKind::ALL {
         if walk.done.contains(&kind) {
             continue;
         }
-        let read = read_kind(slice, kind).await;
-        let mut tx = slice.ctx.store.begin_fenced(key).await?;
+        let read = read_kind(cx, kind).await;
+        let mut tx = cx.begin().await?;
         match read {
             Ok((at, items, poisons)) => {
                 walk.started_at.get_or_insert(at);
@@ -142,30 +142,30 @@ async fn read_lists(slice: &Slice<'_>, walk: &mut Walk) -> Result<(), SliceError
 }
 
 /// Once a day: see [`audit`]. The streams that are due for it.
-async fn audit(slice: &Slice<'_>, walk: &mut Walk) -> Result<Vec<Stream>, SliceError> {
-    let key = slice.key;
+async fn audit(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<Vec<Stream>, SliceError> {
+    let key = cx.key;
     if walk.audit.is_none() {
-        walk.audit = audit::begin(slice).await?;
+        walk.audit = audit::begin(cx).await?;
     }
     loop {
         let Some(progress) = &mut walk.audit else {
             return Ok(Vec::new());
         };
-        let Some(mut tx) = audit::read_thread(slice, progress).await? else {
-            return audit::end(slice, progress.found).await;
+        let Some(mut tx) = audit::read_thread(cx, progress).await? else {
+            return audit::end(cx, progress.found).await;
         };
         tx.save_cursor(key, walk, Tally::default()).await?;
         tx.commit().await?;
     }
 }
 
-async fn end(slice: &Slice<'_>, walk: Walk) -> Result<(), SliceError> {
-    let key = slice.key;
-    let rhythm = &slice.ctx.config.rhythm;
+async fn end(cx: &SliceContext<'_>, walk: Walk) -> Result<(), SliceError> {
+    let key = cx.key;
+    let rhythm = &cx.config().rhythm;
     let mut refused = walk.refused;
     // Conversations out of the plan or the scope are their own stream's to say.
     refused.retain(|kind| *kind != ReferenceKind::ConversationAttribute);
-    let mut tx = slice.ctx.store.begin_fenced(key).await?;
+    let mut tx = cx.begin().await?;
     if refused.is_empty() {
         // Every list was read: what was bad and is not any more is read well, or gone.
         tx.forget_quarantine(key.connection, "reference", walk.begun_at)
@@ -173,21 +173,21 @@ async fn end(slice: &Slice<'_>, walk: Walk) -> Result<(), SliceError> {
         tx.end_walk(
             key,
             &WalkEnd {
-                mode: slice.state.mode.max(Mode::Full),
+                mode: cx.state.mode.max(Mode::Full),
                 begun_at: walk.begun_at,
                 // Of the deletions, the one thing here that is read by time.
                 watermark: walk
                     .deletions
-                    .then(|| slice.watermark(walk.started_at.unwrap_or(walk.begun_at))),
+                    .then(|| cx.watermark(walk.started_at.unwrap_or(walk.begun_at))),
                 witness: None,
                 full: true,
                 missing: None,
-                next_in_seconds: Slice::every(rhythm.reference),
+                next_in_seconds: SliceContext::every(rhythm.reference),
             },
         )
         .await?;
     } else {
-        let why = blocked::missing_lists(&refused);
+        let why = block_messages::missing_lists(&refused);
         tx.drop_from_runs(key, &why.code, &why.message).await?;
         tx.save_cursor(key, &serde_json::Value::Null, Tally::default())
             .await?;
@@ -204,7 +204,7 @@ type Kind = (
     Vec<Poison>,
 );
 
-async fn read_kind(slice: &Slice<'_>, kind: ReferenceKind) -> Result<Kind, SliceError> {
+async fn read_kind(cx: &SliceContext<'_>, kind: ReferenceKind) -> Result<Kind, SliceError> {
     let read = match kind {
         ReferenceKind::Admin => Read::Admins,
         ReferenceKind::Team => Read::Teams,
@@ -213,14 +213,14 @@ async fn read_kind(slice: &Slice<'_>, kind: ReferenceKind) -> Result<Kind, Slice
         ReferenceKind::ContactAttribute => Read::DataAttributes { model: "contact" },
         ReferenceKind::CompanyAttribute => Read::DataAttributes { model: "company" },
         // 2.16 moved them to a list of their own.
-        ReferenceKind::ConversationAttribute if slice.workspace.version() < Version::V2_16 => {
+        ReferenceKind::ConversationAttribute if cx.workspace.version() < Version::V2_16 => {
             Read::DataAttributes {
                 model: "conversation",
             }
         }
         ReferenceKind::ConversationAttribute => Read::ConversationAttributes,
     };
-    let answer = slice.workspace.read(&read).await?;
+    let answer = cx.workspace.read(&read).await?;
     let page = Page::split(&answer.body)?;
     let (mut items, mut poisons) = (Vec::new(), Vec::new());
     for raw in page.items {
@@ -243,13 +243,13 @@ fn named(kind: ReferenceKind, source_id: &str) -> String {
 }
 
 /// `GET /conversations/deleted` (2.16 on), newest first, back to what the last look has seen.
-async fn mark_deleted(slice: &Slice<'_>, walk: &mut Walk) -> Result<(), SliceError> {
-    let since = slice
+async fn mark_deleted(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<(), SliceError> {
+    let since = cx
         .state
         .watermark
-        .unwrap_or_else(|| slice.watermark(slice.state.connected_at));
+        .unwrap_or_else(|| cx.watermark(cx.state.connected_at));
     while let Some(number) = walk.page.filter(|_| walk.deletions) {
-        let answer = match slice
+        let answer = match cx
             .workspace
             .read(&Read::ConversationsDeleted { page: number })
             .await
@@ -286,11 +286,11 @@ async fn mark_deleted(slice: &Slice<'_>, walk: &mut Walk) -> Result<(), SliceErr
             Some(Next::Number(next)) if all_new && next > number => Some(next),
             _ => None,
         };
-        let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
-        tx.mark_conversations_deleted(slice.key.connection, &deleted)
+        let mut tx = cx.begin().await?;
+        tx.mark_conversations_deleted(cx.key.connection, &deleted)
             .await?;
-        tx.quarantine(slice.key.connection, &poisons).await?;
-        tx.save_cursor(slice.key, walk, Tally::default()).await?;
+        tx.quarantine(cx.key.connection, &poisons).await?;
+        tx.save_cursor(cx.key, walk, Tally::default()).await?;
         tx.commit().await?;
     }
     Ok(())

@@ -6,7 +6,7 @@
 
 use chrono::Utc;
 
-use super::future;
+use super::future_dated;
 use crate::{
     domain::{ConnectionId, Stream, TenantId},
     intercom::wire::{self, Read},
@@ -80,13 +80,13 @@ async fn heal(
     let (healed, inserted) = match stream {
         Stream::Contacts => {
             let (ids, contacts) = read(batch, wire::read_contact, |contact| {
-                !future::is_ahead(contact, Utc::now()) && contact.companies.is_some()
+                !future_dated::is_ahead(contact, Utc::now()) && contact.companies.is_some()
             });
             (ids, tx.write_contacts(connection, contacts).await?.inserted)
         }
         Stream::Companies => {
             let (ids, companies) = read(batch, wire::read_company, |company| {
-                !future::is_ahead(company, Utc::now())
+                !future_dated::is_ahead(company, Utc::now())
             });
             (
                 ids,
@@ -95,7 +95,7 @@ async fn heal(
         }
         Stream::Conversations => {
             let (ids, stubs) = read(batch, wire::read_conversation, |stub| {
-                !future::is_ahead(stub, Utc::now())
+                !future_dated::is_ahead(stub, Utc::now())
             });
             let inserted = tx.write_stubs(connection, stubs).await?.inserted;
             tx.make_due(connection, Stream::Threads).await?;
@@ -129,7 +129,7 @@ async fn heal_parts(
         .map(|(owner, _)| owner)
         .collect();
     let (ids, parts) = read(single, wire::read_part, |part| {
-        !future::is_ahead(part, Utc::now())
+        !future_dated::is_ahead(part, Utc::now())
     });
     let parts = ids
         .iter()

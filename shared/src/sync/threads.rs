@@ -12,7 +12,7 @@ use chrono::TimeDelta;
 use futures::{StreamExt, stream::FuturesUnordered};
 use uuid::Uuid;
 
-use super::{Progress, SliceError, Sliced, future, slice::Slice};
+use super::{Progress, SliceError, Sliced, future_dated, slice::SliceContext};
 use crate::{
     domain::{Mode, Stream, records::Poison},
     intercom::{Answer, Error, Place, Read, Refusal, wire},
@@ -80,11 +80,11 @@ struct Backlog {
 
 impl Backlog {
     /// Reads more of what is owed, newest change first.
-    async fn read_on(&mut self, slice: &Slice<'_>) -> Result<(), SliceError> {
-        let most = slice.ctx.config.threads_per_slice;
-        let mut tx = slice.ctx.store.begin_fenced(slice.key).await?;
+    async fn read_on(&mut self, cx: &SliceContext<'_>) -> Result<(), SliceError> {
+        let most = cx.config().threads_per_slice;
+        let mut tx = cx.begin().await?;
         let pending = tx
-            .pending_threads(slice.key.connection, (most + self.asked.len()) as i64)
+            .pending_threads(cx.key.connection, (most + self.asked.len()) as i64)
             .await?;
         tx.commit().await?;
         let is_new = |thread: &PendingThread| !self.asked.contains(&thread.conversation_id);
@@ -106,26 +106,26 @@ impl Backlog {
     }
 }
 
-pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
+pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
     let begun = Instant::now();
     let mut backlog = Backlog::default();
-    backlog.read_on(slice).await?;
+    backlog.read_on(cx).await?;
     let mut under_way = FuturesUnordered::new();
     let (mut batch, mut stop, mut answered) = (Batch::default(), None, false);
     let mut last_asked = begun;
     loop {
         // A process that is stopping finishes what is under way; the rest stays pending.
-        let may_ask = begun.elapsed() < LONGEST && !slice.ctx.stopping.is_cancelled();
-        while may_ask && stop.is_none() && under_way.len() < slice.ctx.config.thread_concurrency {
+        let may_ask = begun.elapsed() < LONGEST && !cx.ctx.stopping.is_cancelled();
+        while may_ask && stop.is_none() && under_way.len() < cx.config().thread_concurrency {
             let Some(thread) = backlog.take() else { break };
-            under_way.push(ask(slice, thread));
+            under_way.push(ask(cx, thread));
             last_asked = Instant::now();
         }
         let (thread, answer) = match tokio::time::timeout(PAUSE, under_way.next()).await {
             Ok(Some(answer)) => answer,
             Ok(None) => break,
             Err(_) => {
-                store(slice, batch.take_answered()).await?;
+                store(cx, batch.take_answered()).await?;
                 if matches!(stop, Some(Stop::Wait(until)) if until <= Instant::now()) {
                     stop = None;
                 }
@@ -134,7 +134,7 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
                 let goes_on =
                     may_ask && stop.is_none() && !is_outage && last_asked.elapsed() >= SLOW;
                 if goes_on && backlog.next.is_empty() {
-                    backlog.read_on(slice).await?;
+                    backlog.read_on(cx).await?;
                 }
                 continue;
             }
@@ -153,7 +153,7 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
         }
         answered |= !batch.fetched.is_empty() || !batch.fates.is_empty();
         if batch.is_full() {
-            store(slice, batch.take_answered()).await?;
+            store(cx, batch.take_answered()).await?;
         }
         if matches!(stop, Some(Stop::Error(_))) {
             break;
@@ -161,7 +161,7 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
     }
     drop(under_way);
     if !answered && !matches!(stop, Some(Stop::Error(_))) && !batch.unanswered.is_empty() {
-        return outage(slice, &batch.unanswered).await;
+        return outage(cx, &batch.unanswered).await;
     }
     let unanswered = std::mem::take(&mut batch.unanswered);
     batch
@@ -170,19 +170,19 @@ pub(super) async fn slice(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
             let fate = later(&thread);
             (thread, fate, error, None)
         }));
-    store(slice, batch).await?;
+    store(cx, batch).await?;
     match stop {
         Some(Stop::Error(error)) => Err(error.into()),
         Some(Stop::Wait(until)) => Ok(Progress::Wait(until).into()),
-        None => end(slice).await,
+        None => end(cx).await,
     }
 }
 
 async fn ask(
-    slice: &Slice<'_>,
+    cx: &SliceContext<'_>,
     thread: PendingThread,
 ) -> (PendingThread, Result<(Answer, Place), Error>) {
-    let answer = slice
+    let answer = cx
         .workspace
         .read_in_place(&Read::Conversation {
             id: &thread.source_id,
@@ -194,21 +194,21 @@ async fn ask(
 /// Intercom answered for none: the stream waits, and no thread's attempts are counted but the first one's,
 /// so that a thread that never works is given up in the end and an outage blocks next to nothing.
 async fn outage(
-    slice: &Slice<'_>,
+    cx: &SliceContext<'_>,
     unanswered: &[(PendingThread, String)],
 ) -> Result<Sliced, SliceError> {
     let Some((thread, error)) = unanswered.first() else {
         return Ok(Progress::More.into());
     };
-    let mut tx = slice.ctx.store.begin(slice.key.tenant).await?;
+    let mut tx = cx.begin_unfenced().await?;
     tx.mark_thread(
-        slice.key.connection,
+        cx.key.connection,
         thread.conversation_id,
         later(thread),
         error,
     )
     .await?;
-    tx.check_fence(slice.key).await?;
+    tx.check_fence(cx.key).await?;
     tx.commit().await?;
     Err(Error::Unavailable(format!("none of {} threads: {error}", unanswered.len())).into())
 }
@@ -261,11 +261,13 @@ fn sort_in(
                 answer.body,
             );
         }
-        Ok((wire::Read::Good(read), _)) if future::is_ahead(&read.conversation, answer.at) => {
-            block(batch, thread, future::poison(read.conversation));
+        Ok((wire::Read::Good(read), _))
+            if future_dated::is_ahead(&read.conversation, answer.at) =>
+        {
+            block(batch, thread, future_dated::poison(read.conversation));
         }
         Ok((wire::Read::Good(mut read), mut poisons)) => {
-            let (parts, ahead) = future::set_aside(read.parts, answer.at);
+            let (parts, ahead) = future_dated::set_aside(read.parts, answer.at);
             read.parts = parts;
             poisons.extend(ahead.into_iter().map(|poison| Poison {
                 source_id: format!("{}/{}", thread.source_id, poison.source_id),
@@ -327,11 +329,11 @@ fn later(thread: &PendingThread) -> ThreadFate {
     }
 }
 
-async fn store(slice: &Slice<'_>, batch: Batch) -> Result<(), SliceError> {
+async fn store(cx: &SliceContext<'_>, batch: Batch) -> Result<(), SliceError> {
     if batch.fetched.is_empty() && batch.fates.is_empty() {
         return Ok(());
     }
-    let key = slice.key;
+    let key = cx.key;
     let whole: Vec<String> = batch
         .fetched
         .iter()
@@ -340,7 +342,7 @@ async fn store(slice: &Slice<'_>, batch: Batch) -> Result<(), SliceError> {
         .collect();
     // One by one: a page of stubs locks the same rows, conversations before threads.
     for (thread, fate, error, poison) in &batch.fates {
-        let mut tx = slice.ctx.store.begin(key.tenant).await?;
+        let mut tx = cx.begin_unfenced().await?;
         tx.quarantine(key.connection, poison.as_slice()).await?;
         tx.mark_thread(key.connection, thread.conversation_id, *fate, error)
             .await?;
@@ -349,7 +351,7 @@ async fn store(slice: &Slice<'_>, batch: Batch) -> Result<(), SliceError> {
     }
     // The stream is locked and its fence compared last, as a page of stubs locks it last to make it due:
     // locked first, each would keep the other waiting for as long as it writes.
-    let mut tx = slice.ctx.store.begin(key.tenant).await?;
+    let mut tx = cx.begin_unfenced().await?;
     let written = tx.write_threads(key.connection, batch.fetched).await?;
     tx.quarantine(key.connection, &batch.poisons).await?;
     tx.resolve_quarantined_parts(key.connection, &whole).await?;
@@ -370,9 +372,9 @@ async fn store(slice: &Slice<'_>, batch: Batch) -> Result<(), SliceError> {
 
 /// The backlog is asked after the stream's row was locked, so a stub written meanwhile is either seen here
 /// or makes the stream due after us.
-async fn end(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
-    let key = slice.key;
-    let mut tx = slice.ctx.store.begin_fenced(key).await?;
+async fn end(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
+    let key = cx.key;
+    let mut tx = cx.begin().await?;
     let backlog = tx.thread_backlog(key.connection).await?;
     let progress = match backlog.next_in_seconds {
         Some(seconds) if seconds <= 0.0 => Progress::More,
@@ -382,7 +384,7 @@ async fn end(slice: &Slice<'_>) -> Result<Sliced, SliceError> {
             } else {
                 let walk = WalkEnd {
                     mode: Mode::Full,
-                    begun_at: slice.state.now,
+                    begun_at: cx.state.now,
                     watermark: None,
                     witness: None,
                     full: false,

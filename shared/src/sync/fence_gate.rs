@@ -1,7 +1,7 @@
 //! Whether a slice is still ours: nobody calls Intercom for a connection that has ended.
 //!
 //! What is written is fenced by itself; a call is not, and a slice may make hundreds. So the fence is looked at
-//! before a call, when it was not for [`UNSEEN`]: between two commits, and while a permit was waited for.
+//! before a call, when it was not for [`FENCE_RECHECK_INTERVAL`]: between two commits, and while a permit was waited for.
 
 use std::{
     sync::Arc,
@@ -17,7 +17,7 @@ use crate::{
 
 /// A call may begin for so long after a disconnect, by a slice that was under way. Whoever promises that none will
 /// waits for longer than this first.
-pub const UNSEEN: Duration = Duration::from_millis(100);
+pub const FENCE_RECHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The gate before the calls of a slice that has just begun.
 pub(super) fn gate(store: &Store, key: SliceKey) -> Gate {
@@ -29,7 +29,7 @@ pub(super) fn gate(store: &Store, key: SliceKey) -> Gate {
         Box::pin(async move {
             // One looks, and who comes meanwhile waits for what it sees.
             let mut seen = seen.lock().await;
-            if seen.is_some_and(|at| at.elapsed() >= UNSEEN) {
+            if seen.is_some_and(|at| at.elapsed() >= FENCE_RECHECK_INTERVAL) {
                 let now = Instant::now();
                 match store.is_ours(key).await {
                     Ok(ours) => *seen = ours.then_some(now),

@@ -10,9 +10,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::contacts::OVERLAP;
 use crate::intercom::Version;
 
+/// A search shows the changes of this long before the watermark again, for clocks that differ and for changes in the
+/// same second.
+pub(super) const OVERLAP: TimeDelta = TimeDelta::seconds(60);
 /// A search by days needs this much more than the watermark: the longest day is 25 hours.
 const DAYWISE: TimeDelta = TimeDelta::hours(48);
 /// So many have to end at once for a poll to cost a second call.
