@@ -2,7 +2,7 @@
 # The logic is in deploy/setup/ (shell) and in the programs themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench chaos fuzz sqlx sqlx-check servers clean-servers
+.PHONY: help demo test check bench chaos fuzz sqlx sqlx-check stats servers clean-servers
 
 ARGS ?=
 BENCH ?=
@@ -40,6 +40,9 @@ sqlx: servers ## Write .sqlx anew after a query or a migration changed
 
 sqlx-check: servers ## Check that .sqlx fits the queries and the migrations
 	@deploy/setup/sqlx.sh --check
+
+stats: ## Measure the tree (REV=commits beside it, LIST=semicolons|persons|words|circles|twins|long|types, ARGS=--json)
+	@cargo run --quiet --package stats -- $(REV:%=--rev %) $(LIST:%=--list %) $(ARGS)
 
 servers: ## Find or install a compiler, Postgres and Redis (or Valkey)
 	@deploy/setup/tools.sh

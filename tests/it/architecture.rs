@@ -225,3 +225,58 @@ fn no_migration_is_without_isolation() {
         );
     }
 }
+
+/// Circles that are still in the tree. Each is a pair of files or more that cannot be read one by one.
+const CIRCLES: usize = 6;
+
+#[test]
+fn files_of_shared_do_not_import_each_other() {
+    let tree = stats::tree::Tree::read(&root()).unwrap();
+    let circles = stats::circles::of(&tree.product, "shared/src/");
+    assert!(
+        circles.len() <= CIRCLES,
+        "more than {CIRCLES} import circles: {circles:#?}"
+    );
+}
+
+/// Retired words that identifiers still use.
+const STILL_USED: &[&str] = &[
+    "appetite",
+    "armed",
+    "begun",
+    "bite",
+    "books",
+    "exchanger",
+    "look",
+    "most",
+    "needs",
+    "owe",
+    "owed",
+    "owes",
+    "place",
+    "rest",
+    "rhythm",
+    "room",
+    "settled",
+    "sweep",
+    "tally",
+    "told",
+    "want",
+    "wanted",
+    "wants",
+    "wished",
+    "witness",
+    "woken",
+];
+
+#[test]
+fn no_identifier_uses_a_retired_word() {
+    let tree = stats::tree::Tree::read(&root()).unwrap();
+    let mut places = stats::names::retired(&tree.product);
+    places.retain(|place| {
+        let word = place.remark.split(' ').next().unwrap_or_default();
+        !STILL_USED.contains(&word)
+    });
+    let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+    assert!(places.is_empty(), "retired words:\n{}", places.join("\n"));
+}
