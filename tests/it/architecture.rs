@@ -231,8 +231,8 @@ const CIRCLES: usize = 6;
 
 #[test]
 fn files_of_shared_do_not_import_each_other() {
-    let tree = stats::tree::Tree::read(&root()).unwrap();
-    let circles = stats::circles::of(&tree.product, "shared/src/");
+    let product = stats::tree::Tree::product(&root()).unwrap();
+    let circles = stats::circles::of(&product, "shared/src/");
     assert!(
         circles.len() <= CIRCLES,
         "more than {CIRCLES} import circles: {circles:#?}"
@@ -271,8 +271,8 @@ const STILL_USED: &[&str] = &[
 
 #[test]
 fn no_identifier_uses_a_retired_word() {
-    let tree = stats::tree::Tree::read(&root()).unwrap();
-    let mut places = stats::names::retired(&tree.product);
+    let product = stats::tree::Tree::product(&root()).unwrap();
+    let mut places = stats::names::retired(&product);
     places.retain(|place| {
         let word = place.remark.split(' ').next().unwrap_or_default();
         !STILL_USED.contains(&word)

@@ -166,9 +166,15 @@ struct Items<'a> {
 
 impl Items<'_> {
     fn function(&mut self, name: String, start: usize, end: usize) {
+        // Tokens stand in the order of their lines.
+        let all = &self.source.tokens;
+        let first = all.partition_point(|token| token.line < start);
+        let last = all.partition_point(|token| token.line <= end);
+        let tokens = all[first..last]
+            .iter()
+            .filter(|token| !token.continues)
+            .count();
         let lines = start..=end;
-        let counted = |token: &&Token| !token.continues && lines.contains(&token.line);
-        let tokens = self.source.tokens.iter().filter(counted).count();
         self.source.functions.push(Function {
             name,
             lines,

@@ -12,7 +12,7 @@ use crate::source::Source;
 pub const PRODUCT: [&str; 5] = ["api", "deploy/pathbound", "scheduler", "shared", "worker"];
 
 /// Everything that is measured of one commit or working tree.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tree {
     /// Rust files of the product, without modules that only tests compile.
     pub product: Vec<Source>,
@@ -34,6 +34,21 @@ impl Tree {
         Self::of_files(root, listed.lines().count())
     }
 
+    /// Reads only the product of the working tree, for a test that wants no more.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is not Rust although its name says so.
+    pub fn product(root: &Path) -> io::Result<Vec<Source>> {
+        let mut tree = Self::default();
+        for folder in PRODUCT {
+            for path in files(&root.join(folder))? {
+                tree.add(&name(root, &path), &path)?;
+            }
+        }
+        tree.move_test_modules();
+        Ok(tree.product)
+    }
+
     /// Reads a commit of the repository at `root`, unpacked into a temporary folder.
     ///
     /// # Errors
@@ -47,28 +62,31 @@ impl Tree {
 
     fn of_files(root: &Path, tracked: usize) -> io::Result<Self> {
         let mut tree = Self {
-            product: Vec::new(),
-            tests: Vec::new(),
-            texts: Vec::new(),
             tracked,
+            ..Self::default()
         };
         for path in files(root)? {
-            let name = name(root, &path);
-            if name.ends_with(".rs") {
-                let source = Source::parse(&name, &fs::read_to_string(&path)?)
-                    .map_err(|error| io::Error::other(format!("{name}: {error}")))?;
-                if is_product(&name) {
-                    &mut tree.product
-                } else {
-                    &mut tree.tests
-                }
-                .push(source);
-            } else if is_text(&name) {
-                tree.texts.push((name, fs::read_to_string(&path)?));
-            }
+            tree.add(&name(root, &path), &path)?;
         }
         tree.move_test_modules();
         Ok(tree)
+    }
+
+    fn add(&mut self, name: &str, path: &Path) -> io::Result<()> {
+        if name.ends_with(".rs") {
+            let source = Source::parse(name, &fs::read_to_string(path)?)
+                .map_err(|error| io::Error::other(format!("{name}: {error}")))?;
+            if is_product(name) {
+                &mut self.product
+            } else {
+                &mut self.tests
+            }
+            .push(source);
+        } else if is_text(name) {
+            self.texts
+                .push((name.to_owned(), fs::read_to_string(path)?));
+        }
+        Ok(())
     }
 
     /// A file that is declared as `#[cfg(test)] mod name;` is a test, with all files below it.
