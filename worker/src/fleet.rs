@@ -13,8 +13,8 @@
 use std::time::Duration;
 
 use shared::{
-    domain::Stream,
-    queue::{Fleet, Lease, Queue, Ticket, Verdict},
+    domain::{Stream, Verdict},
+    queue::{Fleet, Lease, Queue, Ticket},
     store::SliceKey,
     sync::{self, Context, Next, Outcome},
 };
@@ -39,15 +39,15 @@ impl Jobs {
         }
         match next {
             Next::Done => Verdict::Done,
-            Next::More => Verdict::More,
-            Next::Wait(wait) => Verdict::Wait(wait),
+            Next::More => Verdict::Requeue,
+            Next::Wait(wait) => Verdict::Snooze(wait),
             Next::Stale { fence } => {
                 // Either our lease is an old one, and settling it changes nothing; or Redis lost count
                 // (restored from a copy, clock set back), and the next lease has to be above what Postgres saw.
                 if let Err(error) = self.queue.raise_fence(fence).await {
                     tracing::warn!(%error, "could not raise the fence");
                 }
-                Verdict::More
+                Verdict::Requeue
             }
         }
     }

@@ -5,8 +5,10 @@ pub mod records;
 pub mod region;
 pub mod secret;
 pub mod stream;
+pub mod verdict;
 
 pub use ids::{ConnectionId, RunId, TenantId};
 pub use region::Region;
 pub use secret::Secret;
 pub use stream::{Class, Mode, Stream};
+pub use verdict::Verdict;

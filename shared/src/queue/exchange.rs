@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Lease, Queue, QueueError, Verdict, client::BITE};
+use super::{Lease, Queue, QueueError, client::BITE};
+use crate::domain::Verdict;
 
 /// How long a lease lasts without renewal, and so how long a dead worker's work waits at most (plus a sweep).
 pub(super) const LEASE: Duration = Duration::from_secs(6);
@@ -88,7 +89,7 @@ impl Queue {
                     verdict,
                 } in settlements
                 {
-                    let wait = if let Verdict::Wait(wait) = verdict {
+                    let wait = if let Verdict::Snooze(wait) = verdict {
                         (*wait).min(LONGEST_WAIT).as_millis()
                     } else {
                         0

@@ -10,13 +10,16 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    Lease, QueueError, Ticket, Verdict,
+    Lease, QueueError, Ticket,
     client::BITE,
     exchange::{Claimed, Exchanged, Room, SUSPECT, Settlement},
     listener::{Armed, Woken},
     slots::{Held, ROUND, Slots, Unstarted, backoff},
 };
-use crate::{domain::Class, shutdown::Shutdown};
+use crate::{
+    domain::{Class, Verdict},
+    shutdown::Shutdown,
+};
 
 /// Calls under way at once: while Redis works on one, what ended fills the next, and neither waits for the other.
 const CALLS: usize = 2;
@@ -338,6 +341,6 @@ fn back(lease: Lease) -> Settlement {
     Settlement {
         ticket: lease.ticket.to_string().into_bytes(),
         fence: lease.fence,
-        verdict: Verdict::Back,
+        verdict: Verdict::Release,
     }
 }

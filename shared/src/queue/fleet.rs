@@ -6,11 +6,11 @@ use apalis_core::{error::WorkerError, task::data::Data, worker::builder::WorkerB
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Lease, Queue, Verdict,
+    Lease, Queue,
     backend::TicketBackend,
     slots::{Held, Slots},
 };
-use crate::shutdown::Shutdown;
+use crate::{domain::Verdict, shutdown::Shutdown};
 
 /// A slice that takes longer hangs, unless the fleet says otherwise.
 const TIME_LIMIT: Duration = Duration::from_secs(180);
@@ -25,7 +25,7 @@ pub trait Fleet: Send + Sync + 'static {
     /// The slice panicked or hung. Whoever can keeps the cause, so that it is a failed attempt like any other.
     fn crashed(&self, lease: Lease, cause: &'static str) -> impl Future<Output = Verdict> + Send {
         let _ = (lease, cause);
-        std::future::ready(Verdict::Wait(AFTER_CRASH))
+        std::future::ready(Verdict::Snooze(AFTER_CRASH))
     }
 
     /// A slice that takes longer than this hangs: it is abandoned.

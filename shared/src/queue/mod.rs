@@ -26,7 +26,6 @@ mod progress;
 mod scripts;
 mod slots;
 mod ticket;
-mod verdict;
 
 pub use client::{Counts, Depth, Queue};
 pub use error::QueueError;
@@ -35,4 +34,3 @@ pub use lease::Lease;
 pub use pause::{PauseScope, UnknownScope};
 pub use progress::Progress;
 pub use ticket::{BadTicket, Ticket};
-pub use verdict::Verdict;

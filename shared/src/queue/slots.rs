@@ -18,12 +18,12 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Lease, Queue, Verdict,
+    Lease, Queue,
     exchange::{LEASE, Room, Settlement},
     exchanger::{Books, Exchanger},
     listener::{Armed, Woken, listen},
 };
-use crate::shutdown::Shutdown;
+use crate::{domain::Verdict, shutdown::Shutdown};
 
 const RENEWAL: Duration = Duration::from_secs(2);
 /// The exchanger goes round at least this often.

@@ -195,9 +195,9 @@ impl<'a> Pair<'a> {
             let fence = if rng.chance(5) { fence + 1 } else { fence };
             let verdict = match rng.between(0, 10) {
                 0..3 => Verdict::Done,
-                3..6 => Verdict::More,
-                6..8 => Verdict::Wait(rng.between(0, 9_000)),
-                _ => Verdict::Back,
+                3..6 => Verdict::Requeue,
+                6..8 => Verdict::Snooze(rng.between(0, 9_000)),
+                _ => Verdict::Release,
             };
             settlements.push(Settlement {
                 ticket,
@@ -220,9 +220,9 @@ impl<'a> Pair<'a> {
         {
             let (word, wait) = match verdict {
                 Verdict::Done => ("done", 0),
-                Verdict::More => ("more", 0),
-                Verdict::Wait(wait) => ("wait", *wait),
-                Verdict::Back => ("back", 0),
+                Verdict::Requeue => ("requeue", 0),
+                Verdict::Snooze(wait) => ("snooze", *wait),
+                Verdict::Release => ("release", 0),
             };
             call.arg(text(*ticket)).arg(*fence).arg(word).arg(wait);
         }

@@ -128,7 +128,7 @@ impl Bare {
     /// What a ticket costs that is settled with `verdict` while another is leased, so many of both in a call.
     fn dispatch(&mut self, verdict: &str, bite: usize) -> Work {
         const ROUNDS: usize = 100;
-        self.exchange("more", bite);
+        self.exchange("requeue", bite);
         self.work();
         for _ in 0..ROUNDS {
             assert_eq!(self.exchange(verdict, bite), 2 * bite);
@@ -180,9 +180,9 @@ fn a_dispatch_takes_few_commands() {
     let mut bare = Bare::new(&[COUNTED]);
     bare.push(10_000);
     for (what, verdict, bite, commands, entries) in [
-        ("64 that go on", "more", BITE, 0.45, 32.0),
+        ("64 that go on", "requeue", BITE, 0.45, 32.0),
         ("64 that are done", "done", BITE, 0.45, 25.0),
-        ("1 that goes on", "more", 1, 26.0, 125.0),
+        ("1 that goes on", "requeue", 1, 26.0, 125.0),
     ] {
         let work = bare.dispatch(verdict, bite);
         eprintln!("{what}: {work:?} per dispatch");
@@ -194,7 +194,7 @@ fn a_dispatch_takes_few_commands() {
     }
     let mut bare = Bare::new(&[COUNTED]);
     bare.push_of(20, 100);
-    let work = bare.dispatch("more", BITE);
+    let work = bare.dispatch("requeue", BITE);
     eprintln!("64 of 20 tenants: {work:?} per dispatch");
     assert!(work.commands <= 3.2 && work.entries <= 28.0, "{work:?}");
 }
@@ -203,9 +203,9 @@ fn a_dispatch_takes_few_commands() {
 fn a_dispatch_does_not_take_more_by_the_number_of_tenants() {
     let mut bare = Bare::new(&[COUNTED]);
     bare.push(256);
-    let few = bare.dispatch("more", BITE);
+    let few = bare.dispatch("requeue", BITE);
     bare.push(100_000);
-    let many = bare.dispatch("more", BITE);
+    let many = bare.dispatch("requeue", BITE);
     eprintln!("with 256 tenants {few:?}, with 100,000 {many:?}");
     assert!(
         many.commands <= few.commands * 1.05 && many.entries <= few.entries * 1.05,
@@ -225,7 +225,7 @@ fn no_call_is_long_at_its_worst() {
     }
     // And a herd that is parked until now.
     for _ in 0..200 {
-        bare.exchange("wait", BITE);
+        bare.exchange("snooze", BITE);
     }
     let due = redis::Script::new(
         "for _, set in ipairs({'{q}:leases', '{q}:parked'}) do
@@ -240,7 +240,7 @@ fn no_call_is_long_at_its_worst() {
     let (mut commands, mut entries) = (0.0_f64, 0.0_f64);
     for _ in 0..100 {
         assert_eq!(
-            bare.exchange("more", BITE),
+            bare.exchange("requeue", BITE),
             3 * BITE,
             "swept, settled and leased"
         );

@@ -16,8 +16,8 @@ use std::{
 use redis::{Commands, Connection};
 use servers::Servers;
 use shared::{
-    domain::{Class, ConnectionId, Secret, Stream, TenantId},
-    queue::{self, Fleet, Lease, PauseScope, Queue, Ticket, Verdict},
+    domain::{Class, ConnectionId, Secret, Stream, TenantId, Verdict},
+    queue::{self, Fleet, Lease, PauseScope, Queue, Ticket},
     shutdown::Shutdown,
     telemetry,
 };
@@ -216,8 +216,8 @@ async fn every_verdict_does_what_it_says_and_nothing_is_left() {
         let time = times.entry(lease.ticket).or_default();
         *time += 1;
         let verdict = match *time {
-            1 => Verdict::More,
-            2 => Verdict::Wait(Duration::from_millis(300)),
+            1 => Verdict::Requeue,
+            2 => Verdict::Snooze(Duration::from_millis(300)),
             _ => Verdict::Done,
         };
         std::future::ready(verdict)
@@ -301,7 +301,7 @@ async fn an_idle_worker_is_woken_at_once_and_hardly_asks() {
         let mut begins = noted.lock().unwrap();
         begins.push(Instant::now());
         std::future::ready(if begins.len() % 2 == 1 {
-            Verdict::Wait(Duration::from_millis(250))
+            Verdict::Snooze(Duration::from_millis(250))
         } else {
             Verdict::Done
         })

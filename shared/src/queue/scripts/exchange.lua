@@ -20,7 +20,7 @@ local function look_up(tickets, verdicts)
         local verdict = verdicts and verdicts[i]
         if class then
             served[#served + 1] = tenant
-            if verdict ~= 'done' and verdict ~= 'wait' then by_class[class][#by_class[class] + 1] = tenant end
+            if verdict ~= 'done' and verdict ~= 'snooze' then by_class[class][#by_class[class] + 1] = tenant end
         end
     end
     fetch(TICKETS, tickets)
@@ -60,15 +60,15 @@ local function settle(ticket, class, tenant, by, verdict, wait)
     local fence, again, finish, since, crashes = held(ticket)
     if not class or fence ~= by then return 0 end
     local uncapped = release(ticket, class, tenant)
-    if verdict == 'back' then
+    if verdict == 'release' then
         -- Not begun: to the front, as if never taken.
         ready(ticket, class, tenant, true, since, crashes, VNOW[class])
-    elseif verdict == 'wait' then
+    elseif verdict == 'snooze' then
         put(TICKETS, ticket, false)
         parking[#parking + 1] = string.format('%d', now + wait)
         parking[#parking + 1] = ticket
         count('parked', class, 1)
-    elseif verdict == 'more' or again == '1' then
+    elseif verdict == 'requeue' or again == '1' then
         -- One slice is one turn: it comes after those who waited while it was worked on.
         ready(ticket, class, tenant, false, NOW, 0, tonumber(finish) > vtimes[class] and finish or VNOW[class])
     else

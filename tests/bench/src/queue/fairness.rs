@@ -11,8 +11,8 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use shared::{
-    domain::{ConnectionId, Stream, TenantId},
-    queue::{Fleet, Lease, Ticket, Verdict},
+    domain::{ConnectionId, Stream, TenantId, Verdict},
+    queue::{Fleet, Lease, Ticket},
 };
 
 use super::{
@@ -39,7 +39,11 @@ impl Fleet for Mixed {
             self.starts.note(lease.ticket);
         }
         tokio::time::sleep(Duration::from_millis(rand::random_range(SLICE_MS))).await;
-        if giant { Verdict::More } else { Verdict::Done }
+        if giant {
+            Verdict::Requeue
+        } else {
+            Verdict::Done
+        }
     }
 }
 

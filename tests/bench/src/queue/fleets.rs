@@ -10,8 +10,8 @@ use std::{
 };
 
 use shared::{
-    domain::{ConnectionId, Stream, TenantId},
-    queue::{Fleet, Lease, Queue, Ticket, Verdict},
+    domain::{ConnectionId, Stream, TenantId, Verdict},
+    queue::{Fleet, Lease, Queue, Ticket},
     shutdown::Shutdown,
 };
 use tokio::{sync::Notify, task::JoinHandle};
@@ -113,7 +113,7 @@ impl Fleet for Noop {
             self.end.notify_one();
         }
         if self.again && number < self.wanted {
-            Verdict::More
+            Verdict::Requeue
         } else {
             Verdict::Done
         }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use shared::{
-    domain::{ConnectionId, Stream, TenantId},
-    queue::{Fleet, Lease, Ticket, Verdict},
+    domain::{ConnectionId, Stream, TenantId, Verdict},
+    queue::{Fleet, Lease, Ticket},
 };
 
 use super::{
@@ -34,7 +34,7 @@ struct Park {
 impl Fleet for Park {
     async fn work(&self, _: Lease) -> Verdict {
         self.parked.fetch_add(1, Ordering::Relaxed);
-        Verdict::Wait(
+        Verdict::Snooze(
             self.until
                 .saturating_duration_since(Instant::now())
                 .max(Duration::from_millis(1)),

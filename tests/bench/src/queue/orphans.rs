@@ -6,8 +6,8 @@ use std::{
 };
 
 use shared::{
-    domain::Secret,
-    queue::{Fleet, Lease, Queue, Verdict},
+    domain::{Secret, Verdict},
+    queue::{Fleet, Lease, Queue},
     shutdown::Shutdown,
 };
 
@@ -74,7 +74,7 @@ struct Hold;
 impl Fleet for Hold {
     async fn work(&self, _: Lease) -> Verdict {
         tokio::time::sleep(Duration::from_secs(3_600)).await;
-        Verdict::Back
+        Verdict::Release
     }
 }
 

@@ -8,8 +8,8 @@ use std::{
 
 use servers::Servers;
 use shared::{
-    domain::Secret,
-    queue::{Fleet, Lease, Queue, Verdict},
+    domain::{Secret, Verdict},
+    queue::{Fleet, Lease, Queue},
 };
 use sqlx::{Connection, Executor, PgConnection};
 

@@ -6,8 +6,8 @@ use intercom_simulator::WorkspaceSpec;
 use redis::Connection;
 use servers::Servers;
 use shared::{
-    domain::Stream,
-    queue::{Lease, PauseScope, Queue, Verdict},
+    domain::{Stream, Verdict},
+    queue::{Lease, PauseScope, Queue},
 };
 
 use super::{Worker, own_servers, ticket};
@@ -85,7 +85,7 @@ async fn it_runs_on_a_cluster() {
     let (contacts, threads) = (ticket(Stream::Contacts), ticket(Stream::Threads));
     let worker = Worker::start(&queue, 2, |lease: Lease| {
         std::future::ready(if lease.crashes > 0 {
-            Verdict::More
+            Verdict::Requeue
         } else {
             Verdict::Done
         })

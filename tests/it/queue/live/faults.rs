@@ -52,7 +52,7 @@ async fn a_dead_workers_tickets_come_back_within_ten_seconds_and_deaths_are_told
         let _ = victim.running.await;
         died = Some(Instant::now());
     }
-    let heir = Worker::start(&queue, 2, |_| std::future::ready(Verdict::More));
+    let heir = Worker::start(&queue, 2, |_| std::future::ready(Verdict::Requeue));
     heir.until("it came back, and once more", |heir| heir.slices() >= 2)
         .await;
     away.extend(died.map(|died| died.elapsed()));

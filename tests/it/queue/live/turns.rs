@@ -49,7 +49,11 @@ async fn a_small_tenant_does_not_wait_for_giants() {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
             counted.lock().unwrap().get_mut(&tenant).unwrap().0 -= 1;
-            if giant { Verdict::More } else { Verdict::Done }
+            if giant {
+                Verdict::Requeue
+            } else {
+                Verdict::Done
+            }
         }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;

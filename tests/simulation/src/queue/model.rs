@@ -105,9 +105,9 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Done,
-    More,
-    Wait(i64),
-    Back,
+    Requeue,
+    Snooze(i64),
+    Release,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

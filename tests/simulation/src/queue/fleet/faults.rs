@@ -78,7 +78,7 @@ impl Sim {
             .collect();
         for fence in unstarted {
             self.met.insert("handed back");
-            self.end_slice(worker, fence, Verdict::Back);
+            self.end_slice(worker, fence, Verdict::Release);
         }
         self.plan(worker, self.now);
     }

@@ -61,9 +61,9 @@ impl Sim {
             if *ours {
                 let end = match settlement.verdict {
                     Verdict::Done => End::Done,
-                    Verdict::More => End::More,
-                    Verdict::Wait(wait) => End::Wait(wait),
-                    Verdict::Back => End::Back,
+                    Verdict::Requeue => End::More,
+                    Verdict::Snooze(wait) => End::Wait(wait),
+                    Verdict::Release => End::Back,
                 };
                 self.note(What::Settled {
                     ticket: ticket(settlement.ticket),
@@ -183,7 +183,7 @@ impl Sim {
             if self.call() != Call::Unreachable {
                 self.model.raise_fence(least);
             }
-            return self.end_slice(worker, fence, Verdict::More);
+            return self.end_slice(worker, fence, Verdict::Requeue);
         }
         if row.due.is_none_or(|due| due > self.now) {
             return self.end_slice(worker, fence, Verdict::Done);
@@ -244,9 +244,9 @@ impl Sim {
             }
             Verdict::Done
         } else if self.rng.chance(75) || returns {
-            Verdict::More
+            Verdict::Requeue
         } else {
-            Verdict::Wait(self.rng.between(50, 3_000))
+            Verdict::Snooze(self.rng.between(50, 3_000))
         };
         self.end_slice(worker, fence, verdict);
     }

@@ -47,16 +47,16 @@ impl Model {
         let class = class(ticket);
         let vtime = self.lane_ref(class).vtime;
         match verdict {
-            Verdict::Back if self.bug == Bug::BackDrops => {
+            Verdict::Release if self.bug == Bug::BackDrops => {
                 self.tickets.remove(&ticket);
             }
-            Verdict::Back => self.ready(ticket, true, leased.since, leased.crashes, vtime),
-            Verdict::Wait(wait) => {
+            Verdict::Release => self.ready(ticket, true, leased.since, leased.crashes, vtime),
+            Verdict::Snooze(wait) => {
                 self.tickets.remove(&ticket);
                 self.parked.add(ticket, (self.now + wait) as f64);
                 self.lane(class).parked_count += 1;
             }
-            _ if verdict == Verdict::More || leased.again => {
+            _ if verdict == Verdict::Requeue || leased.again => {
                 self.ready(ticket, false, self.now, 0, vtime.max(leased.finish));
             }
             _ => {
