@@ -13,6 +13,7 @@
 //! `link` of both name redis, only `pacing` names governor, only `store` names sqlx, only `intercom` names reqwest,
 //! only `vault` names ring; `tests/it/architecture.rs` holds us to it.
 
+pub mod backoff;
 pub mod config;
 pub mod domain;
 pub mod intercom;

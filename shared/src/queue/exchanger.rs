@@ -14,7 +14,7 @@ use super::{
     client::BITE,
     exchange::{Claimed, Exchanged, Room, SUSPECT, Settlement},
     listener::{Armed, Woken},
-    slots::{Held, ROUND, Slots, Unstarted, backoff},
+    slots::{Held, REDIS_BACKOFF, ROUND, Slots, Unstarted},
 };
 use crate::{
     domain::{Class, Verdict},
@@ -50,7 +50,8 @@ pub(super) struct Books {
     asked: Vec<Room>,
     /// When to look, though nothing ended and nobody woke us.
     look_at: Instant,
-    trouble: Option<Instant>,
+    /// Calls in a row that Redis did not answer.
+    failures: u32,
 }
 
 impl Books {
@@ -60,7 +61,7 @@ impl Books {
             settling: HashSet::new(),
             asked: Vec::new(),
             look_at: Instant::now(),
-            trouble: None,
+            failures: 0,
         }
     }
 }
@@ -235,11 +236,11 @@ impl Exchanger {
                     .into_iter()
                     .rev()
                     .for_each(|settlement| books.pending.push_front(settlement));
-                let since = *books.trouble.get_or_insert_with(Instant::now);
-                return backoff(since.elapsed()).await;
+                books.failures += 1;
+                return tokio::time::sleep(REDIS_BACKOFF.delay(books.failures)).await;
             }
         };
-        books.trouble = None;
+        books.failures = 0;
         let claimed = answer.claimed.len();
         let next_parked = answer.next_parked;
         self.settled(batch, &answer);

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use apalis_core::{error::WorkerError, task::data::Data, worker::builder::WorkerBuilder};
+use backon::BackoffBuilder;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -10,12 +11,15 @@ use super::{
     backend::TicketBackend,
     slots::{Held, Slots},
 };
-use crate::{domain::Verdict, shutdown::Shutdown};
+use crate::{backoff::Backoff, domain::Verdict, shutdown::Shutdown};
 
 /// A slice that takes longer hangs, unless the fleet says otherwise.
 const TIME_LIMIT: Duration = Duration::from_secs(180);
 /// A ticket whose slice crashed waits this long, unless the fleet says otherwise.
 const AFTER_CRASH: Duration = Duration::from_secs(10);
+/// Between two starts of a worker that ended by itself.
+const RESTART_BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(200), Duration::from_millis(6_400)).with_half_jitter();
 
 /// What a worker does with a lease. Implemented by the worker, which lists every job.
 pub trait Fleet: Send + Sync + 'static {
@@ -47,7 +51,7 @@ pub async fn run<F: Fleet>(
     fleet: Arc<F>,
     shutdown: Shutdown,
 ) -> Result<(), WorkerEnded> {
-    let mut ends = 0;
+    let mut delays = RESTART_BACKOFF.build();
     loop {
         // A task of its own, so that even a panic outside of a slice only begins it anew.
         let session = session(queue.clone(), slots, fleet.clone(), shutdown.clone());
@@ -60,11 +64,10 @@ pub async fn run<F: Fleet>(
             Ok(Err(error)) => tracing::error!(%error, "starting anew"),
             Ok(Ok(())) => tracing::error!("one of the worker's tasks ended, starting anew"),
         }
-        ends += 1;
-        let most = 100 << ends.min(6);
+        let delay = delays.next().unwrap_or_default();
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            () = tokio::time::sleep(Duration::from_millis(rand::random_range(most / 2..=most))) => {}
+            () = tokio::time::sleep(delay) => {}
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     Queue,
-    slots::{ROUND, backoff},
+    slots::{REDIS_BACKOFF, ROUND},
 };
 use crate::domain::Class;
 
@@ -96,7 +96,7 @@ pub(super) async fn listen(queue: Queue, mut armed: watch::Receiver<Armed>, woke
             }
             Ok(Err(_)) | Err(_) => {
                 connection = None;
-                backoff(Duration::ZERO).await;
+                tokio::time::sleep(REDIS_BACKOFF.delay(1)).await;
             }
         }
     }

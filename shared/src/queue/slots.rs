@@ -14,21 +14,25 @@ use std::{
     time::{Duration, Instant},
 };
 
+use backon::Retryable;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Lease, Queue,
+    Lease, Queue, QueueError,
     exchange::{LEASE, Room, Settlement},
     exchanger::{Books, Exchanger},
     listener::{Armed, Woken, listen},
 };
-use crate::{domain::Verdict, shutdown::Shutdown};
+use crate::{backoff::Backoff, domain::Verdict, shutdown::Shutdown};
 
 const RENEWAL: Duration = Duration::from_secs(2);
 /// The exchanger goes round at least this often.
 pub(super) const ROUND: Duration = Duration::from_secs(1);
 const GAUGES: Duration = Duration::from_secs(10);
+/// Between two tries of a call to Redis that failed.
+pub(super) const REDIS_BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(20), Duration::from_secs(1)).with_half_jitter();
 
 /// A lease on its way to its slice.
 #[derive(Debug)]
@@ -142,25 +146,28 @@ impl Slots {
         }
     }
 
-    /// Tries again until it has an answer, since a lease does not wait for long.
+    /// Retries until Redis has answered, because a lease lasts only a few seconds.
     async fn renew(&self) {
-        let begun = Instant::now();
-        loop {
-            let leases: Vec<Lease> = self.held().values().copied().collect();
-            if leases.is_empty() {
-                return;
-            }
-            match self.queue.renew(&leases).await {
-                Ok(lost) if lost.is_empty() => return,
-                // Settled since they were listed here, or given to someone else: then their slices end by
-                // themselves, since Postgres refuses what they would write.
-                Ok(lost) => return tracing::debug!(?lost, "leases are no longer ours"),
-                Err(error) => {
-                    tracing::warn!(%error, "could not renew leases, trying again");
-                    backoff(begun.elapsed()).await;
-                }
-            }
+        let renewed = (|| self.renew_once())
+            .retry(REDIS_BACKOFF)
+            .notify(|error, _| tracing::warn!(%error, "could not renew leases, trying again"))
+            .await;
+        if let Ok(lost) = renewed
+            && !lost.is_empty()
+        {
+            // They were settled since they were listed here, or another worker has them. In that case their
+            // slices end by themselves, because Postgres refuses what they would write.
+            tracing::debug!(?lost, "leases are no longer ours");
         }
+    }
+
+    /// Renews the leases of this moment, because a slice may end between two tries.
+    async fn renew_once(&self) -> Result<Vec<String>, QueueError> {
+        let leases: Vec<Lease> = self.held().values().copied().collect();
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.queue.renew(&leases).await
     }
 
     pub(super) fn held(&self) -> MutexGuard<'_, HashMap<i64, Lease>> {
@@ -179,10 +186,4 @@ impl Tasks {
             );
         }
     }
-}
-
-/// Longer the longer the trouble lasts, with jitter, up to a second.
-pub(super) async fn backoff(trouble: Duration) {
-    let most = (trouble.as_millis() as u64 / 2).clamp(20, 1_000);
-    tokio::time::sleep(Duration::from_millis(rand::random_range(most / 2..=most))).await;
 }
