@@ -15,8 +15,7 @@ use shared::{
     config::Config,
     domain::Secret,
     intercom::authorize_url,
-    queue::Ticket,
-    sync::connect::{self, ConnectError, Connected, FLOW_LIFE},
+    sync::connect::{self, ConnectError, FLOW_LIFE},
 };
 
 use crate::{Api, extract::Params};
@@ -68,7 +67,9 @@ pub(crate) async fn callback(
     };
     let mut response = match outcome {
         Ok(connected) => {
-            push(&api, &connected).await;
+            api.queue
+                .push_due(connected.tenant, connected.connection, &connected.streams)
+                .await;
             return see_other(&returned(&api.config.return_url), &cookie.clear());
         }
         Err(error) => error_page(&error),
@@ -77,18 +78,6 @@ pub(crate) async fn callback(
         response.headers_mut().insert(header::SET_COOKIE, clear);
     }
     response
-}
-
-/// Tells the workers at once; a ticket that is lost here comes with the scheduler's next round.
-async fn push(api: &Api, connected: &Connected) {
-    let ticket = |stream: &_| Ticket::new(connected.tenant, connected.connection, *stream);
-    let tickets: Vec<Ticket> = connected.streams.iter().map(ticket).collect();
-    if let Err(error) = api.queue.push(&tickets).await {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "the first tickets were not pushed"
-        );
-    }
 }
 
 /// The return URL with `intercom=connected` added to its query.

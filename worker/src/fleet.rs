@@ -35,7 +35,10 @@ impl Jobs {
     /// What a slice's end means for the queue.
     async fn settle(&self, lease: Lease, Outcome { next, made_due }: Outcome) -> Verdict {
         if !made_due.is_empty() {
-            self.push(lease, &made_due).await;
+            let Ticket {
+                tenant, connection, ..
+            } = lease.ticket;
+            self.queue.push_due(tenant, connection, &made_due).await;
         }
         match next {
             Next::Done => Verdict::Done,
@@ -49,17 +52,6 @@ impl Jobs {
                 }
                 Verdict::Requeue
             }
-        }
-    }
-
-    /// Postgres holds what is due; if this push is lost, the scheduler finds it within a tick.
-    async fn push(&self, lease: Lease, streams: &[Stream]) {
-        let tickets: Vec<Ticket> = streams
-            .iter()
-            .map(|stream| Ticket::new(lease.ticket.tenant, lease.ticket.connection, *stream))
-            .collect();
-        if let Err(error) = self.queue.push(&tickets).await {
-            tracing::warn!(%error, "could not push what a slice made due");
         }
     }
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::{
     config::Config,
-    domain::{Class, ConnectionId, Stream, TenantId},
+    domain::{Class, Stream, TenantId},
     queue::{PauseScope, Queue, QueueError, Ticket},
     store::{DeadFilter, DeadLetter, Role, Store},
     vault,
@@ -214,19 +214,12 @@ async fn retry(operator: &Operator, filter: &DeadFilter) -> Result<usize, ApiErr
     let mut retried = 0;
     loop {
         let due = operator.store.retry_dead_letters(filter, BITE).await?;
-        push(&operator.queue, &due).await;
+        let tickets: Vec<Ticket> = due.iter().copied().map(Ticket::from).collect();
+        operator.queue.push_due_tickets(&tickets).await;
         retried += due.len();
         if due.len() < BITE as usize {
             return Ok(retried);
         }
-    }
-}
-
-/// Postgres holds what is due; if this push is lost, the scheduler finds it within a tick.
-async fn push(queue: &Queue, due: &[(TenantId, ConnectionId, Stream)]) {
-    let tickets: Vec<Ticket> = due.iter().copied().map(Ticket::from).collect();
-    if let Err(error) = queue.push(&tickets).await {
-        tracing::warn!(%error, "could not push what was retried");
     }
 }
 

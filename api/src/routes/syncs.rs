@@ -9,9 +9,8 @@ use axum::{
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use shared::{
-    domain::{ConnectionId, Mode, RunId, Stream, TenantId},
+    domain::{ConnectionId, Mode, RunId, Stream},
     pacing::BudgetStatus,
-    queue::Ticket,
     store::{
         RunRequest,
         reads::{Run, SyncStatus},
@@ -124,7 +123,7 @@ pub(crate) async fn create(
         None => Err(ApiError::not_found()),
         Some(RunRequest::Queued(run)) => {
             tx.commit().await?;
-            push(&api, tenant, connection, &streams).await;
+            api.queue.push_due(tenant, connection, &streams).await;
             Ok((StatusCode::ACCEPTED, Json(run)).into_response())
         }
         Some(RunRequest::AlreadyActive(run)) => Err(already_active(&run)),
@@ -207,20 +206,6 @@ fn already_active(run: &Run) -> ApiError {
     let mut more = view.clone();
     more.insert("run".to_owned(), view.into());
     error.with(more)
-}
-
-/// Tells the workers at once; a ticket that is lost here comes with the scheduler's next round.
-async fn push(api: &Api, tenant: TenantId, connection: ConnectionId, streams: &[Stream]) {
-    let tickets: Vec<Ticket> = streams
-        .iter()
-        .map(|stream| Ticket::new(tenant, connection, *stream))
-        .collect();
-    if let Err(error) = api.queue.push(&tickets).await {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "a run's tickets were not pushed"
-        );
-    }
 }
 
 #[cfg(test)]

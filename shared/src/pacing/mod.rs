@@ -23,9 +23,11 @@ mod sightings;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
@@ -132,7 +134,7 @@ impl Pacing {
     /// The budget of a workspace, made at its first use.
     #[must_use]
     pub fn budget(&self, workspace_id: &str) -> Budget {
-        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut budgets = self.budgets.lock();
         if let Some(budget) = budgets.get(workspace_id) {
             return budget.clone();
         }
@@ -343,7 +345,7 @@ impl Budget {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 }
 

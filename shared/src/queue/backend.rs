@@ -4,7 +4,7 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -38,7 +38,7 @@ impl Backend for TicketBackend {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        let mut unstarted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unstarted = self.0.lock();
         unstarted
             .poll_recv(cx)
             .map(|held| held.map(|held| Ok(Task::new(Arc::new(held)))))

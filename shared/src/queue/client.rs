@@ -11,7 +11,7 @@ use redis::RedisError;
 use super::{PauseScope, Progress, QueueError, Ticket, scripts::Scripts};
 use crate::{
     config::Config,
-    domain::{Class, Secret},
+    domain::{Class, ConnectionId, Secret, Stream, TenantId},
     link::{Link, Server},
 };
 
@@ -126,6 +126,23 @@ impl Queue {
                 .await?;
         }
         Ok(pushed)
+    }
+
+    /// Pushes the tickets of streams that were just made due. Losing the push is harmless, because the streams
+    /// are due in Postgres and the scheduler makes their tickets with its next tick.
+    pub async fn push_due(&self, tenant: TenantId, connection: ConnectionId, streams: &[Stream]) {
+        let tickets: Vec<Ticket> = streams
+            .iter()
+            .map(|stream| Ticket::new(tenant, connection, *stream))
+            .collect();
+        self.push_due_tickets(&tickets).await;
+    }
+
+    /// The same as [`push_due`](Self::push_due) for streams of several connections.
+    pub async fn push_due_tickets(&self, tickets: &[Ticket]) {
+        if let Err(error) = self.push(tickets).await {
+            tracing::warn!(%error, "could not push due tickets, leaving them to the scheduler");
+        }
     }
 
     /// Leases nothing more of these scopes. What is leased goes on.

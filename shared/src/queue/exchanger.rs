@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -124,10 +124,7 @@ impl Exchanger {
             tokio::task::yield_now().await;
         }
         if stopping {
-            let mut unstarted = self
-                .unstarted
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut unstarted = self.unstarted.lock();
             while let Ok(Held { lease, .. }) = unstarted.try_recv() {
                 pending.push_back(back(lease));
             }

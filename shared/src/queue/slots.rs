@@ -10,9 +10,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use backon::Retryable;
 use tokio::sync::{mpsc, watch};
@@ -171,7 +173,7 @@ impl Slots {
     }
 
     pub(super) fn held(&self) -> MutexGuard<'_, HashMap<i64, Lease>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock()
     }
 }
 

@@ -8,11 +8,13 @@ use std::{
     path::{Path, PathBuf},
     process::ExitStatus,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{sync::MutexGuard, task::JoinHandle};
@@ -320,6 +322,6 @@ pub(crate) fn user(kind: &str, number: u32) -> String {
     format!("chaos_{kind}_{number:04}")
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> parking_lot::MutexGuard<'_, T> {
+    mutex.lock()
 }

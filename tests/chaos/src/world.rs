@@ -2,9 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+
+use parking_lot::Mutex;
 
 use intercom_simulator::{Latency, Simulator, Workspace, WorkspaceSpec};
 use pathbound::{demo::browser::Browser, rest::Rest};
@@ -154,18 +156,12 @@ impl World {
 
     /// Notes that a process was killed now.
     pub(crate) fn died(&self, user: &str) {
-        self.deaths
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(user.to_owned(), now());
+        self.deaths.lock().insert(user.to_owned(), now());
     }
 
     /// When each killed process died, in Unix seconds.
     pub(crate) fn deaths(&self) -> BTreeMap<String, f64> {
-        self.deaths
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.deaths.lock().clone()
     }
 
     /// Ends the fleet and the servers. What is left ends with this process.

@@ -9,7 +9,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::Error;
 
@@ -73,7 +74,7 @@ impl Reaper {
     /// its number may be given to somebody else).
     pub(crate) fn note(&self, name: &str, pid: Option<u32>) {
         let line = pid.map_or_else(|| format!("{name}\n"), |pid| format!("{name} {pid}\n"));
-        let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pipe = self.pipe.lock();
         if let Some(pipe) = pipe.as_mut() {
             // If somebody killed the reaper, dropping the servers still stops them.
             let _ = pipe.write_all(line.as_bytes());
@@ -83,12 +84,9 @@ impl Reaper {
 
 impl Drop for Reaper {
     fn drop(&mut self) {
-        let pipe = self.pipe.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let pipe = self.pipe.get_mut();
         drop(pipe.take());
-        let process = self
-            .process
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let process = self.process.get_mut();
         let _ = process.wait();
         // Only there if somebody killed the reaper.
         let _ = std::fs::remove_dir_all(&self.directory);

@@ -1,7 +1,9 @@
 //! Access tokens and OAuth codes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -106,10 +108,7 @@ impl Keys {
         let Some(text) = header.strip_prefix("Bearer ") else {
             return (None, Some(unknown()));
         };
-        let tokens = self
-            .tokens
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let tokens = self.tokens.read();
         match tokens.get(text.trim()) {
             Some(token) => (Some(Arc::clone(&token.workspace)), token.state.error()),
             None => (None, Some(unknown())),
@@ -137,9 +136,7 @@ impl Keys {
         (now - code.made_at <= CODE_LIFE).then_some(code.workspace)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Token>> {
-        self.tokens
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn write(&self) -> parking_lot::RwLockWriteGuard<'_, HashMap<String, Token>> {
+        self.tokens.write()
     }
 }

@@ -1,8 +1,10 @@
 //! A record of every call to the Intercom side (not to `/_control`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+
+use parking_lot::Mutex;
 
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 //! Rate limiting in fixed 10-second windows of the simulator's clock.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 /// Seconds per window.
 pub(crate) const WINDOW: i64 = 10;
@@ -55,8 +55,6 @@ impl Standing {
 }
 
 /// Takes a lock, also where a panicking test left it poisoned.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> parking_lot::MutexGuard<'_, T> {
+    mutex.lock()
 }

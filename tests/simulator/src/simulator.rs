@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, RwLock};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -183,7 +185,6 @@ impl Shared {
     pub(crate) fn list(self: &Arc<Self>) -> Vec<Workspace> {
         self.workspaces
             .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
             .iter()
             .map(|inner| self.handle(inner))
             .collect()
@@ -231,10 +232,7 @@ impl Shared {
         });
         let token = self.keys.issue(&inner);
         inner.token.get_or_init(|| token);
-        let mut all = self
-            .workspaces
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = self.workspaces.write();
         if all.iter().any(|other| other.id_code == inner.id_code) {
             return Err(SpecError::Exists(inner.id_code.to_string()));
         }

@@ -1,9 +1,11 @@
 //! The handle of one workspace: change it, limit it, read the truth about it.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use bytes::Bytes;
 use chrono_tz::Tz;

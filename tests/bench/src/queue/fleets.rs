@@ -3,11 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use shared::{
     domain::{ConnectionId, Stream, TenantId, Verdict},
@@ -129,26 +131,15 @@ pub(super) struct Starts {
 impl Starts {
     pub(super) fn note(&self, ticket: Ticket) {
         let now = Instant::now();
-        self.first
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(ticket)
-            .or_insert(now);
+        self.first.lock().entry(ticket).or_insert(now);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.first
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.first.lock().len()
     }
 
     pub(super) fn of(&self, ticket: &Ticket) -> Option<Instant> {
-        self.first
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(ticket)
-            .copied()
+        self.first.lock().get(ticket).copied()
     }
 
     /// Waits until so many tickets have begun.

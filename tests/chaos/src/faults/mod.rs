@@ -9,9 +9,11 @@ mod servers;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde::Serialize;
@@ -177,7 +179,7 @@ pub(crate) struct Stage<'w> {
 
 impl Stage<'_> {
     fn note(&self, change: impl FnOnce(&mut Broken)) {
-        change(&mut self.broken.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.broken.lock());
     }
 
     /// A fault was done, and hit or not.
@@ -222,11 +224,7 @@ pub(crate) async fn inject(world: &World, time: Duration, seed: u64) -> Result<B
     processes?;
     servers?;
     intercom?;
-    let broken = stage
-        .broken
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let broken = stage.broken.lock().clone();
     Ok(broken)
 }
 

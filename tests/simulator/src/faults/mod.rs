@@ -3,7 +3,7 @@
 mod action;
 mod garble;
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
