@@ -84,11 +84,11 @@ impl NewKey {
     /// When the system gives no random bytes.
     pub(crate) fn make() -> Result<Self, ApiError> {
         let id = Uuid::now_v7();
-        let secret = vault::token().map_err(|_| ApiError::internal())?;
+        let secret = vault::random_token().map_err(|_| ApiError::internal())?;
         Ok(Self {
             id,
             key: Secret::new(format!("{KEY_PREFIX}{}_{}", id.simple(), secret.expose())),
-            secret_sha256: vault::digest(secret.expose().as_bytes()),
+            secret_sha256: vault::sha256(secret.expose().as_bytes()),
         })
     }
 }
@@ -106,8 +106,8 @@ pub(crate) async fn gate(
 
 async fn admit(api: &Api, access: Access, headers: &HeaderMap) -> Result<TenantId, ApiError> {
     let presented = bearer(headers).ok_or_else(unauthorized)?;
-    if vault::equal(
-        &vault::digest(presented.as_bytes()),
+    if vault::constant_time_eq(
+        &vault::sha256(presented.as_bytes()),
         &api.service_key_sha256,
     ) {
         // Calls for no tenant are kept under the nil id, which no tenant has.
@@ -172,13 +172,13 @@ async fn named_tenant(api: &Api, headers: &HeaderMap) -> Result<TenantId, ApiErr
 async fn key_holder(api: &Api, presented: &str) -> Result<KeyHolder, ApiError> {
     let (id, secret) = split_key(presented).ok_or_else(unauthorized)?;
     let found = api.store.find_api_key(id).await?;
-    let digest = vault::digest(secret.as_bytes());
+    let digest = vault::sha256(secret.as_bytes());
     // The digest of nothing stands in: no 43-character secret has it.
-    let stands_in = vault::digest(b"");
+    let stands_in = vault::sha256(b"");
     let expected = found
         .as_ref()
         .map_or(stands_in.as_slice(), |holder| &holder.secret_sha256);
-    if vault::equal(&digest, expected) {
+    if vault::constant_time_eq(&digest, expected) {
         found.ok_or_else(unauthorized)
     } else {
         Err(unauthorized())
@@ -243,7 +243,7 @@ mod tests {
             let new = NewKey::make().unwrap();
             let (id, secret) = split_key(new.key.expose()).unwrap();
             assert_eq!(id, new.id);
-            assert_eq!(vault::digest(secret.as_bytes()), new.secret_sha256);
+            assert_eq!(vault::sha256(secret.as_bytes()), new.secret_sha256);
         }
     }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use shared::{
     domain::TenantId,
     store::Claim,
-    vault::{self, Place},
+    vault::{self, SealContext},
 };
 
 use crate::{
@@ -59,12 +59,12 @@ pub(crate) async fn once(
         tenant,
         // The path with its ids: an equal body for another object is another call.
         route: format!("POST {}", parts.uri.path()),
-        sha256: vault::digest(parts.headers[KEY_HEADER].as_bytes()),
+        sha256: vault::sha256(parts.headers[KEY_HEADER].as_bytes()),
     };
 
     let mut tx = api.store.begin(tenant).await?;
     let claim = tx
-        .claim_idempotency_key(&key.route, &key.sha256, &vault::digest(&body))
+        .claim_idempotency_key(&key.route, &key.sha256, &vault::sha256(&body))
         .await?;
     tx.commit().await?;
     match claim {
@@ -169,7 +169,7 @@ impl Key {
         Ok(response)
     }
 
-    fn place(&self) -> Place {
-        Place::answer(self.tenant, &self.route)
+    fn place(&self) -> SealContext {
+        SealContext::response(self.tenant, &self.route)
     }
 }

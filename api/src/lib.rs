@@ -80,7 +80,7 @@ impl Api {
             config: Arc::clone(&config),
             stopping: Shutdown::new(),
         };
-        let service_key_sha256 = vault::digest(config.service_key.expose().as_bytes());
+        let service_key_sha256 = vault::sha256(config.service_key.expose().as_bytes());
         Self {
             config,
             vault,

@@ -12,7 +12,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
 use shared::{
     domain::TenantId,
-    vault::{KeyRing, Place},
+    vault::{KeyRing, SealContext},
 };
 
 use crate::error::ApiError;
@@ -23,7 +23,7 @@ const MOST: u32 = 200;
 /// One list as one caller asked for it: how many items, from where, and what a cursor is bound to.
 pub(crate) struct Pager<'a> {
     vault: &'a KeyRing,
-    place: Place,
+    place: SealContext,
     limit: usize,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Pager<'a> {
         }
         Ok(Self {
             vault,
-            place: Place::cursor(tenant, list),
+            place: SealContext::cursor(tenant, list),
             limit: limit as usize,
         })
     }

@@ -216,14 +216,10 @@ fn every_example_list_splits_and_every_object_reads() {
         let page = wire::Page::split(body).unwrap_or_else(|error| panic!("{name}: {error}"));
         for raw in page.items {
             let good = match name.as_str() {
-                "contact_list" | "contact_search_response" => {
-                    matches!(wire::read_contact(raw), wire::Read::Good(_))
-                }
-                "company_list" | "company_scroll" => {
-                    matches!(wire::read_company(raw), wire::Read::Good(_))
-                }
+                "contact_list" | "contact_search_response" => wire::read_contact(raw).is_ok(),
+                "company_list" | "company_scroll" => wire::read_company(raw).is_ok(),
                 "conversation_list" | "conversation_search_response" => {
-                    matches!(wire::read_conversation(raw), wire::Read::Good(_))
+                    wire::read_conversation(raw).is_ok()
                 }
                 _ => true,
             };

@@ -16,7 +16,7 @@ use std::{
 use intercom_simulator::{Options, Simulator, Workspace, WorkspaceSpec};
 use servers::Servers;
 use shared::{
-    config::{Config, Environment, Needs},
+    config::{Config, Environment, ProcessRole},
     domain::{ConnectionId, Mode, Region, Stream, TenantId},
     intercom::Intercom,
     queue::{Queue, Ticket},
@@ -125,7 +125,7 @@ impl World {
             Config::load(
                 None,
                 &environment.iter().cloned().collect::<Environment>(),
-                Needs::All,
+                ProcessRole::All,
             )
             .expect("a good configuration"),
         );
@@ -176,7 +176,7 @@ impl World {
         let config = Config::load(
             None,
             &environment.iter().cloned().collect::<Environment>(),
-            Needs::All,
+            ProcessRole::All,
         );
         let config = Arc::new(config.expect("a good configuration"));
         let oauth = Context {
@@ -300,7 +300,7 @@ impl World {
         let config = Config::load(
             None,
             &environment.into_iter().collect::<Environment>(),
-            Needs::All,
+            ProcessRole::All,
         )
         .expect("a good configuration");
         let api = api::Api::open(Arc::new(config))

@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub use fleet::Jobs;
 use shared::{
     config::Config,
-    intercom::{self, Intercom, Room},
+    intercom::{self, Intercom, ResponseMemory},
     queue::{self, Progress, Queue, QueueError},
     shutdown::Shutdown,
     store::{Role, Store, StoreError},
@@ -53,10 +53,10 @@ impl Worker {
         self.queue.progress()
     }
 
-    /// The room that it has for answers' bodies.
+    /// The memory budget for response bodies.
     #[must_use]
-    pub const fn room(&self) -> &Room {
-        self.context.intercom.room()
+    pub const fn response_memory(&self) -> &ResponseMemory {
+        self.context.intercom.response_memory()
     }
 
     /// Works until `shutdown`, then finishes the slices in hand.

@@ -78,7 +78,7 @@ impl Operator {
         Ok(Some(Self {
             store: Store::connect(&config.database_url, Role::Operator, 2).await?,
             queue: Queue::connect(config)?,
-            key_sha256: Arc::new(vault::digest(key.expose().as_bytes())),
+            key_sha256: Arc::new(vault::sha256(key.expose().as_bytes())),
         }))
     }
 
@@ -109,7 +109,7 @@ async fn gate(
     next: Next,
 ) -> Result<Response, ApiError> {
     let presented = bearer(request.headers()).ok_or_else(unauthorized)?;
-    if !vault::equal(&vault::digest(presented.as_bytes()), &*operator.key_sha256) {
+    if !vault::constant_time_eq(&vault::sha256(presented.as_bytes()), &*operator.key_sha256) {
         return Err(unauthorized());
     }
     Ok(next.run(request).await)

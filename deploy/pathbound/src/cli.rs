@@ -2,8 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use shared::domain::{Mode, Stream, TenantId};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use shared::{
+    config::ProcessRole,
+    domain::{Mode, Stream, TenantId},
+};
 
 use crate::output::Format;
 
@@ -212,20 +218,15 @@ pub enum ConfigCommand {
     /// Name every fault; exit 78 when there is one
     Check {
         /// For the role that will start with it
-        #[arg(long = "for", value_enum, default_value_t, value_name = "ROLE")]
-        role: RoleArg,
+        #[arg(long = "for", value_parser = role_parser(), default_value_t, value_name = "ROLE")]
+        role: ProcessRole,
     },
 }
 
-/// What a configuration is checked for.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub enum RoleArg {
-    #[default]
-    All,
-    Api,
-    Scheduler,
-    Worker,
-    Migrate,
+/// The roles that `config check` offers, in its help and its completions too.
+fn role_parser() -> impl TypedValueParser<Value = ProcessRole> {
+    PossibleValuesParser::new(ProcessRole::ALL.map(ProcessRole::as_str))
+        .try_map(|name| name.parse::<ProcessRole>())
 }
 
 #[cfg(test)]

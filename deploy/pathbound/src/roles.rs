@@ -8,7 +8,7 @@ use api::{
 };
 use scheduler::SchedulerError;
 use shared::{
-    config::{Config, Needs, Profile},
+    config::{Config, ProcessRole, Profile},
     queue::{Progress, Queue},
     shutdown::Shutdown,
     store::{Role, Store},
@@ -22,43 +22,12 @@ use crate::failure::Failure;
 /// A worker that has not gone round for this long hangs.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// A role of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    Api,
-    Scheduler,
-    Worker,
-}
-
-impl Part {
-    /// The role's name in messages.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Api => "the api",
-            Self::Scheduler => "the scheduler",
-            Self::Worker => "the worker",
-        }
-    }
-
-    /// What it needs of the configuration.
-    #[must_use]
-    pub const fn needs(parts: &[Self]) -> Needs {
-        match parts {
-            [Self::Api] => Needs::Api,
-            [Self::Scheduler] => Needs::Scheduler,
-            [Self::Worker] => Needs::Worker,
-            _ => Needs::All,
-        }
-    }
-}
-
-/// Runs the parts and the ops listener until `shutdown`. When one ends before that, the others are told
-/// to end too: half a process must not pass for a whole one.
+/// Runs a role and the ops listener until `shutdown`. When one part ends before that, the others are
+/// told to end too, because half a process must not pass for a whole one.
 ///
 /// # Errors
-/// When a part cannot start or ends by itself: which, and why.
-pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(), Failure> {
+/// When a part cannot start or ends by itself. The error names the part and the cause.
+pub async fn run(config: Config, role: ProcessRole, shutdown: Shutdown) -> Result<(), Failure> {
     // The recorder must be there before the first metric is counted.
     telemetry::metrics();
     if config.profile == Profile::Production
@@ -69,20 +38,20 @@ pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(
     }
     let config = Arc::new(config);
     let mut tasks = JoinSet::new();
-    let ops = if parts.contains(&Part::Api) {
+    let ops = if role.runs_api() {
         let api = Api::open(Arc::clone(&config)).await.map_err(api_failure)?;
         let ops = api.ops();
         let listener = listen(&config).await?;
         spawn(
             &mut tasks,
-            Part::Api.name(),
+            "the api",
             serve(api, listener, shutdown.clone()),
         );
         ops
     } else {
-        checks(&config, parts).await?
+        checks(&config, role).await?
     };
-    let worker = if parts.contains(&Part::Worker) {
+    let worker = if role.runs_worker() {
         Some(
             Worker::open(Arc::clone(&config))
                 .await
@@ -108,20 +77,17 @@ pub async fn run(config: Config, parts: &[Part], shutdown: Shutdown) -> Result<(
     });
     if let Some(worker) = worker {
         let shutdown = shutdown.clone();
-        spawn(&mut tasks, Part::Worker.name(), async {
+        spawn(&mut tasks, "the worker", async {
             worker.run(shutdown).await.map_err(worker_failure)
         });
     }
-    for part in parts {
+    if role.runs_scheduler() {
         let (config, shutdown) = (Arc::clone(&config), shutdown.clone());
-        match part {
-            Part::Api | Part::Worker => {} // begun above, since their checks are the process's
-            Part::Scheduler => spawn(&mut tasks, part.name(), async {
-                scheduler::run(config, shutdown)
-                    .await
-                    .map_err(scheduler_failure)
-            }),
-        }
+        spawn(&mut tasks, "the scheduler", async {
+            scheduler::run(config, shutdown)
+                .await
+                .map_err(scheduler_failure)
+        });
     }
     until_all_end(tasks, &shutdown).await
 }
@@ -205,13 +171,13 @@ async fn listen(config: &Config) -> Result<TcpListener, Failure> {
 }
 
 /// Readiness of a role without the API: both servers answer, asked over connections of their own.
-async fn checks(config: &Config, parts: &[Part]) -> Result<Ops, Failure> {
-    let role = if parts.contains(&Part::Worker) {
+async fn checks(config: &Config, role: ProcessRole) -> Result<Ops, Failure> {
+    let database_role = if role.runs_worker() {
         Role::Worker
     } else {
         Role::Scheduler
     };
-    let store = Store::connect(&config.database_url, role, 1).await?;
+    let store = Store::connect(&config.database_url, database_role, 1).await?;
     let queue = Queue::connect(config)?;
     Ok(Ops::new()
         .check("postgres", move || {

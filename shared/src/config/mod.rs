@@ -2,12 +2,14 @@
 //! environment overrides both. All of it is checked at once, and every fault is named.
 
 mod layers;
+mod role;
 mod values;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 pub use layers::Environment;
 use layers::Layers;
+pub use role::{ProcessRole, UnknownRole};
 use values::Reader;
 
 use crate::domain::Secret;
@@ -21,35 +23,6 @@ pub enum Profile {
     Production,
     /// Accepts loopback `http` URLs, a superuser DSN and built-in keys.
     Development,
-}
-
-/// What the starting role needs beyond the servers, so that a worker's pod holds no key of the API's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// The API: listens, holds the service key and the OAuth app's secret.
-    Api,
-    /// The worker: opens tokens.
-    Worker,
-    /// The scheduler: knows ids and due times only.
-    Scheduler,
-    /// All of them in one process.
-    All,
-    /// Administration: the database only.
-    Database,
-}
-
-impl Needs {
-    const fn api(self) -> bool {
-        matches!(self, Self::Api | Self::All)
-    }
-
-    const fn tokens(self) -> bool {
-        matches!(self, Self::Api | Self::Worker | Self::All)
-    }
-
-    const fn redis(self) -> bool {
-        !matches!(self, Self::Database)
-    }
 }
 
 /// Every option, validated. See `default.toml` for what each is for.
@@ -72,7 +45,7 @@ pub struct Config {
     pub operator_key: Option<Secret>,
     pub encryption_keys: Secret,
     pub intercom: Intercom,
-    pub rhythm: Rhythm,
+    pub intervals: Intervals,
     pub worker_slots: usize,
     pub threads_per_slice: usize,
     pub thread_concurrency: usize,
@@ -95,9 +68,9 @@ pub struct Intercom {
     pub request_timeout: Duration,
 }
 
-/// How often what is looked at.
+/// How often each kind of work is due.
 #[derive(Clone, Copy, Debug)]
-pub struct Rhythm {
+pub struct Intervals {
     pub sync: Duration,
     pub reconcile: Duration,
     pub company_walk: Duration,
@@ -114,11 +87,11 @@ impl Config {
     pub fn load(
         file: Option<&Path>,
         environment: &Environment,
-        needs: Needs,
+        role: ProcessRole,
     ) -> Result<Self, ConfigError> {
         let mut faults = Vec::new();
         let layers = Layers::read(DEFAULTS, file, environment, &mut faults);
-        let config = Self::from_layers(&layers, needs, &mut faults);
+        let config = Self::from_layers(&layers, role, &mut faults);
         if faults.is_empty() {
             Ok(config)
         } else {
@@ -126,7 +99,7 @@ impl Config {
         }
     }
 
-    fn from_layers(layers: &Layers, needs: Needs, faults: &mut Vec<String>) -> Self {
+    fn from_layers(layers: &Layers, role: ProcessRole, faults: &mut Vec<String>) -> Self {
         let mut read = Reader { layers, faults };
         let profile = read.choice(
             "profile",
@@ -144,7 +117,7 @@ impl Config {
         } else {
             read.url("migrate_url", &["postgres", "postgresql"], true)
         };
-        let public_url = read.web_url("public_url", development, needs.api());
+        let public_url = read.web_url("public_url", development, role.runs_api());
 
         Self {
             profile,
@@ -154,20 +127,24 @@ impl Config {
             redis_url: Secret::new(read.url(
                 "redis_url",
                 &["redis", "rediss", "unix"],
-                needs.redis(),
+                role.uses_redis(),
             )),
             redis_prefix: read.name("redis_prefix"),
             redis_cluster: read.choice("redis_cluster", &[("false", false), ("true", true)]),
             listen: read.address("listen"),
             ops_listen: read.address("ops_listen"),
             return_url: read.return_url("return_url", development),
-            service_key: read.key("service_key", needs.api(), development),
+            service_key: read.key("service_key", role.runs_api(), development),
             operator_key: read.optional_key("operator_key"),
-            encryption_keys: read.encryption_keys("encryption_keys", needs.tokens(), development),
+            encryption_keys: read.encryption_keys(
+                "encryption_keys",
+                role.uses_tokens(),
+                development,
+            ),
             intercom: Intercom {
-                client_id: read.required_text("intercom_client_id", needs.api()),
+                client_id: read.required_text("intercom_client_id", role.runs_api()),
                 client_secret: Secret::new(
-                    read.required_text("intercom_client_secret", needs.api()),
+                    read.required_text("intercom_client_secret", role.runs_api()),
                 ),
                 api_url: read.development_url("intercom_api_url", development),
                 app_url: read.development_url("intercom_app_url", development),
@@ -175,7 +152,7 @@ impl Config {
                 max_share: read.share("max_share"),
                 request_timeout: read.duration("request_timeout", Duration::from_millis(100)),
             },
-            rhythm: Rhythm {
+            intervals: Intervals {
                 sync: read.duration("sync_interval", Duration::from_secs(1)),
                 reconcile: read.duration("reconcile_interval", Duration::from_secs(1)),
                 company_walk: read.duration("company_walk_interval", Duration::from_secs(1)),

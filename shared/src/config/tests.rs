@@ -29,9 +29,9 @@ fn production() -> Vec<(&'static str, &'static str)> {
 fn the_environment_overrides_the_defaults() {
     let mut pairs = production();
     pairs.push(("PATHBOUND_SYNC_INTERVAL", "1s"));
-    let config = Config::load(None, &environment(&pairs), Needs::All).unwrap();
-    assert_eq!(config.rhythm.sync, Duration::from_secs(1));
-    assert_eq!(config.rhythm.company_walk, Duration::from_secs(86_400));
+    let config = Config::load(None, &environment(&pairs), ProcessRole::All).unwrap();
+    assert_eq!(config.intervals.sync, Duration::from_secs(1));
+    assert_eq!(config.intervals.company_walk, Duration::from_secs(86_400));
     assert_eq!(
         config.redirect_uri(),
         "https://app.example.com/oauth/intercom/callback"
@@ -50,7 +50,7 @@ fn every_fault_is_named_at_once_and_no_secret_is_shown() {
             ("PATHBOUND_SYNC_INTERVAL", "soon"),
             ("PATHBOUND_INTERCOM_API_URL", "https://evil.example.com"),
         ]),
-        Needs::All,
+        ProcessRole::All,
     )
     .unwrap_err();
     let text = error.to_string();
@@ -78,8 +78,8 @@ fn a_worker_needs_no_key_of_the_api() {
             name.contains("DATABASE") || name.contains("REDIS") || name.contains("ENCRYPTION")
         })
         .collect();
-    Config::load(None, &environment(&pairs), Needs::Worker).unwrap();
-    assert!(Config::load(None, &environment(&pairs), Needs::Api).is_err());
+    Config::load(None, &environment(&pairs), ProcessRole::Worker).unwrap();
+    assert!(Config::load(None, &environment(&pairs), ProcessRole::Api).is_err());
 }
 
 #[test]
@@ -87,11 +87,11 @@ fn development_takes_loopback_http_and_production_does_not() {
     let mut pairs = production();
     pairs.retain(|(name, _)| *name != "PATHBOUND_PUBLIC_URL");
     pairs.push(("PATHBOUND_PUBLIC_URL", "http://127.0.0.1:8080"));
-    assert!(Config::load(None, &environment(&pairs), Needs::All).is_err());
+    assert!(Config::load(None, &environment(&pairs), ProcessRole::All).is_err());
     pairs.push(("PATHBOUND_PROFILE", "development"));
-    Config::load(None, &environment(&pairs), Needs::All).unwrap();
+    Config::load(None, &environment(&pairs), ProcessRole::All).unwrap();
     pairs.push(("PATHBOUND_RETURN_URL", "//evil.example.com"));
-    assert!(Config::load(None, &environment(&pairs), Needs::All).is_err());
+    assert!(Config::load(None, &environment(&pairs), ProcessRole::All).is_err());
 }
 
 #[test]
@@ -106,13 +106,13 @@ fn a_secret_may_come_from_a_file_and_an_unknown_option_is_a_fault() {
     pairs.retain(|(name, _)| *name != "PATHBOUND_SERVICE_KEY");
     let path = secret.to_str().unwrap();
     pairs.push(("PATHBOUND_SERVICE_KEY_FILE", path));
-    let config = Config::load(None, &environment(&pairs), Needs::All).unwrap();
+    let config = Config::load(None, &environment(&pairs), ProcessRole::All).unwrap();
     assert_eq!(
         config.service_key.expose(),
         "9876543210987654321098765432109876543210"
     );
 
-    let error = Config::load(Some(&file), &environment(&pairs), Needs::All).unwrap_err();
+    let error = Config::load(Some(&file), &environment(&pairs), ProcessRole::All).unwrap_err();
     assert_eq!(error.faults.len(), 1, "{error}");
     assert!(error.faults[0].contains("worker_slotz"), "{error}");
     std::fs::remove_dir_all(&folder).unwrap();

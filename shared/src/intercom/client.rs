@@ -9,9 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{DATE, HeaderMap, LINK, RETRY_AFTER};
 
 use super::{
-    Error, Gate, Read,
-    room::{Place, Room},
-    transport::{Body, LARGEST_ANSWER, RawAnswer, Transport},
+    Endpoint, Error, Gate,
+    memory::{MemoryPermit, ResponseMemory},
+    transport::{Body, MAX_RESPONSE_BYTES, RawResponse, Transport},
     wire::{self, me::Me},
 };
 use crate::{
@@ -23,11 +23,11 @@ use crate::{
 /// The end of 2010.
 const BEFORE_INTERCOM: DateTime<Utc> = DateTime::from_timestamp(1_293_839_999, 0).expect("a time");
 
-/// Nobody looks at a page for longer that is about to say "connected".
-const A_PERSON_WAITS: Duration = Duration::from_secs(12);
+/// The longest we make a customer wait on the OAuth callback page.
+const MAX_CALLBACK_WAIT: Duration = Duration::from_secs(12);
 
-/// Before a call is made again whose answer found no room here.
-const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
+/// The pause before a call is repeated whose response found no memory here.
+const NO_MEMORY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Intercom as this process sees it: one HTTP client, and its part in the fleet's rate budgets. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub struct Workspace {
 
 /// A 2xx answer's body, and the time by Intercom's own clock.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub body: String,
     pub at: DateTime<Utc>,
     /// The page has one record and is too large even so: of the record `body` has the short fields alone, so it is
@@ -70,12 +70,12 @@ pub struct Answer {
     pub is_outline: bool,
 }
 
-impl Answer {
+impl Response {
     /// Bytes of the body; of an outline, of which more was sent than is held, the most that an answer may have.
     #[must_use]
     pub const fn size(&self) -> usize {
         if self.is_outline {
-            LARGEST_ANSWER
+            MAX_RESPONSE_BYTES
         } else {
             self.body.len()
         }
@@ -134,7 +134,7 @@ impl Intercom {
     pub async fn me(&self, region: Region, token: &Secret) -> Result<Me, Error> {
         let mut windows = 2;
         loop {
-            let request = Read::Me.request()?;
+            let request = Endpoint::Me.request()?;
             let answer = self
                 .transport
                 .read(
@@ -146,14 +146,14 @@ impl Intercom {
                 .await?;
             let rate_limit = rate_limit_headers(&answer.headers);
             let until_reset = rate_limit.until_reset();
-            if answer.status == 429 && windows > 0 && until_reset <= A_PERSON_WAITS {
+            if answer.status == 429 && windows > 0 && until_reset <= MAX_CALLBACK_WAIT {
                 count("me", "429");
                 windows -= 1;
                 tokio::time::sleep(until_reset + Duration::from_millis(rand::random_range(5..=60)))
                     .await;
                 continue;
             }
-            let me = Me::parse(&judge(answer, "me")?.0.body)?;
+            let me = Me::parse(&classify_response(answer, "me")?.0.body)?;
             // What this first answer says of the window is known before the first slice starts.
             self.pacing.budget(&me.workspace_id).learn(rate_limit);
             return Ok(me);
@@ -168,10 +168,10 @@ impl Intercom {
         ))
     }
 
-    /// The room that this process has for answers' bodies.
+    /// The memory budget of this process for response bodies.
     #[must_use]
-    pub const fn room(&self) -> &Room {
-        self.transport.room()
+    pub const fn response_memory(&self) -> &ResponseMemory {
+        self.transport.memory()
     }
 
     /// Where a region's authorize page is.
@@ -209,16 +209,20 @@ impl Workspace {
     ///
     /// # Errors
     /// See [`Error`]. An answer that is not a JSON object is [`Error::Unavailable`].
-    pub async fn read(&self, read: &Read<'_>) -> Result<Answer, Error> {
-        Ok(self.read_in_place(read).await?.0)
+    pub async fn read(&self, read: &Endpoint<'_>) -> Result<Response, Error> {
+        Ok(self.read_with_permit(read).await?.0)
     }
 
-    /// The same, with the room that the answer takes: for whoever holds many of them. A place is kept for no longer
-    /// than what is in it, and nobody waits for another answer with a large one in hand: the other might need it.
+    /// The same, with the memory permit of the response, for a caller that keeps many of them. Keep the
+    /// permit exactly as long as the body. Never wait for another response while a permit
+    /// [is large](MemoryPermit::is_large), because the other response may need its slot.
     ///
     /// # Errors
     /// As [`Workspace::read`].
-    pub async fn read_in_place(&self, read: &Read<'_>) -> Result<(Answer, Place), Error> {
+    pub async fn read_with_permit(
+        &self,
+        read: &Endpoint<'_>,
+    ) -> Result<(Response, MemoryPermit), Error> {
         match self.read_once(read).await {
             Err(Error::Unavailable(why)) if read.is_repeatable() => {
                 match self.read_once(read).await {
@@ -237,7 +241,7 @@ impl Workspace {
         Version::parse(&self.version)
     }
 
-    async fn read_once(&self, read: &Read<'_>) -> Result<(Answer, Place), Error> {
+    async fn read_once(&self, read: &Endpoint<'_>) -> Result<(Response, MemoryPermit), Error> {
         let budget = self.intercom.pacing.budget(&self.workspace_id);
         let request = read.request()?;
         let permit = budget
@@ -268,18 +272,18 @@ impl Workspace {
                     });
                 }
                 permit.answered(rate_limit, answer.status >= 500);
-                if matches!(answer.body, Body::NoRoom) {
+                if matches!(answer.body, Body::NoMemory) {
                     count(endpoint, "none");
-                    // The call was made; but nobody's attempts are spent by what others hold.
+                    // The call was made, but a lack of memory here must not cost the job an attempt.
                     return Err(if read.is_repeatable() {
                         Error::Exhausted {
-                            until: Instant::now() + NO_ROOM_PAUSE,
+                            until: Instant::now() + NO_MEMORY_PAUSE,
                         }
                     } else {
-                        Error::Unavailable("there was no room for the answer".to_owned())
+                        Error::Unavailable("there was no memory for the response".to_owned())
                     });
                 }
-                judge(answer, endpoint)
+                classify_response(answer, endpoint)
             }
             Err(error) => {
                 permit.failed();
@@ -309,7 +313,10 @@ impl Version {
 }
 
 /// 2xx with a JSON object is an answer; everything else says what it is.
-fn judge(answer: RawAnswer, endpoint: &'static str) -> Result<(Answer, Place), Error> {
+fn classify_response(
+    answer: RawResponse,
+    endpoint: &'static str,
+) -> Result<(Response, MemoryPermit), Error> {
     let status = match answer.status {
         200..=299 => "2xx",
         401 => "401",
@@ -327,23 +334,23 @@ fn judge(answer: RawAnswer, endpoint: &'static str) -> Result<(Answer, Place), E
     let (body, is_outline) = match answer.body {
         Body::Whole(body) => (body, false),
         Body::Outline(body) => (body, true),
-        Body::TooLarge | Body::NoRoom => return Err(Error::TooLarge(LARGEST_ANSWER)),
+        Body::TooLarge | Body::NoMemory => return Err(Error::TooLarge(MAX_RESPONSE_BYTES)),
     };
     // An empty 200 and an HTML page from a proxy are both seen in the field.
     let body = wire::readable(body.into());
     if !body.trim_ascii_start().starts_with('{') {
         return Err(Error::Unavailable(
-            "the answer is not a JSON object".to_owned(),
+            "the response is not a JSON object".to_owned(),
         ));
     }
     let at = stated_time(&answer.headers);
     Ok((
-        Answer {
+        Response {
             body,
             at,
             is_outline,
         },
-        answer.place,
+        answer.permit,
     ))
 }
 

@@ -1,4 +1,4 @@
-//! The OAuth door: the authorize URL and the token exchange. Separate from [`super::Read`] on purpose.
+//! The OAuth door: the authorize URL and the token exchange. Separate from [`super::Endpoint`] on purpose.
 
 use url::Url;
 

@@ -15,16 +15,16 @@ use url::Url;
 
 use super::{
     Error,
+    endpoint::Request,
+    memory::{MemoryPermit, ResponseMemory},
     outline::Outline,
-    read::Request,
-    room::{Place, Room},
 };
 use crate::domain::Secret;
 
-/// A decoded answer larger than this is cut off: a page of 150 usual objects stays far below.
-pub const LARGEST_ANSWER: usize = 32 << 20;
-/// Of a page of one record that is larger, the outline is read on to here.
-const LONGEST_OUTLINED: usize = 256 << 20;
+/// A decoded response larger than this is cut off. A page of 150 usual objects stays far below.
+pub const MAX_RESPONSE_BYTES: usize = 32 << 20;
+/// A larger page of one record is read on for its outline up to this size.
+const MAX_OUTLINED_BYTES: usize = 256 << 20;
 
 const VERSION: HeaderName = HeaderName::from_static("intercom-version");
 
@@ -32,34 +32,34 @@ const VERSION: HeaderName = HeaderName::from_static("intercom-version");
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
     http: Client,
-    /// Of a whole call, but for the time that an answer waits for room here.
+    /// Of a whole call, without the time that its response waits for memory here.
     timeout: Duration,
-    room: Room,
+    memory: ResponseMemory,
 }
 
-/// An answer as it came, before anybody judged it.
+/// A response as it was received, before it is classified.
 #[derive(Debug)]
-pub(super) struct RawAnswer {
+pub(super) struct RawResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Body,
-    pub place: Place,
+    pub permit: MemoryPermit,
 }
 
-/// What is held of a body.
+/// The body of a response, as far as it was kept.
 #[derive(Debug)]
 pub(super) enum Body {
     Whole(Bytes),
-    /// It was larger than [`LARGEST_ANSWER`].
+    /// The body was larger than [`MAX_RESPONSE_BYTES`]. Its outline was kept.
     Outline(Bytes),
-    /// It was, and nothing is held of it.
+    /// The body was larger than [`MAX_RESPONSE_BYTES`], and nothing of it was kept.
     TooLarge,
-    /// Nothing is held of it, because others are.
-    NoRoom,
+    /// Nothing of the body was kept, because other bodies take all the memory.
+    NoMemory,
 }
 
 impl Body {
-    /// Nothing where not all of it is held.
+    /// The body if all of it was kept, else nothing.
     pub(super) fn whole(&self) -> &[u8] {
         if let Self::Whole(body) = self {
             body
@@ -77,7 +77,7 @@ impl Transport {
     ) -> Result<Self, Error> {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
-            // Fails only when somebody installed one before, which serves as well.
+            // Fails only if another provider was installed before, which serves as well.
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
         let http = Client::builder()
@@ -92,12 +92,12 @@ impl Transport {
         Ok(Self {
             http,
             timeout,
-            room: Room::new(answer_memory),
+            memory: ResponseMemory::new(answer_memory),
         })
     }
 
-    pub(super) const fn room(&self) -> &Room {
-        &self.room
+    pub(super) const fn memory(&self) -> &ResponseMemory {
+        &self.memory
     }
 
     /// Sends one read. A body makes it a POST, which only a search has.
@@ -107,7 +107,7 @@ impl Transport {
         token: &Secret,
         version: &str,
         request: Request,
-    ) -> Result<RawAnswer, Error> {
+    ) -> Result<RawResponse, Error> {
         let url = Url::parse(&format!("{host}{}", request.path))
             .map_err(|_| Error::Unavailable("bad host".to_owned()))?;
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose()))
@@ -131,7 +131,7 @@ impl Transport {
     }
 
     /// Sends the token exchange; a non-2xx is an error here, since nothing else can be done with it.
-    pub(super) async fn exchange(&self, url: Url, form: String) -> Result<RawAnswer, Error> {
+    pub(super) async fn exchange(&self, url: Url, form: String) -> Result<RawResponse, Error> {
         let call = self
             .http
             .post(url)
@@ -150,56 +150,57 @@ impl Transport {
         &self,
         call: reqwest::RequestBuilder,
         of_one: bool,
-    ) -> Result<RawAnswer, Error> {
+    ) -> Result<RawResponse, Error> {
         let mut left = self.timeout;
         let mut response = within(&mut left, call.send()).await?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
-        let mut place = self.room.place();
+        let mut permit = self.memory.permit();
         let mut body = BytesMut::new();
         while let Some(chunk) = within(&mut left, response.chunk()).await? {
             if body.is_empty() {
-                // As long as is announced: grown by doubling, it would take up to twice its room.
+                // Reserve the announced length at once. Growth by doubling would take up to twice the
+                // memory that the permit accounts for.
                 let announced = response
                     .content_length()
                     .unwrap_or(0)
-                    .min(LARGEST_ANSWER as u64) as usize;
+                    .min(MAX_RESPONSE_BYTES as u64) as usize;
                 body = BytesMut::with_capacity(chunk.len() + announced);
             }
-            if body.len() + chunk.len() > LARGEST_ANSWER {
+            if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
                 let outline = if of_one {
                     Some(outline(response, left, body, &chunk).await?)
                 } else {
                     None
                 };
-                place.empty();
-                return Ok(RawAnswer {
+                permit.clear();
+                return Ok(RawResponse {
                     status,
                     headers,
                     body: outline.unwrap_or(Body::TooLarge),
-                    place,
+                    permit,
                 });
             }
-            if place.grow(chunk.len()).await.is_err() {
-                return Ok(RawAnswer {
+            if permit.grow(chunk.len()).await.is_err() {
+                return Ok(RawResponse {
                     status,
                     headers,
-                    body: Body::NoRoom,
-                    place,
+                    body: Body::NoMemory,
+                    permit,
                 });
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(RawAnswer {
+        Ok(RawResponse {
             status,
             headers,
             body: Body::Whole(body.freeze()),
-            place,
+            permit,
         })
     }
 }
 
-/// Waits for them no longer than is left.
+/// Waits for `call` no longer than the time left, and takes the wait from it.
 async fn within<T>(
     left: &mut Duration,
     call: impl Future<Output = reqwest::Result<T>>,
@@ -212,7 +213,7 @@ async fn within<T>(
     answer.map_err(|error| unavailable(&error))
 }
 
-/// Reads the rest of what is too large, and holds no more of it than its outline.
+/// Reads the rest of a body that is too large, and keeps no more of it than its outline.
 async fn outline(
     mut response: reqwest::Response,
     mut left: Duration,
@@ -231,7 +232,7 @@ async fn outline(
             return Ok(Body::Outline(outline.into_bytes().into()));
         };
         read += chunk.len();
-        has_outline = read <= LONGEST_OUTLINED && outline.read(&chunk).is_ok();
+        has_outline = read <= MAX_OUTLINED_BYTES && outline.read(&chunk).is_ok();
     }
     Ok(Body::TooLarge)
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{SliceError, slice::SliceContext};
 use crate::{
     domain::{Mode, Stream, records::Thread},
-    intercom::{Error, Read, Refusal, Search, wire},
+    intercom::{Endpoint, Error, Refusal, Search, wire},
     store::{Audit, FetchedThread, HeldPart, SampledThread, TenantTx},
 };
 
@@ -32,7 +32,7 @@ pub(super) async fn begin(cx: &SliceContext<'_>) -> Result<Option<Progress>, Sli
     let key = cx.key;
     let mut tx = cx.begin().await?;
     if !tx
-        .is_audit_due(key.connection, cx.config().rhythm.audit)
+        .is_audit_due(key.connection, cx.config().intervals.audit)
         .await?
     {
         return Ok(None);
@@ -82,7 +82,7 @@ pub(super) async fn end(
     let key = cx.key;
     let contacts = total(
         cx,
-        &Read::ContactsSearch {
+        &Endpoint::ContactsSearch {
             search: &Search::count_all(),
             merge_history: false,
         },
@@ -90,7 +90,7 @@ pub(super) async fn end(
     .await?;
     let conversations = total(
         cx,
-        &Read::ConversationsSearch {
+        &Endpoint::ConversationsSearch {
             search: &Search::count_all(),
         },
     )
@@ -164,7 +164,7 @@ async fn differs(
     let key = cx.key;
     let answer = match cx
         .workspace
-        .read(&Read::Conversation {
+        .read(&Endpoint::Conversation {
             id: &sampled.source_id,
         })
         .await
@@ -179,7 +179,7 @@ async fn differs(
     let read = answer.and_then(|answer| wire::read_thread(&answer.body).ok());
     let mut tx = cx.begin_unfenced().await?;
     let mut differs = false;
-    if let Some((wire::Read::Good(thread), poisons)) = read {
+    if let Some((Ok(thread), poisons)) = read {
         let held = tx.held_parts(sampled.conversation_id).await?;
         let watermark = tx.watermark(key.connection, Stream::Conversations).await?;
         let changed_at = thread.conversation.updated_at;
@@ -211,7 +211,7 @@ fn holds(held: &HashMap<String, HeldPart>, thread: &Thread) -> bool {
 }
 
 /// `None` where Intercom does not say, or does not let us ask.
-async fn total(cx: &SliceContext<'_>, count: &Read<'_>) -> Result<Option<i64>, SliceError> {
+async fn total(cx: &SliceContext<'_>, count: &Endpoint<'_>) -> Result<Option<i64>, SliceError> {
     match cx.total(count).await {
         Err(SliceError::Intercom(Error::Refused {
             refusal: Refusal::PlanRestricted | Refusal::MissingScope | Refusal::Unauthorized,

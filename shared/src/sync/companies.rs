@@ -17,7 +17,7 @@ use crate::{
         records::{Company, Poison},
     },
     intercom::{
-        Answer, Error, Read, Refusal, SCROLL_PAGE,
+        Endpoint, Error, Refusal, Response, SCROLL_PAGE,
         wire::{self, Page},
     },
     store::{Tally, WalkEnd, Wants},
@@ -66,7 +66,7 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
     tx.commit().await?;
     let walk_calls = cx.state.held / SCROLL_PAGE as i64 + 2;
     if cx.state.mode > Mode::Incremental
-        || !cx.walked_within(cx.config().rhythm.company_walk)
+        || !cx.walked_within(cx.config().intervals.company_walk)
         || wants.changed >= walk_calls
     {
         return scroll(cx, &wants).await;
@@ -143,8 +143,8 @@ async fn scroll(cx: &SliceContext<'_>, wants: &Wants) -> Result<Sliced, SliceErr
 }
 
 /// The next page of the scroll. Between two pages a spent rate budget is waited out: parking would kill the scroll.
-async fn next_page(cx: &SliceContext<'_>, param: Option<&str>) -> Result<Answer, Error> {
-    let read = Read::CompaniesScroll { param };
+async fn next_page(cx: &SliceContext<'_>, param: Option<&str>) -> Result<Response, Error> {
+    let read = Endpoint::CompaniesScroll { param };
     if param.is_some() {
         cx.read_patiently(&read, LONGEST_GAP).await
     } else {
@@ -172,9 +172,9 @@ async fn scroll_taken(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
 }
 
 async fn fetch_wanted(cx: &SliceContext<'_>, wants: &Wants) -> Result<Sliced, SliceError> {
-    let answers: Vec<(String, Result<Answer, Error>)> = stream::iter(wants.source_ids.clone())
+    let answers: Vec<(String, Result<Response, Error>)> = stream::iter(wants.source_ids.clone())
         .map(|id| async move {
-            let answer = cx.workspace.read(&Read::Company { id: &id }).await;
+            let answer = cx.workspace.read(&Endpoint::Company { id: &id }).await;
             (id, answer)
         })
         .buffer_unordered(cx.config().thread_concurrency)
@@ -323,7 +323,7 @@ fn walk_end(
     full: bool,
     missing: Option<i64>,
 ) -> WalkEnd {
-    let every = cx.config().rhythm.company_walk;
+    let every = cx.config().intervals.company_walk;
     // After single companies the next full walk stays where it was.
     let next = match cx.state.walked_at {
         Some(walked_at) if !full => (walked_at + TimeDelta::from_std(every).unwrap_or_default()
@@ -354,8 +354,8 @@ fn read_all<'a>(
     let (mut companies, mut poisons) = (Vec::new(), Vec::new());
     for raw in items {
         match wire::read_company(raw) {
-            wire::Read::Good(company) => companies.push(company),
-            wire::Read::Bad(poison) => poisons.push(poison),
+            Ok(company) => companies.push(company),
+            Err(poison) => poisons.push(poison),
         }
     }
     let (companies, ahead) = future_dated::set_aside(companies, now);

@@ -13,7 +13,7 @@ use crate::{
     domain::{ConnectionId, Region, Secret, Stream, TenantId},
     intercom::{self, Me, Refusal},
     store::{FlowFate, NewWorkspace, Store, StoreError},
-    vault::{self, Place, SealError},
+    vault::{self, SealContext, SealError},
 };
 
 /// How long a flow may take from the start link to the callback.
@@ -71,7 +71,7 @@ pub async fn start(
 /// [`ConnectError::StartUnknown`] when the link is unknown, used or expired.
 pub async fn open(store: &Store, start_token: &str) -> Result<Opened, ConnectError> {
     let (state, session) = (token()?, token()?);
-    let start = vault::digest(start_token.as_bytes());
+    let start = vault::sha256(start_token.as_bytes());
     let region = store
         .open_oauth_flow(&start, &digest(&state), &digest(&session))
         .await?;
@@ -114,7 +114,7 @@ pub async fn finish(
         .await?
         .ok_or(ConnectError::PurgeUnderWay)?;
     let sealed = context.vault.seal(
-        &Place::access_token(tenant, connection),
+        &SealContext::access_token(tenant, connection),
         token.expose().as_bytes(),
     )?;
     tx.put_access_token(connection, &sealed).await?;
@@ -145,7 +145,7 @@ async fn burn(
     state: &str,
     session: Option<&str>,
 ) -> Result<(TenantId, Region), ConnectError> {
-    let state = vault::digest(state.as_bytes());
+    let state = vault::sha256(state.as_bytes());
     let Some(flow) = store.burn_oauth_flow(&state).await? else {
         return Err(match store.oauth_flow_fate(&state).await? {
             FlowFate::Unknown => ConnectError::StateUnknown,
@@ -153,8 +153,8 @@ async fn burn(
             FlowFate::Expired => ConnectError::StateExpired,
         });
     };
-    let session = vault::digest(session.unwrap_or_default().as_bytes());
-    if !vault::equal(&session, &flow.session_sha256) {
+    let session = vault::sha256(session.unwrap_or_default().as_bytes());
+    if !vault::constant_time_eq(&session, &flow.session_sha256) {
         tracing::warn!(tenant = %flow.tenant, "oauth callback came from another browser than the flow's");
         return Err(ConnectError::SessionMismatch);
     }
@@ -173,11 +173,11 @@ async fn whose(context: &Context, region: Region, token: &Secret) -> Result<Me, 
 }
 
 fn token() -> Result<Secret, ConnectError> {
-    vault::token().map_err(|_| ConnectError::Random)
+    vault::random_token().map_err(|_| ConnectError::Random)
 }
 
 fn digest(token: &Secret) -> [u8; 32] {
-    vault::digest(token.expose().as_bytes())
+    vault::sha256(token.expose().as_bytes())
 }
 
 /// Why a workspace was not connected. Holds no code, state or token.

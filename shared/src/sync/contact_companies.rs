@@ -6,7 +6,7 @@ use super::{SliceError, slice::SliceContext};
 use crate::{
     domain::records::{Contact, Poison},
     intercom::{
-        Error, Read,
+        Endpoint, Error,
         wire::{self, Next, Page},
     },
 };
@@ -74,7 +74,7 @@ async fn all_companies(cx: &SliceContext<'_>, id: &str) -> Result<Rest, SliceErr
     loop {
         // Waited for here: parking would throw the page away, and with little budget it would never end.
         let answer = match cx
-            .read_patiently(&Read::ContactCompanies { id, page }, LONGEST_GAP)
+            .read_patiently(&Endpoint::ContactCompanies { id, page }, LONGEST_GAP)
             .await
         {
             Err(error) if error.is_gone() => return Ok(Rest::Gone),
@@ -100,7 +100,7 @@ async fn all_companies(cx: &SliceContext<'_>, id: &str) -> Result<Rest, SliceErr
 async fn lives(cx: &SliceContext<'_>, id: &str) -> Result<bool, SliceError> {
     match cx
         .read_patiently(
-            &Read::Contact {
+            &Endpoint::Contact {
                 id,
                 merge_history: false,
             },

@@ -24,7 +24,7 @@ use crate::{
         records::{Contact, Poison},
     },
     intercom::{
-        Answer, Error, Read, Refusal, Search,
+        Endpoint, Error, Refusal, Response, Search,
         wire::{self, Next, Page},
     },
     store::{Tally, TenantTx, WalkEnd},
@@ -72,7 +72,7 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
     let search;
     let per_page = walk.page_size.records();
     let read = match walk.since {
-        None => Read::Contacts {
+        None => Endpoint::Contacts {
             after: walk.after.as_deref(),
             per_page,
             merge_history,
@@ -82,7 +82,7 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
                 .from
                 .get_or_insert_with(|| overlap_probe::by_days(since));
             search = Search::newest_first(from, walk.after.clone(), per_page);
-            Read::ContactsSearch {
+            Endpoint::ContactsSearch {
                 search: &search,
                 merge_history,
             }
@@ -142,7 +142,7 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
         page.total_count
     } else if ended && cx.is_short() {
         let search = Search::count_all();
-        cx.total(&Read::ContactsSearch {
+        cx.total(&Endpoint::ContactsSearch {
             search: &search,
             merge_history: false,
         })
@@ -213,8 +213,8 @@ fn read_all(items: &[&str], now: DateTime<Utc>) -> (Vec<Contact>, Vec<Poison>) {
     let (mut contacts, mut poisons) = (Vec::with_capacity(items.len()), Vec::new());
     for raw in items {
         match wire::read_contact(raw) {
-            wire::Read::Good(contact) => contacts.push(contact),
-            wire::Read::Bad(poison) => poisons.push(poison),
+            Ok(contact) => contacts.push(contact),
+            Err(poison) => poisons.push(poison),
         }
     }
     let (contacts, ahead) = future_dated::set_aside(contacts, now);
@@ -239,9 +239,9 @@ async fn ask_absentees(
     let mut tx = cx.begin().await?;
     let absent = tx.absentees(key, ASKED_PER_SLICE).await?;
     tx.commit().await?;
-    let answers: Vec<(String, Result<Answer, Error>)> = stream::iter(absent)
+    let answers: Vec<(String, Result<Response, Error>)> = stream::iter(absent)
         .map(|id| async move {
-            let read = Read::Contact {
+            let read = Endpoint::Contact {
                 id: &id,
                 merge_history: false,
             };
@@ -314,7 +314,7 @@ async fn end(
             witness: walk.witnesses.first(),
             full: walk.since.is_none(),
             missing,
-            next_in_seconds: SliceContext::every(cx.config().rhythm.sync),
+            next_in_seconds: SliceContext::every(cx.config().intervals.sync),
         },
     )
     .await?;

@@ -24,7 +24,7 @@ use crate::{
         records::{Conversation, Poison},
     },
     intercom::{
-        Error, Order, Read, Refusal, Search,
+        Endpoint, Error, Order, Refusal, Search,
         wire::{self, Next, Page},
     },
     store::{Tally, WalkEnd},
@@ -77,7 +77,7 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
     };
     let answer = match cx
         .workspace
-        .read(&Read::ConversationsSearch { search: &search })
+        .read(&Endpoint::ConversationsSearch { search: &search })
         .await
     {
         Err(Error::TooLarge(_)) if walk.page_size.shrink() => {
@@ -131,7 +131,7 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
         page.total_count
     } else if walk.after.is_none() && cx.is_short() {
         let search = Search::count_all();
-        cx.total(&Read::ConversationsSearch { search: &search })
+        cx.total(&Endpoint::ConversationsSearch { search: &search })
             .await?
     } else {
         None
@@ -246,7 +246,7 @@ async fn probe(cx: &SliceContext<'_>, mut walk: Walk, before: i64) -> Result<Sli
     };
     let answer = match cx
         .workspace
-        .read(&Read::ConversationsSearch { search: &search })
+        .read(&Endpoint::ConversationsSearch { search: &search })
         .await
     {
         Err(error) if is_of_the_page(&error) => return narrow(cx, walk, error).await,
@@ -311,8 +311,8 @@ fn read_all(items: &[&str], now: DateTime<Utc>) -> (Vec<Conversation>, Vec<Poiso
     let (mut stubs, mut poisons) = (Vec::with_capacity(items.len()), Vec::new());
     for raw in items {
         match wire::read_conversation(raw) {
-            wire::Read::Good(stub) => stubs.push(stub),
-            wire::Read::Bad(poison) => poisons.push(poison),
+            Ok(stub) => stubs.push(stub),
+            Err(poison) => poisons.push(poison),
         }
     }
     let (stubs, ahead) = future_dated::set_aside(stubs, now);
@@ -360,7 +360,7 @@ async fn store(
         Progress::More
     } else {
         let started_at = walk.started_at.unwrap_or(walk.begun_at);
-        let rhythm = &cx.config().rhythm;
+        let intervals = &cx.config().intervals;
         match total {
             _ if walk.since.is_none() => {
                 tx.forget_quarantine(key.connection, "conversation", walk.begun_at)
@@ -384,7 +384,7 @@ async fn store(
                     .filter(|_| walk.before.is_none())
                     .map(|total| (total - walk.seen).max(0) + walk.poisoned)
                     .or((walk.poisoned > 0).then_some(walk.poisoned)),
-                next_in_seconds: SliceContext::every(rhythm.sync),
+                next_in_seconds: SliceContext::every(intervals.sync),
             },
         )
         .await?;

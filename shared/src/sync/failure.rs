@@ -10,7 +10,7 @@ use crate::{
     domain::{Secret, Stream},
     intercom::{Error, Refusal},
     store::{Failed, SliceKey, StoreError},
-    vault::Place,
+    vault::SealContext,
 };
 
 /// After this many failures in a row a stream becomes a dead letter; it still tries again now and then.
@@ -157,8 +157,13 @@ async fn end_connection(
     why: &crate::store::ConnectionError,
 ) -> Consequence {
     let mut tx = ctx.store.begin_fenced_whole(key).await?;
-    tx.require_reauth(key, state, why, ctx.config.rhythm.reference.as_secs_f64())
-        .await?;
+    tx.require_reauth(
+        key,
+        state,
+        why,
+        ctx.config.intervals.reference.as_secs_f64(),
+    )
+    .await?;
     tx.commit().await?;
     Ok((Next::Done, "reauth_required"))
 }
@@ -176,10 +181,10 @@ async fn probe(ctx: &Context, key: SliceKey) -> Probe {
     else {
         return Probe::Unknown;
     };
-    let Ok(token) = ctx
-        .vault
-        .open(&Place::access_token(key.tenant, key.connection), &sealed)
-    else {
+    let Ok(token) = ctx.vault.open(
+        &SealContext::access_token(key.tenant, key.connection),
+        &sealed,
+    ) else {
         return Probe::Unknown;
     };
     let Ok(token) = std::str::from_utf8(&token) else {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::records::Poison,
-    intercom::{Error, LARGEST_ANSWER, PAGE, wire},
+    intercom::{Error, MAX_RESPONSE_BYTES, PAGE, wire},
 };
 
 /// Pages that have to fit in a row before a larger one is tried, at most.
@@ -72,7 +72,7 @@ impl PageSize {
         }
         (self.changed, self.grew) = (false, false);
         // Twice as many would take half of what may be taken, were they all alike.
-        self.fitted = if bytes <= LARGEST_ANSWER / 4 {
+        self.fitted = if bytes <= MAX_RESPONSE_BYTES / 4 {
             self.fitted + 1
         } else {
             0
@@ -98,8 +98,8 @@ impl PageSize {
 /// When it has no record or several: then it is not one record that is too large, and nothing may be stepped over.
 pub(super) fn oversized(kind: &'static str, records: &[&str]) -> Result<Poison, Error> {
     match records {
-        [record] => Ok(wire::oversized(kind, record, LARGEST_ANSWER)),
-        _ => Err(Error::TooLarge(LARGEST_ANSWER)),
+        [record] => Ok(wire::oversized(kind, record, MAX_RESPONSE_BYTES)),
+        _ => Err(Error::TooLarge(MAX_RESPONSE_BYTES)),
     }
 }
 
@@ -113,13 +113,13 @@ mod tests {
         while at < sizes.len() {
             let page = &sizes[at..sizes.len().min(at + size.records())];
             let bytes = page.iter().sum::<usize>();
-            if bytes > LARGEST_ANSWER && size.shrink() {
+            if bytes > MAX_RESPONSE_BYTES && size.shrink() {
                 too_large += 1;
             } else {
                 landed += 1;
                 at += page.len();
                 // Of one that is too large alone, the outline.
-                size.landed(bytes.min(LARGEST_ANSWER));
+                size.landed(bytes.min(MAX_RESPONSE_BYTES));
             }
         }
         (landed, too_large)

@@ -7,7 +7,7 @@ use super::{Progress, SliceError, Sliced, audit, block_messages, slice::SliceCon
 use crate::{
     domain::{Mode, Stream, records::Poison},
     intercom::{
-        Error, Read, Refusal, Version,
+        Endpoint, Error, Refusal, Version,
         wire::{self, Next, Page, ReferenceKind},
     },
     store::{Tally, WalkEnd},
@@ -33,7 +33,7 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
     let mut made_due = Vec::new();
     if !cx.state.active {
         // The connection waits for the customer; this is how it heals by itself if access comes back.
-        cx.workspace.read(&Read::Me).await?;
+        cx.workspace.read(&Endpoint::Me).await?;
         let mut tx = cx.begin_connection().await?;
         tx.revive_connection(cx.key).await?;
         tx.commit().await?;
@@ -161,7 +161,7 @@ async fn audit(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<Vec<Stream>, Sl
 
 async fn end(cx: &SliceContext<'_>, walk: Walk) -> Result<(), SliceError> {
     let key = cx.key;
-    let rhythm = &cx.config().rhythm;
+    let intervals = &cx.config().intervals;
     let mut refused = walk.refused;
     // Conversations out of the plan or the scope are their own stream's to say.
     refused.retain(|kind| *kind != ReferenceKind::ConversationAttribute);
@@ -182,7 +182,7 @@ async fn end(cx: &SliceContext<'_>, walk: Walk) -> Result<(), SliceError> {
                 witness: None,
                 full: true,
                 missing: None,
-                next_in_seconds: SliceContext::every(rhythm.reference),
+                next_in_seconds: SliceContext::every(intervals.reference),
             },
         )
         .await?;
@@ -191,7 +191,7 @@ async fn end(cx: &SliceContext<'_>, walk: Walk) -> Result<(), SliceError> {
         tx.drop_from_runs(key, &why.code, &why.message).await?;
         tx.save_cursor(key, &serde_json::Value::Null, Tally::default())
             .await?;
-        tx.block_stream(key, &why, rhythm.reference.as_secs_f64())
+        tx.block_stream(key, &why, intervals.reference.as_secs_f64())
             .await?;
     }
     tx.commit().await?;
@@ -206,27 +206,27 @@ type Kind = (
 
 async fn read_kind(cx: &SliceContext<'_>, kind: ReferenceKind) -> Result<Kind, SliceError> {
     let read = match kind {
-        ReferenceKind::Admin => Read::Admins,
-        ReferenceKind::Team => Read::Teams,
-        ReferenceKind::Tag => Read::Tags,
-        ReferenceKind::Segment => Read::Segments,
-        ReferenceKind::ContactAttribute => Read::DataAttributes { model: "contact" },
-        ReferenceKind::CompanyAttribute => Read::DataAttributes { model: "company" },
+        ReferenceKind::Admin => Endpoint::Admins,
+        ReferenceKind::Team => Endpoint::Teams,
+        ReferenceKind::Tag => Endpoint::Tags,
+        ReferenceKind::Segment => Endpoint::Segments,
+        ReferenceKind::ContactAttribute => Endpoint::DataAttributes { model: "contact" },
+        ReferenceKind::CompanyAttribute => Endpoint::DataAttributes { model: "company" },
         // 2.16 moved them to a list of their own.
         ReferenceKind::ConversationAttribute if cx.workspace.version() < Version::V2_16 => {
-            Read::DataAttributes {
+            Endpoint::DataAttributes {
                 model: "conversation",
             }
         }
-        ReferenceKind::ConversationAttribute => Read::ConversationAttributes,
+        ReferenceKind::ConversationAttribute => Endpoint::ConversationAttributes,
     };
     let answer = cx.workspace.read(&read).await?;
     let page = Page::split(&answer.body)?;
     let (mut items, mut poisons) = (Vec::new(), Vec::new());
     for raw in page.items {
         match wire::read_reference(kind, raw) {
-            wire::Read::Good(item) => items.push(item),
-            wire::Read::Bad(poison) => {
+            Ok(item) => items.push(item),
+            Err(poison) => {
                 poisons.push(Poison {
                     source_id: named(kind, &poison.source_id),
                     ..poison
@@ -251,7 +251,7 @@ async fn mark_deleted(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<(), Slic
     while let Some(number) = walk.page.filter(|_| walk.deletions) {
         let answer = match cx
             .workspace
-            .read(&Read::ConversationsDeleted { page: number })
+            .read(&Endpoint::ConversationsDeleted { page: number })
             .await
         {
             // Conversations may be out of the plan or the scope: their own stream says so.
@@ -272,8 +272,8 @@ async fn mark_deleted(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<(), Slic
         let (mut deleted, mut poisons) = (Vec::new(), Vec::new());
         for raw in page.items {
             match wire::read_deleted(raw) {
-                wire::Read::Good(entry) => deleted.push((entry.source_id, entry.deleted_at)),
-                wire::Read::Bad(poison) => {
+                Ok(entry) => deleted.push((entry.source_id, entry.deleted_at)),
+                Err(poison) => {
                     poisons.push(Poison {
                         source_id: format!("deleted/{}", poison.source_id),
                         ..poison

@@ -8,8 +8,8 @@ use chrono::Utc;
 
 use super::future_dated;
 use crate::{
-    domain::{ConnectionId, Stream, TenantId},
-    intercom::wire::{self, Read},
+    domain::{ConnectionId, Stream, TenantId, records::Poison},
+    intercom::wire,
     store::{ConnectionState, Quarantined, Store, StoreError, TenantTx},
 };
 
@@ -147,13 +147,13 @@ async fn heal_parts(
 /// What can be read now, and under which ids it was in quarantine.
 fn read<T>(
     batch: Vec<Quarantined>,
-    read: impl Fn(&str) -> Read<T>,
+    read: impl Fn(&str) -> Result<T, Poison>,
     keep: impl Fn(&T) -> bool,
 ) -> (Vec<String>, Vec<T>) {
     batch
         .into_iter()
         .filter_map(|row| match read(std::str::from_utf8(&row.raw).ok()?) {
-            Read::Good(record) if keep(&record) => Some((row.source_id, record)),
+            Ok(record) if keep(&record) => Some((row.source_id, record)),
             _ => None,
         })
         .unzip()

@@ -9,7 +9,7 @@ use super::{Context, SliceError};
 use crate::{
     config::Config,
     domain::Mode,
-    intercom::{Answer, Error, Read, Workspace, wire::Page},
+    intercom::{Endpoint, Error, Response, Workspace, wire::Page},
     store::{SliceKey, StoreError, StreamState, TenantTx},
 };
 
@@ -54,15 +54,15 @@ impl SliceContext<'_> {
 
     /// What a search that started then leaves: who has just changed may not be found by it yet.
     pub(super) fn watermark(&self, started_at: DateTime<Utc>) -> DateTime<Utc> {
-        started_at - TimeDelta::from_std(self.config().rhythm.index_lag).unwrap_or_default()
+        started_at - TimeDelta::from_std(self.config().intervals.index_lag).unwrap_or_default()
     }
 
     /// Reads, and waits where the rate budget is spent for no longer than `longest`.
     pub(super) async fn read_patiently(
         &self,
-        read: &Read<'_>,
+        read: &Endpoint<'_>,
         longest: Duration,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Response, Error> {
         loop {
             match self.workspace.read(read).await {
                 Err(Error::Exhausted { until } | Error::Throttled { until }) => {
@@ -80,7 +80,7 @@ impl SliceContext<'_> {
     /// Changes after this are asked for. `None` walks everything: the first time, when asked to, and on the
     /// slow timer that repairs what a search by time never shows.
     pub(super) fn since(&self) -> Option<DateTime<Utc>> {
-        let walked_lately = self.walked_within(self.config().rhythm.reconcile);
+        let walked_lately = self.walked_within(self.config().intervals.reconcile);
         self.state
             .watermark
             .filter(|_| self.state.mode == Mode::Incremental && walked_lately)
@@ -108,7 +108,7 @@ impl SliceContext<'_> {
     }
 
     /// How many objects a search over all times finds now.
-    pub(super) async fn total(&self, count: &Read<'_>) -> Result<Option<i64>, SliceError> {
+    pub(super) async fn total(&self, count: &Endpoint<'_>) -> Result<Option<i64>, SliceError> {
         Ok(Page::split(&self.workspace.read(count).await?.body)?.total_count)
     }
 

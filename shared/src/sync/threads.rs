@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Progress, SliceError, Sliced, future_dated, slice::SliceContext};
 use crate::{
     domain::{Mode, Stream, records::Poison},
-    intercom::{Answer, Error, Place, Read, Refusal, wire},
+    intercom::{Endpoint, Error, MemoryPermit, Refusal, Response, wire},
     store::{FetchedThread, PendingThread, Tally, ThreadFate, WalkEnd},
 };
 
@@ -48,13 +48,13 @@ struct Batch {
     unanswered: Vec<(PendingThread, String)>,
     bytes: usize,
     /// What all of it takes of the room that answers have.
-    places: Vec<Place>,
+    permits: Vec<MemoryPermit>,
 }
 
 impl Batch {
     /// Whether there is reason to store before more has come.
     fn is_full(&self) -> bool {
-        self.bytes >= BATCH_BYTES || self.places.iter().any(Place::is_large)
+        self.bytes >= BATCH_BYTES || self.permits.iter().any(MemoryPermit::is_large)
     }
 
     /// What can be stored now.
@@ -181,10 +181,10 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
 async fn ask(
     cx: &SliceContext<'_>,
     thread: PendingThread,
-) -> (PendingThread, Result<(Answer, Place), Error>) {
+) -> (PendingThread, Result<(Response, MemoryPermit), Error>) {
     let answer = cx
         .workspace
-        .read_in_place(&Read::Conversation {
+        .read_with_permit(&Endpoint::Conversation {
             id: &thread.source_id,
         })
         .await;
@@ -222,9 +222,9 @@ enum Stop {
 fn sort_in(
     batch: &mut Batch,
     thread: PendingThread,
-    answer: Result<(Answer, Place), Error>,
+    answer: Result<(Response, MemoryPermit), Error>,
 ) -> Result<(), Error> {
-    let (answer, place) = match answer {
+    let (answer, permit) = match answer {
         Ok(answer) => answer,
         Err(error) => {
             let fate = match &error {
@@ -250,10 +250,10 @@ fn sort_in(
         }
     };
     batch.bytes += answer.body.len();
-    batch.places.push(place);
+    batch.permits.push(permit);
     match wire::read_thread(&answer.body) {
         // Stored, it would leave the thread that was asked for owed, to be asked for again at once.
-        Ok((wire::Read::Good(read), _)) if read.conversation.source_id != thread.source_id => {
+        Ok((Ok(read), _)) if read.conversation.source_id != thread.source_id => {
             unreadable(
                 batch,
                 thread,
@@ -261,12 +261,10 @@ fn sort_in(
                 answer.body,
             );
         }
-        Ok((wire::Read::Good(read), _))
-            if future_dated::is_ahead(&read.conversation, answer.at) =>
-        {
+        Ok((Ok(read), _)) if future_dated::is_ahead(&read.conversation, answer.at) => {
             block(batch, thread, future_dated::poison(read.conversation));
         }
-        Ok((wire::Read::Good(mut read), mut poisons)) => {
+        Ok((Ok(mut read), mut poisons)) => {
             let (parts, ahead) = future_dated::set_aside(read.parts, answer.at);
             read.parts = parts;
             poisons.extend(ahead.into_iter().map(|poison| Poison {
@@ -282,7 +280,7 @@ fn sort_in(
             });
             batch.poisons.extend(poisons);
         }
-        Ok((wire::Read::Bad(poison), _)) => block(batch, thread, poison),
+        Ok((Err(poison), _)) => block(batch, thread, poison),
         Err(error) => unreadable(batch, thread, error.to_string(), answer.body),
     }
     Ok(())

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{Secret, Stream},
     store::{Begun, SliceKey, StreamState},
-    vault::Place,
+    vault::SealContext,
 };
 
 /// The slice is given up without another try after so many workers in a row died of it.
@@ -81,7 +81,7 @@ async fn run(ctx: &Context, key: SliceKey, state: StreamState) -> Result<Sliced,
     let token = ctx
         .vault
         .open(
-            &Place::access_token(key.tenant, key.connection),
+            &SealContext::access_token(key.tenant, key.connection),
             &state.sealed_token,
         )
         .map_err(|error| SliceError::Token(error.to_string()))?;

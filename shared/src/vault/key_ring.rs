@@ -7,7 +7,7 @@ use ring::{
 };
 use zeroize::Zeroizing;
 
-use super::Place;
+use super::SealContext;
 
 /// The first byte of every blob: the layout `version | kid length | kid | nonce | ciphertext and tag`.
 const VERSION: u8 = 1;
@@ -67,7 +67,7 @@ impl KeyRing {
     ///
     /// # Errors
     /// When the system gives no random bytes or the text is too long for one message.
-    pub fn seal(&self, place: &Place, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let (kid, key) = &self.keys[0];
         let mut nonce = [0_u8; NONCE_LEN];
         self.random.fill(&mut nonce).map_err(|_| SealError)?;
@@ -77,7 +77,7 @@ impl KeyRing {
         let mut sealed = plain.to_vec();
         key.seal_in_place_append_tag(
             Nonce::assume_unique_for_key(nonce),
-            Aad::from(bound_to(place, &header)),
+            Aad::from(bound_to(context, &header)),
             &mut sealed,
         )
         .map_err(|_| SealError)?;
@@ -92,7 +92,11 @@ impl KeyRing {
     ///
     /// # Errors
     /// When the blob is damaged, was sealed for another place, or names a key that is not in the ring.
-    pub fn open(&self, place: &Place, blob: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    pub fn open(
+        &self,
+        context: &SealContext,
+        blob: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (&[version, kid_length], rest) =
             blob.split_first_chunk::<2>().ok_or(OpenError::Damaged)?;
         let kid_length = usize::from(kid_length);
@@ -111,7 +115,7 @@ impl KeyRing {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| OpenError::Damaged)?;
         let mut buffer = Zeroizing::new(sealed.to_vec());
         let length = key
-            .open_in_place(nonce, Aad::from(bound_to(place, header)), &mut buffer)
+            .open_in_place(nonce, Aad::from(bound_to(context, header)), &mut buffer)
             .map_err(|_| OpenError::Damaged)?
             .len();
         buffer.truncate(length);
@@ -120,8 +124,8 @@ impl KeyRing {
 }
 
 /// The place and the blob's own header: neither can be exchanged.
-fn bound_to(place: &Place, header: &[u8]) -> Vec<u8> {
-    let mut bound = place.as_bytes().to_vec();
+fn bound_to(context: &SealContext, header: &[u8]) -> Vec<u8> {
+    let mut bound = context.as_bytes().to_vec();
     bound.extend_from_slice(header);
     bound
 }
@@ -178,13 +182,13 @@ mod tests {
     #[test]
     fn a_blob_opens_only_in_its_own_place() {
         let (ring, tenant, connection) = (ring(&["k1"]), TenantId::new(), ConnectionId::new());
-        let place = Place::access_token(tenant, connection);
-        let blob = ring.seal(&place, b"token").unwrap();
-        assert_eq!(ring.open(&place, &blob).unwrap().as_slice(), b"token");
+        let context = SealContext::access_token(tenant, connection);
+        let blob = ring.seal(&context, b"token").unwrap();
+        assert_eq!(ring.open(&context, &blob).unwrap().as_slice(), b"token");
         for elsewhere in [
-            Place::access_token(TenantId::new(), connection),
-            Place::access_token(tenant, ConnectionId::new()),
-            Place::cursor(tenant, ""),
+            SealContext::access_token(TenantId::new(), connection),
+            SealContext::access_token(tenant, ConnectionId::new()),
+            SealContext::cursor(tenant, ""),
         ] {
             assert_eq!(ring.open(&elsewhere, &blob), Err(OpenError::Damaged));
         }
@@ -193,16 +197,16 @@ mod tests {
     #[test]
     fn no_bit_can_be_flipped() {
         let ring = ring(&["k1"]);
-        let place = Place::cursor(TenantId::new(), "contacts");
-        let blob = ring.seal(&place, b"position").unwrap();
+        let context = SealContext::cursor(TenantId::new(), "contacts");
+        let blob = ring.seal(&context, b"position").unwrap();
         for bit in 0..blob.len() * 8 {
             let mut bad = blob.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(ring.open(&place, &bad).is_err(), "bit {bit}");
+            assert!(ring.open(&context, &bad).is_err(), "bit {bit}");
         }
         for length in 0..blob.len() {
             assert!(
-                ring.open(&place, &blob[..length]).is_err(),
+                ring.open(&context, &blob[..length]).is_err(),
                 "length {length}"
             );
         }
@@ -210,11 +214,11 @@ mod tests {
 
     #[test]
     fn an_older_key_still_opens_and_a_removed_one_is_named() {
-        let place = Place::cursor(TenantId::new(), "contacts");
-        let blob = ring(&["old"]).seal(&place, b"x").unwrap();
-        assert!(ring(&["newer", "old"]).open(&place, &blob).is_ok());
+        let context = SealContext::cursor(TenantId::new(), "contacts");
+        let blob = ring(&["old"]).seal(&context, b"x").unwrap();
+        assert!(ring(&["newer", "old"]).open(&context, &blob).is_ok());
         assert_eq!(
-            ring(&["newer"]).open(&place, &blob),
+            ring(&["newer"]).open(&context, &blob),
             Err(OpenError::UnknownKey("old".to_owned()))
         );
     }

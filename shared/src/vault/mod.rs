@@ -7,7 +7,7 @@ mod key_ring;
 mod random;
 
 pub use key_ring::{KeyRing, KeyRingError, OpenError, SealError};
-pub use random::{digest, equal, token};
+pub use random::{constant_time_eq, random_token, sha256};
 
 use crate::domain::{ConnectionId, TenantId};
 
@@ -15,9 +15,9 @@ use crate::domain::{ConnectionId, TenantId};
 ///
 /// Two different places never have the same bytes: every variable part is written with its length.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place(Vec<u8>);
+pub struct SealContext(Vec<u8>);
 
-impl Place {
+impl SealContext {
     /// A connection's access token.
     #[must_use]
     pub fn access_token(tenant: TenantId, connection: ConnectionId) -> Self {
@@ -26,7 +26,7 @@ impl Place {
 
     /// The stored answer to a repeated POST.
     #[must_use]
-    pub fn answer(tenant: TenantId, route: &str) -> Self {
+    pub fn response(tenant: TenantId, route: &str) -> Self {
         Self::of(&["answer", &tenant.to_string(), route])
     }
 

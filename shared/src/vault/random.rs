@@ -6,13 +6,15 @@ use ring::{
     rand::{SecureRandom, SystemRandom},
 };
 
+use subtle::ConstantTimeEq;
+
 use crate::domain::Secret;
 
 /// A new token of 256 random bits, as 43 URL-safe characters.
 ///
 /// # Errors
 /// When the system's random source fails; there is no fallback.
-pub fn token() -> Result<Secret, NoRandomness> {
+pub fn random_token() -> Result<Secret, NoRandomness> {
     let mut bytes = [0_u8; 32];
     SystemRandom::new()
         .fill(&mut bytes)
@@ -22,7 +24,7 @@ pub fn token() -> Result<Secret, NoRandomness> {
 
 /// SHA-256. Enough to store a 256-bit random token by; not for passwords.
 #[must_use]
-pub fn digest(bytes: &[u8]) -> [u8; 32] {
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0_u8; 32];
     out.copy_from_slice(ring_digest::digest(&ring_digest::SHA256, bytes).as_ref());
     out
@@ -30,13 +32,8 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
 
 /// Whether two digests are equal, in constant time for equal lengths.
 #[must_use]
-pub fn equal(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len()
-        && left
-            .iter()
-            .zip(right)
-            .fold(0_u8, |differing, (a, b)| differing | (a ^ b))
-            == 0
+pub fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
+    left.ct_eq(right).into()
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -49,17 +46,17 @@ mod tests {
 
     #[test]
     fn tokens_are_long_and_never_equal() {
-        let (a, b) = (token().unwrap(), token().unwrap());
+        let (a, b) = (random_token().unwrap(), random_token().unwrap());
         assert_eq!(a.expose().len(), 43);
         assert_ne!(a.expose(), b.expose());
     }
 
     #[test]
     fn digests_compare_by_every_byte() {
-        let (a, mut b) = (digest(b"a"), digest(b"a"));
-        assert!(equal(&a, &b));
+        let (a, mut b) = (sha256(b"a"), sha256(b"a"));
+        assert!(constant_time_eq(&a, &b));
         b[31] ^= 1;
-        assert!(!equal(&a, &b));
-        assert!(!equal(&a, &b[..31]));
+        assert!(!constant_time_eq(&a, &b));
+        assert!(!constant_time_eq(&a, &b[..31]));
     }
 }

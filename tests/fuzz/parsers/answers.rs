@@ -5,7 +5,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use shared::intercom::{
     self, Me,
-    wire::{self, Next, Page, Read, read_contact},
+    wire::{self, Next, Page, read_contact},
 };
 
 use crate::{holdable, text};
@@ -55,8 +55,8 @@ fn page() {
             assert!(cursor.len() <= 4096);
         }
         let read = page.items.iter().map(|raw| match read_contact(raw) {
-            Read::Good(contact) => contact.raw.len(),
-            Read::Bad(poison) => poison.raw.len(),
+            Ok(contact) => contact.raw.len(),
+            Err(poison) => poison.raw.len(),
         });
         assert_eq!(
             read.sum::<usize>(),

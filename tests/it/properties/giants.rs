@@ -244,13 +244,13 @@ async fn eight_giants() {
         .await;
     let scheduler = world.fleet(0);
     let worker = worker::Worker::open(world.config.clone()).await.unwrap();
-    let room = worker.room().clone();
+    let memory = worker.response_memory().clone();
     let stop = shared::shutdown::Shutdown::new();
     let _stops = stop.clone().drop_guard();
     tokio::spawn(worker.run(stop));
 
     world.until_complete(&tenant).await;
-    let most = room.most_held();
+    let most = memory.peak_bytes();
     assert!(
         (BYTES..=ROOM).contains(&most),
         "{most} bytes were held at once"

@@ -9,7 +9,7 @@ use shared::{
         records::{Company, Contact, Conversation, ReferenceItem, Thread},
     },
     intercom::{
-        Intercom, Order, PAGE, Read, Search,
+        Endpoint, Intercom, Order, PAGE, Search,
         wire::{self, Next, Page, ReferenceKind},
     },
     store::{FetchedThread, Role, Store},
@@ -54,8 +54,8 @@ async fn everything(world: &World, workspace: &Workspace) -> Vec<Delivery> {
         Secret::new(workspace.token()),
         Class::Fresh,
     );
-    let read = async |read: Read<'_>| reader.read(&read).await.unwrap().body;
-    let body = read(Read::Contacts {
+    let read = async |read: Endpoint<'_>| reader.read(&read).await.unwrap().body;
+    let body = read(Endpoint::Contacts {
         after: None,
         per_page: PAGE,
         merge_history: true,
@@ -65,13 +65,13 @@ async fn everything(world: &World, workspace: &Workspace) -> Vec<Delivery> {
         .unwrap()
         .items
         .iter()
-        .filter_map(|raw| good(wire::read_contact(raw)))
+        .filter_map(|raw| wire::read_contact(raw).ok())
         .collect();
     for contact in contacts
         .iter_mut()
         .filter(|contact| contact.companies.is_none())
     {
-        let body = read(Read::ContactCompanies {
+        let body = read(Endpoint::ContactCompanies {
             id: &contact.source_id,
             page: 1,
         })
@@ -80,12 +80,12 @@ async fn everything(world: &World, workspace: &Workspace) -> Vec<Delivery> {
         assert!(!matches!(list.next, Some(Next::Number(_))));
         contact.companies = Some(wire::company_ids(&list.items).unwrap());
     }
-    let body = read(Read::CompaniesScroll { param: None }).await;
+    let body = read(Endpoint::CompaniesScroll { param: None }).await;
     let companies = Page::split(&body)
         .unwrap()
         .items
         .iter()
-        .filter_map(|raw| good(wire::read_company(raw)))
+        .filter_map(|raw| wire::read_company(raw).ok())
         .collect();
     workspace.release_scroll();
     let search = Search {
@@ -95,30 +95,30 @@ async fn everything(world: &World, workspace: &Workspace) -> Vec<Delivery> {
         starting_after: None,
         per_page: PAGE,
     };
-    let body = read(Read::ConversationsSearch { search: &search }).await;
+    let body = read(Endpoint::ConversationsSearch { search: &search }).await;
     let stubs: Vec<Conversation> = Page::split(&body)
         .unwrap()
         .items
         .iter()
-        .filter_map(|raw| good(wire::read_conversation(raw)))
+        .filter_map(|raw| wire::read_conversation(raw).ok())
         .collect();
     let mut threads = Vec::new();
     for stub in &stubs {
-        let body = read(Read::Conversation {
+        let body = read(Endpoint::Conversation {
             id: &stub.source_id,
         })
         .await;
-        let Ok((wire::Read::Good(thread), _)) = wire::read_thread(&body) else {
+        let Ok((Ok(thread), _)) = wire::read_thread(&body) else {
             panic!("a thread reads well")
         };
         threads.push(thread);
     }
-    let body = read(Read::Tags).await;
+    let body = read(Endpoint::Tags).await;
     let tags = Page::split(&body)
         .unwrap()
         .items
         .iter()
-        .filter_map(|raw| good(wire::read_reference(ReferenceKind::Tag, raw)))
+        .filter_map(|raw| wire::read_reference(ReferenceKind::Tag, raw).ok())
         .collect();
     vec![
         Delivery::Reference(ReferenceKind::Tag, tags),
@@ -127,14 +127,6 @@ async fn everything(world: &World, workspace: &Workspace) -> Vec<Delivery> {
         Delivery::Stubs(stubs),
         Delivery::Threads(threads),
     ]
-}
-
-fn good<T>(read: wire::Read<T>) -> Option<T> {
-    if let wire::Read::Good(good) = read {
-        Some(good)
-    } else {
-        None
-    }
 }
 
 /// The same records in pages of other sizes, in another order, some of them twice.

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use crate::{failure::Failure, roles::Part};
+use shared::config::ProcessRole;
+
+use crate::failure::Failure;
 
 /// Runs until SIGTERM or Ctrl-C. When one of the three ends, the others do.
 ///
 /// # Errors
 /// When one cannot start, or ends by itself.
 pub async fn run(file: Option<&Path>) -> Result<(), Failure> {
-    super::serve(file, &[Part::Api, Part::Scheduler, Part::Worker]).await
+    super::serve(file, ProcessRole::All).await
 }

@@ -4,12 +4,12 @@ use std::{path::Path, time::Duration};
 
 use serde_json::{Map, json};
 use shared::{
-    config::{Config, Environment, Needs, Profile},
+    config::{Config, Environment, ProcessRole, Profile},
     domain::Secret,
 };
 
 use crate::{
-    cli::{ConfigCommand, RoleArg},
+    cli::ConfigCommand,
     failure::Failure,
     output::{self, Format, Table},
 };
@@ -24,7 +24,7 @@ pub fn run(file: Option<&Path>, format: Format, command: ConfigCommand) -> Resul
 }
 
 fn show(file: Option<&Path>, format: Format) -> Result<(), Failure> {
-    let values = values(&super::load(file, Needs::Database)?);
+    let values = values(&super::load(file, ProcessRole::Migrate)?);
     let mut table = Table::new(&["option", "value"]);
     for (name, value) in &values {
         table.row([*name, value]);
@@ -36,15 +36,8 @@ fn show(file: Option<&Path>, format: Format) -> Result<(), Failure> {
     output::show(format, &table, &json)
 }
 
-fn check(file: Option<&Path>, format: Format, role: RoleArg) -> Result<(), Failure> {
-    let needs = match role {
-        RoleArg::All => Needs::All,
-        RoleArg::Api => Needs::Api,
-        RoleArg::Scheduler => Needs::Scheduler,
-        RoleArg::Worker => Needs::Worker,
-        RoleArg::Migrate => Needs::Database,
-    };
-    let faults = Config::load(file, &Environment::of_process(), needs)
+fn check(file: Option<&Path>, format: Format, role: ProcessRole) -> Result<(), Failure> {
+    let faults = Config::load(file, &Environment::of_process(), role)
         .map_or_else(|error| error.faults, |_| Vec::new());
     let mut table = Table::new(&["the configuration"]);
     if faults.is_empty() {
@@ -69,7 +62,7 @@ fn check(file: Option<&Path>, format: Format, role: RoleArg) -> Result<(), Failu
 /// Every option in the order of the manual (`default.toml`).
 fn values(config: &Config) -> Vec<(&'static str, String)> {
     let intercom = &config.intercom;
-    let rhythm = &config.rhythm;
+    let intervals = &config.intervals;
     let profile = match config.profile {
         Profile::Production => "production",
         Profile::Development => "development",
@@ -111,12 +104,12 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("intercom_version", intercom.version.clone()),
         ("max_share", intercom.max_share.to_string()),
         ("request_timeout", duration(intercom.request_timeout)),
-        ("sync_interval", duration(rhythm.sync)),
-        ("reconcile_interval", duration(rhythm.reconcile)),
-        ("company_walk_interval", duration(rhythm.company_walk)),
-        ("reference_interval", duration(rhythm.reference)),
-        ("audit_interval", duration(rhythm.audit)),
-        ("index_lag", duration(rhythm.index_lag)),
+        ("sync_interval", duration(intervals.sync)),
+        ("reconcile_interval", duration(intervals.reconcile)),
+        ("company_walk_interval", duration(intervals.company_walk)),
+        ("reference_interval", duration(intervals.reference)),
+        ("audit_interval", duration(intervals.audit)),
+        ("index_lag", duration(intervals.index_lag)),
         ("worker_slots", config.worker_slots.to_string()),
         ("threads_per_slice", config.threads_per_slice.to_string()),
         ("thread_concurrency", config.thread_concurrency.to_string()),
@@ -169,7 +162,7 @@ mod tests {
             .iter()
             .chain(pairs)
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Config::load(None, &environment.collect(), Needs::Database).unwrap()
+        Config::load(None, &environment.collect(), ProcessRole::Migrate).unwrap()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use shared::{config::Needs, store};
+use shared::{config::ProcessRole, store};
 
 use crate::{
     cli::MigrateArgs,
@@ -16,7 +16,7 @@ use crate::{
 /// # Errors
 /// When Postgres cannot be reached, a migration fails, or (`--check`) one is missing.
 pub async fn run(file: Option<&Path>, format: Format, args: MigrateArgs) -> Result<(), Failure> {
-    let url = super::load(file, Needs::Database)?.migrate_url;
+    let url = super::load(file, ProcessRole::Migrate)?.migrate_url;
     let pending = store::check(&url).await?;
     if !args.check {
         store::migrate(&url).await?;

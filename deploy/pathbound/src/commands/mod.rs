@@ -17,14 +17,14 @@ pub mod worker;
 use std::{path::Path, time::Instant};
 
 use shared::{
-    config::{Config, Environment, Needs},
+    config::{Config, Environment, ProcessRole},
     shutdown, telemetry,
 };
 
 use crate::{
     cli::{Cli, Command},
     failure::Failure,
-    roles::{self, Part},
+    roles,
 };
 
 /// Runs a command. `started` is when the process was.
@@ -50,8 +50,8 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
     }
 }
 
-fn load(file: Option<&Path>, needs: Needs) -> Result<Config, Failure> {
-    Ok(Config::load(file, &Environment::of_process(), needs)?)
+fn load(file: Option<&Path>, role: ProcessRole) -> Result<Config, Failure> {
+    Ok(Config::load(file, &Environment::of_process(), role)?)
 }
 
 /// For a command that only calls a running process: it opens no server itself, so where there is no
@@ -64,15 +64,15 @@ fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
         .any(|name| std::env::var_os(name).is_some());
     let stand_in = (!known && file.is_none()).then(|| (UNUSED.0.to_owned(), UNUSED.1.to_owned()));
     let environment: Environment = own.chain(stand_in).collect();
-    Ok(Config::load(file, &environment, Needs::Database)?)
+    Ok(Config::load(file, &environment, ProcessRole::Migrate)?)
 }
 
 /// Starts logs and runs roles until SIGTERM or Ctrl-C.
-async fn serve(file: Option<&Path>, parts: &[Part]) -> Result<(), Failure> {
-    let config = load(file, Part::needs(parts))?;
+async fn serve(file: Option<&Path>, role: ProcessRole) -> Result<(), Failure> {
+    let config = load(file, role)?;
     telemetry::start_logs(&config.log, config.log_json)
         .map_err(|error| Failure::Setting(error.to_string()))?;
     let shutdown = shutdown::on_signals()
         .map_err(|error| Failure::failed("could not listen to signals", error))?;
-    roles::run(config, parts, shutdown).await
+    roles::run(config, role, shutdown).await
 }

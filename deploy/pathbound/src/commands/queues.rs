@@ -4,7 +4,7 @@ use std::{io::IsTerminal, path::Path, time::Duration};
 
 use serde_json::json;
 use shared::{
-    config::Needs,
+    config::ProcessRole,
     queue::{Counts, Depth, PauseScope, Queue},
     shutdown,
 };
@@ -22,7 +22,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// When Redis cannot be reached.
 pub async fn run(file: Option<&Path>, format: Format, args: QueuesArgs) -> Result<(), Failure> {
-    let queue = Queue::connect(&super::load(file, Needs::Scheduler)?)?;
+    let queue = Queue::connect(&super::load(file, ProcessRole::Scheduler)?)?;
     let shutdown = shutdown::on_signals()
         .map_err(|error| Failure::failed("could not listen to signals", error))?;
     loop {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use shared::{
-    config::Needs,
+    config::ProcessRole,
     store::{Role, Store},
     sync::replay,
 };
@@ -20,7 +20,7 @@ use crate::{
 /// # Errors
 /// When Postgres cannot be reached, or the tenant has no connection.
 pub async fn run(file: Option<&Path>, format: Format, args: ReplayArgs) -> Result<(), Failure> {
-    let config = super::load(file, Needs::Database)?;
+    let config = super::load(file, ProcessRole::Migrate)?;
     let store = Store::connect(&config.database_url, Role::Worker, 1).await?;
     let connections = store.begin(args.tenant).await?.connections().await?;
     if connections.is_empty() {

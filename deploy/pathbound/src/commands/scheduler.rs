@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use crate::{failure::Failure, roles::Part};
+use shared::config::ProcessRole;
+
+use crate::failure::Failure;
 
 /// Runs until SIGTERM or Ctrl-C.
 ///
 /// # Errors
 /// When it cannot start, or ends by itself.
 pub async fn run(file: Option<&Path>) -> Result<(), Failure> {
-    super::serve(file, &[Part::Scheduler]).await
+    super::serve(file, ProcessRole::Scheduler).await
 }

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use intercom_simulator::{Options, Simulator, SpecError, TruthLine, Workspace};
 use servers::Servers;
 use shared::{
-    config::{Config, Environment, Needs},
+    config::{Config, Environment, ProcessRole},
     domain::Secret,
     shutdown::Shutdown,
     store::{self, Role, Store},
@@ -141,10 +141,11 @@ fn configure(
     simulator: &Simulator,
     public_url: &str,
 ) -> Result<Config, Failure> {
-    let secret =
-        || vault::token().map_err(|error| Failure::failed("no secrets could be made", error));
+    let secret = || {
+        vault::random_token().map_err(|error| Failure::failed("no secrets could be made", error))
+    };
     // A key is 32 bytes, and a token's digest is as random as the token.
-    let key = STANDARD.encode(vault::digest(secret()?.expose().as_bytes()));
+    let key = STANDARD.encode(vault::sha256(secret()?.expose().as_bytes()));
     let (service_key, operator_key) = (secret()?, secret()?);
     let values = [
         ("PROFILE", "development"),
@@ -166,7 +167,7 @@ fn configure(
         .into_iter()
         .map(|(name, value)| (format!("PATHBOUND_{name}"), value.to_owned()))
         .collect();
-    Ok(Config::load(None, &environment, Needs::All)?)
+    Ok(Config::load(None, &environment, ProcessRole::All)?)
 }
 
 /// API, scheduler and workers, and the ops listener. One that ends early says so; the demo then fails by

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use super::{
     object::Object,
-    poison::{Read, read_object},
+    poison::read_object,
     scalar::{Seconds, Text, Whole},
 };
-use crate::domain::records::{Company, CompanyFields};
+use crate::domain::records::{Company, CompanyFields, Poison};
 
 #[derive(Deserialize)]
 struct Wire {
@@ -43,8 +43,7 @@ struct Plan {
 }
 
 /// Reads one company of a scroll page or a single answer.
-#[must_use]
-pub fn read_company(raw: &str) -> Read<Company> {
+pub fn read_company(raw: &str) -> Result<Company, Poison> {
     read_object("company", raw, |wire: Wire, sanitised| {
         Ok(Company {
             source_id: wire.id.key()?.ok_or("the company has no id")?,
@@ -88,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_bare_company_is_read() {
-        let Read::Good(company) = read_company(r#"{"id":"c1","updated_at":5,"plan":{}}"#) else {
+        let Ok(company) = read_company(r#"{"id":"c1","updated_at":5,"plan":{}}"#) else {
             panic!()
         };
         assert_eq!(

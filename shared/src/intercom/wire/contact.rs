@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 
 use super::{
     object::Object,
-    poison::{Read, read_object},
+    poison::read_object,
     repair::repair,
     scalar::{Flag, Seconds, Text},
 };
-use crate::domain::records::{Contact, ContactFields};
+use crate::domain::records::{Contact, ContactFields, Poison};
 
 #[derive(Deserialize)]
 struct Wire {
@@ -65,8 +65,7 @@ struct Merge {
 }
 
 /// Reads one contact of a page.
-#[must_use]
-pub fn read_contact(raw: &str) -> Read<Contact> {
+pub fn read_contact(raw: &str) -> Result<Contact, Poison> {
     read_object("contact", raw, |wire: Wire, sanitised| {
         let Object(companies) = wire.companies.unwrap_or_default();
         Ok(Contact {
@@ -134,8 +133,8 @@ mod tests {
 
     fn good(raw: &str) -> Contact {
         match read_contact(raw) {
-            Read::Good(contact) => contact,
-            Read::Bad(poison) => panic!("{poison:?}"),
+            Ok(contact) => contact,
+            Err(poison) => panic!("{poison:?}"),
         }
     }
 
@@ -175,7 +174,7 @@ mod tests {
             r#"{"id":"a1"}"#,
             r#"{"id":"a1","updated_at":1,"email":{"not":"text"}}"#,
         ] {
-            let Read::Bad(poison) = read_contact(raw) else {
+            let Err(poison) = read_contact(raw) else {
                 panic!("{raw}")
             };
             assert_eq!(
@@ -183,7 +182,7 @@ mod tests {
                 ("a1", raw.as_bytes())
             );
         }
-        let Read::Bad(poison) = read_contact("null") else {
+        let Err(poison) = read_contact("null") else {
             panic!()
         };
         assert!(poison.source_id.starts_with("digest-"));
@@ -200,6 +199,6 @@ mod tests {
     fn deep_nesting_is_poison_and_not_a_stack_overflow() {
         let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
         let raw = format!(r#"{{"id":"a","updated_at":1,"custom_attributes":{{"x":{deep}}}}}"#);
-        assert!(matches!(read_contact(&raw), Read::Bad(_)));
+        assert!(read_contact(&raw).is_err());
     }
 }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{
     items::Items,
     object::Object,
-    poison::{Read, brief, read_object},
+    poison::{brief, read_object},
     scalar::{Flag, Seconds, Text, Whole},
 };
 use crate::{
@@ -114,8 +114,7 @@ struct Author {
 }
 
 /// Reads a list item.
-#[must_use]
-pub fn read_conversation(raw: &str) -> Read<Conversation> {
+pub fn read_conversation(raw: &str) -> Result<Conversation, Poison> {
     read_object("conversation", raw, |wire: Wire, sanitised| {
         let updated_at = wire
             .updated_at
@@ -196,8 +195,7 @@ fn first_message(
 }
 
 /// Reads one part. `note` parts are teammates' internal remarks.
-#[must_use]
-pub fn read_part(raw: &str) -> Read<Part> {
+pub fn read_part(raw: &str) -> Result<Part, Poison> {
     read_object("part", raw, |wire: WirePart, sanitised| {
         let created_at = wire.created_at.0.ok_or("the part has no created_at")?;
         let Object(author) = wire.author.unwrap_or_default();
@@ -240,7 +238,7 @@ struct Parts<'a> {
 ///
 /// # Errors
 /// [`Error::Unavailable`] when there is no list of parts: that is not a thread without parts.
-pub fn read_thread(body: &str) -> Result<(Read<Thread>, Vec<Poison>), Error> {
+pub fn read_thread(body: &str) -> Result<(Result<Thread, Poison>, Vec<Poison>), Error> {
     let Object(full): Object<Full<'_>> = serde_json::from_str(body).map_err(|error| {
         Error::Unavailable(format!("the answer is not a thread: {}", brief(&error)))
     })?;
@@ -254,8 +252,8 @@ pub fn read_thread(body: &str) -> Result<(Read<Thread>, Vec<Poison>), Error> {
 
     let conversation =
         match read_conversation(&without_member(body, "conversation_parts", parts_raw)) {
-            Read::Good(conversation) => conversation,
-            Read::Bad(poison) => return Ok((Read::Bad(poison), Vec::new())),
+            Ok(conversation) => conversation,
+            Err(poison) => return Ok((Err(poison), Vec::new())),
         };
     let (mut parts, mut poisons) = (
         Vec::with_capacity(list.conversation_parts.0.len()),
@@ -263,8 +261,8 @@ pub fn read_thread(body: &str) -> Result<(Read<Thread>, Vec<Poison>), Error> {
     );
     for raw in list.conversation_parts.0 {
         match read_part(raw.get()) {
-            Read::Good(part) => parts.push(part),
-            Read::Bad(poison) => {
+            Ok(part) => parts.push(part),
+            Err(poison) => {
                 // A part's id is unique within its conversation only.
                 poisons.push(Poison {
                     source_id: format!("{}/{}", conversation.source_id, poison.source_id),
@@ -279,7 +277,7 @@ pub fn read_thread(body: &str) -> Result<(Read<Thread>, Vec<Poison>), Error> {
         .and_then(|count| serde_json::from_str::<Whole>(count.get()).ok())
         .and_then(Whole::count);
     Ok((
-        Read::Good(Thread {
+        Ok(Thread {
             conversation,
             parts,
             total_count,
@@ -317,8 +315,8 @@ mod tests {
 
     fn stub(raw: &str) -> Conversation {
         match read_conversation(raw) {
-            Read::Good(conversation) => conversation,
-            Read::Bad(poison) => panic!("{poison:?}"),
+            Ok(conversation) => conversation,
+            Err(poison) => panic!("{poison:?}"),
         }
     }
 
@@ -369,7 +367,7 @@ mod tests {
             } else {
                 format!("{head}1,{parts}{after}")
             };
-            let (Read::Good(thread), poisons) = read_thread(&body).unwrap() else {
+            let (Ok(thread), poisons) = read_thread(&body).unwrap() else {
                 panic!("{body}")
             };
             assert_eq!(

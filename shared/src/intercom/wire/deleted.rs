@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::{
-    poison::{Read, read_object},
+    poison::read_object,
     scalar::{Seconds, Text},
 };
+use crate::domain::records::Poison;
 
 /// A conversation that Intercom says was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +23,7 @@ struct Wire {
 }
 
 /// Reads one entry of the list.
-#[must_use]
-pub fn read_deleted(raw: &str) -> Read<Deleted> {
+pub fn read_deleted(raw: &str) -> Result<Deleted, Poison> {
     read_object("reference", raw, |wire: Wire, _| {
         Ok(Deleted {
             source_id: wire.id.key()?.ok_or("the deleted conversation has no id")?,

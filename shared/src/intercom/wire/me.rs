@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{object::Object, poison::brief, repair::repair, scalar::Text};
 use crate::{
     domain::Region,
-    intercom::{Error, read::is_id},
+    intercom::{Error, endpoint::is_id},
 };
 
 /// The workspace of a token. The admin's e-mail is deliberately not read: it proves nothing.

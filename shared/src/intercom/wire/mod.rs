@@ -26,7 +26,7 @@ pub use contact::{company_ids, read_contact};
 pub use conversation::{read_conversation, read_part, read_thread};
 pub use deleted::{Deleted, read_deleted};
 pub use page::{Next, Page};
-pub use poison::{Read, oversized};
+pub use poison::oversized;
 pub use readable::readable;
 pub use reference::{ReferenceKind, read_reference};
 pub use refused::{error_code, survivor};

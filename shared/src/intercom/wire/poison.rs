@@ -15,21 +15,14 @@ const LARGEST_OBJECT: usize = 8 << 20;
 /// A reason quotes what it is about, which may be all of it.
 const LONGEST_REASON: usize = 200;
 
-/// What became of one object.
-#[derive(Debug)]
-pub enum Read<T> {
-    Good(T),
-    Bad(Poison),
-}
-
 /// Reads one object of a kind; `sanitised` says whether its text had to be repaired.
 pub(super) fn read_object<W: DeserializeOwned, T>(
     kind: &'static str,
     raw: &str,
     into: impl FnOnce(W, bool) -> Result<T, &'static str>,
-) -> Read<T> {
+) -> Result<T, Poison> {
     let bad = |reason: String| {
-        Read::Bad(Poison {
+        Err(Poison {
             kind,
             source_id: id_of(raw),
             reason,
@@ -43,7 +36,7 @@ pub(super) fn read_object<W: DeserializeOwned, T>(
     let sanitised = matches!(text, std::borrow::Cow::Owned(_));
     match serde_json::from_str::<Object<W>>(&text) {
         Ok(Object(wire)) => match into(wire, sanitised) {
-            Ok(record) => Read::Good(record),
+            Ok(record) => Ok(record),
             Err(reason) => bad(reason.to_owned()),
         },
         Err(error) => bad(brief(&error)),

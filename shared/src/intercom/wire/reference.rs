@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    poison::{Read, read_object},
+    poison::read_object,
     scalar::{LONGEST_ID, Text},
 };
-use crate::domain::records::ReferenceItem;
+use crate::domain::records::{Poison, ReferenceItem};
 
 /// A kind of reference item, and what names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,8 +62,7 @@ struct Wire {
 }
 
 /// Reads one item; built-in attributes have no id and go by their full name.
-#[must_use]
-pub fn read_reference(kind: ReferenceKind, raw: &str) -> Read<ReferenceItem> {
+pub fn read_reference(kind: ReferenceKind, raw: &str) -> Result<ReferenceItem, Poison> {
     read_object("reference", raw, |wire: Wire, sanitised| {
         let (id, name, full_name) = (wire.id.key()?, wire.name.some(), wire.full_name.key()?);
         let attribute = matches!(

@@ -37,7 +37,7 @@ pub fn error_code(body: &[u8]) -> String {
 pub fn survivor(link: &str) -> Option<String> {
     let target = link.split_once('<')?.1.split_once('>')?.0;
     let id = target.rsplit('/').next()?;
-    crate::intercom::read::is_id(id).then(|| id.to_owned())
+    crate::intercom::endpoint::is_id(id).then(|| id.to_owned())
 }
 
 #[cfg(test)]

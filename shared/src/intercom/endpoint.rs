@@ -6,7 +6,7 @@ use super::{Error, Search};
 
 /// One read operation. Search is a POST by shape and a read by meaning.
 #[derive(Clone, Debug)]
-pub enum Read<'a> {
+pub enum Endpoint<'a> {
     /// `GET /me`: who the token belongs to.
     Me,
     Admins,
@@ -70,7 +70,7 @@ pub(super) struct Request {
     pub of_one: bool,
 }
 
-impl Read<'_> {
+impl Endpoint<'_> {
     /// The operation's name in metrics and spans: bounded, without ids.
     pub(super) const fn endpoint(&self) -> &'static str {
         match self {
@@ -228,17 +228,20 @@ mod tests {
             "é",
             &"x".repeat(65),
         ] {
-            assert!(Read::Conversation { id }.request().is_err(), "{id:?}");
+            assert!(Endpoint::Conversation { id }.request().is_err(), "{id:?}");
         }
         assert_eq!(
-            Read::Conversation { id: "215473" }.request().unwrap().path,
+            Endpoint::Conversation { id: "215473" }
+                .request()
+                .unwrap()
+                .path,
             "/conversations/215473"
         );
     }
 
     #[test]
     fn a_cursor_is_only_ever_a_value() {
-        let request = Read::CompaniesScroll {
+        let request = Endpoint::CompaniesScroll {
             param: Some("a&b=c/../d"),
         }
         .request()
