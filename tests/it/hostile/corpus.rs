@@ -1,19 +1,22 @@
-//! The corpus: files, and the few words by which a small file stands for a giant.
+//! The corpus: a file per kind, and the few words by which a short line stands for a large entry.
 //!
-//! | in a file | stands for |
+//! A line of a file is a fate (`# stored`), or the name of an entry and its bytes.
+//!
+//! | in an entry | stands for |
 //! |---|---|
+//! | `$hex(C3A9)` | bytes that are not printable text, or end a line |
 //! | `$repeat(N,TEXT)` | TEXT, N times |
 //! | `$noise(N)` | N letters and digits that nothing compresses |
 //! | `$keys(N)` | N members, `"k0":0,"k1":1,…` |
-//! | `$ID`, `$NOW`, … | what the test puts there: see [`Hostile::with`] |
+//! | `$ID`, `$NOW`, … | values that the test sets: see [`Hostile::with`] |
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 /// One entry.
 #[derive(Clone, Debug)]
 pub(super) struct Hostile {
     pub(super) kind: String,
-    /// What has to become of it.
+    /// What the product has to do with it.
     pub(super) fate: String,
     pub(super) name: String,
     bytes: Vec<u8>,
@@ -21,21 +24,22 @@ pub(super) struct Hostile {
 
 /// Every entry of a kind, in the order of their names.
 pub(super) fn of(kind: &str) -> Vec<Hostile> {
+    let text = fs::read_to_string(folder().join(format!("{kind}.txt"))).unwrap();
     let mut entries = Vec::new();
-    for fate in names(&folder().join(kind)) {
-        for file in names(&folder().join(kind).join(&fate)) {
-            let bytes = fs::read(folder().join(kind).join(&fate).join(&file)).unwrap();
-            let name = file
-                .strip_suffix(".json")
-                .expect("a name that ends in .json")
-                .to_owned();
-            entries.push(Hostile {
-                kind: kind.to_owned(),
-                fate: fate.clone(),
-                name,
-                bytes,
-            });
+    let mut fate = "";
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        if let Some(next) = line.strip_prefix("# ") {
+            fate = next;
+            continue;
         }
+        // An answer without a body is a name alone.
+        let (name, bytes) = line.split_once(' ').unwrap_or((line, ""));
+        entries.push(Hostile {
+            kind: kind.to_owned(),
+            fate: fate.to_owned(),
+            name: name.to_owned(),
+            bytes: unescaped(bytes),
+        });
     }
     assert!(entries.len() >= 10, "{} entries of {kind}", entries.len());
     entries
@@ -45,15 +49,32 @@ fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/it/hostile/corpus"))
 }
 
-fn names(folder: &Path) -> BTreeSet<String> {
-    fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+/// Kinds that have a file.
+fn kinds() -> Vec<String> {
+    let files = fs::read_dir(folder()).unwrap();
+    files
+        .map(|file| file.unwrap().path())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect()
 }
 
+/// Puts the bytes of every `$hex(…)` in its place.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut parts = text.split("$hex(");
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (digits, after) = part.split_once(')').expect("a call ends with )");
+        bytes.extend(digits.as_bytes().chunks(2).map(|pair| {
+            let pair = std::str::from_utf8(pair).expect("text");
+            u8::from_str_radix(pair, 16).expect("two hexadecimal digits")
+        }));
+        bytes.extend_from_slice(after.as_bytes());
+    }
+    bytes
+}
+
 impl Hostile {
-    /// Its bytes, with these values in their places, and grown to their size.
+    /// The bytes, with values for the names in them, and grown to their size.
     pub(super) fn with(&self, values: &[(&str, &str)]) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         for (name, value) in values {
@@ -113,7 +134,7 @@ fn grow(bytes: &[u8]) -> Vec<u8> {
     grown
 }
 
-/// The same for the same length; no two lengths begin alike.
+/// Depends on the length alone, and no two lengths begin alike.
 fn noise(count: usize) -> impl Iterator<Item = u8> {
     let mut state = count as u64 ^ 0x9e37_79b9_7f4a_7c15;
     (0..count).map(move |_| {
@@ -133,10 +154,10 @@ fn keys(count: usize) -> String {
 }
 
 #[test]
-fn there_are_more_than_two_hundred_and_a_small_file_may_be_a_giant() {
-    let kinds = names(folder());
-    let count: usize = kinds.iter().map(|kind| of(kind).len()).sum();
+fn the_corpus_has_six_hundred_entries_and_a_line_may_be_large() {
+    let count: usize = kinds().iter().map(|kind| of(kind).len()).sum();
     assert!(count >= 600, "{count}");
+    assert_eq!(unescaped("a$hex(00ff)$b"), b"a\x00\xff$b");
     let entry = |bytes: &[u8]| Hostile {
         kind: String::new(),
         fate: String::new(),

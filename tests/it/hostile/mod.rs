@@ -1,8 +1,10 @@
-//! Hostile payloads: a committed corpus of what no API should send, each through a real worker. What is good on the
-//! same page lands, the walk ends, and the bad object is stored, repaired and flagged, or quarantined with its bytes
-//! and a reason; and all of it heals.
+//! Hostile payloads: a committed corpus of objects and answers that no API should send.
 //!
-//! `corpus/<kind>/<fate>/<name>.json` is an object (or an answer) as it is sent, and what has to become of it.
+//! Each goes through a real worker. Good records of the same page are stored and the walk ends. The bad
+//! object is stored, repaired and flagged, or quarantined with its bytes and a reason. A later good
+//! version replaces it.
+//!
+//! `corpus/<kind>.txt` has a line per object or answer, below the fate that it must meet.
 
 mod answers;
 mod connecting;
