@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Has libFuzzer look for inputs that break a parser: fuzz.sh SECONDS [TARGET…]. Needs the nightly toolchain.
-# What is new to a target is kept in its corpus, minimised; what breaks it in tests/fuzz/parsers/__fuzz__/*/crashes,
-# where `cargo test -p fuzz` meets it again.
+# Lets libFuzzer look for inputs that break a parser: fuzz.sh SECONDS [TARGET…]. Needs the nightly toolchain and
+# GNU tar. The corpus of a target is minimised and packed into tests/fuzz/seeds. An input that breaks the target is
+# left in tests/fuzz/parsers/__fuzz__/*/crashes, so that `cargo test -p fuzz` replays it.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
@@ -18,8 +18,8 @@ binary=$(CARGO_BUILD_RUSTFLAGS=$flags cargo +nightly test --quiet --profile fuzz
     --target "$host" --target-dir "${CARGO_TARGET_DIR:-target}/fuzz" --no-run --message-format json |
     sed -n 's/.*"executable":"\([^"]*\/parsers-[^"]*\)".*/\1/p')
 
-# fuzz TARGET ARGUMENT…: bolero hands the arguments on to libFuzzer, which to minimise starts itself again by the
-# name it was started by. The binary under its own name would run every target at once then.
+# fuzz TARGET ARGUMENT…: bolero hands the arguments on to libFuzzer. To minimise, libFuzzer starts itself again by
+# the name it was started by. The binary's own name would then run every target at once, so each target has a script.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fuzz() {
@@ -32,11 +32,27 @@ fuzz() {
 }
 
 kept=tests/fuzz/parsers/__fuzz__
+seeds=tests/fuzz/seeds
+
+# unpack TARGET-FOLDER
+unpack() {
+    rm -rf "$kept/$1/corpus"
+    mkdir -p "$kept/$1/corpus" "$kept/$1/crashes"
+    [ ! -f "$seeds/$1.tar.gz" ] || tar -xzf "$seeds/$1.tar.gz" -C "$kept/$1/corpus"
+}
+
+# pack TARGET-FOLDER: the same seeds always give the same archive.
+pack() {
+    tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --format=ustar \
+        -C "$kept/$1/corpus" -cf - . | gzip -9n >"$seeds/$1.tar.gz"
+}
+
 [ $# -gt 0 ] || set -- $("$binary" --list | sed -n 's/: test$//p')
 for target in "$@"; do
-    home=$kept/${target//::/__}
+    folder=${target//::/__}
+    home=$kept/$folder
+    unpack "$folder"
     grown=$(mktemp -d -p "$work")
-    mkdir -p "$home/corpus" "$home/crashes"
     echo "--- $target: $seconds s"
     fuzz "$target" "$grown" "$home/corpus" -dict=tests/fuzz/json.dict -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
         -max_total_time="$seconds" -artifact_prefix="$home/crashes/" -print_final_stats=1
@@ -45,5 +61,6 @@ for target in "$@"; do
     rm -rf "$home/corpus"
     mv "$minimised" "$home/corpus"
     chmod 755 "$home/corpus"
+    pack "$folder"
     rmdir --ignore-fail-on-non-empty "$home/crashes"
 done

@@ -1,6 +1,5 @@
 //! Answers as a whole: their bytes, the split into objects, errors, headers, `/me` and the token exchange.
 
-use bolero::check;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use shared::intercom::{

@@ -1,17 +1,26 @@
-//! A target per parser of what comes from outside: no panic, and what must hold of whatever they make of it.
+//! A fuzz target per parser of outside data: no input may make it panic, and the result keeps its invariants.
 //!
-//! As plain tests they replay what was kept (`__fuzz__/*/corpus`) and try some random bytes more. `make fuzz`
-//! has libFuzzer look for what they have never met.
+//! As plain tests they replay the seeds (`seeds/*.tar.gz`) and try some random bytes more. `make fuzz` lets
+//! libFuzzer look for inputs that reach new code.
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
+/// `bolero::check!`, with the seeds in place.
+macro_rules! check {
+    () => {{
+        crate::seeds::unpack();
+        bolero::check!()
+    }};
+}
+
 mod answers;
 mod objects;
+mod seeds;
 mod tickets;
 
 use serde_json::Value;
 
-/// What libFuzzer varies as bytes reaches most parsers as the text of an answer.
+/// libFuzzer varies bytes, but most parsers get the text of an answer.
 fn text(bytes: &[u8]) -> String {
     shared::intercom::wire::readable(bytes.to_vec())
 }
@@ -21,7 +30,7 @@ fn holdable(text: &str) {
     assert!(!text.contains('\0'), "NUL in {text:?}");
 }
 
-/// The same for all that a document says; what serde_json has read has no lone surrogates left.
+/// The same for every text of a document. serde_json leaves no lone surrogates.
 fn holdable_whole(value: &Value) {
     match value {
         Value::String(text) => holdable(text),

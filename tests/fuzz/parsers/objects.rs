@@ -1,6 +1,5 @@
 //! Objects, each read alone: a record whose every word can be stored, or poison with all its bytes.
 
-use bolero::check;
 use shared::{
     domain::records::{Company, Contact, Conversation, Part, Poison, ReferenceItem},
     intercom::wire::{

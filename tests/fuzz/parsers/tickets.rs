@@ -1,6 +1,5 @@
 //! Tickets: texts in a Redis that anybody may have written to.
 
-use bolero::check;
 use shared::{
     domain::{ConnectionId, Stream, TenantId},
     queue::Ticket,
