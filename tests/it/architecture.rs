@@ -280,3 +280,27 @@ fn no_identifier_uses_a_retired_word() {
     let places: Vec<String> = places.iter().map(ToString::to_string).collect();
     assert!(places.is_empty(), "retired words:\n{}", places.join("\n"));
 }
+
+/// Every crate in the dependency tree of the product's binary.
+fn crates_of_the_binary(arguments: &[&str]) -> String {
+    let output = std::process::Command::new(std::env::var_os("CARGO").unwrap())
+        .args(["tree", "--quiet", "--locked", "--package", "pathbound", "--edges", "normal"])
+        .args(["--prefix", "none", "--format", "{p}"])
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_release_has_no_simulator_and_no_launcher() {
+    let names = ["intercom-simulator v", "servers v", "indicatif v"];
+    let with_demo = crates_of_the_binary(&[]);
+    let release = crates_of_the_binary(&["--no-default-features"]);
+    for name in names {
+        assert!(with_demo.contains(name), "the demo does not need {name}");
+        assert!(!release.contains(name), "a release needs {name}");
+    }
+}

@@ -43,6 +43,7 @@ pub enum Command {
     /// Bring the database to this build's schema
     Migrate(MigrateArgs),
     /// Sync simulated workspaces in this process and compare every record
+    #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// How much waits in Redis
     Queues(QueuesArgs),
@@ -150,6 +151,7 @@ pub struct MigrateArgs {
     pub check: bool,
 }
 
+#[cfg(feature = "demo")]
 #[derive(Args, Clone, Copy, Debug)]
 pub struct DemoArgs {
     /// Not interactive: print one JSON object and exit 0 only if everything is as expected

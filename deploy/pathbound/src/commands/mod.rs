@@ -4,6 +4,7 @@ pub mod all;
 pub mod api;
 pub mod config;
 pub mod dead;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod migrate;
 pub mod queues;
@@ -39,6 +40,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Worker => worker::run(file).await,
         Command::All => all::run(file).await,
         Command::Migrate(args) => migrate::run(file, format, args).await,
+        #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args, started).await,
         Command::Queues(args) => queues::run(file, format, args).await,
         Command::Why { tenant } => why::run(file, format, tenant).await,

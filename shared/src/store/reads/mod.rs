@@ -4,6 +4,7 @@
 mod companies;
 mod contacts;
 mod conversations;
+#[cfg(feature = "export")]
 mod export;
 mod judgement;
 mod parts;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 pub use companies::Company;
 pub use contacts::{Contact, Provenance};
 pub use conversations::{Assignee, Conversation, ConversationFilter, ThreadState};
+#[cfg(feature = "export")]
 pub use export::{
     HeldCompany, HeldCompanyProfile, HeldContact, HeldContactProfile, HeldConversation, HeldLink,
     HeldPart, HeldReference, HeldThread,
