@@ -284,7 +284,15 @@ fn no_identifier_uses_a_retired_word() {
 /// Every crate in the dependency tree of the product's binary.
 fn crates_of_the_binary(arguments: &[&str]) -> String {
     let output = std::process::Command::new(std::env::var_os("CARGO").unwrap())
-        .args(["tree", "--quiet", "--locked", "--package", "pathbound", "--edges", "normal"])
+        .args([
+            "tree",
+            "--quiet",
+            "--locked",
+            "--package",
+            "pathbound",
+            "--edges",
+            "normal",
+        ])
         .args(["--prefix", "none", "--format", "{p}"])
         .args(arguments)
         .current_dir(root())

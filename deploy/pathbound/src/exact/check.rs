@@ -1,75 +1,53 @@
-//! The bookkeeping: each held row takes its line out of the truth; what is left is missing.
+//! The comparison: each stored row takes its line out of the truth. A line that is left at the end is missing.
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
 use intercom_simulator::{Kind, TruthLine};
 use serde_json::Value;
 use shared::store::reads::{
-    HeldCompany, HeldContact, HeldConversation, HeldLink, HeldPart, HeldReference,
+    StoredCompany, StoredContact, StoredConversation, StoredLink, StoredPart, StoredReference,
 };
 use uuid::Uuid;
 
-use super::{Report, companies, contacts, conversations, fields::Fields, parts, value};
+use super::{
+    companies, contacts, conversations,
+    fields::Fields,
+    parts,
+    report::Report,
+    truth::{FirstMessage, Shape, key, key_of, name, readable},
+};
 
-/// What the connection's version shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// As the truth is written: 2.16 or later.
-    Current,
-    /// Before 2.16: other raw bytes, and two priorities instead of five.
-    Older,
-}
-
-impl Shape {
-    pub(super) fn of_version(version: &str) -> Self {
-        let older = version
-            .strip_prefix("2.")
-            .and_then(|minor| minor.parse::<u32>().ok())
-            .is_some_and(|minor| minor < 16);
-        if older { Self::Older } else { Self::Current }
-    }
-}
-
-/// The first message that a live conversation has to have.
+/// The number of parts that a conversation's thread claims, and the number found.
 #[derive(Debug)]
-pub(super) struct FirstMessage {
-    pub(super) source: Value,
-    pub(super) created_at: Option<DateTime<Utc>>,
-    pub(super) updated_at: Option<DateTime<Utc>>,
-}
-
-/// What a conversation's thread claims to hold, and how much of that was found.
-#[derive(Debug)]
-struct Thread {
+struct ThreadCount {
     source_id: String,
     claimed: i64,
     found: i64,
 }
 
-/// A comparison under way.
+/// A comparison in progress.
 #[derive(Debug)]
-pub(super) struct Check<'t> {
+pub(super) struct Comparison<'t> {
     truth: &'t [TruthLine],
     shape: Shape,
-    /// Lines that no row has taken yet.
+    /// Lines that no row has taken so far.
     left: HashMap<String, &'t TruthLine>,
-    /// Where contacts were merged to.
+    /// The survivor of each merged contact.
     survivors: HashMap<&'t str, &'t str>,
-    /// Contacts that are no longer there: what they last belonged to, nobody can ask.
+    /// Deleted contacts. Intercom does not tell the companies that they belonged to.
     ended: HashSet<&'t str>,
     /// Parts of each conversation, as the truth counts them.
-    counts: HashMap<&'t str, conversations::Parts>,
+    counts: HashMap<&'t str, conversations::PartCounts>,
     first_messages: HashMap<&'t str, FirstMessage>,
     /// Live conversations that have no first message.
     silent: HashSet<&'t str>,
-    threads: HashMap<Uuid, Thread>,
+    threads: HashMap<Uuid, ThreadCount>,
     report: Report,
 }
 
-impl<'t> Check<'t> {
+impl<'t> Comparison<'t> {
     pub(super) fn new(truth: &'t [TruthLine], shape: Shape) -> Self {
-        let mut check = Self {
+        let mut comparison = Self {
             truth,
             shape,
             left: truth.iter().map(|line| (key_of(line), line)).collect(),
@@ -92,104 +70,114 @@ impl<'t> Check<'t> {
                 line.merged_into.as_deref(),
             ) {
                 (Kind::Part, Some(conversation), _) => {
-                    check.counts.entry(conversation).or_default().add(line);
+                    comparison.counts.entry(conversation).or_default().add(line);
                 }
                 (Kind::Contact, _, Some(survivor)) => {
-                    check.survivors.insert(&line.id, survivor);
+                    comparison.survivors.insert(&line.id, survivor);
                 }
-                (Kind::Conversation, ..) => check.expect_first_message(line),
+                (Kind::Conversation, ..) => comparison.expect_first_message(line),
                 _ => {}
             }
         }
-        check
+        comparison
     }
 
-    pub(super) fn contact(&mut self, held: &HeldContact) {
-        let Some((line, object)) = self.take(Kind::Contact, "", &held.source_id) else {
+    pub(super) fn contact(&mut self, stored: &StoredContact) {
+        let Some((line, object)) = self.take(Kind::Contact, "", &stored.source_id) else {
             return;
         };
         let difference = if line.deleted {
-            contacts::ended(held, line, &self.survivors, self.shape)
+            contacts::ended(stored, line, &self.survivors, self.shape)
         } else {
-            object.and_then(|object| contacts::differs(held, line, &object, self.shape))
+            object.and_then(|object| contacts::differs(stored, line, &object, self.shape))
         };
-        self.note(Kind::Contact, "", &held.source_id, difference);
+        self.note(Kind::Contact, "", &stored.source_id, difference);
     }
 
-    pub(super) fn company(&mut self, held: &HeldCompany) {
-        let Some((line, object)) = self.take(Kind::Company, "", &held.source_id) else {
+    pub(super) fn company(&mut self, stored: &StoredCompany) {
+        let Some((line, object)) = self.take(Kind::Company, "", &stored.source_id) else {
             return;
         };
         let difference = if line.deleted {
-            held.deleted_at
+            stored
+                .deleted_at
                 .is_none()
                 .then(|| "is deleted in the truth and not marked here".to_owned())
         } else {
-            object.and_then(|object| companies::differs(held, line, &object, self.shape))
+            object.and_then(|object| companies::differs(stored, line, &object, self.shape))
         };
-        self.note(Kind::Company, "", &held.source_id, difference);
+        self.note(Kind::Company, "", &stored.source_id, difference);
     }
 
-    pub(super) fn link(&mut self, held: &HeldLink) {
-        if self.ended.contains(held.contact_source_id.as_str()) {
+    pub(super) fn link(&mut self, stored: &StoredLink) {
+        if self.ended.contains(stored.contact_source_id.as_str()) {
             self.left.remove(&key(
                 Kind::Link,
-                &held.contact_source_id,
-                &held.company_source_id,
+                &stored.contact_source_id,
+                &stored.company_source_id,
             ));
             return;
         }
-        // A line that was taken is a line that is held: a link has nothing else to compare.
-        self.take(Kind::Link, &held.contact_source_id, &held.company_source_id);
+        // A link has no fields to compare, so a line that was taken is equal.
+        self.take(
+            Kind::Link,
+            &stored.contact_source_id,
+            &stored.company_source_id,
+        );
     }
 
-    pub(super) fn conversation(&mut self, held: &HeldConversation) {
-        let claimed = held.thread.as_ref().map_or(0, |thread| thread.held.into());
+    pub(super) fn conversation(&mut self, stored: &StoredConversation) {
+        let claimed = stored
+            .thread
+            .as_ref()
+            .map_or(0, |thread| thread.held.into());
         self.threads.insert(
-            held.id,
-            Thread {
-                source_id: held.source_id.clone(),
+            stored.id,
+            ThreadCount {
+                source_id: stored.source_id.clone(),
                 claimed,
                 found: 0,
             },
         );
-        let Some((line, object)) = self.take(Kind::Conversation, "", &held.source_id) else {
+        let Some((line, object)) = self.take(Kind::Conversation, "", &stored.source_id) else {
             return;
         };
         let difference = if line.deleted {
-            conversations::ended(held)
+            conversations::ended(stored)
         } else {
             let parts = self
                 .counts
-                .get(held.source_id.as_str())
+                .get(stored.source_id.as_str())
                 .copied()
                 .unwrap_or_default();
-            object.and_then(|object| conversations::differs(held, line, &object, parts, self.shape))
+            object
+                .and_then(|object| conversations::differs(stored, line, &object, parts, self.shape))
         };
-        self.note(Kind::Conversation, "", &held.source_id, difference);
+        self.note(Kind::Conversation, "", &stored.source_id, difference);
     }
 
-    pub(super) fn part(&mut self, held: &HeldPart) {
-        let conversation = held.conversation_source_id.as_str();
-        if held.source_id == parts::FIRST_MESSAGE {
-            return self.first_message(held);
+    pub(super) fn part(&mut self, stored: &StoredPart) {
+        let conversation = stored.conversation_source_id.as_str();
+        if stored.source_id == parts::FIRST_MESSAGE {
+            return self.first_message(stored);
         }
-        if let Some(thread) = self.threads.get_mut(&held.conversation_id) {
+        if let Some(thread) = self.threads.get_mut(&stored.conversation_id) {
             thread.found += 1;
         }
-        let Some((line, object)) = self.take(Kind::Part, conversation, &held.source_id) else {
+        let Some((line, object)) = self.take(Kind::Part, conversation, &stored.source_id) else {
             return;
         };
-        // A part that is no longer shown is as it was when it last was.
+        // The copy of a hidden part is as old as the last time that Intercom showed it.
         if line.deleted || line.hidden {
             return;
         }
-        let difference = object.and_then(|object| parts::differs(held, line, &object, self.shape));
-        self.note(Kind::Part, conversation, &held.source_id, difference);
+        let difference =
+            object.and_then(|object| parts::differs(stored, line, &object, self.shape));
+        self.note(Kind::Part, conversation, &stored.source_id, difference);
     }
 
-    pub(super) fn reference(&mut self, held: &HeldReference) {
-        let kind = match held.kind.as_str() {
+    pub(super) fn reference(&mut self, stored: &StoredReference) {
+        let kind = match stored.kind.as_str() {
             "admin" => Kind::Admin,
             "team" => Kind::Team,
             "tag" => Kind::Tag,
@@ -197,23 +185,23 @@ impl<'t> Check<'t> {
             // The simulator's truth has no lines of attribute definitions.
             _ => return,
         };
-        let Some((line, Some(mut object))) = self.take(kind, "", &held.source_id) else {
+        let Some((line, Some(mut object))) = self.take(kind, "", &stored.source_id) else {
             return;
         };
         if line.deleted {
             return;
         }
         let mut fields = Fields::default();
-        fields.same("removed_at", &held.removed_at, &None);
-        fields.text("name", held.name.as_deref(), &object["name"]);
+        fields.same("removed_at", &stored.removed_at, &None);
+        fields.text("name", stored.name.as_deref(), &object["name"]);
         if let Some(map) = object.as_object_mut() {
             map.retain(|name, _| name != "id" && name != "name");
         }
-        fields.json("doc", &held.doc, &object);
-        self.note(kind, "", &held.source_id, fields.difference());
+        fields.json("doc", &stored.doc, &object);
+        self.note(kind, "", &stored.source_id, fields.difference());
     }
 
-    /// What nobody took is missing, and what a thread claims has to be what was found.
+    /// Counts every line that no row took as missing, and every thread with a wrong count as different.
     pub(super) fn finish(mut self) -> Report {
         let mut left: Vec<&TruthLine> = std::mem::take(&mut self.left).into_values().collect();
         left.sort_by(|a, b| (a.kind, &a.parent, &a.id).cmp(&(b.kind, &b.parent, &b.id)));
@@ -249,7 +237,7 @@ impl<'t> Check<'t> {
         for conversation in messages {
             self.missing(|| format!("the first message of conversation {conversation} is missing"));
         }
-        for Thread {
+        for ThreadCount {
             source_id,
             claimed,
             found,
@@ -276,23 +264,22 @@ impl<'t> Check<'t> {
         }
     }
 
-    fn first_message(&mut self, held: &HeldPart) {
-        let conversation = held.conversation_source_id.as_str();
+    fn first_message(&mut self, stored: &StoredPart) {
+        let conversation = stored.conversation_source_id.as_str();
         if let Some(message) = self.first_messages.remove(conversation) {
             self.report.records += 1;
-            let difference = parts::first_differs(held, &message, self.shape);
-            self.note(Kind::Part, conversation, &held.source_id, difference);
+            let difference = parts::first_differs(stored, &message, self.shape);
+            self.note(Kind::Part, conversation, &stored.source_id, difference);
         } else if self.silent.contains(conversation) {
             self.report.extra += 1;
             self.report.example(|| {
                 format!("conversation {conversation} has no first message in the truth")
             });
         }
-        // Else the conversation is deleted, and its message stays; or unknown, and counts itself.
+        // A deleted conversation may keep its message. An unknown conversation is counted as extra itself.
     }
 
-    /// The line of a held row, and its object where that can be read. `None` (and an extra) where there
-    /// is no line.
+    /// The line of a stored row, and its object if it can be read. Without a line the row counts as extra.
     fn take(
         &mut self,
         kind: Kind,
@@ -312,7 +299,7 @@ impl<'t> Check<'t> {
         Some((line, object))
     }
 
-    /// The links of a contact that cannot be read cannot be known.
+    /// Contacts that cannot be read. The sync cannot know their links.
     fn unreadable_contacts(&self) -> HashSet<&'t str> {
         let contacts = self
             .truth
@@ -333,70 +320,5 @@ impl<'t> Check<'t> {
             self.report
                 .example(|| format!("{}: {difference}", name(kind, parent, id)));
         }
-    }
-}
-
-/// The object of a line, where it is one that can be read. What cannot be belongs in quarantine.
-pub(super) fn readable(line: &TruthLine) -> Option<Value> {
-    let object = value::parse(line.object.get()).filter(Value::is_object)?;
-    let (times, texts): (&[&str], &[&str]) = match line.kind {
-        Kind::Contact => (
-            &["updated_at"],
-            &[
-                "id",
-                "email",
-                "name",
-                "phone",
-                "role",
-                "external_id",
-                "owner_id",
-            ],
-        ),
-        Kind::Company => (
-            &["updated_at"],
-            &["id", "name", "website", "industry", "company_id"],
-        ),
-        Kind::Conversation => (
-            &["created_at", "updated_at"],
-            &["id", "title", "state", "priority"],
-        ),
-        Kind::Part => (&["created_at"], &["id", "part_type", "body"]),
-        Kind::Link | Kind::Admin | Kind::Team | Kind::Tag | Kind::Segment => (&[], &["name"]),
-    };
-    let good = times
-        .iter()
-        .all(|name| value::time(&object[*name]).is_some())
-        && texts.iter().all(|name| {
-            matches!(
-                object[*name],
-                Value::Null | Value::String(_) | Value::Number(_)
-            )
-        })
-        && (times.is_empty() || value::text(&object["id"]).is_some());
-    good.then_some(object)
-}
-
-fn key_of(line: &TruthLine) -> String {
-    match (line.kind, line.parent.as_deref()) {
-        (Kind::Link, Some(contact)) => key(
-            line.kind,
-            contact,
-            line.company.as_deref().unwrap_or_default(),
-        ),
-        (kind, parent) => key(kind, parent.unwrap_or_default(), &line.id),
-    }
-}
-
-/// Where a line is found: kind, the conversation of a part or the contact of a link, and the id.
-fn key(kind: Kind, parent: &str, id: &str) -> String {
-    format!("{kind:?} {parent} {id}")
-}
-
-fn name(kind: Kind, parent: &str, id: &str) -> String {
-    let kind = format!("{kind:?}").to_lowercase();
-    match (kind.as_str(), parent) {
-        (_, "") => format!("{kind} {id}"),
-        ("part", conversation) => format!("part {id} of conversation {conversation}"),
-        (_, contact) => format!("{kind} {contact}:{}", id.rsplit(':').next().unwrap_or(id)),
     }
 }

@@ -2,28 +2,28 @@
 
 use intercom_simulator::TruthLine;
 use serde_json::Value;
-use shared::store::reads::HeldCompany;
+use shared::store::reads::StoredCompany;
 
-use super::{check::Shape, fields::Fields, value};
+use super::{fields::Fields, truth::Shape, value};
 
-/// What a live company should be, against what is held.
+/// What a live company should be, against what is stored.
 pub(super) fn differs(
-    held: &HeldCompany,
+    stored: &StoredCompany,
     line: &TruthLine,
     truth: &Value,
     shape: Shape,
 ) -> Option<String> {
     let mut fields = Fields::default();
-    fields.same("deleted_at", &held.deleted_at, &None);
+    fields.same("deleted_at", &stored.deleted_at, &None);
     fields.time(
         "source_updated_at",
-        Some(held.source_updated_at),
+        Some(stored.source_updated_at),
         &truth["updated_at"],
     );
     // Intercom's `company_id` is the customer's own id.
     fields.text(
         "external_id",
-        held.external_id.as_deref(),
+        stored.external_id.as_deref(),
         &truth["company_id"],
     );
 
@@ -31,7 +31,7 @@ pub(super) fn differs(
         .as_deref()
         .and_then(value::domain);
     let attributes = value::object(&truth["custom_attributes"]);
-    let (source, profile) = (&held.fields, &held.profile);
+    let (source, profile) = (&stored.fields, &stored.profile);
     fields.text("name", source["name"].as_str(), &truth["name"]);
     fields.same("domain", &source["domain"].as_str(), &domain.as_deref());
     fields.text("plan", source["plan"].as_str(), &truth["plan"]["name"]);
@@ -74,7 +74,7 @@ pub(super) fn differs(
     );
     fields.json("the profile's attributes", &profile.attributes, &attributes);
     if shape == Shape::Current {
-        fields.raw(&held.raw, line.object.get());
+        fields.raw(&stored.raw, line.object.get());
     }
     fields.difference()
 }

@@ -4,37 +4,37 @@ use std::collections::HashMap;
 
 use intercom_simulator::TruthLine;
 use serde_json::{Value, json};
-use shared::store::reads::HeldContact;
+use shared::store::reads::StoredContact;
 
-use super::{check::Shape, fields::Fields, value};
+use super::{fields::Fields, truth::Shape, value};
 
 /// A contact shows at most this many companies, tags and notes.
 const SHOWN: usize = 10;
 
-/// What a live contact should be, against what is held.
+/// What a live contact should be, against what is stored.
 pub(super) fn differs(
-    held: &HeldContact,
+    stored: &StoredContact,
     line: &TruthLine,
     truth: &Value,
     shape: Shape,
 ) -> Option<String> {
     let mut fields = Fields::default();
-    fields.same("deleted_at", &held.deleted_at, &None);
-    fields.same("merged_into", &held.merged_into, &None);
+    fields.same("deleted_at", &stored.deleted_at, &None);
+    fields.same("merged_into", &stored.merged_into, &None);
     fields.time(
         "source_updated_at",
-        Some(held.source_updated_at),
+        Some(stored.source_updated_at),
         &truth["updated_at"],
     );
     fields.text(
         "external_id",
-        held.external_id.as_deref(),
+        stored.external_id.as_deref(),
         &truth["external_id"],
     );
-    source_fields(&mut fields, &held.fields, truth);
-    profile(&mut fields, held, truth);
+    source_fields(&mut fields, &stored.fields, truth);
+    profile(&mut fields, stored, truth);
     if shape == Shape::Current {
-        raw(&mut fields, held, line, truth);
+        raw(&mut fields, stored, line, truth);
     }
     fields.difference()
 }
@@ -42,7 +42,7 @@ pub(super) fn differs(
 /// What a contact that is no longer there should say: deleted, or whom it was merged into. A survivor
 /// that was itself merged on may have been followed. Before 2.16 a merge shows as a deletion: 404, and no history.
 pub(super) fn ended(
-    held: &HeldContact,
+    stored: &StoredContact,
     line: &TruthLine,
     survivors: &HashMap<&str, &str>,
     shape: Shape,
@@ -52,48 +52,48 @@ pub(super) fn ended(
         .as_deref()
         .filter(|_| shape == Shape::Current)
     else {
-        return held
+        return stored
             .deleted_at
             .is_none()
             .then(|| "is deleted in the truth and not marked here".to_owned());
     };
     let mut chain = std::iter::successors(Some(survivor), |id| survivors.get(id).copied()).take(32);
-    let named = held.merged_into.as_deref();
+    let named = stored.merged_into.as_deref();
     (!chain.any(|id| named == Some(id)))
         .then(|| format!("merged_into is {named:?}, should be {survivor:?}"))
 }
 
-fn source_fields(fields: &mut Fields, held: &Value, truth: &Value) {
+fn source_fields(fields: &mut Fields, stored: &Value, truth: &Value) {
     for (ours, theirs) in [
         ("role", "role"),
         ("email", "email"),
         ("name", "name"),
         ("phone", "phone"),
     ] {
-        fields.text(ours, held[ours].as_str(), &truth[theirs]);
+        fields.text(ours, stored[ours].as_str(), &truth[theirs]);
     }
     fields.same(
         "owner",
-        &held["owner"].as_str(),
+        &stored["owner"].as_str(),
         &value::id(&truth["owner_id"]).as_deref(),
     );
     fields.json(
         "attributes",
-        &held["attributes"],
+        &stored["attributes"],
         &value::object(&truth["custom_attributes"]),
     );
     fields.json(
         "location",
-        &held["location"],
+        &stored["location"],
         &value::object(&truth["location"]),
     );
     for name in ["last_seen_at", "last_replied_at", "last_contacted_at"] {
-        fields.time_in(name, &held[name], &truth[name]);
+        fields.time_in(name, &stored[name], &truth[name]);
     }
 }
 
-fn profile(fields: &mut Fields, held: &HeldContact, truth: &Value) {
-    let profile = &held.profile;
+fn profile(fields: &mut Fields, stored: &StoredContact, truth: &Value) {
+    let profile = &stored.profile;
     fields.text(
         "the profile's role",
         profile.role.as_deref(),
@@ -148,11 +148,11 @@ fn profile(fields: &mut Fields, held: &HeldContact, truth: &Value) {
 
 /// The truth has sub-lists in full and no merge history; a contact of a page has the first ten entries
 /// of each, and its merge history where that was asked for.
-fn raw(fields: &mut Fields, held: &HeldContact, line: &TruthLine, truth: &Value) {
-    if held.raw == line.object.get().as_bytes() {
+fn raw(fields: &mut Fields, stored: &StoredContact, line: &TruthLine, truth: &Value) {
+    if stored.raw == line.object.get().as_bytes() {
         return;
     }
-    let shown = std::str::from_utf8(&held.raw).ok().and_then(value::parse);
+    let shown = std::str::from_utf8(&stored.raw).ok().and_then(value::parse);
     let Some(mut shown) = shown else {
         return fields.wrong(|| "raw is not JSON".to_owned());
     };

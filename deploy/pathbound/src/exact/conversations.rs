@@ -2,25 +2,25 @@
 
 use intercom_simulator::TruthLine;
 use serde_json::Value;
-use shared::store::reads::HeldConversation;
+use shared::store::reads::StoredConversation;
 
 use super::{
-    check::{Shape, readable},
     fields::Fields,
+    truth::{Shape, readable},
     value,
 };
 
 /// A conversation's parts, as the truth counts them.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Parts {
+pub(super) struct PartCounts {
     all: i64,
     /// Among the newest 500.
     shown: i64,
-    /// Shown, and readable: what can be held for certain.
+    /// Shown, and readable: what can be stored for certain.
     readable: i64,
 }
 
-impl Parts {
+impl PartCounts {
     pub(super) fn add(&mut self, line: &TruthLine) {
         self.all += 1;
         if !line.hidden {
@@ -30,73 +30,73 @@ impl Parts {
     }
 }
 
-/// What a live conversation should be, against what is held.
+/// What a live conversation should be, against what is stored.
 pub(super) fn differs(
-    held: &HeldConversation,
+    stored: &StoredConversation,
     line: &TruthLine,
     truth: &Value,
-    parts: Parts,
+    parts: PartCounts,
     shape: Shape,
 ) -> Option<String> {
     let mut fields = Fields::default();
-    fields.same("deleted_at", &held.deleted_at, &None);
+    fields.same("deleted_at", &stored.deleted_at, &None);
     fields.time(
         "source_created_at",
-        Some(held.source_created_at),
+        Some(stored.source_created_at),
         &truth["created_at"],
     );
     fields.time(
         "source_updated_at",
-        Some(held.source_updated_at),
+        Some(stored.source_updated_at),
         &truth["updated_at"],
     );
-    fields.text("title", held.title.as_deref(), &truth["title"]);
-    fields.text("state", held.state.as_deref(), &truth["state"]);
+    fields.text("title", stored.title.as_deref(), &truth["title"]);
+    fields.text("state", stored.state.as_deref(), &truth["state"]);
     fields.same(
         "open",
-        &held.open,
+        &stored.open,
         &truth["open"].as_bool().unwrap_or(false),
     );
-    fields.same("priority", &held.priority, &priority(truth, shape));
+    fields.same("priority", &stored.priority, &priority(truth, shape));
     fields.same(
         "admin_assignee_id",
-        &held.admin_assignee_id,
+        &stored.admin_assignee_id,
         &value::id(&truth["admin_assignee_id"]),
     );
     fields.same(
         "team_assignee_id",
-        &held.team_assignee_id,
+        &stored.team_assignee_id,
         &value::id(&truth["team_assignee_id"]),
     );
-    fields.same("tags", &held.tags, &texts(&truth["tags"]["tags"], "name"));
+    fields.same("tags", &stored.tags, &texts(&truth["tags"]["tags"], "name"));
     let mut contacts = texts(&truth["contacts"]["contacts"], "id");
     contacts.sort_unstable();
     contacts.dedup();
     // Postgres sorts by its own collation.
-    let mut held_contacts = held.contacts.clone();
-    held_contacts.sort_unstable();
-    fields.same("contacts", &held_contacts, &contacts);
-    thread(&mut fields, held, truth, parts);
+    let mut stored_contacts = stored.contacts.clone();
+    stored_contacts.sort_unstable();
+    fields.same("contacts", &stored_contacts, &contacts);
+    thread(&mut fields, stored, truth, parts);
     if shape == Shape::Current {
-        fields.raw(&held.raw, line.object.get());
+        fields.raw(&stored.raw, line.object.get());
     }
     fields.difference()
 }
 
 /// What a conversation that was deleted should say, where we hold it.
-pub(super) fn ended(held: &HeldConversation) -> Option<String> {
-    if held.deleted_at.is_none() {
+pub(super) fn ended(stored: &StoredConversation) -> Option<String> {
+    if stored.deleted_at.is_none() {
         return Some("is deleted in the truth and not marked here".to_owned());
     }
-    let status = held.thread.as_ref().map(|thread| thread.status.as_str());
+    let status = stored.thread.as_ref().map(|thread| thread.status.as_str());
     (status != Some("gone"))
         .then(|| format!("is deleted, and its thread is {status:?} and not gone"))
 }
 
-/// Held against expected, and the word for it. Parts that were shown once and no longer are may be held
+/// Held against expected, and the word for it. Parts that were shown once and no longer are may be stored
 /// beside the newest 500.
-fn thread(fields: &mut Fields, held: &HeldConversation, truth: &Value, parts: Parts) {
-    let Some(thread) = &held.thread else {
+fn thread(fields: &mut Fields, stored: &StoredConversation, truth: &Value, parts: PartCounts) {
+    let Some(thread) = &stored.thread else {
         return fields.wrong(|| "has no thread".to_owned());
     };
     let (count, expected) = (i64::from(thread.held), thread.expected.map(i64::from));

@@ -15,50 +15,55 @@ const SHOWN: usize = 120;
 pub(super) struct Fields(Option<String>);
 
 impl Fields {
-    /// What is held against what should be.
-    pub(super) fn same<T: PartialEq + Debug + ?Sized>(&mut self, name: &str, held: &T, truth: &T) {
-        if held != truth {
-            self.note(name, held, truth);
+    /// What is stored against what should be.
+    pub(super) fn same<T: PartialEq + Debug + ?Sized>(
+        &mut self,
+        name: &str,
+        stored: &T,
+        truth: &T,
+    ) {
+        if stored != truth {
+            self.note(name, stored, truth);
         }
     }
 
     /// JSON against JSON.
-    pub(super) fn json(&mut self, name: &str, held: &Value, truth: &Value) {
-        if !value::same(held, truth) {
-            self.note(name, held, truth);
+    pub(super) fn json(&mut self, name: &str, stored: &Value, truth: &Value) {
+        if !value::same(stored, truth) {
+            self.note(name, stored, truth);
         }
     }
 
     /// A nullable text.
-    pub(super) fn text(&mut self, name: &str, held: Option<&str>, truth: &Value) {
-        self.same(name, &held, &value::text(truth).as_deref());
+    pub(super) fn text(&mut self, name: &str, stored: Option<&str>, truth: &Value) {
+        self.same(name, &stored, &value::text(truth).as_deref());
     }
 
     /// A nullable time.
-    pub(super) fn time(&mut self, name: &str, held: Option<DateTime<Utc>>, truth: &Value) {
-        self.same(name, &held, &value::time(truth));
+    pub(super) fn time(&mut self, name: &str, stored: Option<DateTime<Utc>>, truth: &Value) {
+        self.same(name, &stored, &value::time(truth));
     }
 
     /// A time in a JSON document of ours (RFC 3339) against Unix seconds.
-    pub(super) fn time_in(&mut self, name: &str, held: &Value, truth: &Value) {
-        let held = held
+    pub(super) fn time_in(&mut self, name: &str, stored: &Value, truth: &Value) {
+        let stored = stored
             .as_str()
             .map(|text| text.parse::<DateTime<Utc>>().map_err(|_| text));
-        self.same(name, &held, &value::time(truth).map(Ok));
+        self.same(name, &stored, &value::time(truth).map(Ok));
     }
 
     /// Raw bytes: equal, or equal JSON in other words.
-    pub(super) fn raw(&mut self, held: &[u8], truth: &str) {
-        if held == truth.as_bytes() {
+    pub(super) fn raw(&mut self, stored: &[u8], truth: &str) {
+        if stored == truth.as_bytes() {
             return;
         }
-        let json = std::str::from_utf8(held)
+        let json = std::str::from_utf8(stored)
             .ok()
             .and_then(value::parse)
             .zip(value::parse(truth));
         match json {
-            Some((held, truth)) => self.json("raw", &held, &truth),
-            None => self.note("raw", &String::from_utf8_lossy(held), &truth),
+            Some((stored, truth)) => self.json("raw", &stored, &truth),
+            None => self.note("raw", &String::from_utf8_lossy(stored), &truth),
         }
     }
 
@@ -72,20 +77,20 @@ impl Fields {
         self.0
     }
 
-    fn note(&mut self, name: &str, held: &(impl Debug + ?Sized), truth: &(impl Debug + ?Sized)) {
+    fn note(&mut self, name: &str, stored: &(impl Debug + ?Sized), truth: &(impl Debug + ?Sized)) {
         self.0.get_or_insert_with(|| {
-            let (held, truth) = apart(format!("{held:?}"), format!("{truth:?}"));
-            format!("{name} is {held}, should be {truth}")
+            let (stored, truth) = apart(format!("{stored:?}"), format!("{truth:?}"));
+            format!("{name} is {stored}, should be {truth}")
         });
     }
 }
 
 /// Both texts, cut to where they begin to differ.
-fn apart(held: String, truth: String) -> (String, String) {
-    if held.len() <= SHOWN && truth.len() <= SHOWN {
-        return (held, truth);
+fn apart(stored: String, truth: String) -> (String, String) {
+    if stored.len() <= SHOWN && truth.len() <= SHOWN {
+        return (stored, truth);
     }
-    let equal = held
+    let equal = stored
         .chars()
         .zip(truth.chars())
         .take_while(|(a, b)| a == b)
@@ -97,5 +102,5 @@ fn apart(held: String, truth: String) -> (String, String) {
             text.chars().skip(from).take(SHOWN).collect::<String>()
         )
     };
-    (cut(held), cut(truth))
+    (cut(stored), cut(truth))
 }

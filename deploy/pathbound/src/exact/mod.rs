@@ -1,19 +1,17 @@
-//! Is the copy exact? Compares everything held for a connection with the simulator's own truth, field by
-//! field.
+//! Compares everything that is stored for a connection with the simulator's truth, field by field.
 //!
-//! What each column should hold is worked out here from the truth's JSON, with none of the code that
-//! the sync reads Intercom with: a mistake there must not be able to excuse itself.
+//! The expected value of each column is worked out here from the truth's JSON, with none of the code by
+//! which the sync reads Intercom. A mistake in that code therefore cannot hide itself.
 //!
-//! What is *not* expected is said explicitly, and only here:
-//! - a part beyond the newest 500 may be held (it was shown once) or not; its thread is then `truncated`;
-//! - what was deleted before we saw it is not expected; what we hold of it has to be marked as deleted,
-//!   and a contact that was merged away has to name its survivor;
-//! - parts of a deleted conversation, and links of a deleted contact or company, may stay or not;
-//! - an object that cannot be read (no id, no time, the wrong type) belongs in quarantine;
-//! - what a plan or scope keeps from us is taken out of the truth by the caller: [`without_conversations`].
-//!
-//! One allowance: a connection pinned to a version before 2.16 is shown other shapes, so its raw bytes
-//! are not compared.
+//! These are the only exceptions:
+//! - A part beyond the newest 500 may be stored (Intercom showed it once) or not. Its thread is then
+//!   `truncated`.
+//! - An object that was deleted before the sync saw it is not expected. If it is stored, it must be
+//!   marked as deleted, and a merged contact must name its survivor.
+//! - Parts of a deleted conversation, and links of a deleted contact or company, may stay or not.
+//! - An object that cannot be read (no id, no time, the wrong type) belongs in quarantine.
+//! - The caller removes from the truth what a plan or scope excludes: [`without_conversations`].
+//! - A connection pinned to a version before 2.16 gets other shapes, so its raw bytes are not compared.
 
 mod check;
 mod companies;
@@ -21,95 +19,34 @@ mod contacts;
 mod conversations;
 mod fields;
 mod parts;
+mod report;
 #[cfg(test)]
 mod tests;
+mod truth;
 mod value;
 
-use std::fmt;
-
 use intercom_simulator::{Kind, TruthLine};
-use serde::Serialize;
 use shared::{
     domain::{ConnectionId, TenantId},
-    store::{Store, StoreError},
+    store::{Store, StoreError, TenantTx},
 };
 use uuid::Uuid;
 
-use check::{Check, Shape};
+pub use report::Report;
+
+use check::Comparison;
+use truth::Shape;
 
 /// Rows read at once.
 const PAGE: i64 = 2_000;
 
-/// Examples kept of what is wrong: enough to see what it is.
-const EXAMPLES: usize = 20;
-
-/// What a comparison found. All zero but `records` means: exact.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// Records that the copy has to hold: contacts, companies, links between them, conversations, first
-    /// messages, parts, and what ids stand for (admins, teams, tags, segments).
-    pub records: u64,
-    /// Not held.
-    pub missing: u64,
-    /// Held, and unknown to the truth.
-    pub extra: u64,
-    /// Held, and not as the truth says; a thread's wrong status or count is a difference of its conversation.
-    pub different: u64,
-    /// The first few, in words.
-    pub examples: Vec<String>,
-}
-
-impl Report {
-    /// Nothing is missing, extra or different.
-    #[must_use]
-    pub const fn is_exact(&self) -> bool {
-        self.missing == 0 && self.extra == 0 && self.different == 0
-    }
-
-    /// Adds another connection's report.
-    pub fn add(&mut self, other: &Self) {
-        self.records += other.records;
-        self.missing += other.missing;
-        self.extra += other.extra;
-        self.different += other.different;
-        let room = EXAMPLES.saturating_sub(self.examples.len());
-        self.examples
-            .extend(other.examples.iter().take(room).cloned());
-    }
-
-    fn example(&mut self, what: impl FnOnce() -> String) {
-        if self.examples.len() < EXAMPLES {
-            self.examples.push(what());
-        }
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            records,
-            missing,
-            extra,
-            different,
-            examples,
-        } = self;
-        write!(
-            f,
-            "{records} records: {missing} missing, {extra} extra, {different} different"
-        )?;
-        examples
-            .iter()
-            .try_for_each(|example| write!(f, "\n  {example}"))
-    }
-}
-
-/// Compares everything held for a connection with `truth`. `store` has to have the API's role.
+/// Compares everything stored for a connection with `truth`. `store` must have the API's role.
 ///
-/// Rows are read page by page; nothing may be written for the connection meanwhile, or the answer
-/// is of no one moment.
+/// Rows are read page by page. Nothing may be written for the connection meanwhile, because the result
+/// would then mix several moments.
 ///
 /// # Errors
-/// When Postgres fails.
+/// See [`StoreError`].
 pub async fn compare(
     store: &Store,
     tenant: TenantId,
@@ -117,28 +54,38 @@ pub async fn compare(
     truth: &[TruthLine],
 ) -> Result<Report, StoreError> {
     let mut tx = store.begin(tenant).await?;
-    let version = tx
-        .connection(connection)
-        .await?
-        .map(|connection| connection.api_version);
-    let mut check = Check::new(
-        truth,
-        Shape::of_version(version.as_deref().unwrap_or_default()),
-    );
+    let stored = tx.connection(connection).await?;
+    let version = stored
+        .map(|connection| connection.api_version)
+        .unwrap_or_default();
+    let mut comparison = Comparison::new(truth, Shape::of_version(&version));
+    compare_people(&mut tx, connection, &mut comparison).await?;
+    compare_conversations(&mut tx, connection, &mut comparison).await?;
+    for reference in tx.export_reference(connection).await? {
+        comparison.reference(&reference);
+    }
+    Ok(comparison.finish())
+}
 
+/// Contacts, companies, and the links between them.
+async fn compare_people(
+    tx: &mut TenantTx,
+    connection: ConnectionId,
+    comparison: &mut Comparison<'_>,
+) -> Result<(), StoreError> {
     let mut after = String::new();
     loop {
         let page = tx.export_contacts(connection, &after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after.clone_from(&last.source_id);
-        page.iter().for_each(|held| check.contact(held));
+        page.iter().for_each(|stored| comparison.contact(stored));
     }
     let mut after = String::new();
     loop {
         let page = tx.export_companies(connection, &after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after.clone_from(&last.source_id);
-        page.iter().for_each(|held| check.company(held));
+        page.iter().for_each(|stored| comparison.company(stored));
     }
     let mut after = (String::new(), String::new());
     loop {
@@ -150,14 +97,24 @@ pub async fn compare(
             last.contact_source_id.clone(),
             last.company_source_id.clone(),
         );
-        page.iter().for_each(|held| check.link(held));
+        page.iter().for_each(|stored| comparison.link(stored));
     }
+    Ok(())
+}
+
+/// Conversations and their parts. Conversations come first, because a part is counted for its thread.
+async fn compare_conversations(
+    tx: &mut TenantTx,
+    connection: ConnectionId,
+    comparison: &mut Comparison<'_>,
+) -> Result<(), StoreError> {
     let mut after = Uuid::nil();
     loop {
         let page = tx.export_conversations(connection, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.id;
-        page.iter().for_each(|held| check.conversation(held));
+        page.iter()
+            .for_each(|stored| comparison.conversation(stored));
     }
     let mut after = (Uuid::nil(), String::new());
     loop {
@@ -166,17 +123,13 @@ pub async fn compare(
             .await?;
         let Some(last) = page.last() else { break };
         after = (last.conversation_id, last.source_id.clone());
-        page.iter().for_each(|held| check.part(held));
+        page.iter().for_each(|stored| comparison.part(stored));
     }
-    tx.export_reference(connection)
-        .await?
-        .iter()
-        .for_each(|held| check.reference(held));
-    Ok(check.finish())
+    Ok(())
 }
 
-/// The truth for a workspace whose plan (or whose app's scopes) keeps conversations from us: none are
-/// expected, and one that is held counts as extra.
+/// The truth for a workspace whose plan, or whose app's scopes, exclude conversations. None are expected,
+/// and a stored one counts as extra.
 #[must_use]
 pub fn without_conversations(truth: &[TruthLine]) -> Vec<TruthLine> {
     truth

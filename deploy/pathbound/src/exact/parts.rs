@@ -2,32 +2,32 @@
 
 use intercom_simulator::TruthLine;
 use serde_json::Value;
-use shared::{domain::records, store::reads::HeldPart};
+use shared::{domain::records, store::reads::StoredPart};
 
 use super::{
-    check::{FirstMessage, Shape},
     fields::Fields,
+    truth::{FirstMessage, Shape},
     value,
 };
 
 /// The source id of a first message's row.
 pub(super) const FIRST_MESSAGE: &str = records::FIRST_MESSAGE;
 
-/// What a part should be, against what is held.
+/// What a part should be, against what is stored.
 pub(super) fn differs(
-    held: &HeldPart,
+    stored: &StoredPart,
     line: &TruthLine,
     truth: &Value,
     shape: Shape,
 ) -> Option<String> {
     let mut fields = Fields::default();
     let kind = value::text(&truth["part_type"]).unwrap_or_else(|| "unknown".to_owned());
-    fields.same("internal", &held.internal, &(kind == "note"));
-    fields.same("kind", &held.kind, &kind);
-    message(&mut fields, held, truth);
+    fields.same("internal", &stored.internal, &(kind == "note"));
+    fields.same("kind", &stored.kind, &kind);
+    message(&mut fields, stored, truth);
     fields.time(
         "source_created_at",
-        Some(held.source_created_at),
+        Some(stored.source_created_at),
         &truth["created_at"],
     );
     let updated = if truth["updated_at"].is_null() {
@@ -35,9 +35,9 @@ pub(super) fn differs(
     } else {
         &truth["updated_at"]
     };
-    fields.time("source_updated_at", Some(held.source_updated_at), updated);
+    fields.time("source_updated_at", Some(stored.source_updated_at), updated);
     if shape == Shape::Current {
-        fields.raw(&held.raw, line.object.get());
+        fields.raw(&stored.raw, line.object.get());
     }
     fields.difference()
 }
@@ -56,48 +56,56 @@ pub(super) fn first_message(conversation: &Value) -> Option<FirstMessage> {
     })
 }
 
-/// What a first message should be, against what is held.
+/// What a first message should be, against what is stored.
 pub(super) fn first_differs(
-    held: &HeldPart,
+    stored: &StoredPart,
     message: &FirstMessage,
     shape: Shape,
 ) -> Option<String> {
     let mut fields = Fields::default();
-    fields.same("internal", &held.internal, &false);
-    fields.same("kind", held.kind.as_str(), FIRST_MESSAGE);
-    self::message(&mut fields, held, &message.source);
+    fields.same("internal", &stored.internal, &false);
+    fields.same("kind", stored.kind.as_str(), FIRST_MESSAGE);
+    self::message(&mut fields, stored, &message.source);
     fields.same(
         "source_created_at",
-        &Some(held.source_created_at),
+        &Some(stored.source_created_at),
         &message.created_at,
     );
     // It has no time of its own: that of some version of the conversation in which it was as it is.
-    let updated = Some(held.source_updated_at);
+    let updated = Some(stored.source_updated_at);
     if updated < message.created_at || updated > message.updated_at {
         fields.wrong(|| {
             format!("source_updated_at is {updated:?}, which is no time of its conversation")
         });
     }
     if shape == Shape::Current {
-        fields.raw(&held.raw, &message.source.to_string());
+        fields.raw(&stored.raw, &message.source.to_string());
     }
     fields.difference()
 }
 
-fn message(fields: &mut Fields, held: &HeldPart, truth: &Value) {
+fn message(fields: &mut Fields, stored: &StoredPart, truth: &Value) {
     let author = &truth["author"];
-    fields.text("author_kind", held.author_kind.as_deref(), &author["type"]);
+    fields.text(
+        "author_kind",
+        stored.author_kind.as_deref(),
+        &author["type"],
+    );
     fields.text(
         "author_source_id",
-        held.author_source_id.as_deref(),
+        stored.author_source_id.as_deref(),
         &author["id"],
     );
-    fields.text("author_name", held.author_name.as_deref(), &author["name"]);
+    fields.text(
+        "author_name",
+        stored.author_name.as_deref(),
+        &author["name"],
+    );
     // An empty body is a body.
-    fields.same("body", &held.body.as_deref(), &truth["body"].as_str());
+    fields.same("body", &stored.body.as_deref(), &truth["body"].as_str());
     fields.same(
         "redacted",
-        &held.redacted,
+        &stored.redacted,
         &truth["redacted"].as_bool().unwrap_or(false),
     );
 }

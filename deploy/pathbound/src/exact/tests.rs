@@ -1,5 +1,5 @@
-//! Each column on its own: a copy that is right, then wrong in one place. (Damage to the truth, as in
-//! `tests/exact.rs`, shows in the source record and the profile at once and cannot tell them apart.)
+//! Each column alone: a right copy, then one that is wrong in one place. Damage to the truth, as in
+//! `tests/exact.rs`, shows in the source record and in the profile at once and cannot tell them apart.
 
 #![expect(
     clippy::redundant_closure_for_method_calls,
@@ -10,12 +10,12 @@ use chrono::{DateTime, Utc};
 use intercom_simulator::{Kind, TruthLine};
 use serde_json::{Value, json, value::RawValue};
 use shared::store::reads::{
-    HeldCompany, HeldCompanyProfile, HeldContact, HeldContactProfile, HeldConversation, HeldPart,
-    HeldThread,
+    StoredCompany, StoredCompanyProfile, StoredContact, StoredContactProfile, StoredConversation,
+    StoredPart, StoredThread,
 };
 use uuid::Uuid;
 
-use super::{check::Check, check::Shape};
+use super::{check::Comparison, truth::Shape};
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
@@ -36,8 +36,8 @@ fn line(kind: Kind, id: &str, parent: Option<&str>, object: &Value) -> TruthLine
 }
 
 /// Differences (and extras and missings) that a check finds.
-fn found(truth: &[TruthLine], feed: impl FnOnce(&mut Check<'_>)) -> (u64, u64, u64) {
-    let mut check = Check::new(truth, Shape::Current);
+fn found(truth: &[TruthLine], feed: impl FnOnce(&mut Comparison<'_>)) -> (u64, u64, u64) {
+    let mut check = Comparison::new(truth, Shape::Current);
     feed(&mut check);
     let report = check.finish();
     (report.missing, report.extra, report.different)
@@ -47,7 +47,7 @@ fn found(truth: &[TruthLine], feed: impl FnOnce(&mut Check<'_>)) -> (u64, u64, u
 fn each_is_noticed<T: Clone>(
     truth: &[TruthLine],
     right: &T,
-    feed: impl Fn(&mut Check<'_>, &T),
+    feed: impl Fn(&mut Comparison<'_>, &T),
     changes: &[fn(&mut T)],
 ) {
     assert_eq!(found(truth, |check| feed(check, right)), (0, 0, 0));
@@ -62,13 +62,13 @@ fn each_is_noticed<T: Clone>(
     }
 }
 
-fn contact() -> (TruthLine, HeldContact) {
+fn contact() -> (TruthLine, StoredContact) {
     let object = json!({
         "id": "c", "role": "user", "email": "a@b.example", "name": "Ann", "phone": "+1", "external_id": "7",
         "owner_id": "9", "updated_at": 100, "last_seen_at": 50, "last_replied_at": 60, "last_contacted_at": 70,
         "custom_attributes": {"seats": 3}, "location": {"city": "Cork"}
     });
-    let held = HeldContact {
+    let stored = StoredContact {
         source_id: "c".to_owned(),
         external_id: Some("7".to_owned()),
         fields: json!({
@@ -81,7 +81,7 @@ fn contact() -> (TruthLine, HeldContact) {
         deleted_at: None,
         sanitised: false,
         raw: object.to_string().into_bytes(),
-        profile: HeldContactProfile {
+        profile: StoredContactProfile {
             role: Some("user".to_owned()),
             email: Some("a@b.example".to_owned()),
             name: Some("Ann".to_owned()),
@@ -94,16 +94,16 @@ fn contact() -> (TruthLine, HeldContact) {
             last_contacted_at: Some(at(70)),
         },
     };
-    (line(Kind::Contact, "c", None, &object), held)
+    (line(Kind::Contact, "c", None, &object), stored)
 }
 
 #[test]
 fn each_column_of_a_contact() {
-    let (line, held) = contact();
+    let (line, stored) = contact();
     each_is_noticed(
         &[line],
-        &held,
-        |check, held| check.contact(held),
+        &stored,
+        |check, stored| check.contact(stored),
         &[
             |c| c.external_id = None,
             |c| c.source_updated_at = at(99),
@@ -137,7 +137,7 @@ fn each_column_of_a_contact() {
 
 #[test]
 fn a_merged_contact_names_its_survivor_or_whoever_that_was_merged_into() {
-    let (mut gone, mut held) = contact();
+    let (mut gone, mut stored) = contact();
     let object = json!({"id": "d", "updated_at": 1});
     let next = TruthLine {
         deleted: true,
@@ -148,9 +148,9 @@ fn a_merged_contact_names_its_survivor_or_whoever_that_was_merged_into() {
     gone.merged_into = Some("d".to_owned());
     let truth = [gone, next];
     for (named, different) in [(Some("d"), 0), (Some("e"), 0), (Some("f"), 1), (None, 1)] {
-        held.merged_into = named.map(str::to_owned);
+        stored.merged_into = named.map(str::to_owned);
         assert_eq!(
-            found(&truth, |check| check.contact(&held)),
+            found(&truth, |check| check.contact(&stored)),
             (0, 0, different),
             "{named:?}"
         );
@@ -163,7 +163,7 @@ fn each_column_of_a_company() {
         "id": "k", "company_id": "7", "name": "Acme", "website": "https://www.acme.example/", "plan": {"name": "Pro"},
         "size": 5, "industry": "Rail", "user_count": 6, "session_count": 8, "custom_attributes": {"a": 1.5}, "updated_at": 100
     });
-    let held = HeldCompany {
+    let stored = StoredCompany {
         source_id: "k".to_owned(),
         external_id: Some("7".to_owned()),
         fields: json!({
@@ -174,7 +174,7 @@ fn each_column_of_a_company() {
         deleted_at: None,
         sanitised: false,
         raw: object.to_string().into_bytes(),
-        profile: HeldCompanyProfile {
+        profile: StoredCompanyProfile {
             name: Some("Acme".to_owned()),
             domain: Some("acme.example".to_owned()),
             plan: Some("Pro".to_owned()),
@@ -188,8 +188,8 @@ fn each_column_of_a_company() {
     let truth = [line(Kind::Company, "k", None, &object)];
     each_is_noticed(
         &truth,
-        &held,
-        |check, held| check.company(held),
+        &stored,
+        |check, stored| check.company(stored),
         &[
             |c| c.external_id = None,
             |c| c.source_updated_at = at(99),
@@ -218,9 +218,9 @@ fn each_column_of_a_company() {
 /// A conversation with a first message and one part, and the copy of all three.
 struct Talk {
     truth: Vec<TruthLine>,
-    held: HeldConversation,
-    first: HeldPart,
-    part: HeldPart,
+    stored: StoredConversation,
+    first: StoredPart,
+    part: StoredPart,
 }
 
 fn talk() -> Talk {
@@ -236,7 +236,7 @@ fn talk() -> Talk {
     });
     let id = Uuid::from_u128(1);
     let text = |text: &str| Some(text.to_owned());
-    let held = HeldConversation {
+    let stored = StoredConversation {
         id,
         source_id: "v".to_owned(),
         title: text("T"),
@@ -252,13 +252,13 @@ fn talk() -> Talk {
         deleted_at: None,
         sanitised: false,
         raw: conversation.to_string().into_bytes(),
-        thread: Some(HeldThread {
+        thread: Some(StoredThread {
             status: "complete".to_owned(),
             held: 1,
             expected: Some(1),
         }),
     };
-    let held_part = HeldPart {
+    let held_part = StoredPart {
         conversation_id: id,
         conversation_source_id: "v".to_owned(),
         source_id: "p".to_owned(),
@@ -274,7 +274,7 @@ fn talk() -> Talk {
         sanitised: false,
         raw: part.to_string().into_bytes(),
     };
-    let first = HeldPart {
+    let first = StoredPart {
         source_id: "source".to_owned(),
         kind: "source".to_owned(),
         author_kind: text("user"),
@@ -293,7 +293,7 @@ fn talk() -> Talk {
     ];
     Talk {
         truth,
-        held,
+        stored,
         first,
         part: held_part,
     }
@@ -303,18 +303,18 @@ fn talk() -> Talk {
 fn each_column_of_a_conversation_and_of_its_thread() {
     let Talk {
         truth,
-        held,
+        stored,
         first,
         part,
     } = talk();
-    let feed = |check: &mut Check<'_>, held: &HeldConversation| {
-        check.conversation(held);
+    let feed = |check: &mut Comparison<'_>, stored: &StoredConversation| {
+        check.conversation(stored);
         check.part(&first);
         check.part(&part);
     };
     each_is_noticed(
         &truth,
-        &held,
+        &stored,
         feed,
         &[
             |v| v.title = None,
@@ -337,7 +337,7 @@ fn each_column_of_a_conversation_and_of_its_thread() {
     );
     // A thread that claims more or less than there is differs from the truth and from its own parts.
     for claimed in [0, 2] {
-        let mut wrong = held.clone();
+        let mut wrong = stored.clone();
         wrong.thread.as_mut().unwrap().held = claimed;
         assert_eq!(
             found(&truth, |check| feed(check, &wrong)),
@@ -345,9 +345,9 @@ fn each_column_of_a_conversation_and_of_its_thread() {
             "{claimed}"
         );
     }
-    let none = HeldConversation {
+    let none = StoredConversation {
         thread: None,
-        ..held
+        ..stored
     };
     assert_eq!(found(&truth, |check| feed(check, &none)), (0, 0, 2));
 }
@@ -356,11 +356,11 @@ fn each_column_of_a_conversation_and_of_its_thread() {
 fn each_column_of_a_part_and_of_a_first_message() {
     let Talk {
         truth,
-        held,
+        stored,
         first,
         part,
     } = talk();
-    let changes: [fn(&mut HeldPart); 10] = [
+    let changes: [fn(&mut StoredPart); 10] = [
         |p| p.kind = "other".to_owned(),
         |p| p.author_kind = None,
         |p| p.author_source_id = None,
@@ -372,14 +372,14 @@ fn each_column_of_a_part_and_of_a_first_message() {
         |p| p.source_updated_at = at(31),
         |p| p.raw = b"{}".to_vec(),
     ];
-    let with_part = |check: &mut Check<'_>, part: &HeldPart| {
-        check.conversation(&held);
+    let with_part = |check: &mut Comparison<'_>, part: &StoredPart| {
+        check.conversation(&stored);
         check.part(&first);
         check.part(part);
     };
     each_is_noticed(&truth, &part, with_part, &changes);
-    let with_first = |check: &mut Check<'_>, first: &HeldPart| {
-        check.conversation(&held);
+    let with_first = |check: &mut Comparison<'_>, first: &StoredPart| {
+        check.conversation(&stored);
         check.part(first);
         check.part(&part);
     };
@@ -390,13 +390,13 @@ fn each_column_of_a_part_and_of_a_first_message() {
 fn a_part_of_another_conversation_does_not_stand_in() {
     let Talk {
         truth,
-        held,
+        stored,
         first,
         mut part,
     } = talk();
     part.conversation_source_id = "w".to_owned();
     let (missing, extra, _) = found(&truth, |check| {
-        check.conversation(&held);
+        check.conversation(&stored);
         check.part(&first);
         check.part(&part);
     });

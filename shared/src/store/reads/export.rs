@@ -16,7 +16,7 @@ use crate::{
 
 /// What the connection says of a contact, and the profile folded from it.
 #[derive(Clone, Debug)]
-pub struct HeldContact {
+pub struct StoredContact {
     pub source_id: String,
     pub external_id: Option<String>,
     /// The per-source fields (`ContactFields`) as JSON.
@@ -27,12 +27,12 @@ pub struct HeldContact {
     pub deleted_at: Option<DateTime<Utc>>,
     pub sanitised: bool,
     pub raw: Vec<u8>,
-    pub profile: HeldContactProfile,
+    pub profile: StoredContactProfile,
 }
 
 /// A contact's profile row.
 #[derive(Clone, Debug)]
-pub struct HeldContactProfile {
+pub struct StoredContactProfile {
     pub role: Option<String>,
     pub email: Option<String>,
     pub name: Option<String>,
@@ -47,7 +47,7 @@ pub struct HeldContactProfile {
 
 /// What the connection says of a company, and the profile folded from it.
 #[derive(Clone, Debug)]
-pub struct HeldCompany {
+pub struct StoredCompany {
     pub source_id: String,
     pub external_id: Option<String>,
     /// The per-source fields (`CompanyFields`) as JSON.
@@ -56,12 +56,12 @@ pub struct HeldCompany {
     pub deleted_at: Option<DateTime<Utc>>,
     pub sanitised: bool,
     pub raw: Vec<u8>,
-    pub profile: HeldCompanyProfile,
+    pub profile: StoredCompanyProfile,
 }
 
 /// A company's profile row.
 #[derive(Clone, Debug)]
-pub struct HeldCompanyProfile {
+pub struct StoredCompanyProfile {
     pub name: Option<String>,
     pub domain: Option<String>,
     pub plan: Option<String>,
@@ -74,7 +74,7 @@ pub struct HeldCompanyProfile {
 
 /// A conversation, who takes part, and how much of its thread is held.
 #[derive(Clone, Debug)]
-pub struct HeldConversation {
+pub struct StoredConversation {
     pub id: Uuid,
     pub source_id: String,
     pub title: Option<String>,
@@ -93,12 +93,12 @@ pub struct HeldConversation {
     pub sanitised: bool,
     pub raw: Vec<u8>,
     /// `None`: no thread row, which is a fault of ours.
-    pub thread: Option<HeldThread>,
+    pub thread: Option<StoredThread>,
 }
 
 /// What is said of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldThread {
+pub struct StoredThread {
     /// `pending`, `complete`, `truncated`, `gone` or `blocked`.
     pub status: String,
     pub held: i32,
@@ -107,7 +107,7 @@ pub struct HeldThread {
 
 /// One part of a conversation; the first message has the source id `source`.
 #[derive(Clone, Debug)]
-pub struct HeldPart {
+pub struct StoredPart {
     pub conversation_id: Uuid,
     pub conversation_source_id: String,
     pub source_id: String,
@@ -126,14 +126,14 @@ pub struct HeldPart {
 
 /// That a contact belongs to a company, as the connection says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldLink {
+pub struct StoredLink {
     pub contact_source_id: String,
     pub company_source_id: String,
 }
 
 /// An admin, team, tag, segment or attribute definition.
 #[derive(Clone, Debug)]
-pub struct HeldReference {
+pub struct StoredReference {
     pub kind: String,
     pub source_id: String,
     pub name: Option<String>,
@@ -152,7 +152,7 @@ impl TenantTx {
         connection: ConnectionId,
         after: &str,
         limit: i64,
-    ) -> Result<Vec<HeldContact>, StoreError> {
+    ) -> Result<Vec<StoredContact>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             "SELECT s.source_id, s.external_id, s.fields, s.source_updated_at, s.merged_into, s.deleted_at,
@@ -169,7 +169,7 @@ impl TenantTx {
         )
         .fetch_all(self.session())
         .await?;
-        let held = rows.into_iter().map(|row| HeldContact {
+        let held = rows.into_iter().map(|row| StoredContact {
             source_id: row.source_id,
             external_id: row.external_id,
             fields: row.fields,
@@ -178,7 +178,7 @@ impl TenantTx {
             deleted_at: row.deleted_at,
             sanitised: row.sanitised,
             raw: row.raw,
-            profile: HeldContactProfile {
+            profile: StoredContactProfile {
                 role: row.role,
                 email: row.email,
                 name: row.name,
@@ -203,7 +203,7 @@ impl TenantTx {
         connection: ConnectionId,
         after: &str,
         limit: i64,
-    ) -> Result<Vec<HeldCompany>, StoreError> {
+    ) -> Result<Vec<StoredCompany>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             "SELECT s.source_id, s.external_id, s.fields, s.source_updated_at, s.deleted_at, s.sanitised, s.raw,
@@ -219,7 +219,7 @@ impl TenantTx {
         )
         .fetch_all(self.session())
         .await?;
-        let held = rows.into_iter().map(|row| HeldCompany {
+        let held = rows.into_iter().map(|row| StoredCompany {
             source_id: row.source_id,
             external_id: row.external_id,
             fields: row.fields,
@@ -227,7 +227,7 @@ impl TenantTx {
             deleted_at: row.deleted_at,
             sanitised: row.sanitised,
             raw: row.raw,
-            profile: HeldCompanyProfile {
+            profile: StoredCompanyProfile {
                 name: row.name,
                 domain: row.domain,
                 plan: row.plan,
@@ -250,7 +250,7 @@ impl TenantTx {
         connection: ConnectionId,
         after: Uuid,
         limit: i64,
-    ) -> Result<Vec<HeldConversation>, StoreError> {
+    ) -> Result<Vec<StoredConversation>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             r#"SELECT c.id, c.source_id, c.title, c.state, c.open, c.priority, c.admin_assignee_id, c.team_assignee_id,
@@ -270,7 +270,7 @@ impl TenantTx {
         )
         .fetch_all(self.session())
         .await?;
-        let held = rows.into_iter().map(|row| HeldConversation {
+        let held = rows.into_iter().map(|row| StoredConversation {
             id: row.id,
             source_id: row.source_id,
             title: row.title,
@@ -286,7 +286,7 @@ impl TenantTx {
             deleted_at: row.deleted_at,
             sanitised: row.sanitised,
             raw: row.raw,
-            thread: row.status.zip(row.held).map(|(status, held)| HeldThread {
+            thread: row.status.zip(row.held).map(|(status, held)| StoredThread {
                 status,
                 held,
                 expected: row.expected,
@@ -304,10 +304,10 @@ impl TenantTx {
         connection: ConnectionId,
         after: (Uuid, &str),
         limit: i64,
-    ) -> Result<Vec<HeldPart>, StoreError> {
+    ) -> Result<Vec<StoredPart>, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
-            HeldPart,
+            StoredPart,
             "SELECT p.conversation_id, c.source_id AS conversation_source_id, p.source_id, p.kind, p.author_kind,
                     p.author_source_id, p.author_name, p.body, p.redacted, p.internal, p.source_created_at,
                     p.source_updated_at, p.sanitised, p.raw
@@ -334,10 +334,10 @@ impl TenantTx {
         connection: ConnectionId,
         after: (&str, &str),
         limit: i64,
-    ) -> Result<Vec<HeldLink>, StoreError> {
+    ) -> Result<Vec<StoredLink>, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
-            HeldLink,
+            StoredLink,
             "SELECT contact_source_id, company_source_id FROM contact_companies
              WHERE tenant_id = $1 AND connection_id = $2 AND (contact_source_id, company_source_id) > ($3, $4)
              ORDER BY contact_source_id, company_source_id LIMIT $5",
@@ -358,10 +358,10 @@ impl TenantTx {
     pub async fn export_reference(
         &mut self,
         connection: ConnectionId,
-    ) -> Result<Vec<HeldReference>, StoreError> {
+    ) -> Result<Vec<StoredReference>, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
-            HeldReference,
+            StoredReference,
             "SELECT kind, source_id, name, doc, sanitised, removed_at FROM reference_items
              WHERE tenant_id = $1 AND connection_id = $2 ORDER BY kind, source_id",
             tenant,

@@ -21,8 +21,8 @@ pub use contacts::{Contact, Provenance};
 pub use conversations::{Assignee, Conversation, ConversationFilter, ThreadState};
 #[cfg(feature = "export")]
 pub use export::{
-    HeldCompany, HeldCompanyProfile, HeldContact, HeldContactProfile, HeldConversation, HeldLink,
-    HeldPart, HeldReference, HeldThread,
+    StoredCompany, StoredCompanyProfile, StoredContact, StoredContactProfile, StoredConversation,
+    StoredLink, StoredPart, StoredReference, StoredThread,
 };
 pub use parts::{Author, Part, PartPosition};
 pub use reasons::Reason;
