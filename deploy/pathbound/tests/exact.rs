@@ -1,5 +1,5 @@
-//! The comparison is only worth what it notices. A real copy is made once; then the truth is damaged,
-//! one line at a time, and the comparison has to say so, and nothing else.
+//! A comparison is only useful if it finds faults. The test makes one real copy. Then it damages the truth
+//! one line at a time, and the comparison must report that fault and no other.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -8,9 +8,9 @@ use std::time::Instant;
 use intercom_simulator::{Kind, TruthLine, WorkspaceSpec};
 use pathbound::{
     demo::{
-        cast::{Member, Play},
-        progress::Progress,
-        travel,
+        progress::DemoProgress,
+        scenarios::{DemoTenant, Scenario},
+        sync_tenants,
         world::World,
     },
     exact::{Report, compare, without_conversations},
@@ -28,9 +28,9 @@ struct Copy {
 
 impl Copy {
     async fn make() -> Self {
-        let member = Member {
+        let demo_tenant = DemoTenant {
             name: "Acme".to_owned(),
-            play: Play::Ordinary,
+            scenario: Scenario::Ordinary,
             spec: WorkspaceSpec {
                 contacts: 60,
                 companies: 30,
@@ -45,17 +45,22 @@ impl Copy {
                 ..WorkspaceSpec::default()
             },
         };
-        let (cast, started) = ([member], Instant::now());
-        let world = World::start(&cast).await.unwrap();
-        let journey = travel(&world, &cast, &Progress::new(started, 1), started)
-            .await
-            .unwrap()
-            .remove(0);
-        assert!(journey.as_expected, "{journey:#?}");
+        let (demo_tenants, started) = ([demo_tenant], Instant::now());
+        let world = World::start(&demo_tenants).await.unwrap();
+        let outcome = sync_tenants(
+            &world,
+            &demo_tenants,
+            &DemoProgress::new(started, 1),
+            started,
+        )
+        .await
+        .unwrap()
+        .remove(0);
+        assert!(outcome.as_expected, "{outcome:#?}");
         let truth = world.workspaces[0].1.clone();
         Self {
-            tenant: journey.tenant.unwrap(),
-            connection: journey.connection.unwrap(),
+            tenant: outcome.tenant.unwrap(),
+            connection: outcome.connection.unwrap(),
             truth,
             world,
         }

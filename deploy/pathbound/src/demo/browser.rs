@@ -1,4 +1,4 @@
-//! The customer's browser, without a window: keeps its cookie, and takes each step of connecting by itself.
+//! The customer's browser: keeps its cookie and takes each step of connecting.
 
 use reqwest::{
     Client, Response, Url,
@@ -15,25 +15,25 @@ pub struct Browser {
 
 impl Browser {
     /// # Errors
-    /// When no HTTP client can be made.
+    /// The HTTP client cannot be made.
     pub fn new() -> Result<Self, Failure> {
         Ok(Self {
             http: rest::http_client()?,
         })
     }
 
-    /// Opens a start link, lets Intercom connect the workspace with this id, and follows back to where the customer ends.
-    /// Returns that address.
+    /// Opens a start link, lets Intercom connect the workspace with this id, and follows the redirects back.
+    /// Returns the address at which the customer ends.
     ///
     /// # Errors
-    /// When a step does not lead on: which one, and what it answered.
+    /// A step does not redirect. The failure names the step and its answer.
     pub async fn connect(&self, start_url: &str, workspace_id: &str) -> Result<String, Failure> {
         let opened = self.open(start_url, None).await?;
         let cookie = cookie(&opened);
         let mut authorize: Url = location("the start link", &opened)?
             .parse()
             .map_err(|error| Failure::failed("the start link leads to no URL", error))?;
-        // Where a person would press the button of this workspace.
+        // A person would press the button of this workspace.
         authorize
             .query_pairs_mut()
             .append_pair("auto_workspace", workspace_id);
@@ -56,7 +56,7 @@ impl Browser {
     }
 }
 
-/// Where an answer leads. Only 303 keeps code and state out of a browser's history.
+/// The target of a redirect. Only 303 keeps code and state out of a browser's history.
 fn location(step: &str, answer: &Response) -> Result<String, Failure> {
     let target = answer
         .headers()

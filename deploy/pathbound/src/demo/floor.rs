@@ -1,4 +1,4 @@
-//! The fewest calls that a first sync can need: what an ideal client would send, counted from the truth.
+//! The fewest calls that a first sync can need, counted from the truth.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,24 +11,24 @@ const CONTACT_COMPANIES_PAGE: u64 = 50;
 /// A contact shows this many companies itself.
 const SHOWN_COMPANIES: u64 = 10;
 
-/// What connecting costs whatever there is: the token exchange, `/me`, and one call for each of the seven
-/// lists of reference data.
+/// Calls that every first sync needs: the token exchange, `/me`, and one for each of the seven lists of
+/// reference data.
 const CONNECT: u64 = 1 + 1 + 7;
 
-/// What there is to fetch.
+/// Numbers of objects to fetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
     pub contacts: u64,
     pub companies: u64,
     pub conversations: u64,
-    /// Conversations with at least one part: only a call for each shows them.
+    /// Conversations with at least one part. Each needs a call of its own.
     pub threads: u64,
     /// Calls for contacts that belong to more companies than they show.
     pub long_lists: u64,
 }
 
 impl Sizes {
-    /// Counts what lives in a workspace.
+    /// Counts the live objects of a workspace.
     #[must_use]
     pub fn of(truth: &[TruthLine]) -> Self {
         let live = |kind: Kind| {
@@ -56,7 +56,7 @@ impl Sizes {
         }
     }
 
-    /// The floor of calls. Without conversations in the plan, one refused call finds that out.
+    /// The fewest calls. If the plan excludes conversations, one refused call is enough to learn it.
     #[must_use]
     pub fn floor(&self, conversations_in_plan: bool) -> u64 {
         let contacts = pages(self.contacts, PAGE) + self.long_lists;

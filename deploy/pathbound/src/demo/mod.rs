@@ -1,13 +1,13 @@
 //! The whole product in one process: private servers, a simulated Intercom with many workspaces, the API,
-//! a scheduler and two workers. Every tenant is connected as a customer would, synced, and compared record
-//! by record with the simulator's own truth. `--smoke` is the same without a person: the spine of CI.
+//! a scheduler and two workers. The demo connects every tenant through the OAuth pages, syncs it, and compares
+//! every record with the simulator's truth. CI runs it with `--smoke`, which prints one JSON object.
 
 pub mod browser;
-pub mod cast;
 pub mod floor;
-pub mod journey;
 pub mod progress;
+pub mod scenarios;
 pub mod summary;
+pub mod tenant_run;
 pub mod world;
 
 use std::time::{Duration, Instant};
@@ -18,30 +18,30 @@ use shared::{shutdown, telemetry};
 use self::{
     browser::Browser,
     floor::Sizes,
-    journey::{Journey, Traveller},
-    progress::Progress,
+    progress::DemoProgress,
     summary::Summary,
+    tenant_run::{TenantOutcome, TenantRun},
     world::World,
 };
 use crate::{cli::DemoArgs, failure::Failure, output};
 
-/// What is not complete by then is given up.
+/// A tenant that is not complete by then has failed.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs the demo. Times count from `started`.
 ///
 /// # Errors
-/// When something could not start, or is not as expected at the end.
+/// A part cannot start, or the result is not as expected.
 pub async fn run(args: DemoArgs, started: Instant) -> Result<(), Failure> {
-    // A revoked token and a restricted plan are part of the play: their warnings would look like trouble.
+    // A revoked token and a restricted plan belong to the demo, but their warnings would look like faults.
     let filter = std::env::var("PATHBOUND_LOG").unwrap_or_else(|_| "error".to_owned());
     telemetry::start_logs(&filter, false).map_err(|error| Failure::Setting(error.to_string()))?;
     let signals = shutdown::on_signals()
         .map_err(|error| Failure::failed("could not listen to signals", error))?;
-    let cast = cast::cast(args.tenants);
-    let world = World::start(&cast).await?;
+    let demo_tenants = scenarios::demo_tenants(args.tenants);
+    let world = World::start(&demo_tenants).await?;
     let outcome = tokio::select! {
-        outcome = play(&world, &cast, args, started) => outcome,
+        outcome = run_demo(&world, &demo_tenants, args, started) => outcome,
         () = signals.cancelled() => Err(Failure::because("stopped before the end")),
     };
     if outcome.is_ok() && (args.keep || !args.smoke) || args.keep && !signals.is_cancelled() {
@@ -51,49 +51,49 @@ pub async fn run(args: DemoArgs, started: Instant) -> Result<(), Failure> {
     outcome
 }
 
-/// All tenants at once, then the summary. A failure is returned after everything was shown.
-async fn play(
+/// Runs all tenants at once and prints the summary. A failure is returned after everything was printed.
+async fn run_demo(
     world: &World,
-    cast: &[cast::Member],
+    demo_tenants: &[scenarios::DemoTenant],
     args: DemoArgs,
     started: Instant,
 ) -> Result<(), Failure> {
-    let progress = Progress::new(started, cast.len());
-    let journeys = {
-        let goal = goal(world, cast);
+    let progress = DemoProgress::new(started, demo_tenants.len());
+    let outcomes = {
+        let goal = goal(world, demo_tenants);
         let shown = progress::show(progress.clone(), goal, world.simulator.clone(), !args.smoke);
         tokio::select! {
-            journeys = travel(world, cast, &progress, started) => journeys?,
+            outcomes = sync_tenants(world, demo_tenants, &progress, started) => outcomes?,
             () = shown => Vec::new(), // never ends by itself
         }
     };
-    let summary = Summary::of(&journeys, world, started.elapsed(), progress.first_row());
+    let summary = Summary::of(&outcomes, world, started.elapsed(), progress.first_row());
     if args.smoke {
         output::line(&summary)?;
     } else {
-        output::text(&summary::table(&journeys, &summary))?;
-        output::text(&summary::things_to_try(&journeys, world).await?)?;
+        output::text(&summary::table(&outcomes, &summary))?;
+        output::text(&summary::things_to_try(&outcomes, world).await?)?;
     }
     summary.judge()
 }
 
-/// Connects, syncs and compares every tenant of the cast that `world` was started with, all at once.
+/// Connects, syncs and compares every tenant that `world` was started with, all at once.
 ///
 /// # Errors
-/// When no HTTP client can be made; what goes wrong on the way is in the journeys.
-pub async fn travel(
+/// The HTTP client cannot be made. Later failures are part of the outcomes.
+pub async fn sync_tenants(
     world: &World,
-    cast: &[cast::Member],
-    progress: &Progress,
+    demo_tenants: &[scenarios::DemoTenant],
+    progress: &DemoProgress,
     started: Instant,
-) -> Result<Vec<Journey>, Failure> {
+) -> Result<Vec<TenantOutcome>, Failure> {
     let browser = Browser::new()?;
-    let travellers: Vec<Traveller<'_>> = cast
+    let runs: Vec<TenantRun<'_>> = demo_tenants
         .iter()
         .enumerate()
-        .map(|(number, member)| Traveller {
+        .map(|(number, demo_tenant)| TenantRun {
             number,
-            member,
+            demo_tenant,
             world,
             browser: &browser,
             progress,
@@ -101,17 +101,17 @@ pub async fn travel(
             deadline: started + LIMIT,
         })
         .collect();
-    Ok(join_all(travellers.iter().map(Traveller::travel)).await)
+    Ok(join_all(runs.iter().map(TenantRun::run)).await)
 }
 
-/// What there is to fetch in all.
-fn goal(world: &World, cast: &[cast::Member]) -> Sizes {
+/// The objects of all workspaces that a sync can fetch.
+fn goal(world: &World, demo_tenants: &[scenarios::DemoTenant]) -> Sizes {
     let mut goal = Sizes::default();
-    for ((_, truth), member) in world.workspaces.iter().zip(cast) {
+    for ((_, truth), demo_tenant) in world.workspaces.iter().zip(demo_tenants) {
         let sizes = Sizes::of(truth);
         goal.contacts += sizes.contacts;
         goal.companies += sizes.companies;
-        if member.spec.conversations_plan {
+        if demo_tenant.spec.conversations_plan {
             goal.conversations += sizes.conversations;
             goal.threads += sizes.threads;
         }

@@ -1,4 +1,4 @@
-//! What the demo has done so far: bars on a terminal, else a line every two seconds. All on stderr.
+//! The progress of the demo on stderr: bars on a terminal, else a line every two seconds.
 
 use std::{
     io::IsTerminal,
@@ -17,9 +17,9 @@ use super::floor::Sizes;
 const LINE_EVERY: Duration = Duration::from_secs(2);
 const BAR_EVERY: Duration = Duration::from_millis(120);
 
-/// What one tenant holds.
+/// Objects stored for one tenant.
 #[derive(Clone, Copy, Debug, Default)]
-struct Held {
+struct TenantCounts {
     contacts: u64,
     companies: u64,
     conversations: u64,
@@ -29,24 +29,24 @@ struct Held {
 
 /// The tenants' progress. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct Progress {
+pub struct DemoProgress {
     started: Instant,
-    tenants: Arc<Mutex<Vec<Held>>>,
+    tenants: Arc<Mutex<Vec<TenantCounts>>>,
     first_row: Arc<Mutex<Option<Duration>>>,
 }
 
-impl Progress {
-    /// For `tenants` tenants; times count from `started`.
+impl DemoProgress {
+    /// Progress of this many tenants. Times count from `started`.
     #[must_use]
     pub fn new(started: Instant, tenants: usize) -> Self {
         Self {
             started,
-            tenants: Arc::new(Mutex::new(vec![Held::default(); tenants])),
+            tenants: Arc::new(Mutex::new(vec![TenantCounts::default(); tenants])),
             first_row: Arc::default(),
         }
     }
 
-    /// Takes in what Postgres says of a tenant.
+    /// Records the sync status of a tenant.
     pub(super) fn note(&self, tenant: usize, status: &SyncStatus) {
         let held = |stream: Stream| {
             let found = status.streams.iter().find(|status| status.stream == stream);
@@ -54,7 +54,7 @@ impl Progress {
         };
         let threads = &status.threads;
         let mut tenants = lock(&self.tenants);
-        tenants[tenant] = Held {
+        tenants[tenant] = TenantCounts {
             contacts: held(Stream::Contacts),
             companies: held(Stream::Companies),
             conversations: held(Stream::Conversations),
@@ -64,7 +64,7 @@ impl Progress {
             .unwrap_or(0),
             done: tenants[tenant].done,
         };
-        let Held {
+        let TenantCounts {
             contacts,
             companies,
             conversations,
@@ -85,8 +85,8 @@ impl Progress {
         *lock(&self.first_row)
     }
 
-    fn total(&self) -> (Held, u64) {
-        let (mut sum, mut done) = (Held::default(), 0);
+    fn total(&self) -> (TenantCounts, u64) {
+        let (mut sum, mut done) = (TenantCounts::default(), 0);
         for held in lock(&self.tenants).iter() {
             sum.contacts += held.contacts;
             sum.companies += held.companies;
@@ -98,8 +98,8 @@ impl Progress {
     }
 }
 
-/// Shows progress until it is dropped or aborted: run it beside the work.
-pub(super) async fn show(progress: Progress, goal: Sizes, simulator: Simulator, bars: bool) {
+/// Shows progress until the future is dropped. Run it beside the work.
+pub(super) async fn show(progress: DemoProgress, goal: Sizes, simulator: Simulator, bars: bool) {
     if bars && std::io::stderr().is_terminal() {
         show_bars(&progress, goal, &simulator).await;
     } else {
@@ -107,7 +107,7 @@ pub(super) async fn show(progress: Progress, goal: Sizes, simulator: Simulator, 
     }
 }
 
-async fn show_lines(progress: &Progress, goal: Sizes, simulator: &Simulator) {
+async fn show_lines(progress: &DemoProgress, goal: Sizes, simulator: &Simulator) {
     loop {
         tokio::time::sleep(LINE_EVERY).await;
         let (held, done) = progress.total();
@@ -128,7 +128,7 @@ async fn show_lines(progress: &Progress, goal: Sizes, simulator: &Simulator) {
     }
 }
 
-async fn show_bars(progress: &Progress, goal: Sizes, simulator: &Simulator) {
+async fn show_bars(progress: &DemoProgress, goal: Sizes, simulator: &Simulator) {
     let all = MultiProgress::new();
     let style =
         ProgressStyle::with_template("{prefix:>13} {bar:32.cyan/blue} {pos:>6}/{len:<6} {msg}")

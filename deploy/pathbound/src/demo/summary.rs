@@ -1,4 +1,4 @@
-//! What the demo found: the JSON object of `--smoke`, the table, and what to try next.
+//! The result of the demo: the JSON object of `--smoke`, the table, and commands to try next.
 
 use std::time::Duration;
 
@@ -6,62 +6,62 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    cast::Play,
-    journey::Journey,
+    scenarios::Scenario,
+    tenant_run::TenantOutcome,
     world::{World, shown},
 };
 use crate::{exact::Report, failure::Failure, output::Table};
 
-/// The object that `--smoke` prints. Its first twelve keys are relied on by others: keep them.
+/// The object that `--smoke` prints. Its first twelve keys are a public contract.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// Every record of every tenant is held as the truth says, and none besides.
+    /// Whether every record of every tenant is stored as the truth says, and no other.
     pub exact: bool,
     pub tenants: usize,
     pub records: u64,
     pub missing: u64,
     pub extra: u64,
     pub different: u64,
-    /// From the start of the process until all was compared, or given up.
+    /// From the start of the process until every tenant was compared or had failed.
     pub seconds: f64,
-    /// To the first contact, company or conversation in Postgres; `None`: there was none.
+    /// Until the first contact, company or conversation is in Postgres. `None` if there is none.
     pub first_row_seconds: Option<f64>,
     /// Calls to Intercom for the first syncs, token exchanges included, and the fewest possible.
     pub calls: u64,
     pub calls_floor: u64,
     /// Calls answered 429.
     pub throttled: u64,
-    /// Calls that a read-only sync has no need of.
+    /// Calls that a read-only sync does not need.
     pub outside_read_list: u64,
     /// `calls / calls_floor`.
     pub ratio: f64,
-    /// Every connection ended as it should: blocked, truncated and revoked ones too.
+    /// Whether every connection ended as its scenario says.
     pub states_as_expected: bool,
-    /// The first few things that are wrong.
+    /// The first faults, a sentence each.
     pub problems: Vec<String>,
 }
 
 impl Summary {
     pub(super) fn of(
-        journeys: &[Journey],
+        outcomes: &[TenantOutcome],
         world: &World,
         took: Duration,
         first_row: Option<Duration>,
     ) -> Self {
         let mut report = Report::default();
         let mut problems = Vec::new();
-        for journey in journeys {
-            report.add(&journey.report);
-            let name = &journey.member.name;
-            match &journey.failure {
+        for outcome in outcomes {
+            report.add(&outcome.report);
+            let name = &outcome.demo_tenant.name;
+            match &outcome.failure {
                 Some(failure) => problems.push(format!("{name}: {failure}")),
-                None if !journey.as_expected => {
-                    problems.push(format!("{name}: ended {}, not as expected", journey.state));
+                None if !outcome.as_expected => {
+                    problems.push(format!("{name}: ended {}, not as expected", outcome.state));
                 }
                 None => {}
             }
             problems.extend(
-                journey
+                outcome
                     .report
                     .examples
                     .iter()
@@ -70,15 +70,15 @@ impl Summary {
             );
         }
         let ledger = world.simulator.ledger();
-        // The customers' browsers opened the authorize page, not we; and what came after a first sync is
+        // Calls of the customers' browsers and calls after the first sync are
         // not part of it.
-        let later: u64 = journeys.iter().map(|journey| journey.later_calls).sum();
+        let later: u64 = outcomes.iter().map(|outcome| outcome.later_calls).sum();
         let calls =
             ledger.total - ledger.calls("authorize") - ledger.calls("authorize_decision") - later;
-        let calls_floor: u64 = journeys.iter().map(|journey| journey.floor).sum();
+        let calls_floor: u64 = outcomes.iter().map(|outcome| outcome.floor).sum();
         Self {
             exact: report.is_exact() && report.records > 0,
-            tenants: journeys.len(),
+            tenants: outcomes.len(),
             records: report.records,
             missing: report.missing,
             extra: report.extra,
@@ -90,15 +90,15 @@ impl Summary {
             throttled: ledger.throttled,
             outside_read_list: ledger.outside_read_list,
             ratio: rounded(calls as f64 / calls_floor.max(1) as f64),
-            states_as_expected: journeys
+            states_as_expected: outcomes
                 .iter()
-                .all(|journey| journey.as_expected && journey.failure.is_none()),
+                .all(|outcome| outcome.as_expected && outcome.failure.is_none()),
             problems,
         }
     }
 
     /// # Errors
-    /// When anything is not as expected: what, in one line.
+    /// A figure is not as expected. The failure names the figures in one line.
     pub(super) fn judge(&self) -> Result<(), Failure> {
         if self.exact && self.states_as_expected && self.outside_read_list == 0 {
             return Ok(());
@@ -120,8 +120,8 @@ impl Summary {
     }
 }
 
-/// One row per tenant, and what it comes to.
-pub(super) fn table(journeys: &[Journey], summary: &Summary) -> String {
+/// One row per tenant, and a line for all.
+pub(super) fn table(outcomes: &[TenantOutcome], summary: &Summary) -> String {
     let mut table = Table::new(&[
         "tenant",
         "region",
@@ -134,16 +134,16 @@ pub(super) fn table(journeys: &[Journey], summary: &Summary) -> String {
         "floor",
         "seconds",
     ]);
-    for journey in journeys {
-        let Journey {
-            member,
+    for outcome in outcomes {
+        let TenantOutcome {
+            demo_tenant,
             state,
             report,
             calls,
             floor,
             took,
             ..
-        } = journey;
+        } = outcome;
         let numbers = [
             report.records,
             report.missing,
@@ -154,8 +154,8 @@ pub(super) fn table(journeys: &[Journey], summary: &Summary) -> String {
         ]
         .map(|n| n.to_string());
         let mut row = vec![
-            member.name.clone(),
-            member.spec.region.clone(),
+            demo_tenant.name.clone(),
+            demo_tenant.spec.region.clone(),
             state.clone(),
         ];
         row.extend(numbers);
@@ -186,14 +186,17 @@ pub(super) fn table(journeys: &[Journey], summary: &Summary) -> String {
     )
 }
 
-/// Lines that work as they are printed.
-pub(super) async fn things_to_try(journeys: &[Journey], world: &World) -> Result<String, Failure> {
-    let chosen = journeys
+/// Commands that work as they are printed.
+pub(super) async fn things_to_try(
+    outcomes: &[TenantOutcome],
+    world: &World,
+) -> Result<String, Failure> {
+    let chosen = outcomes
         .iter()
-        .find(|journey| journey.member.play == Play::Ordinary)
-        .or_else(|| journeys.first());
-    let Some((journey, tenant, connection)) =
-        chosen.and_then(|journey| Some((journey, journey.tenant?, journey.connection?)))
+        .find(|outcome| outcome.demo_tenant.scenario == Scenario::Ordinary)
+        .or_else(|| outcomes.first());
+    let Some((outcome, tenant, connection)) =
+        chosen.and_then(|outcome| Some((outcome, outcome.tenant?, outcome.connection?)))
     else {
         return Ok(String::new());
     };
@@ -211,9 +214,9 @@ pub(super) async fn things_to_try(journeys: &[Journey], world: &World) -> Result
         .success()?;
     let key = made["key"].as_str().unwrap_or_default();
     let (api, intercom) = (&world.config.public_url, world.simulator.url());
-    let workspace = journeys
+    let workspace = outcomes
         .iter()
-        .position(|other| other.tenant == journey.tenant)
+        .position(|other| other.tenant == outcome.tenant)
         .map_or_else(String::new, |number| world.workspaces[number].0.id_code());
     let service_key = shown(&world.config.service_key);
     let (database, redis) = (
@@ -240,11 +243,11 @@ From the command line, and into the database:
   PATHBOUND_PROFILE=development PATHBOUND_DATABASE_URL={database} PATHBOUND_REDIS_URL={redis} pathbound queues
   psql {database}
 "#,
-        name = journey.member.name,
+        name = outcome.demo_tenant.name,
     ))
 }
 
-/// Milliseconds are enough.
+/// Rounded to three decimals.
 fn rounded(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
 }

@@ -17,7 +17,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::cast::Member;
+use super::scenarios::DemoTenant;
 use crate::{
     failure::Failure,
     rest::Rest,
@@ -29,7 +29,7 @@ const WORKERS: usize = 2;
 /// Sessions of each pool: all roles share one small machine.
 const SESSIONS: &str = "8";
 
-/// How long begun work may take to end when the demo does.
+/// How long work in progress may take to end when the demo ends.
 const LEAVING: Duration = Duration::from_secs(5);
 
 /// Workspaces, each with its truth.
@@ -40,7 +40,7 @@ type Populated = Vec<(Workspace, Vec<TruthLine>)>;
 pub struct World {
     pub config: Arc<Config>,
     pub simulator: Simulator,
-    /// The workspaces, in the order of the cast, each with its truth.
+    /// The workspaces in the order of the tenants, each with its truth.
     pub workspaces: Populated,
     pub rest: Rest,
     /// With the API's role.
@@ -54,9 +54,9 @@ impl World {
     /// Starts everything, as much of it at once as can be.
     ///
     /// # Errors
-    /// When a part cannot start: which, and why.
-    pub async fn start(cast: &[Member]) -> Result<Self, Failure> {
-        // The address is needed before the API is there: it is what a browser and Intercom lead back to.
+    /// A part cannot start.
+    pub async fn start(demo_tenants: &[DemoTenant]) -> Result<Self, Failure> {
+        // Browser and Intercom redirect to this address, so it must be known before the API starts.
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(|error| Failure::failed("no free port", error))?;
@@ -67,7 +67,7 @@ impl World {
 
         let servers = tokio::task::spawn_blocking(|| Servers::start(servers::Options::default()));
         let simulator = simulate(&public_url).await?;
-        let populated = populate(simulator.clone(), cast.to_vec());
+        let workspaces_made = populate(simulator.clone(), demo_tenants.to_vec());
         let servers = servers
             .await
             .map_err(|error| Failure::failed("starting the servers panicked", error))?;
@@ -77,7 +77,7 @@ impl World {
         store::migrate(&config.migrate_url).await?;
         let shutdown = Shutdown::new();
         let parts = start_parts(&config, listener, &shutdown).await?;
-        let workspaces = populated
+        let workspaces = workspaces_made
             .await
             .map_err(|error| Failure::failed("making the workspaces panicked", error))?;
         let workspaces =
@@ -94,11 +94,11 @@ impl World {
         })
     }
 
-    /// Lets begun work end, for a moment, and stops the servers.
+    /// Gives work in progress a moment to end, and stops the servers.
     pub async fn stop(mut self) {
         self.shutdown.cancel();
         self.store.close().await;
-        // What does not end in time ends with the process.
+        // Work that does not end in time ends with the process.
         let _ = tokio::time::timeout(LEAVING, async {
             while self.parts.join_next().await.is_some() {}
         })
@@ -121,12 +121,15 @@ async fn simulate(public_url: &str) -> Result<Simulator, Failure> {
         .map_err(|error| Failure::failed("the simulator could not start", error))
 }
 
-/// Makes the workspaces and writes down what a copy of each has to hold. Begins at once, on a thread of
-/// its own: it is the longest step after starting the servers.
-fn populate(simulator: Simulator, cast: Vec<Member>) -> JoinHandle<Result<Populated, SpecError>> {
+/// Makes the workspaces with their truths. Runs on a thread of its own beside the start of the servers, because
+/// both are slow.
+fn populate(
+    simulator: Simulator,
+    demo_tenants: Vec<DemoTenant>,
+) -> JoinHandle<Result<Populated, SpecError>> {
     tokio::task::spawn_blocking(move || {
-        let made = cast.into_iter().map(|member| {
-            let workspace = simulator.try_add_workspace(member.spec)?;
+        let made = demo_tenants.into_iter().map(|demo_tenant| {
+            let workspace = simulator.try_add_workspace(demo_tenant.spec)?;
             let truth = workspace.truth();
             Ok((workspace, truth))
         });
@@ -134,8 +137,8 @@ fn populate(simulator: Simulator, cast: Vec<Member>) -> JoinHandle<Result<Popula
     })
 }
 
-/// A development configuration with secrets of its own. The process's own settings play no part, so the
-/// demo can touch nothing but its own servers.
+/// A development configuration with new secrets. It ignores the settings of the process, so that the demo can
+/// reach no servers but its own.
 fn configure(
     servers: &Servers,
     simulator: &Simulator,
@@ -170,7 +173,7 @@ fn configure(
     Ok(Config::load(None, &environment, ProcessRole::All)?)
 }
 
-/// API, scheduler and workers, and the ops listener. One that ends early says so; the demo then fails by
+/// API, scheduler, workers and the ops listener. A part that ends early prints why. The demo then fails by
 /// its own clock.
 async fn start_parts(
     config: &Arc<Config>,
@@ -210,7 +213,7 @@ async fn report(name: &'static str, part: impl Future<Output = Result<(), Failur
     }
 }
 
-/// The secrets of the demo, to be printed: nobody else's data is behind them.
+/// A secret of the demo in plain text. The demo may print it, because it protects only simulated data.
 pub(super) fn shown(secret: &Secret) -> &str {
     secret.expose()
 }

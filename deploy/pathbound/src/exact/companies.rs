@@ -6,7 +6,7 @@ use shared::store::reads::StoredCompany;
 
 use super::{fields::Fields, truth::Shape, value};
 
-/// What a live company should be, against what is stored.
+/// The first difference of a live company from the truth.
 pub(super) fn differs(
     stored: &StoredCompany,
     line: &TruthLine,

@@ -11,7 +11,7 @@ use super::{fields::Fields, truth::Shape, value};
 /// A contact shows at most this many companies, tags and notes.
 const SHOWN: usize = 10;
 
-/// What a live contact should be, against what is stored.
+/// The first difference of a live contact from the truth.
 pub(super) fn differs(
     stored: &StoredContact,
     line: &TruthLine,
@@ -39,8 +39,8 @@ pub(super) fn differs(
     fields.difference()
 }
 
-/// What a contact that is no longer there should say: deleted, or whom it was merged into. A survivor
-/// that was itself merged on may have been followed. Before 2.16 a merge shows as a deletion: 404, and no history.
+/// A contact that is gone must be marked as deleted, or name its survivor. The sync may have followed a
+/// survivor that was merged itself. Before version 2.16 a merge looks like a deletion: 404, and no history.
 pub(super) fn ended(
     stored: &StoredContact,
     line: &TruthLine,
@@ -146,8 +146,8 @@ fn profile(fields: &mut Fields, stored: &StoredContact, truth: &Value) {
     );
 }
 
-/// The truth has sub-lists in full and no merge history; a contact of a page has the first ten entries
-/// of each, and its merge history where that was asked for.
+/// The truth has sub-lists in full and no merge history. A contact of a page has only the first ten entries
+/// of each, and its merge history if the request asks for it.
 fn raw(fields: &mut Fields, stored: &StoredContact, line: &TruthLine, truth: &Value) {
     if stored.raw == line.object.get().as_bytes() {
         return;

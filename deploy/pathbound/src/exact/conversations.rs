@@ -1,4 +1,4 @@
-//! Conversations: typed columns, tags, who takes part, raw bytes, and what their threads say of themselves.
+//! Conversations: typed columns, tags, participants, raw bytes, and the status of their threads.
 
 use intercom_simulator::TruthLine;
 use serde_json::Value;
@@ -10,13 +10,13 @@ use super::{
     value,
 };
 
-/// A conversation's parts, as the truth counts them.
+/// Numbers of a conversation's parts in the truth.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PartCounts {
     all: i64,
     /// Among the newest 500.
     shown: i64,
-    /// Shown, and readable: what can be stored for certain.
+    /// Shown and readable, so the sync must have stored them.
     readable: i64,
 }
 
@@ -30,7 +30,7 @@ impl PartCounts {
     }
 }
 
-/// What a live conversation should be, against what is stored.
+/// The first difference of a live conversation from the truth.
 pub(super) fn differs(
     stored: &StoredConversation,
     line: &TruthLine,
@@ -83,7 +83,7 @@ pub(super) fn differs(
     fields.difference()
 }
 
-/// What a conversation that was deleted should say, where we hold it.
+/// A stored conversation that is deleted must be marked as deleted.
 pub(super) fn ended(stored: &StoredConversation) -> Option<String> {
     if stored.deleted_at.is_none() {
         return Some("is deleted in the truth and not marked here".to_owned());
@@ -93,8 +93,8 @@ pub(super) fn ended(stored: &StoredConversation) -> Option<String> {
         .then(|| format!("is deleted, and its thread is {status:?} and not gone"))
 }
 
-/// Held against expected, and the word for it. Parts that were shown once and no longer are may be stored
-/// beside the newest 500.
+/// Compares the counts and the status of a thread. Parts that Intercom showed once may be stored beside the
+/// newest 500.
 fn thread(fields: &mut Fields, stored: &StoredConversation, truth: &Value, parts: PartCounts) {
     let Some(thread) = &stored.thread else {
         return fields.wrong(|| "has no thread".to_owned());
@@ -110,7 +110,7 @@ fn thread(fields: &mut Fields, stored: &StoredConversation, truth: &Value, parts
     }
     match value::whole(&truth["statistics"]["count_conversation_parts"]) {
         Some(count) => fields.same("the thread's expected", &expected, &Some(count)),
-        // Without statistics there is only `total_count`, which may or may not count what is not shown.
+        // Without statistics there is only `total_count`, which may or may not count hidden parts.
         None if expected != Some(parts.all) && expected != Some(parts.shown) => {
             fields.wrong(|| {
                 format!(

@@ -15,7 +15,7 @@ const SHOWN: usize = 120;
 pub(super) struct Fields(Option<String>);
 
 impl Fields {
-    /// What is stored against what should be.
+    /// Compares a stored value with the truth.
     pub(super) fn same<T: PartialEq + Debug + ?Sized>(
         &mut self,
         name: &str,
@@ -27,7 +27,7 @@ impl Fields {
         }
     }
 
-    /// JSON against JSON.
+    /// Compares JSON.
     pub(super) fn json(&mut self, name: &str, stored: &Value, truth: &Value) {
         if !value::same(stored, truth) {
             self.note(name, stored, truth);
@@ -67,7 +67,7 @@ impl Fields {
         }
     }
 
-    /// Something that should not be so.
+    /// Notes a fault.
     pub(super) fn wrong(&mut self, what: impl FnOnce() -> String) {
         self.0.get_or_insert_with(what);
     }

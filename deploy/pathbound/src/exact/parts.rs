@@ -13,7 +13,7 @@ use super::{
 /// The source id of a first message's row.
 pub(super) const FIRST_MESSAGE: &str = records::FIRST_MESSAGE;
 
-/// What a part should be, against what is stored.
+/// The first difference of a part from the truth.
 pub(super) fn differs(
     stored: &StoredPart,
     line: &TruthLine,
@@ -42,7 +42,7 @@ pub(super) fn differs(
     fields.difference()
 }
 
-/// The first message that a live conversation has to have; `None` where its `source` says nothing.
+/// The first message that a live conversation must have. `None` if its `source` is empty.
 pub(super) fn first_message(conversation: &Value) -> Option<FirstMessage> {
     let source = &conversation["source"];
     let said = ["id", "body"]
@@ -56,7 +56,7 @@ pub(super) fn first_message(conversation: &Value) -> Option<FirstMessage> {
     })
 }
 
-/// What a first message should be, against what is stored.
+/// The first difference of a first message from the truth.
 pub(super) fn first_differs(
     stored: &StoredPart,
     message: &FirstMessage,
@@ -71,7 +71,7 @@ pub(super) fn first_differs(
         &Some(stored.source_created_at),
         &message.created_at,
     );
-    // It has no time of its own: that of some version of the conversation in which it was as it is.
+    // A first message has no time of its own. It has that of a version of the conversation that showed it.
     let updated = Some(stored.source_updated_at);
     if updated < message.created_at || updated > message.updated_at {
         fields.wrong(|| {

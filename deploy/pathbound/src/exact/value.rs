@@ -10,7 +10,7 @@ pub(super) fn parse(text: &str) -> Option<Value> {
     value.ok().map(without_nul)
 }
 
-/// Text that says something: not null, not empty; a number's digits.
+/// A text that is not empty, or the digits of a number.
 pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
@@ -19,7 +19,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// An id; 0 stands for nobody.
+/// An id. Intercom writes 0 for no admin or team.
 pub(super) fn id(value: &Value) -> Option<String> {
     text(value).filter(|id| id != "0")
 }
@@ -49,7 +49,7 @@ pub(super) fn object(value: &Value) -> Value {
     }
 }
 
-/// The same JSON; numbers by their value, since jsonb writes `1e2` as `100`.
+/// Whether two documents are equal. Numbers compare by value, because jsonb writes `1e2` as `100`.
 pub(super) fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
@@ -65,7 +65,7 @@ pub(super) fn same(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// The host of a website, without `www.`; `None` where that is no domain.
+/// The host of a website without `www.`, or `None` if it is no domain.
 pub(super) fn domain(website: &str) -> Option<String> {
     let website = website.trim();
     let url = if website.contains("://") {

@@ -1,9 +1,8 @@
-//! Everything that is held for one connection, page by page in key order: typed columns beside the raw
-//! bytes. For whoever compares the copy with its source (the demo, tests, benchmarks), and for taking
-//! the data elsewhere.
+//! Everything that is stored for one connection, page by page in key order: typed columns beside the raw
+//! bytes. The demo, the tests and the benchmarks compare it with its source.
 //!
-//! A page is what follows a key, so a large connection costs the memory of one page. Nothing is left
-//! out: deleted, merged and sanitised rows come like any other, with their marks.
+//! A page begins after a key, so a large connection costs the memory of one page. Deleted, merged and
+//! sanitised rows are included with their marks.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -14,7 +13,7 @@ use crate::{
     store::{StoreError, TenantTx},
 };
 
-/// What the connection says of a contact, and the profile folded from it.
+/// The connection's record of a contact, and the profile merged from it.
 #[derive(Clone, Debug)]
 pub struct StoredContact {
     pub source_id: String,
@@ -45,7 +44,7 @@ pub struct StoredContactProfile {
     pub last_contacted_at: Option<DateTime<Utc>>,
 }
 
-/// What the connection says of a company, and the profile folded from it.
+/// The connection's record of a company, and the profile merged from it.
 #[derive(Clone, Debug)]
 pub struct StoredCompany {
     pub source_id: String,
@@ -72,7 +71,7 @@ pub struct StoredCompanyProfile {
     pub attributes: Value,
 }
 
-/// A conversation, who takes part, and how much of its thread is held.
+/// A conversation, its participants, and the state of its thread.
 #[derive(Clone, Debug)]
 pub struct StoredConversation {
     pub id: Uuid,
@@ -105,7 +104,7 @@ pub struct StoredThread {
     pub expected: Option<i32>,
 }
 
-/// One part of a conversation; the first message has the source id `source`.
+/// One part of a conversation. The first message has the source id `source`.
 #[derive(Clone, Debug)]
 pub struct StoredPart {
     pub conversation_id: Uuid,
@@ -124,7 +123,7 @@ pub struct StoredPart {
     pub raw: Vec<u8>,
 }
 
-/// That a contact belongs to a company, as the connection says.
+/// A link between a contact and a company of the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredLink {
     pub contact_source_id: String,
@@ -144,9 +143,6 @@ pub struct StoredReference {
 
 impl TenantTx {
     /// Contacts after a source id (`""` for the first page), in source id order.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn export_contacts(
         &mut self,
         connection: ConnectionId,
@@ -169,7 +165,7 @@ impl TenantTx {
         )
         .fetch_all(self.session())
         .await?;
-        let held = rows.into_iter().map(|row| StoredContact {
+        let stored = rows.into_iter().map(|row| StoredContact {
             source_id: row.source_id,
             external_id: row.external_id,
             fields: row.fields,
@@ -191,13 +187,10 @@ impl TenantTx {
                 last_contacted_at: row.last_contacted_at,
             },
         });
-        Ok(held.collect())
+        Ok(stored.collect())
     }
 
     /// Companies after a source id (`""` for the first page), in source id order.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn export_companies(
         &mut self,
         connection: ConnectionId,
@@ -219,7 +212,7 @@ impl TenantTx {
         )
         .fetch_all(self.session())
         .await?;
-        let held = rows.into_iter().map(|row| StoredCompany {
+        let stored = rows.into_iter().map(|row| StoredCompany {
             source_id: row.source_id,
             external_id: row.external_id,
             fields: row.fields,
@@ -238,13 +231,10 @@ impl TenantTx {
                 attributes: row.attributes,
             },
         });
-        Ok(held.collect())
+        Ok(stored.collect())
     }
 
     /// Conversations after an id (the nil uuid for the first page), in id order.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn export_conversations(
         &mut self,
         connection: ConnectionId,
@@ -270,7 +260,7 @@ impl TenantTx {
         )
         .fetch_all(self.session())
         .await?;
-        let held = rows.into_iter().map(|row| StoredConversation {
+        let stored = rows.into_iter().map(|row| StoredConversation {
             id: row.id,
             source_id: row.source_id,
             title: row.title,
@@ -292,13 +282,10 @@ impl TenantTx {
                 expected: row.expected,
             }),
         });
-        Ok(held.collect())
+        Ok(stored.collect())
     }
 
     /// Parts after a conversation's id and a part's source id (nil and `""` for the first page), in that order.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn export_parts(
         &mut self,
         connection: ConnectionId,
@@ -326,9 +313,6 @@ impl TenantTx {
     }
 
     /// Links after a pair of source ids (two `""` for the first page), contact first, in that order.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn export_links(
         &mut self,
         connection: ConnectionId,
@@ -352,9 +336,6 @@ impl TenantTx {
     }
 
     /// All reference items: a workspace has hundreds at most.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn export_reference(
         &mut self,
         connection: ConnectionId,

@@ -1,24 +1,24 @@
-//! Who is in the demo: twenty-five workspaces, most of them ordinary and four of them trouble.
+//! The workspaces of the demo: most are ordinary, and four have a special scenario.
 
 use intercom_simulator::WorkspaceSpec;
 
-/// What a workspace is there to show.
+/// What a workspace demonstrates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Play {
+pub enum Scenario {
     /// Nothing special.
     Ordinary,
-    /// Holds as many records as all others together, and must not hold them up.
+    /// Has as many records as all others together, and must not delay them.
     Giant,
     /// Its plan does not include conversations: that stream is blocked, the others complete.
     Restricted,
     /// Allowed so few calls that its sync spans several rate windows.
     Throttled,
-    /// Its token is revoked after the first sync; asked to sync again, it keeps its data and says what to do.
+    /// Its token is revoked after the first sync. The next sync keeps the data and tells what to do.
     Revoked,
 }
 
-impl Play {
-    /// A word for tables.
+impl Scenario {
+    /// The name in tables.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -33,9 +33,9 @@ impl Play {
 
 /// One tenant of the demo.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub struct DemoTenant {
     pub name: String,
-    pub play: Play,
+    pub scenario: Scenario,
     pub spec: WorkspaceSpec,
 }
 
@@ -48,8 +48,8 @@ const COMPANIES: u32 = 25;
 const CONVERSATIONS: u32 = 42;
 const PARTS: f64 = 6.0;
 
-/// The giant has the same number of records with fewer conversations among them, as large support teams
-/// have longer threads.
+/// The giant has fewer conversations for the same number of records, because large support teams have longer
+/// threads.
 const GIANT_CONTACTS: u32 = 115;
 const GIANT_COMPANIES: u32 = 20;
 const GIANT_CONVERSATIONS: u32 = 38;
@@ -59,7 +59,7 @@ const THROTTLED_CONVERSATIONS: u32 = 108;
 const THROTTLED_LIMIT: u32 = 85;
 
 /// Regions and time zones in turn: contact search counts in days of the zone.
-const PLACES: [(&str, &str); 7] = [
+const REGIONS: [(&str, &str); 7] = [
     ("US", "America/Los_Angeles"),
     ("EU", "Europe/Dublin"),
     ("AU", "Australia/Sydney"),
@@ -69,22 +69,24 @@ const PLACES: [(&str, &str); 7] = [
     ("US", "Pacific/Honolulu"),
 ];
 
-/// `count` tenants: the giant first, the trouble next, then ordinary ones. Always the same.
+/// `count` tenants: the giant, the three special ones, then ordinary ones. Always the same.
 #[must_use]
-pub fn cast(count: u32) -> Vec<Member> {
-    (0..count).map(|number| member(number, count)).collect()
+pub fn demo_tenants(count: u32) -> Vec<DemoTenant> {
+    (0..count)
+        .map(|number| demo_tenant(number, count))
+        .collect()
 }
 
-fn member(number: u32, count: u32) -> Member {
-    let play = match number {
-        0 => Play::Giant,
-        1 => Play::Restricted,
-        2 => Play::Throttled,
-        3 => Play::Revoked,
-        _ => Play::Ordinary,
+fn demo_tenant(number: u32, count: u32) -> DemoTenant {
+    let scenario = match number {
+        0 => Scenario::Giant,
+        1 => Scenario::Restricted,
+        2 => Scenario::Throttled,
+        3 => Scenario::Revoked,
+        _ => Scenario::Ordinary,
     };
-    let (region, timezone) = PLACES[number as usize % PLACES.len()];
-    let name = format!("{} {number:02}", play.name());
+    let (region, timezone) = REGIONS[number as usize % REGIONS.len()];
+    let name = format!("{} {number:02}", scenario.name());
     let base = WorkspaceSpec {
         name: name.clone(),
         seed: 1_000 + u64::from(number),
@@ -95,15 +97,15 @@ fn member(number: u32, count: u32) -> Member {
         conversations: CONVERSATIONS,
         parts: PARTS,
         limit_per_window: ORDINARY_LIMIT,
-        // A little of what happens to every workspace.
+        // Every workspace has some merged and deleted objects.
         merged_contacts: 2,
         deleted_contacts: 2,
         deleted_conversations: 1,
         ..WorkspaceSpec::default()
     };
     let others = count.saturating_sub(1).max(1);
-    let spec = match play {
-        Play::Giant => WorkspaceSpec {
+    let spec = match scenario {
+        Scenario::Giant => WorkspaceSpec {
             contacts: GIANT_CONTACTS * others,
             companies: GIANT_COMPANIES * others,
             conversations: GIANT_CONVERSATIONS * others,
@@ -111,18 +113,22 @@ fn member(number: u32, count: u32) -> Member {
             conversations_over_500: 1,
             ..base
         },
-        Play::Restricted => WorkspaceSpec {
+        Scenario::Restricted => WorkspaceSpec {
             conversations_plan: false,
             ..base
         },
-        Play::Throttled => WorkspaceSpec {
+        Scenario::Throttled => WorkspaceSpec {
             conversations: THROTTLED_CONVERSATIONS,
             limit_per_window: THROTTLED_LIMIT,
             ..base
         },
-        Play::Revoked | Play::Ordinary => base,
+        Scenario::Revoked | Scenario::Ordinary => base,
     };
-    Member { name, play, spec }
+    DemoTenant {
+        name,
+        scenario,
+        spec,
+    }
 }
 
 #[cfg(test)]
@@ -135,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn the_rate_limited_one_needs_more_calls_than_a_window_has() {
         let simulator = Simulator::start(Options::default()).await.unwrap();
-        let spec = cast(25).remove(2).spec;
+        let spec = demo_tenants(25).remove(2).spec;
         let calls = Sizes::of(&simulator.add_workspace(spec.clone()).truth()).floor(true);
         assert!(
             calls > u64::from(spec.limit_per_window),
@@ -149,23 +155,33 @@ mod tests {
 
     #[test]
     fn one_of_each_trouble_and_every_id_is_its_own() {
-        let cast = cast(25);
-        assert_eq!(cast.len(), 25);
-        for play in [
-            Play::Giant,
-            Play::Restricted,
-            Play::Throttled,
-            Play::Revoked,
+        let demo_tenants = demo_tenants(25);
+        assert_eq!(demo_tenants.len(), 25);
+        for scenario in [
+            Scenario::Giant,
+            Scenario::Restricted,
+            Scenario::Throttled,
+            Scenario::Revoked,
         ] {
             assert_eq!(
-                cast.iter().filter(|member| member.play == play).count(),
+                demo_tenants
+                    .iter()
+                    .filter(|demo_tenant| demo_tenant.scenario == scenario)
+                    .count(),
                 1,
-                "{play:?}"
+                "{scenario:?}"
             );
         }
-        let mut seeds: Vec<u64> = cast.iter().map(|member| member.spec.seed).collect();
+        let mut seeds: Vec<u64> = demo_tenants
+            .iter()
+            .map(|demo_tenant| demo_tenant.spec.seed)
+            .collect();
         seeds.dedup();
         assert_eq!(seeds.len(), 25);
-        assert!(cast.iter().all(|member| member.spec.check().is_ok()));
+        assert!(
+            demo_tenants
+                .iter()
+                .all(|demo_tenant| demo_tenant.spec.check().is_ok())
+        );
     }
 }

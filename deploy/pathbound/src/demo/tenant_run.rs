@@ -1,4 +1,4 @@
-//! One tenant's way: made by the product backend, connected by its customer, synced, and compared.
+//! The run of one tenant: create it, connect its workspace, sync, and compare.
 
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,9 @@ use shared::{
 
 use super::{
     browser::Browser,
-    cast::{Member, Play},
     floor::Sizes,
-    progress::Progress,
+    progress::DemoProgress,
+    scenarios::{DemoTenant, Scenario},
     world::World,
 };
 use crate::{
@@ -25,19 +25,20 @@ use crate::{
     rest::Rest,
 };
 
-/// Between two looks at Postgres: closer together until the first row is there, since that is a figure.
-const FIRST_LOOKS: Duration = Duration::from_millis(100);
-const LOOKS: Duration = Duration::from_millis(300);
+/// Time between two polls of the sync status. It is shorter until the first row is there, because the time of
+/// the first row is a figure of the summary.
+const POLL_UNTIL_FIRST_ROW: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
-/// What became of a tenant.
+/// The result of a tenant's run.
 #[derive(Clone, Debug)]
-pub struct Journey {
-    pub member: Member,
+pub struct TenantOutcome {
+    pub demo_tenant: DemoTenant,
     pub tenant: Option<TenantId>,
     pub connection: Option<ConnectionId>,
     /// The connection's state at the end, as the API says it.
     pub state: String,
-    /// Whether state and streams are what this tenant is there to show.
+    /// Whether state and streams fit the scenario.
     pub as_expected: bool,
     pub report: Report,
     /// Calls of the first sync, connecting included, and the fewest that it could need.
@@ -47,63 +48,63 @@ pub struct Journey {
     pub later_calls: u64,
     /// From the start of the process to complete and compared.
     pub took: Duration,
-    /// Why the journey ended early.
+    /// Why the run ended early.
     pub failure: Option<String>,
 }
 
-/// One tenant on its way.
+/// The run of one tenant.
 #[derive(Debug)]
-pub(super) struct Traveller<'w> {
+pub(super) struct TenantRun<'w> {
     pub(super) number: usize,
-    pub(super) member: &'w Member,
+    pub(super) demo_tenant: &'w DemoTenant,
     pub(super) world: &'w World,
     pub(super) browser: &'w Browser,
-    pub(super) progress: &'w Progress,
+    pub(super) progress: &'w DemoProgress,
     pub(super) started: Instant,
     pub(super) deadline: Instant,
 }
 
-impl Traveller<'_> {
-    /// Goes the whole way. Never fails: what went wrong is part of what became of it.
-    pub(super) async fn travel(&self) -> Journey {
+impl TenantRun<'_> {
+    /// Runs every step. A failure is part of the outcome.
+    pub(super) async fn run(&self) -> TenantOutcome {
         let (workspace, truth) = self.workspace();
-        let mut journey = Journey {
-            member: self.member.clone(),
+        let mut outcome = TenantOutcome {
+            demo_tenant: self.demo_tenant.clone(),
             tenant: None,
             connection: None,
             state: "-".to_owned(),
             as_expected: false,
             report: Report::default(),
             calls: 0,
-            floor: Sizes::of(truth).floor(self.member.spec.conversations_plan),
+            floor: Sizes::of(truth).floor(self.demo_tenant.spec.conversations_plan),
             later_calls: 0,
             took: Duration::ZERO,
             failure: None,
         };
-        if let Err(failure) = self.steps(&mut journey).await {
-            journey.failure = Some(failure.line());
+        if let Err(failure) = self.steps(&mut outcome).await {
+            outcome.failure = Some(failure.line());
         }
-        // With the exchange, which carries no token yet.
+        // The token exchange carries no token, so the ledger of the workspace does not count it.
         let all = workspace.ledger().total + 1;
-        journey.calls = all - journey.later_calls.min(all);
-        if let Err(failure) = self.compare(&mut journey).await {
-            journey.failure.get_or_insert(failure.line());
+        outcome.calls = all - outcome.later_calls.min(all);
+        if let Err(failure) = self.compare(&mut outcome).await {
+            outcome.failure.get_or_insert(failure.line());
         }
-        journey.took = self.started.elapsed();
+        outcome.took = self.started.elapsed();
         self.progress.done(self.number);
-        journey
+        outcome
     }
 
-    async fn steps(&self, journey: &mut Journey) -> Result<(), Failure> {
+    async fn steps(&self, outcome: &mut TenantOutcome) -> Result<(), Failure> {
         let rest = &self.world.rest;
         let tenant = rest
-            .post(None, "/v1/tenants", &json!({"name": self.member.name}))
+            .post(None, "/v1/tenants", &json!({"name": self.demo_tenant.name}))
             .await?
             .success()?;
         let tenant: TenantId = parsed(&tenant["id"], "a tenant")?;
-        journey.tenant = Some(tenant);
+        outcome.tenant = Some(tenant);
 
-        let region = self.member.spec.region.to_lowercase();
+        let region = self.demo_tenant.spec.region.to_lowercase();
         let start = rest
             .post(
                 Some(tenant),
@@ -124,26 +125,27 @@ impl Traveller<'_> {
         }
         let connections = rest.get(tenant, "/v1/connections").await?;
         let connection: ConnectionId = parsed(&connections["items"][0]["id"], "a connection")?;
-        journey.connection = Some(connection);
+        outcome.connection = Some(connection);
 
         let synced = self.until_synced(tenant, connection).await?;
         let calls = self.workspace().0.ledger();
-        if self.member.play == Play::Revoked {
+        if self.demo_tenant.scenario == Scenario::Revoked {
             self.workspace().0.revoke_tokens();
             self.until_reauth_required(tenant, connection).await?;
-            journey.later_calls = self.workspace().0.ledger().total - calls.total;
+            outcome.later_calls = self.workspace().0.ledger().total - calls.total;
         }
-        journey.state = state(rest, tenant, connection).await?;
-        let wanted = if self.member.play == Play::Revoked {
+        outcome.state = state(rest, tenant, connection).await?;
+        let expected = if self.demo_tenant.scenario == Scenario::Revoked {
             "reauth_required"
         } else {
             "active"
         };
-        journey.as_expected = journey.state == wanted && thread_counts_fit(&synced, self.member);
+        outcome.as_expected =
+            outcome.state == expected && thread_counts_fit(&synced, self.demo_tenant);
         Ok(())
     }
 
-    /// Waits until the copy says of itself that it is complete, or as complete as the plan lets it be.
+    /// Waits until the sync status is complete, or as complete as the plan allows.
     async fn until_synced(
         &self,
         tenant: TenantId,
@@ -152,7 +154,7 @@ impl Traveller<'_> {
         loop {
             let status = status(&self.world.store, tenant, connection).await?;
             self.progress.note(self.number, &status);
-            if is_synced(&status, self.member.play) {
+            if is_synced(&status, self.demo_tenant.scenario) {
                 return Ok(status);
             }
             if Instant::now() >= self.deadline {
@@ -162,15 +164,15 @@ impl Traveller<'_> {
                 )));
             }
             tokio::time::sleep(if self.progress.first_row().is_some() {
-                LOOKS
+                POLL_INTERVAL
             } else {
-                FIRST_LOOKS
+                POLL_UNTIL_FIRST_ROW
             })
             .await;
         }
     }
 
-    /// Asks for a run that the dead token must end, and waits for the connection to say so.
+    /// Asks for a sync, which the revoked token must end, and waits for that state of the connection.
     async fn until_reauth_required(
         &self,
         tenant: TenantId,
@@ -187,31 +189,31 @@ impl Traveller<'_> {
                     "the revoked token was not noticed in time",
                 ));
             }
-            tokio::time::sleep(LOOKS).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }
 
-    async fn compare(&self, journey: &mut Journey) -> Result<(), Failure> {
+    async fn compare(&self, outcome: &mut TenantOutcome) -> Result<(), Failure> {
         let truth = &self.workspace().1;
-        // What the plan keeps from us is not expected, and would be too much.
-        let without =
-            (self.member.play == Play::Restricted).then(|| exact::without_conversations(truth));
+        // Conversations that the plan excludes are not expected.
+        let without = (self.demo_tenant.scenario == Scenario::Restricted)
+            .then(|| exact::without_conversations(truth));
         let truth = without.as_deref().unwrap_or(truth);
-        let (Some(tenant), Some(connection)) = (journey.tenant, journey.connection) else {
-            // Never connected: everything is missing.
+        let (Some(tenant), Some(connection)) = (outcome.tenant, outcome.connection) else {
+            // Without a connection every record is missing.
             let records = truth
                 .iter()
                 .filter(|line| !line.deleted && !line.hidden)
                 .count() as u64;
-            journey.report = Report {
+            outcome.report = Report {
                 records,
                 missing: records,
                 ..Report::default()
             };
             return Ok(());
         };
-        journey.report = exact::compare(&self.world.store, tenant, connection, truth).await?;
+        outcome.report = exact::compare(&self.world.store, tenant, connection, truth).await?;
         Ok(())
     }
 
@@ -238,9 +240,9 @@ async fn state(rest: &Rest, tenant: TenantId, connection: ConnectionId) -> Resul
     Ok(view["state"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Complete; where the plan excludes conversations: blocked there, for that reason, and complete elsewhere.
-fn is_synced(status: &SyncStatus, play: Play) -> bool {
-    if play != Play::Restricted {
+/// Whether every stream is complete. If the plan excludes conversations, those streams must be blocked for it.
+fn is_synced(status: &SyncStatus, scenario: Scenario) -> bool {
+    if scenario != Scenario::Restricted {
         return status.complete;
     }
     let blocked = |stream: &StreamStatus| {
@@ -256,9 +258,9 @@ fn is_synced(status: &SyncStatus, play: Play) -> bool {
 }
 
 /// Exactly the threads longer than Intercom shows are truncated, and none is blocked.
-fn thread_counts_fit(status: &SyncStatus, member: &Member) -> bool {
+fn thread_counts_fit(status: &SyncStatus, demo_tenant: &DemoTenant) -> bool {
     let threads = &status.threads;
-    threads.truncated == i64::from(member.spec.conversations_over_500)
+    threads.truncated == i64::from(demo_tenant.spec.conversations_over_500)
         && threads.blocked == 0
         && threads.pending == 0
 }
