@@ -1,6 +1,6 @@
 //! What a process used: CPU seconds and peak memory, from the operating system's own accounts.
 //!
-//! Linux only (`/proc`); elsewhere the figures are zero, which the report shows.
+//! Reads `/proc`, so the figures are zero on other systems than Linux.
 
 use std::fs;
 

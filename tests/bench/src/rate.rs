@@ -119,7 +119,7 @@ fn spec(limit: u32, windows: u64, connections: usize) -> WorkspaceSpec {
         seed: SEED,
         contacts: 20,
         companies: 5,
-        // For each connection. A fifth has no parts and costs no call; some windows pass before the watch.
+        // For each connection. A fifth has no parts and costs no call. Some windows pass before the watch.
         conversations: (f64::from(limit) * (windows + 5) as f64 * 1.5) as u32 / connections as u32,
         parts: 2.0,
         limit_per_window: limit,

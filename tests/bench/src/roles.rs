@@ -35,7 +35,7 @@ impl Drop for Role {
     }
 }
 
-/// Starts the simulator; returns its URL.
+/// Starts the simulator. Returns its URL.
 pub(crate) fn simulator(scene: &Scene) -> Result<(Role, String), Failure> {
     let mut child = Command::new(std::env::current_exe()?)
         .args([SIMULATOR, &serde_json::to_string(scene)?])

@@ -105,7 +105,7 @@ fn is_json(body: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok()
 }
 
-/// Counted by other means than the parser's; `None` where an object was no JSON, and with it the body.
+/// Counts without the parser. `None` if an object is no JSON, because the body then is none either.
 fn items_sent(body: &str) -> Option<usize> {
     const NAMES: [&str; 7] = [
         "data",

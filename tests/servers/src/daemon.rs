@@ -79,7 +79,7 @@ impl Daemon {
         }
     }
 
-    /// Sends `signal` and waits until the process is gone; kills it when
+    /// Sends `signal`, waits until the process is gone, and kills it when
     /// `patience` is over. Nothing happens if it is not running.
     pub(crate) fn end(&self, signal: Signal, patience: Duration) -> Result<(), Error> {
         let mut slot = self.lock();
@@ -214,7 +214,7 @@ fn children_in_proc(parent: u32) -> std::io::Result<Vec<u32>> {
         else {
             continue;
         };
-        // "PID (name) STATE PPID …"; the name may hold anything but the last ")".
+        // "PID (name) STATE PPID …". The name may hold anything but the last ")".
         let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
             continue;
         };

@@ -58,7 +58,7 @@ impl Launcher {
         }
     }
 
-    /// Starts `command`; what it prints goes to `log`.
+    /// Starts `command`. What it prints goes to `log`.
     pub(crate) fn spawn(&self, command: &mut Command, log: &Path) -> Result<Child, Error> {
         let output = File::create(log).map_err(Error::prepare(log.display()))?;
         let errors = output.try_clone().map_err(Error::prepare(log.display()))?;

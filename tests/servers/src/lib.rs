@@ -46,7 +46,7 @@ pub struct Options {
     pub max_connections: u16,
     /// Postgres `shared_buffers`, in MiB.
     pub shared_buffers_mib: u32,
-    /// More Postgres settings as `name=value`; they win over those above.
+    /// More Postgres settings as `name=value`. They override those above.
     pub postgres_settings: Vec<String>,
     /// More arguments for `redis-server`, such as `["--maxmemory", "64mb"]`.
     pub redis_arguments: Vec<String>,
@@ -86,7 +86,7 @@ impl Servers {
     ///
     /// # Errors
     /// A missing binary ([`Error::PostgresMissing`], [`Error::RedisMissing`]) says
-    /// what to type; a server that does not come up returns the end of its log.
+    /// what to type. A server that does not start returns the end of its log.
     pub fn start(options: Options) -> Result<Servers, Error> {
         let account = Account::for_servers()?;
         let binaries = Binaries::find(account.as_ref())?;

@@ -13,7 +13,7 @@ use crate::locate::PostgresBinaries;
 use crate::port::free_port;
 use crate::{Durability, Error, Options, template};
 
-/// The superuser that `initdb` creates; loopback connections need no password.
+/// The superuser that `initdb` creates. Loopback connections need no password.
 pub(crate) const USER: &str = "pathbound";
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,7 +58,7 @@ impl Postgres {
         format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// The port on 127.0.0.1; it never changes.
+    /// The port on 127.0.0.1. It never changes.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port

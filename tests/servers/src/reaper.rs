@@ -93,7 +93,7 @@ impl Drop for Reaper {
     }
 }
 
-/// One line; empty when there is none.
+/// One line, or empty text if there is none.
 fn first_line(pipe: Option<impl Read>) -> String {
     let mut line = String::new();
     if let Some(pipe) = pipe {

@@ -58,7 +58,7 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// The port on 127.0.0.1; it never changes.
+    /// The port on 127.0.0.1. It never changes.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port

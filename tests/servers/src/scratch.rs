@@ -15,7 +15,7 @@ pub(crate) fn fresh_path(account: Option<&Account>) -> PathBuf {
     base(account).join(format!("pathbound-servers-{number:016x}"))
 }
 
-/// The directory that keeps templates between starts; `None` when somebody else
+/// The directory that keeps templates between starts. `None` if another account
 /// owns a file of that name, for a planted template would run as our server.
 pub(crate) fn cache(account: Option<&Account>) -> Option<PathBuf> {
     let uid = rustix::process::geteuid().as_raw();

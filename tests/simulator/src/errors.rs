@@ -73,7 +73,7 @@ impl ApiError {
     }
 }
 
-/// A request id; now and then one that is no UUID, as recorded live.
+/// A request id. Some are no UUIDs, as recorded live.
 pub(crate) fn request_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);

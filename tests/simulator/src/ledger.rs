@@ -16,7 +16,7 @@ use crate::routes::{Operation, ROUTES, Route};
 pub struct Ledger {
     /// Calls that were answered.
     pub total: u64,
-    /// Calls per operation; operations without a call are left out.
+    /// Calls per operation. Operations without a call are left out.
     pub by_operation: BTreeMap<String, u64>,
     /// Calls per HTTP status. A call without an answer (connection reset) counts as 0.
     pub by_status: BTreeMap<u16, u64>,
@@ -35,21 +35,21 @@ pub struct Ledger {
 pub struct LedgerRow {
     /// Simulator time, Unix milliseconds.
     pub at_millis: i64,
-    /// The workspace that the token belongs to; `None` without a known token.
+    /// The workspace that the token belongs to. `None` without a known token.
     pub workspace: Option<Arc<str>>,
     /// HTTP method.
     pub method: String,
-    /// Path template, such as `/contacts/{}`; `(other)` for unknown ones.
+    /// Path template, such as `/contacts/{}`, or `(other)` for an unknown path.
     pub path_template: &'static str,
     /// Path and query as sent.
     pub path: String,
-    /// Operation name, such as `get_contact`; `outside` for unknown ones.
+    /// Operation name, such as `get_contact`, or `outside` for an unknown one.
     pub operation: &'static str,
     /// The `Intercom-Version` header as sent.
     pub version: Option<String>,
     /// An authenticated call did not name a version.
     pub version_missing: bool,
-    /// HTTP status; 0 where the connection was reset.
+    /// HTTP status, or 0 if the connection was reset.
     pub status: u16,
     /// Whether the call is one that a read-only sync needs.
     pub in_read_list: bool,

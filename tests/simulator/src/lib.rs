@@ -18,7 +18,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Where to look: `simulator.rs` and `workspace.rs` are the handles; a request goes through
+//! Where to look: `simulator.rs` and `workspace.rs` are the handles. A request goes through
 //! `server.rs` → `pipeline.rs` (token, rate window, faults) → `api/` (one file per resource)
 //! → `store/`. `generate/` makes the data and `mutate/` changes it.
 

@@ -12,10 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Debug, Parser)]
 #[command(name = "intercom-simulator", version)]
 struct Arguments {
-    /// Where to listen; port 0 takes a free one.
+    /// Where to listen. Port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// JSON file with a list of workspace recipes; without it there is one with the defaults.
+    /// JSON file with a list of workspace recipes. Without it there is one with the defaults.
     #[arg(long)]
     workspaces: Option<PathBuf>,
     /// The OAuth app's client id.

@@ -11,8 +11,8 @@ use crate::errors::ApiError;
 use crate::reply::Reply;
 use crate::simulator::Shared;
 
-/// `GET /oauth`: a page with one form per workspace and one to deny; with
-/// `auto_workspace=<id_code>` at once the answer that clicking would give.
+/// `GET /oauth`: a page with one form per workspace and one to deny. The parameter
+/// `auto_workspace=<id_code>` gives the answer of a click at once.
 pub(crate) fn page(shared: &Arc<Shared>, query: &Query) -> Reply {
     let redirect = match check(shared, query) {
         Ok(redirect) => redirect,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Start options. All workspaces of one simulator belong to one OAuth app.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where to listen; port 0 takes a free one.
+    /// Where to listen. Port 0 takes a free one.
     pub listen: SocketAddr,
     /// The OAuth app's client id.
     pub client_id: String,
@@ -18,12 +18,12 @@ pub struct Options {
     pub app_version: String,
     /// Redirect URIs that are registered. Empty: any loopback address.
     pub redirect_uris: Vec<String>,
-    /// Requests per 10-second window that all workspaces share; `None`: no such bucket.
+    /// Requests per 10-second window that all workspaces share. `None` for no such bucket.
     /// Whether a public app has one is not documented, so both can be tried.
     pub app_limit_per_window: Option<u32>,
     /// Keep one row per call, not only counters.
     pub ledger_rows: bool,
-    /// At most this many rows; later calls are counted only.
+    /// At most this many rows. Later calls are counted only.
     pub ledger_cap: usize,
     /// Delay before each answer.
     pub latency: Latency,
@@ -62,7 +62,7 @@ pub enum Latency {
 }
 
 impl Latency {
-    /// The delay for a call; `noise` picks the point between the bounds.
+    /// The delay for a call. `noise` picks the point between the bounds.
     pub(crate) fn pick(self, noise: u64) -> Option<Duration> {
         let millis = match self {
             Self::None => 0,

@@ -93,7 +93,7 @@ pub(crate) fn cut(
     Cut { ids, next: None }
 }
 
-/// `pages` with a cursor object; on the last page `next` is left out, as recorded.
+/// `pages` with a cursor object. On the last page `next` is left out, as recorded.
 pub(crate) fn cursor_pages(
     cut: &Cut,
     sorted: bool,
@@ -118,7 +118,7 @@ pub(crate) fn cursor_pages(
     pages
 }
 
-/// `pages` with a URL; on the last page `next` is null.
+/// `pages` with a URL. On the last page `next` is null.
 pub(crate) fn url_pages(path: &str, extra: &str, page: u64, per_page: u64, total: usize) -> Value {
     let total_pages = (total as u64).div_ceil(per_page);
     json!({

@@ -1,5 +1,5 @@
-//! What every call goes through: token, rate window, faults, headers, version, scope, plan;
-//! then the resource; then latency and the ledger.
+//! The steps of every call: token, rate window, faults, headers, version, scope, plan, then the
+//! resource, latency and the ledger.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

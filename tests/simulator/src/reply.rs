@@ -63,7 +63,7 @@ impl Reply {
         Self::html(303, "").header("location", location)
     }
 
-    /// With a header; one that HTTP cannot carry is left out.
+    /// Adds a header, unless HTTP cannot carry it.
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((HeaderName::from_static(name), value));

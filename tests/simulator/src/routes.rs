@@ -341,7 +341,7 @@ pub(crate) fn find(method: &str, path: &str) -> Found {
     }
 }
 
-/// The id in `path` where it fits `template`; empty where the template has none.
+/// The id in `path` if the path fits `template`, or empty text if the template has no id.
 fn fits<'p>(template: &str, path: &'p str) -> Option<&'p str> {
     let Some((before, after)) = template.split_once("{}") else {
         return (template == path).then_some("");

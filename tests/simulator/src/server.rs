@@ -38,7 +38,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             tokio::task::yield_now().await;
             continue;
         };
-        // Small answers must not wait for each other; a socket that refuses still works.
+        // Small answers must not wait for each other. A socket that refuses still works.
         let _ = stream.set_nodelay(true);
         tokio::spawn(connection(stream, Arc::clone(&shared), stop.clone()));
     }

@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) book: Arc<Book>,
     pub(crate) app_bucket: Bucket,
     pub(crate) app_limit: Mutex<Option<u32>>,
-    /// Numbers the calls; also the noise for latency.
+    /// The number of the call, which also picks its latency.
     pub(crate) calls: AtomicU64,
     pub(crate) workspaces: RwLock<Vec<Arc<Inner>>>,
     /// Bytes of bodies that were handed to connections.
@@ -153,7 +153,7 @@ impl Simulator {
         *lock(&self.shared.latency) = latency;
     }
 
-    /// The limit that all workspaces share from now on; `None`: each has its own only.
+    /// Sets the limit that all workspaces share from now on. `None` leaves each its own limit only.
     pub fn set_app_limit(&self, per_window: Option<u32>) {
         *lock(&self.shared.app_limit) = per_window;
     }

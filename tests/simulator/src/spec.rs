@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkspaceSpec {
-    /// The workspace id (`app.id_code` of `GET /me`); `None` derives one from the seed.
+    /// The workspace id (`app.id_code` of `GET /me`). `None` derives one from the seed.
     pub id_code: Option<String>,
     /// The workspace's name.
     pub name: String,
     /// `US`, `EU` or `AU`. Outside the US conversation ids have 15 digits.
     pub region: String,
-    /// IANA time zone; contact search up to 2.16 truncates to its days.
+    /// IANA time zone. Contact search up to 2.16 truncates to its days.
     pub timezone: String,
     /// Where all randomness comes from.
     pub seed: u64,
@@ -25,7 +25,7 @@ pub struct WorkspaceSpec {
     pub companies: u32,
     /// Live conversations.
     pub conversations: u32,
-    /// Mean parts per conversation; a fifth of the conversations have none.
+    /// Mean parts per conversation. A fifth of the conversations have none.
     pub parts: f64,
     /// How many of the conversations get 501 to 700 parts, more than the API shows.
     pub conversations_over_500: u32,
@@ -45,7 +45,7 @@ pub struct WorkspaceSpec {
     pub limit_per_window: u32,
     /// Scopes that the app was not granted.
     pub missing_scopes: Vec<Scope>,
-    /// How a missing scope is answered; both are seen in the wild.
+    /// How a missing scope is answered. Both are seen in the wild.
     pub missing_scope_answer: MissingScope,
     /// Share of companies that no contact belongs to.
     pub companies_without_users: f64,
@@ -69,7 +69,7 @@ pub struct WorkspaceSpec {
     pub scroll_end: ScrollEnd,
     /// Whether the scroll shows companies without users (Intercom's text is silent).
     pub scroll_includes_userless: bool,
-    /// Largest `per_page` of the company lists; 60 is what connectors use.
+    /// Largest `per_page` of the company lists. 60 is what connectors use.
     pub company_list_max_per_page: u32,
     /// Seconds until a new contact can be found by search ("a few minutes" in the API text).
     pub index_delay_seconds: u32,
@@ -80,7 +80,7 @@ pub struct WorkspaceSpec {
     pub contact_search_by_days: bool,
     /// Whether the survivor's `updated_at` moves on a merge.
     pub survivor_moves: bool,
-    /// Seconds after which a search cursor answers 400; `None`: never.
+    /// Seconds after which a search cursor answers 400. `None` for never.
     pub cursor_ttl_seconds: Option<u32>,
     /// Whether `>` and `<` on conversation dates include the bound (the text is ambiguous).
     pub conversation_bounds_inclusive: bool,
@@ -244,7 +244,7 @@ pub enum MissingScope {
     Forbidden403,
 }
 
-/// How a company scroll ends; connectors have recorded both.
+/// How a company scroll ends. Connectors have recorded both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScrollEnd {

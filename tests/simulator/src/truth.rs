@@ -27,7 +27,7 @@ pub struct TruthLine {
     pub merged_into: Option<String>,
     /// It exists, but the API does not show it: a part beyond the newest 500.
     pub hidden: bool,
-    /// Unix seconds; `None` for what carries no such field.
+    /// Unix seconds, or `None` for a kind without that field.
     pub updated_at: Option<i64>,
     /// The object as version 2.16 returns it, with full sub-lists. A conversation comes without
     /// its parts, which have lines of their own. `null` where [`crate::Workspace::put_raw`] put

@@ -74,7 +74,7 @@ impl Workspace {
         self.shared.keys.issue(&self.inner)
     }
 
-    /// Changes data. Returns the ids of the objects of the mutation's kind that it touched; for
+    /// Changes data. Returns the ids of the objects of the mutation's kind that it touched. For
     /// a merge, those that vanished. Combinations that mean nothing (merging companies) touch
     /// nothing.
     #[expect(clippy::needless_pass_by_value, reason = "callers build it in place")]

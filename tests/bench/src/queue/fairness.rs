@@ -1,6 +1,6 @@
 //! Small tenants beside giants that would take every slot.
 //!
-//! 50 slots, slices of 300 ms on average; 9,999 small tenants come one after the other over two minutes, as in
+//! 50 slots, slices of 300 ms on average. 9,999 small tenants come one after the other over two minutes, as in
 //! an ordinary hour of a large fleet (they alone would keep half of the slots busy). Each giant has work for
 //! all slots at any moment, in the small ones' own class.
 
@@ -26,7 +26,7 @@ const SMALL: usize = 9_999;
 const OVER: Duration = Duration::from_secs(120);
 const SLICE_MS: std::ops::Range<u64> = 150..450;
 
-/// Giants' tickets always have more; the others are done after one slice.
+/// Tickets of large tenants always have more work. All others are done after one slice.
 struct Mixed {
     giants: Vec<TenantId>,
     starts: Starts,

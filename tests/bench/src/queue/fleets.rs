@@ -84,7 +84,7 @@ impl Noop {
         })
     }
 
-    /// Waits for the last slice; returns slices a second.
+    /// Waits for the last slice. Returns slices a second.
     pub(super) async fn rate(&self, patience: Duration) -> Result<f64, Failure> {
         let ended = self.end.notified();
         if self.ended.get().is_none() && tokio::time::timeout(patience, ended).await.is_err() {
@@ -122,7 +122,7 @@ impl Fleet for Noop {
     }
 }
 
-/// Writes down when each ticket's first slice began; each slice takes a while.
+/// Records when each ticket's first slice began. Each slice takes a while.
 #[derive(Default)]
 pub(super) struct Starts {
     first: Mutex<HashMap<Ticket, Instant>>,

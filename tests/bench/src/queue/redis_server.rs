@@ -40,7 +40,7 @@ impl Server {
         })
     }
 
-    /// Empties the server and forgets its statistics; our queue on it.
+    /// Empties the server, resets its statistics, and returns our queue on it.
     pub(super) async fn fresh(&self) -> Result<Queue, Failure> {
         self.ask::<()>(&["FLUSHALL"]).await?;
         self.ask::<()>(&["CONFIG", "RESETSTAT"]).await?;

@@ -127,7 +127,7 @@ impl Count {
         self.jobs.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits for so many; returns the seconds since the first.
+    /// Waits for this many and returns the seconds since the first.
     async fn seconds(&self, wanted: u64, patience: Duration) -> Result<f64, Failure> {
         let asked = Instant::now();
         while self.jobs.load(Ordering::Relaxed) < wanted {

@@ -1,4 +1,4 @@
-//! Slices a second, beside the raw server at the same batch and beside the rivals; and calls a slice.
+//! Slices a second, beside the raw server at the same batch size and beside rival queues, and calls per slice.
 
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,7 @@ pub(super) async fn calls(report: &mut Report, redis: &Server) -> Result<(), Fai
         let worker = Worker::start(&queue, slots, &fleet);
         fleet.rate(PATIENCE).await?;
         worker.stop().await;
-        // The last lines of MONITOR are still on their way; a stopped worker adds none.
+        // MONITOR sends its last lines with a delay. A stopped worker adds none.
         tokio::time::sleep(Duration::from_millis(300)).await;
         let counted = calls.so_far() as f64;
         report.add(
@@ -130,8 +130,8 @@ async fn pop_and_push(redis: &Server, batch: usize) -> Result<f64, Failure> {
     .await
 }
 
-/// The least that a queue asks which, like ours, knows who holds what and until when: popped, leased under a fence;
-/// the fence compared, the lease ended, pushed back. No turns, no caps, no counts, and no two of a kind kept apart.
+/// The fewest commands of a queue that leases its tickets as ours does: pop, lease under a fence,
+/// compare the fence, end the lease, push back. It has no turns, caps or counts, and lets one ticket run twice.
 async fn lease_and_settle(redis: &Server, batch: usize) -> Result<f64, Failure> {
     floor(redis, batch, |round, job, number| {
         round.cmd("RPOP").arg("floor").ignore();

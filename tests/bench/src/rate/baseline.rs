@@ -26,7 +26,8 @@ pub(super) enum Pace {
     InRedis,
 }
 
-/// The first key: when the next call may go; the first argument: microseconds between two. Returns microseconds to wait.
+/// Returns the microseconds to wait. The key holds the time of the next call, the argument the microseconds
+/// between two calls.
 const GCRA: &str = "local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local next = tonumber(redis.call('GET', KEYS[1]) or 0)

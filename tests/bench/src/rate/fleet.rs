@@ -187,7 +187,7 @@ impl Fleet {
         Ok(seen)
     }
 
-    /// Redis stops for a minute; the use is that of the first window that begins after its return.
+    /// Redis stops for a minute. Measures the use of the first window that begins after its return.
     async fn without_redis(&self, begun: Count, servers: &Servers) -> Result<Seen, Failure> {
         let before = self.metrics().await?;
         tokio::time::sleep(Duration::from_secs(2)).await;

@@ -66,7 +66,7 @@ async fn run_applies_migrations_first() {
         .await
         .unwrap();
     assert_eq!(number, 42);
-    // SIGTERM is passed on; the servers end with the command.
+    // SIGTERM is passed on. The servers end with the command.
     kill_process(pid(child.id()).unwrap(), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
 

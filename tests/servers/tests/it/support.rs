@@ -43,7 +43,7 @@ pub(crate) fn alive(number: u32) -> bool {
             .starts_with(" Z")
 }
 
-/// Waits for a condition; the limit is only met by a failing test.
+/// Waits for a condition. The limit is only met by a failing test.
 pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
     let begin = Instant::now();
     while !condition() {

@@ -13,7 +13,7 @@ use crate::pages;
 use crate::reply::Reply;
 use crate::versions;
 
-/// `GET /contacts/{id}/companies`: live companies; `pages.next` is a URL.
+/// `GET /contacts/{id}/companies`: live companies. `pages.next` is a URL.
 pub(crate) fn companies(call: &Call<'_>) -> Result<Reply, ApiError> {
     let contact = readable(call, call.id)?;
     let per_page = pages::positive("per_page", call.query.get("per_page"), 50, 60)?;
@@ -118,7 +118,7 @@ pub(crate) fn segments(call: &Call<'_>) -> Result<Reply, ApiError> {
     Ok(list(&segments))
 }
 
-/// `GET /contacts/{id}/merge_history`: users only; pages by `next_cursor` and `has_more`.
+/// `GET /contacts/{id}/merge_history`: users only, in pages by `next_cursor` and `has_more`.
 pub(crate) fn merge_history(call: &Call<'_>) -> Result<Reply, ApiError> {
     let contact = readable(call, call.id)?;
     if !contact.is_user {

@@ -24,7 +24,7 @@ pub(crate) fn list(call: Call<'_>) -> Result<Reply, ApiError> {
     find(call, &request, false)
 }
 
-/// `POST /contacts/search`. Only the body counts; `starting_after` in the URL is ignored.
+/// `POST /contacts/search`. Only the body counts. `starting_after` in the URL is ignored.
 pub(crate) fn search(call: Call<'_>) -> Result<Reply, ApiError> {
     let dates =
         if call.version >= Version::V2_17 && !call.workspace.world.spec.contact_search_by_days {
@@ -103,7 +103,7 @@ fn one(call: &Call<'_>, id: &str) -> Result<Reply, ApiError> {
 /// A contact that can be read by id: live, or archived where the workspace shows those.
 ///
 /// # Errors
-/// 404; from 2.16 on 410 with a link to the survivor for merged ones.
+/// 404. From version 2.16 on, a merged contact answers 410 with a link to its survivor.
 pub(crate) fn readable<'c>(call: &'c Call<'_>, id: &str) -> Result<&'c ContactEntry, ApiError> {
     let store = &call.shelf.store;
     let entry = store

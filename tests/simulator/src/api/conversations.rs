@@ -24,7 +24,7 @@ pub(crate) fn list(call: Call<'_>) -> Result<Reply, ApiError> {
     find(call, &request)
 }
 
-/// `POST /conversations/search`: exact to the second; without `sort` in no useful order.
+/// `POST /conversations/search`: exact to the second. Without `sort` the order is arbitrary.
 pub(crate) fn search(call: Call<'_>) -> Result<Reply, ApiError> {
     let request = search::parse(
         call.body,
@@ -114,7 +114,7 @@ fn with_parts(entry: &ConversationEntry, call: &Call<'_>) -> Vec<u8> {
     body
 }
 
-/// Strips HTML from the subject and all bodies; links become `label (url)`.
+/// Strips HTML from the subject and all bodies. Links become `label (url)`.
 fn plaintext(conversation: &mut Value) {
     let strip = |object: &mut Value| {
         for field in ["subject", "body"] {

@@ -31,7 +31,7 @@ enum Open {
 }
 
 impl Scroll {
-    /// Someone else opens a scroll; ours, if any, is lost.
+    /// Another app opens a scroll, which ends ours.
     pub(crate) fn hold(&mut self, until: i64) {
         self.state = Some(Open::Foreign { until });
     }

@@ -8,7 +8,7 @@ use crate::errors::ApiError;
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     counts: HashMap<String, (u64, usize)>,
-    /// When each cursor was issued; only kept where cursors expire.
+    /// The time at which each cursor was issued, kept only if cursors expire.
     cursors: HashMap<String, i64>,
 }
 

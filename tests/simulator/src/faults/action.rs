@@ -17,7 +17,7 @@ pub enum FaultAction {
     Status {
         /// HTTP status.
         status: u16,
-        /// Body; `None`: an error list with code `server_error`.
+        /// The body. `None` stands for an error list with code `server_error`.
         #[serde(default)]
         body: Option<String>,
         /// Further headers.
@@ -30,7 +30,7 @@ pub enum FaultAction {
         status: u16,
         /// The body.
         body: Vec<u8>,
-        /// Further headers; a type or time replaces the right one, and rate headers the right ones.
+        /// Further headers. A content type, a date or rate limit headers replace the right ones.
         #[serde(default)]
         headers: Vec<(String, String)>,
     },
@@ -64,7 +64,7 @@ pub enum FaultAction {
     /// The right answer as of now, which waits until the fault is taken away: what a test does meanwhile, happens
     /// meanwhile, however slow the machine is.
     Hold {
-        /// So many bytes of its body do not wait; 0: nor does its head.
+        /// The bytes of the body that are sent before the wait. With 0, the head waits too.
         #[serde(default)]
         after: usize,
     },
@@ -90,7 +90,7 @@ pub enum FaultAction {
     Garble {
         /// How.
         how: Garble,
-        /// Which object, by id; `None`: by place.
+        /// The id of the object. `None` selects it by position.
         #[serde(default)]
         id: Option<String>,
         /// Which object of the page, from 0, where no id is given.
@@ -226,7 +226,7 @@ fn compressed(times: usize) -> Vec<u8> {
     [first, next].concat()
 }
 
-/// Adds headers; one that HTTP cannot carry is left out.
+/// Adds headers, without those that HTTP cannot carry.
 fn with_headers(mut reply: Reply, headers: &[(String, String)]) -> Reply {
     for (name, value) in headers {
         let name = hyper::header::HeaderName::try_from(name.as_str());

@@ -24,7 +24,7 @@ pub struct Fault {
     /// Only this method.
     #[serde(default)]
     pub method: Option<String>,
-    /// Only this path (without query); `*` stands for any run of characters.
+    /// Only this path (without query). `*` stands for any run of characters.
     #[serde(default)]
     pub path: Option<String>,
     /// Only this operation, such as `search_contacts` (see [`crate::LedgerRow::operation`]).
@@ -33,7 +33,7 @@ pub struct Fault {
     /// Let this many matching calls pass first.
     #[serde(default)]
     pub skip: u64,
-    /// Then hit this many; `None`: all that follow.
+    /// Then hit this many calls. `None` hits all that follow.
     #[serde(default)]
     pub times: Option<u64>,
     /// What happens to the call.
@@ -81,7 +81,7 @@ impl Fault {
         self
     }
 
-    /// Only this path; `*` stands for anything.
+    /// Only this path. `*` stands for anything.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());

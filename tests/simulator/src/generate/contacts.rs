@@ -83,7 +83,7 @@ impl Membership {
     }
 }
 
-/// The numbers of the companies that have users; the others are evenly spread.
+/// The numbers of the companies that have users. The others are evenly spread.
 fn with_users(companies: usize, without: f64) -> Vec<usize> {
     #[expect(
         clippy::cast_possible_truncation,

@@ -157,7 +157,7 @@ pub(crate) fn state_of(conversation: &mut Conversation, state: &'static str, at:
     conversation.snoozed_until = (state == "snoozed").then_some(at + 86_400);
 }
 
-/// None for a fifth; otherwise many short and a few long threads around the wanted mean.
+/// A fifth have no parts. The others are many short and a few long threads around the mean.
 fn part_count(world: &World, rng: &mut SmallRng, number: u64) -> usize {
     if number < u64::from(world.spec.conversations_over_500) {
         return rng.random_range(501..=700);

@@ -106,8 +106,8 @@ pub(crate) fn populate(world: &World, now: i64) -> Store {
     store
 }
 
-/// Renders an object. Serializing these plain structs to memory cannot fail; should it ever,
-/// the object is visibly broken instead of silently missing.
+/// Renders an object. Serializing these plain structs to memory cannot fail. If it did,
+/// the object would be visibly broken instead of silently missing.
 pub(crate) fn render(object: &impl Serialize) -> Bytes {
     serde_json::to_vec(object).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from)
 }

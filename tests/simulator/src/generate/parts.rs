@@ -11,7 +11,7 @@ use crate::store::{Kind, PartEntry, Store};
 /// What Intercom writes over a redacted body.
 pub(crate) const DELETED_BODY: &str = "<p><i>This message was deleted</i></p>";
 
-/// Part types with their weight; the last ones are in no published list.
+/// Part types with their weights. The last ones are in no published list.
 const TYPES: &[(&str, u32)] = &[
     ("comment", 60),
     ("note", 10),

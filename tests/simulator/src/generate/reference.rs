@@ -10,7 +10,7 @@ use crate::store::Kind;
 /// Admins, teams, tags and segments, and the two admins with a special part.
 #[derive(Debug)]
 pub(crate) struct Reference {
-    /// Current teammates; the first one installed the app.
+    /// Current teammates. The first one installed the app.
     pub(crate) admins: Vec<Admin>,
     /// One who has left: still referred to, no longer listed.
     pub(crate) departed: Admin,
@@ -208,7 +208,7 @@ impl Team {
 }
 
 impl Segment {
-    /// As lists show a segment; `count` only where it was asked for.
+    /// The segment as lists show it, with `count` only if the request asks for it.
     pub(crate) fn json(&self, count: Option<usize>) -> Value {
         let mut segment = json!({
             "type": "segment",

@@ -61,7 +61,7 @@ pub(crate) struct Segments {
     pub(crate) segments: Vec<Value>,
 }
 
-/// The live shape; the description says `{type, notes[]}`.
+/// The live shape. The description says `{type, notes[]}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CompanyNotes {
     #[serde(rename = "type")]

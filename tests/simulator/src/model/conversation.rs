@@ -54,7 +54,7 @@ pub(crate) struct Source {
     pub(crate) id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) delivered_as: Option<Text>,
-    /// Outer `None`: not sent; inner `None`: null.
+    /// Not sent if the outer option is `None`, and null if the inner one is.
     #[serde(
         skip_serializing_if = "Option::is_none",
         default,

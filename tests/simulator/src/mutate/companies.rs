@@ -102,7 +102,7 @@ impl Work<'_> {
         ids
     }
 
-    /// Deletes companies; their contacts are detached, which moves them.
+    /// Deletes companies. Their contacts are detached, which updates the contacts.
     fn delete_companies(&mut self) -> Vec<String> {
         let ids = self.targets(|_, _| true);
         for id in &ids {

@@ -115,7 +115,7 @@ impl Work<'_> {
         ids
     }
 
-    /// Lists and searches show them again; being taken out of the archive is a change.
+    /// Lists and searches show the contacts again, with a new time of change.
     fn unarchive_contacts(&mut self) -> Vec<String> {
         let wanted = self.order.count as usize;
         let ids = if self.order.ids.is_empty() {

@@ -18,7 +18,7 @@ use crate::store::{Kind, Store, some};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// Changes fields; on a conversation now and then also the body of an old part.
+    /// Changes fields. On a conversation it sometimes changes the body of an old part too.
     Update,
     /// Makes new objects.
     Add,
@@ -181,7 +181,7 @@ pub(crate) struct Work<'a> {
     pub(crate) order: &'a Mutation,
 }
 
-/// Applies a mutation. Returns the ids of the objects of its kind that it touched; for a
+/// Applies a mutation. Returns the ids of the objects of its kind that it touched. For a
 /// merge, those that vanished.
 pub(crate) fn apply(world: &World, store: &mut Store, order: &Mutation, now: i64) -> Vec<String> {
     let number = u64::from(order.count) << 32 | order.seed;

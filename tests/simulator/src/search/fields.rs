@@ -56,7 +56,7 @@ pub(crate) const CONTACT_FIELDS: &[Field] = &[
     ("android_app_version", Type::Text, ""),
     ("android_device", Type::Text, ""),
     ("android_app_name", Type::Text, ""),
-    // The description misspells it; both are taken.
+    // The description misspells the name. Both are accepted.
     ("andoid_sdk_version", Type::Text, "android_sdk_version"),
     ("android_sdk_version", Type::Text, ""),
     ("segment_id", Type::Text, ""),
@@ -128,7 +128,7 @@ pub(crate) const CONVERSATION_FIELDS: &[Field] = &[
         Type::Text,
         "conversation_rating.contact.id",
     ),
-    // The description misspells it; both are taken.
+    // The description misspells the name. Both are accepted.
     (
         "conversation_rating.admin_d",
         Type::Text,

@@ -11,7 +11,7 @@ use crate::store::Head;
 pub(crate) enum Node {
     All(Vec<Node>),
     Any(Vec<Node>),
-    /// A moment inside (or outside) `from..until`; a missing moment is outside.
+    /// A time inside (or outside) `from..until`. A missing time is outside.
     Dates {
         place: String,
         from: i64,
@@ -89,7 +89,7 @@ impl<'s> Subject<'s> {
         }
     }
 
-    /// All values under a place; through lists, several.
+    /// All values under a path. A list on the path gives several.
     fn values(&self, place: &str) -> Vec<Value> {
         if place == "id" {
             return vec![Value::from(&*self.head.id.0)];

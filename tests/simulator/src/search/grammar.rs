@@ -21,7 +21,7 @@ pub(crate) struct Rules {
 /// How moments are compared.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Dates {
-    /// By calendar days of the workspace; only `=`, `<` and `>`.
+    /// Compares calendar days of the workspace, by `=`, `<` and `>` only.
     Days(Tz),
     /// To the second.
     Seconds {

@@ -17,7 +17,7 @@ pub(crate) struct Searched<'s, E> {
     pub(crate) table: &'s Table<E>,
     /// Values of an object that are not all in its JSON.
     pub(crate) lists: fn(&E, &str) -> Option<Vec<String>>,
-    /// Whether the index already (or ever) shows an object; `None`: all are shown.
+    /// Whether the index shows an object. `None` shows all.
     pub(crate) shown: Option<&'s dyn Fn(&E) -> bool>,
     /// Moves with every change.
     pub(crate) generation: u64,

@@ -55,14 +55,14 @@ pub(crate) struct Store {
     pub(crate) members: HashMap<Arc<str>, BTreeSet<Id>>,
     /// Users by the customer's own id.
     pub(crate) external_ids: HashMap<String, Arc<str>>,
-    /// Deleted conversations by the moment of deletion; the value is `metrics_retained`.
+    /// Deleted conversations by the moment of deletion. The value is `metrics_retained`.
     pub(crate) deleted_conversations: BTreeMap<(i64, Id), bool>,
     pub(crate) reference: Reference,
     /// Names the next object of each kind.
     pub(crate) next: Counters,
 }
 
-/// How many objects of each kind were ever made; ids follow from it.
+/// How many objects of each kind were ever made. Ids follow from it.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Counters {
     pub(crate) contact: u64,

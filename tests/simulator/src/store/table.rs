@@ -18,7 +18,7 @@ pub(crate) trait Entry {
     }
 }
 
-/// Live and dead objects; only live ones are indexed.
+/// Live and dead objects. Only live ones are indexed.
 #[derive(Debug)]
 pub(crate) struct Table<E> {
     entries: HashMap<Arc<str>, E>,

@@ -1,4 +1,4 @@
-//! Merged, deleted, archived; cut sub-lists; version forms.
+//! Merged, deleted and archived contacts, cut sub-lists, and forms by version.
 
 use intercom_simulator::{Kind, Mutation, WorkspaceSpec};
 use serde_json::{Value, json};

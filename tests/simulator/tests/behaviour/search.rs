@@ -1,4 +1,4 @@
-//! Contact search truncates to days of the workspace; conversation search is exact.
+//! Contact search truncates to days of the workspace. Conversation search is exact.
 
 use intercom_simulator::{Kind, Mutation, WorkspaceSpec};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ async fn ids(client: &Client, path: &str, query: &Value) -> Vec<String> {
     ids
 }
 
-/// 00:00 of 2 November 2025 in Los Angeles; the day has 25 hours.
+/// 00:00 of 2 November 2025 in Los Angeles. The day has 25 hours.
 const LONG_DAY: i64 = 1_762_066_800;
 const HOUR: i64 = 3600;
 

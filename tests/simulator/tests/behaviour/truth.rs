@@ -1,4 +1,4 @@
-//! The truth is what the API serves, before and after changes; equal seeds are equal.
+//! The truth is what the API serves, before and after changes. Equal seeds are equal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
