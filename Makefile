@@ -18,7 +18,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 demo: servers ## Sync 25 simulated workspaces and compare every record (ARGS="--smoke")
-	@cargo run $(QUIET) --profile $(PROFILE) -- demo $(ARGS)
+	@deploy/setup/run.sh $(PROFILE) pathbound demo $(ARGS)
 
 test: servers ## Run all tests (ARGS=filter)
 	@deploy/setup/test.sh $(ARGS)
@@ -30,9 +30,9 @@ bench: servers ## Measure, and write target/bench/report.json (BENCH=name-prefix
 	@cargo run $(QUIET) --release --package bench --features rivals -- $(BENCH)
 
 chaos: servers ## Break everything while it syncs, then compare (CHAOS_SECONDS=, SEED=)
-	@cargo run $(QUIET) --package chaos -- --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@deploy/setup/run.sh dev chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-fuzz: ## Let libFuzzer look for what breaks a parser (FUZZ_SECONDS= each, ARGS=target; needs nightly)
+fuzz: ## Let libFuzzer look for inputs that break a parser (FUZZ_SECONDS= each, ARGS=target, needs nightly)
 	@deploy/setup/fuzz.sh $(FUZZ_SECONDS) $(ARGS)
 
 sqlx: servers ## Write .sqlx anew after a query or a migration changed

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Writes `.sqlx` anew from the migrations and the queries in the code; with
-# `--check`, compares instead: what is stale, missing or unused fails.
+# Writes `.sqlx` anew from the migrations and the queries in the code. With `--check` it compares instead, and a
+# query that is stale, missing or unused in `.sqlx` fails.
 #
-# The macros write what the database says about each query while they compile.
-# `cargo sqlx prepare` does the same, but needs a database and a tool installed.
+# The macros describe each query by the database while they compile. `cargo sqlx prepare` does the same, but needs
+# a database and a tool installed. CI sets SQLX_BUILD to run clippy, so that the workspace is checked only once.
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -14,16 +14,16 @@ fresh=$target/sqlx
 times=$target/sqlx-times
 
 main() {
-    # The whole workspace is named so that its dependencies are not built twice
-    # with different features.
-    cargo build ${CI:+--quiet} --workspace --bin servers
+    # The whole workspace is named, in CI with its tests, so that its dependencies are not built twice with
+    # different features.
+    cargo build ${CI:+--quiet --tests} --workspace --bin servers
     rm -rf "$fresh" "$times"
     mkdir -p "$fresh"
     files=$(grep -rlE --include='*.rs' 'query(_as|_scalar|_file|_file_as|_file_scalar)?(_unchecked)?!' \
         api deploy scheduler shared tests worker || true)
     touch_files
     SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$fresh "$target/debug/servers" run --migrations migrations -- \
-        cargo check ${CI:+--quiet} --workspace --all-targets
+        ${SQLX_BUILD:-cargo check ${CI:+--quiet} --workspace --all-targets}
     if [ "${1-}" = --check ]; then
         compare
     else
