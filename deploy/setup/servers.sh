@@ -160,7 +160,7 @@ keep_services_stopped() {
     echo "create_main_cluster = false" >"$cluster"
 }
 
-# --- Python wheels, as anybody -----------------------------------------------
+# --- Python wheels, for any account -------------------------------------------
 
 with_wheels() {
     python3 -m pip --version >/dev/null 2>&1 || return 1

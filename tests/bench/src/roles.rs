@@ -152,7 +152,7 @@ fn run_simulator() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The parent holds the other end of our standard input, and nobody else does.
+/// Only the parent has the other end of our standard input.
 fn end_with_parent() {
     std::thread::spawn(|| {
         let mut nothing = Vec::new();

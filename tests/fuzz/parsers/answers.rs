@@ -156,7 +156,7 @@ fn error() {
     });
 }
 
-/// Rate headers: five values, one a line. Whatever they say, the wait is one that somebody would wait for.
+/// Rate limit headers: five values, one per line. The resulting wait must be within reason for any values.
 #[test]
 fn headers() {
     const NAMES: [&str; 5] = [

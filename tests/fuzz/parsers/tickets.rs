@@ -1,4 +1,4 @@
-//! Tickets: texts in a Redis that anybody may have written to.
+//! Tickets: texts in Redis, which other programs may have written.
 
 use shared::{
     domain::{ConnectionId, Stream, TenantId},

@@ -17,7 +17,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account to use: `None` for an ordinary user, who runs the servers as itself.
+    /// The account to use. `None` for an ordinary user, because the servers then run as that user.
     ///
     /// # Errors
     /// [`Error::NoAccount`] for root on a machine without `postgres` and `nobody`.

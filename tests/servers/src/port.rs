@@ -7,11 +7,11 @@ use crate::Error;
 
 /// Below the range that Linux (32768–60999) and macOS (49152–65535) hand out by
 /// themselves. A server that is stopped for a while and started again on its own
-/// port must not find it taken by somebody's outgoing connection.
+/// port must not find it taken by an outgoing connection of another process.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// A port nobody listens on right now, and none that the system gives to connections. Another process may still
+/// A port without a listener, and none that the system gives to connections. Another process may still
 /// take it first, so a server that cannot bind it is started again on another one.
 ///
 /// # Errors

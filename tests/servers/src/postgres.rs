@@ -145,8 +145,8 @@ impl Postgres {
             .start(&mut command, PATIENCE, |pid| self.is_ready(pid))
     }
 
-    /// Reads what `pg_ctl` reads. Asking over the port could be answered by
-    /// somebody else's server.
+    /// Reads what `pg_ctl` reads. Another server could answer on
+    /// the port.
     fn is_ready(&self, pid: u32) -> bool {
         let Ok(text) = std::fs::read_to_string(self.data.join("postmaster.pid")) else {
             return false;

@@ -27,8 +27,8 @@ pub(crate) struct Reaper {
 }
 
 impl Reaper {
-    /// Starts the reaper. It makes `directory` (so that there is no instant at
-    /// which nobody would remove it) and removes it at the end.
+    /// Starts the reaper. It makes `directory` (so that it is
+    /// removed at any time) and removes it at the end.
     pub(crate) fn start(directory: &Path, mode: u32) -> Result<Reaper, Error> {
         let failed = |source| Error::Spawn {
             name: "the reaper (/bin/sh)".into(),
@@ -71,12 +71,12 @@ impl Reaper {
     }
 
     /// Tells which process is the server `name` now (`None`: it has ended and
-    /// its number may be given to somebody else).
+    /// its number may belong to another process).
     pub(crate) fn note(&self, name: &str, pid: Option<u32>) {
         let line = pid.map_or_else(|| format!("{name}\n"), |pid| format!("{name} {pid}\n"));
         let mut pipe = self.pipe.lock();
         if let Some(pipe) = pipe.as_mut() {
-            // If somebody killed the reaper, dropping the servers still stops them.
+            // If the reaper was killed, dropping the servers still stops them.
             let _ = pipe.write_all(line.as_bytes());
         }
     }
@@ -88,7 +88,7 @@ impl Drop for Reaper {
         drop(pipe.take());
         let process = self.process.get_mut();
         let _ = process.wait();
-        // Only there if somebody killed the reaper.
+        // Only there if the reaper was killed.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

@@ -54,7 +54,7 @@ fn base(account: Option<&Account>) -> PathBuf {
         .unwrap_or(first)
 }
 
-/// Whether every directory on the way may be passed through by anybody.
+/// Whether every account may pass through every directory on the way.
 fn open_to_all(path: &Path) -> bool {
     path.is_absolute()
         && path

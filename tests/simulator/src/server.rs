@@ -61,7 +61,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, mut stop: watch::Rec
         .header_read_timeout(None);
     let serving = http.serve_connection(TokioIo::new(socket), service);
     tokio::select! {
-        // A connection that breaks, by a fault or by its client, has nobody to tell.
+        // A connection that a fault or its client breaks needs no answer.
         _ = serving => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }

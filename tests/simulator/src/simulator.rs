@@ -170,7 +170,7 @@ impl Simulator {
 
     /// Stops listening and closes the connections.
     pub async fn stop(&self) {
-        // There is nobody to tell when the server has ended with its runtime.
+        // If the server ended with its runtime, the signal has no receiver.
         // Also when the server has not begun to listen for it yet.
         self.shared.stop.send_replace(true);
         self.shared.stop.closed().await;

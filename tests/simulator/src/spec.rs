@@ -29,7 +29,7 @@ pub struct WorkspaceSpec {
     pub parts: f64,
     /// How many of the conversations get 501 to 700 parts, more than the API shows.
     pub conversations_over_500: u32,
-    /// Teammates, beside one who has left and is still referred to.
+    /// Teammates, beside a former one to which objects still refer.
     pub admins: u32,
     /// Teams.
     pub teams: u32,

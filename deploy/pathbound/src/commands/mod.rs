@@ -34,7 +34,10 @@ use crate::{
 /// Why it did not do what was asked.
 #[cfg_attr(
     not(feature = "demo"),
-    expect(unused_variables, reason = "only the demo counts from the start of the process")
+    expect(
+        unused_variables,
+        reason = "only the demo counts from the start of the process"
+    )
 )]
 pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
     let (file, format) = (cli.config.as_deref(), cli.output);

@@ -82,7 +82,7 @@ pub(super) async fn measure(
         None,
     );
 
-    // Everybody has been served, and owes nothing until tomorrow.
+    // Every tenant was served, and none is due until tomorrow.
     postgres
         .execute("UPDATE streams SET due_at = now() + interval '1 day', ticketed_at = NULL")
         .await?;

@@ -31,7 +31,7 @@ const BITE: u64 = 5_000;
 pub(super) async fn rates(redis: &Server) -> Vec<(&'static str, Result<f64, Failure>)> {
     vec![
         ("apalis_redis", apalis(redis, true).await),
-        // Without locking tasks, which is its fastest setting and gives up knowing who holds what.
+        // Without locks on tasks. This is its fastest setting, but then it does not know the holder of a task.
         ("apalis_redis_unlocked", apalis(redis, false).await),
         ("bullmq_official", bullmq(redis).await),
     ]

@@ -8,7 +8,7 @@ use crate::reply::Reply;
 use crate::store::Store;
 use crate::versions::Version;
 
-/// `GET /me`: the admin who installed the app, and the workspace.
+/// `GET /me`: the admin that installed the app, and the workspace.
 pub(crate) fn me(call: &Call<'_>) -> Reply {
     let spec = &call.workspace.world.spec;
     let reference = &call.shelf.store.reference;
@@ -53,7 +53,7 @@ pub(crate) fn admins(call: &Call<'_>) -> Reply {
     reply(&json!({"type": "admin.list", "admins": admins}))
 }
 
-/// `GET /admins/{id}`: 404 for those who have left.
+/// `GET /admins/{id}`: 404 for former admins.
 pub(crate) fn admin(call: &Call<'_>) -> Result<Reply, ApiError> {
     call.shelf
         .store

@@ -211,7 +211,7 @@ fn flood(chunk: Vec<u8>, times: u64) -> Reply {
 }
 
 /// So many chunks as one gzip stream, of which two are compressed: once flushed, the same bytes come out as the
-/// same. It has no end, which nobody reaches.
+/// same. It has no end, because no reader gets that far.
 fn compressed(times: usize) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     let mut after = || {

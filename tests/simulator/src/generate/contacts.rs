@@ -15,7 +15,7 @@ use crate::store::{ContactEntry, Head, Id, Kind, Note, Store};
 /// How many entries a contact's sub-lists show.
 const SHOWN: usize = 10;
 
-/// Who belongs where, known before either side is made.
+/// Links between contacts and companies, chosen before either side is made.
 #[derive(Debug)]
 pub(crate) struct Membership {
     of_contact: Vec<Vec<usize>>,

@@ -1,4 +1,4 @@
-//! Conversations: the first message, who takes part, what the statistics say, and the parts.
+//! Conversations: the first message, participants, statistics and parts.
 
 use rand::Rng;
 use rand::rngs::SmallRng;

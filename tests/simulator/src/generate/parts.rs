@@ -167,7 +167,7 @@ fn event_details(part_type: &str) -> Option<Value> {
     }
 }
 
-/// Picks who writes in the contact's name.
+/// Picks the author that writes in the contact's name.
 pub(crate) fn contact_author(
     rng: &mut SmallRng,
     contacts: &[(String, super::conversations::Card)],

@@ -12,7 +12,7 @@ use crate::store::Kind;
 pub(crate) struct Reference {
     /// Current teammates. The first one installed the app.
     pub(crate) admins: Vec<Admin>,
-    /// One who has left: still referred to, no longer listed.
+    /// A former teammate. Objects still refer to it, but lists do not show it.
     pub(crate) departed: Admin,
     pub(crate) teams: Vec<Team>,
     pub(crate) tags: Vec<TagName>,
@@ -114,7 +114,7 @@ impl Reference {
         }
     }
 
-    /// A teammate, now and then the one who has left.
+    /// A teammate, sometimes the former one.
     pub(crate) fn some_admin(&self, rng: &mut rand::rngs::SmallRng) -> &Admin {
         if chance(rng, 0.05) {
             return &self.departed;

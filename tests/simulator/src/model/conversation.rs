@@ -18,7 +18,7 @@ pub(crate) struct Conversation {
     pub(crate) source: Source,
     pub(crate) contacts: ContactRefs,
     pub(crate) first_contact_reply: Option<FirstReply>,
-    /// 0: nobody.
+    /// 0 for none.
     pub(crate) admin_assignee_id: i64,
     /// 0: no team.
     pub(crate) team_assignee_id: i64,

@@ -41,7 +41,7 @@ pub(crate) struct TagName {
     pub(crate) name: String,
 }
 
-/// A tag on a contact or a conversation, with who put it there.
+/// A tag on a contact or a conversation, with the admin that added it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct TagApplied {
     #[serde(rename = "type")]

@@ -204,7 +204,7 @@ fn edit_part(entry: &mut PartEntry, at: i64, change: impl FnOnce(&mut Part)) {
     }
 }
 
-/// Who writes when the contact does: the author of the first message.
+/// The author that writes for the contact: that of the first message.
 fn author_of(entry: &ConversationEntry) -> Author {
     let source = serde_json::from_slice::<Conversation>(&entry.head.body)
         .ok()

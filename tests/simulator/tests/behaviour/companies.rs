@@ -91,7 +91,7 @@ async fn one_scroll_at_a_time_for_a_minute_of_silence() {
     );
     simulator.clock().advance(Duration::from_secs(91));
     let ours = client.get("/companies/scroll").await.ok();
-    // A foreigner who takes over kills ours.
+    // A scroll of another app ends ours.
     workspace.hold_scroll(Duration::from_secs(90));
     let param = ours["scroll_param"].as_str().expect("a param").to_owned();
     assert_eq!(next(&client, &param).await.status, 404);
