@@ -2,7 +2,7 @@
 //!
 //! It holds the permits that the fleet's ledger has leased to the process, keeps what answers said until the next
 //! call to the ledger takes it along, and says when to make that call. It sends nothing itself: `mod.rs` drives it
-//! with Redis and tokio, and the simulation in `tests/it/pacing` with virtual time. Times count from any beginning.
+//! with Redis and tokio, and the simulation in `tests/simulation` with virtual time. Times count from any beginning.
 
 use std::{collections::VecDeque, time::Duration};
 

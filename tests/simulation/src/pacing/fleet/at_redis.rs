@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::{
     domain::Class,
-    pacing::{FLUSH, LedgerReply, RawReply, Seen},
+    pacing::{FLUSH, LedgerReply, Seen},
 };
 
 use super::{APP, EPOCH, Event, Policy, REDIS_TIMEOUT, Sim, TO_REDIS};
@@ -83,12 +83,7 @@ impl Sim<'_> {
         {
             // Empty, as a server without a disk does.
             self.came_back = true;
-            let keys: Vec<String> = redis::cmd("KEYS")
-                .arg(format!("{{sim:{}:*", self.key))
-                .query(self.redis)
-                .unwrap();
-            assert!(!keys.is_empty());
-            redis::cmd("DEL").arg(keys).query::<()>(self.redis).unwrap();
+            self.redis.flush();
         }
         self.outcome.redis_calls += 1;
         let mut clock = EPOCH + self.now;
@@ -97,13 +92,8 @@ impl Sim<'_> {
         {
             clock = clock.saturating_add_signed(by);
         }
-        let key = self.key(budget);
-        let mut call = self.script.key(&key);
-        for argument in request.arguments(&format!("{index}:{life}"), self.scene.share) {
-            call.arg(argument);
-        }
-        call.arg(clock / 1_000).arg(clock % 1_000 * 1_000);
-        let told: LedgerReply = call.invoke::<RawReply>(self.redis).unwrap().into();
+        let arguments = request.arguments(&format!("{index}:{life}"), self.scene.share);
+        let told: LedgerReply = self.redis.ledger(budget, &arguments, clock).into();
         self.outcome.throttled.own += told.throttled.own;
         self.outcome.throttled.foreign += told.throttled.foreign;
         self.outcome.throttled.cold += told.throttled.cold;
@@ -163,12 +153,8 @@ impl Sim<'_> {
             return;
         }
         self.outcome.redis_calls += 1;
-        let key = self.key(APP);
-        let mut call = self.app_script.key(&key);
-        for argument in seen.iter().flat_map(Seen::arguments) {
-            call.arg(argument);
-        }
-        let shared = call.invoke::<u8>(self.redis).unwrap() == 1;
+        let arguments = seen.as_ref().map(Seen::arguments).unwrap_or_default();
+        let shared = self.redis.app(APP, &arguments, EPOCH + self.now);
         self.at(
             TO_REDIS,
             Event::Judged {
@@ -177,9 +163,5 @@ impl Sim<'_> {
                 shared,
             },
         );
-    }
-
-    fn key(&self, budget: usize) -> String {
-        format!("{{sim:{}:{budget}}}", self.key)
     }
 }

@@ -10,24 +10,24 @@ pub(super) const WINDOW: u64 = 10_000;
 /// One bucket, as Intercom counts.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
-    pub(super) limit: u32,
+    pub limit: u32,
     /// Its clock is so far ahead of the simulation's time.
-    pub(super) ahead: u64,
+    pub ahead: u64,
     /// And the one that its `Date` comes from, of that.
-    pub(super) date_ahead: i64,
-    pub(super) windows: Vec<Counted>,
+    pub date_ahead: i64,
+    pub windows: Vec<Counted>,
     /// No rate headers at these times.
-    pub(super) silent: Option<(u64, u64)>,
+    pub silent: Option<(u64, u64)>,
 }
 
 /// What was counted in one window.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counted {
-    pub(super) index: u64,
-    pub(super) limit: u32,
-    pub(super) ours: u32,
-    pub(super) foreign: u32,
-    pub(super) throttled: u32,
+pub struct Counted {
+    pub index: u64,
+    pub limit: u32,
+    pub ours: u32,
+    pub foreign: u32,
+    pub throttled: u32,
 }
 
 impl Server {

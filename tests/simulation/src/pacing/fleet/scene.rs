@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use shared::{domain::Class, pacing::ThrottleCauses};
 
-use super::super::server::Counted;
+use crate::pacing::bucket::Counted;
 
 /// Who decides when a call may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Policy {
+pub enum Policy {
     Ledger,
     /// The baseline of one process: `governor` with its share of the limit.
     EachAlone,
@@ -18,40 +18,40 @@ pub(crate) enum Policy {
 
 /// What is simulated.
 #[derive(Clone, Debug)]
-pub(crate) struct Scene {
-    pub(crate) policy: Policy,
-    pub(crate) limit: u32,
-    pub(crate) share: f64,
-    pub(crate) seconds: u64,
-    pub(crate) processes: usize,
-    pub(crate) slots: usize,
+pub struct Scene {
+    pub policy: Policy,
+    pub limit: u32,
+    pub share: f64,
+    pub seconds: u64,
+    pub processes: usize,
+    pub slots: usize,
     /// Median and sigma of the answer's time, lognormal.
-    pub(crate) latency: (f64, f64),
+    pub latency: (f64, f64),
     /// Of a thousand answers, so many never come.
-    pub(crate) lost: u64,
+    pub lost: u64,
     /// Of a thousand calls to the ledger, so many are done and their answer never comes.
-    pub(crate) redis_lost: u64,
+    pub redis_lost: u64,
     /// Of the limit, what others use, evenly spread by chance.
-    pub(crate) foreign: f64,
-    pub(crate) kill_every: Option<u64>,
+    pub foreign: f64,
+    pub kill_every: Option<u64>,
     /// Mean milliseconds between fresh calls of the whole fleet.
-    pub(crate) fresh_every: Option<u64>,
+    pub fresh_every: Option<u64>,
     /// So many come together: the polls of connections that were made together.
-    pub(crate) fresh_at_once: usize,
+    pub fresh_at_once: usize,
     /// Seconds.
-    pub(crate) redis_away: Option<(u64, u64)>,
+    pub redis_away: Option<(u64, u64)>,
     /// Second, and the limit from then on.
-    pub(crate) new_limit: Option<(u64, u32)>,
+    pub new_limit: Option<(u64, u32)>,
     /// Second, and by how many milliseconds Redis' clock is set.
-    pub(crate) redis_clock: Option<(u64, i64)>,
-    pub(crate) date_ahead: i64,
-    pub(crate) silent: Option<(u64, u64)>,
+    pub redis_clock: Option<(u64, i64)>,
+    pub date_ahead: i64,
+    pub silent: Option<(u64, u64)>,
     /// The slots are spread over so many workspaces.
-    pub(crate) workspaces: usize,
+    pub workspaces: usize,
     /// Seconds between which all workspaces share one bucket, which is then the only one.
-    pub(crate) one_bucket: Option<(u64, u64)>,
+    pub one_bucket: Option<(u64, u64)>,
     /// Changes of the script: a bug on purpose.
-    pub(crate) bug: Option<(&'static str, &'static str)>,
+    pub bug: Option<(&'static str, &'static str)>,
 }
 
 impl Default for Scene {
@@ -84,24 +84,24 @@ impl Default for Scene {
 
 /// What came out.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// Of each bucket: that of all workspaces first, then each one's own.
-    pub(crate) buckets: Vec<Vec<Counted>>,
-    pub(crate) calls: u64,
-    pub(crate) redis_calls: u64,
-    pub(crate) throttled: ThrottleCauses,
+    pub buckets: Vec<Vec<Counted>>,
+    pub calls: u64,
+    pub redis_calls: u64,
+    pub throttled: ThrottleCauses,
     /// How long each fresh call waited for its permit, milliseconds.
-    pub(crate) fresh_waits: Vec<u64>,
+    pub fresh_waits: Vec<u64>,
     /// Every decision: time, process, class.
-    pub(crate) sent: Vec<(u64, usize, Class)>,
-    pub(crate) met: BTreeSet<&'static str>,
+    pub sent: Vec<(u64, usize, Class)>,
+    pub met: BTreeSet<&'static str>,
     /// When each process took the bucket for one, and when not any more.
-    pub(crate) judged: Vec<(u64, usize, bool)>,
+    pub judged: Vec<(u64, usize, bool)>,
 }
 
 impl Outcome {
     /// The windows of the one workspace, where there is one.
-    pub(crate) fn windows(&self) -> &[Counted] {
+    pub fn windows(&self) -> &[Counted] {
         &self.buckets[1]
     }
 }

@@ -1,5 +1,5 @@
-//! A fleet of processes in virtual time: the real state machine of each, and the real ledger script in a real Redis
-//! whose clock is the simulation's. Everything else is drawn from one seed.
+//! A fleet of processes in virtual time: the product's state machine in each, and the product's ledger script in a
+//! Redis whose clock is the simulation's. Everything else is drawn from one seed.
 
 mod at_redis;
 mod calls;
@@ -10,20 +10,18 @@ use std::{
     collections::{BTreeMap, BinaryHeap, VecDeque},
 };
 
-use redis::{Connection, Script};
 use shared::{
     domain::Class,
     pacing::{LedgerReply, LedgerRequest, LocalBudget, RateLimitHeaders, Seen, Sightings},
 };
 
-use super::server::{Gcra, Server, WINDOW};
-use ::simulation::rng::Rng;
-pub(super) use scene::{Outcome, Policy, Scene};
+use super::{
+    bucket::{Gcra, Server, WINDOW},
+    redis::{EmbeddedRedis, Redis},
+};
+use crate::rng::Rng;
+pub use scene::{Outcome, Policy, Scene};
 
-const SCRIPT: &str = include_str!("../../../shared/src/pacing/ledger.lua");
-const APP_SCRIPT: &str = include_str!("../../../shared/src/pacing/app.lua");
-/// The one change that every run makes: the time comes with the call.
-const TIME: (&str, &str) = ("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}");
 /// To Redis and back, each.
 const TO_REDIS: u64 = 1;
 const REDIS_TIMEOUT: u64 = 500;
@@ -125,10 +123,7 @@ struct Sim<'a> {
     scene: Scene,
     rng: Rng,
     now: u64,
-    redis: &'a mut Connection,
-    script: Script,
-    app_script: Script,
-    key: String,
+    redis: &'a mut dyn Redis,
     /// The bucket of all workspaces, then each one's own.
     buckets: Vec<Server>,
     processes: Vec<Process>,
@@ -143,14 +138,13 @@ struct Sim<'a> {
     outcome: Outcome,
 }
 
-/// Runs a scene. Slots of backfill are always hungry.
-pub(super) fn run(scene: &Scene, seed: u64, skewed: bool, redis: &mut Connection) -> Outcome {
-    let mut text = SCRIPT.replace(TIME.0, TIME.1);
-    assert!(text != SCRIPT);
-    if let Some((from, to)) = scene.bug {
-        assert!(text.contains(from), "no such line: {from}");
-        text = text.replace(from, to);
-    }
+/// Runs a scene on the embedded Redis. Every backfill slot always has a next call.
+pub fn run(scene: &Scene, seed: u64, skewed: bool) -> Outcome {
+    run_on(scene, seed, skewed, &mut EmbeddedRedis::new(scene.bug))
+}
+
+/// Runs a scene on a given Redis, which has no keys yet.
+pub fn run_on(scene: &Scene, seed: u64, skewed: bool, redis: &mut dyn Redis) -> Outcome {
     let mut rng = Rng::new(seed);
     let server = Server {
         limit: scene.limit,
@@ -166,9 +160,6 @@ pub(super) fn run(scene: &Scene, seed: u64, skewed: bool, redis: &mut Connection
     };
     let mut sim = Sim {
         now: 60_000,
-        script: Script::new(&text),
-        app_script: Script::new(APP_SCRIPT),
-        key: uuid::Uuid::now_v7().simple().to_string(),
         buckets: vec![server; scene.workspaces + 1],
         processes: Vec::new(),
         calls: BTreeMap::new(),

@@ -1,0 +1,12 @@
+//! The rate ledger in virtual time: the product's state machine in each process, the product's Lua scripts in an
+//! embedded Lua, and every fault.
+
+mod bucket;
+mod fleet;
+mod redis;
+#[cfg(test)]
+mod tests;
+
+pub use bucket::Counted;
+pub use fleet::{Outcome, Policy, Scene, run, run_on};
+pub use redis::{APP_SCRIPT, EmbeddedRedis, LEDGER_SCRIPT, Redis};
