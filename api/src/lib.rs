@@ -28,8 +28,8 @@ use shared::{
     intercom::Intercom,
     queue::{Queue, QueueError},
     shutdown::Shutdown,
-    store::{Role, Store, StoreError},
-    sync,
+    store::{ApiStore, OauthStore, StoreError},
+    sync::connect::ConnectContext,
     vault::{self, KeyRing, KeyRingError},
 };
 use tokio::net::TcpListener;
@@ -54,31 +54,28 @@ const OAUTH_SESSIONS: u32 = 4;
 pub struct Api {
     config: Arc<Config>,
     vault: Arc<KeyRing>,
-    /// Sessions of `pathbound_api`, which cannot read tokens.
-    store: Store,
-    /// For the OAuth path: its store's sessions are of `pathbound_oauth`.
-    connect: sync::Context,
+    store: ApiStore,
+    connect: ConnectContext,
     queue: Queue,
     service_key_sha256: [u8; 32],
 }
 
 impl Api {
-    /// Puts the API together. `store` has [`Role::Api`], `oauth_store` has [`Role::Oauth`].
+    /// Puts the API together.
     #[must_use]
     pub fn new(
         config: Arc<Config>,
         vault: Arc<KeyRing>,
-        store: Store,
-        oauth_store: Store,
+        store: ApiStore,
+        oauth_store: OauthStore,
         intercom: Intercom,
         queue: Queue,
     ) -> Self {
-        let connect = sync::Context {
+        let connect = ConnectContext {
             store: oauth_store,
             vault: Arc::clone(&vault),
             intercom,
             config: Arc::clone(&config),
-            stopping: Shutdown::new(),
         };
         let service_key_sha256 = vault::sha256(config.service_key.expose().as_bytes());
         Self {
@@ -97,9 +94,8 @@ impl Api {
     /// When Postgres cannot be reached or a setting cannot be used. Redis may be away.
     pub async fn open(config: Arc<Config>) -> Result<Self, StartError> {
         let vault = Arc::new(KeyRing::parse(config.encryption_keys.expose())?);
-        let store =
-            Store::connect(&config.database_url, Role::Api, config.database_connections).await?;
-        let oauth_store = Store::connect(&config.database_url, Role::Oauth, OAUTH_SESSIONS).await?;
+        let store = ApiStore::connect(&config.database_url, config.database_connections).await?;
+        let oauth_store = OauthStore::connect(&config.database_url, OAUTH_SESSIONS).await?;
         let intercom = Intercom::new(&config)?;
         let queue = Queue::connect(&config)?;
         Ok(Self::new(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared::{
     domain::{ConnectionId, TenantId},
     shutdown::Shutdown,
-    store::Store,
+    store::ApiStore,
 };
 
 /// How long a DELETE waits for its purge: most end well within, and the answer then finds them done.
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ROUND: Duration = Duration::from_secs(30);
 
 /// Begins a purge that outlives the request, and waits for its end for a while.
-pub(crate) async fn begin(store: &Store, tenant: TenantId, connection: ConnectionId) {
+pub(crate) async fn begin(store: &ApiStore, tenant: TenantId, connection: ConnectionId) {
     let store = store.clone();
     let purge = tokio::spawn(async move { run(&store, tenant, connection).await });
     // Still running after that is fine: the end of the connection is committed, the rest is owed.
@@ -24,7 +24,7 @@ pub(crate) async fn begin(store: &Store, tenant: TenantId, connection: Connectio
 }
 
 /// Takes up owed purges until `shutdown`.
-pub(crate) async fn rounds(store: Store, shutdown: Shutdown) {
+pub(crate) async fn rounds(store: ApiStore, shutdown: Shutdown) {
     while shutdown
         .run_until_cancelled(tokio::time::sleep(ROUND))
         .await
@@ -50,7 +50,7 @@ pub(crate) async fn rounds(store: Store, shutdown: Shutdown) {
     }
 }
 
-async fn run(store: &Store, tenant: TenantId, connection: ConnectionId) {
+async fn run(store: &ApiStore, tenant: TenantId, connection: ConnectionId) {
     match store.purge(tenant, connection).await {
         Ok(()) => tracing::info!(%tenant, %connection, "purged"),
         Err(error) => {

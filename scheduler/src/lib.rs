@@ -14,7 +14,7 @@ use shared::{
     config::Config,
     queue::{Queue, QueueError},
     shutdown::Shutdown,
-    store::{Role, Store, StoreError},
+    store::{SchedulerStore, StoreError},
 };
 pub use tick::{Ticked, apply_pauses, tick};
 
@@ -28,7 +28,7 @@ const PAUSES: Duration = Duration::from_secs(10);
 /// # Errors
 /// When Postgres cannot be reached at start, or the Redis URL cannot be used.
 pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), SchedulerError> {
-    let store = Store::connect(&config.database_url, Role::Scheduler, 2).await?;
+    let store = SchedulerStore::connect(&config.database_url, 2).await?;
     let queue = Queue::connect(&config)?;
     tracing::info!("scheduling");
     let mut pauses_at = Instant::now();

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use shared::{
     queue::{PauseScope, Queue, Ticket},
-    store::{Due, Store},
+    store::{Due, SchedulerStore},
 };
 
 use super::SchedulerError;
@@ -27,7 +27,7 @@ pub struct Ticked {
 ///
 /// # Errors
 /// When Postgres or Redis fails.
-pub async fn apply_pauses(store: &Store, queue: &Queue) -> Result<(), SchedulerError> {
+pub async fn apply_pauses(store: &SchedulerStore, queue: &Queue) -> Result<(), SchedulerError> {
     // What is no scope was written by another hand, and pauses nothing.
     let scopes: Vec<PauseScope> = store
         .pauses()
@@ -43,7 +43,7 @@ pub async fn apply_pauses(store: &Store, queue: &Queue) -> Result<(), SchedulerE
 ///
 /// # Errors
 /// When Postgres or Redis fails; nothing is lost, the rows stay due.
-pub async fn tick(store: &Store, queue: &Queue) -> Result<Ticked, SchedulerError> {
+pub async fn tick(store: &SchedulerStore, queue: &Queue) -> Result<Ticked, SchedulerError> {
     if !queue.is_filled().await? {
         apply_pauses(store, queue).await?;
         let tickets = refill(store, queue).await?;
@@ -68,7 +68,7 @@ pub async fn tick(store: &Store, queue: &Queue) -> Result<Ticked, SchedulerError
 }
 
 /// All that is due, ticketed or not, in as many bites as it needs. What becomes due meanwhile is the next tick's.
-async fn refill(store: &Store, queue: &Queue) -> Result<usize, SchedulerError> {
+async fn refill(store: &SchedulerStore, queue: &Queue) -> Result<usize, SchedulerError> {
     let (mut tickets, mut last) = (0, None);
     loop {
         let due = store.due_streams_after(last, BITE).await?;

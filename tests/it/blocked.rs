@@ -4,7 +4,7 @@ use intercom_simulator::{MissingScope, Scope, WorkspaceSpec};
 use pathbound::exact::without_conversations;
 use shared::{
     domain::{Mode, Stream},
-    store::{Begun, ConnectionState, Role, SliceKey, Store, WalkEnd},
+    store::{Begun, ConnectionState, SliceKey, WalkEnd, WorkerStore},
 };
 
 use crate::world::World;
@@ -138,7 +138,7 @@ async fn a_revoked_token_asks_for_the_customer_and_keeps_the_data() {
 async fn a_stream_that_is_blocked_while_another_ends_leaves_the_run_without_both() {
     let world = World::new().await;
     let connected = world.connect(workspace()).await;
-    let store = Store::connect(&world.config.database_url, Role::Worker, 3)
+    let store = WorkerStore::connect(&world.config.database_url, 3)
         .await
         .unwrap();
     let key = |stream| SliceKey {

@@ -6,7 +6,7 @@ use intercom_simulator::{Fault, FaultAction, FaultId, WorkspaceSpec};
 use shared::{
     domain::Stream,
     intercom::Intercom,
-    store::{Role, SliceKey, Store},
+    store::{SliceKey, WorkerStore},
     sync::{self, Context, Next},
     vault::KeyRing,
 };
@@ -93,7 +93,7 @@ async fn a_slice_that_three_workers_died_of_is_quarantined_has_one_second_chance
         })
         .await;
     let context = Context {
-        store: Store::connect(&world.config.database_url, Role::Worker, 2)
+        store: WorkerStore::connect(&world.config.database_url, 2)
             .await
             .unwrap(),
         vault: Arc::new(KeyRing::parse(world.config.encryption_keys.expose()).unwrap()),

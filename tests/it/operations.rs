@@ -6,7 +6,7 @@ use intercom_simulator::WorkspaceSpec;
 use serde_json::{Value, json};
 use shared::{
     domain::{ConnectionId, Stream},
-    store::{Begun, Role, SliceKey, Store},
+    store::{Begun, SliceKey, WorkerStore},
 };
 
 use crate::world::{Connected, World};
@@ -64,7 +64,7 @@ impl Office {
 
 /// Makes a dead letter of a stream, as a slice that fails for the tenth time does.
 async fn bury(world: &World, connected: &Connected, stream: Stream, cause: &str, fence: i64) {
-    let store = Store::connect(&world.config.database_url, Role::Worker, 1)
+    let store = WorkerStore::connect(&world.config.database_url, 1)
         .await
         .unwrap();
     let key = SliceKey {

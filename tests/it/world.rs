@@ -21,8 +21,8 @@ use shared::{
     intercom::Intercom,
     queue::{Queue, Ticket},
     shutdown::Shutdown,
-    store::{Role, RunRequest, Store, reads::SyncStatus},
-    sync::{Context, connect},
+    store::{ApiStore, OauthStore, RunRequest, reads::SyncStatus},
+    sync::connect::{self, ConnectContext},
     vault::KeyRing,
 };
 use sqlx::{Connection, Executor, PgConnection};
@@ -37,9 +37,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 pub(crate) struct World {
     pub(crate) simulator: Simulator,
     pub(crate) config: Arc<Config>,
-    pub(crate) store: Store,
+    pub(crate) store: ApiStore,
     pub(crate) queue: Queue,
-    oauth: Context,
+    oauth: ConnectContext,
     environment: Vec<(String, String)>,
 }
 
@@ -129,21 +129,17 @@ impl World {
             )
             .expect("a good configuration"),
         );
-        let context = |store| Context {
-            store,
+        let store = ApiStore::connect(&config.database_url, 4)
+            .await
+            .expect("postgres answers");
+        let oauth = ConnectContext {
+            store: OauthStore::connect(&config.database_url, 2)
+                .await
+                .expect("postgres answers"),
             vault: Arc::new(KeyRing::parse(config.encryption_keys.expose()).expect("keys")),
             intercom: Intercom::new(&config).expect("an http client"),
             config: config.clone(),
-            stopping: Shutdown::new(),
         };
-        let store = Store::connect(&config.database_url, Role::Api, 4)
-            .await
-            .expect("postgres answers");
-        let oauth = context(
-            Store::connect(&config.database_url, Role::Oauth, 2)
-                .await
-                .expect("postgres answers"),
-        );
         let queue = Queue::connect(&config).expect("a redis url");
         Self {
             simulator,
@@ -179,7 +175,7 @@ impl World {
             ProcessRole::All,
         );
         let config = Arc::new(config.expect("a good configuration"));
-        let oauth = Context {
+        let oauth = ConnectContext {
             intercom: Intercom::new(&config).expect("an http client"),
             config: config.clone(),
             ..self.oauth.clone()
@@ -231,7 +227,7 @@ impl World {
     ) -> Result<Connected, connect::ConnectError> {
         let mut config = Config::clone(&self.config);
         version.clone_into(&mut config.intercom.version);
-        let oauth = Context {
+        let oauth = ConnectContext {
             config: Arc::new(config),
             ..self.oauth.clone()
         };

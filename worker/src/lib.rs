@@ -13,7 +13,7 @@ use shared::{
     intercom::{self, Intercom, ResponseMemory},
     queue::{self, Progress, Queue, QueueError},
     shutdown::Shutdown,
-    store::{Role, Store, StoreError},
+    store::{StoreError, WorkerStore},
     sync::Context,
     vault::{KeyRing, KeyRingError},
 };
@@ -33,12 +33,7 @@ impl Worker {
     pub async fn open(config: Arc<Config>) -> Result<Self, WorkerError> {
         let queue = Queue::connect(&config)?;
         let context = Context {
-            store: Store::connect(
-                &config.database_url,
-                Role::Worker,
-                config.database_connections,
-            )
-            .await?,
+            store: WorkerStore::connect(&config.database_url, config.database_connections).await?,
             vault: Arc::new(KeyRing::parse(config.encryption_keys.expose())?),
             intercom: Intercom::new(&config)?,
             config,

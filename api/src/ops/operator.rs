@@ -17,7 +17,7 @@ use shared::{
     config::Config,
     domain::{Class, Stream, TenantId},
     queue::{PauseScope, Queue, QueueError, Ticket},
-    store::{DeadFilter, DeadLetter, Role, Store},
+    store::{DeadFilter, DeadLetter, OperatorStore},
     vault,
 };
 use uuid::Uuid;
@@ -40,7 +40,7 @@ const MOST_SHOWN: i32 = 200;
 /// The operators' side of a process.
 #[derive(Clone, Debug)]
 pub struct Operator {
-    pub(super) store: Store,
+    pub(super) store: OperatorStore,
     queue: Queue,
     key_sha256: Arc<[u8; 32]>,
 }
@@ -76,7 +76,7 @@ impl Operator {
             return Ok(None);
         };
         Ok(Some(Self {
-            store: Store::connect(&config.database_url, Role::Operator, 2).await?,
+            store: OperatorStore::connect(&config.database_url, 2).await?,
             queue: Queue::connect(config)?,
             key_sha256: Arc::new(vault::sha256(key.expose().as_bytes())),
         }))

@@ -8,7 +8,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use shared::store::{
-    TenantTx,
+    ApiTx,
     reads::{Conversation, ConversationFilter, PartPosition},
 };
 use uuid::Uuid;
@@ -136,7 +136,7 @@ pub(crate) async fn parts(
 
 pub(super) async fn list_filtered(
     api: &Api,
-    mut tx: TenantTx,
+    mut tx: ApiTx,
     query: &ConversationsQuery,
     filter: &ConversationFilter,
 ) -> Result<Response, ApiError> {

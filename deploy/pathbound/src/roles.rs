@@ -11,7 +11,7 @@ use shared::{
     config::{Config, ProcessRole, Profile},
     queue::{Progress, Queue},
     shutdown::Shutdown,
-    store::{Role, Store},
+    store::{self, SchedulerStore, Store, WorkerStore, roles::DbRole},
     telemetry,
 };
 use tokio::{net::TcpListener, task::JoinSet};
@@ -31,7 +31,7 @@ pub async fn run(config: Config, role: ProcessRole, shutdown: Shutdown) -> Resul
     // The recorder must be there before the first metric is counted.
     telemetry::metrics();
     if config.profile == Profile::Production
-        && Store::login_is_unbound(&config.database_url).await?
+        && store::login_is_unbound(&config.database_url).await?
     {
         let what = "database_url logs in as a superuser (or with BYPASSRLS): give pathbound a login of its own";
         return Err(Failure::Setting(what.to_owned()));
@@ -172,12 +172,17 @@ async fn listen(config: &Config) -> Result<TcpListener, Failure> {
 
 /// Readiness of a role without the API: both servers answer, asked over connections of their own.
 async fn checks(config: &Config, role: ProcessRole) -> Result<Ops, Failure> {
-    let database_role = if role.runs_worker() {
-        Role::Worker
+    if role.runs_worker() {
+        checks_with(config, WorkerStore::connect(&config.database_url, 1).await?)
     } else {
-        Role::Scheduler
-    };
-    let store = Store::connect(&config.database_url, database_role, 1).await?;
+        checks_with(
+            config,
+            SchedulerStore::connect(&config.database_url, 1).await?,
+        )
+    }
+}
+
+fn checks_with<R: DbRole>(config: &Config, store: Store<R>) -> Result<Ops, Failure> {
     let queue = Queue::connect(config)?;
     Ok(Ops::new()
         .check("postgres", move || {

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Store, StoreError, TenantTx, reads::Position};
+use super::{Store, StoreError, Tx, reads::Position, roles::Api};
 use crate::domain::TenantId;
 
 /// A key as its owner sees it afterwards: without the secret.
@@ -27,7 +27,7 @@ pub struct KeyHolder {
     pub scopes: Vec<String>,
 }
 
-impl Store {
+impl Store<Api> {
     /// A key that is neither revoked nor expired, whoever's it is: the one read across tenants.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl Store {
     }
 }
 
-impl TenantTx {
+impl Tx<Api> {
     /// Keeps a new key by the digest of its secret half.
     ///
     /// # Errors

@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{SliceKey, StoreError, TenantTx};
+use super::{
+    SliceKey, StoreError, Tx,
+    roles::{ReadsStatus, Worker},
+};
 use crate::domain::{ConnectionId, Mode, Stream, records::FIRST_MESSAGE};
 
 /// A thread that is called complete, and what its conversation was when that was found.
@@ -36,7 +39,7 @@ pub struct Audit {
     pub threads_differing: i32,
 }
 
-impl TenantTx {
+impl Tx<Worker> {
     /// Whether the last audit, or the day of connecting, is longer ago than `every`, and all walks have ended: in the
     /// middle of a walk there is nothing yet that calls itself complete.
     ///
@@ -185,7 +188,9 @@ impl TenantTx {
         .await?;
         Ok(())
     }
+}
 
+impl<R: ReadsStatus> Tx<R> {
     /// What the last audit found.
     ///
     /// # Errors
@@ -213,7 +218,9 @@ impl TenantTx {
             (row.audited_at, found)
         }))
     }
+}
 
+impl Tx<Worker> {
     /// Makes a stream due for a walk of at least this mode, and says that so many objects are missing. False where
     /// a walk is under way or the stream is blocked.
     ///

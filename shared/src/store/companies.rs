@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{StoreError, TenantTx, Written};
+use super::{StoreError, Tx, Written, roles::Worker};
 use crate::domain::{ConnectionId, ids, records::Company};
 
 /// Companies that are wanted by id.
@@ -17,7 +17,7 @@ pub struct Wants {
     pub newest: Option<DateTime<Utc>>,
 }
 
-impl TenantTx {
+impl Tx<Worker> {
     /// Writes what one connection says of these companies, and the profiles folded from it.
     ///
     /// # Errors

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Store, StoreError, TenantTx};
+use super::{
+    Store, StoreError, Tx,
+    roles::{ReadsConnections, Worker},
+};
 use crate::domain::{ConnectionId, Region, TenantId};
 
 /// A connection's life: `active` syncs, `reauth_required` waits for the customer, `disconnected`
@@ -116,7 +119,7 @@ impl TryFrom<ConnectionRow> for Connection {
     }
 }
 
-impl TenantTx {
+impl<R: ReadsConnections> Tx<R> {
     /// A connection of this tenant; `None` for an unknown or foreign id.
     ///
     /// # Errors
@@ -160,8 +163,8 @@ impl TenantTx {
     }
 }
 
-impl Store {
-    /// [`TenantTx::connection`] in a transaction of its own.
+impl<R: ReadsConnections> Store<R> {
+    /// [`Tx::connection`] in a transaction of its own.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -173,7 +176,9 @@ impl Store {
         let mut tx = self.begin(tenant).await?;
         tx.connection(id).await
     }
+}
 
+impl Store<Worker> {
     /// Where a connection's token is good, and the sealed token itself.
     ///
     /// # Errors

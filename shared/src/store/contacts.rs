@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::{StoreError, TenantTx, Written};
+use super::{StoreError, Tx, Written, roles::Worker};
 use crate::domain::{
     ConnectionId, ids,
     records::{COMPANIES_SHOWN, Contact},
 };
 
-impl TenantTx {
+impl Tx<Worker> {
     /// Writes what one connection says of these contacts, and the profiles folded from it.
     ///
     /// An older or equal version changes nothing, so pages may be fetched twice and in any order.

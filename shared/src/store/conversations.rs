@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{StoreError, TenantTx, Written};
+use super::{StoreError, Tx, Written, roles::Worker};
 use crate::domain::{
     ConnectionId, ids,
     records::{Conversation, Part},
@@ -20,7 +20,7 @@ pub enum Seen {
     WithParts,
 }
 
-impl TenantTx {
+impl Tx<Worker> {
     /// Writes stubs, and makes the threads due that they show to be new, changed or grown.
     ///
     /// No thread is made due whose stub counts no parts, or whose version and count are held already.

@@ -3,7 +3,10 @@
 //! A purge of a large workspace takes minutes, so that transaction only notes that it is owed; the rows
 //! go afterwards in short transactions, and whoever is interrupted leaves the rest to the next.
 
-use super::{Store, StoreError, TenantTx};
+use super::{
+    Store, StoreError, Tx,
+    roles::{Api, ReadsConnections},
+};
 use crate::domain::{ConnectionId, TenantId};
 
 /// Rows deleted by one transaction of a purge; a conversation brings its thread along.
@@ -19,7 +22,7 @@ pub enum AfterDisconnect {
     Purge,
 }
 
-impl TenantTx {
+impl Tx<Api> {
     /// Disconnects: raises generation and fences, deletes the token, owes nothing, cancels open runs.
     /// `false` for an unknown or foreign id; doing it twice changes nothing more.
     ///
@@ -101,7 +104,9 @@ impl TenantTx {
         .await?;
         Ok(())
     }
+}
 
+impl<R: ReadsConnections> Tx<R> {
     /// Whether rows of the connection are still to be deleted: it cannot be taken up again until then.
     pub(super) async fn owes_purge(
         &mut self,
@@ -117,7 +122,9 @@ impl TenantTx {
         .await?
         .unwrap_or(false))
     }
+}
 
+impl Tx<Api> {
     async fn delete_conversations(&mut self, connection: ConnectionId) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;
         // Threads, parts and participants go with their conversation.
@@ -267,7 +274,7 @@ impl TenantTx {
     }
 }
 
-impl Store {
+impl Store<Api> {
     /// Purges that are owed, whoever's they are: oldest first, a bounded number.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! A key is good for 24 hours and for one body. The answer is sealed by the caller, because it may
 //! hold a secret (a new key) that this table must not show.
 
-use super::{StoreError, TenantTx};
+use super::{StoreError, Tx, roles::Api};
 
 /// What a key that was presented means for the call that brought it.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub enum Claim {
     Answered { status: u16, sealed: Vec<u8> },
 }
 
-impl TenantTx {
+impl Tx<Api> {
     /// Claims a key for one call. Of many equal calls exactly one is granted.
     ///
     /// # Errors

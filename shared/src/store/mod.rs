@@ -1,8 +1,9 @@
 //! Postgres: the truth. The only place with SQL.
 //!
-//! Every method that touches a tenant's rows takes the tenant first and works inside a
-//! [`TenantTx`]: a transaction that says who the tenant is, so row-level security holds, while each
-//! statement says `tenant_id = $1` as well. There is no way to a bare connection from outside.
+//! A tenant's rows are reached through a [`Tx`] only. The transaction carries the tenant, so that
+//! row-level security holds, and each of its statements says `tenant_id = $1` as well. Its type names
+//! the database role, so that a method which the role has no grant for does not compile (see
+//! [`roles`]). No bare connection leaves this module.
 
 mod api_keys;
 mod audits;
@@ -21,6 +22,7 @@ mod planning;
 mod quarantine;
 pub mod reads;
 mod replays;
+pub mod roles;
 mod run_requests;
 mod slices;
 mod sweeps;
@@ -30,7 +32,7 @@ mod tx;
 mod walks;
 mod written;
 
-use std::time::Duration;
+use std::{marker::PhantomData, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, Connection as _, PgPool,
@@ -51,55 +53,44 @@ pub use operations::{DeadFilter, DeadLetter, Pause};
 pub use outcomes::{Failed, Tally};
 pub use planning::Due;
 pub use replays::Quarantined;
+use roles::DbRole;
 pub use run_requests::RunRequest;
 pub use slices::{Begun, SliceKey, StreamState};
 pub use tenants::Tenant;
 pub use threads::{FetchedThread, PendingThread, ThreadBacklog, ThreadFate};
-pub use tx::TenantTx;
+pub use tx::Tx;
 pub use walks::WalkEnd;
 pub use written::Written;
 use written::{last_of_each, to_json};
 
 use crate::domain::{Secret, TenantId};
 
-/// The narrow role that a session takes; see `migrations/0001_roles.sql`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    Api,
-    /// The OAuth path: may read and write sealed tokens.
-    Oauth,
-    Worker,
-    Scheduler,
-    Operator,
-}
-
-impl Role {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Api => "pathbound_api",
-            Self::Oauth => "pathbound_oauth",
-            Self::Worker => "pathbound_worker",
-            Self::Scheduler => "pathbound_scheduler",
-            Self::Operator => "pathbound_operator",
-        }
-    }
-}
-
-/// A pool of sessions that all have one narrow role. Cheap to clone.
+/// A pool of sessions that all have role `R`. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct Store<R> {
     pool: PgPool,
-    role: Role,
+    role: PhantomData<R>,
 }
 
-impl Store {
-    /// Opens a pool whose sessions take `role`. Connects once, so a wrong DSN is known at start.
+pub type ApiStore = Store<roles::Api>;
+pub type OauthStore = Store<roles::Oauth>;
+pub type WorkerStore = Store<roles::Worker>;
+pub type SchedulerStore = Store<roles::Scheduler>;
+pub type OperatorStore = Store<roles::Operator>;
+
+pub type ApiTx = Tx<roles::Api>;
+pub type OauthTx = Tx<roles::Oauth>;
+pub type WorkerTx = Tx<roles::Worker>;
+pub type OperatorTx = Tx<roles::Operator>;
+
+impl<R: DbRole> Store<R> {
+    /// Opens a pool whose sessions take role `R`. Connects once, so a wrong DSN is known at start.
     ///
     /// # Errors
     /// When Postgres cannot be reached or the login may not take the role (not migrated yet).
-    pub async fn connect(url: &Secret, role: Role, connections: u32) -> Result<Self, StoreError> {
+    pub async fn connect(url: &Secret, connections: u32) -> Result<Self, StoreError> {
         let options: PgConnectOptions = url.expose().parse()?;
-        let options = options.application_name(role.as_str());
+        let options = options.application_name(R::NAME);
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(10))
@@ -109,7 +100,7 @@ impl Store {
                     // planning again costs more than it finds. A page is too small for parallel workers.
                     let statement = format!(
                         "SET ROLE {}; SET plan_cache_mode = force_generic_plan; SET max_parallel_workers_per_gather = 0",
-                        role.as_str()
+                        R::NAME
                     );
                     sqlx::raw_sql(AssertSqlSafe(statement)).execute(session).await?;
                     Ok(())
@@ -117,38 +108,18 @@ impl Store {
             })
             .connect_with(options)
             .await?;
-        Ok(Self { pool, role })
-    }
-
-    /// Whether this DSN logs in as somebody whom row-level security does not bind: `SET ROLE` narrows that,
-    /// but one `RESET ROLE` would undo it.
-    ///
-    /// # Errors
-    /// When Postgres cannot be reached.
-    pub async fn login_is_unbound(url: &Secret) -> Result<bool, StoreError> {
-        let options: PgConnectOptions = url.expose().parse()?;
-        let mut session = sqlx::PgConnection::connect_with(&options).await?;
-        let unbound = sqlx::query_scalar(
-            "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user",
-        )
-        .fetch_one(&mut session)
-        .await?;
-        session.close().await?;
-        Ok(unbound)
+        Ok(Self {
+            pool,
+            role: PhantomData,
+        })
     }
 
     /// A transaction that sees and writes this tenant's rows and no other's.
     ///
     /// # Errors
     /// When no session can be had.
-    pub async fn begin(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
-        TenantTx::begin(&self.pool, tenant).await
-    }
-
-    /// The role its sessions have.
-    #[must_use]
-    pub const fn role(&self) -> Role {
-        self.role
+    pub async fn begin(&self, tenant: TenantId) -> Result<Tx<R>, StoreError> {
+        Tx::begin(&self.pool, tenant).await
     }
 
     /// Whether Postgres answers.
@@ -170,4 +141,21 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Whether this DSN's login bypasses row-level security. `SET ROLE` narrows such a login, but one
+/// `RESET ROLE` would undo that.
+///
+/// # Errors
+/// When Postgres cannot be reached.
+pub async fn login_is_unbound(url: &Secret) -> Result<bool, StoreError> {
+    let options: PgConnectOptions = url.expose().parse()?;
+    let mut session = sqlx::PgConnection::connect_with(&options).await?;
+    let unbound = sqlx::query_scalar(
+        "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user",
+    )
+    .fetch_one(&mut session)
+    .await?;
+    session.close().await?;
+    Ok(unbound)
 }

@@ -7,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Store, StoreError, TenantTx};
+use super::{Store, StoreError, Tx, roles::Oauth};
 use crate::domain::{ConnectionId, Mode, Region, RunId, Stream, TenantId};
 
 /// A flow whose state has just been burnt: it can be finished by this caller and no other.
@@ -38,7 +38,7 @@ pub struct NewWorkspace {
     pub api_version: String,
 }
 
-impl Store {
+impl Store<Oauth> {
     /// Opens a flow by its start token's digest and ties it to a browser. Opening it again (a reload)
     /// replaces state and session. `None` when the token is unknown, used or expired.
     ///
@@ -104,7 +104,7 @@ impl Store {
     }
 }
 
-impl TenantTx {
+impl Tx<Oauth> {
     /// Begins a flow that lives for `life`; returns when it ends. The tenant's old flows are removed.
     ///
     /// # Errors

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{
+    Store, StoreError,
+    roles::{Operator, ReadsPauses},
+};
 use crate::domain::{ConnectionId, Stream, TenantId};
 
 /// Which dead letters are meant. No condition: all that are open.
@@ -39,7 +42,7 @@ pub struct Pause {
     pub paused_at: DateTime<Utc>,
 }
 
-impl Store {
+impl Store<Operator> {
     /// Open dead letters, oldest first, after the one with id `after`.
     ///
     /// # Errors
@@ -139,7 +142,9 @@ impl Store {
         .fetch_one(&self.pool)
         .await?)
     }
+}
 
+impl<R: ReadsPauses> Store<R> {
     /// What is paused.
     ///
     /// # Errors
@@ -152,7 +157,9 @@ impl Store {
         .fetch_all(&self.pool)
         .await?)
     }
+}
 
+impl Store<Operator> {
     /// Notes that a scope is paused. The first reason stays.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{SliceKey, StoreError, TenantTx};
+use super::{SliceKey, StoreError, Tx, roles::Worker};
 use crate::domain::{ConnectionId, Stream};
 
 /// What a slice changed in the proof: rows that are held, and objects known to be missing.
@@ -30,7 +30,7 @@ pub enum Failed {
     StartsOver,
 }
 
-impl TenantTx {
+impl Tx<Worker> {
     /// Saves where the walk is, with what was written: both or neither.
     ///
     /// # Errors

@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, roles::Scheduler};
 use crate::domain::{ConnectionId, Stream, TenantId};
 
 /// A stream that somebody should work on.
 pub type Due = (TenantId, ConnectionId, Stream);
 
-impl Store {
+impl Store<Scheduler> {
     /// Claims streams that became due since they were last ticketed, oldest first.
     /// Any number of schedulers may call it at once: no row is claimed twice.
     ///

@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{StoreError, TenantTx};
+use super::{StoreError, Tx, roles::Worker};
 use crate::domain::{
     ConnectionId,
     records::{Poison, ReferenceItem},
 };
 
-impl TenantTx {
+impl Tx<Worker> {
     /// Keeps objects that could not be read, each with its bytes and the reason. Returns how many were
     /// not in quarantine before.
     ///

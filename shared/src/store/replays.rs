@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{StoreError, TenantTx};
+use super::{StoreError, Tx, roles::Worker};
 use crate::domain::{
     ConnectionId, Stream, ids,
     records::{FIRST_MESSAGE, Part},
@@ -16,7 +16,7 @@ pub struct Quarantined {
     pub raw: Vec<u8>,
 }
 
-impl TenantTx {
+impl Tx<Worker> {
     /// Open quarantine of a kind that has its bytes, in the order of ids, from behind `after` on.
     ///
     /// # Errors

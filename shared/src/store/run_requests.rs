@@ -1,6 +1,6 @@
 //! Asking for a run: what `POST /v1/connections/{id}/syncs` writes.
 
-use super::{ConnectionState, StoreError, TenantTx, reads::Run};
+use super::{ConnectionState, StoreError, Tx, reads::Run, roles::Api};
 use crate::domain::{ConnectionId, Mode, RunId, Stream};
 
 /// What became of the request.
@@ -14,7 +14,7 @@ pub enum RunRequest {
     NotActive(ConnectionState),
 }
 
-impl TenantTx {
+impl Tx<Api> {
     /// Asks for a run over `streams`. `None` for an unknown or foreign connection.
     ///
     /// # Errors

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Store, StoreError, TenantTx};
+use super::{
+    Store, StoreError, Tx,
+    roles::{LocksStreams, Worker},
+};
 use crate::domain::{ConnectionId, Mode, Region, Stream, TenantId};
 
 /// Which work, under which fence: what a lease is to the store.
@@ -54,7 +57,7 @@ pub enum Begun {
     Stale { fence: i64 },
 }
 
-impl Store {
+impl Store<Worker> {
     /// Takes over a stream for one slice.
     ///
     /// # Errors
@@ -153,7 +156,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the slice is no longer ours.
-    pub async fn begin_fenced(&self, key: SliceKey) -> Result<TenantTx, StoreError> {
+    pub async fn begin_fenced(&self, key: SliceKey) -> Result<Tx<Worker>, StoreError> {
         let mut tx = self.begin(key.tenant).await?;
         tx.check_fence(key).await?;
         Ok(tx)
@@ -164,7 +167,7 @@ impl Store {
     ///
     /// # Errors
     /// When the slice is no longer ours.
-    pub async fn begin_fenced_whole(&self, key: SliceKey) -> Result<TenantTx, StoreError> {
+    pub async fn begin_fenced_whole(&self, key: SliceKey) -> Result<Tx<Worker>, StoreError> {
         let mut tx = self.begin(key.tenant).await?;
         tx.lock_streams(key.connection).await?;
         tx.check_fence(key).await?;
@@ -172,7 +175,7 @@ impl Store {
     }
 }
 
-impl TenantTx {
+impl Tx<Worker> {
     /// Locks the slice's stream and compares the fence: nothing is committed that was written under an older one.
     /// [`Store::begin_fenced`] does it first; who does not must do it before the commit.
     ///
@@ -194,7 +197,9 @@ impl TenantTx {
         }
         Ok(())
     }
+}
 
+impl<R: LocksStreams> Tx<R> {
     /// Locks a connection's streams: the first thing that everything does which changes a connection as
     /// a whole. A slice locks its stream first too and the connection later, so neither waits in a ring.
     /// The order is that of the data, in which a slice makes the stream behind it due.
@@ -215,8 +220,10 @@ impl TenantTx {
         .await?;
         Ok(())
     }
+}
 
-    /// Locks another stream that this transaction may make due: see [`TenantTx::make_due`] for the order.
+impl Tx<Worker> {
+    /// Locks another stream that this transaction may make due: see [`Tx::make_due`] for the order.
     ///
     /// # Errors
     /// When Postgres fails.

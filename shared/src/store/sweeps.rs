@@ -2,10 +2,10 @@
 
 use uuid::Uuid;
 
-use super::{SliceKey, StoreError, TenantTx};
+use super::{SliceKey, StoreError, Tx, roles::Worker};
 use crate::domain::{ConnectionId, Stream, ids};
 
-impl TenantTx {
+impl Tx<Worker> {
     /// A full walk begins (again): what an earlier one has shown counts no more.
     ///
     /// # Errors

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Store, StoreError};
+use super::{
+    Store, StoreError,
+    roles::{Api, LooksUpTenants},
+};
 use crate::domain::TenantId;
 
 /// One customer of Pathbound.
@@ -13,7 +16,7 @@ pub struct Tenant {
     pub created_at: DateTime<Utc>,
 }
 
-impl Store {
+impl Store<Api> {
     /// Makes a tenant. The name is a label, 1 to 200 characters, and need not be unique.
     ///
     /// # Errors
@@ -36,7 +39,9 @@ impl Store {
             created_at,
         })
     }
+}
 
+impl<R: LooksUpTenants> Store<R> {
     /// Whether a tenant exists: asked for the service key, which names its tenant itself.
     ///
     /// # Errors

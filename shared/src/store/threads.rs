@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Seen, StoreError, TenantTx, Written};
+use super::{Seen, StoreError, Tx, Written, roles::Worker};
 use crate::domain::{
     ConnectionId, ids,
     records::{FIRST_MESSAGE, PARTS_SHOWN, Part, Thread},
@@ -50,7 +50,7 @@ pub enum ThreadFate {
     Again(f64),
 }
 
-impl TenantTx {
+impl Tx<Worker> {
     /// Threads that are owed now, newest change first.
     ///
     /// # Errors

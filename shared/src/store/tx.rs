@@ -1,27 +1,34 @@
 //! The tenant's transaction.
 
+use std::marker::PhantomData;
+
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
-use super::StoreError;
+use super::{StoreError, roles::DbRole};
 use crate::domain::TenantId;
 
-/// A transaction bound to one tenant. Dropped without [`TenantTx::commit`], it changes nothing.
+/// A transaction of role `R`, bound to one tenant. Dropped without [`Tx::commit`], it changes nothing.
 #[derive(Debug)]
-pub struct TenantTx {
+pub struct Tx<R> {
     tx: Transaction<'static, Postgres>,
     tenant: TenantId,
+    role: PhantomData<R>,
 }
 
-impl TenantTx {
+impl<R: DbRole> Tx<R> {
     pub(super) async fn begin(pool: &PgPool, tenant: TenantId) -> Result<Self, StoreError> {
         // One round trip for both. The setting ends with the transaction (`true`), so a session that
         // goes back to the pool carries no tenant. A uuid's text has no character that SQL could mistake.
         let statement = format!("BEGIN; SELECT set_config('app.tenant_id', '{tenant}', true)");
         let tx = pool.begin_with(AssertSqlSafe(statement)).await?;
-        Ok(Self { tx, tenant })
+        Ok(Self {
+            tx,
+            tenant,
+            role: PhantomData,
+        })
     }
 
-    /// Whose transaction this is.
+    /// The tenant whose rows it sees.
     #[must_use]
     pub const fn tenant(&self) -> TenantId {
         self.tenant
@@ -34,8 +41,8 @@ impl TenantTx {
     /// Makes everything written since `begin` visible at once.
     ///
     /// # Errors
-    /// When Postgres refuses or is gone; then nothing was written, or (connection lost while
-    /// committing) it is unknown and the caller's retry must be safe to repeat.
+    /// When Postgres refuses, nothing was written. When the connection is lost while committing, the
+    /// outcome is unknown, so the caller's retry must be safe to repeat.
     pub async fn commit(self) -> Result<(), StoreError> {
         self.tx.commit().await.map_err(StoreError::from)
     }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{SliceKey, StoreError, TenantTx};
+use super::{SliceKey, StoreError, Tx, roles::Worker};
 use crate::domain::Mode;
 
 /// After a walk that saw fewer than there are: how soon the next one looks.
@@ -27,7 +27,7 @@ pub struct WalkEnd {
     pub next_in_seconds: Option<f64>,
 }
 
-impl TenantTx {
+impl Tx<Worker> {
     /// Closes a walk. Nothing else may write to the stream after it in this transaction.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use super::{SliceError, slice::SliceContext};
 use crate::{
     domain::{Mode, Stream, records::Thread},
     intercom::{Endpoint, Error, Refusal, Search, wire},
-    store::{Audit, FetchedThread, HeldPart, SampledThread, TenantTx},
+    store::{Audit, FetchedThread, HeldPart, SampledThread, WorkerTx},
 };
 
 /// Threads read anew by one audit: in a month, each workspace's hundred.
@@ -63,7 +63,7 @@ pub(super) async fn begin(cx: &SliceContext<'_>) -> Result<Option<Progress>, Sli
 pub(super) async fn read_thread(
     cx: &SliceContext<'_>,
     progress: &mut Progress,
-) -> Result<Option<TenantTx>, SliceError> {
+) -> Result<Option<WorkerTx>, SliceError> {
     let Some(sampled) = progress.left.last() else {
         return Ok(None);
     };
@@ -160,7 +160,7 @@ pub(super) async fn end(
 async fn differs(
     cx: &SliceContext<'_>,
     sampled: &SampledThread,
-) -> Result<(bool, TenantTx), SliceError> {
+) -> Result<(bool, WorkerTx), SliceError> {
     let key = cx.key;
     let answer = match cx
         .workspace

@@ -4,20 +4,29 @@
 //! a callback to the browser that began. It is 256 random bits, kept as a digest, bound to the
 //! browser's session cookie and the tenant, good for ten minutes, and burnt by its first use.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use super::Context;
 use crate::{
+    config::Config,
     domain::{ConnectionId, Region, Secret, Stream, TenantId},
-    intercom::{self, Me, Refusal},
-    store::{FlowFate, NewWorkspace, Store, StoreError},
-    vault::{self, SealContext, SealError},
+    intercom::{self, Intercom, Me, Refusal},
+    store::{FlowFate, NewWorkspace, OauthStore, StoreError},
+    vault::{self, KeyRing, SealContext, SealError},
 };
 
 /// How long a flow may take from the start link to the callback.
 pub const FLOW_LIFE: Duration = Duration::from_secs(600);
+
+/// What connecting a workspace may touch. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ConnectContext {
+    pub store: OauthStore,
+    pub vault: Arc<KeyRing>,
+    pub intercom: Intercom,
+    pub config: Arc<Config>,
+}
 
 /// A flow that has begun: whoever has the start token may open it in a browser.
 #[derive(Clone, Debug)]
@@ -49,7 +58,7 @@ pub struct Connected {
 /// # Errors
 /// When Postgres fails or the system gives no random bytes.
 pub async fn start(
-    store: &Store,
+    store: &OauthStore,
     tenant: TenantId,
     region: Region,
 ) -> Result<Started, ConnectError> {
@@ -69,7 +78,7 @@ pub async fn start(
 ///
 /// # Errors
 /// [`ConnectError::StartUnknown`] when the link is unknown, used or expired.
-pub async fn open(store: &Store, start_token: &str) -> Result<Opened, ConnectError> {
+pub async fn open(store: &OauthStore, start_token: &str) -> Result<Opened, ConnectError> {
     let (state, session) = (token()?, token()?);
     let start = vault::sha256(start_token.as_bytes());
     let region = store
@@ -88,7 +97,7 @@ pub async fn open(store: &Store, start_token: &str) -> Result<Opened, ConnectErr
 /// # Errors
 /// See [`ConnectError`]. The state is burnt whatever comes after.
 pub async fn finish(
-    context: &Context,
+    context: &ConnectContext,
     state: &str,
     session: Option<&str>,
     code: &str,
@@ -132,7 +141,7 @@ pub async fn finish(
 ///
 /// # Errors
 /// Always: [`ConnectError::Denied`], or why the state was not good in the first place.
-pub async fn refuse(store: &Store, state: &str, session: Option<&str>) -> ConnectError {
+pub async fn refuse(store: &OauthStore, state: &str, session: Option<&str>) -> ConnectError {
     match burn(store, state, session).await {
         Ok(_) => ConnectError::Denied,
         Err(error) => error,
@@ -141,7 +150,7 @@ pub async fn refuse(store: &Store, state: &str, session: Option<&str>) -> Connec
 
 /// Burns the state, then compares the session: a wrong browser gets no second try.
 async fn burn(
-    store: &Store,
+    store: &OauthStore,
     state: &str,
     session: Option<&str>,
 ) -> Result<(TenantId, Region), ConnectError> {
@@ -162,7 +171,11 @@ async fn burn(
 }
 
 /// `GET /me`. A fresh token that a region refuses is tried once at the US host, which routes to the others.
-async fn whose(context: &Context, region: Region, token: &Secret) -> Result<Me, ConnectError> {
+async fn whose(
+    context: &ConnectContext,
+    region: Region,
+    token: &Secret,
+) -> Result<Me, ConnectError> {
     let me = match context.intercom.me(region, token).await {
         Err(error) if region != Region::Us && error.refusal() == Some(&Refusal::Unauthorized) => {
             context.intercom.me(Region::Us, token).await

@@ -27,7 +27,7 @@ use crate::{
         Endpoint, Error, Refusal, Response, Search,
         wire::{self, Next, Page},
     },
-    store::{Tally, TenantTx, WalkEnd},
+    store::{Tally, WalkEnd, WorkerTx},
 };
 
 /// Absentees asked for by id in a slice.
@@ -300,7 +300,7 @@ async fn ask_absentees(
 }
 
 async fn end(
-    tx: &mut TenantTx,
+    tx: &mut WorkerTx,
     cx: &SliceContext<'_>,
     walk: &Walk,
     missing: Option<i64>,

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::{config::Config, intercom::Intercom, shutdown::Shutdown, store::Store, vault::KeyRing};
+use crate::{
+    config::Config, intercom::Intercom, shutdown::Shutdown, store::WorkerStore, vault::KeyRing,
+};
 
 /// What a slice may touch, and nothing else. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Context {
-    pub store: Store,
+    pub store: WorkerStore,
     pub vault: Arc<KeyRing>,
     pub intercom: Intercom,
     pub config: Arc<Config>,

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     intercom::Gate,
-    store::{SliceKey, Store},
+    store::{SliceKey, WorkerStore},
 };
 
 /// A call may begin for so long after a disconnect, by a slice that was under way. Whoever promises that none will
@@ -20,7 +20,7 @@ use crate::{
 pub const FENCE_RECHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The gate before the calls of a slice that has just begun.
-pub(super) fn gate(store: &Store, key: SliceKey) -> Gate {
+pub(super) fn gate(store: &WorkerStore, key: SliceKey) -> Gate {
     let store = store.clone();
     // `None`: it is not ours any more.
     let seen = Arc::new(Mutex::new(Some(Instant::now())));

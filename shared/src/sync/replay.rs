@@ -10,7 +10,7 @@ use super::future_dated;
 use crate::{
     domain::{ConnectionId, Stream, TenantId, records::Poison},
     intercom::wire,
-    store::{ConnectionState, Quarantined, Store, StoreError, TenantTx},
+    store::{ConnectionState, Quarantined, StoreError, WorkerStore, WorkerTx},
 };
 
 /// Objects read in one transaction: each may be large.
@@ -34,12 +34,12 @@ pub struct Replayed {
 }
 
 /// Replays a connection's quarantine; `rehearsed`, it changes nothing and says what it would have done. `None` when
-/// the connection is unknown or does not sync. `store` has to have the worker's role.
+/// the connection is unknown or does not sync.
 ///
 /// # Errors
 /// When Postgres fails; what was replayed before stays.
 pub async fn replay(
-    store: &Store,
+    store: &WorkerStore,
     tenant: TenantId,
     connection: ConnectionId,
     rehearsed: bool,
@@ -71,7 +71,7 @@ pub async fn replay(
 
 /// Writes what can be read now, and closes its quarantine. Returns how many objects that were.
 async fn heal(
-    tx: &mut TenantTx,
+    tx: &mut WorkerTx,
     connection: ConnectionId,
     stream: Stream,
     kind: &str,
@@ -112,7 +112,7 @@ async fn heal(
 
 /// Parts, whose ids in quarantine begin with their conversation's; `…/thread` is an answer that was no thread.
 async fn heal_parts(
-    tx: &mut TenantTx,
+    tx: &mut WorkerTx,
     connection: ConnectionId,
     batch: Vec<Quarantined>,
 ) -> Result<i64, StoreError> {

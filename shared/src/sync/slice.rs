@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     domain::Mode,
     intercom::{Endpoint, Error, Response, Workspace, wire::Page},
-    store::{SliceKey, StoreError, StreamState, TenantTx},
+    store::{SliceKey, StoreError, StreamState, WorkerTx},
 };
 
 /// A full walk that did not show a stored object is repeated after at most this long.
@@ -31,17 +31,17 @@ impl SliceContext<'_> {
     }
 
     /// A transaction that has locked the stream and compared the slice's fence.
-    pub(super) async fn begin(&self) -> Result<TenantTx, StoreError> {
+    pub(super) async fn begin(&self) -> Result<WorkerTx, StoreError> {
         self.ctx.store.begin_fenced(self.key).await
     }
 
     /// The same for what changes the connection as a whole: every stream is locked first.
-    pub(super) async fn begin_connection(&self) -> Result<TenantTx, StoreError> {
+    pub(super) async fn begin_connection(&self) -> Result<WorkerTx, StoreError> {
         self.ctx.store.begin_fenced_whole(self.key).await
     }
 
     /// A transaction that compares the fence itself, as its last step before the commit.
-    pub(super) async fn begin_unfenced(&self) -> Result<TenantTx, StoreError> {
+    pub(super) async fn begin_unfenced(&self) -> Result<WorkerTx, StoreError> {
         self.ctx.store.begin(self.key.tenant).await
     }
 

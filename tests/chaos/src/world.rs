@@ -15,7 +15,7 @@ use servers::Servers;
 use shared::{
     domain::{ConnectionId, Secret, TenantId},
     queue::Queue,
-    store::{Role, Store, reads::SyncStatus},
+    store::{ApiStore, reads::SyncStatus},
 };
 
 use crate::{Failure, fleet::Fleet, history::History};
@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub(crate) fleet: Fleet,
     pub(crate) history: History,
     /// With the API's role.
-    pub(crate) store: Store,
+    pub(crate) store: ApiStore,
     pub(crate) queue: Queue,
     deaths: Mutex<BTreeMap<String, f64>>,
 }
@@ -67,7 +67,7 @@ impl World {
         let environment = environment(&servers, &simulator, &public_url);
         let fleet = Fleet::start(environment, servers.database_url()).await?;
         let mut world = Self {
-            store: Store::connect(&url, Role::Api, 4).await?,
+            store: ApiStore::connect(&url, 4).await?,
             queue: Queue::open(&Secret::new(servers.redis_url()), PREFIX)?,
             servers,
             simulator,

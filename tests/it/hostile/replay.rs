@@ -6,7 +6,7 @@
 use intercom_simulator::{Fault, FaultAction, Garble, Kind, WorkspaceSpec};
 use shared::{
     domain::Mode,
-    store::{AfterDisconnect, Role, Store},
+    store::{AfterDisconnect, WorkerStore},
     sync::{Replayed, replay},
 };
 use sqlx::{Connection, PgConnection};
@@ -88,7 +88,7 @@ async fn four_in_quarantine(world: &World) -> (Connected, Vec<(&'static str, Str
 async fn bytes_in_quarantine_are_replayed_without_a_call() {
     let world = World::new().await;
     let (connected, chosen) = four_in_quarantine(&world).await;
-    let store = Store::connect(&world.config.database_url, Role::Worker, 2)
+    let store = WorkerStore::connect(&world.config.database_url, 2)
         .await
         .unwrap();
     let again = async |rehearsed| {
@@ -137,7 +137,7 @@ async fn bytes_in_quarantine_are_replayed_without_a_call() {
 async fn a_replay_undoes_no_later_version_and_writes_nothing_after_a_disconnect() {
     let world = World::new().await;
     let (connected, chosen) = four_in_quarantine(&world).await;
-    let store = Store::connect(&world.config.database_url, Role::Worker, 2)
+    let store = WorkerStore::connect(&world.config.database_url, 2)
         .await
         .unwrap();
     // Intercom changes them all, and the next walk reads them well.

@@ -8,7 +8,7 @@ use pathbound::exact::compare;
 use shared::{
     domain::{Mode, Region, Stream, TenantId},
     intercom::Intercom,
-    store::{Role, SliceKey, Store},
+    store::{SliceKey, WorkerStore},
     sync::{self, Context, Next, Outcome, connect::ConnectError},
     vault::KeyRing,
 };
@@ -120,7 +120,7 @@ impl Machine {
             .await
             .expect("it connects");
         let context = Context {
-            store: Store::connect(&world.config.database_url, Role::Worker, 6)
+            store: WorkerStore::connect(&world.config.database_url, 6)
                 .await
                 .expect("postgres answers"),
             vault: KeyRing::parse(world.config.encryption_keys.expose())

@@ -12,7 +12,7 @@ use shared::{
         Endpoint, Intercom, Order, PAGE, Search,
         wire::{self, Next, Page, ReferenceKind},
     },
-    store::{FetchedThread, Role, Store},
+    store::{FetchedThread, WorkerStore},
 };
 use simulation::rng::{Rng, seeds};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -169,7 +169,7 @@ fn shuffle<T>(items: &mut [T], rng: &mut Rng) {
     }
 }
 
-async fn write(store: &Store, connected: &Connected, deliveries: &[Delivery]) {
+async fn write(store: &WorkerStore, connected: &Connected, deliveries: &[Delivery]) {
     let connection = connected.connection;
     for delivery in deliveries.iter().cloned() {
         let mut tx = store.begin(connected.tenant).await.unwrap();
@@ -341,7 +341,7 @@ fn no_order_of_pages_changes_what_is_held() {
         }
         let late = everything(&world, &workspace).await;
 
-        let store = Store::connect(&world.config.database_url, Role::Worker, 2)
+        let store = WorkerStore::connect(&world.config.database_url, 2)
             .await
             .unwrap();
         let mut admin = PgConnection::connect(world.config.database_url.expose())

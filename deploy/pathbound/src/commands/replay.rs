@@ -3,11 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use shared::{
-    config::ProcessRole,
-    store::{Role, Store},
-    sync::replay,
-};
+use shared::{config::ProcessRole, store::WorkerStore, sync::replay};
 
 use crate::{
     cli::ReplayArgs,
@@ -21,7 +17,7 @@ use crate::{
 /// When Postgres cannot be reached, or the tenant has no connection.
 pub async fn run(file: Option<&Path>, format: Format, args: ReplayArgs) -> Result<(), Failure> {
     let config = super::load(file, ProcessRole::Migrate)?;
-    let store = Store::connect(&config.database_url, Role::Worker, 1).await?;
+    let store = WorkerStore::connect(&config.database_url, 1).await?;
     let connections = store.begin(args.tenant).await?.connections().await?;
     if connections.is_empty() {
         return Err(Failure::because(

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::{
     domain::{ConnectionId, Stream, TenantId},
     store::{
-        Store,
+        ApiStore,
         reads::{StreamStatus, SyncStatus},
     },
 };
@@ -223,7 +223,7 @@ impl TenantRun<'_> {
 }
 
 async fn status(
-    store: &Store,
+    store: &ApiStore,
     tenant: TenantId,
     connection: ConnectionId,
 ) -> Result<SyncStatus, Failure> {

@@ -9,7 +9,7 @@ use shared::{
     config::{Config, Environment, ProcessRole},
     domain::Secret,
     shutdown::Shutdown,
-    store::{self, Role, Store},
+    store::{self, ApiStore},
     telemetry, vault,
 };
 use tokio::{
@@ -44,7 +44,7 @@ pub struct World {
     pub workspaces: Populated,
     pub rest: Rest,
     /// With the API's role.
-    pub store: Store,
+    pub store: ApiStore,
     pub servers: Servers,
     shutdown: Shutdown,
     parts: JoinSet<()>,
@@ -84,7 +84,7 @@ impl World {
             workspaces.map_err(|error| Failure::failed("could not make the workspaces", error))?;
         Ok(Self {
             rest: Rest::new(&config.public_url, &config.service_key)?,
-            store: Store::connect(&config.database_url, Role::Api, 4).await?,
+            store: ApiStore::connect(&config.database_url, 4).await?,
             config,
             simulator,
             workspaces,

@@ -28,7 +28,7 @@ mod value;
 use intercom_simulator::{Kind, TruthLine};
 use shared::{
     domain::{ConnectionId, TenantId},
-    store::{Store, StoreError, TenantTx},
+    store::{ApiStore, ApiTx, StoreError},
 };
 use uuid::Uuid;
 
@@ -48,7 +48,7 @@ const PAGE: i64 = 2_000;
 /// # Errors
 /// See [`StoreError`].
 pub async fn compare(
-    store: &Store,
+    store: &ApiStore,
     tenant: TenantId,
     connection: ConnectionId,
     truth: &[TruthLine],
@@ -69,7 +69,7 @@ pub async fn compare(
 
 /// Contacts, companies, and the links between them.
 async fn compare_people(
-    tx: &mut TenantTx,
+    tx: &mut ApiTx,
     connection: ConnectionId,
     comparison: &mut Comparison<'_>,
 ) -> Result<(), StoreError> {
@@ -104,7 +104,7 @@ async fn compare_people(
 
 /// Conversations and their parts. Conversations come first, because a part is counted for its thread.
 async fn compare_conversations(
-    tx: &mut TenantTx,
+    tx: &mut ApiTx,
     connection: ConnectionId,
     comparison: &mut Comparison<'_>,
 ) -> Result<(), StoreError> {

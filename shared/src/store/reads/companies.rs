@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Position, ProfileFilter, Source, deleted_everywhere};
 use crate::{
     domain::ConnectionId,
-    store::{StoreError, TenantTx},
+    store::{StoreError, Tx, roles::Api},
 };
 
 /// One company.
@@ -46,7 +46,7 @@ struct CompanyRow {
     updated_at: DateTime<Utc>,
 }
 
-impl TenantTx {
+impl Tx<Api> {
     /// One company. `None` for an unknown or foreign id.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Position, ProfileFilter, Source, deleted_everywhere};
 use crate::{
     domain::ConnectionId,
-    store::{StoreError, TenantTx},
+    store::{StoreError, Tx, roles::Api},
 };
 
 /// One person.
@@ -64,7 +64,7 @@ struct ContactRow {
     updated_at: DateTime<Utc>,
 }
 
-impl TenantTx {
+impl Tx<Api> {
     /// The contact that an id stands for: itself, or whoever it was merged into. `None` when unknown.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl TenantTx {
         .await?)
     }
 
-    /// One contact by its own id (see [`TenantTx::resolve_contact`]).
+    /// One contact by its own id (see [`Tx::resolve_contact`]).
     ///
     /// # Errors
     /// When Postgres fails.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Position;
 use crate::{
     domain::ConnectionId,
-    store::{StoreError, TenantTx},
+    store::{StoreError, Tx, roles::Api},
 };
 
 /// One conversation.
@@ -60,7 +60,7 @@ pub struct ThreadState {
 /// What conversations are filtered by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConversationFilter {
-    /// A contact's own id (see [`TenantTx::resolve_contact`]): those it took part in, under any id
+    /// A contact's own id (see [`Tx::resolve_contact`]): those it took part in, under any id
     /// that was merged into it.
     pub contact: Option<Uuid>,
     pub state: Option<String>,
@@ -92,7 +92,7 @@ struct ConversationRow {
     deleted_at: Option<DateTime<Utc>>,
 }
 
-impl TenantTx {
+impl Tx<Api> {
     /// One conversation. `None` for an unknown or foreign id.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::ConnectionId,
-    store::{StoreError, TenantTx},
+    store::{StoreError, Tx, roles::Api},
 };
 
 /// The connection's record of a contact, and the profile merged from it.
@@ -141,7 +141,7 @@ pub struct StoredReference {
     pub removed_at: Option<DateTime<Utc>>,
 }
 
-impl TenantTx {
+impl Tx<Api> {
     /// Contacts after a source id (`""` for the first page), in source id order.
     pub async fn export_contacts(
         &mut self,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{ids::part_id, records::FIRST_MESSAGE},
-    store::{StoreError, TenantTx},
+    store::{StoreError, Tx, roles::Api},
 };
 
 /// One message or event.
@@ -41,7 +41,7 @@ pub struct PartPosition {
     pub source_id: String,
 }
 
-impl TenantTx {
+impl Tx<Api> {
     /// Parts after a position, oldest first; the first message leads whatever its time.
     /// Parts of one second follow their ids, which Intercom counts up.
     ///

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Position;
 use crate::{
     domain::{ConnectionId, RunId},
-    store::{StoreError, TenantTx},
+    store::{StoreError, Tx, roles::Api},
 };
 
 /// One requested run.
@@ -68,7 +68,7 @@ impl From<RunRow> for Run {
     }
 }
 
-impl TenantTx {
+impl Tx<Api> {
     /// One run of a connection. `None` for an unknown or foreign id.
     ///
     /// # Errors

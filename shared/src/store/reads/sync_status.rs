@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{ConnectionId, Stream},
-    store::{Audit, Connection, ConnectionState, StoreError, TenantTx},
+    store::{Audit, Connection, ConnectionState, StoreError, Tx, roles::ReadsStatus},
 };
 
 /// The state of a connection's mirror.
@@ -97,7 +97,7 @@ pub struct ThreadCounts {
     pub blocked: i64,
 }
 
-impl TenantTx {
+impl<R: ReadsStatus> Tx<R> {
     /// The state of one connection's mirror. `None` for an unknown or foreign id.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use intercom_simulator::{Latency, WorkspaceSpec};
 use shared::{
     domain::{Secret, Stream},
-    store::{Role, SliceKey, Store},
+    store::{SliceKey, WorkerStore},
 };
 use sqlx::{Connection, PgConnection};
 
@@ -74,7 +74,7 @@ pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
     } = fleet;
     drop(worker);
 
-    let store = Store::connect(&Secret::new(servers.database_url()), Role::Worker, 2).await?;
+    let store = WorkerStore::connect(&Secret::new(servers.database_url()), 2).await?;
     let mut admin = PgConnection::connect(&servers.database_url()).await?;
     let held: Vec<String> = sqlx::query_scalar("SELECT source_id FROM contact_sources")
         .fetch_all(&mut admin)
@@ -98,7 +98,11 @@ pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
 }
 
 /// The last statement of a full walk, in a transaction that is not committed.
-async fn end_of_walk(store: &Store, key: SliceKey, shown: &[String]) -> Result<Duration, Failure> {
+async fn end_of_walk(
+    store: &WorkerStore,
+    key: SliceKey,
+    shown: &[String],
+) -> Result<Duration, Failure> {
     let mut tx = store.begin(key.tenant).await?;
     for page in shown.chunks(PAGE) {
         tx.note_shown(key, page).await?;

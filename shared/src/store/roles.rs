@@ -1,0 +1,80 @@
+//! The database roles as types.
+//!
+//! A [`Store`](super::Store) and its transactions carry the role of their sessions in their type, so
+//! a method that the role has no grant for does not compile. The types mirror the `GRANT`s in
+//! `migrations/`, which remain the real barrier.
+//!
+//! The API's role has no grant to write contacts:
+//! ```compile_fail,E0599
+//! # async fn misuse(mut tx: shared::store::ApiTx, connection: shared::domain::ConnectionId) {
+//! tx.write_contacts(connection, Vec::new()).await;
+//! # }
+//! ```
+//! Only the worker's and the OAuth path's roles read sealed tokens:
+//! ```compile_fail,E0599
+//! # async fn misuse(store: shared::store::ApiStore, tenant: shared::domain::TenantId, id: shared::domain::ConnectionId) {
+//! store.sealed_token(tenant, id).await;
+//! # }
+//! ```
+
+use std::fmt;
+
+/// A role that the sessions of a pool take with `SET ROLE`.
+pub trait DbRole: sealed::Sealed + fmt::Debug + Clone + Send + Sync + 'static {
+    /// Its name in Postgres; see `migrations/0001_roles.sql`.
+    const NAME: &'static str;
+}
+
+/// Roles with `SELECT` on connections and streams.
+pub trait ReadsConnections: DbRole {}
+
+/// Roles that also read runs, audits, absences, threads and dead letters.
+pub trait ReadsStatus: ReadsConnections {}
+
+/// Roles with `UPDATE` on streams, which locking a row requires.
+pub trait LocksStreams: ReadsConnections {}
+
+/// Roles that may ask whether a tenant exists.
+pub trait LooksUpTenants: DbRole {}
+
+/// Roles with `SELECT` on pauses.
+pub trait ReadsPauses: DbRole {}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! role {
+    ($(#[$doc:meta])* $role:ident = $name:literal: $($may:ident),*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub enum $role {}
+
+        impl sealed::Sealed for $role {}
+        impl DbRole for $role {
+            const NAME: &'static str = $name;
+        }
+        $(impl $may for $role {})*
+    };
+}
+
+role! {
+    /// Serves REST: reads everything but tokens, and ends connections.
+    Api = "pathbound_api": ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants
+}
+role! {
+    /// Connects workspaces: reads and writes sealed tokens.
+    Oauth = "pathbound_oauth": ReadsConnections, LocksStreams
+}
+role! {
+    /// Syncs: reads sealed tokens and writes what Intercom returns.
+    Worker = "pathbound_worker": ReadsConnections, ReadsStatus, LocksStreams
+}
+role! {
+    /// Claims due streams of all tenants, through reviewed functions.
+    Scheduler = "pathbound_scheduler": ReadsPauses
+}
+role! {
+    /// Inspects tenants and handles dead letters and pauses, through reviewed functions.
+    Operator = "pathbound_operator": ReadsConnections, ReadsStatus, LooksUpTenants, ReadsPauses
+}
