@@ -20,7 +20,7 @@ const WRITTEN: &str = "SELECT (SELECT count(*) FROM parts)::text, (SELECT count(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_after_a_disconnect_in_mid_run() {
-    let world = World::with(&[("THREAD_CONCURRENCY", "10")]).await;
+    let world = World::with(&[("CONVERSATION_CONCURRENCY", "10")]).await;
     let base = world.api().await;
     let connected = world.connect(workspace()).await;
     // Some of a slice's threads are stored, others under way, and most are not asked for yet.

@@ -6,7 +6,7 @@
 //! | `contacts`      | one page of the list, or of what changed         | connecting, `sync_interval`, resync  |
 //! | `companies`     | the whole scroll, or companies asked for by id   | connecting, changed contacts, a walk |
 //! | `conversations` | one page of stubs                                | connecting, `sync_interval`, resync  |
-//! | `threads`       | `threads_per_slice` threads, more beside a giant | stubs that show more parts           |
+//! | `threads`       | `conversations_per_slice` threads, more beside a giant | stubs that show more parts           |
 //!
 //! A job's name is its stream's name in tables, tickets, spans, metrics and the API.
 

@@ -162,7 +162,10 @@ mod tests {
     #[test]
     fn the_faults_of_a_configuration_are_one_line() {
         let faults = vec!["A is not set".to_owned(), "B is 7".to_owned()];
-        let failure = Failure::from(ConfigError { faults });
+        let failure = Failure::from(ConfigError {
+            faults,
+            warnings: Vec::new(),
+        });
         assert_eq!(
             failure.line(),
             "the configuration has 2 fault(s): A is not set; B is 7"

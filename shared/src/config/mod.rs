@@ -8,13 +8,13 @@ mod values;
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 pub use layers::Environment;
-use layers::Layers;
+use layers::{Findings, Layers};
 pub use role::{ProcessRole, UnknownRole};
 use values::Reader;
 
 use crate::domain::Secret;
 
-/// The defaults, commented: what `pathbound config show` prints first.
+/// The defaults with their comments. The loader reads the values, and `make reference` the comments.
 pub const DEFAULTS: &str = include_str!("../default.toml");
 
 /// How strict start-up is.
@@ -47,12 +47,16 @@ pub struct Config {
     pub intercom: Intercom,
     pub intervals: Intervals,
     pub worker_slots: usize,
-    pub threads_per_slice: usize,
-    pub thread_concurrency: usize,
-    /// Bytes of answers' bodies that a process holds at once.
-    pub answer_memory: usize,
+    /// Conversations that one slice of threads fetches.
+    pub conversations_per_slice: usize,
+    /// How many of them it fetches at once.
+    pub conversation_concurrency: usize,
+    /// Bytes of response bodies that a process holds at once.
+    pub response_memory: usize,
     pub log: String,
     pub log_json: bool,
+    /// Settings that have no effect or an old name. The process starts all the same.
+    pub warnings: Vec<String>,
 }
 
 /// The OAuth app and how we talk to Intercom.
@@ -76,7 +80,7 @@ pub struct Intervals {
     pub company_walk: Duration,
     pub reference: Duration,
     pub audit: Duration,
-    pub index_lag: Duration,
+    pub search_index_lag: Duration,
 }
 
 impl Config {
@@ -89,13 +93,18 @@ impl Config {
         environment: &Environment,
         role: ProcessRole,
     ) -> Result<Self, ConfigError> {
-        let mut faults = Vec::new();
-        let layers = Layers::read(DEFAULTS, file, environment, &mut faults);
-        let config = Self::from_layers(&layers, role, &mut faults);
+        let mut findings = Findings::default();
+        let layers = Layers::read(DEFAULTS, file, environment, &mut findings);
+        let Findings {
+            mut faults,
+            warnings,
+        } = findings;
+        let mut config = Self::from_layers(&layers, role, &mut faults);
         if faults.is_empty() {
+            config.warnings = warnings;
             Ok(config)
         } else {
-            Err(ConfigError { faults })
+            Err(ConfigError { faults, warnings })
         }
     }
 
@@ -158,15 +167,16 @@ impl Config {
                 company_walk: read.duration("company_walk_interval", Duration::from_secs(1)),
                 reference: read.duration("reference_interval", Duration::from_secs(1)),
                 audit: read.duration("audit_interval", Duration::from_secs(1)),
-                index_lag: read.duration("index_lag", Duration::ZERO),
+                search_index_lag: read.duration("search_index_lag", Duration::ZERO),
             },
             worker_slots: read.number("worker_slots", 1, 10_000) as usize,
-            threads_per_slice: read.number("threads_per_slice", 1, 1_000) as usize,
-            thread_concurrency: read.number("thread_concurrency", 1, 256) as usize,
-            answer_memory: (read.number("answer_memory", 64, 65_536) as usize) << 20,
+            conversations_per_slice: read.number("conversations_per_slice", 1, 1_000) as usize,
+            conversation_concurrency: read.number("conversation_concurrency", 1, 256) as usize,
+            response_memory: (read.number("response_memory", 64, 65_536) as usize) << 20,
             log: read.text("log"),
             log_json: read.choice("log_format", &[("text", false), ("json", true)]),
             public_url,
+            warnings: Vec::new(),
         }
     }
 
@@ -177,11 +187,12 @@ impl Config {
     }
 }
 
-/// Every fault of the configuration. The text has one line each.
+/// Every fault of the configuration, one line each.
 #[derive(Debug, thiserror::Error)]
 #[error("the configuration has {} fault(s):\n  {}", faults.len(), faults.join("\n  "))]
 pub struct ConfigError {
     pub faults: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 #[cfg(test)]

@@ -117,3 +117,57 @@ fn a_secret_may_come_from_a_file_and_an_unknown_option_is_a_fault() {
     assert!(error.faults[0].contains("worker_slotz"), "{error}");
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn an_unknown_variable_is_a_warning_that_names_the_nearest_option() {
+    let mut pairs = production();
+    pairs.extend([
+        ("PATHBOUND_WORKR_SLOTS", "hunter2"),
+        ("PATHBOUND_SERVICE_KEI_FILE", "/nowhere"),
+        ("PATHBOUND_COFFEE", "yes"),
+        ("PATHBOUND_CONFIG", "pathbound.toml"),
+        ("PATHBOUND_REDIS_BIN", "/usr/bin"),
+    ]);
+    let config = Config::load(None, &environment(&pairs), ProcessRole::All).unwrap();
+    assert_eq!(
+        config.warnings,
+        [
+            "PATHBOUND_COFFEE is not an option and has no effect: see `pathbound config show`",
+            "PATHBOUND_SERVICE_KEI_FILE is not an option and has no effect: did you mean PATHBOUND_SERVICE_KEY_FILE?",
+            "PATHBOUND_WORKR_SLOTS is not an option and has no effect: did you mean PATHBOUND_WORKER_SLOTS?",
+        ]
+    );
+}
+
+#[test]
+fn an_old_name_still_works_and_the_new_name_wins() {
+    let mut pairs = production();
+    pairs.push(("PATHBOUND_ANSWER_MEMORY", "128"));
+    pairs.push(("PATHBOUND_INDEX_LAG", "90s"));
+    let config = Config::load(None, &environment(&pairs), ProcessRole::All).unwrap();
+    assert_eq!(config.response_memory, 128 << 20);
+    assert_eq!(config.intervals.search_index_lag, Duration::from_secs(90));
+    assert_eq!(
+        config.warnings[0],
+        "PATHBOUND_ANSWER_MEMORY is the old name of PATHBOUND_RESPONSE_MEMORY: rename it"
+    );
+
+    pairs.push(("PATHBOUND_RESPONSE_MEMORY", "256"));
+    let config = Config::load(None, &environment(&pairs), ProcessRole::All).unwrap();
+    assert_eq!(config.response_memory, 256 << 20);
+    assert!(config.warnings[0].contains("has no effect, because"));
+}
+
+#[test]
+fn the_cluster_option_is_a_bool_and_takes_the_text_too() {
+    let folder = std::env::temp_dir().join(format!("pathbound-cluster-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("pathbound.toml");
+    for text in ["redis_cluster = true", "redis_cluster = \"true\""] {
+        std::fs::write(&file, text).unwrap();
+        let environment = environment(&production());
+        let config = Config::load(Some(&file), &environment, ProcessRole::All).unwrap();
+        assert!(config.redis_cluster, "{text}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -1,20 +1,20 @@
-//! One reader per kind of value. A fault is noted and a stand-in returned, so that reading goes on
-//! and the user sees all faults at once. A fault never repeats a secret's value.
+//! One reader per kind of value. A reader notes a fault and returns a stand-in, so that the user sees
+//! all faults at once. A fault never repeats a secret's value.
 
 use std::{net::SocketAddr, time::Duration};
 
 use url::{Host, Url};
 
-use super::layers::Layers;
+use super::layers::{Layers, variable};
 use crate::{domain::Secret, vault::KeyRing};
 
 /// Seals tokens in development when no key is set, so that a restart can still open them.
-/// Known to everybody, hence refused in production.
+/// Production refuses it, because it is public.
 const DEVELOPMENT_ENCRYPTION_KEY: &str = "development:cGF0aGJvdW5kLWRldmVsb3BtZW50LWtleS0wMDAwMDE=";
 const DEVELOPMENT_SERVICE_KEY: &str = "development-service-key-not-for-production";
 
-/// A bearer key that anybody could guess is not a key.
-const SHORTEST_KEY: usize = 32;
+/// A shorter bearer key could be guessed.
+const MIN_KEY_CHARACTERS: usize = 32;
 
 pub(super) struct Reader<'a> {
     pub(super) layers: &'a Layers,
@@ -44,16 +44,16 @@ impl Reader<'_> {
         choices[0].1
     }
 
-    pub(super) fn number(&mut self, key: &str, least: u32, most: u32) -> u32 {
+    pub(super) fn number(&mut self, key: &str, min: u32, max: u32) -> u32 {
         let text = self.text(key);
         match text.parse() {
-            Ok(number) if (least..=most).contains(&number) => number,
+            Ok(number) if (min..=max).contains(&number) => number,
             _ => {
                 self.fault(
                     key,
-                    &format!("is {text:?}: use a whole number from {least} to {most}"),
+                    &format!("is {text:?}: use a whole number from {min} to {max}"),
                 );
-                least
+                min
             }
         }
     }
@@ -72,16 +72,14 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn duration(&mut self, key: &str, least: Duration) -> Duration {
+    pub(super) fn duration(&mut self, key: &str, min: Duration) -> Duration {
         let text = self.text(key);
         match parse_duration(&text) {
-            Some(duration) if duration >= least => duration,
+            Some(duration) if duration >= min => duration,
             _ => {
                 self.fault(
                     key,
-                    &format!(
-                        "is {text:?}: use a duration such as 30s, 5m or 7d, at least {least:?}"
-                    ),
+                    &format!("is {text:?}: use a duration such as 30s, 5m or 7d, at least {min:?}"),
                 );
                 Duration::from_secs(60)
             }
@@ -120,7 +118,7 @@ impl Reader<'_> {
         text
     }
 
-    /// A server's DSN: may hold a password, so a fault does not show it.
+    /// A server's DSN. It may hold a password, so a fault does not show it.
     pub(super) fn url(&mut self, key: &str, schemes: &[&str], required: bool) -> String {
         let text = self.text(key);
         if text.is_empty() {
@@ -133,7 +131,7 @@ impl Reader<'_> {
         text
     }
 
-    /// What a browser sees: https, or loopback http in development.
+    /// A URL that a browser opens: https, or loopback http in development.
     pub(super) fn web_url(&mut self, key: &str, development: bool, required: bool) -> String {
         let text = self.text(key).trim_end_matches('/').to_owned();
         if text.is_empty() {
@@ -149,7 +147,7 @@ impl Reader<'_> {
         text
     }
 
-    /// A path of ours or a web URL: a fixed setting, never taken from a request.
+    /// A path of ours or a web URL. It is a fixed setting and never taken from a request.
     pub(super) fn return_url(&mut self, key: &str, development: bool) -> String {
         let text = self.text(key);
         let path = text.starts_with('/') && !text.starts_with("//");
@@ -162,7 +160,7 @@ impl Reader<'_> {
         text
     }
 
-    /// A replacement of Intercom's hosts, which only development may have.
+    /// A replacement of Intercom's hosts. Only development may have one.
     pub(super) fn development_url(&mut self, key: &str, development: bool) -> Option<String> {
         let text = self.text(key).trim_end_matches('/').to_owned();
         if text.is_empty() {
@@ -229,8 +227,11 @@ impl Reader<'_> {
     }
 
     fn check_key(&mut self, key: &str, text: &str) {
-        if text.len() < SHORTEST_KEY {
-            self.fault(key, &format!("is shorter than {SHORTEST_KEY} characters"));
+        if text.len() < MIN_KEY_CHARACTERS {
+            self.fault(
+                key,
+                &format!("is shorter than {MIN_KEY_CHARACTERS} characters"),
+            );
         } else if text == DEVELOPMENT_SERVICE_KEY {
             self.fault(
                 key,
@@ -240,7 +241,7 @@ impl Reader<'_> {
     }
 
     fn fault(&mut self, key: &str, what: &str) {
-        let variable = format!("PATHBOUND_{}", key.to_ascii_uppercase());
+        let variable = variable(key);
         let origin = self.layers.origin(key);
         if origin == variable || origin == "the defaults" {
             self.faults.push(format!("{variable} {what}"));

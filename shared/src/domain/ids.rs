@@ -1,4 +1,4 @@
-//! Ids: one type each, so that a tenant's id cannot be passed where a connection's is meant.
+//! Ids, with a type for each, so that a tenant's id cannot be passed for a connection's.
 
 use std::{fmt, str::FromStr};
 
@@ -14,7 +14,7 @@ macro_rules! id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A new id whose order is its time of making (UUIDv7).
+            /// A new id. Ids sort by their time of creation (UUIDv7).
             #[must_use]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
@@ -58,7 +58,7 @@ id! {
 
 /// The id of a contact that only this connection knows, derived from Intercom's own id.
 ///
-/// Derived ids make writes repeatable without a lookup: a page fetched twice names the same rows.
+/// Derived ids make writes repeatable without a lookup, because a page fetched twice names the same rows.
 #[must_use]
 pub fn contact_id(connection: ConnectionId, source_id: &str) -> Uuid {
     derive(connection, "contact", source_id)
@@ -76,7 +76,7 @@ pub fn conversation_id(connection: ConnectionId, source_id: &str) -> Uuid {
     derive(connection, "conversation", source_id)
 }
 
-/// The id of a part, derived when it is read: a billion of them are not worth a column.
+/// The id of a part. It is derived on every read, because a column of it would take a lot of space.
 #[must_use]
 pub fn part_id(conversation: Uuid, source_id: &str) -> Uuid {
     Uuid::new_v5(&conversation, source_id.as_bytes())

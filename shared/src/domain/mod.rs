@@ -1,4 +1,4 @@
-//! What we keep and what we call it: no I/O, no async, no foreign shapes.
+//! The records that we store and their names. No I/O, no async, no foreign shapes.
 
 pub mod ids;
 pub mod records;

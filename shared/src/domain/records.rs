@@ -1,28 +1,28 @@
-//! What one source says of one object, in our words: what `intercom` reads and `store` writes.
+//! Records as one source reports them. `intercom` reads them and `store` writes them.
 //!
-//! `raw` is the object as it was sent, kept beside the typed fields so that a field we do not
-//! know today can be derived tomorrow without another call.
+//! `raw` is the object as it was sent. It is kept beside the typed fields, so that a later version can
+//! derive a new field without another call.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-/// A contact as its source tells it. Fields that a profile shows are in `fields`.
+/// A contact as its source reports it. Fields that a profile shows are in `fields`.
 #[derive(Clone, Debug)]
 pub struct Contact {
     pub source_id: String,
     pub external_id: Option<String>,
     pub updated_at: DateTime<Utc>,
     pub fields: ContactFields,
-    /// Intercom ids of the contact's companies; `None` when the answer showed only some of them.
+    /// Intercom ids of the contact's companies. `None` if the response showed only some of them.
     pub companies: Option<Vec<String>>,
-    /// Contacts merged into this one (`merge_history`): their ids keep resolving to it.
+    /// Contacts merged into this one (`merge_history`). Their ids keep resolving to it.
     pub absorbed: Vec<String>,
     pub sanitised: bool,
     pub raw: String,
 }
 
-/// The per-source fields of a contact: what a profile is folded from.
+/// The per-source fields of a contact, from which a profile is folded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ContactFields {
     pub role: Option<String>,
@@ -37,7 +37,7 @@ pub struct ContactFields {
     pub last_contacted_at: Option<DateTime<Utc>>,
 }
 
-/// A company as its source tells it.
+/// A company as its source reports it.
 #[derive(Clone, Debug)]
 pub struct Company {
     pub source_id: String,
@@ -61,7 +61,7 @@ pub struct CompanyFields {
     pub attributes: Value,
 }
 
-/// A conversation without its parts: a list item, or a full answer with its parts taken out.
+/// A conversation without its parts: a list item, or a full response with its parts taken out.
 #[derive(Clone, Debug)]
 pub struct Conversation {
     pub source_id: String,
@@ -75,7 +75,7 @@ pub struct Conversation {
     pub contacts: Vec<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// `statistics.count_conversation_parts`; `None` when Intercom does not say.
+    /// `statistics.count_conversation_parts`. `None` if Intercom does not report it.
     pub part_count: Option<i32>,
     /// The first message, which is not among the parts. Some conversations have none.
     pub first_message: Option<Part>,
@@ -112,7 +112,7 @@ pub struct Thread {
     pub total_count: Option<i32>,
 }
 
-/// Something that other records point to by id: an admin, a team, a tag, a segment, an attribute.
+/// A record that others refer to by id: an admin, a team, a tag, a segment, an attribute.
 #[derive(Clone, Debug)]
 pub struct ReferenceItem {
     pub kind: &'static str,
@@ -122,11 +122,11 @@ pub struct ReferenceItem {
     pub sanitised: bool,
 }
 
-/// An object that could not be read: kept alone with its bytes, while its neighbours go on.
+/// An object that could not be read. It is quarantined with its bytes, and the rest of its page is stored.
 #[derive(Clone, Debug)]
 pub struct Poison {
     pub kind: &'static str,
-    /// Intercom's id where one can be made out, else a digest of the bytes.
+    /// Intercom's id if it can be read, else a digest of the bytes.
     pub source_id: String,
     pub reason: String,
     pub raw: Vec<u8>,

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Where a workspace's data lives; hosts are derived from this and never from an answer.
+/// Where a workspace's data lives. Hosts are derived from this and never from a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Region {
@@ -35,7 +35,7 @@ impl fmt::Display for Region {
 impl FromStr for Region {
     type Err = UnknownRegion;
 
-    /// Accepts any case: `/me` spells it `US`, our own API `us`.
+    /// Accepts any case, because `/me` spells it `US` and our own API `us`.
     fn from_str(text: &str) -> Result<Self, UnknownRegion> {
         match text.to_ascii_lowercase().as_str() {
             "us" => Ok(Self::Us),

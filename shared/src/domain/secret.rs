@@ -1,10 +1,10 @@
-//! A text that must not be seen: it cannot be printed, logged or serialised, and is wiped when dropped.
+//! A secret text. It cannot be printed, logged or serialised, and it is wiped when dropped.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A secret text. `expose` is the only way to its content, so every use can be found by its name.
+/// A secret text. `expose` is the only access to its content, so every use can be found by that name.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 

@@ -1,4 +1,4 @@
-//! Streams, classes and modes: the words that tables, tickets, metrics and the API share.
+//! Streams, classes and modes: the names that tables, tickets, metrics and the API share.
 
 use std::{fmt, str::FromStr};
 
@@ -56,7 +56,7 @@ named! {
 }
 
 named! {
-    /// What a ticket competes with: fresh work goes before backfill.
+    /// The class in which a ticket competes. Fresh work goes before backfill.
     Class {
         Fresh = "fresh",
         Backfill = "backfill",
@@ -64,7 +64,7 @@ named! {
 }
 
 named! {
-    /// How much a run looks at: what changed, everything, or everything to verify and repair.
+    /// How much a run reads: changes only, everything, or everything to verify and repair.
     Mode {
         Incremental = "incremental",
         Full = "full",
@@ -93,7 +93,7 @@ impl Stream {
     }
 }
 
-/// A name that none of the known ones equals: from a newer version, or garbage.
+/// A name that is not known. A newer version may have written it.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown {kind} {text:?}")]
 pub struct UnknownName {

@@ -1,13 +1,14 @@
-//! The closed list of what we ever ask Intercom: reads only. There is no other way to send a request.
+//! The closed list of the endpoints that we call. All of them are reads, and there is no other way to
+//! send a request.
 
 use std::borrow::Cow;
 
 use super::{Error, Search};
 
-/// One read operation. Search is a POST by shape and a read by meaning.
+/// One read of one endpoint. A search is a POST by shape and a read by meaning.
 #[derive(Clone, Debug)]
 pub enum Endpoint<'a> {
-    /// `GET /me`: who the token belongs to.
+    /// `GET /me`: the workspace that the token belongs to.
     Me,
     Admins,
     Teams,
@@ -66,13 +67,13 @@ pub(super) struct Request {
     pub path: String,
     /// A search's JSON; its presence makes the request a POST.
     pub body: Option<String>,
-    /// Of a page that is too large even so, an outline is enough.
+    /// Whether the page has one record. If it is too large even so, its outline is kept.
     pub of_one: bool,
 }
 
 impl Endpoint<'_> {
     /// The operation's name in metrics and spans: bounded, without ids.
-    pub(super) const fn endpoint(&self) -> &'static str {
+    pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Me => "me",
             Self::Admins => "admins",
@@ -93,21 +94,32 @@ impl Endpoint<'_> {
         }
     }
 
-    /// Whether the same call again would give the same answer. The next page of a scroll would not:
-    /// the scroll moves with every call.
+    /// Whether the call may be repeated. The next page of a scroll may not, because the scroll moves
+    /// with every call.
     pub(super) const fn is_repeatable(&self) -> bool {
         !matches!(self, Self::CompaniesScroll { param: Some(_) })
     }
 
+    /// The request for the transport.
+    ///
+    /// # Errors
+    /// [`Error::BadId`] if an id cannot be part of a path.
     pub(super) fn request(&self) -> Result<Request, Error> {
-        let history = |yes: bool| {
-            if yes {
-                "&include_merge_history=true"
-            } else {
-                ""
+        let body = match self {
+            Self::ContactsSearch { search, .. } | Self::ConversationsSearch { search } => {
+                Some(search.to_json())
             }
+            _ => None,
         };
-        let path = match self {
+        Ok(Request {
+            path: self.path()?,
+            body,
+            of_one: self.is_of_one(),
+        })
+    }
+
+    fn path(&self) -> Result<String, Error> {
+        Ok(match self {
             Self::Me => "/me".to_owned(),
             Self::Admins => "/admins".to_owned(),
             Self::Teams => "/teams".to_owned(),
@@ -127,24 +139,14 @@ impl Endpoint<'_> {
                 });
                 format!(
                     "/contacts?per_page={per_page}{after}{}",
-                    history(*merge_history)
+                    history('&', *merge_history)
                 )
             }
             Self::ContactsSearch { merge_history, .. } => {
-                let query = if *merge_history {
-                    "?include_merge_history=true"
-                } else {
-                    ""
-                };
-                format!("/contacts/search{query}")
+                format!("/contacts/search{}", history('?', *merge_history))
             }
             Self::Contact { id, merge_history } => {
-                let query = if *merge_history {
-                    "?include_merge_history=true"
-                } else {
-                    ""
-                };
-                format!("/contacts/{}{query}", checked(id)?)
+                format!("/contacts/{}{}", checked(id)?, history('?', *merge_history))
             }
             Self::ContactCompanies { id, page } => {
                 format!(
@@ -162,21 +164,10 @@ impl Endpoint<'_> {
             Self::ConversationsDeleted { page } => {
                 format!("/conversations/deleted?page={page}&per_page=60&order=desc")
             }
-        };
-        let body = match self {
-            Self::ContactsSearch { search, .. } | Self::ConversationsSearch { search } => {
-                Some(search.to_json())
-            }
-            _ => None,
-        };
-        Ok(Request {
-            path,
-            body,
-            of_one: self.is_of_one(),
         })
     }
 
-    /// Whether a list of one record is asked for: there is no smaller one.
+    /// Whether the call requests a list of one record, which cannot be made smaller.
     const fn is_of_one(&self) -> bool {
         match self {
             Self::Contacts { per_page, .. } => *per_page == 1,
@@ -188,7 +179,16 @@ impl Endpoint<'_> {
     }
 }
 
-/// An id as Intercom makes them; anything else could leave the path it is put into.
+/// Contacts come with the ids that were merged into them if the query asks for it.
+fn history(separator: char, is_wanted: bool) -> String {
+    if is_wanted {
+        format!("{separator}include_merge_history=true")
+    } else {
+        String::new()
+    }
+}
+
+/// An id as Intercom makes them. Any other text could leave the path that it is put into.
 fn checked(id: &str) -> Result<&str, Error> {
     if is_id(id) {
         Ok(id)
@@ -204,7 +204,7 @@ pub(super) fn is_id(id: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// A cursor as a query value: opaque to us, so every unusual byte is encoded.
+/// A cursor as a query value. It is opaque to us, so every unusual byte is encoded.
 fn encode(text: &str) -> Cow<'_, str> {
     url::form_urlencoded::byte_serialize(text.as_bytes())
         .collect::<String>()

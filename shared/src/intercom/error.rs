@@ -1,25 +1,25 @@
-//! What a call can end with, in the words that decide what happens next.
+//! How a call can fail, and what each refusal means here.
 
 use std::time::Instant;
 
 use super::wire;
 
-/// Why a call gave no answer.
+/// Why a call gave no usable response.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Our share of the window is spent, or the workspace only fails: no call was made. Or one was, and other answers
-    /// had all the room that this process has for them.
+    /// No call was made, because our share of the window is spent or the workspace's circuit breaker is
+    /// open. Or a call was made, and other responses took all the memory that this process has for them.
     #[error("the rate budget is spent until the window resets")]
     Exhausted { until: Instant },
     /// 429: Intercom asks us to wait. Costs no attempt.
     #[error("intercom asked us to wait")]
     Throttled { until: Instant },
-    /// 5xx, a time-out, a cut connection, an answer that is not what the endpoint gives:
-    /// trying again later helps. Never taken for data or for the end of data.
+    /// 5xx, a time-out, a cut connection, or a response that is not what the endpoint gives. A later
+    /// try helps. It is never taken for data or for the end of data.
     #[error("intercom is unavailable: {0}")]
     Unavailable(String),
-    /// The answer is larger than this many bytes: nothing of it is held. Fewer records fit, and another time will
-    /// be no better.
+    /// The response is larger than this many bytes, and nothing of it is kept. A page of fewer records
+    /// fits. The same page does not fit later either.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
     /// Intercom understood the call and said no.
@@ -29,18 +29,18 @@ pub enum Error {
         code: String,
         refusal: Refusal,
     },
-    /// Whoever wanted the call may make none any more: see [`Gate`](super::Gate). It was not made.
+    /// The [`Gate`](super::Gate) is closed, so the call was not made.
     #[error("the connection has ended, or another worker has the slice: no call was made")]
     Closed,
-    /// The id cannot be part of a path: it is not one of Intercom's.
+    /// The id is not one of Intercom's, so it must not become part of a path.
     #[error("{0:?} is not an id of intercom's")]
     BadId(String),
 }
 
-/// What a refusal means here. Sources: the error code table and HTTP pages of Intercom's reference.
+/// What a refusal means here, by the error code table and the HTTP pages of Intercom's reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// 401: the token is revoked, expired or unknown. To be confirmed with `/me` before it is believed.
+    /// 401: the token is revoked, expired or unknown. `/me` must confirm it before it is believed.
     Unauthorized,
     /// 401 `token_blocked`, `token_suspended`: the whole app is stopped.
     AppSuspended,
@@ -48,21 +48,22 @@ pub enum Refusal {
     MissingScope,
     /// 402, 403 `api_plan_restricted`: the workspace's plan has no such data.
     PlanRestricted,
-    /// 404: no such object; or, by endpoint, a dead cursor.
+    /// 404: no such object. At some endpoints a dead cursor.
     NotFound,
-    /// 410 `contact_merged`: it lives on as this contact.
+    /// 410 `contact_merged`: the contact was merged into this one.
     Merged { into: Option<String> },
-    /// 400 `scroll_exists`: somebody (perhaps another vendor) scrolls this workspace's companies.
+    /// 400 `scroll_exists`: another app, or another scroll of ours, reads this workspace's companies.
     ScrollExists,
     /// 400 `intercom_version_invalid`: the pinned version has no such endpoint.
     NotInVersion,
-    /// Any other 4xx: our call is wrong, and repeating it will not help.
+    /// Any other 4xx: our call is wrong, and a repetition does not help.
     BadRequest,
 }
 
 impl Error {
-    /// Reads a non-2xx answer. `link` is the `Link` header, which names a merged contact's survivor.
-    pub(super) fn from_answer(status: u16, body: &[u8], link: Option<&str>) -> Self {
+    /// The error of a non-2xx response. `link` is the `Link` header, which names the contact that a merged
+    /// one became part of.
+    pub(super) fn from_response(status: u16, body: &[u8], link: Option<&str>) -> Self {
         if status >= 500 || status == 408 {
             return Self::Unavailable(format!("status {status}"));
         }
@@ -115,7 +116,7 @@ mod tests {
     fn refusal(status: u16, code: &str) -> Refusal {
         let body =
             format!(r#"{{"type":"error.list","errors":[{{"code":"{code}","message":"m"}}]}}"#);
-        match Error::from_answer(status, body.as_bytes(), None) {
+        match Error::from_response(status, body.as_bytes(), None) {
             Error::Refused { refusal, .. } => refusal,
             other => panic!("{other:?}"),
         }
@@ -138,7 +139,7 @@ mod tests {
     fn a_server_error_is_never_a_refusal_whatever_its_body() {
         for status in [500, 502, 503, 504, 408] {
             assert!(matches!(
-                Error::from_answer(status, b"<html>", None),
+                Error::from_response(status, b"<html>", None),
                 Error::Unavailable(_)
             ));
         }
@@ -146,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_merged_contact_names_its_survivor() {
-        let error = Error::from_answer(410, b"{}", Some("</contacts/6762f0dd>; rel=\"canonical\""));
+        let error =
+            Error::from_response(410, b"{}", Some("</contacts/6762f0dd>; rel=\"canonical\""));
         assert_eq!(
             error.refusal(),
             Some(&Refusal::Merged {

@@ -1,4 +1,4 @@
-//! Whether a call may still be made: asked when its permit is there, right before it is sent.
+//! The last check before a call: whether its sender may still make calls. It comes after the permit.
 
 use std::{fmt, sync::Arc};
 
@@ -6,8 +6,8 @@ use futures::future::BoxFuture;
 
 type IsOpen = dyn Fn() -> BoxFuture<'static, bool> + Send + Sync;
 
-/// What a [`Workspace`](super::Workspace) asks before each call; where it says no, the call ends as
-/// [`Error::Closed`](super::Error::Closed). Cheap to clone.
+/// A check that a [`Workspace`](super::Workspace) makes before each call. If the gate is closed, the
+/// call ends as [`Error::Closed`](super::Error::Closed). Cheap to clone.
 #[derive(Clone)]
 pub struct Gate(Arc<IsOpen>);
 

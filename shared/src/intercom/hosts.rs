@@ -1,4 +1,4 @@
-//! Hosts by region: constants, so that a token can only go to Intercom.
+//! Hosts by region. They are constants, so that a token can only go to Intercom.
 
 use crate::domain::Region;
 

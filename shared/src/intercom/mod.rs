@@ -1,8 +1,6 @@
-//! Intercom's API: the only place that knows it, and the only one that names reqwest.
+//! Intercom's API. This is the only module that knows it, and the only one that names reqwest.
 //!
-//! Reading is structural: [`Endpoint`] is a closed list of read operations and the only way to send one;
-//! the token exchange is a door of its own. Hosts come from [`Region`](crate::domain::Region), and a next-page URL is never
-//! followed: only its cursor is taken.
+#![doc = include_str!("README.md")]
 
 mod client;
 mod endpoint;
@@ -12,11 +10,14 @@ mod hosts;
 mod memory;
 mod oauth;
 mod outline;
+mod response;
 mod search;
 mod transport;
+mod version;
 pub mod wire;
+mod workspace;
 
-pub use client::{Intercom, Response, Version, Workspace, rate_limit_headers};
+pub use client::Intercom;
 pub use endpoint::Endpoint;
 pub use error::{Error, Refusal};
 pub use gate::Gate;
@@ -24,12 +25,15 @@ pub use hosts::hosts;
 pub use memory::{MemoryPermit, ResponseMemory};
 pub use oauth::authorize_url;
 pub use outline::outline;
+pub use response::{Response, rate_limit_headers};
 pub use search::{Order, Search};
 pub use transport::MAX_RESPONSE_BYTES;
+pub use version::Version;
 pub use wire::me::Me;
+pub use workspace::Workspace;
 
-/// Contacts and conversations come in pages of at most 150; the API's own defaults are 10 to 50,
-/// so every call says how many.
+/// The largest page of contacts and conversations. The API's own defaults are 10 to 50, so every call
+/// names its page size.
 pub const PAGE: usize = 150;
-/// Companies per scroll page: Intercom's choice, not ours.
+/// Companies per page of a scroll. Intercom sets this size.
 pub const SCROLL_PAGE: usize = 100;

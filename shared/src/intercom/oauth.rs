@@ -1,12 +1,13 @@
-//! The OAuth door: the authorize URL and the token exchange. Separate from [`super::Endpoint`] on purpose.
+//! OAuth: the authorize URL and the token exchange. Separate from [`super::Endpoint`], whose list has reads
+//! only.
 
 use url::Url;
 
 use super::{Error, Intercom, wire};
 use crate::domain::{Region, Secret};
 
-/// Where the browser is sent. Intercom takes no scopes here (they are fixed per app) and has no PKCE,
-/// so `state` is the only thing that ties the answer to this browser.
+/// The URL that starts the authorization in the browser. Scopes are fixed per app and not part of it.
+/// Intercom has no PKCE, so `state` alone ties the callback to this browser.
 #[must_use]
 pub fn authorize_url(app_url: &str, client_id: &str, state: &Secret, redirect_uri: &str) -> String {
     let query: String = url::form_urlencoded::Serializer::new(String::new())
@@ -18,19 +19,20 @@ pub fn authorize_url(app_url: &str, client_id: &str, state: &Secret, redirect_ur
 }
 
 impl Intercom {
-    /// Exchanges a code for a token: `POST /auth/eagle/token`. A code is good once, so this never retries.
+    /// Exchanges a code for a token: `POST /auth/eagle/token`. A code works once, so this never retries.
     ///
-    /// Tokens do not expire and there is no refresh token; the answer names no workspace, `/me` does.
+    /// Tokens do not expire, and there is no refresh token. The response does not name the workspace, so the
+    /// caller reads `/me` next.
     ///
     /// # Errors
-    /// When Intercom refuses the code or cannot be reached. No error holds the code or the answer's body.
+    /// When Intercom refuses the code or cannot be reached. No error has the code or the response in it.
     pub async fn exchange(&self, code: &str) -> Result<Secret, Error> {
         let body: String = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("code", code)
             .append_pair("client_id", &self.settings.client_id)
             .append_pair("client_secret", self.settings.client_secret.expose())
             .finish();
-        // The one documented token host serves every region.
+        // There is one documented token host, and it serves every region.
         let host = self.api_host(Region::Us);
         let url = Url::parse(&format!("{host}/auth/eagle/token"))
             .map_err(|_| Error::Unavailable("bad host".to_owned()))?;

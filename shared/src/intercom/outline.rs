@@ -1,30 +1,30 @@
-//! The outline of a page that is too large to be held: what stands around its records, and each record's own short
-//! fields. It names the record that is too large and the page behind it, so that the walk can step over.
+//! The outline of a page that is too large to keep: the fields around its records, and each record's own
+//! short fields. It names the record that is too large and the next page, so that a walk can step over.
 
-/// An outline that is larger than this is none: the page is not large for the sake of its records' contents.
-const LARGEST_OUTLINE: usize = 1 << 20;
-/// Of a record, longer texts are left empty; ids and times are far below.
-const LONGEST_TEXT: usize = 4096;
-/// How deep a record's own fields are: in the record, in the list, in the answer.
-const RECORD: usize = 3;
+/// In bytes. A page with a larger outline is not large because of its records' contents.
+const MAX_OUTLINE_BYTES: usize = 1 << 20;
+/// In bytes. A longer text of a record is left empty. Ids and times are far shorter.
+const MAX_TEXT_BYTES: usize = 4096;
+/// The depth of a record's own fields: in the record, in the list, in the response.
+const RECORD_DEPTH: usize = 3;
 
-/// Reads JSON as it comes and keeps little of it. Whatever comes out is for a parser to judge: brackets are counted
-/// here and not compared.
+/// Reads JSON in chunks and keeps little of it. A parser must check the result, because brackets are only
+/// counted here and not matched.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
     kept: Vec<u8>,
     depth: usize,
-    /// The answer's field that is being read is a list.
+    /// Whether the current field of the response is a list.
     in_list: bool,
     in_text: bool,
     escaped: bool,
-    /// Where the text that is being read begins in what is kept.
+    /// The position in `kept` where the current text begins.
     text_at: usize,
-    /// The rest of the text that is being read is left out.
+    /// Whether the rest of the current text is left out.
     cut: bool,
 }
 
-/// The outline of a page that comes in pieces of so many bytes; `None` where it has none.
+/// The outline of a page, read in chunks of `piece` bytes. `None` if the page has no outline.
 #[must_use]
 pub fn outline(page: &[u8], piece: usize) -> Option<Vec<u8>> {
     let mut outline = Outline::default();
@@ -34,7 +34,7 @@ pub fn outline(page: &[u8], piece: usize) -> Option<Vec<u8>> {
     Some(outline.into_bytes())
 }
 
-/// It is no page whose records are too large, or too many are.
+/// The outline itself is too large: the page has too many records, or is large around them.
 #[derive(Debug)]
 pub(super) struct NoOutline;
 
@@ -42,7 +42,7 @@ impl Outline {
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(), NoOutline> {
         for byte in bytes {
             self.read_byte(*byte);
-            if self.kept.len() > LARGEST_OUTLINE {
+            if self.kept.len() > MAX_OUTLINE_BYTES {
                 return Err(NoOutline);
             }
         }
@@ -63,7 +63,7 @@ impl Outline {
                 if self.depth == 2 {
                     self.in_list = byte == b'[';
                 }
-                if self.in_list && self.depth == RECORD + 1 {
+                if self.in_list && self.depth == RECORD_DEPTH + 1 {
                     self.kept.extend_from_slice(b"null");
                 }
                 self.keep(byte);
@@ -90,8 +90,8 @@ impl Outline {
         } else {
             self.escaped = byte == b'\\';
         }
-        // All of it or nothing: half an escape would be no text.
-        if self.in_text && self.in_list && self.kept.len() - self.text_at >= LONGEST_TEXT {
+        // Drop the whole text, because a text cut inside an escape would not be JSON.
+        if self.in_text && self.in_list && self.kept.len() - self.text_at >= MAX_TEXT_BYTES {
             self.kept.truncate(self.text_at);
             self.cut = true;
         }
@@ -101,7 +101,7 @@ impl Outline {
     }
 
     fn keep(&mut self, byte: u8) {
-        if !self.in_list || self.depth <= RECORD {
+        if !self.in_list || self.depth <= RECORD_DEPTH {
             self.kept.push(byte);
         }
     }

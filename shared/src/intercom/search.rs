@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-/// Only these two words are understood (`invalid_sort_order` otherwise).
+/// The two orders that Intercom accepts. Any other is refused with `invalid_sort_order`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     Ascending,
@@ -12,21 +12,22 @@ pub enum Order {
 
 /// Objects whose `updated_at` lies after `after` (and before `before`), sorted by `updated_at`.
 ///
-/// Both bounds are exclusive and made of `>` and `<` only: the portable operators. What they mean to
-/// the second (conversations) or to the day of the workspace's time zone (contacts up to 2.16)
-/// is the caller's to know.
+/// Both bounds are exclusive, because `>` and `<` are the only portable operators. They count in seconds
+/// for conversations, and in days of the workspace's time zone for contacts up to version 2.16. The caller
+/// must allow for that.
 #[derive(Clone, Debug)]
 pub struct Search {
     pub after: DateTime<Utc>,
     pub before: Option<DateTime<Utc>>,
     pub order: Order,
-    /// Opaque, from the page before. Belongs in the body: in the query it is silently ignored.
+    /// The opaque cursor from the previous page. It must be in the body, because Intercom silently ignores it
+    /// in the query.
     pub starting_after: Option<String>,
     pub per_page: usize,
 }
 
 impl Search {
-    /// Everything changed after `after`, newest first.
+    /// All objects that changed after `after`, newest first.
     #[must_use]
     pub const fn newest_first(
         after: DateTime<Utc>,
@@ -42,14 +43,14 @@ impl Search {
         }
     }
 
-    /// Everything, for its count alone.
+    /// A search for all objects, used for its count.
     #[must_use]
     pub fn count_all() -> Self {
         Self::newest_first(DateTime::UNIX_EPOCH, None, 1)
     }
 
     pub(super) fn to_json(&self) -> String {
-        // Seconds: milliseconds match nothing, without an error.
+        // The value must be in seconds. Milliseconds match nothing and give no error.
         let after =
             json!({"field": "updated_at", "operator": ">", "value": self.after.timestamp()});
         let query = match self.before {

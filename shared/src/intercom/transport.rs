@@ -73,7 +73,7 @@ impl Transport {
     pub(super) fn new(
         timeout: Duration,
         https_only: bool,
-        answer_memory: usize,
+        response_memory: usize,
     ) -> Result<Self, Error> {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
@@ -92,7 +92,7 @@ impl Transport {
         Ok(Self {
             http,
             timeout,
-            memory: ResponseMemory::new(answer_memory),
+            memory: ResponseMemory::new(response_memory),
         })
     }
 
@@ -142,7 +142,11 @@ impl Transport {
         if answer.status == StatusCode::OK.as_u16() {
             Ok(answer)
         } else {
-            Err(Error::from_answer(answer.status, answer.body.whole(), None))
+            Err(Error::from_response(
+                answer.status,
+                answer.body.whole(),
+                None,
+            ))
         }
     }
 

@@ -177,7 +177,7 @@ async fn fetch_wanted(cx: &SliceContext<'_>, wants: &Wants) -> Result<Sliced, Sl
             let answer = cx.workspace.read(&Endpoint::Company { id: &id }).await;
             (id, answer)
         })
-        .buffer_unordered(cx.config().thread_concurrency)
+        .buffer_unordered(cx.config().conversation_concurrency)
         .collect()
         .await;
     let (mut bodies, mut served, mut gone, mut trouble) =

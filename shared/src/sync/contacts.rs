@@ -248,7 +248,7 @@ async fn ask_absentees(
             let answer = cx.workspace.read(&read).await;
             (id, answer)
         })
-        .buffer_unordered(cx.config().thread_concurrency)
+        .buffer_unordered(cx.config().conversation_concurrency)
         .collect()
         .await;
     let (mut alive, mut deleted, mut merged, mut trouble) =

@@ -54,7 +54,8 @@ impl SliceContext<'_> {
 
     /// What a search that started then leaves: who has just changed may not be found by it yet.
     pub(super) fn watermark(&self, started_at: DateTime<Utc>) -> DateTime<Utc> {
-        started_at - TimeDelta::from_std(self.config().intervals.index_lag).unwrap_or_default()
+        started_at
+            - TimeDelta::from_std(self.config().intervals.search_index_lag).unwrap_or_default()
     }
 
     /// Reads, and waits where the rate budget is spent for no longer than `longest`.

@@ -81,7 +81,7 @@ struct Backlog {
 impl Backlog {
     /// Reads more of what is owed, newest change first.
     async fn read_on(&mut self, cx: &SliceContext<'_>) -> Result<(), SliceError> {
-        let most = cx.config().threads_per_slice;
+        let most = cx.config().conversations_per_slice;
         let mut tx = cx.begin().await?;
         let pending = tx
             .pending_threads(cx.key.connection, (most + self.asked.len()) as i64)
@@ -116,7 +116,7 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
     loop {
         // A process that is stopping finishes what is under way; the rest stays pending.
         let may_ask = begun.elapsed() < LONGEST && !cx.ctx.stopping.is_cancelled();
-        while may_ask && stop.is_none() && under_way.len() < cx.config().thread_concurrency {
+        while may_ask && stop.is_none() && under_way.len() < cx.config().conversation_concurrency {
             let Some(thread) = backlog.take() else { break };
             under_way.push(ask(cx, thread));
             last_asked = Instant::now();

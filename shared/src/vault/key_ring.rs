@@ -1,4 +1,4 @@
-//! The ring of encryption keys: the first seals, all of them open.
+//! The ring of encryption keys. The first key seals, and all of them open.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::{
@@ -12,7 +12,7 @@ use super::SealContext;
 /// The first byte of every blob: the layout `version | kid length | kid | nonce | ciphertext and tag`.
 const VERSION: u8 = 1;
 
-/// Keys by id. The first one seals; a blob names the key that opens it, so a key is never guessed.
+/// Keys by id. The first one seals. A blob names the key that opens it, so a key is never guessed.
 pub struct KeyRing {
     keys: Vec<(String, LessSafeKey)>,
     random: SystemRandom,
@@ -63,10 +63,10 @@ impl KeyRing {
         })
     }
 
-    /// Seals with the primary key. The nonce is random and not the caller's to choose.
+    /// Seals with the primary key and a random nonce. The caller cannot choose the nonce.
     ///
     /// # Errors
-    /// When the system gives no random bytes or the text is too long for one message.
+    /// When the system has no random bytes, or the text is too long for one message.
     pub fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let (kid, key) = &self.keys[0];
         let mut nonce = [0_u8; NONCE_LEN];
@@ -88,10 +88,10 @@ impl KeyRing {
         Ok(blob)
     }
 
-    /// Opens a blob that was sealed for the same place, with the key that it names.
+    /// Opens a blob that was sealed for the same context, with the key that it names.
     ///
     /// # Errors
-    /// When the blob is damaged, was sealed for another place, or names a key that is not in the ring.
+    /// When the blob is damaged, was sealed for another context, or names a key that is not in the ring.
     pub fn open(
         &self,
         context: &SealContext,
@@ -123,7 +123,7 @@ impl KeyRing {
     }
 }
 
-/// The place and the blob's own header: neither can be exchanged.
+/// The context and the blob's own header. Neither can be exchanged.
 fn bound_to(context: &SealContext, header: &[u8]) -> Vec<u8> {
     let mut bound = context.as_bytes().to_vec();
     bound.extend_from_slice(header);
@@ -153,12 +153,12 @@ pub enum KeyRingError {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("could not seal: the system gave no random bytes, or the text is too long")]
+#[error("could not seal: the system has no random bytes, or the text is too long")]
 pub struct SealError;
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum OpenError {
-    #[error("the sealed blob is damaged or belongs elsewhere")]
+    #[error("the sealed blob is damaged or belongs to another context")]
     Damaged,
     #[error(
         "the blob was sealed with key {0:?}, which is not in the ring: add it to the encryption keys"
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_opens_only_in_its_own_place() {
+    fn a_blob_opens_only_in_its_own_context() {
         let (ring, tenant, connection) = (ring(&["k1"]), TenantId::new(), ConnectionId::new());
         let context = SealContext::access_token(tenant, connection);
         let blob = ring.seal(&context, b"token").unwrap();

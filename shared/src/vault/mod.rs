@@ -1,7 +1,7 @@
-//! Sealing: what must not be readable in a database dump. The only place that names `ring`.
+//! Sealing of secrets, so that a database dump does not show them. The only place that names `ring`.
 //!
-//! AES-256-GCM with a random 96-bit nonce. Every sealed blob says which key sealed it and is bound
-//! to the place it belongs to, so a blob copied to another row, column or tenant does not open.
+//! The cipher is AES-256-GCM with a random 96-bit nonce. Every sealed blob names the key that sealed it,
+//! and is bound to a context. A blob that is copied to another row, column or tenant does not open.
 
 mod key_ring;
 mod random;
@@ -11,9 +11,10 @@ pub use random::{constant_time_eq, random_token, sha256};
 
 use crate::domain::{ConnectionId, TenantId};
 
-/// What a blob is for and where it lives: the additional data that it is bound to.
+/// The purpose and owner of a blob. The cipher takes it as additional data, so a blob only opens in its own
+/// context.
 ///
-/// Two different places never have the same bytes: every variable part is written with its length.
+/// Two contexts never have the same bytes, because every variable part is written with its length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealContext(Vec<u8>);
 
@@ -24,13 +25,13 @@ impl SealContext {
         Self::of(&["access_token", &tenant.to_string(), &connection.to_string()])
     }
 
-    /// The stored answer to a repeated POST.
+    /// The stored response to a repeated POST.
     #[must_use]
     pub fn response(tenant: TenantId, route: &str) -> Self {
         Self::of(&["answer", &tenant.to_string(), route])
     }
 
-    /// A list cursor, which is good only for the tenant and the filter it was made for.
+    /// A list cursor. It is valid only for the tenant and the filter it was made for.
     #[must_use]
     pub fn cursor(tenant: TenantId, filter: &str) -> Self {
         Self::of(&["cursor", &tenant.to_string(), filter])

@@ -1,4 +1,4 @@
-//! Random tokens, digests, and comparison that takes the same time whatever differs.
+//! Random tokens, digests, and comparison in constant time.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
@@ -13,7 +13,7 @@ use crate::domain::Secret;
 /// A new token of 256 random bits, as 43 URL-safe characters.
 ///
 /// # Errors
-/// When the system's random source fails; there is no fallback.
+/// When the system's random source fails. There is no fallback.
 pub fn random_token() -> Result<Secret, NoRandomness> {
     let mut bytes = [0_u8; 32];
     SystemRandom::new()
@@ -22,7 +22,7 @@ pub fn random_token() -> Result<Secret, NoRandomness> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
-/// SHA-256. Enough to store a 256-bit random token by; not for passwords.
+/// SHA-256. It is enough for the digest of a 256-bit random token, and too weak for passwords.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0_u8; 32];
@@ -30,14 +30,14 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
-/// Whether two digests are equal, in constant time for equal lengths.
+/// Whether two digests are equal. The time does not depend on the bytes, only on the lengths.
 #[must_use]
 pub fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the system gave no random bytes: check its random source")]
+#[error("the system has no random bytes: check its random source")]
 pub struct NoRandomness;
 
 #[cfg(test)]

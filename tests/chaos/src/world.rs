@@ -224,11 +224,11 @@ fn environment(
         ("SYNC_INTERVAL", "1s"),
         ("COMPANY_WALK_INTERVAL", "4s"),
         ("REFERENCE_INTERVAL", "4s"),
-        ("INDEX_LAG", "5s"),
+        ("SEARCH_INDEX_LAG", "5s"),
         ("MAX_SHARE", "1.0"),
         ("REQUEST_TIMEOUT", "2s"),
-        ("THREADS_PER_SLICE", "40"),
-        ("THREAD_CONCURRENCY", "4"),
+        ("CONVERSATIONS_PER_SLICE", "40"),
+        ("CONVERSATION_CONCURRENCY", "4"),
         ("LOG", "info"),
     ]
     .into_iter()

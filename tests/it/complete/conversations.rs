@@ -241,7 +241,7 @@ cases! {
             .map(|row| updated(row.path.trim_start_matches("/conversations/")))
             .collect();
         // One is asked for when one of those before it has been answered.
-        let at_once = case.world.config.thread_concurrency;
+        let at_once = case.world.config.conversation_concurrency;
         assert!(order.len() > 2 * at_once, "{order:?}");
         for (place, changed) in order.iter().enumerate() {
             let newer = order.iter().filter(|other| *other > changed).count();

@@ -64,7 +64,7 @@ impl Machine {
             self.thaw().await?;
             // A slice that had begun may finish its batch, and no other begins.
             let more = self.workspace.ledger().total - asked;
-            if more > self.world.config.threads_per_slice as u64 {
+            if more > self.world.config.conversations_per_slice as u64 {
                 return Err(format!("{more} calls after the end was answered"));
             }
             self.unchanged(&held).await?;

@@ -161,7 +161,11 @@ fn the_backlog_does_not_wait_for_a_giant() {
 
 async fn backlog_behind_giant() {
     // A slice is forty threads: were it to wait for the giant, 39 others would be held when the giant is.
-    let world = World::with(&[("REQUEST_TIMEOUT", "60s"), ("THREADS_PER_SLICE", "40")]).await;
+    let world = World::with(&[
+        ("REQUEST_TIMEOUT", "60s"),
+        ("CONVERSATIONS_PER_SLICE", "40"),
+    ])
+    .await;
     let workspace = world.simulator.add_workspace(spec(150));
     let giant = grow_giant(&workspace);
     let half = FaultAction::Hold { after: BYTES / 2 };

@@ -37,17 +37,22 @@ fn show(file: Option<&Path>, format: Format) -> Result<(), Failure> {
 }
 
 fn check(file: Option<&Path>, format: Format, role: ProcessRole) -> Result<(), Failure> {
-    let faults = Config::load(file, &Environment::of_process(), role)
-        .map_or_else(|error| error.faults, |_| Vec::new());
+    let (faults, warnings) = match Config::load(file, &Environment::of_process(), role) {
+        Ok(config) => (Vec::new(), config.warnings),
+        Err(error) => (error.faults, error.warnings),
+    };
     let mut table = Table::new(&["the configuration"]);
     if faults.is_empty() {
         table.row(["can be used"]);
     }
     faults.iter().for_each(|fault| table.row([fault]));
+    for warning in &warnings {
+        table.row([format!("warning: {warning}")]);
+    }
     output::show(
         format,
         &table,
-        &json!({"valid": faults.is_empty(), "faults": faults}),
+        &json!({"valid": faults.is_empty(), "faults": faults, "warnings": warnings}),
     )?;
     if faults.is_empty() {
         Ok(())
@@ -109,11 +114,20 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("company_walk_interval", duration(intervals.company_walk)),
         ("reference_interval", duration(intervals.reference)),
         ("audit_interval", duration(intervals.audit)),
-        ("index_lag", duration(intervals.index_lag)),
+        ("search_index_lag", duration(intervals.search_index_lag)),
         ("worker_slots", config.worker_slots.to_string()),
-        ("threads_per_slice", config.threads_per_slice.to_string()),
-        ("thread_concurrency", config.thread_concurrency.to_string()),
-        ("answer_memory", (config.answer_memory >> 20).to_string()),
+        (
+            "conversations_per_slice",
+            config.conversations_per_slice.to_string(),
+        ),
+        (
+            "conversation_concurrency",
+            config.conversation_concurrency.to_string(),
+        ),
+        (
+            "response_memory",
+            (config.response_memory >> 20).to_string(),
+        ),
         ("log", config.log.clone()),
         (
             "log_format",
@@ -195,10 +209,10 @@ mod tests {
                 .1
                 .clone()
         };
-        assert_eq!(value("index_lag"), "90s");
+        assert_eq!(value("search_index_lag"), "90s");
         assert_eq!(value("reconcile_interval"), "7d");
         assert_eq!(
-            (value("max_share"), value("answer_memory")),
+            (value("max_share"), value("response_memory")),
             ("1".to_owned(), "64".to_owned())
         );
         assert_eq!(

@@ -81,6 +81,9 @@ async fn serve(file: Option<&Path>, role: ProcessRole) -> Result<(), Failure> {
     let config = load(file, role)?;
     telemetry::start_logs(&config.log, config.log_json)
         .map_err(|error| Failure::Setting(error.to_string()))?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let shutdown = shutdown::on_signals()
         .map_err(|error| Failure::failed("could not listen to signals", error))?;
     roles::run(config, role, shutdown).await

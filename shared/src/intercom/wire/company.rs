@@ -35,14 +35,14 @@ struct Wire {
     updated_at: Seconds,
 }
 
-/// `{}` when the company has none.
+/// `{}` if the company has none.
 #[derive(Deserialize)]
 struct Plan {
     #[serde(default)]
     name: Text,
 }
 
-/// Reads one company of a scroll page or a single answer.
+/// Reads one company, from a page of a scroll or from a response of its own.
 pub fn read_company(raw: &str) -> Result<Company, Poison> {
     read_object("company", raw, |wire: Wire, sanitised| {
         Ok(Company {

@@ -44,7 +44,7 @@ struct Wire {
     merge_history: Option<Vec<Object<Merge>>>,
 }
 
-/// A list inside an object shows at most ten entries; `has_more` says whether there are others.
+/// A list inside an object shows at most ten entries. `has_more` says whether there are others.
 #[derive(Default, Deserialize)]
 struct SubList {
     #[serde(default)]
@@ -106,10 +106,10 @@ pub fn read_contact(raw: &str) -> Result<Contact, Poison> {
     })
 }
 
-/// The company ids in an answer of `GET /contacts/{id}/companies`; entries without an id are left out.
+/// The company ids in a response of `GET /contacts/{id}/companies`. Entries without an id are left out.
 ///
 /// # Errors
-/// When an entry cannot be read: the list would be held shorter than it is.
+/// When an entry cannot be read, because the stored list would then be too short.
 pub fn company_ids(items: &[&str]) -> Result<Vec<String>, &'static str> {
     let entries = items.iter().map(|raw| {
         serde_json::from_str::<Object<Entry>>(&repair(raw)).map(|Object(entry)| entry.id)
@@ -122,7 +122,7 @@ pub fn company_ids(items: &[&str]) -> Result<Vec<String>, &'static str> {
     )
 }
 
-/// The ids of a list; what has none names nobody.
+/// The ids of a list. Entries without an id are left out.
 fn keys(ids: impl Iterator<Item = Text>) -> Result<Vec<String>, &'static str> {
     ids.filter_map(|id| id.key().transpose()).collect()
 }

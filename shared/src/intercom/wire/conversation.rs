@@ -1,4 +1,4 @@
-//! Conversations: the stub that lists show, and the full answer with its parts.
+//! Conversations: the stub that lists show, and the full response with its parts.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -162,8 +162,8 @@ pub fn read_conversation(raw: &str) -> Result<Conversation, Poison> {
     })
 }
 
-/// Some conversations have no first message: `source` is then null, `{}` or all null. One that cannot be read is
-/// not none.
+/// The first message, if there is one. Without one, `source` is null, `{}` or all null. A first message
+/// that cannot be read is an error.
 fn first_message(
     raw: &str,
     created_at: DateTime<Utc>,
@@ -187,7 +187,7 @@ fn first_message(
         redacted: source.redacted.0,
         internal: false,
         created_at,
-        // It has no time of its own; a redaction moves the conversation's.
+        // A first message has no update time of its own. Its redaction moves the conversation's.
         updated_at,
         sanitised,
         raw: raw.to_owned(),
@@ -234,10 +234,11 @@ struct Parts<'a> {
     total_count: Option<&'a RawValue>,
 }
 
-/// Reads the answer of `GET /conversations/{id}`: the thread, and the parts that could not be read.
+/// Reads the response of `GET /conversations/{id}`: the thread, and the parts that could not be read.
 ///
 /// # Errors
-/// [`Error::Unavailable`] when there is no list of parts: that is not a thread without parts.
+/// [`Error::Unavailable`] when the list of parts is missing, because a thread without parts has an empty
+/// list.
 pub fn read_thread(body: &str) -> Result<(Result<Thread, Poison>, Vec<Poison>), Error> {
     let Object(full): Object<Full<'_>> = serde_json::from_str(body).map_err(|error| {
         Error::Unavailable(format!("the answer is not a thread: {}", brief(&error)))
@@ -271,7 +272,7 @@ pub fn read_thread(body: &str) -> Result<(Result<Thread, Poison>, Vec<Poison>), 
             }
         }
     }
-    // A count that is none is not worth a thread.
+    // A count that cannot be read costs only the count, not the thread.
     let total_count = list
         .total_count
         .and_then(|count| serde_json::from_str::<Whole>(count.get()).ok())
@@ -286,8 +287,8 @@ pub fn read_thread(body: &str) -> Result<(Result<Thread, Poison>, Vec<Poison>), 
     ))
 }
 
-/// The object's text without one member, whose value is a slice of that text. What is left is
-/// byte for byte what a list would have shown.
+/// The object's text without one member, whose value is a slice of that text. The rest is the stub, byte
+/// for byte as a list shows it.
 fn without_member(object: &str, name: &str, value: &str) -> String {
     let value_at = value.as_ptr() as usize - object.as_ptr() as usize;
     let Some(name_at) = object[..value_at].rfind(&format!("\"{name}\"")) else {

@@ -1,4 +1,4 @@
-//! Lists of objects that nobody has read yet, no longer than a list may be.
+//! Lists of raw objects, with a limit on their length.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// Far more than any list has (pages have 150, a workspace's tags some thousands). Within the bytes that an answer
-/// may have, a list of millions of nothings would take a hundred times its size.
-pub(super) const MOST_ITEMS: usize = 20_000;
+/// Far more than any list has. Pages have 150 objects, and a workspace has some thousands of tags. Without
+/// this limit, a list of millions of empty values within 32 MiB would take a hundred times its size.
+pub(super) const MAX_ITEMS: usize = 20_000;
 
-/// A list's objects, each as it was sent.
+/// The objects of a list, each as it was sent.
 #[derive(Debug)]
 pub(super) struct Items<'a>(pub Vec<&'a RawValue>);
 
@@ -30,9 +30,9 @@ impl<'a, 'de: 'a> Deserialize<'de> for Items<'a> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<'de>, A::Error> {
                 let mut items = Vec::new();
                 while let Some(item) = list.next_element()? {
-                    if items.len() == MOST_ITEMS {
+                    if items.len() == MAX_ITEMS {
                         return Err(A::Error::custom(format_args!(
-                            "it has more than {MOST_ITEMS} items"
+                            "it has more than {MAX_ITEMS} items"
                         )));
                     }
                     items.push(item);

@@ -8,7 +8,7 @@ use crate::{
     intercom::{Error, endpoint::is_id},
 };
 
-/// The workspace of a token. The admin's e-mail is deliberately not read: it proves nothing.
+/// The workspace of a token. The admin's e-mail is not read, because it proves nothing.
 #[derive(Clone, Debug)]
 pub struct Me {
     /// `app.id_code`: the workspace's id in every URL and record.
@@ -16,7 +16,7 @@ pub struct Me {
     pub workspace_name: String,
     /// `app.timezone`, an IANA name.
     pub timezone: String,
-    /// `app.region`, where it is one we know.
+    /// `app.region`, if it is a known one.
     pub region: Option<Region>,
 }
 
@@ -38,10 +38,10 @@ struct App {
 }
 
 impl Me {
-    /// Reads an answer of `GET /me`.
+    /// Reads a response of `GET /me`.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when it names no workspace, or one by something that is no id.
+    /// [`Error::Unavailable`] when the response names no workspace, or names it by text that is not an id.
     pub fn parse(body: &str) -> Result<Self, Error> {
         let Object(wire): Object<Wire> = serde_json::from_str(&repair(body)).map_err(|error| {
             Error::Unavailable(format!("/me is not readable: {}", brief(&error)))

@@ -1,8 +1,8 @@
-//! Intercom's JSON as it is sent, read into our records.
+//! Parsers of Intercom's JSON.
 //!
-//! A page is first split into raw objects, then each is read alone: one bad object is one
-//! [`Poison`](crate::domain::records::Poison) and its neighbours land. Unknown fields and unknown
-//! enum values pass, and both forms of what 2.16 changed are read.
+//! A page is first split into raw objects. Each object is then read alone, so that a bad object becomes
+//! one [`Poison`](crate::domain::records::Poison) and the others become records. Unknown fields and
+//! unknown enum values are accepted. The forms before and after version 2.16 are both read.
 
 mod company;
 mod contact;

@@ -1,4 +1,4 @@
-//! Objects that are really objects.
+//! JSON objects, read so that an array does not pass for one.
 
 use std::{fmt, marker::PhantomData};
 
@@ -7,8 +7,8 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// A JSON object. A derived reader would take an array as well, its fields by their place: `["6762", "user"]` would
-/// pass for a contact, and `[]` for an object that says nothing.
+/// A JSON object. A derived reader also accepts an array and takes its entries as fields in order, so
+/// `["6762", "user"]` would pass for a contact, and `[]` for an object without fields.
 #[derive(Debug, Default)]
 pub(super) struct Object<T>(pub T);
 

@@ -1,4 +1,4 @@
-//! Pages: four styles of "next", one reader.
+//! Pages of lists: four ways to name the next page, one reader.
 
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -6,12 +6,12 @@ use serde_json::{Value, value::RawValue};
 use super::{items::Items, object::Object, poison::brief, salvage::salvage};
 use crate::intercom::Error;
 
-/// Ten times what the longest cursors seen have.
-const LONGEST_CURSOR: usize = 4096;
+/// In bytes. The longest cursors seen have a tenth of this.
+const MAX_CURSOR_BYTES: usize = 4096;
 /// No workspace has this many of anything.
-const MOST_COUNTED: f64 = 1e12;
+const MAX_COUNT: f64 = 1e12;
 
-/// A list answer, split into objects that nobody has read yet.
+/// A list, split into raw objects.
 #[derive(Debug)]
 pub struct Page<'a> {
     pub items: Vec<&'a str>,
@@ -24,13 +24,13 @@ pub struct Page<'a> {
 /// How the next page is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// `pages.next.starting_after`: opaque.
+    /// `pages.next.starting_after`, which is opaque.
     After(String),
-    /// `pages.next` as a URL, of which only the page number is taken: the URL itself is never followed.
+    /// `pages.next` as a URL. Only its page number is used, and the URL is never followed.
     Number(u32),
 }
 
-/// Each list names its array by its own word; `data` is the commonest.
+/// The names of the array, which differ between lists.
 const NAMES: [&str; 7] = [
     "data",
     "conversations",
@@ -41,7 +41,7 @@ const NAMES: [&str; 7] = [
     "tags",
 ];
 
-/// An answer; its list under any of [`NAMES`].
+/// A response with its list under any of [`NAMES`].
 #[derive(Deserialize)]
 struct Body<'a> {
     #[serde(
@@ -70,17 +70,18 @@ struct Pages {
 }
 
 impl<'a> Page<'a> {
-    /// Splits an answer's body.
+    /// Splits the body of a response.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when it is not a list: a half answer must never pass for an empty one.
+    /// [`Error::Unavailable`] when the body is not a list, because a cut response must never pass for an empty
+    /// list.
     pub fn split(body: &'a str) -> Result<Self, Error> {
         match serde_json::from_str::<Object<Body<'a>>>(body) {
             Ok(Object(mut body)) => match body.data.take() {
                 Some(Items(items)) => {
                     Self::of(items.into_iter().map(RawValue::get).collect(), body)
                 }
-                None => Err(Error::Unavailable("the answer has no list".to_owned())),
+                None => Err(Error::Unavailable("the response has no list".to_owned())),
             },
             Err(error) => {
                 let salvaged = error.is_syntax().then(|| salvage(body, &NAMES)).flatten();
@@ -110,16 +111,16 @@ impl<'a> Page<'a> {
 }
 
 fn not_a_list(error: &serde_json::Error) -> Error {
-    Error::Unavailable(format!("the answer is not a list: {}", brief(error)))
+    Error::Unavailable(format!("the response is not a list: {}", brief(error)))
 }
 
-/// A count that is none, or more than anybody has, is no reason to refuse a page.
+/// The total, if it can be read and is plausible. A bad total is no reason to refuse a page.
 fn count(raw: &RawValue) -> Option<i64> {
     let count: f64 = serde_json::from_str(raw.get()).ok()?;
-    (0.0..MOST_COUNTED).contains(&count).then_some(count as i64)
+    (0.0..MAX_COUNT).contains(&count).then_some(count as i64)
 }
 
-/// What names the next page. Whatever stands there and names none is not taken for the end.
+/// The name of the next page, or `None` at the end. An unreadable name is an error and never the end.
 fn next_page(next: &Value) -> Result<Option<Next>, Error> {
     match next {
         Value::Null => Ok(None),
@@ -145,14 +146,14 @@ fn of_url(url: &str) -> Result<Next, Error> {
         .unwrap_or_else(|| Err(no_cursor()))
 }
 
-/// A cursor is opaque, but has to be kept and sent back.
+/// Checks a cursor. It is opaque, but it must fit in a row and in a request.
 fn cursor(text: String) -> Result<String, Error> {
-    let fits = text.len() <= LONGEST_CURSOR && !text.chars().any(char::is_control);
+    let fits = text.len() <= MAX_CURSOR_BYTES && !text.chars().any(char::is_control);
     if fits { Ok(text) } else { Err(no_cursor()) }
 }
 
 fn no_cursor() -> Error {
-    Error::Unavailable("the answer names its next page by something that is no cursor".to_owned())
+    Error::Unavailable("the response names its next page by text that is not a cursor".to_owned())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One object read alone: a record, or poison with its bytes and the reason.
+//! Reads one object alone. The result is a record, or poison with the object's bytes and the reason.
 
 use serde::{Deserialize, de::DeserializeOwned};
 use uuid::Uuid;
@@ -6,16 +6,16 @@ use uuid::Uuid;
 use super::{
     object::Object,
     repair::repair,
-    scalar::{LONGEST_ID, Text},
+    scalar::{MAX_ID_BYTES, Text},
 };
 use crate::domain::records::Poison;
 
-/// A larger object is quarantined whole: it would cost every reader of its page.
-const LARGEST_OBJECT: usize = 8 << 20;
-/// A reason quotes what it is about, which may be all of it.
-const LONGEST_REASON: usize = 200;
+/// A larger object is quarantined, because every reader of its row would pay for it.
+const MAX_OBJECT_BYTES: usize = 8 << 20;
+/// In bytes. The parser's reason quotes text of the object, which may be long.
+const MAX_REASON_BYTES: usize = 200;
 
-/// Reads one object of a kind; `sanitised` says whether its text had to be repaired.
+/// Reads one object of a kind. The second argument of `into` says whether its text was repaired.
 pub(super) fn read_object<W: DeserializeOwned, T>(
     kind: &'static str,
     raw: &str,
@@ -29,7 +29,7 @@ pub(super) fn read_object<W: DeserializeOwned, T>(
             raw: raw.as_bytes().to_vec(),
         })
     };
-    if raw.len() > LARGEST_OBJECT {
+    if raw.len() > MAX_OBJECT_BYTES {
         return bad(format!("the object is {} bytes long", raw.len()));
     }
     let text = repair(raw);
@@ -43,8 +43,8 @@ pub(super) fn read_object<W: DeserializeOwned, T>(
     }
 }
 
-/// A record that no answer can hold, by the short fields that its outline has. No bytes: they are not all of it, and
-/// read again later they would pass for a record without the rest.
+/// Poison for a record that is too large for any response, named by its outline. It has no bytes, because
+/// a replay of the outline would pass for a record without its long fields.
 #[must_use]
 pub fn oversized(kind: &'static str, outline: &str, largest: usize) -> Poison {
     let reason = format!("a page of this object alone is larger than {largest} bytes");
@@ -56,11 +56,11 @@ pub fn oversized(kind: &'static str, outline: &str, largest: usize) -> Poison {
     }
 }
 
-/// Why JSON could not be read, however long the text that it quotes.
+/// The parser's reason, cut to a bounded length.
 pub(super) fn brief(error: &serde_json::Error) -> String {
     let mut reason = error.to_string();
-    if reason.len() > LONGEST_REASON {
-        let end = (0..=LONGEST_REASON)
+    if reason.len() > MAX_REASON_BYTES {
+        let end = (0..=MAX_REASON_BYTES)
             .rev()
             .find(|at| reason.is_char_boundary(*at))
             .unwrap_or_default();
@@ -70,7 +70,7 @@ pub(super) fn brief(error: &serde_json::Error) -> String {
     reason
 }
 
-/// Intercom's id of an object that cannot be read whole; a digest of its bytes where even that fails.
+/// Intercom's id of an object that cannot be read whole, or a digest of its bytes if it has no id.
 fn id_of(raw: &str) -> String {
     #[derive(Deserialize)]
     struct Id {
@@ -79,7 +79,7 @@ fn id_of(raw: &str) -> String {
     serde_json::from_str::<Object<Id>>(&repair(raw))
         .ok()
         .and_then(|Object(object)| object.id.some())
-        .filter(|id| id.len() <= LONGEST_ID)
+        .filter(|id| id.len() <= MAX_ID_BYTES)
         .unwrap_or_else(|| {
             format!(
                 "digest-{}",

@@ -1,22 +1,23 @@
-//! An answer's bytes as text that can be split into objects, whatever one of them holds.
+//! Turns the bytes of a response into text that can be split into objects.
 //!
-//! A byte that is no UTF-8 and a control character that was not escaped would each make the whole answer
-//! unreadable, for the sake of one object's text. Both become escapes here, in their place; where the object
-//! is read, what Postgres refuses is replaced and the object flagged, like any escape that came as one.
+//! One byte that is not UTF-8, or one control character without an escape, makes a whole response
+//! unreadable. Here both become escapes in their place, so that they cost one object at most. `repair`
+//! replaces them later, when it reads the object. The two are separate passes, because a part of an
+//! object must stay in quarantine as it was sent, and only a whole response can be escaped.
 
 use std::fmt::Write as _;
 
-/// The text of an answer. Equal to its bytes, which is the rule, it costs two scans and no copy.
+/// The text of a response. Almost every body is already text, which costs two scans and no copy.
 #[must_use]
 pub fn readable(body: Vec<u8>) -> String {
-    // A byte order mark says nothing in UTF-8, and no JSON reader wants it.
+    // JSON parsers refuse a byte order mark.
     let body = if body.starts_with(b"\xef\xbb\xbf") {
         body[3..].to_vec()
     } else {
         body
     };
     let text = String::from_utf8(body).unwrap_or_else(|error| escape_foreign(error.as_bytes()));
-    // Between values, line ends and tabs are what they seem.
+    // Line ends and tabs between values are allowed. Most bodies have no control character at all.
     if text.bytes().any(|byte| byte < b' ') {
         escape_controls(text)
     } else {
@@ -24,7 +25,7 @@ pub fn readable(body: Vec<u8>) -> String {
     }
 }
 
-/// Bytes that are no UTF-8 become lone surrogates, `\udc80` to `\udcff`: the byte can be told from them.
+/// Bytes that are not UTF-8 become unpaired surrogates, `\udc80` to `\udcff`, which still name the byte.
 fn escape_foreign(body: &[u8]) -> String {
     let mut text = String::with_capacity(body.len() + body.len() / 8);
     for chunk in body.utf8_chunks() {
@@ -44,7 +45,7 @@ fn escape_controls(text: String) -> String {
     while at < bytes.len() {
         match bytes[at] {
             b'"' => inside = !inside,
-            // The next byte is escaped by it; a control character there is not, and is looked at for itself.
+            // Skip the escaped byte. A control character cannot be escaped, so it is not skipped.
             b'\\' if inside && bytes.get(at + 1).is_some_and(|next| *next >= b' ') => at += 1,
             control @ 0..=0x1f if inside => {
                 escaped.push_str(&text[copied..at]);
@@ -86,7 +87,7 @@ mod tests {
             (b"\"\xf0\x9f\"", r#""\udcf0\udc9f""#),
             (b"{\n\"a\":\"x\0y\nz\"}", "{\n\"a\":\"x\\u0000y\\u000az\"}"),
             (b"\"\\\\\n\"", "\"\\\\\\u000a\""),
-            // A quote that is escaped ends nothing.
+            // An escaped quote does not end a string.
             (
                 b"{\"a\":\"\\\"\n\",\n\"b\":1}",
                 "{\"a\":\"\\\"\\u000a\",\n\"b\":1}",

@@ -1,15 +1,15 @@
-//! What ids in other records stand for: admins, teams, tags, segments, attribute definitions.
+//! Records that others refer to by id: admins, teams, tags, segments, attribute definitions.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
     poison::read_object,
-    scalar::{LONGEST_ID, Text},
+    scalar::{MAX_ID_BYTES, Text},
 };
 use crate::domain::records::{Poison, ReferenceItem};
 
-/// A kind of reference item, and what names it.
+/// A kind of reference item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReferenceKind {
@@ -23,7 +23,7 @@ pub enum ReferenceKind {
 }
 
 impl ReferenceKind {
-    /// Every kind; one call each.
+    /// Every kind. Each takes one call.
     pub const ALL: [Self; 7] = [
         Self::Admin,
         Self::Team,
@@ -61,7 +61,7 @@ struct Wire {
     rest: Map<String, Value>,
 }
 
-/// Reads one item; built-in attributes have no id and go by their full name.
+/// Reads one item. A built-in attribute has no id, so its full name is used.
 pub fn read_reference(kind: ReferenceKind, raw: &str) -> Result<ReferenceItem, Poison> {
     read_object("reference", raw, |wire: Wire, sanitised| {
         let (id, name, full_name) = (wire.id.key()?, wire.name.some(), wire.full_name.key()?);
@@ -71,7 +71,8 @@ pub fn read_reference(kind: ReferenceKind, raw: &str) -> Result<ReferenceItem, P
                 | ReferenceKind::CompanyAttribute
                 | ReferenceKind::ConversationAttribute
         );
-        let by_name = || full_name.or_else(|| name.clone().filter(|name| name.len() <= LONGEST_ID));
+        let by_name =
+            || full_name.or_else(|| name.clone().filter(|name| name.len() <= MAX_ID_BYTES));
         let source_id = if attribute { by_name().or(id) } else { id }
             .ok_or("the item has no id and no name")?;
         let doc = serde_json::to_string(&wire.rest).map_err(|_| "the item cannot be written")?;

@@ -1,11 +1,11 @@
-//! What an error's answer says: the code of its list, and where a merged contact lives on.
+//! Reads error responses: the error code, and the contact that a merged one became part of.
 
 use serde::Deserialize;
 
 use super::object::Object;
 
-/// Longer than any code of Intercom's; it is kept, counted and shown.
-const LONGEST_CODE: usize = 64;
+/// In bytes. Longer than any code of Intercom's. A code is stored and shown, so it needs a limit.
+const MAX_CODE_BYTES: usize = 64;
 
 #[derive(Deserialize)]
 struct Wire {
@@ -17,14 +17,14 @@ struct Item {
     code: Option<String>,
 }
 
-/// The first error's code; empty where there is none, or what stands there is not a word.
+/// The code of the first error. Empty if there is none, or if it is not one plain word.
 #[must_use]
 pub fn error_code(body: &[u8]) -> String {
     serde_json::from_slice::<Object<Wire>>(body)
         .ok()
         .and_then(|Object(list)| list.errors.into_iter().next())
         .and_then(|Object(error)| error.code)
-        .filter(|code| code.len() <= LONGEST_CODE)
+        .filter(|code| code.len() <= MAX_CODE_BYTES)
         .filter(|code| {
             code.bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
@@ -32,7 +32,7 @@ pub fn error_code(body: &[u8]) -> String {
         .unwrap_or_default()
 }
 
-/// The id in `</contacts/{id}>; rel="canonical"`, where it is one of Intercom's.
+/// The id in `</contacts/{id}>; rel="canonical"`, if it is one of Intercom's.
 #[must_use]
 pub fn survivor(link: &str) -> Option<String> {
     let target = link.split_once('<')?.1.split_once('>')?.0;

@@ -1,9 +1,9 @@
-//! Text that JSON allows and Postgres does not: NUL and lone surrogates, both written as escapes.
+//! Replaces text that JSON allows and Postgres refuses: escapes of NUL and of unpaired surrogates.
 
 use std::borrow::Cow;
 
-/// An object's text with every `\u0000` and every lone surrogate escape replaced by U+FFFD.
-/// Borrowed, and free of charge beyond a scan, when there is nothing to replace.
+/// An object's text with every `\u0000` and every unpaired surrogate escape replaced by U+FFFD. Borrowed
+/// if there is nothing to replace, which costs one scan.
 pub(super) fn repair(raw: &str) -> Cow<'_, str> {
     let bytes = raw.as_bytes();
     if !suspicious(bytes) {
@@ -17,7 +17,8 @@ pub(super) fn repair(raw: &str) -> Cow<'_, str> {
             continue;
         }
         let Some(unit) = escape(bytes, at) else {
-            at += 2; // another escape, `\\` among them: its second byte begins nothing
+            // Another escape, perhaps `\\`. Its second byte does not begin an escape.
+            at += 2;
             continue;
         };
         let pair = (0xd800..0xdc00).contains(&unit)
@@ -40,7 +41,7 @@ pub(super) fn repair(raw: &str) -> Cow<'_, str> {
     Cow::Owned(repaired)
 }
 
-/// Whether an escape of interest may be there at all; almost every object says no here.
+/// Whether the text may have an escape to replace. Almost no object has one, so this scan comes first.
 fn suspicious(bytes: &[u8]) -> bool {
     bytes.windows(3).any(|three| {
         three[0] == b'\\' && three[1] == b'u' && matches!(three[2], b'0' | b'd' | b'D')

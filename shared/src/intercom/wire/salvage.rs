@@ -1,14 +1,14 @@
-//! A list in which one object is no JSON at all.
+//! Splits a list in which one object is not JSON, such as one with `NaN` for a number.
 //!
-//! A number that is not one, an escape that does not exist: a parser stops there, and every good neighbour would be
-//! lost with it, walk after walk. Here the list is cut where its commas are, without reading what lies between them.
-//! Whatever else the answer holds still has to be JSON, or nothing is salvaged.
+//! A parser stops at such an object, so the rest of its page would be lost in every walk. This module
+//! splits the list at its commas instead and does not read the objects. The rest of the response must
+//! still be JSON, else nothing is salvaged.
 
 use std::ops::Range;
 
-use super::items::MOST_ITEMS;
+use super::items::MAX_ITEMS;
 
-/// The items of the one list that is a member of the body's object under one of `names`, and the body without them.
+/// The items of the list that the body's object has under one of `names`, and the body without them.
 pub(super) fn salvage<'a>(body: &'a str, names: &[&str]) -> Option<(Vec<&'a str>, String)> {
     let list = list(body, names)?;
     let items = items(&body[list.clone()])?;
@@ -18,7 +18,7 @@ pub(super) fn salvage<'a>(body: &'a str, names: &[&str]) -> Option<(Vec<&'a str>
     ))
 }
 
-/// Where the list's inside is.
+/// The range of the list's inside.
 fn list(body: &str, names: &[&str]) -> Option<Range<usize>> {
     let (mut depth, mut member, mut found) = (0_usize, None::<&str>, None);
     for token in tokens(body) {
@@ -46,7 +46,7 @@ fn list(body: &str, names: &[&str]) -> Option<Range<usize>> {
     None
 }
 
-/// What lies between a list's own commas. `None` when something lies between two of them that is nothing.
+/// The items between the list's own commas. `None` if an item is empty or there are too many.
 fn items(list: &str) -> Option<Vec<&str>> {
     let (mut depth, mut from, mut items) = (0_usize, 0, Vec::new());
     let ends = tokens(list).filter_map(|token| match token {
@@ -63,7 +63,7 @@ fn items(list: &str) -> Option<Vec<&str>> {
     });
     for end in ends.chain([list.len()]) {
         let item = list[from..end].trim();
-        if item.is_empty() || items.len() == MOST_ITEMS {
+        if item.is_empty() || items.len() == MAX_ITEMS {
             return None;
         }
         items.push(item);
@@ -72,12 +72,12 @@ fn items(list: &str) -> Option<Vec<&str>> {
     Some(items)
 }
 
-/// What tells where values begin and end.
+/// A token that begins or ends a value.
 enum Token<'a> {
     Open(usize),
     Close(usize),
     Comma(usize),
-    /// A string's inside, as it is written.
+    /// The inside of a string, as it was sent.
     Text(&'a str),
 }
 
@@ -98,7 +98,7 @@ fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
                     }
                     let end = at.min(bytes.len());
                     at = end + 1;
-                    // A string that has no end ends nowhere in particular: its last byte may be inside a character.
+                    // A string without an end may stop inside a character, where `get` finds no text.
                     return text.get(here + 1..end).map(Token::Text);
                 }
                 _ => {}

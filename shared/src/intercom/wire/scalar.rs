@@ -8,9 +8,9 @@ use serde::{
     de::{Error, Visitor},
 };
 
-/// Intercom's ids have 24 characters at most, names of attributes some more. Postgres refuses an index entry of
-/// 2,704 bytes, and with it the page.
-pub(super) const LONGEST_ID: usize = 255;
+/// In bytes. Intercom's ids have at most 24 characters, and names of attributes some more. Postgres refuses
+/// an index entry of 2,704 bytes, which would fail the whole page.
+pub(super) const MAX_ID_BYTES: usize = 255;
 
 /// Text, or a number as text, or nothing. Ids were integers in older versions and are strings now.
 #[derive(Clone, Debug, Default)]
@@ -22,13 +22,13 @@ impl Text {
         self.0.filter(|text| !text.is_empty())
     }
 
-    /// An id that rows are found by. `None` when it is missing or empty.
+    /// An id that an index needs. `None` if it is missing or empty.
     ///
     /// # Errors
-    /// When no index could hold it.
+    /// When the id is too long for an index.
     pub(super) fn key(self) -> Result<Option<String>, &'static str> {
         match self.some() {
-            Some(id) if id.len() > LONGEST_ID => Err("an id is too long"),
+            Some(id) if id.len() > MAX_ID_BYTES => Err("an id is too long"),
             id => Ok(id),
         }
     }
@@ -80,7 +80,7 @@ impl<'de> Deserialize<'de> for Seconds {
         let Some(seconds) = Option::<f64>::deserialize(deserializer)? else {
             return Ok(Self(None));
         };
-        // Postgres ends in the year 294276; a time beyond 9999 is garbage anyway.
+        // A time after the year 9999 is garbage.
         let time = (0.0..253_402_300_800.0)
             .contains(&seconds)
             .then(|| DateTime::from_timestamp(seconds as i64, 0))
@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
-/// Yes or no; where nothing is said, no.
+/// A boolean. A missing one is false.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flag(pub bool);
 
@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for Flag {
     }
 }
 
-/// A whole number; some counts arrive as decimals. One that no count can be is none.
+/// A whole number. Some counts arrive as decimals. An absurd number is read as missing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Whole(pub Option<i64>);
 
@@ -117,7 +117,7 @@ impl<'de> Deserialize<'de> for Whole {
 }
 
 impl Whole {
-    /// A count of objects: of how many there are, nobody says less than none.
+    /// A count of objects. A negative one is read as missing.
     pub(super) fn count(self) -> Option<i32> {
         self.0
             .filter(|count| *count >= 0)

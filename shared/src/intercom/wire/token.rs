@@ -1,26 +1,26 @@
-//! The answer of the token exchange.
+//! Reads the response of the token exchange.
 
 use serde::Deserialize;
 
 use super::object::Object;
 use crate::domain::Secret;
 
-/// Far longer than any token is.
-const LONGEST_TOKEN: usize = 4096;
+/// In bytes. Far longer than any token.
+const MAX_TOKEN_BYTES: usize = 4096;
 
-/// Both names hold the same value today; either is accepted.
+/// Both names have the same value today. Either is accepted.
 #[derive(Deserialize)]
 struct Wire {
     access_token: Option<String>,
     token: Option<String>,
 }
 
-/// The token of an exchange's answer; `None` where there is none that a header could carry.
+/// The token in the response. `None` if there is none that fits into a header.
 #[must_use]
 pub fn read_token(body: &[u8]) -> Option<Secret> {
     let Object(wire) = serde_json::from_slice::<Object<Wire>>(body).ok()?;
     let token = wire.access_token.or(wire.token)?;
-    let fits = (1..=LONGEST_TOKEN).contains(&token.len())
+    let fits = (1..=MAX_TOKEN_BYTES).contains(&token.len())
         && token.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| Secret::new(token))
 }
