@@ -1,9 +1,10 @@
-//! The scheduler: finds what is due in Postgres and makes tickets of it in Redis.
+//! The scheduler: finds the streams that are due in Postgres and pushes their tickets to Redis.
 //!
-//! Any number run at once and none is the leader: due rows are claimed with SKIP LOCKED, and a ticket
-//! that exists already is not made twice. Two schedulers cost one more query a second, nothing else.
+//! Any number of schedulers may run, and none of them is a leader, because each claims due rows with SKIP LOCKED and
+//! Redis refuses a ticket that is live already. A second scheduler costs one more query a second.
 
 mod tick;
+mod tick_age;
 
 use std::{
     sync::Arc,
@@ -17,54 +18,61 @@ use shared::{
     store::{SchedulerStore, StoreError},
 };
 pub use tick::{Ticked, apply_pauses, tick};
+use tick_age::TickAge;
 
-/// Between two looks at what is due: one indexed query, however many tenants there are.
-const TICK: Duration = Duration::from_secs(1);
-/// A pause that Redis could not be told of is applied after this at most.
-const PAUSES: Duration = Duration::from_secs(10);
+/// Between two ticks. A tick is one indexed query, however many tenants there are.
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often Redis gets a copy of Postgres' pauses, because it may have been away when a pause was set.
+const PAUSES_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Schedules until `shutdown`. Trouble with a server is waited out: the rows stay due.
+/// Schedules until `shutdown`. A failure of Postgres or Redis costs a tick and nothing else, because the streams
+/// stay due.
 ///
 /// # Errors
-/// When Postgres cannot be reached at start, or the Redis URL cannot be used.
+/// If Postgres cannot be reached at the start, or if the Redis URL cannot be used.
 pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), SchedulerError> {
     let store = SchedulerStore::connect(&config.database_url, 2).await?;
     let queue = Queue::connect(&config)?;
-    tracing::info!("scheduling");
-    let mut pauses_at = Instant::now();
-    loop {
-        let ticked = async {
-            if pauses_at.elapsed() >= PAUSES {
-                apply_pauses(&store, &queue).await?;
-                pauses_at = Instant::now();
-            }
-            tick(&store, &queue).await
-        };
-        match ticked.await {
-            Ok(Ticked {
-                tickets,
-                more: true,
-            }) => {
-                tracing::debug!(tickets, "more is due");
-                continue;
-            }
-            Ok(_) => metrics::gauge!("pathbound_scheduler_tick_age_seconds").set(0.0),
-            Err(error) => {
-                tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not schedule");
-                metrics::gauge!("pathbound_scheduler_tick_age_seconds")
-                    .increment(TICK.as_secs_f64());
-            }
-        }
-        tokio::select! {
-            () = shutdown.cancelled() => break,
-            () = tokio::time::sleep(TICK) => {}
-        }
+    tracing::info!("started the scheduler");
+    let age = TickAge::new();
+    tokio::select! {
+        () = age.clone().publish() => {}
+        () = schedule(&store, &queue, &age, &shutdown) => {}
     }
     store.close().await;
     Ok(())
 }
 
-/// Why a scheduler could not start, or a tick did nothing.
+async fn schedule(store: &SchedulerStore, queue: &Queue, age: &TickAge, shutdown: &Shutdown) {
+    let mut pauses_at = Instant::now();
+    while !shutdown.is_cancelled() {
+        let ticked = async {
+            if pauses_at.elapsed() >= PAUSES_INTERVAL {
+                apply_pauses(store, queue).await?;
+                pauses_at = Instant::now();
+            }
+            tick(store, queue).await
+        };
+        match ticked.await {
+            Ok(Ticked { tickets, more }) => {
+                age.tick_completed();
+                if more {
+                    tracing::debug!(tickets, "more streams are due, ticking again at once");
+                    continue;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not complete a tick");
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(TICK_INTERVAL) => {}
+        }
+    }
+}
+
+/// Why a scheduler could not start, or why a tick failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
     #[error("could not use postgres")]

@@ -1,4 +1,4 @@
-//! One look at what is due.
+//! One tick: the due streams of this moment.
 
 use chrono::TimeDelta;
 use shared::{
@@ -8,27 +8,27 @@ use shared::{
 
 use super::SchedulerError;
 
-/// Rows claimed at once: bounded, so that a herd due at one moment is taken in bites.
-const BITE: i32 = 1_000;
+/// The most rows of one claim, so that many streams that are due together are claimed in batches.
+const BATCH_SIZE: i32 = 1_000;
 
-/// A due row is ticketed anew after this long, in case its ticket was lost by itself.
-const AGAIN_AFTER: TimeDelta = TimeDelta::seconds(30);
+/// A stream that is still due after this long gets a ticket again, because its first one may be lost.
+const STALE_AFTER: TimeDelta = TimeDelta::seconds(30);
 
 /// What a tick did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticked {
-    /// Rows that were made tickets of (some may have had one).
+    /// Streams whose tickets were pushed. Some of them may have had a live ticket.
     pub tickets: usize,
-    /// A full bite: look again at once.
+    /// Whether the batch was full. The caller should then tick again at once.
     pub more: bool,
 }
 
-/// Makes exactly what Postgres says is paused paused in Redis, which may have been emptied or away.
+/// Copies the pauses of Postgres to Redis, which may have been emptied or away.
 ///
 /// # Errors
-/// When Postgres or Redis fails.
+/// If Postgres or Redis fails.
 pub async fn apply_pauses(store: &SchedulerStore, queue: &Queue) -> Result<(), SchedulerError> {
-    // What is no scope was written by another hand, and pauses nothing.
+    // A row that is no scope was not written by us, and it pauses nothing.
     let scopes: Vec<PauseScope> = store
         .pauses()
         .await?
@@ -38,44 +38,48 @@ pub async fn apply_pauses(store: &SchedulerStore, queue: &Queue) -> Result<(), S
     Ok(queue.set_paused(&scopes).await?)
 }
 
-/// Makes tickets of what is due. When Redis was emptied since the last time, of everything that is due,
-/// whether it had a ticket or not: this is the whole recovery from losing Redis.
+/// Pushes the tickets of streams that became due. If Redis was emptied since the last tick, it pushes the tickets
+/// of all due streams instead. That is the whole recovery from a loss of Redis.
 ///
 /// # Errors
-/// When Postgres or Redis fails; nothing is lost, the rows stay due.
+/// If Postgres or Redis fails. No work is lost, because the streams stay due.
 pub async fn tick(store: &SchedulerStore, queue: &Queue) -> Result<Ticked, SchedulerError> {
     if !queue.is_filled().await? {
         apply_pauses(store, queue).await?;
         let tickets = refill(store, queue).await?;
+        // Only after the last push, because a crash before it must start the refill anew.
         queue.mark_filled().await?;
-        tracing::info!(tickets, "redis was empty: made every ticket anew");
+        tracing::info!(
+            tickets,
+            "redis was empty, pushed the tickets of all due streams"
+        );
         return Ok(Ticked {
             tickets,
             more: false,
         });
     }
-    let due = store.claim_due_streams(BITE).await?;
+    let due = store.claim_due_streams(BATCH_SIZE).await?;
     push(queue, &due).await?;
-    // One bite a tick: a long backlog keeps its tickets, and is not written anew again and again.
+    // One batch a tick, because in a long backlog most tickets are live and pushing them again is wasted.
     let stale = store
-        .claim_stale_tickets(BITE, store.now().await? - AGAIN_AFTER)
+        .claim_stale_tickets(BATCH_SIZE, store.now().await? - STALE_AFTER)
         .await?;
     push(queue, &stale).await?;
     Ok(Ticked {
         tickets: due.len() + stale.len(),
-        more: due.len() == BITE as usize,
+        more: due.len() == BATCH_SIZE as usize,
     })
 }
 
-/// All that is due, ticketed or not, in as many bites as it needs. What becomes due meanwhile is the next tick's.
+/// Pushes the tickets of all due streams, in batches. The next tick finds the streams that become due meanwhile.
 async fn refill(store: &SchedulerStore, queue: &Queue) -> Result<usize, SchedulerError> {
     let (mut tickets, mut last) = (0, None);
     loop {
-        let due = store.due_streams_after(last, BITE).await?;
+        let due = store.due_streams_after(last, BATCH_SIZE).await?;
         push(queue, &due).await?;
         tickets += due.len();
         last = due.last().copied();
-        if due.len() < BITE as usize {
+        if due.len() < BATCH_SIZE as usize {
             return Ok(tickets);
         }
     }

@@ -1,7 +1,7 @@
-//! The link to Redis: one server, or a cluster, where each key's hash slot says which node has it.
+//! Connections to Redis: to one server, or to a cluster, where the hash slot of a key decides its node.
 //!
-//! The queue's keys are in one slot and each rate budget's in one of its own, by the braces in their names, so
-//! that every script finds its keys together on some node, and the budgets spread over all of them.
+//! The braces in a key's name decide its slot. The queue's keys share one slot and each rate budget has a slot of
+//! its own, so that every script finds its keys on one node and the budgets spread over all nodes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{config::Config, domain::Secret};
 
 /// Where Redis is.
 #[derive(Clone)]
-pub(crate) struct Server {
+pub(crate) struct RedisServer {
     url: Secret,
-    /// The URL names one node of a cluster, which knows the others.
+    /// Whether the URL names one node of a cluster.
     cluster: bool,
 }
 
-impl Server {
+impl RedisServer {
     pub(crate) fn of(config: &Config) -> Self {
         Self {
             url: config.redis_url.clone(),
@@ -32,7 +32,7 @@ impl Server {
         }
     }
 
-    /// A server that stands alone.
+    /// A server that is no cluster.
     pub(crate) const fn at(url: Secret) -> Self {
         Self {
             url,
@@ -41,14 +41,14 @@ impl Server {
     }
 }
 
-/// Connects when it is used, and again when it was lost. Cheap to clone.
+/// A connection that is made at the first call, and again after it was lost. Cheap to clone.
 #[derive(Clone)]
-pub(crate) enum Link {
-    Server(ConnectionManager),
-    Cluster(Arc<Cluster>),
-    /// A connection of its own, for commands that block it.
-    Own(MultiplexedConnection),
-    OwnInCluster(ClusterConnection),
+pub(crate) enum RedisConnection {
+    Shared(ConnectionManager),
+    SharedCluster(Arc<Cluster>),
+    /// For commands that block their connection.
+    Dedicated(MultiplexedConnection),
+    DedicatedCluster(ClusterConnection),
 }
 
 pub(crate) struct Cluster {
@@ -56,59 +56,63 @@ pub(crate) struct Cluster {
     connection: OnceCell<ClusterConnection>,
 }
 
-impl Link {
-    /// `patience`: how long one try to connect and one answer may take.
+impl RedisConnection {
+    /// One try to connect may take as long as `timeout`, and so may one answer. The first call connects, so Redis
+    /// may be away now.
     ///
     /// # Errors
-    /// When the URL cannot be used. The first connection is made at the first call: Redis may be away.
-    pub(crate) fn open(
-        server: &Server,
-        patience: Duration,
+    /// If the URL cannot be used.
+    pub(crate) fn shared(
+        server: &RedisServer,
+        timeout: Duration,
         retries: usize,
     ) -> Result<Self, RedisError> {
-        // Callers try again by themselves, and a round of theirs must not be a long one.
-        let longest_pause = patience / 10;
+        // Callers retry by themselves, so one call must not wait for long between its own retries.
+        let max_retry_delay = timeout / 10;
         if server.cluster {
             let client = ClusterClient::builder([server.url.expose()])
-                .connection_timeout(patience)
-                .response_timeout(patience)
+                .connection_timeout(timeout)
+                .response_timeout(timeout)
                 .retries(u32::try_from(retries).unwrap_or(1))
-                .max_retry_wait(u64::try_from(longest_pause.as_millis()).unwrap_or(u64::MAX))
+                .max_retry_wait(u64::try_from(max_retry_delay.as_millis()).unwrap_or(u64::MAX))
                 .build()?;
-            return Ok(Self::Cluster(Arc::new(Cluster {
+            return Ok(Self::SharedCluster(Arc::new(Cluster {
                 client,
                 connection: OnceCell::new(),
             })));
         }
         let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(patience))
-            .set_connection_timeout(Some(patience))
+            .set_response_timeout(Some(timeout))
+            .set_connection_timeout(Some(timeout))
             .set_number_of_retries(retries)
-            .set_max_delay(longest_pause);
-        Ok(Self::Server(ConnectionManager::new_lazy_with_config(
+            .set_max_delay(max_retry_delay);
+        Ok(Self::Shared(ConnectionManager::new_lazy_with_config(
             Client::open(server.url.expose())?,
             config,
         )?))
     }
 
-    /// A connection of its own, on which an answer may take as long as it takes.
+    /// A connection for commands that block. An answer may take as long as the command does.
     ///
     /// # Errors
-    /// When Redis cannot be reached.
-    pub(crate) async fn own(server: &Server, patience: Duration) -> Result<Self, RedisError> {
+    /// If Redis cannot be reached.
+    pub(crate) async fn dedicated(
+        server: &RedisServer,
+        timeout: Duration,
+    ) -> Result<Self, RedisError> {
         if server.cluster {
             let client = ClusterClient::builder([server.url.expose()])
-                .connection_timeout(patience)
+                .connection_timeout(timeout)
                 .response_timeout(Duration::from_secs(60))
                 .retries(0)
                 .build()?;
-            return Ok(Self::OwnInCluster(client.get_async_connection().await?));
+            return Ok(Self::DedicatedCluster(client.get_async_connection().await?));
         }
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
-            .set_connection_timeout(Some(patience));
+            .set_connection_timeout(Some(timeout));
         let client = Client::open(server.url.expose())?;
-        Ok(Self::Own(
+        Ok(Self::Dedicated(
             client
                 .get_multiplexed_async_connection_with_config(&config)
                 .await?,
@@ -125,11 +129,11 @@ impl Cluster {
     }
 }
 
-impl ConnectionLike for Link {
+impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
-            Self::Server(server) => server.req_packed_command(command),
-            Self::Cluster(cluster) => async move {
+            Self::Shared(server) => server.req_packed_command(command),
+            Self::SharedCluster(cluster) => async move {
                 cluster
                     .connection()
                     .await?
@@ -137,8 +141,8 @@ impl ConnectionLike for Link {
                     .await
             }
             .boxed(),
-            Self::Own(own) => own.req_packed_command(command),
-            Self::OwnInCluster(own) => own.req_packed_command(command),
+            Self::Dedicated(own) => own.req_packed_command(command),
+            Self::DedicatedCluster(own) => own.req_packed_command(command),
         }
     }
 
@@ -149,8 +153,8 @@ impl ConnectionLike for Link {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
-            Self::Server(server) => server.req_packed_commands(pipeline, offset, count),
-            Self::Cluster(cluster) => async move {
+            Self::Shared(server) => server.req_packed_commands(pipeline, offset, count),
+            Self::SharedCluster(cluster) => async move {
                 cluster
                     .connection()
                     .await?
@@ -158,17 +162,17 @@ impl ConnectionLike for Link {
                     .await
             }
             .boxed(),
-            Self::Own(own) => own.req_packed_commands(pipeline, offset, count),
-            Self::OwnInCluster(own) => own.req_packed_commands(pipeline, offset, count),
+            Self::Dedicated(own) => own.req_packed_commands(pipeline, offset, count),
+            Self::DedicatedCluster(own) => own.req_packed_commands(pipeline, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
         match self {
-            Self::Server(server) => server.get_db(),
-            Self::Own(own) => own.get_db(),
-            // A cluster has one.
-            Self::Cluster(_) | Self::OwnInCluster(_) => 0,
+            Self::Shared(server) => server.get_db(),
+            Self::Dedicated(own) => own.get_db(),
+            // A cluster has only database 0.
+            Self::SharedCluster(_) | Self::DedicatedCluster(_) => 0,
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Ending: one token that every part listens to. No globals.
+//! Shutdown: one token that every part of a process listens to. There are no globals.
 
 use tokio_util::sync::CancellationToken;
 
-/// Told once that the process should end: stop taking work, finish what is begun, leave.
+/// Cancelled when the process should end. Each part then takes no new work and finishes the work in hand.
 pub type Shutdown = CancellationToken;
 
 /// A token that SIGTERM or Ctrl-C cancels. A second signal ends the process at once.
 ///
 /// # Errors
-/// When the signals cannot be listened to.
+/// If the signal handlers cannot be installed.
 pub fn on_signals() -> std::io::Result<Shutdown> {
     let shutdown = Shutdown::new();
     let token = shutdown.clone();
@@ -26,12 +26,10 @@ pub fn on_signals() -> std::io::Result<Shutdown> {
             let _ = tokio::signal::ctrl_c().await;
             signals += 1;
             if signals > 1 {
-                tracing::warn!("second signal: leaving now");
+                tracing::warn!("got a second signal, exiting now");
                 std::process::exit(130);
             }
-            tracing::info!(
-                "stopping: begun work is finished first, a second signal leaves at once"
-            );
+            tracing::info!("stopping after the work in hand, a second signal exits at once");
             token.cancel();
         }
     });

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// A library of the outside, and the layers that may name it.
 const ONLY: &[(&str, &[&str])] = &[
+    ("apalis", &["queue"]),
     ("apalis_core", &["queue"]),
     ("governor", &["pacing"]),
     ("redis", &["link", "queue", "pacing"]),

@@ -112,7 +112,7 @@ async fn a_browser_connects_a_workspace_and_the_first_run_is_due_at_once() {
         flow.workspace.spec().timezone
     );
     // The tickets are there before any scheduler has run.
-    assert_eq!(flow.world.queue.depth().await.unwrap().live, 5);
+    assert_eq!(flow.world.queue.stats().await.unwrap().live, 5);
     let body = connections.to_string();
     assert!(
         !body.contains(&flow.workspace.token()),

@@ -137,7 +137,7 @@ async fn a_token_is_sealed_and_redis_holds_ids_only() {
             .any(|window| window == token.as_bytes())
     );
     // Every ticket that is waiting reads back as ids.
-    assert_eq!(world.queue.depth().await.unwrap().live, 5);
+    assert_eq!(world.queue.stats().await.unwrap().live, 5);
     let _fleet = world.fleet(1);
     world.until_complete(&connected).await;
 }

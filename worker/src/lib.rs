@@ -11,7 +11,7 @@ pub use fleet::Jobs;
 use shared::{
     config::Config,
     intercom::{self, Intercom, ResponseMemory},
-    queue::{self, Progress, Queue, QueueError},
+    queue::{self, Heartbeat, Queue, QueueError},
     shutdown::Shutdown,
     store::{StoreError, WorkerStore},
     sync::Context,
@@ -42,10 +42,10 @@ impl Worker {
         Ok(Self { context, queue })
     }
 
-    /// When it last went round its loop.
+    /// When this worker last completed a round.
     #[must_use]
-    pub fn progress(&self) -> Progress {
-        self.queue.progress()
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.queue.heartbeat()
     }
 
     /// The memory budget for response bodies.

@@ -236,12 +236,12 @@ async fn drop_letters(operator: &Operator, filter: &DeadFilter) -> Result<i64, A
 
 /// `GET /ops/queues`: how deep, how old, what is paused.
 async fn queues(State(operator): State<Operator>) -> Result<Json<Value>, ApiError> {
-    let depth = operator
+    let stats = operator
         .queue
-        .depth()
+        .stats()
         .await
         .map_err(|error| redis_away(&error))?;
-    let class = |counts: shared::queue::Counts,
+    let class = |counts: shared::queue::TicketCounts,
                  tenants: u64,
                  oldest: Option<std::time::Duration>| {
         json!({
@@ -250,10 +250,10 @@ async fn queues(State(operator): State<Operator>) -> Result<Json<Value>, ApiErro
         })
     };
     Ok(Json(json!({
-        "tickets": depth.live,
+        "tickets": stats.live,
         "classes": {
-            "fresh": class(depth.fresh, depth.fresh_tenants, depth.oldest_fresh),
-            "backfill": class(depth.backfill, depth.backfill_tenants, depth.oldest_backfill),
+            "fresh": class(stats.fresh, stats.fresh_tenants, stats.oldest_fresh),
+            "backfill": class(stats.backfill, stats.backfill_tenants, stats.oldest_backfill),
         },
         "paused": operator.store.pauses().await?,
     })))

@@ -9,7 +9,7 @@ use api::{
 use scheduler::SchedulerError;
 use shared::{
     config::{Config, ProcessRole, Profile},
-    queue::{Progress, Queue},
+    queue::{Heartbeat, Queue},
     shutdown::Shutdown,
     store::{self, SchedulerStore, Store, WorkerStore, roles::DbRole},
     telemetry,
@@ -60,8 +60,8 @@ pub async fn run(config: Config, role: ProcessRole, shutdown: Shutdown) -> Resul
     } else {
         None
     };
-    let ops = match worker.as_ref().map(Worker::progress) {
-        Some(progress) => ops.alive(move || goes_round(&progress)),
+    let ops = match worker.as_ref().map(Worker::heartbeat) {
+        Some(heartbeat) => ops.alive(move || completes_rounds(&heartbeat)),
         None => ops,
     };
     let operator = Operator::open(&config).await.map_err(api_failure)?;
@@ -103,8 +103,8 @@ pub async fn serve(api: Api, listener: TcpListener, shutdown: Shutdown) -> Resul
 }
 
 /// A worker goes round every second, every four when Redis is away.
-fn goes_round(progress: &Progress) -> Result<(), String> {
-    match progress.last_round() {
+fn completes_rounds(heartbeat: &Heartbeat) -> Result<(), String> {
+    match heartbeat.last_round() {
         Some(ago) if ago > STUCK => Err(format!(
             "the worker has not gone round for {} s",
             ago.as_secs()

@@ -8,7 +8,7 @@ use super::{RateLimitHeaders, Seen};
 use crate::{
     config::Config,
     domain::Class,
-    link::{Link, Server},
+    link::{RedisConnection, RedisServer},
 };
 
 /// A call that takes longer is given up, so that no slice hangs on Redis; what it settled is not sent again.
@@ -172,7 +172,7 @@ fn milliseconds(duration: Duration) -> i64 {
 /// The ledgers of all budgets, in one Redis. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Ledger {
-    redis: Link,
+    redis: RedisConnection,
     script: std::sync::Arc<Script>,
     app_script: std::sync::Arc<Script>,
     prefix: std::sync::Arc<str>,
@@ -186,7 +186,7 @@ impl Ledger {
     /// When the URL cannot be used. The first connection is made at the first call: Redis may be away.
     pub(super) fn open(config: &Config) -> Result<Self, RedisError> {
         Ok(Self {
-            redis: Link::open(&Server::of(config), PATIENCE, 1)?,
+            redis: RedisConnection::shared(&RedisServer::of(config), PATIENCE, 1)?,
             script: std::sync::Arc::new(Script::new(include_str!("ledger.lua"))),
             app_script: std::sync::Arc::new(Script::new(include_str!("app.lua"))),
             prefix: config.redis_prefix.as_str().into(),

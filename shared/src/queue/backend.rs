@@ -1,6 +1,7 @@
-//! The apalis `Backend`: the stream of leases that the exchanger claims.
+//! The apalis `Backend`: a stream of the leases that the dispatcher claimed.
 //!
-//! It never fails. apalis would end the worker for an error, so Redis' errors stay with the tasks of `slots`.
+//! The backend never fails. apalis ends a worker on a backend error, so the tasks of `tasks.rs` handle every
+//! error of Redis themselves.
 
 use std::{
     convert::Infallible,
@@ -8,21 +9,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use apalis_core::{
-    backend::{Backend, BackendConfig, finalize::Ephemeral},
-    task::{Task, task_id::RandomId},
-    worker::context::WorkerContext,
-};
+use apalis::prelude::{Backend, RandomId, Task, WorkerContext};
+use apalis_core::backend::{BackendConfig, finalize::Ephemeral};
 use tower::layer::util::Identity;
 
-use super::slots::{Held, Unstarted};
+use super::lease_table::{ClaimedLease, ReadyReceiver};
 
-/// Leases claimed and not begun.
+/// Leases that were claimed and whose slices have not begun.
 #[derive(Debug)]
-pub(super) struct TicketBackend(pub Unstarted);
+pub(super) struct TicketBackend(pub ReadyReceiver);
 
 impl Backend for TicketBackend {
-    type Task = Task<Arc<Held>>;
+    type Task = Task<Arc<ClaimedLease>>;
     type Error = Infallible;
 
     fn poll_ready(
@@ -38,13 +36,14 @@ impl Backend for TicketBackend {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        let mut unstarted = self.0.lock();
-        unstarted
+        let mut ready = self.0.lock();
+        ready
             .poll_recv(cx)
-            .map(|held| held.map(|held| Ok(Task::new(Arc::new(held)))))
+            .map(|claimed| claimed.map(|claimed| Ok(Task::new(Arc::new(claimed)))))
     }
 
-    /// Called when every running job has ended. What was not begun, the exchanger has handed back already.
+    /// Called when every running slice has ended. The dispatcher has already released the leases of slices that
+    /// did not begin.
     fn poll_close(
         &mut self,
         _: &mut Context<'_>,
@@ -55,7 +54,7 @@ impl Backend for TicketBackend {
 }
 
 impl BackendConfig for TicketBackend {
-    type Args = Arc<Held>;
+    type Args = Arc<ClaimedLease>;
     type Id = RandomId;
     type Kind = Ephemeral;
     type Config = ();

@@ -1,4 +1,4 @@
-//! The queue as its users see it: push, pause, look.
+//! The queue as its users see it: push, pause, resume.
 
 use std::{
     collections::HashSet,
@@ -8,93 +8,65 @@ use std::{
 
 use redis::RedisError;
 
-use super::{PauseScope, Progress, QueueError, Ticket, scripts::Scripts};
+use super::{Heartbeat, PauseScope, QueueError, Ticket, scripts::Scripts};
 use crate::{
     config::Config,
     domain::{Class, ConnectionId, Secret, Stream, TenantId},
-    link::{Link, Server},
+    link::{RedisConnection, RedisServer},
 };
 
-/// No script is given more than this at once: a call of any other client never waits long behind it. An exchange
-/// does four things with as many tickets each.
-pub(super) const BITE: usize = 64;
+/// The most tickets in one call of a script, so that no other client waits long for the server. A poll has four
+/// steps, and each takes as many tickets.
+pub(super) const BATCH_SIZE: usize = 64;
 
-/// Leases that one tenant may have at once, of all classes together, unless told otherwise.
+/// Leases that one tenant may have at once, of both classes together.
 const CAP: u32 = 8;
 
-/// A command that takes longer has lost its server.
+/// A command without an answer for this long fails.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The queue in one Redis. Cheap to clone.
 #[derive(Clone)]
 pub struct Queue {
-    server: Server,
-    redis: Link,
+    server: RedisServer,
+    redis: RedisConnection,
     scripts: Arc<Scripts>,
-    /// First part of every key, in braces: one hash slot, so that the scripts also run on a cluster.
+    /// First part of every key. It stands in braces, so that all keys share a hash slot and the scripts run on a
+    /// cluster too.
     prefix: Arc<str>,
     cap: u32,
-    progress: Progress,
-}
-
-/// How many tickets there are, by what they wait for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Depth {
-    /// Every live ticket.
-    pub live: u64,
-    /// Tenants with a fresh ticket that could be leased now, and with a backfill ticket.
-    pub fresh_tenants: u64,
-    pub backfill_tenants: u64,
-    pub parked: u64,
-    pub leased: u64,
-    /// For how long the oldest ticket that could be leased now has been ready: the oldest among the first tickets
-    /// of the 64 tenants whose turn is next. One who had more turns than those may have waited longer.
-    pub oldest_fresh: Option<Duration>,
-    pub oldest_backfill: Option<Duration>,
-    /// Until the next parked ticket becomes ready; zero when it is overdue.
-    pub next_parked: Option<Duration>,
-    /// Until the first lease runs out; zero when it has and nobody has swept.
-    pub next_expiry: Option<Duration>,
-    pub fresh: Counts,
-    pub backfill: Counts,
-}
-
-/// Tickets of one class, by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Could be leased, if their tenants are neither paused nor at their cap.
-    pub ready: u64,
-    pub leased: u64,
-    pub parked: u64,
+    heartbeat: Heartbeat,
 }
 
 impl Queue {
-    /// # Errors
-    /// When the URL cannot be used. The first connection is made in the background: Redis may be away.
-    pub fn connect(config: &Config) -> Result<Self, QueueError> {
-        Self::open_at(Server::of(config), &config.redis_prefix)
-    }
-
-    /// The queue of a server that stands alone.
+    /// The queue of the configured Redis. The first call connects, so Redis may be away now.
     ///
     /// # Errors
-    /// When the URL cannot be used.
-    pub fn open(url: &Secret, prefix: &str) -> Result<Self, QueueError> {
-        Self::open_at(Server::at(url.clone()), prefix)
+    /// If the URL cannot be used.
+    pub fn connect(config: &Config) -> Result<Self, QueueError> {
+        Self::open_at(RedisServer::of(config), &config.redis_prefix)
     }
 
-    fn open_at(server: Server, prefix: &str) -> Result<Self, QueueError> {
+    /// The queue of a server that is no cluster.
+    ///
+    /// # Errors
+    /// If the URL cannot be used.
+    pub fn open(url: &Secret, prefix: &str) -> Result<Self, QueueError> {
+        Self::open_at(RedisServer::at(url.clone()), prefix)
+    }
+
+    fn open_at(server: RedisServer, prefix: &str) -> Result<Self, QueueError> {
         Ok(Self {
-            redis: Link::open(&server, RESPONSE_TIMEOUT, 2)?,
+            redis: RedisConnection::shared(&server, RESPONSE_TIMEOUT, 2)?,
             server,
             scripts: Arc::new(Scripts::new()),
             prefix: format!("{{{prefix}}}").into(),
             cap: CAP,
-            progress: Progress::new(),
+            heartbeat: Heartbeat::new(),
         })
     }
 
-    /// The same queue with another limit on the leases that a tenant may have at once (8; at least 1).
+    /// The same queue with another limit on the leases of one tenant at a time. The default is 8, the least is 1.
     #[must_use]
     pub fn with_cap(mut self, cap: u32) -> Self {
         self.cap = cap.max(1);
@@ -103,22 +75,22 @@ impl Queue {
 
     /// When this process's worker last completed a round.
     #[must_use]
-    pub fn progress(&self) -> Progress {
-        self.progress.clone()
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
     }
 
-    /// Makes tickets ready, unless they are live already. Returns how many were not.
+    /// Makes tickets ready, unless they are live already. Returns how many became ready.
     ///
     /// # Errors
-    /// When Redis fails; the scheduler will push them again.
+    /// If Redis fails. The scheduler then pushes the tickets again.
     pub async fn push(&self, tickets: &[Ticket]) -> Result<u64, QueueError> {
         let mut pushed = 0;
-        for bite in tickets.chunks(BITE) {
+        for batch in tickets.chunks(BATCH_SIZE) {
             pushed += self
                 .timed("push", |mut redis| async move {
                     let mut call = self.scripts.push.prepare_invoke();
                     call.key(&*self.prefix);
-                    for ticket in bite {
+                    for ticket in batch {
                         call.arg(ticket.to_string());
                     }
                     call.invoke_async::<u64>(&mut redis).await
@@ -145,26 +117,27 @@ impl Queue {
         }
     }
 
-    /// Leases nothing more of these scopes. What is leased goes on.
+    /// Stops leasing tickets of these scopes. Slices that run go on.
     ///
     /// # Errors
-    /// When Redis fails; pausing again is safe.
+    /// If Redis fails. It is safe to pause again.
     pub async fn pause(&self, scopes: &[PauseScope]) -> Result<(), QueueError> {
         self.change_pause("pause", scopes).await
     }
 
-    /// Undoes [`pause`](Self::pause): a tenant comes back at the current virtual time.
+    /// Undoes [`pause`](Self::pause). A tenant comes back at the current virtual time, so that it has no advantage
+    /// over the others.
     ///
     /// # Errors
-    /// When Redis fails; resuming again is safe.
+    /// If Redis fails. It is safe to resume again.
     pub async fn resume(&self, scopes: &[PauseScope]) -> Result<(), QueueError> {
         self.change_pause("resume", scopes).await
     }
 
-    /// What is paused, as far as Redis knows.
+    /// The scopes that are paused in Redis.
     ///
     /// # Errors
-    /// When Redis fails.
+    /// If Redis fails.
     pub async fn paused(&self) -> Result<Vec<PauseScope>, QueueError> {
         let paused: Vec<String> = self
             .timed("paused", |mut redis| async move {
@@ -174,17 +147,18 @@ impl Queue {
                     .await
             })
             .await?;
-        // What is not a scope was written by another hand, and pauses nothing.
+        // A member that is no scope was not written by us, and it pauses nothing.
         Ok(paused
             .iter()
             .filter_map(|scope| scope.parse().ok())
             .collect())
     }
 
-    /// Makes exactly these scopes paused: applies Postgres' truth after Redis was emptied.
+    /// Pauses exactly these scopes and resumes all others. The scheduler copies Postgres' pauses to Redis with it,
+    /// because Redis may have been emptied.
     ///
     /// # Errors
-    /// When Redis fails; setting it again is safe.
+    /// If Redis fails. It is safe to set them again.
     pub async fn set_paused(&self, scopes: &[PauseScope]) -> Result<(), QueueError> {
         let before: HashSet<PauseScope> = self.paused().await?.into_iter().collect();
         let after: HashSet<PauseScope> = scopes.iter().copied().collect();
@@ -194,10 +168,10 @@ impl Queue {
             .await
     }
 
-    /// Whether this Redis has been filled since it was last empty: the scheduler's mark.
+    /// Whether the scheduler has filled this Redis since it was last empty.
     ///
     /// # Errors
-    /// When Redis fails.
+    /// If Redis fails.
     pub async fn is_filled(&self) -> Result<bool, QueueError> {
         self.timed("is_filled", |mut redis| async move {
             redis::cmd("EXISTS")
@@ -208,10 +182,10 @@ impl Queue {
         .await
     }
 
-    /// Sets the mark, after every owed ticket was pushed.
+    /// Marks this Redis as filled, after every due ticket was pushed.
     ///
     /// # Errors
-    /// When Redis fails.
+    /// If Redis fails.
     pub async fn mark_filled(&self) -> Result<(), QueueError> {
         self.timed("mark_filled", |mut redis| async move {
             redis::cmd("SET")
@@ -224,7 +198,7 @@ impl Queue {
     }
 
     /// # Errors
-    /// When Redis does not answer.
+    /// If Redis does not answer.
     pub async fn ping(&self) -> Result<(), QueueError> {
         self.timed("ping", |mut redis| async move {
             redis::cmd("PING").query_async(&mut redis).await
@@ -232,85 +206,10 @@ impl Queue {
         .await
     }
 
-    /// How deep the queue is, and how old: a few constant steps, however deep it is.
+    /// Makes the next fence higher than `least`, because Postgres has seen a higher one than Redis gives.
     ///
     /// # Errors
-    /// When Redis fails.
-    pub async fn depth(&self) -> Result<Depth, QueueError> {
-        type Look = ([u64; 5], [i64; 4], [u64; 6]);
-        let (
-            [live, fresh_tenants, backfill_tenants, parked, leased],
-            times,
-            [
-                fresh_ready,
-                fresh_leased,
-                fresh_parked,
-                backfill_ready,
-                backfill_leased,
-                backfill_parked,
-            ],
-        ): Look = self
-            .timed("look", |mut redis| async move {
-                self.scripts
-                    .look
-                    .key(&*self.prefix)
-                    .invoke_async(&mut redis)
-                    .await
-            })
-            .await?;
-        let [oldest_fresh, oldest_backfill, next_parked, next_expiry] =
-            times.map(|milliseconds| u64::try_from(milliseconds).ok().map(Duration::from_millis));
-        Ok(Depth {
-            live,
-            fresh_tenants,
-            backfill_tenants,
-            parked,
-            leased,
-            oldest_fresh,
-            oldest_backfill,
-            next_parked,
-            next_expiry,
-            fresh: Counts {
-                ready: fresh_ready,
-                leased: fresh_leased,
-                parked: fresh_parked,
-            },
-            backfill: Counts {
-                ready: backfill_ready,
-                leased: backfill_leased,
-                parked: backfill_parked,
-            },
-        })
-    }
-
-    /// Sets the gauges `queue_tickets` and `queue_oldest_ready_age_seconds`. Workers do it now and then.
-    ///
-    /// # Errors
-    /// When Redis fails: the gauges stay as they are.
-    pub async fn record_depth(&self) -> Result<(), QueueError> {
-        let depth = self.depth().await?;
-        for (class, age, counts) in [
-            (Class::Fresh, depth.oldest_fresh, depth.fresh),
-            (Class::Backfill, depth.oldest_backfill, depth.backfill),
-        ] {
-            metrics::gauge!("pathbound_queue_oldest_ready_age_seconds", "class" => class.as_str())
-                .set(age.unwrap_or_default().as_secs_f64());
-            for (state, count) in [
-                ("ready", counts.ready),
-                ("leased", counts.leased),
-                ("parked", counts.parked),
-            ] {
-                metrics::gauge!("pathbound_queue_tickets", "class" => class.as_str(), "state" => state)
-                    .set(count as f64);
-            }
-        }
-        Ok(())
-    }
-
-    /// The next fence will be above `least`: Postgres has seen a higher one than Redis gives.
-    ///
-    /// # Errors
-    /// When Redis fails.
+    /// If Redis fails.
     pub async fn raise_fence(&self, least: i64) -> Result<(), QueueError> {
         self.timed("raise_fence", |mut redis| async move {
             self.scripts
@@ -323,25 +222,27 @@ impl Queue {
         .await
     }
 
-    /// A connection of its own for [`Queue::woken`], which blocks it.
-    pub(super) async fn listener(&self) -> Result<Link, QueueError> {
-        Ok(Link::own(&self.server, RESPONSE_TIMEOUT).await?)
+    /// A dedicated connection for [`wait_for_wakeup`](Self::wait_for_wakeup), which blocks it.
+    pub(super) async fn dedicated_connection(&self) -> Result<RedisConnection, QueueError> {
+        Ok(RedisConnection::dedicated(&self.server, RESPONSE_TIMEOUT).await?)
     }
 
-    /// Waits until there may be something to take of these classes, or `most` has passed. Whoever is told and
-    /// takes nothing must pass it on.
-    pub(super) async fn woken(
+    /// Waits until a ticket of these classes may be ready, or until `limit` has passed. A worker that is woken and
+    /// claims no ticket must pass the wake-up on.
+    pub(super) async fn wait_for_wakeup(
         &self,
-        listener: &mut Link,
+        connection: &mut RedisConnection,
         classes: &[Class],
-        most: Duration,
+        limit: Duration,
     ) -> Result<Option<Class>, QueueError> {
         let mut wait = redis::cmd("BLPOP");
         for class in classes {
             wait.arg(self.key(&format!("wake:{class}")));
         }
-        let token: Option<(String, String)> =
-            wait.arg(most.as_secs_f64()).query_async(listener).await?;
+        let token: Option<(String, String)> = wait
+            .arg(limit.as_secs_f64())
+            .query_async(connection)
+            .await?;
         Ok(token.and_then(|(list, _)| list.rsplit(':').next()?.parse().ok()))
     }
 
@@ -350,11 +251,11 @@ impl Queue {
         verb: &'static str,
         scopes: &[PauseScope],
     ) -> Result<(), QueueError> {
-        for bite in scopes.chunks(BITE) {
+        for batch in scopes.chunks(BATCH_SIZE) {
             self.timed(verb, |mut redis| async move {
                 let mut call = self.scripts.pause.prepare_invoke();
                 call.key(&*self.prefix).arg(verb);
-                for scope in bite {
+                for scope in batch {
                     call.arg(scope.to_string());
                 }
                 call.invoke_async::<()>(&mut redis).await
@@ -383,13 +284,13 @@ impl Queue {
     pub(super) async fn timed<T, F>(
         &self,
         op: &'static str,
-        command: impl FnOnce(Link) -> F,
+        command: impl FnOnce(RedisConnection) -> F,
     ) -> Result<T, QueueError>
     where
         F: Future<Output = Result<T, RedisError>>,
     {
         let begun = Instant::now();
-        // Over all, with whatever connecting it takes.
+        // One limit over the whole call, because a lost connection is made anew within it.
         let answer = tokio::time::timeout(RESPONSE_TIMEOUT, command(self.redis.clone())).await;
         let answer = answer
             .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));

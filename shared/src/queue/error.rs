@@ -1,6 +1,6 @@
 //! What can go wrong with Redis.
 
-/// Redis failed or was out of reach. Nothing is lost by it: Postgres knows what is owed.
+/// Redis failed or could not be reached. No work is lost by it, because Postgres knows which streams are due.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     #[error("redis failed: {0}")]

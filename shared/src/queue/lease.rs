@@ -1,4 +1,4 @@
-//! A ticket in hand.
+//! A ticket that a worker has leased.
 
 use super::Ticket;
 
@@ -6,9 +6,9 @@ use super::Ticket;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     pub ticket: Ticket,
-    /// Grows with every lease. Postgres refuses the writes of a lower one.
+    /// Grows with every lease. Postgres refuses the writes of a lower fence.
     pub fence: i64,
-    /// How many workers in a row let their lease of this ticket run out, most likely since they died of it.
-    /// Any settled slice sets it back to 0. From 3 on the worker should quarantine the work in Postgres.
+    /// How many leases of this ticket in a row ran out, most likely because its slice killed the worker.
+    /// Any settled slice resets it to 0. From 3 on the worker should quarantine the work in Postgres.
     pub crashes: u32,
 }

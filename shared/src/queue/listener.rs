@@ -1,4 +1,4 @@
-//! The listener: waits to be woken, while there is room.
+//! The listener: waits for a wake-up while the worker has free slots.
 
 use std::{
     sync::{
@@ -12,88 +12,91 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     Queue,
-    slots::{REDIS_BACKOFF, ROUND},
+    poll::{POLL_INTERVAL, REDIS_BACKOFF},
 };
 use crate::domain::Class;
 
-/// How long one wait for a wake-up lasts, and how much later its answer may come before its connection counts
-/// as dead.
+/// How long one wait for a wake-up lasts.
 const LISTEN: Duration = Duration::from_secs(5);
+/// How much later the answer to a wait may come before its connection counts as dead.
 const LISTEN_GRACE: Duration = Duration::from_secs(3);
 
-/// What a worker may be woken for.
+/// Which classes a worker has free slots for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Armed {
-    No,
+pub(super) enum WakeInterest {
+    None,
     Fresh,
     All,
 }
 
-impl Armed {
+impl WakeInterest {
     const fn classes(self) -> &'static [Class] {
         match self {
-            Self::No => &[],
+            Self::None => &[],
             Self::Fresh => &[Class::Fresh],
             Self::All => &[Class::Fresh, Class::Backfill],
         }
     }
 }
 
-/// Wake-ups that came and were not acted upon yet.
+/// Wake-ups that came and that no poll has used yet.
 #[derive(Debug, Default)]
-pub(super) struct Woken {
+pub(super) struct PendingWakeups {
     fresh: AtomicBool,
     backfill: AtomicBool,
     pub notify: Notify,
 }
 
-impl Woken {
-    /// Whether a wake-up waits to be acted upon.
+impl PendingWakeups {
     pub(super) fn is_any(&self) -> bool {
         self.fresh.load(Ordering::Acquire) || self.backfill.load(Ordering::Acquire)
     }
 
+    /// Takes both: whether a wake-up for fresh work is pending, and one for backfill.
     pub(super) fn take(&self) -> (bool, bool) {
         (
             self.fresh.swap(false, Ordering::AcqRel),
             self.backfill.swap(false, Ordering::AcqRel),
         )
     }
+
+    fn add(&self, class: Class) {
+        match class {
+            Class::Fresh => self.fresh.store(true, Ordering::Release),
+            Class::Backfill => self.backfill.store(true, Ordering::Release),
+        }
+        self.notify.notify_one();
+    }
 }
 
-/// Never cancelled in the middle of a wait: a wake-up that came to a wait given up would wake nobody.
-pub(super) async fn listen(queue: Queue, mut armed: watch::Receiver<Armed>, woken: Arc<Woken>) {
+/// Runs until the dispatcher ends. A wait is never cancelled half-way, because Redis may hand its wake-up to a
+/// wait that was given up, and then no worker wakes.
+pub(super) async fn listen(
+    queue: Queue,
+    mut interest: watch::Receiver<WakeInterest>,
+    wakeups: Arc<PendingWakeups>,
+) {
     let mut connection = None;
     loop {
-        let Ok(classes) = armed
-            .wait_for(|armed| *armed != Armed::No)
+        let interested = interest
+            .wait_for(|interest| *interest != WakeInterest::None)
             .await
-            .map(|armed| armed.classes())
-        else {
+            .map(|interest| interest.classes());
+        let Ok(classes) = interested else {
             return;
         };
         if connection.is_none() {
-            connection = queue.listener().await.ok();
+            connection = queue.dedicated_connection().await.ok();
         }
-        let Some(listener) = &mut connection else {
-            // The exchanger's own rounds are the wake-ups meanwhile.
-            tokio::time::sleep(ROUND).await;
+        let Some(dedicated) = &mut connection else {
+            // The dispatcher polls every second meanwhile, so a wake-up is late and not lost.
+            tokio::time::sleep(POLL_INTERVAL).await;
             continue;
         };
-        match tokio::time::timeout(
-            LISTEN + LISTEN_GRACE,
-            queue.woken(listener, classes, LISTEN),
-        )
-        .await
-        {
+        let wait = queue.wait_for_wakeup(dedicated, classes, LISTEN);
+        match tokio::time::timeout(LISTEN + LISTEN_GRACE, wait).await {
             Ok(Ok(None)) => {}
-            Ok(Ok(Some(class))) => {
-                match class {
-                    Class::Fresh => woken.fresh.store(true, Ordering::Release),
-                    Class::Backfill => woken.backfill.store(true, Ordering::Release),
-                }
-                woken.notify.notify_one();
-            }
+            Ok(Ok(Some(class))) => wakeups.add(class),
             Ok(Err(_)) | Err(_) => {
                 connection = None;
                 tokio::time::sleep(REDIS_BACKOFF.delay(1)).await;

@@ -1,13 +1,12 @@
-//! What can be paused.
+//! The scopes that an operator can pause.
 
 use std::{fmt, str::FromStr};
 
 use crate::domain::{Class, TenantId};
 
-/// What is not leased for now. Slices under way go on; tickets wait where they are.
+/// A set of tickets that can be paused. Slices that run go on, and the other tickets wait where they are.
 ///
-/// Redis keeps this as an index: the truth is for Postgres to hold, and for a rebuild to apply anew
-/// with [`Queue::set_paused`](super::Queue::set_paused).
+/// Redis has a copy. Postgres has the original, and [`Queue::set_paused`](super::Queue::set_paused) copies it anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PauseScope {
     Fleet,
@@ -43,5 +42,5 @@ impl FromStr for PauseScope {
 
 /// Neither the fleet, nor a class, nor a tenant's id.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} cannot be paused: name the fleet, fresh, backfill, or a tenant's id")]
+#[error("{0:?} cannot be paused, name fleet, fresh, backfill or a tenant id")]
 pub struct UnknownScope(String);

@@ -1,35 +1,44 @@
-//! The scripts, loaded once.
+//! The Lua scripts: their texts, and the handles that load them once.
+//!
+//! Each script begins with `lib.lua`, so that they share the clock and the cache. The texts are public for the
+//! conformance tests, which run the same text against the model.
 
 use redis::Script;
 
-/// Every script begins with `lib.lua`.
 macro_rules! script {
-    ($file:literal) => {
-        Script::new(concat!(
+    ($($part:literal),+) => {
+        concat!(
             include_str!("scripts/lib.lua"),
-            include_str!(concat!("scripts/", $file))
-        ))
+            $(include_str!(concat!("scripts/", $part))),+
+        )
     };
 }
 
+pub const PUSH: &str = script!("push.lua");
+pub const POLL: &str = script!("poll.lua");
+pub const RENEW: &str = script!("renew.lua");
+pub const PAUSE: &str = script!("pause.lua");
+pub const STATS: &str = script!("stats.lua");
+pub const RAISE_FENCE: &str = include_str!("scripts/raise_fence.lua");
+
 pub(super) struct Scripts {
     pub push: Script,
-    pub exchange: Script,
+    pub poll: Script,
     pub renew: Script,
     pub pause: Script,
-    pub look: Script,
+    pub stats: Script,
     pub raise_fence: Script,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            push: script!("push.lua"),
-            exchange: script!("exchange.lua"),
-            renew: script!("renew.lua"),
-            pause: script!("pause.lua"),
-            look: script!("look.lua"),
-            raise_fence: Script::new(include_str!("scripts/raise_fence.lua")),
+            push: Script::new(PUSH),
+            poll: Script::new(POLL),
+            renew: Script::new(RENEW),
+            pause: Script::new(PAUSE),
+            stats: Script::new(STATS),
+            raise_fence: Script::new(RAISE_FENCE),
         }
     }
 }

@@ -1,17 +1,17 @@
-//! Tickets: names of work.
+//! Tickets: each names the work of one connection and stream.
 
 use std::{fmt, str::FromStr};
 
 use crate::domain::{Class, ConnectionId, Stream, TenantId};
 
-/// The layout of a ticket's text. A reader refuses what it does not know.
+/// The version of a ticket's text. A reader refuses other versions.
 const VERSION: u32 = 1;
 
-/// A longer text is nobody's ticket.
-const LONGEST: usize = 160;
+/// A longer text is not a ticket.
+const MAX_TICKET_BYTES: usize = 160;
 
-/// Work of one connection and stream. It names the work and does not carry it: ids only, so that a
-/// stale, doubled or forged ticket can do no more than make a worker look into Postgres.
+/// The name of the work of one connection and stream. It has ids only, so that a stale, doubled or forged ticket
+/// can do no more than make a worker read Postgres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket {
     pub tenant: TenantId,
@@ -41,8 +41,8 @@ impl Ticket {
     }
 }
 
-/// `version/class/tenant/connection/stream`: the text in Redis, which is also the ticket's identity,
-/// so one connection and stream has at most one live ticket.
+/// `version/class/tenant/connection/stream`. This text is the ticket's identity in Redis, so that one connection
+/// and stream has at most one live ticket.
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -60,7 +60,7 @@ impl FromStr for Ticket {
     type Err = BadTicket;
 
     fn from_str(text: &str) -> Result<Self, BadTicket> {
-        if text.len() > LONGEST {
+        if text.len() > MAX_TICKET_BYTES {
             return Err(BadTicket::TooLong);
         }
         let mut parts = text.split('/');
@@ -75,7 +75,7 @@ impl FromStr for Ticket {
             connection: part()?.parse().map_err(|_| BadTicket::Garbled)?,
             stream: part()?.parse().map_err(|_| BadTicket::Garbled)?,
         };
-        // The text is the ticket's identity in Redis: another spelling of the same ids would be another ticket there.
+        // The text is the ticket's identity in Redis, so another spelling of the same ids would be another ticket.
         if parts.next().is_some() || class != ticket.class() || ticket.to_string() != text {
             return Err(BadTicket::Garbled);
         }
@@ -83,10 +83,10 @@ impl FromStr for Ticket {
     }
 }
 
-/// Why a text is not a ticket of ours.
+/// Why a text is not a ticket.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadTicket {
-    #[error("the ticket is longer than {LONGEST} bytes")]
+    #[error("the ticket is longer than {MAX_TICKET_BYTES} bytes")]
     TooLong,
     #[error("the ticket has version {0}, this build reads {VERSION}")]
     Version(u32),
@@ -95,8 +95,8 @@ pub enum BadTicket {
 }
 
 impl BadTicket {
-    /// The word of `pathbound_tickets_refused_total{reason}`; the scripts say the same ones, and `foreign` for a
-    /// good ticket in a place where we did not put it.
+    /// The label of `pathbound_tickets_refused_total{reason}`. The scripts use the same labels, and `foreign` for a
+    /// good ticket in a place where no script puts it.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_refused() {
+    fn a_text_that_is_no_ticket_is_refused() {
         let good = Ticket::new(TenantId::new(), ConnectionId::new(), Stream::Threads).to_string();
         assert_eq!(
             good.replacen('1', "2", 1).parse::<Ticket>(),

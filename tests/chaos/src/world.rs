@@ -145,11 +145,11 @@ impl World {
     pub(crate) async fn live(&self) -> Result<u64, Failure> {
         let begun = Instant::now();
         loop {
-            match self.queue.depth().await {
+            match self.queue.stats().await {
                 Err(_) if begun.elapsed() < Duration::from_secs(15) => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-                depth => return Ok(depth?.live),
+                stats => return Ok(stats?.live),
             }
         }
     }

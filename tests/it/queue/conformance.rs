@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use redis::{Commands, Connection, RedisResult, Script};
 use shared::{
     domain::{Class, ConnectionId, Stream, TenantId},
-    queue::{PauseScope, Ticket},
+    queue::{PauseScope, Ticket, scripts},
 };
 use simulation::{
     queue::model::{Bug, Claimed, Key, Lane, Model, Room, Settlement, Verdict, key, ticket},
@@ -22,14 +22,6 @@ use states::{glob, model_state};
 const LEASE: i64 = 6_000;
 const OPERATIONS: usize = 80;
 
-const LIB: &str = include_str!("../../../shared/src/queue/scripts/lib.lua");
-const PUSH: &str = include_str!("../../../shared/src/queue/scripts/push.lua");
-const EXCHANGE: &str = include_str!("../../../shared/src/queue/scripts/exchange.lua");
-const RENEW: &str = include_str!("../../../shared/src/queue/scripts/renew.lua");
-const PAUSE: &str = include_str!("../../../shared/src/queue/scripts/pause.lua");
-const LOOK: &str = include_str!("../../../shared/src/queue/scripts/look.lua");
-const RAISE_FENCE: &str = include_str!("../../../shared/src/queue/scripts/raise_fence.lua");
-
 /// What a test changes in the scripts' text: (what is there, what to put instead).
 pub(super) type Change = (&'static str, &'static str);
 
@@ -41,10 +33,10 @@ const TIME: Change = (
 
 pub(super) struct Scripts {
     pub(super) push: Script,
-    pub(super) exchange: Script,
+    pub(super) poll: Script,
     renew: Script,
     pause: Script,
-    look: Script,
+    stats: Script,
     raise_fence: Script,
 }
 
@@ -52,7 +44,7 @@ impl Scripts {
     pub(super) fn new(changes: &[Change]) -> Self {
         let mut made = vec![false; changes.len()];
         let mut script = |text: &str| {
-            let mut text = format!("{LIB}{text}");
+            let mut text = text.to_owned();
             for ((from, to), made) in changes.iter().zip(&mut made) {
                 *made |= text.contains(from);
                 text = text.replace(from, to);
@@ -60,12 +52,12 @@ impl Scripts {
             Script::new(&text)
         };
         let scripts = Self {
-            push: script(PUSH),
-            exchange: script(EXCHANGE),
-            renew: script(RENEW),
-            pause: script(PAUSE),
-            look: script(LOOK),
-            raise_fence: Script::new(RAISE_FENCE),
+            push: script(scripts::PUSH),
+            poll: script(scripts::POLL),
+            renew: script(scripts::RENEW),
+            pause: script(scripts::PAUSE),
+            stats: script(scripts::STATS),
+            raise_fence: Script::new(scripts::RAISE_FENCE),
         };
         for ((from, _), made) in changes.iter().zip(made) {
             assert!(made, "no script contains {from:?}");
@@ -139,11 +131,11 @@ impl<'a> Pair<'a> {
         self.set_time().map_err(|error| error.to_string())?;
         match rng.between(0, 100) {
             0..28 => self.push(rng),
-            28..74 => self.exchange(rng, cap),
+            28..74 => self.poll(rng, cap),
             74..82 => self.renew(rng),
             82..90 => self.pause(rng),
             90..95 => self.take_token(rng),
-            95..97 => self.look(),
+            95..97 => self.stats(),
             97..99 => self.raise_fence(rng),
             _ => self.flush(),
         }
@@ -162,7 +154,7 @@ impl<'a> Pair<'a> {
         Ok(format!("push {tickets:?}"))
     }
 
-    fn exchange(&mut self, rng: &mut Rng, cap: i64) -> Step {
+    fn poll(&mut self, rng: &mut Rng, cap: i64) -> Step {
         let cap = if rng.chance(3) {
             rng.between(1, 5)
         } else {
@@ -205,7 +197,7 @@ impl<'a> Pair<'a> {
                 verdict,
             });
         }
-        let mut call = self.scripts.exchange.key(&self.prefix);
+        let mut call = self.scripts.poll.key(&self.prefix);
         call.arg(LEASE)
             .arg(cap)
             .arg(room.most)
@@ -254,7 +246,7 @@ impl<'a> Pair<'a> {
                 .map(|claimed| (claimed.ticket, claimed.fence)),
         );
         same(&claimed, &ours.claimed, "claimed")?;
-        Ok(format!("exchange cap {cap} {room:?} {settlements:?}"))
+        Ok(format!("poll cap {cap} {room:?} {settlements:?}"))
     }
 
     fn renew(&mut self, rng: &mut Rng) -> Step {
@@ -308,9 +300,9 @@ impl<'a> Pair<'a> {
         Ok(format!("token {class}"))
     }
 
-    fn look(&mut self) -> Step {
+    fn stats(&mut self) -> Step {
         let answer: ([usize; 5], [i64; 4], [i64; 6]) =
-            answer(self.scripts.look.key(&self.prefix).invoke(self.redis))?;
+            answer(self.scripts.stats.key(&self.prefix).invoke(self.redis))?;
         // It reads the clock as every script does.
         self.model.renew(self.raw, LEASE, &[]);
         let (model, now) = (&self.model, self.model.last);
@@ -349,9 +341,9 @@ impl<'a> Pair<'a> {
                 times,
                 [counts[0], counts[1]].concat().try_into().unwrap(),
             ),
-            "look",
+            "stats",
         )?;
-        Ok("look".to_owned())
+        Ok("stats".to_owned())
     }
 
     fn raise_fence(&mut self, rng: &mut Rng) -> Step {

@@ -84,8 +84,8 @@ impl Bare {
     }
 
     /// Settles all that is leased and leases so many anew. Returns how many it settled, took back and leased.
-    fn exchange(&mut self, verdict: &str, most: usize) -> usize {
-        let mut call = self.scripts.exchange.key("{q}");
+    fn poll(&mut self, verdict: &str, most: usize) -> usize {
+        let mut call = self.scripts.poll.key("{q}");
         call.arg(600_000).arg(8).arg(most).arg(most).arg(1).arg(0);
         for (ticket, fence) in &self.leased {
             call.arg(ticket).arg(*fence).arg(verdict).arg(60_000);
@@ -128,10 +128,10 @@ impl Bare {
     /// What a ticket costs that is settled with `verdict` while another is leased, so many of both in a call.
     fn dispatch(&mut self, verdict: &str, bite: usize) -> Work {
         const ROUNDS: usize = 100;
-        self.exchange("requeue", bite);
+        self.poll("requeue", bite);
         self.work();
         for _ in 0..ROUNDS {
-            assert_eq!(self.exchange(verdict, bite), 2 * bite);
+            assert_eq!(self.poll(verdict, bite), 2 * bite);
         }
         let Work { commands, entries } = self.work();
         let tickets = (ROUNDS * bite) as f64;
@@ -151,9 +151,9 @@ fn finished_tickets_leave_nothing() {
     let mut through = |count: usize| {
         for _ in 0..count.div_ceil(BITE) {
             bare.push(BITE);
-            bare.exchange("done", BITE);
+            bare.poll("done", BITE);
         }
-        bare.exchange("done", 0);
+        bare.poll("done", 0);
         let keys: i64 = redis::cmd("DBSIZE").query(&mut bare.redis).unwrap();
         (bare.memory(), keys)
     };
@@ -190,7 +190,7 @@ fn a_dispatch_takes_few_commands() {
             work.commands <= commands && work.entries <= entries,
             "{what}: {work:?}"
         );
-        bare.exchange("done", 0);
+        bare.poll("done", 0);
     }
     let mut bare = Bare::new(&[COUNTED]);
     bare.push_of(20, 100);
@@ -221,11 +221,11 @@ fn no_call_is_long_at_its_worst() {
     // Lost answers: leases nobody knows of.
     for _ in 0..200 {
         bare.leased.clear();
-        bare.exchange("done", BITE);
+        bare.poll("done", BITE);
     }
     // And a herd that is parked until now.
     for _ in 0..200 {
-        bare.exchange("snooze", BITE);
+        bare.poll("snooze", BITE);
     }
     let due = redis::Script::new(
         "for _, set in ipairs({'{q}:leases', '{q}:parked'}) do
@@ -240,7 +240,7 @@ fn no_call_is_long_at_its_worst() {
     let (mut commands, mut entries) = (0.0_f64, 0.0_f64);
     for _ in 0..100 {
         assert_eq!(
-            bare.exchange("requeue", BITE),
+            bare.poll("requeue", BITE),
             3 * BITE,
             "swept, settled and leased"
         );

@@ -236,9 +236,9 @@ async fn every_verdict_does_what_it_says_and_nothing_is_left() {
         );
         assert_eq!(lease.crashes, 0);
     }
-    let depth = queue.depth().await.unwrap();
+    let stats = queue.stats().await.unwrap();
     assert_eq!(
-        (depth.live, depth.leased, depth.parked, depth.oldest_fresh),
+        (stats.live, stats.leased, stats.parked, stats.oldest_fresh),
         (0, 0, 0, None)
     );
     let mut left: Vec<String> = redis
@@ -285,11 +285,11 @@ async fn an_idle_worker_is_woken_at_once_and_hardly_asks() {
         "{per_second} calls a second by an idle worker"
     );
     // It goes round all the time, and is answered.
-    let progress = queue.progress();
+    let heartbeat = queue.heartbeat();
     let lately = |last: Option<Duration>| last.unwrap() < Duration::from_secs(2);
     worker
         .until("it goes round", |_| {
-            lately(progress.last_round()) && lately(progress.last_answer())
+            lately(heartbeat.last_round()) && lately(heartbeat.last_answer())
         })
         .await;
 
@@ -440,9 +440,9 @@ async fn what_is_not_ours_is_refused_and_the_worker_lives() {
     let counted = count();
     // The turn: rubbish, bytes, and one that only Rust can tell; two copies of another tenant's. Parked: one of each.
     assert_eq!(counted, [4, 2, 2, 2], "{reasons:?}");
-    let depth = queue.depth().await.unwrap();
+    let stats = queue.stats().await.unwrap();
     assert_eq!(
-        (depth.live, depth.leased, depth.parked, depth.fresh_tenants),
+        (stats.live, stats.leased, stats.parked, stats.fresh_tenants),
         (0, 0, 0, 0)
     );
 }
@@ -479,7 +479,7 @@ async fn paused_work_waits_and_resumed_work_goes_on() {
             .await;
         tokio::time::sleep(Duration::from_millis(1_200)).await;
         assert_eq!(worker.slices(), expected, "{scope} is paused");
-        assert_eq!(queue.depth().await.unwrap().live, held.len() as u64);
+        assert_eq!(queue.stats().await.unwrap().live, held.len() as u64);
         // As a rebuild does: the truth says that nothing is paused.
         queue.set_paused(&[]).await.unwrap();
         expected += held.len();

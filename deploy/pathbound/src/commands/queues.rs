@@ -5,7 +5,7 @@ use std::{io::IsTerminal, path::Path, time::Duration};
 use serde_json::json;
 use shared::{
     config::ProcessRole,
-    queue::{Counts, Depth, PauseScope, Queue},
+    queue::{PauseScope, Queue, QueueStats, TicketCounts},
     shutdown,
 };
 
@@ -26,12 +26,12 @@ pub async fn run(file: Option<&Path>, format: Format, args: QueuesArgs) -> Resul
     let shutdown = shutdown::on_signals()
         .map_err(|error| Failure::failed("could not listen to signals", error))?;
     loop {
-        let (depth, paused) = (queue.depth().await?, queue.paused().await?);
+        let (stats, paused) = (queue.stats().await?, queue.paused().await?);
         if args.watch && format == Format::Table && std::io::stdout().is_terminal() {
             // To the top left, and clear: the table stays in place.
             output::text("\x1b[H\x1b[2J")?;
         }
-        print(format, &depth, &paused)?;
+        print(format, &stats, &paused)?;
         if !args.watch {
             return Ok(());
         }
@@ -42,22 +42,22 @@ pub async fn run(file: Option<&Path>, format: Format, args: QueuesArgs) -> Resul
     }
 }
 
-fn print(format: Format, depth: &Depth, paused: &[PauseScope]) -> Result<(), Failure> {
+fn print(format: Format, stats: &QueueStats, paused: &[PauseScope]) -> Result<(), Failure> {
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
     let shown =
         |time: Option<Duration>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.1?}"));
     let classes = [
         (
             "fresh",
-            depth.fresh,
-            depth.fresh_tenants,
-            depth.oldest_fresh,
+            stats.fresh,
+            stats.fresh_tenants,
+            stats.oldest_fresh,
         ),
         (
             "backfill",
-            depth.backfill,
-            depth.backfill_tenants,
-            depth.oldest_backfill,
+            stats.backfill,
+            stats.backfill_tenants,
+            stats.oldest_backfill,
         ),
     ];
     let mut table = Table::new(&[
@@ -70,7 +70,7 @@ fn print(format: Format, depth: &Depth, paused: &[PauseScope]) -> Result<(), Fai
     ]);
     for (
         name,
-        Counts {
+        TicketCounts {
             ready,
             leased,
             parked,
@@ -87,7 +87,7 @@ fn print(format: Format, depth: &Depth, paused: &[PauseScope]) -> Result<(), Fai
                 .chain([shown(oldest)]),
         );
     }
-    let class = |(_, counts, tenants, oldest): (&str, Counts, u64, Option<Duration>)| {
+    let class = |(_, counts, tenants, oldest): (&str, TicketCounts, u64, Option<Duration>)| {
         json!({
             "ready": counts.ready, "leased": counts.leased, "parked": counts.parked, "tenants": tenants,
             "oldest_ready_age_seconds": seconds(oldest),
@@ -95,17 +95,17 @@ fn print(format: Format, depth: &Depth, paused: &[PauseScope]) -> Result<(), Fai
     };
     let paused: Vec<String> = paused.iter().map(ToString::to_string).collect();
     let json = json!({
-        "tickets": depth.live,
+        "tickets": stats.live,
         "classes": { "fresh": class(classes[0]), "backfill": class(classes[1]) },
-        "next_parked_in_seconds": seconds(depth.next_parked),
-        "next_lease_ends_in_seconds": seconds(depth.next_expiry),
+        "next_parked_in_seconds": seconds(stats.next_parked),
+        "next_lease_ends_in_seconds": seconds(stats.next_expiry),
         "paused": paused,
     });
     output::show(format, &table, &json)?;
     if format == Format::Table {
         eprintln!(
             "the next parked ticket is ready in {}",
-            shown(depth.next_parked)
+            shown(stats.next_parked)
         );
         if !paused.is_empty() {
             eprintln!("paused: {}", paused.join(", "));

@@ -75,7 +75,7 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     parker.stop().await;
-    let parked = queue.depth().await?.parked;
+    let parked = queue.stats().await?.parked;
     if parked != MILLION {
         return Err(format!("{parked} tickets are parked, not {MILLION}").into());
     }

@@ -31,7 +31,7 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
         let held = tickets(SLOTS);
         queue.push(&held).await?;
         let begun = Instant::now();
-        while queue.depth().await?.leased < SLOTS as u64 {
+        while queue.stats().await?.leased < SLOTS as u64 {
             if begun.elapsed() > Duration::from_secs(10) {
                 return Err("the worker to be killed took nothing".into());
             }

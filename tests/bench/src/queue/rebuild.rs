@@ -113,7 +113,7 @@ pub(super) async fn measure(
 async fn until_live(queue: &Queue, wanted: u64) -> Result<(), Failure> {
     let begun = Instant::now();
     loop {
-        let live = queue.depth().await?.live;
+        let live = queue.stats().await?.live;
         if live == wanted {
             return Ok(());
         }

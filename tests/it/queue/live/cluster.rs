@@ -105,7 +105,7 @@ async fn it_runs_on_a_cluster() {
         .await;
     queue.raise_fence(1).await.unwrap();
     worker.stop().await;
-    assert_eq!(queue.depth().await.unwrap().live, 0);
+    assert_eq!(queue.stats().await.unwrap().live, 0);
 
     // The whole fleet: its budgets lie on both nodes, its queue on the one that was not named.
     let fleet = world.fleet(1);

@@ -30,7 +30,7 @@ async fn a_stopped_worker_finishes_what_it_began_and_hands_back_the_rest() {
     assert_eq!(finished.len(), 4, "nothing was begun after the stop");
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(heir.stop().await.len(), 8, "nothing ran twice");
-    assert_eq!(queue.depth().await.unwrap().live, 0);
+    assert_eq!(queue.stats().await.unwrap().live, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,13 +97,13 @@ async fn a_worker_outlives_every_outage_of_redis() {
             "stopped for 4 s" => {
                 redis.stop().unwrap();
                 tokio::time::sleep(Duration::from_secs(4)).await;
-                let progress = queue.progress();
-                let lately = || progress.last_round().unwrap() < Duration::from_secs(2);
+                let heartbeat = queue.heartbeat();
+                let lately = || heartbeat.last_round().unwrap() < Duration::from_secs(2);
                 worker
                     .until("it goes round, alive without redis", |_| lately())
                     .await;
                 assert!(
-                    progress.last_answer().unwrap() > Duration::from_secs(2),
+                    heartbeat.last_answer().unwrap() > Duration::from_secs(2),
                     "and knows that it is away"
                 );
                 redis.start().unwrap();
@@ -136,7 +136,7 @@ async fn a_worker_outlives_every_outage_of_redis() {
         })
         .await;
     let begun = Instant::now();
-    while !queue.depth().await.is_ok_and(|depth| depth.parked == 1) {
+    while !queue.stats().await.is_ok_and(|stats| stats.parked == 1) {
         assert!(
             begun.elapsed() < PATIENCE,
             "what panicked is tried again later"

@@ -120,18 +120,18 @@ async fn backfill_leaves_slots_for_fresh_work() {
             worker.slices() == 4
         })
         .await;
-    let depth = queue.depth().await.unwrap();
+    let stats = queue.stats().await.unwrap();
     assert_eq!(
         (
-            depth.backfill.leased,
-            depth.backfill.ready,
-            depth.fresh.ready
+            stats.backfill.leased,
+            stats.backfill.ready,
+            stats.fresh.ready
         ),
         (8, 12, 0)
     );
     assert!(
-        depth.oldest_backfill.unwrap() >= Duration::from_millis(300)
-            && depth.oldest_fresh.is_none()
+        stats.oldest_backfill.unwrap() >= Duration::from_millis(300)
+            && stats.oldest_fresh.is_none()
     );
     end.send_replace(true);
     worker
@@ -175,19 +175,19 @@ async fn a_million_due_at_once_stall_nobody_and_parked_tenants_are_small() {
         .until("two thousand slices", |worker| worker.slices() >= 2_000)
         .await;
     queue.pause(&[PauseScope::Fleet]).await.unwrap();
-    let depth = queue.depth().await.unwrap();
+    let stats = queue.stats().await.unwrap();
     worker.stop().await;
     let scripts = times(&mut redis, "evalsha");
     let commands = all_commands(&mut redis);
     eprintln!("{commands} commands in {scripts} scripts");
     // However many are due, a call takes a bounded bite of them, in a bounded number of commands.
     assert!(
-        depth.parked > 0 && depth.backfill.parked == depth.parked,
-        "{depth:?}"
+        stats.parked > 0 && stats.backfill.parked == stats.parked,
+        "{stats:?}"
     );
     assert!(
-        count - depth.parked <= 64 * scripts,
-        "{depth:?} after {scripts} scripts"
+        count - stats.parked <= 64 * scripts,
+        "{stats:?} after {scripts} scripts"
     );
     assert!(
         commands <= 40 * scripts,

@@ -1,7 +1,7 @@
--- exchange(prefix, lease_ms, cap, most, most_backfill, suspects, pass, {ticket, fence, verdict, wait_ms}...):
+-- poll(prefix, lease_ms, cap, most, most_backfill, suspects, pass, {ticket, fence, verdict, wait_ms}...):
 -- the one call of a working worker. Settles leases, takes back dead workers' ones, readies what was parked until
 -- now, and leases up to `most` tickets, one per tenant and turn. Each step is bounded, whatever is due.
--- Returns {milliseconds until the next parked ticket or -1, taken back, {1 or 0 per settled lease},
+-- Returns {milliseconds until the next parked ticket or -1, reaped, {1 or 0 per settled lease},
 -- {ticket, fence, crashes, milliseconds ready, ...}, {why a ticket was refused, ...}}.
 local BITE = 64
 -- A ticket whose worker died twice is leased to a worker that has no other such one: should it kill again,
@@ -95,8 +95,8 @@ if #ARGV > 6 then
     if #parking > 0 then redis.call('ZADD', PARKED, unpack(parking)) end
 end
 
--- Sweep: what a dead worker held goes to the front, and its death is counted.
-local swept = 0
+-- Reap: a ticket whose lease expired goes to the front, and its crash is counted.
+local reaped = 0
 local dead = now < grace and {} or redis.call('ZRANGEBYSCORE', LEASES, '-inf', NOW, 'LIMIT', 0, BITE)
 if #dead > 0 then
     local classes, tenants, served = look_up(dead)
@@ -108,7 +108,7 @@ if #dead > 0 then
             local uncapped = release(ticket, class, tenant)
             ready(ticket, class, tenant, true, since, crashes + 1, VNOW[class])
             if uncapped then uncap(tenant) end
-            swept = swept + 1
+            reaped = reaped + 1
         else
             ended[#ended + 1] = ticket
             -- A state that nobody can read: the next push makes the ticket anew.
@@ -308,4 +308,4 @@ end
 if taken > 0 then redis.call('ZADD', LEASES, unpack(deadlines)) end
 if taken > 0 or pass then awake.fresh, awake.backfill = true, true end
 save()
-return {wait, swept, settled, claimed, refused}
+return {wait, reaped, settled, claimed, refused}

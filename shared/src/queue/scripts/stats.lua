@@ -1,4 +1,4 @@
--- look(prefix): how deep the queue is and how old, in a constant number of steps. Times are milliseconds from now,
+-- stats(prefix): how deep the queue is and how old, in a constant number of steps. Times are milliseconds from now,
 -- -1 where there is none. Returns {{live, tenants in the fresh ring, in the backfill ring, parked, leased},
 -- {oldest ready fresh, oldest ready backfill, next parked, next lease to run out},
 -- {fresh ready, leased, parked, backfill ready, leased, parked}}.
@@ -27,10 +27,10 @@ local counts = redis.call('HMGET', p .. ':counts',
     'ready:fresh', 'leased:fresh', 'parked:fresh', 'ready:backfill', 'leased:backfill', 'parked:backfill')
 for i = 1, 6 do counts[i] = math.max(0, tonumber(counts[i] or 0) or 0) end
 local parked = size('parked')
-local looked = {
+local stats = {
     {redis.call('HLEN', TICKETS.key) + parked, size('ring:fresh'), size('ring:backfill'), parked, size('leases')},
     {age('fresh'), age('backfill'), left('parked'), left('leases')},
     counts,
 }
 save()
-return looked
+return stats
