@@ -1,21 +1,33 @@
 //! The Lua scripts: their texts, and the handles that load them once.
 //!
-//! Each script begins with `lib.lua`, so that they share the clock and the cache. The texts are public for the
-//! conformance tests, which run the same text against the model.
+//! A script is the concatenation of its parts, so that several scripts share the clock and the cache. The texts
+//! are public for the conformance tests, which run the same text against the model.
 
 use redis::Script;
 
+/// Concatenates parts of a script. The parts that every script needs come first.
 macro_rules! script {
     ($($part:literal),+) => {
         concat!(
-            include_str!("scripts/lib.lua"),
+            include_str!("scripts/keys.lua"),
+            include_str!("scripts/clock.lua"),
+            include_str!("scripts/ticket.lua"),
+            include_str!("scripts/cache.lua"),
+            include_str!("scripts/ring.lua"),
             $(include_str!(concat!("scripts/", $part))),+
         )
     };
 }
 
 pub const PUSH: &str = script!("push.lua");
-pub const POLL: &str = script!("poll.lua");
+pub const POLL: &str = script!(
+    "lease.lua",
+    "settle.lua",
+    "reap.lua",
+    "promote.lua",
+    "claim.lua",
+    "poll.lua"
+);
 pub const RENEW: &str = script!("renew.lua");
 pub const PAUSE: &str = script!("pause.lua");
 pub const STATS: &str = script!("stats.lua");

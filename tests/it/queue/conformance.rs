@@ -536,7 +536,7 @@ fn a_broken_script_is_noticed() {
         ),
         (
             "what is left over of a fence is not put back",
-            ("'%d', base + taken)\n    if", "'%d', base + most)\n    if"),
+            ("'%d', base + taken)\n    if", "'%d', base + limit)\n    if"),
         ),
         (
             "a rest is forgotten",

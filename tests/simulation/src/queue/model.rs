@@ -14,10 +14,10 @@ use shared::{
 };
 use zset::Zset;
 
-/// As in `exchange.lua`.
+/// As in `lease.lua`.
 pub const BITE: usize = 64;
 pub const SUSPECT: u32 = 2;
-/// As in `lib.lua`: a turn in virtual time, which is whole numbers.
+/// As in `keys.lua`: a turn in virtual time, which is whole numbers.
 const TURN: f64 = 65_536.0;
 const UNHEARD: i64 = 3_000;
 const ONE_LEASE: i64 = 6_000;
@@ -374,7 +374,7 @@ impl Model {
         }
     }
 
-    /// `lib.lua`'s clock.
+    /// The clock of `clock.lua`.
     fn begin(&mut self, raw: i64) {
         if raw + self.ahead < self.last && self.bug != Bug::ClockBelieved {
             self.ahead = self.last - raw;

@@ -1,0 +1,43 @@
+-- Settles leases: each ends with the verdict of its slice.
+local parking = {}
+
+-- Returns 1, or 0 if the lease is no longer the caller's. In that case another worker has the ticket and keeps it.
+local function settle(ticket, class, tenant, by, verdict, wait)
+    local fence, again, finish, since, crashes = lease_of(ticket)
+    if not class or fence ~= by then return 0 end
+    local uncapped = release(ticket, class, tenant)
+    if verdict == 'release' then
+        -- The slice did not begin, so the ticket goes to the front, as if it had never been leased.
+        ready(ticket, class, tenant, true, since, crashes, VNOW[class])
+    elseif verdict == 'snooze' then
+        put(TICKETS, ticket, false)
+        parking[#parking + 1] = string.format('%d', now + wait)
+        parking[#parking + 1] = ticket
+        count('parked', class, 1)
+    elseif verdict == 'requeue' or again == '1' then
+        -- One slice is one turn, so the ticket comes after those that waited while the slice ran.
+        ready(ticket, class, tenant, false, NOW, 0, tonumber(finish) > vtimes[class] and finish or VNOW[class])
+    else
+        put(TICKETS, ticket, false)
+    end
+    if uncapped then uncap(tenant) end
+    return 1
+end
+
+local function settle_all()
+    local settled, tickets, verdicts = {}, {}, {}
+    for i = 7, #ARGV, 4 do
+        tickets[#tickets + 1] = ARGV[i]
+        verdicts[#verdicts + 1] = ARGV[i + 2]
+    end
+    if #tickets == 0 then return settled end
+    local classes, tenants, served = look_up(tickets, verdicts)
+    fetch(INFLIGHT, served)
+    for i = 1, #tickets do
+        local at = 4 * i + 3
+        settled[i] = settle(tickets[i], classes[i], tenants[i], ARGV[at + 1], verdicts[i], ARGV[at + 3])
+    end
+    end_leases()
+    if #parking > 0 then redis.call('ZADD', PARKED, unpack(parking)) end
+    return settled
+end
