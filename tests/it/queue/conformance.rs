@@ -11,7 +11,7 @@ use shared::{
     queue::{PauseScope, Ticket, scripts},
 };
 use simulation::{
-    queue::model::{Bug, Claimed, Key, Lane, Model, Room, Settlement, Verdict, key, ticket},
+    queue::model::{Bug, Capacity, Claimed, Key, Lane, Model, Settlement, Verdict, key, ticket},
     rng::{Rng, seeds},
 };
 use uuid::Uuid;
@@ -160,14 +160,14 @@ impl<'a> Pair<'a> {
         } else {
             cap
         };
-        let most = if rng.chance(15) {
+        let limit = if rng.chance(15) {
             0
         } else {
             rng.between(1, 7) as usize
         };
-        let room = Room {
-            most,
-            most_backfill: rng.between(0, most as i64 + 1) as usize,
+        let capacity = Capacity {
+            limit,
+            backfill_limit: rng.between(0, limit as i64 + 1) as usize,
             suspects: rng.between(0, 2) as u32,
             pass_on: rng.chance(10),
         };
@@ -200,10 +200,10 @@ impl<'a> Pair<'a> {
         let mut call = self.scripts.poll.key(&self.prefix);
         call.arg(LEASE)
             .arg(cap)
-            .arg(room.most)
-            .arg(room.most_backfill)
-            .arg(room.suspects);
-        call.arg(u8::from(room.pass_on));
+            .arg(capacity.limit)
+            .arg(capacity.backfill_limit)
+            .arg(capacity.suspects);
+        call.arg(u8::from(capacity.pass_on));
         for Settlement {
             ticket,
             fence,
@@ -218,13 +218,13 @@ impl<'a> Pair<'a> {
             };
             call.arg(text(*ticket)).arg(*fence).arg(word).arg(wait);
         }
-        let (next_parked, swept, settled, claimed, refused): Answer =
+        let (next_parked, reaped, settled, claimed, refused): Answer =
             answer(call.invoke(self.redis))?;
         let ours = self
             .model
-            .exchange(self.raw, LEASE, cap, room, &settlements);
+            .poll(self.raw, LEASE, cap, capacity, &settlements);
         same(&next_parked, &ours.next_parked.unwrap_or(-1), "next parked")?;
-        same(&swept, &ours.swept.len(), "swept")?;
+        same(&reaped, &ours.reaped.len(), "reaped")?;
         same(&settled, &ours.settled, "settled")?;
         same(
             &refused,
@@ -246,7 +246,7 @@ impl<'a> Pair<'a> {
                 .map(|claimed| (claimed.ticket, claimed.fence)),
         );
         same(&claimed, &ours.claimed, "claimed")?;
-        Ok(format!("poll cap {cap} {room:?} {settlements:?}"))
+        Ok(format!("poll cap {cap} {capacity:?} {settlements:?}"))
     }
 
     fn renew(&mut self, rng: &mut Rng) -> Step {
@@ -452,11 +452,11 @@ fn a_broken_script_is_noticed() {
             ("or fence ~= by then", "or not fence then"),
         ),
         (
-            "a sweep keeps the lease",
+            "a reap keeps the lease",
             ("ended[#ended + 1] = ticket\n    count", "count"),
         ),
         (
-            "a sweep does not count the death",
+            "a reap does not count the crash",
             ("crashes + 1, VNOW", "crashes, VNOW"),
         ),
         (
@@ -500,7 +500,7 @@ fn a_broken_script_is_noticed() {
             ("elseif inflight >= cap then", "elseif false then"),
         ),
         (
-            "a lease's end gives no room under the cap",
+            "a lease's end does not count under the cap",
             ("inflight_of(tenant) - 1", "inflight_of(tenant)"),
         ),
         (

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{
     history::{End, Event, Rules, What},
-    model::{Bug, Key, Model, Room, SUSPECT, Settlement, Verdict, key, ticket},
+    model::{Bug, Capacity, Key, Model, SUSPECT, Settlement, Verdict, key, ticket},
 };
 use crate::rng::Rng;
 

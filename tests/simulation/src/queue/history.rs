@@ -99,7 +99,7 @@ impl Checker {
                 Ok(())
             }
             What::Settled { ticket, fence, end } => self.settled(*ticket, *fence, *end),
-            What::Swept { ticket, fence } => self.swept(*ticket, *fence),
+            What::Reaped { ticket, fence } => self.reaped(*ticket, *fence),
             What::Effect {
                 ticket,
                 page,
@@ -243,7 +243,7 @@ impl Checker {
         if counted != crashes {
             return self.broken(
                 "deaths are counted",
-                format!("{ticket} says {crashes}, it was swept {counted} times"),
+                format!("{ticket} says {crashes}, it was reaped {counted} times"),
             );
         }
         let inflight = self.inflight.entry(tenant).or_default();
@@ -315,11 +315,11 @@ impl Checker {
             );
         }
         self.release(ticket);
-        if end != End::Back {
+        if end != End::Release {
             self.crashes.remove(&ticket);
         }
         match end {
-            End::Wait(wait) => self.make_ready(ticket, self.now + wait),
+            End::Snooze(wait) => self.make_ready(ticket, self.now + wait),
             End::Done if !again => {
                 self.place.insert(ticket, Place::Nowhere);
             }
@@ -328,17 +328,17 @@ impl Checker {
         Ok(())
     }
 
-    fn swept(&mut self, ticket: Ticket, fence: i64) -> Result<(), Violation> {
+    fn reaped(&mut self, ticket: Ticket, fence: i64) -> Result<(), Violation> {
         let Place::Leased {
             fence: held, since, ..
         } = self.place(ticket)
         else {
-            return self.broken("only a lease is swept", format!("{ticket} was not leased"));
+            return self.broken("only a lease is reaped", format!("{ticket} was not leased"));
         };
         if held != fence {
             return self.broken(
-                "only a lease is swept",
-                format!("{ticket} is {held}'s, {fence} was swept"),
+                "only a lease is reaped",
+                format!("{ticket} is {held}'s, {fence} was reaped"),
             );
         }
         let renewed = self.now - since;
@@ -347,7 +347,7 @@ impl Checker {
         {
             return self.broken(
                 "the living keep their leases",
-                format!("{ticket} was swept {renewed} ms after renewal"),
+                format!("{ticket} was reaped {renewed} ms after renewal"),
             );
         }
         self.release(ticket);
@@ -426,7 +426,7 @@ impl Checker {
         if let Some(inflight) = self.inflight.get_mut(&ticket.tenant) {
             *inflight = inflight.saturating_sub(1);
         }
-        // Its tenant has room again: its other tickets start waiting now.
+        // Its tenant is below its cap again, so its other tickets start waiting now.
         self.overtaken
             .retain(|waiting, _| waiting.tenant != ticket.tenant);
     }

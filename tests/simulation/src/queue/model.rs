@@ -3,7 +3,7 @@
 //! `conformance` holds it against the real scripts, step by step; `fleet` runs a fleet on it.
 //! A [`Bug`] breaks it in one place, to see that the tests would notice.
 
-mod exchange;
+mod poll;
 mod zset;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -50,10 +50,10 @@ pub enum Bug {
     None,
     /// `settle` takes any fence for the lease's own.
     SettleIgnoresFence,
-    /// `sweep` puts the ticket back and leaves its lease.
-    SweepKeepsLease,
-    /// `sweep` does not count the death.
-    SweepForgetsDeath,
+    /// `reap` puts the ticket back and leaves its lease.
+    ReapKeepsLease,
+    /// `reap` does not count the death.
+    ReapForgetsCrash,
     /// `push` makes a ticket ready that is live already.
     PushDoubles,
     /// `push` of a leased ticket leaves no mark.
@@ -66,7 +66,7 @@ pub enum Bug {
     VtimeStands,
     /// `claim` does not look at the cap.
     CapIgnored,
-    /// The end of a lease does not make room under the cap.
+    /// The end of a lease does not bring its tenant below the cap.
     CapNotGivenBack,
     /// A tenant that is below its cap again does not come back into the ring.
     UncapForgotten,
@@ -75,7 +75,7 @@ pub enum Bug {
     /// `renew` says yes and does nothing.
     RenewDoesNothing,
     /// A ticket handed back is dropped.
-    BackDrops,
+    ReleaseDrops,
     /// The server's clock is believed when it runs back.
     ClockBelieved,
 }
@@ -118,9 +118,9 @@ pub struct Settlement {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Room {
-    pub most: usize,
-    pub most_backfill: usize,
+pub struct Capacity {
+    pub limit: usize,
+    pub backfill_limit: usize,
     pub suspects: u32,
     pub pass_on: bool,
 }
@@ -134,9 +134,9 @@ pub struct Claimed {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Exchanged {
+pub struct PollReply {
     pub next_parked: Option<i64>,
-    pub swept: Vec<(Key, i64)>,
+    pub reaped: Vec<(Key, i64)>,
     pub settled: Vec<bool>,
     pub claimed: Vec<Claimed>,
     pub refused: Vec<&'static str>,
@@ -237,22 +237,22 @@ impl Model {
         pushed
     }
 
-    pub fn exchange(
+    pub fn poll(
         &mut self,
         raw: i64,
         lease: i64,
         cap: i64,
-        room: Room,
+        capacity: Capacity,
         settlements: &[Settlement],
-    ) -> Exchanged {
+    ) -> PollReply {
         self.begin(raw);
         let settled = settlements
             .iter()
             .map(|settlement| self.settle(*settlement, cap))
             .collect();
-        let swept = self.sweep(cap);
+        let reaped = self.reap(cap);
         self.promote();
-        let (leases, refused) = self.claim(raw, cap, room);
+        let (leases, refused) = self.claim(raw, cap, capacity);
         let mut claimed = Vec::new();
         for (leased, ticket) in leases {
             self.tickets.insert(ticket, State::Leased(leased));
@@ -265,7 +265,7 @@ impl Model {
                 waited,
             });
         }
-        if !claimed.is_empty() || room.pass_on {
+        if !claimed.is_empty() || capacity.pass_on {
             self.fresh.awake = true;
             self.backfill.awake = true;
         }
@@ -274,9 +274,9 @@ impl Model {
             .parked
             .first()
             .map(|(_, at)| (at as i64 - self.now).max(0));
-        Exchanged {
+        PollReply {
             next_parked,
-            swept,
+            reaped,
             settled,
             claimed,
             refused,

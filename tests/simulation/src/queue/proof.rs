@@ -77,7 +77,7 @@ fn no_seed_breaks_a_law() {
             "pause",
             "quarantined",
             "stale fence",
-            "swept",
+            "reaped",
             "terminate",
         ];
         assert_eq!(met, all.into_iter().collect());
@@ -111,8 +111,8 @@ macro_rules! caught {
 
 caught! {
     a_settlement_that_takes_any_fence: SettleIgnoresFence => ["only a lease settles"];
-    a_sweep_that_keeps_the_lease: SweepKeepsLease => ["only a lease is swept", "one lease per ticket", "nobody is forgotten"];
-    a_sweep_that_forgets_the_death: SweepForgetsDeath => ["deaths are counted"];
+    a_reap_that_keeps_the_lease: ReapKeepsLease => ["only a lease is reaped", "one lease per ticket", "nobody is forgotten"];
+    a_reap_that_forgets_the_crash: ReapForgetsCrash => ["deaths are counted"];
     a_push_that_doubles: PushDoubles => ["no work is lost", "one lease per ticket", "only a lease settles"];
     a_lost_again: AgainLost => ["nobody is forgotten", "idle in the end"];
     a_push_that_unparks: PushUnparks => ["waits are honoured"];
@@ -123,7 +123,7 @@ caught! {
     a_tenant_that_stays_out: UncapForgotten => ["nobody is forgotten"];
     a_parked_ticket_without_its_tenant: PromoteForgetsRing => ["nobody is forgotten"];
     a_renewal_that_does_nothing: RenewDoesNothing => ["the living keep their leases"];
-    a_ticket_handed_back_and_dropped: BackDrops => ["nobody is forgotten", "idle in the end"];
+    a_ticket_handed_back_and_dropped: ReleaseDrops => ["nobody is forgotten", "idle in the end"];
     a_clock_that_is_believed: ClockBelieved => ["no work is lost", "nobody is forgotten", "idle in the end"];
 }
 

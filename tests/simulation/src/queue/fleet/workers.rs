@@ -33,17 +33,17 @@ impl Sim {
             .iter()
             .filter(|slice| self.rows[slice.row].ticket.0 == Class::Backfill.as_str())
             .count();
-        let most = if state.stopping {
+        let limit = if state.stopping {
             0
         } else {
             self.slots - busy.len().min(self.slots)
         };
-        let room = Room {
-            most,
-            most_backfill: (self.slots * 4 / 5)
+        let capacity = Capacity {
+            limit,
+            backfill_limit: (self.slots * 4 / 5)
                 .max(1)
                 .saturating_sub(backfill)
-                .min(most),
+                .min(limit),
             suspects: u32::from(busy.iter().all(|slice| slice.crashes < SUSPECT)),
             pass_on: false,
         };
@@ -56,14 +56,14 @@ impl Sim {
         }
         let answer = self
             .model
-            .exchange(self.clock, LEASE, self.cap, room, &batch);
+            .poll(self.clock, LEASE, self.cap, capacity, &batch);
         for (settlement, ours) in batch.iter().zip(&answer.settled) {
             if *ours {
                 let end = match settlement.verdict {
                     Verdict::Done => End::Done,
-                    Verdict::Requeue => End::More,
-                    Verdict::Snooze(wait) => End::Wait(wait),
-                    Verdict::Release => End::Back,
+                    Verdict::Requeue => End::Requeue,
+                    Verdict::Snooze(wait) => End::Snooze(wait),
+                    Verdict::Release => End::Release,
                 };
                 self.note(What::Settled {
                     ticket: ticket(settlement.ticket),
@@ -72,10 +72,10 @@ impl Sim {
                 });
             }
         }
-        for (swept, fence) in &answer.swept {
-            self.met.insert("swept");
-            self.note(What::Swept {
-                ticket: ticket(*swept),
+        for (reaped, fence) in &answer.reaped {
+            self.met.insert("reaped");
+            self.note(What::Reaped {
+                ticket: ticket(*reaped),
                 fence: *fence,
             });
         }
@@ -117,7 +117,7 @@ impl Sim {
             self.then(at, Then::Start(worker));
             return;
         }
-        let left = room.most > answer.claimed.len();
+        let left = capacity.limit > answer.claimed.len();
         let wait = answer
             .next_parked
             .filter(|_| left)

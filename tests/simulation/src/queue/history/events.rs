@@ -41,7 +41,7 @@ pub enum What {
         end: End,
     },
     /// Redis took a lease back.
-    Swept {
+    Reaped {
         ticket: Ticket,
         fence: i64,
     },
@@ -75,9 +75,9 @@ pub enum What {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     Done,
-    More,
-    Wait(i64),
-    Back,
+    Requeue,
+    Snooze(i64),
+    Release,
 }
 
 /// What the history is held against. None switches a rule off.
@@ -85,7 +85,7 @@ pub enum End {
 pub struct Rules {
     /// Leases that a tenant may have at once.
     pub cap: Option<usize>,
-    /// A lease's life, in milliseconds: nobody is swept sooner after a renewal.
+    /// A lease's life, in milliseconds: nobody is reaped sooner after a renewal.
     pub lease: Option<i64>,
     /// A ticket that could be leased must not see more leases of its class go to others than this many per
     /// tenant of the history.
@@ -119,7 +119,7 @@ impl What {
             | Self::Leased { ticket, .. }
             | Self::Renewed { ticket, .. }
             | Self::Settled { ticket, .. }
-            | Self::Swept { ticket, .. }
+            | Self::Reaped { ticket, .. }
             | Self::Effect { ticket, .. } => Some(*ticket),
             _ => None,
         }

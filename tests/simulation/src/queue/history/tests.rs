@@ -122,7 +122,7 @@ fn each_law_can_be_broken() {
             Some("fences grow"),
             vec![
                 (0, leased(a, 2)),
-                (1, settled(2, End::More)),
+                (1, settled(2, End::Requeue)),
                 (2, leased(a, 2)),
             ],
             cap,
@@ -131,7 +131,7 @@ fn each_law_can_be_broken() {
             Some("waits are honoured"),
             vec![
                 (0, leased(a, 1)),
-                (1, settled(1, End::Wait(9))),
+                (1, settled(1, End::Snooze(9))),
                 (5, leased(a, 2)),
             ],
             cap,
@@ -147,7 +147,7 @@ fn each_law_can_be_broken() {
                 (0, leased(a, 1)),
                 (
                     5_999,
-                    What::Swept {
+                    What::Reaped {
                         ticket: a,
                         fence: 1,
                     },
@@ -161,7 +161,7 @@ fn each_law_can_be_broken() {
                 (0, leased(a, 1)),
                 (
                     6_000,
-                    What::Swept {
+                    What::Reaped {
                         ticket: a,
                         fence: 1,
                     },
@@ -246,7 +246,7 @@ fn waiting_is_bounded_by_turns() {
             What::Settled {
                 ticket: other,
                 fence,
-                end: End::More,
+                end: End::Requeue,
             },
         ));
     }

@@ -71,12 +71,12 @@ impl<M: Copy + Ord> Zset<M> {
         Some((member, score))
     }
 
-    /// Up to `most` members whose score is not above `score`.
-    pub fn until(&self, score: f64, most: usize) -> Vec<M> {
+    /// Up to `limit` members whose score is not above `score`.
+    pub fn until(&self, score: f64, limit: usize) -> Vec<M> {
         self.sorted
             .iter()
             .take_while(|(at, _)| at.0 <= score)
-            .take(most)
+            .take(limit)
             .map(|(_, member)| *member)
             .collect()
     }

@@ -1,4 +1,4 @@
-//! The steps of an exchange: settle, sweep, promote, claim.
+//! The steps of a poll: settle, reap, promote, claim.
 
 use super::*;
 
@@ -47,7 +47,7 @@ impl Model {
         let class = class(ticket);
         let vtime = self.lane_ref(class).vtime;
         match verdict {
-            Verdict::Release if self.bug == Bug::BackDrops => {
+            Verdict::Release if self.bug == Bug::ReleaseDrops => {
                 self.tickets.remove(&ticket);
             }
             Verdict::Release => self.ready(ticket, true, leased.since, leased.crashes, vtime),
@@ -69,10 +69,10 @@ impl Model {
         true
     }
 
-    pub(super) fn sweep(&mut self, cap: i64) -> Vec<(Key, i64)> {
-        let mut swept = Vec::new();
+    pub(super) fn reap(&mut self, cap: i64) -> Vec<(Key, i64)> {
+        let mut reaped = Vec::new();
         if self.now < self.grace {
-            return swept;
+            return reaped;
         }
         for ticket in self.leases.until(self.now as f64, BITE) {
             let Some(State::Leased(leased)) = self.tickets.get(&ticket).copied() else {
@@ -81,18 +81,18 @@ impl Model {
             };
             let uncapped = self.release(ticket, cap);
             let vtime = self.lane_ref(class(ticket)).vtime;
-            let crashes = leased.crashes + u32::from(self.bug != Bug::SweepForgetsDeath);
+            let crashes = leased.crashes + u32::from(self.bug != Bug::ReapForgetsCrash);
             self.ready(ticket, true, leased.since, crashes, vtime);
-            if self.bug == Bug::SweepKeepsLease {
+            if self.bug == Bug::ReapKeepsLease {
                 self.tickets.insert(ticket, State::Leased(leased));
                 self.leases.add(ticket, self.now as f64);
             }
             if uncapped {
                 self.uncap(ticket.1);
             }
-            swept.push((ticket, leased.fence));
+            reaped.push((ticket, leased.fence));
         }
-        swept
+        reaped
     }
 
     pub(super) fn promote(&mut self) {
@@ -116,22 +116,22 @@ impl Model {
         &mut self,
         raw: i64,
         cap: i64,
-        room: Room,
+        capacity: Capacity,
     ) -> (Vec<(Leased, Key)>, Vec<&'static str>) {
         let (mut leases, mut refused) = (Vec::new(), Vec::new());
-        if room.most == 0 {
+        if capacity.limit == 0 {
             return (leases, refused);
         }
         if self.fence == 0 {
             self.fence = raw * 1_000;
         }
         let base = self.fence;
-        let mut suspects = room.suspects;
+        let mut suspects = capacity.suspects;
         if !self.is_paused("fleet") {
             if !self.is_paused("fresh") {
                 self.take(
                     Class::Fresh,
-                    room.most,
+                    capacity.limit,
                     cap,
                     &mut suspects,
                     &mut leases,
@@ -139,10 +139,10 @@ impl Model {
                 );
             }
             if !self.is_paused("backfill") {
-                let most = room.most_backfill.min(room.most - leases.len());
+                let limit = capacity.backfill_limit.min(capacity.limit - leases.len());
                 self.take(
                     Class::Backfill,
-                    most,
+                    limit,
                     cap,
                     &mut suspects,
                     &mut leases,
