@@ -1,5 +1,5 @@
--- pause(prefix, 'pause' or 'resume', scope...): a scope is 'fleet', a class, or a tenant's id. What is leased
--- goes on; nothing new is leased. A paused tenant leaves the rings, so that nobody walks over it.
+-- pause(prefix, 'pause' or 'resume', scope...): a scope is 'fleet', a class, or a tenant's id. Slices that run go on,
+-- and no ticket of the scope is leased. A paused tenant leaves the rings, so that a claim need not skip it.
 for i = 2, #ARGV do
     local scope = ARGV[i]
     if ARGV[1] == 'pause' then

@@ -1,7 +1,6 @@
--- push(prefix, ticket...): makes tickets ready. One live ticket per connection and stream:
--- a ticket that is ready or parked already stays as it is; one that is being worked on runs once more
--- after its slice, since what it was pushed for may have come too late for that slice.
--- Returns how many became ready.
+-- push(prefix, ticket...): makes tickets ready. A ticket that is ready or parked stays as it is, so that there is one
+-- live ticket per connection and stream. A leased ticket gets the mark `again` and runs once more after its slice,
+-- because the cause of the push may have come too late for that slice. Returns how many became ready.
 local tenants = {fresh = {}, backfill = {}}
 for _, ticket in ipairs(ARGV) do
     local class, tenant = read(ticket)
@@ -23,13 +22,13 @@ for i, ticket in ipairs(ARGV) do
         ready(ticket, class, tenant, false, NOW, 0, VNEW[class])
         pushed = pushed + 1
     elseif class and state == 'ready' then
-        -- What another hand took from the index comes back with the next push.
+        -- A tenant that another client removed from the ring comes back with the next push.
         if get(FIRST[class], tenant) then
             reenter(class, tenant, VNOW[class])
         else
             count('ready', class, -1)
             ready(ticket, class, tenant, false, NOW, 0, VNOW[class])
-            -- There may be a rest without its first one.
+            -- The tenant may have further tickets without a first one.
             put(FIRST[class], tenant, '+' .. sub(get(FIRST[class], tenant), 2))
         end
     elseif class and state then
@@ -39,7 +38,7 @@ for i, ticket in ipairs(ARGV) do
         expired[#expired + 1] = ticket
     end
 end
--- One whose lease is lost is swept; others have their lease.
+-- A leased ticket without a deadline gets one now, so that it is reaped. NX keeps the deadlines of the others.
 if #expired > 0 then redis.call('ZADD', LEASES, 'NX', unpack(expired)) end
 save()
 return pushed

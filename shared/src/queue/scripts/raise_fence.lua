@@ -1,4 +1,5 @@
--- raise_fence(prefix, least): the next fence is above `least`. For a Redis whose clock went back.
+-- raise_fence(prefix, least): makes the next fence higher than `least`. Needed if Redis lost its keys and its clock
+-- was set back.
 local p = KEYS[1]
 local fence = redis.call('GET', p .. ':fence')
 if not fence or tonumber(fence) < tonumber(ARGV[1]) then

@@ -1,4 +1,4 @@
--- renew(prefix, lease_ms, ticket, fence, ...): keeps leases alive. Returns the tickets that are no longer ours.
+-- renew(prefix, lease_ms, ticket, fence, ...): renews leases. Returns the tickets that the caller no longer leases.
 local tickets, deadlines, lost = {}, {}, {}
 local deadline = string.format('%d', now + ARGV[1])
 for i = 2, #ARGV, 2 do tickets[#tickets + 1] = ARGV[i] end

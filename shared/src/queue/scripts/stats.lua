@@ -1,10 +1,10 @@
--- stats(prefix): how deep the queue is and how old, in a constant number of steps. Times are milliseconds from now,
--- -1 where there is none. Returns {{live, tenants in the fresh ring, in the backfill ring, parked, leased},
+-- stats(prefix): the depth and the age of the queue, in a constant number of steps. Times are milliseconds from now,
+-- or -1 for none. Returns {{live, tenants in the fresh ring, in the backfill ring, parked, leased},
 -- {oldest ready fresh, oldest ready backfill, next parked, next lease to run out},
 -- {fresh ready, leased, parked, backfill ready, leased, parked}}.
 --
--- The oldest ready one is looked for among the first tickets of the 64 tenants who are next: those are the ones
--- who have waited longest by the ring's order. Behind them may be an older one, of a tenant who had more turns.
+-- The oldest ready ticket is the oldest of the first tickets of the 64 tenants at the front of the ring. A tenant
+-- further back, which had more turns, may have an older one.
 local NEXT = 64
 local function age(class)
     local tenants = redis.call('ZRANGE', RING[class], 0, NEXT - 1)

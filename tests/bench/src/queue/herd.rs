@@ -58,7 +58,7 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
     });
     let parker = Worker::start(&queue, 256, &park);
     for _ in 0..TENANTS / 1_000 {
-        let bite: Vec<Ticket> = (0..1_000)
+        let batch: Vec<Ticket> = (0..1_000)
             .flat_map(|_| {
                 let (tenant, connection) = (TenantId::new(), ConnectionId::new());
                 Stream::ALL
@@ -66,7 +66,7 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
                     .map(move |stream| Ticket::new(tenant, connection, *stream))
             })
             .collect();
-        queue.push(&bite).await?;
+        queue.push(&batch).await?;
     }
     while park.parked.load(Ordering::Relaxed) < MILLION {
         if Instant::now() >= due {
