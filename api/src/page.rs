@@ -79,14 +79,16 @@ impl<'a> Pager<'a> {
         })
     }
 
-    /// The page's answer. `fetched` may hold one item more than the page; `position` says where an item stands.
+    /// The page's answer. `fetched` may hold one row more than the page. `position` gives the place
+    /// of a row in the list, and `view` the row's shape in JSON.
     ///
     /// # Errors
     /// When the system gives no random bytes for sealing.
-    pub(crate) fn answer<T: Serialize, P: Serialize>(
+    pub(crate) fn answer<Row, P: Serialize, View: Serialize>(
         &self,
-        mut fetched: Vec<T>,
-        position: impl Fn(&T) -> P,
+        mut fetched: Vec<Row>,
+        position: impl Fn(&Row) -> P,
+        view: impl Fn(Row) -> View,
     ) -> Result<Response, ApiError> {
         let more = fetched.len() > self.limit;
         fetched.truncate(self.limit);
@@ -103,7 +105,7 @@ impl<'a> Pager<'a> {
             _ => None,
         };
         Ok(Json(List {
-            items: fetched,
+            items: fetched.into_iter().map(view).collect(),
             next_cursor,
         })
         .into_response())
@@ -141,7 +143,7 @@ mod tests {
         let (ring, tenant) = (ring(), TenantId::new());
         let pager = |tenant, list| Pager::new(&ring, tenant, list, Some(2)).unwrap();
         let here = pager(tenant, "contacts?state=open");
-        let page = body(here.answer(vec![1, 2, 3], |n| *n).unwrap()).await;
+        let page = body(here.answer(vec![1, 2, 3], |n| *n, |n| n).unwrap()).await;
         assert_eq!(page["items"], serde_json::json!([1, 2]));
         let cursor = page["next_cursor"].as_str().unwrap();
 
@@ -169,7 +171,7 @@ mod tests {
         let page = body(
             Pager::new(&ring, tenant, "l", Some(3))
                 .unwrap()
-                .answer(vec![1, 2, 3], |n| *n)
+                .answer(vec![1, 2, 3], |n| *n, |n| n)
                 .unwrap(),
         )
         .await;

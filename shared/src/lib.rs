@@ -14,6 +14,7 @@
 //! only `vault` names ring; `tests/it/architecture.rs` holds us to it.
 
 pub mod backoff;
+pub mod completeness;
 pub mod config;
 pub mod domain;
 pub mod intercom;

@@ -8,12 +8,13 @@ use std::{
 /// A layer of `shared`, and the layers that it may know.
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("completeness", &["domain"]),
     ("vault", &["domain"]),
     ("config", &["domain", "vault"]),
     ("link", &["config", "domain"]),
     ("pacing", &["config", "domain", "link"]),
     ("intercom", &["config", "domain", "pacing"]),
-    ("store", &["domain"]),
+    ("store", &["completeness", "domain"]),
     ("sync", &["config", "domain", "intercom", "store", "vault"]),
     ("queue", &["config", "domain", "link", "shutdown"]),
 ];

@@ -2,8 +2,8 @@
 
 use intercom_simulator::{Fault, FaultAction, Garble, Kind, WorkspaceSpec};
 use shared::{
+    completeness::{StreamState, SyncStatus},
     domain::{Mode, Stream},
-    store::reads::{StreamState, SyncStatus},
 };
 
 use crate::world::{Connected, World};

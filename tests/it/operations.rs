@@ -318,7 +318,7 @@ async fn why_says_in_one_sentence_what_keeps_a_tenant() {
         lines
             .next()
             .unwrap()
-            .starts_with("Not complete: contacts failed too often and waits: status 503."),
+            .starts_with("Not complete: Syncing contacts failed too often in a row, so it is now retried less often. Last error: status 503."),
         "{shown}"
     );
     assert!(

@@ -16,12 +16,13 @@ use std::{
 use intercom_simulator::{Options, Simulator, Workspace, WorkspaceSpec};
 use servers::Servers;
 use shared::{
+    completeness::{self, SyncStatus},
     config::{Config, Environment, ProcessRole},
     domain::{ConnectionId, Mode, Region, Stream, TenantId},
     intercom::Intercom,
     queue::{Queue, Ticket},
     shutdown::Shutdown,
-    store::{ApiStore, OauthStore, RunRequest, reads::SyncStatus},
+    store::{ApiStore, OauthStore, RunRequest},
     sync::connect::{self, ConnectContext},
     vault::KeyRing,
 };
@@ -327,10 +328,12 @@ impl World {
             .begin(connected.tenant)
             .await
             .expect("postgres answers");
-        tx.sync_status(connected.connection)
+        let facts = tx
+            .sync_facts(connected.connection)
             .await
-            .expect("a status")
-            .expect("the connection")
+            .expect("postgres answers")
+            .expect("the connection");
+        completeness::judge(&facts)
     }
 
     /// Two text columns of a query over a connection, as the database's superuser: what no method of ours shows.

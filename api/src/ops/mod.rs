@@ -18,6 +18,10 @@ use serde_json::{Map, Value, json};
 use shared::{shutdown::Shutdown, telemetry};
 use tokio::net::TcpListener;
 
+/// How the operators' `why` shows a connection's sync status.
+pub use crate::routes::sync_status::{
+    AuditView, BlockedView, ReasonView, StreamStatusView, SyncStatusView, ThreadCountsView,
+};
 pub use operator::Operator;
 
 /// A check that has not answered by then has failed.

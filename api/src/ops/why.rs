@@ -6,12 +6,13 @@ use axum::{
 };
 use serde::Serialize;
 use shared::{
+    completeness,
     domain::{ConnectionId, TenantId},
-    store::{ConnectionState, Pause, reads::SyncStatus},
+    store::{ConnectionState, Pause},
 };
 
 use super::operator::Operator;
-use crate::{error::ApiError, extract::id};
+use crate::{error::ApiError, extract::id, routes::sync_status::SyncStatusView};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Why {
@@ -29,7 +30,7 @@ struct WhyConnection {
     workspace_id: String,
     state: &'static str,
     #[serde(flatten)]
-    sync: SyncStatus,
+    sync: SyncStatusView,
 }
 
 /// `GET /ops/tenants/{id}/why`
@@ -48,14 +49,14 @@ pub(super) async fn why(
     let mut tx = operator.store.begin(tenant).await?;
     let mut connections = Vec::new();
     for connection in tx.connections().await? {
-        let Some(sync) = tx.sync_status(connection.id).await? else {
+        let Some(facts) = tx.sync_facts(connection.id).await? else {
             continue;
         };
         connections.push(WhyConnection {
             id: connection.id,
             workspace_id: connection.workspace_id,
             state: connection.state.as_str(),
-            sync,
+            sync: completeness::judge(&facts).into(),
         });
     }
     let sentence = sentence(&paused, &connections);

@@ -81,9 +81,7 @@ pub(crate) async fn list(
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
     let keys = tx.api_keys(before(at), pager.fetch()).await?;
-    pager.answer(keys.into_iter().map(ApiKeyView::from).collect(), |key| {
-        (key.created_at, key.id)
-    })
+    pager.answer(keys, |key| (key.created_at, key.id), ApiKeyView::from)
 }
 
 /// `DELETE /v1/api_keys/{id}`: the key's next use is refused, on every replica.

@@ -5,9 +5,13 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
 use shared::store::reads::Company;
+use uuid::Uuid;
 
-use super::{Include, Mark, OneQuery, ProfilesQuery, before};
+use super::{Include, Mark, OneQuery, ProfilesQuery, SourceView, before};
 use crate::{
     Api,
     caller::Tenant,
@@ -15,6 +19,25 @@ use crate::{
     extract::{Params, id},
     page::Pager,
 };
+
+/// One company.
+#[derive(Debug, Serialize)]
+pub(crate) struct CompanyView {
+    id: Uuid,
+    name: Option<String>,
+    domain: Option<String>,
+    plan: Option<String>,
+    size: Option<i64>,
+    industry: Option<String>,
+    /// As the source counts them.
+    user_count: Option<i64>,
+    session_count: Option<i64>,
+    attributes: Value,
+    sources: Vec<SourceView>,
+    updated_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<DateTime<Utc>>,
+}
 
 /// `GET /v1/companies`: last changed first.
 pub(crate) async fn list(
@@ -32,7 +55,11 @@ pub(crate) async fn list(
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
     let companies = tx.companies(filter, before(at), pager.fetch()).await?;
-    pager.answer(companies, |company| (company.updated_at, company.id))
+    pager.answer(
+        companies,
+        |company| (company.updated_at, company.id),
+        CompanyView::from,
+    )
 }
 
 /// `GET /v1/companies/{id}`
@@ -41,11 +68,30 @@ pub(crate) async fn show(
     Tenant(tenant): Tenant,
     Path(company): Path<String>,
     Params(query): Params<OneQuery>,
-) -> Result<Json<Company>, ApiError> {
+) -> Result<Json<CompanyView>, ApiError> {
     Include::read(query.include.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
     tx.company(id(&company)?)
         .await?
-        .map(Json)
+        .map(|company| Json(company.into()))
         .ok_or_else(ApiError::not_found)
+}
+
+impl From<Company> for CompanyView {
+    fn from(company: Company) -> Self {
+        Self {
+            id: company.id,
+            name: company.name,
+            domain: company.domain,
+            plan: company.plan,
+            size: company.size,
+            industry: company.industry,
+            user_count: company.user_count,
+            session_count: company.session_count,
+            attributes: company.attributes,
+            sources: company.sources.into_iter().map(SourceView::from).collect(),
+            updated_at: company.updated_at,
+            deleted_at: company.deleted_at,
+        }
+    }
 }

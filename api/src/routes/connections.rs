@@ -113,18 +113,19 @@ pub(crate) async fn list(
     let pager = Pager::new(&api.vault, tenant, "connections", query.limit)?;
     let after = pager.position::<Mark>(query.cursor.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    let rest = tx
+    let following = tx
         .connections()
         .await?
         .into_iter()
         .filter(|connection| {
             after.is_none_or(|after| (connection.connected_at, connection.id.0) > after)
         })
-        .map(ConnectionView::from)
         .collect();
-    pager.answer(rest, |connection: &ConnectionView| {
-        (connection.connected_at, connection.id.0)
-    })
+    pager.answer(
+        following,
+        |connection: &Connection| (connection.connected_at, connection.id.0),
+        ConnectionView::from,
+    )
 }
 
 /// `GET /v1/connections/{id}`

@@ -1,14 +1,23 @@
 //! Contacts, and the conversations they took part in.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::{Path, State},
     response::Response,
 };
-use shared::store::reads::{Contact, ConversationFilter};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use shared::{
+    domain::ConnectionId,
+    store::reads::{Contact, ConversationFilter, Provenance},
+};
+use uuid::Uuid;
 
 use super::{
-    Include, Mark, OneQuery, ProfilesQuery, before,
+    Include, Mark, OneQuery, ProfilesQuery, SourceView, before,
     conversations::{ConversationsQuery, list_filtered},
 };
 use crate::{
@@ -18,6 +27,39 @@ use crate::{
     extract::{Params, id},
     page::Pager,
 };
+
+/// One person.
+#[derive(Debug, Serialize)]
+pub(crate) struct ContactView {
+    id: Uuid,
+    email: Option<String>,
+    name: Option<String>,
+    role: Option<String>,
+    phone: Option<String>,
+    owner: Option<String>,
+    company_ids: Vec<Uuid>,
+    attributes: Value,
+    location: Value,
+    last_seen_at: Option<DateTime<Utc>>,
+    last_replied_at: Option<DateTime<Utc>>,
+    last_contacted_at: Option<DateTime<Utc>>,
+    sources: Vec<SourceView>,
+    updated_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<DateTime<Utc>>,
+    /// Which source each field came from, if the request asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<BTreeMap<String, ProvenanceView>>,
+}
+
+/// Where one field's value came from.
+#[derive(Debug, Serialize)]
+struct ProvenanceView {
+    source: String,
+    connection_id: ConnectionId,
+    source_id: String,
+    source_updated_at: DateTime<Utc>,
+}
 
 /// `GET /v1/contacts`: last changed first.
 pub(crate) async fn list(
@@ -37,7 +79,11 @@ pub(crate) async fn list(
     let contacts = tx
         .contacts(filter, before(at), pager.fetch(), include.provenance)
         .await?;
-    pager.answer(contacts, |contact| (contact.updated_at, contact.id))
+    pager.answer(
+        contacts,
+        |contact| (contact.updated_at, contact.id),
+        ContactView::from,
+    )
 }
 
 /// `GET /v1/contacts/{id}`: a merged contact's id answers with the survivor.
@@ -46,7 +92,7 @@ pub(crate) async fn show(
     Tenant(tenant): Tenant,
     Path(contact): Path<String>,
     Params(query): Params<OneQuery>,
-) -> Result<Json<Contact>, ApiError> {
+) -> Result<Json<ContactView>, ApiError> {
     let include = Include::read(query.include.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
     let own = tx
@@ -55,7 +101,7 @@ pub(crate) async fn show(
         .ok_or_else(ApiError::not_found)?;
     tx.contact(own, include.provenance)
         .await?
-        .map(Json)
+        .map(|contact| Json(contact.into()))
         .ok_or_else(ApiError::not_found)
 }
 
@@ -76,4 +122,43 @@ pub(crate) async fn conversations(
         ..query.filter()?
     };
     list_filtered(&api, tx, &query, &filter).await
+}
+
+impl From<Contact> for ContactView {
+    fn from(contact: Contact) -> Self {
+        Self {
+            id: contact.id,
+            email: contact.email,
+            name: contact.name,
+            role: contact.role,
+            phone: contact.phone,
+            owner: contact.owner,
+            company_ids: contact.company_ids,
+            attributes: contact.attributes,
+            location: contact.location,
+            last_seen_at: contact.last_seen_at,
+            last_replied_at: contact.last_replied_at,
+            last_contacted_at: contact.last_contacted_at,
+            sources: contact.sources.into_iter().map(SourceView::from).collect(),
+            updated_at: contact.updated_at,
+            deleted_at: contact.deleted_at,
+            provenance: contact.provenance.map(|fields| {
+                fields
+                    .into_iter()
+                    .map(|(field, provenance)| (field, provenance.into()))
+                    .collect()
+            }),
+        }
+    }
+}
+
+impl From<Provenance> for ProvenanceView {
+    fn from(provenance: Provenance) -> Self {
+        Self {
+            source: provenance.source,
+            connection_id: provenance.connection_id,
+            source_id: provenance.source_id,
+            source_updated_at: provenance.source_updated_at,
+        }
+    }
 }

@@ -6,10 +6,16 @@ use axum::{
     response::Response,
 };
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use shared::store::{
-    ApiTx,
-    reads::{Conversation, ConversationFilter, PartPosition},
+use serde::{Deserialize, Serialize};
+use shared::{
+    completeness::thread_reason,
+    domain::ConnectionId,
+    store::{
+        ApiTx,
+        reads::{
+            Assignee, Author, Conversation, ConversationFilter, Part, PartPosition, ThreadState,
+        },
+    },
 };
 use uuid::Uuid;
 
@@ -65,6 +71,74 @@ enum BodyFormat {
     Html,
 }
 
+/// One conversation, without its parts.
+#[derive(Debug, Serialize)]
+pub(crate) struct ConversationView {
+    id: Uuid,
+    connection_id: ConnectionId,
+    source_id: String,
+    title: Option<String>,
+    /// `open`, `closed` or `snoozed`, as Intercom says it.
+    state: Option<String>,
+    open: bool,
+    priority: Option<String>,
+    assignee: Option<AssigneeView>,
+    /// Names.
+    tags: Vec<String>,
+    /// The participants. A contact that is not synced yet is absent until it is.
+    contact_ids: Vec<Uuid>,
+    thread: ThreadView,
+    source_created_at: DateTime<Utc>,
+    source_updated_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Serialize)]
+struct AssigneeView {
+    /// `admin` or `team`.
+    kind: &'static str,
+    /// Intercom's id.
+    id: String,
+    name: Option<String>,
+}
+
+/// How much of the thread is stored, without the first message.
+#[derive(Debug, Serialize)]
+struct ThreadView {
+    /// `pending`, `complete`, `truncated`, `gone` or `blocked`.
+    status: String,
+    held: i32,
+    expected: Option<i32>,
+    /// Why the thread is not whole, or not yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// One message or event.
+#[derive(Debug, Serialize)]
+struct PartView {
+    id: Uuid,
+    source_id: String,
+    /// Intercom's part type, or `source` for the first message.
+    kind: String,
+    author: AuthorView,
+    /// HTML as Intercom sent it, unless the request asked for text.
+    body: Option<String>,
+    redacted: bool,
+    /// A note between teammates. The customer's own customer must never see it.
+    internal: bool,
+    source_created_at: DateTime<Utc>,
+    source_updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize)]
+struct AuthorView {
+    kind: Option<String>,
+    source_id: Option<String>,
+    name: Option<String>,
+}
+
 /// A part cursor's content.
 type PartMark = (DateTime<Utc>, String);
 
@@ -91,12 +165,12 @@ pub(crate) async fn show(
     Tenant(tenant): Tenant,
     Path(conversation): Path<String>,
     Params(query): Params<OneQuery>,
-) -> Result<Json<Conversation>, ApiError> {
+) -> Result<Json<ConversationView>, ApiError> {
     Include::read(query.include.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
     tx.conversation(id(&conversation)?)
         .await?
-        .map(Json)
+        .map(|conversation| Json(conversation.into()))
         .ok_or_else(ApiError::not_found)
 }
 
@@ -129,9 +203,11 @@ pub(crate) async fn parts(
             part.body = part.body.take().map(|html| text::from_html(&html));
         }
     }
-    pager.answer(parts, |part| {
-        (part.source_created_at, part.source_id.clone())
-    })
+    pager.answer(
+        parts,
+        |part| (part.source_created_at, part.source_id.clone()),
+        PartView::from,
+    )
 }
 
 pub(super) async fn list_filtered(
@@ -148,7 +224,77 @@ pub(super) async fn list_filtered(
     )?;
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let conversations = tx.conversations(filter, before(at), pager.fetch()).await?;
-    pager.answer(conversations, |conversation| {
-        (conversation.source_updated_at, conversation.id)
-    })
+    pager.answer(
+        conversations,
+        |conversation| (conversation.source_updated_at, conversation.id),
+        ConversationView::from,
+    )
+}
+
+impl From<Conversation> for ConversationView {
+    fn from(conversation: Conversation) -> Self {
+        Self {
+            id: conversation.id,
+            connection_id: conversation.connection_id,
+            source_id: conversation.source_id,
+            title: conversation.title,
+            state: conversation.state,
+            open: conversation.open,
+            priority: conversation.priority,
+            assignee: conversation.assignee.map(AssigneeView::from),
+            tags: conversation.tags,
+            contact_ids: conversation.contact_ids,
+            thread: conversation.thread.into(),
+            source_created_at: conversation.source_created_at,
+            source_updated_at: conversation.source_updated_at,
+            deleted_at: conversation.deleted_at,
+        }
+    }
+}
+
+impl From<Assignee> for AssigneeView {
+    fn from(assignee: Assignee) -> Self {
+        Self {
+            kind: assignee.kind,
+            id: assignee.id,
+            name: assignee.name,
+        }
+    }
+}
+
+impl From<ThreadState> for ThreadView {
+    fn from(thread: ThreadState) -> Self {
+        Self {
+            reason: thread_reason(&thread.status, thread.error.as_deref()),
+            status: thread.status,
+            held: thread.held,
+            expected: thread.expected,
+        }
+    }
+}
+
+impl From<Part> for PartView {
+    fn from(part: Part) -> Self {
+        Self {
+            id: part.id,
+            source_id: part.source_id,
+            kind: part.kind,
+            author: part.author.into(),
+            body: part.body,
+            redacted: part.redacted,
+            internal: part.internal,
+            source_created_at: part.source_created_at,
+            source_updated_at: part.source_updated_at,
+        }
+    }
+}
+
+impl From<Author> for AuthorView {
+    fn from(author: Author) -> Self {
+        Self {
+            kind: author.kind,
+            source_id: author.source_id,
+            name: author.name,
+        }
+    }
 }

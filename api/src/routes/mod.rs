@@ -5,12 +5,16 @@ pub(crate) mod companies;
 pub(crate) mod connections;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
+pub(crate) mod sync_status;
 pub(crate) mod syncs;
 pub(crate) mod tenants;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use shared::store::reads::{Position, ProfileFilter};
+use serde::{Deserialize, Serialize};
+use shared::{
+    domain::ConnectionId,
+    store::reads::{Position, ProfileFilter, Source},
+};
 use uuid::Uuid;
 
 use crate::error::ApiError;
@@ -78,6 +82,30 @@ impl Include {
             }
         }
         Ok(include)
+    }
+}
+
+/// One source's record behind a profile.
+#[derive(Debug, Serialize)]
+pub(crate) struct SourceView {
+    /// `intercom`.
+    source: String,
+    connection_id: ConnectionId,
+    source_id: String,
+    source_updated_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<DateTime<Utc>>,
+}
+
+impl From<Source> for SourceView {
+    fn from(source: Source) -> Self {
+        Self {
+            source: source.source,
+            connection_id: source.connection_id,
+            source_id: source.source_id,
+            source_updated_at: source.source_updated_at,
+            deleted_at: source.deleted_at,
+        }
     }
 }
 

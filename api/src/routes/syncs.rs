@@ -8,16 +8,18 @@ use axum::{
 };
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shared::{
+    completeness,
     domain::{ConnectionId, Mode, RunId, Stream},
     pacing::BudgetStatus,
     store::{
         RunRequest,
-        reads::{Run, SyncStatus},
+        reads::{Run, RunError},
     },
 };
 
-use super::{ListQuery, Mark, before};
+use super::{ListQuery, Mark, before, sync_status::SyncStatusView};
 use crate::{
     Api,
     caller::Tenant,
@@ -39,7 +41,7 @@ const WINDOW_SECONDS: u32 = 10;
 #[derive(Debug, Serialize)]
 pub(crate) struct StatusView {
     #[serde(flatten)]
-    status: SyncStatus,
+    status: SyncStatusView,
     /// Until the pending threads are fetched, at a call each and all that we may spend.
     #[serde(skip_serializing_if = "Option::is_none")]
     eta_seconds: Option<u64>,
@@ -65,6 +67,56 @@ struct RateView {
     share: f64,
 }
 
+/// One requested run.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunView {
+    id: RunId,
+    mode: String,
+    streams: Vec<String>,
+    /// `queued`, `running`, `succeeded`, `partial`, `failed` or `cancelled`.
+    status: String,
+    requested_at: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<DateTime<Utc>>,
+    counters: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<RunErrorView>,
+}
+
+/// Why a run did not succeed.
+#[derive(Debug, Serialize)]
+struct RunErrorView {
+    code: String,
+    message: Option<String>,
+}
+
+impl From<Run> for RunView {
+    fn from(run: Run) -> Self {
+        Self {
+            id: run.id,
+            mode: run.mode,
+            streams: run.streams,
+            status: run.status,
+            requested_at: run.requested_at,
+            started_at: run.started_at,
+            finished_at: run.finished_at,
+            counters: run.counters,
+            error: run.error.map(RunErrorView::from),
+        }
+    }
+}
+
+impl From<RunError> for RunErrorView {
+    fn from(error: RunError) -> Self {
+        Self {
+            code: error.code,
+            message: error.message,
+        }
+    }
+}
+
 /// `GET /v1/connections/{id}/sync`
 pub(crate) async fn status(
     State(api): State<Api>,
@@ -78,17 +130,18 @@ pub(crate) async fn status(
         .await?
         .ok_or_else(ApiError::not_found)?
         .workspace_id;
-    let status = tx
-        .sync_status(connection)
+    let facts = tx
+        .sync_facts(connection)
         .await?
         .ok_or_else(ApiError::not_found)?;
     // Redis is asked without holding a session of Postgres.
     drop(tx);
+    let status = completeness::judge(&facts);
     let budget = api.connect.intercom.budget_status(&workspace_id).await;
     Ok(Json(StatusView {
         eta_seconds: budget.and_then(|(budget, _)| eta(status.threads.pending, budget.allowed)),
         rate: budget.map(|(budget, share)| rate(budget, share, Utc::now())),
-        status,
+        status: status.into(),
     }))
 }
 
@@ -124,9 +177,9 @@ pub(crate) async fn create(
         Some(RunRequest::Queued(run)) => {
             tx.commit().await?;
             api.queue.push_due(tenant, connection, &streams).await;
-            Ok((StatusCode::ACCEPTED, Json(run)).into_response())
+            Ok((StatusCode::ACCEPTED, Json(RunView::from(run))).into_response())
         }
-        Some(RunRequest::AlreadyActive(run)) => Err(already_active(&run)),
+        Some(RunRequest::AlreadyActive(run)) => Err(already_active(run)),
         Some(RunRequest::NotActive(state)) => Err(ApiError::new(
             StatusCode::CONFLICT,
             "connection_not_active",
@@ -158,7 +211,7 @@ pub(crate) async fn list(
         return Err(ApiError::not_found());
     }
     let runs = tx.runs(connection, before(at), pager.fetch()).await?;
-    pager.answer(runs, |run| (run.requested_at, run.id.0))
+    pager.answer(runs, |run| (run.requested_at, run.id.0), RunView::from)
 }
 
 /// `GET /v1/connections/{id}/syncs/{run}`
@@ -166,12 +219,13 @@ pub(crate) async fn show(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     Path((connection, run)): Path<(String, String)>,
-) -> Result<Json<Run>, ApiError> {
+) -> Result<Json<RunView>, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
     let run = tx
         .run(ConnectionId(id(&connection)?), RunId(id(&run)?))
         .await?;
-    run.map(Json).ok_or_else(ApiError::not_found)
+    run.map(|run| Json(run.into()))
+        .ok_or_else(ApiError::not_found)
 }
 
 /// Each stream once, in the order of the data; all of them unless some are named.
@@ -194,13 +248,13 @@ fn chosen(named: Option<Vec<Stream>>) -> Result<Vec<Stream>, ApiError> {
 
 /// The run that does what was asked for, beside the problem. `status` stays the problem's own number;
 /// the run's is in `run`.
-fn already_active(run: &Run) -> ApiError {
+fn already_active(run: Run) -> ApiError {
     let error = ApiError::new(
         StatusCode::CONFLICT,
         "run_already_active",
         "an equal run is not finished: this one",
     );
-    let Ok(serde_json::Value::Object(view)) = serde_json::to_value(run) else {
+    let Ok(Value::Object(view)) = serde_json::to_value(RunView::from(run)) else {
         return error;
     };
     let mut more = view.clone();

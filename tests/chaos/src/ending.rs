@@ -6,8 +6,8 @@ use pathbound::exact::{self, Report as Compared};
 use redis::aio::MultiplexedConnection;
 use serde::Serialize;
 use shared::{
+    completeness::{StreamStatus, SyncStatus},
     domain::Stream,
-    store::reads::{StreamStatus, SyncStatus},
 };
 
 use crate::{

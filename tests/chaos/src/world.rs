@@ -13,9 +13,10 @@ use pathbound::{demo::browser::Browser, rest::Rest};
 use serde_json::json;
 use servers::Servers;
 use shared::{
+    completeness::{self, SyncStatus},
     domain::{ConnectionId, Secret, TenantId},
     queue::Queue,
-    store::{ApiStore, reads::SyncStatus},
+    store::ApiStore,
 };
 
 use crate::{Failure, fleet::Fleet, history::History};
@@ -135,10 +136,11 @@ impl World {
 
     pub(crate) async fn status(&self, connected: &Connected) -> Result<SyncStatus, Failure> {
         let mut tx = self.store.begin(connected.tenant).await?;
-        Ok(tx
-            .sync_status(connected.connection)
+        let facts = tx
+            .sync_facts(connected.connection)
             .await?
-            .ok_or("the connection is gone")?)
+            .ok_or("the connection is gone")?;
+        Ok(completeness::judge(&facts))
     }
 
     /// Live tickets in Redis. The first answer after an outage may be an error of the old connection.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use intercom_simulator::{Change, Fault, FaultAction, Kind, Mutation, ScrollEnd, WorkspaceSpec};
 use shared::{
+    completeness::StreamState,
     domain::{Mode, Stream},
-    store::reads::StreamState,
 };
 
 use super::{Case, OBJECTS, cases, of, rows, tiny};

@@ -28,8 +28,8 @@ use std::{
 use chrono::{DateTime, Utc};
 use intercom_simulator::{Fault, FaultAction, FaultId, Kind, Mutation, Workspace, WorkspaceSpec};
 use shared::{
+    completeness::{StreamStatus, SyncStatus},
     domain::{Mode, Region, Stream},
-    store::reads::{StreamStatus, SyncStatus},
 };
 use tokio::{
     runtime::Runtime,

@@ -5,8 +5,9 @@ use intercom_simulator::{
 };
 use pathbound::exact::without_conversations;
 use shared::{
+    completeness::SyncStatus,
     domain::{Region, Stream},
-    store::{ConnectionState, reads::SyncStatus},
+    store::ConnectionState,
 };
 
 use super::{Case, cases, of, rows, tiny};

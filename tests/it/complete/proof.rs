@@ -3,8 +3,9 @@
 use chrono::{TimeDelta, Utc};
 use intercom_simulator::{Fault, FaultAction, Garble, Kind, Mutation, TokenState, WorkspaceSpec};
 use shared::{
+    completeness::Reason,
     domain::{Mode, Stream},
-    store::{ConnectionState, reads::Reason},
+    store::ConnectionState,
 };
 
 use super::{Case, OBJECTS, cases, tiny};
@@ -52,7 +53,7 @@ async fn noted(case: &Case, code: &str) -> Reason {
     .await;
     let status = case.status().await;
     assert!(
-        status.sentence.starts_with("Complete as of ") && status.sentence.contains("beside it"),
+        status.sentence.starts_with("Complete as of ") && status.sentence.contains("Please note: "),
         "{}",
         status.sentence
     );
@@ -83,7 +84,6 @@ async fn audited(case: &Case, found: (i64, i64, i32)) {
     case.until("an audit", |status| {
         status.audit.is_some_and(|audit| {
             let missing = |count: Option<i64>| count.unwrap_or(-1);
-            let audit = audit.found;
             (
                 missing(audit.contacts_missing),
                 missing(audit.conversations_missing),
@@ -114,7 +114,7 @@ cases! {
         let case = Case::of(spec).await;
         let late = case.late_second_page("list_contacts");
         let case = case.connect().await;
-        let walking = "The first walk through contacts is under way: 150 held so far.";
+        let walking = "The first sync of contacts is under way, with 150 stored so far.";
         case.until("the first page", |status| status.reasons.iter().any(|reason| reason.message == walking)).await;
         told(&case, "first_walk").await;
         told(&case, "run_open").await;
@@ -209,7 +209,7 @@ cases! {
         // The lists, the deletions, two counts, a call for each thread of the sample.
         let sample = threads(&case.workspace.truth()).min(4);
         assert_eq!(case.workspace.ledger().total, audit(&case));
-        assert_eq!(case.status().await.audit.unwrap().found.threads_read, sample as i32);
+        assert_eq!(case.status().await.audit.unwrap().threads_read, sample as i32);
         case.exact().await;
     }
 

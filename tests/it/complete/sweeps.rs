@@ -97,7 +97,7 @@ cases! {
         case.world.request(case.connected(), Mode::Full, OBJECTS).await;
         case.until_hit(broken).await;
         case.until("the walk has failed", |status| super::of(status, Stream::Contacts).status
-            == shared::store::reads::StreamState::Failed).await;
+            == shared::completeness::StreamState::Failed).await;
         assert_eq!((tombstones(&case).await, absences(&case).await), (0, Vec::new()));
         case.world.simulator.clear_fault(broken);
         case.complete().await;

@@ -16,7 +16,7 @@ mod replay;
 mod sizes;
 
 use intercom_simulator::{Kind, Workspace, WorkspaceSpec};
-use shared::{domain::Stream, intercom::wire, store::reads::SyncStatus};
+use shared::{completeness::SyncStatus, domain::Stream, intercom::wire};
 use sqlx::{Connection, PgConnection};
 
 use crate::world::{Connected, World};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use intercom_simulator::{Kind, Mutation, TruthLine, WorkspaceSpec};
 use pathbound::exact::compare;
 use shared::{
+    completeness::SyncStatus,
     domain::{Mode, Stream},
-    store::reads::SyncStatus,
 };
 
 use super::{assert_fates, corpus, corpus::Hostile, has_ended, quarantine, rows, stream};

@@ -4,8 +4,8 @@
 use intercom_simulator::{Fault, Kind, Mutation, TruthLine, Workspace, WorkspaceSpec};
 use pathbound::exact::compare;
 use shared::{
+    completeness::SyncStatus,
     domain::{Mode, Stream},
-    store::reads::SyncStatus,
 };
 
 use super::{has_ended, quarantine, small, stream};

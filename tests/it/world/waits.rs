@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use intercom_simulator::TruthLine;
 use pathbound::exact::compare;
-use shared::store::{ConnectionState, reads::SyncStatus};
+use shared::{completeness::SyncStatus, store::ConnectionState};
 
 use super::{Connected, PATIENCE, World};
 

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use intercom_simulator::Simulator;
-use shared::{domain::Stream, store::reads::SyncStatus};
+use shared::{completeness::SyncStatus, domain::Stream};
 
 use super::floor::Sizes;
 

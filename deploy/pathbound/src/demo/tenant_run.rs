@@ -5,11 +5,9 @@ use std::time::{Duration, Instant};
 use intercom_simulator::{TruthLine, Workspace};
 use serde_json::{Value, json};
 use shared::{
+    completeness::{self, StreamStatus, SyncStatus},
     domain::{ConnectionId, Stream, TenantId},
-    store::{
-        ApiStore,
-        reads::{StreamStatus, SyncStatus},
-    },
+    store::ApiStore,
 };
 
 use super::{
@@ -228,9 +226,11 @@ async fn status(
     connection: ConnectionId,
 ) -> Result<SyncStatus, Failure> {
     let mut tx = store.begin(tenant).await?;
-    tx.sync_status(connection)
+    let facts = tx
+        .sync_facts(connection)
         .await?
-        .ok_or_else(|| Failure::because("the connection is gone"))
+        .ok_or_else(|| Failure::because("the connection is gone"))?;
+    Ok(completeness::judge(&facts))
 }
 
 async fn state(rest: &Rest, tenant: TenantId, connection: ConnectionId) -> Result<String, Failure> {

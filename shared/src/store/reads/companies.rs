@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -14,7 +13,7 @@ use crate::{
 };
 
 /// One company.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Company {
     pub id: Uuid,
     pub name: Option<String>,
@@ -28,7 +27,6 @@ pub struct Company {
     pub attributes: Value,
     pub sources: Vec<Source>,
     pub updated_at: DateTime<Utc>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
@@ -48,9 +46,6 @@ struct CompanyRow {
 
 impl Tx<Api> {
     /// One company. `None` for an unknown or foreign id.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn company(&mut self, id: Uuid) -> Result<Option<Company>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query_as!(
@@ -66,9 +61,6 @@ impl Tx<Api> {
     }
 
     /// Companies, last changed first.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn companies(
         &mut self,
         filter: ProfileFilter,

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -14,7 +13,7 @@ use crate::{
 };
 
 /// One person.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Contact {
     pub id: Uuid,
     pub email: Option<String>,
@@ -32,15 +31,13 @@ pub struct Contact {
     pub last_contacted_at: Option<DateTime<Utc>>,
     pub sources: Vec<Source>,
     pub updated_at: DateTime<Utc>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<DateTime<Utc>>,
     /// Which source each field came from, where it was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<BTreeMap<String, Provenance>>,
 }
 
 /// Where one field's value came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
     pub source: String,
     pub connection_id: ConnectionId,
@@ -66,9 +63,6 @@ struct ContactRow {
 
 impl Tx<Api> {
     /// The contact that an id stands for: itself, or whoever it was merged into. `None` when unknown.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn resolve_contact(&mut self, id: Uuid) -> Result<Option<Uuid>, StoreError> {
         let tenant = self.tenant().0;
         // A source record that was not merged is the end of the chain. The depth stops a cycle that
@@ -93,9 +87,6 @@ impl Tx<Api> {
     }
 
     /// One contact by its own id (see [`Tx::resolve_contact`]).
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn contact(
         &mut self,
         id: Uuid,
@@ -116,9 +107,6 @@ impl Tx<Api> {
     }
 
     /// Contacts, last changed first; without those merged into another.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn contacts(
         &mut self,
         filter: ProfileFilter,

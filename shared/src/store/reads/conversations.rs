@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::Position;
@@ -13,7 +12,7 @@ use crate::{
 };
 
 /// One conversation.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Conversation {
     pub id: Uuid,
     pub connection_id: ConnectionId,
@@ -31,12 +30,11 @@ pub struct Conversation {
     pub thread: ThreadState,
     pub source_created_at: DateTime<Utc>,
     pub source_updated_at: DateTime<Utc>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
 /// Who works on a conversation: the teammate, else the team.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignee {
     /// `admin` or `team`.
     pub kind: &'static str,
@@ -46,15 +44,14 @@ pub struct Assignee {
 }
 
 /// How much of the thread is held, without the first message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadState {
     /// `pending`, `complete`, `truncated`, `gone` or `blocked`.
     pub status: String,
     pub held: i32,
     pub expected: Option<i32>,
-    /// Why it is not whole, or not yet; absent where it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    /// The last error of a fetch that failed.
+    pub error: Option<String>,
 }
 
 /// What conversations are filtered by.
@@ -94,17 +91,11 @@ struct ConversationRow {
 
 impl Tx<Api> {
     /// One conversation. `None` for an unknown or foreign id.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn conversation(&mut self, id: Uuid) -> Result<Option<Conversation>, StoreError> {
         Ok(self.conversations_by_id(&[id]).await?.pop())
     }
 
     /// Conversations, last changed first.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn conversations(
         &mut self,
         filter: &ConversationFilter,
@@ -267,16 +258,6 @@ impl ConversationRow {
             id,
             name: self.admin_name,
         });
-        let reason = match self.thread_status.as_deref() {
-            Some("complete") => None,
-            Some("gone") => {
-                Some("the conversation was deleted in Intercom; what was held stays".to_owned())
-            }
-            None | Some("pending") if self.thread_error.is_none() => {
-                Some("waits to be fetched, newest change first".to_owned())
-            }
-            _ => self.thread_error,
-        };
         let team = self.team_assignee_id.map(|id| Assignee {
             kind: "team",
             id,
@@ -294,11 +275,11 @@ impl ConversationRow {
             tags: self.tags,
             contact_ids,
             thread: ThreadState {
-                // A stub whose thread row is not written yet is owed like any other.
+                // A conversation may be stored before its thread's row. Its thread is pending too.
                 status: self.thread_status.unwrap_or_else(|| "pending".to_owned()),
                 held: self.thread_held.unwrap_or(0),
                 expected: self.thread_expected,
-                reason,
+                error: self.thread_error,
             },
             source_created_at: self.source_created_at,
             source_updated_at: self.source_updated_at,

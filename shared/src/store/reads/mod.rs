@@ -6,14 +6,11 @@ mod contacts;
 mod conversations;
 #[cfg(feature = "export")]
 mod export;
-mod judgement;
 mod parts;
-mod reasons;
 mod runs;
-mod sync_status;
+mod sync_facts;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use uuid::Uuid;
 
 pub use companies::Company;
@@ -25,9 +22,7 @@ pub use export::{
     StoredLink, StoredPart, StoredReference, StoredThread,
 };
 pub use parts::{Author, Part, PartPosition};
-pub use reasons::Reason;
-pub use runs::Run;
-pub use sync_status::{AuditStatus, Blocked, StreamState, StreamStatus, SyncStatus, ThreadCounts};
+pub use runs::{Run, RunError};
 
 use crate::domain::ConnectionId;
 
@@ -65,14 +60,13 @@ pub struct ProfileFilter {
 }
 
 /// One source's record behind a profile.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// `intercom`.
     pub source: String,
     pub connection_id: ConnectionId,
     pub source_id: String,
     pub source_updated_at: DateTime<Utc>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<DateTime<Utc>>,
 }
 

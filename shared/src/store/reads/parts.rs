@@ -1,7 +1,6 @@
 //! The messages and events of one conversation, oldest first.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
@@ -10,7 +9,7 @@ use crate::{
 };
 
 /// One message or event.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Part {
     pub id: Uuid,
     pub source_id: String,
@@ -27,7 +26,7 @@ pub struct Part {
 }
 
 /// Who wrote a part.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Author {
     pub kind: Option<String>,
     pub source_id: Option<String>,
@@ -44,9 +43,6 @@ pub struct PartPosition {
 impl Tx<Api> {
     /// Parts after a position, oldest first; the first message leads whatever its time.
     /// Parts of one second follow their ids, which Intercom counts up.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn parts(
         &mut self,
         conversation: Uuid,

@@ -1,7 +1,6 @@
 //! Runs: what somebody asked for and how it ended.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -12,7 +11,7 @@ use crate::{
 };
 
 /// One requested run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Run {
     pub id: RunId,
     pub mode: String,
@@ -20,17 +19,14 @@ pub struct Run {
     /// `queued`, `running`, `succeeded`, `partial`, `failed` or `cancelled`.
     pub status: String,
     pub requested_at: DateTime<Utc>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<DateTime<Utc>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<DateTime<Utc>>,
     pub counters: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<RunError>,
 }
 
 /// Why a run did not succeed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunError {
     pub code: String,
     pub message: Option<String>,
@@ -70,9 +66,6 @@ impl From<RunRow> for Run {
 
 impl Tx<Api> {
     /// One run of a connection. `None` for an unknown or foreign id.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn run(
         &mut self,
         connection: ConnectionId,
@@ -93,9 +86,6 @@ impl Tx<Api> {
     }
 
     /// The runs of a connection, newest first.
-    ///
-    /// # Errors
-    /// When Postgres fails.
     pub async fn runs(
         &mut self,
         connection: ConnectionId,

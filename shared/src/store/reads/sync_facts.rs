@@ -1,0 +1,232 @@
+//! The facts by which `completeness` judges a connection. This module reads and decides nothing.
+
+use super::super::{Connection, ConnectionState, StoreError, Tx, roles::ReadsStatus};
+use crate::{
+    completeness::{
+        Audit, Blocked, ConnectionFacts, Facts, OpenRun, Quarantined, StreamFacts, ThreadCounts,
+    },
+    domain::{ConnectionId, Stream},
+};
+
+impl<R: ReadsStatus> Tx<R> {
+    /// The facts about one connection, all of one snapshot. `None` for an unknown or foreign id.
+    pub async fn sync_facts(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<Option<Facts>, StoreError> {
+        let Some(found) = self.connection(connection).await? else {
+            return Ok(None);
+        };
+        let mut streams = self.stream_facts(connection).await?;
+        streams.sort_by_key(|facts| facts.stream);
+        let threads = self.thread_counts(connection).await?;
+        let (pending_companies, missing_parts) = self.pending_counts(connection).await?;
+        let (quarantined, quarantined_parts) = self.quarantined_counts(connection).await?;
+        Ok(Some(Facts {
+            connection: connection_facts(found),
+            streams,
+            threads,
+            open_run: self.oldest_open_run(connection).await?,
+            pending_companies,
+            quarantined,
+            quarantined_parts,
+            missing_parts,
+            absent: self.absent_counts(connection).await?,
+            audit: self.audit_facts(connection).await?,
+        }))
+    }
+
+    async fn stream_facts(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<Vec<StreamFacts>, StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            r#"SELECT stream, due_at <= now() AS due, ticketed_at IS NOT NULL AS "ticketed!",
+                      cursor IS NOT NULL AS "walking!", watermark, attempts, last_error, due_at, walked_at,
+                      last_ok_at, held, expected, blocked_code, blocked_message, blocked_action, blocked_until,
+                      EXISTS (SELECT FROM dead_letters d WHERE d.tenant_id = $1 AND d.connection_id = $2
+                                 AND d.stream = s.stream AND d.resolved_at IS NULL) AS "dead!"
+               FROM streams s WHERE tenant_id = $1 AND connection_id = $2"#,
+            tenant,
+            connection.0,
+        )
+        .fetch_all(self.session())
+        .await?
+        .into_iter()
+        .map(|row| {
+            Ok(StreamFacts {
+                stream: stream_of("streams", &row.stream)?,
+                is_due: row.due.unwrap_or(false),
+                is_ticketed: row.ticketed,
+                is_walking: row.walking,
+                is_dead: row.dead,
+                watermark: row.watermark,
+                attempts: row.attempts,
+                last_error: row.last_error,
+                due_at: row.due_at,
+                walked_at: row.walked_at,
+                last_ok_at: row.last_ok_at,
+                held: row.held,
+                expected: row.expected,
+                blocked: row.blocked_code.zip(row.blocked_message).map(|(code, message)| Blocked {
+                    code,
+                    message,
+                    action: row.blocked_action,
+                    until: row.blocked_until,
+                }),
+            })
+        })
+        .collect()
+    }
+
+    async fn thread_counts(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<ThreadCounts, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            r#"SELECT status, count(*) AS "count!" FROM threads
+               WHERE tenant_id = $1 AND connection_id = $2 GROUP BY status"#,
+            tenant,
+            connection.0,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let mut counts = ThreadCounts::default();
+        for row in rows {
+            match row.status.as_str() {
+                "pending" => counts.pending = row.count,
+                "complete" => counts.complete = row.count,
+                "truncated" => counts.truncated = row.count,
+                "gone" => counts.gone = row.count,
+                "blocked" => counts.blocked = row.count,
+                other => {
+                    return Err(StoreError::Inconsistent {
+                        table: "threads",
+                        what: format!("status {other:?}"),
+                    });
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Companies to be fetched by id, and parts of truncated threads that were never shown.
+    async fn pending_counts(&mut self, connection: ConnectionId) -> Result<(i64, i64), StoreError> {
+        let tenant = self.tenant().0;
+        let row = sqlx::query!(
+            r#"SELECT (SELECT count(*) FROM company_wants WHERE tenant_id = $1 AND connection_id = $2) AS "wanted!",
+                      (SELECT coalesce(sum(expected - held), 0) FROM threads
+                       WHERE tenant_id = $1 AND connection_id = $2 AND status = 'truncated') AS "parts_missing!""#,
+            tenant,
+            connection.0,
+        )
+        .fetch_one(self.session())
+        .await?;
+        Ok((row.wanted, row.parts_missing))
+    }
+
+    /// The oldest run that has not finished.
+    async fn oldest_open_run(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<Option<OpenRun>, StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "SELECT mode, requested_at FROM sync_runs WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL
+             ORDER BY requested_at LIMIT 1",
+            tenant,
+            connection.0,
+        )
+        .fetch_optional(self.session())
+        .await?
+        .map(|run| {
+            let mode = run.mode.parse().map_err(|_| StoreError::Inconsistent {
+                table: "sync_runs",
+                what: run.mode,
+            })?;
+            Ok(OpenRun {
+                mode,
+                requested_at: run.requested_at,
+            })
+        })
+        .transpose()
+    }
+
+    async fn absent_counts(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<Vec<(Stream, i64)>, StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            r#"SELECT stream, count(*) AS "count!" FROM absences WHERE tenant_id = $1 AND connection_id = $2
+               GROUP BY stream ORDER BY stream"#,
+            tenant,
+            connection.0,
+        )
+        .fetch_all(self.session())
+        .await?
+        .into_iter()
+        .map(|row| Ok((stream_of("absences", &row.stream)?, row.count)))
+        .collect()
+    }
+
+    /// Unreadable objects by kind, and the number of unreadable parts.
+    async fn quarantined_counts(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<(Vec<Quarantined>, i64), StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            r#"SELECT kind, count(*) AS "count!", min(source_id) AS "example!" FROM quarantine
+               WHERE tenant_id = $1 AND connection_id = $2 AND resolved_at IS NULL GROUP BY kind ORDER BY kind"#,
+            tenant,
+            connection.0,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let (parts, objects): (Vec<_>, Vec<_>) = rows
+            .into_iter()
+            .map(|row| Quarantined {
+                kind: row.kind,
+                count: row.count,
+                example: row.example,
+            })
+            .partition(|quarantined| quarantined.kind == "part");
+        Ok((objects, parts.iter().map(|parts| parts.count).sum()))
+    }
+
+    async fn audit_facts(&mut self, connection: ConnectionId) -> Result<Option<Audit>, StoreError> {
+        let audit = self.last_audit(connection).await?;
+        Ok(audit.map(|(audited_at, found)| Audit {
+            audited_at,
+            contacts_missing: found.contacts_missing,
+            conversations_missing: found.conversations_missing,
+            threads_read: found.threads_read,
+            threads_differing: found.threads_differing,
+        }))
+    }
+}
+
+fn connection_facts(connection: Connection) -> ConnectionFacts {
+    match (connection.state, connection.error) {
+        (ConnectionState::Active, _) => ConnectionFacts::Active,
+        (ConnectionState::ReauthRequired | ConnectionState::Error, Some(error)) => {
+            ConnectionFacts::Stopped(Blocked {
+                code: error.code,
+                message: error.message,
+                action: Some(error.action),
+                until: None,
+            })
+        }
+        _ => ConnectionFacts::Disconnected,
+    }
+}
+
+fn stream_of(table: &'static str, stream: &str) -> Result<Stream, StoreError> {
+    stream.parse().map_err(|_| StoreError::Inconsistent {
+        table,
+        what: format!("stream {stream:?}"),
+    })
+}
