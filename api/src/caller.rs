@@ -5,7 +5,7 @@ use std::fmt;
 
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
     middleware::Next,
     response::Response,
 };
@@ -105,7 +105,7 @@ pub(crate) async fn gate(
 }
 
 async fn admit(api: &Api, access: Access, headers: &HeaderMap) -> Result<TenantId, ApiError> {
-    let presented = bearer(headers).ok_or_else(unauthorized)?;
+    let presented = bearer(headers).ok_or_else(ApiError::unauthorized)?;
     if vault::constant_time_eq(
         &vault::sha256(presented.as_bytes()),
         &api.service_key_sha256,
@@ -119,40 +119,21 @@ async fn admit(api: &Api, access: Access, headers: &HeaderMap) -> Result<TenantI
     }
     let holder = key_holder(api, presented).await?;
     if headers.contains_key(TENANT_HEADER) {
-        return Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "tenant_not_allowed",
-            "a tenant key is bound to its tenant: leave the Pathbound-Tenant header out",
-        ));
+        return Err(ApiError::tenant_not_allowed());
     }
     match access {
-        Access::Service | Access::ServiceForTenant => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "service_key_required",
-            "only the service key may call this",
-        )),
+        Access::Service | Access::ServiceForTenant => Err(ApiError::service_key_required()),
         Access::Scope(scope) if holder.scopes.iter().any(|held| held == scope.as_str()) => {
             Ok(holder.tenant)
         }
-        Access::Scope(scope) => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "missing_scope",
-            format!(
-                "the key lacks the scope {}: make a key that has it",
-                scope.as_str()
-            ),
-        )),
+        Access::Scope(scope) => Err(ApiError::missing_scope(scope)),
     }
 }
 
 /// The tenant that the service key names.
 async fn named_tenant(api: &Api, headers: &HeaderMap) -> Result<TenantId, ApiError> {
     let Some(named) = headers.get(TENANT_HEADER) else {
-        return Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "tenant_required",
-            "the service key acts for a tenant: name it in the Pathbound-Tenant header",
-        ));
+        return Err(ApiError::tenant_required());
     };
     let tenant = named
         .to_str()
@@ -160,17 +141,13 @@ async fn named_tenant(api: &Api, headers: &HeaderMap) -> Result<TenantId, ApiErr
         .and_then(|text| text.parse::<TenantId>().ok());
     match tenant {
         Some(tenant) if api.store.tenant_exists(tenant).await? => Ok(tenant),
-        _ => Err(ApiError::new(
-            StatusCode::NOT_FOUND,
-            "tenant_not_found",
-            "the Pathbound-Tenant header names no tenant",
-        )),
+        _ => Err(ApiError::tenant_not_found()),
     }
 }
 
 /// Whose tenant key this is. An unknown id costs the same look-up and comparison as a wrong secret.
 async fn key_holder(api: &Api, presented: &str) -> Result<KeyHolder, ApiError> {
-    let (id, secret) = split_key(presented).ok_or_else(unauthorized)?;
+    let (id, secret) = split_key(presented).ok_or_else(ApiError::unauthorized)?;
     let found = api.store.find_api_key(id).await?;
     let digest = vault::sha256(secret.as_bytes());
     // The digest of nothing stands in: no 43-character secret has it.
@@ -179,9 +156,9 @@ async fn key_holder(api: &Api, presented: &str) -> Result<KeyHolder, ApiError> {
         .as_ref()
         .map_or(stands_in.as_slice(), |holder| &holder.secret_sha256);
     if vault::constant_time_eq(&digest, expected) {
-        found.ok_or_else(unauthorized)
+        found.ok_or_else(ApiError::unauthorized)
     } else {
-        Err(unauthorized())
+        Err(ApiError::unauthorized())
     }
 }
 
@@ -203,14 +180,6 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme
         .eq_ignore_ascii_case("bearer")
         .then_some(token.trim())
-}
-
-pub(crate) fn unauthorized() -> ApiError {
-    ApiError::new(
-        StatusCode::UNAUTHORIZED,
-        "unauthorized",
-        "the key is missing, unknown, revoked or expired: send Authorization: Bearer and a key that is good",
-    )
 }
 
 impl<S: Sync> FromRequestParts<S> for Tenant {

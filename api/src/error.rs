@@ -1,7 +1,7 @@
 //! Every error of the API has one form: `application/problem+json` (RFC 9457).
 //!
-//! An [`ApiError`] travels as a response extension; [`crate::envelope`] writes it out, because only
-//! there the request's id is known.
+//! `problems.rs` lists the problems. An [`ApiError`] travels as a response extension, and
+//! `envelope.rs` writes it out, because the request's id is known only there.
 
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use shared::{store::StoreError, sync::connect::ConnectError};
 
-/// Why a request was not answered as asked. Small: the problem is behind a box.
+/// Why a request was refused. The problem is boxed, so that a `Result` stays small.
 #[derive(Debug)]
 pub(crate) struct ApiError(Box<Problem>);
 
@@ -77,47 +77,9 @@ impl ApiError {
         }))
     }
 
-    /// Unknown and foreign ids look the same, byte for byte.
-    pub(crate) fn not_found() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "there is nothing here under this name",
-        )
-    }
-
-    pub(crate) fn invalid(field: &str, detail: impl Into<String>) -> Self {
-        Self::invalid_all(vec![FieldError {
-            field: field.to_owned(),
-            detail: detail.into(),
-        }])
-    }
-
-    pub(crate) fn invalid_all(errors: Vec<FieldError>) -> Self {
-        let mut error = Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            "the request cannot be read: see errors",
-        );
-        error.0.errors = errors;
-        error
-    }
-
-    pub(crate) fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "this is our fault: try again, and name the instance when you report it",
-        )
-    }
-
-    pub(crate) fn unavailable() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "the service is busy or restarting: try again",
-        )
-        .retry_after(1)
+    pub(crate) fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.0.errors = errors;
+        self
     }
 
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
@@ -130,31 +92,8 @@ impl ApiError {
         self
     }
 
-    /// The error for a response that somebody else made (an unknown route, a wrong method).
-    pub(crate) fn of_status(status: StatusCode) -> Self {
-        match status {
-            StatusCode::NOT_FOUND => Self::not_found(),
-            StatusCode::METHOD_NOT_ALLOWED => Self::new(
-                status,
-                "method_not_allowed",
-                "this path does not take this method: see the Allow header",
-            ),
-            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
-            status if status.is_server_error() => Self::internal(),
-            status => Self::new(status, "invalid_request", "the request cannot be read"),
-        }
-    }
-
     pub(crate) fn into_problem(self) -> Problem {
         *self.0
-    }
-
-    pub(crate) fn too_large() -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "payload_too_large",
-            "the body exceeds 256 KiB: send less at once",
-        )
     }
 }
 
@@ -167,12 +106,7 @@ impl From<Problem> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if error.is_bad_data() {
-            // Text that Postgres cannot hold (a NUL), or a number out of range.
-            return Self::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_request",
-                "a value of the request cannot be stored",
-            );
+            return Self::cannot_be_stored();
         }
         let transient = error.is_transient();
         tracing::error!(
@@ -253,7 +187,7 @@ mod tests {
                 "type": "/problems/invalid_request",
                 "title": "Invalid request",
                 "status": 400,
-                "detail": "the request cannot be read: see errors",
+                "detail": "The request has a fault. `errors` names it.",
                 "code": "invalid_request",
                 "instance": "req-1",
                 "errors": [{"field": "limit", "detail": "must be 1 to 200"}],

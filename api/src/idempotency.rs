@@ -69,17 +69,8 @@ pub(crate) async fn once(
     tx.commit().await?;
     match claim {
         Claim::Answered { status, sealed } => key.replay(status, &sealed),
-        Claim::InProgress => Err(ApiError::new(
-            StatusCode::CONFLICT,
-            "idempotency_in_progress",
-            "the first call with this key is not finished: try again",
-        )
-        .retry_after(1)),
-        Claim::Reused => Err(ApiError::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "idempotency_key_reused",
-            "this key came before with another body: use a new key for a new call",
-        )),
+        Claim::InProgress => Err(ApiError::idempotency_in_progress()),
+        Claim::Reused => Err(ApiError::idempotency_key_reused()),
         // In a task of its own: a client that hangs up does not leave the call half recorded.
         Claim::Granted => tokio::spawn(async move {
             let run = AssertUnwindSafe(next.run(Request::from_parts(parts, Body::from(body))));

@@ -11,6 +11,7 @@ mod idempotency;
 mod oauth;
 pub mod ops;
 mod page;
+mod problems;
 mod purge;
 mod routes;
 pub mod text;

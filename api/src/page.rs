@@ -5,7 +5,6 @@
 
 use axum::{
     Json,
-    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -70,13 +69,7 @@ impl<'a> Pager<'a> {
             let plain = self.vault.open(&self.place, &sealed).ok()?;
             serde_json::from_slice(&plain).ok()
         };
-        open().map(Some).ok_or_else(|| {
-            ApiError::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_cursor",
-                "the cursor was not made for this list and these filters: begin again without one",
-            )
-        })
+        open().map(Some).ok_or_else(ApiError::invalid_cursor)
     }
 
     /// The page's answer. `fetched` may hold one row more than the page. `position` gives the place

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::why;
 use crate::{
     StartError,
-    caller::{bearer, unauthorized},
+    caller::bearer,
     envelope,
     error::ApiError,
     extract::{Body, Params, id},
@@ -108,9 +108,9 @@ async fn gate(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let presented = bearer(request.headers()).ok_or_else(unauthorized)?;
+    let presented = bearer(request.headers()).ok_or_else(ApiError::unauthorized)?;
     if !vault::constant_time_eq(&vault::sha256(presented.as_bytes()), &*operator.key_sha256) {
-        return Err(unauthorized());
+        return Err(ApiError::unauthorized());
     }
     Ok(next.run(request).await)
 }
@@ -124,7 +124,7 @@ async fn list(
     if !(1..=MOST_SHOWN).contains(&most) {
         return Err(ApiError::invalid(
             "limit",
-            format!("from 1 to {MOST_SHOWN}"),
+            format!("must be 1 to {MOST_SHOWN}"),
         ));
     }
     let (after, filter) = (wanted.cursor, wanted.into());
@@ -300,7 +300,10 @@ async fn pause(
         .as_ref()
         .is_some_and(|reason| reason.chars().count() > 500)
     {
-        return Err(ApiError::invalid("reason", "at most 500 characters"));
+        return Err(ApiError::invalid(
+            "reason",
+            "must have at most 500 characters",
+        ));
     }
     operator
         .store

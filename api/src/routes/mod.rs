@@ -78,7 +78,12 @@ impl Include {
             match word {
                 "provenance" => include.provenance = true,
                 "deleted" => include.deleted = true,
-                _ => return Err(ApiError::invalid("include", "knows provenance and deleted")),
+                _ => {
+                    return Err(ApiError::invalid(
+                        "include",
+                        "must be `provenance`, `deleted` or both",
+                    ));
+                }
             }
         }
         Ok(include)

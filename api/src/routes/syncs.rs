@@ -180,14 +180,7 @@ pub(crate) async fn create(
             Ok((StatusCode::ACCEPTED, Json(RunView::from(run))).into_response())
         }
         Some(RunRequest::AlreadyActive(run)) => Err(already_active(run)),
-        Some(RunRequest::NotActive(state)) => Err(ApiError::new(
-            StatusCode::CONFLICT,
-            "connection_not_active",
-            format!(
-                "the connection is {}: connect the workspace again first",
-                state.as_str()
-            ),
-        )),
+        Some(RunRequest::NotActive(state)) => Err(ApiError::connection_not_active(state.as_str())),
     }
 }
 
@@ -249,11 +242,7 @@ fn chosen(named: Option<Vec<Stream>>) -> Result<Vec<Stream>, ApiError> {
 /// The run that does what was asked for, beside the problem. `status` stays the problem's own number;
 /// the run's is in `run`.
 fn already_active(run: Run) -> ApiError {
-    let error = ApiError::new(
-        StatusCode::CONFLICT,
-        "run_already_active",
-        "an equal run is not finished: this one",
-    );
+    let error = ApiError::run_already_active();
     let Ok(Value::Object(view)) = serde_json::to_value(RunView::from(run)) else {
         return error;
     };

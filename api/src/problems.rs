@@ -1,0 +1,238 @@
+//! Every problem that the API answers with: its status, its stable code and its sentence.
+//!
+//! Clients decide by the code and people read the sentence. It says what is wrong and what to do.
+
+use axum::http::StatusCode;
+
+use crate::{
+    caller::Scope,
+    error::{ApiError, FieldError},
+};
+
+impl ApiError {
+    /// The request has no acceptable key.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "The key is missing, unknown, revoked or expired. Send a valid key as `Authorization: \
+             Bearer <key>`.",
+        )
+    }
+
+    pub(crate) fn service_key_required() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "service_key_required",
+            "A tenant key may not make this call. Make it with the service key.",
+        )
+    }
+
+    pub(crate) fn missing_scope(scope: Scope) -> Self {
+        let detail = format!("The key lacks the scope `{scope}`. Use a key that has it.");
+        Self::new(StatusCode::FORBIDDEN, "missing_scope", detail)
+    }
+
+    pub(crate) fn tenant_not_allowed() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "tenant_not_allowed",
+            "A tenant key already names its tenant. Leave out the Pathbound-Tenant header.",
+        )
+    }
+
+    pub(crate) fn tenant_required() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "tenant_required",
+            "The service key acts for one tenant. Name it in the Pathbound-Tenant header.",
+        )
+    }
+
+    pub(crate) fn tenant_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "tenant_not_found",
+            "The Pathbound-Tenant header names no tenant. Check the id.",
+        )
+    }
+
+    /// Unknown and foreign ids give the same answer, byte for byte, so that an answer never shows
+    /// whether another tenant has an object.
+    pub(crate) fn not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is nothing here. Check the path and the id.",
+        )
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "This path does not support the method. The Allow header lists those that it does.",
+        )
+    }
+
+    /// One field of the request is wrong. `detail` is a fragment that follows the field's name.
+    pub(crate) fn invalid(field: &str, detail: impl Into<String>) -> Self {
+        Self::invalid_all(vec![FieldError {
+            field: field.to_owned(),
+            detail: detail.into(),
+        }])
+    }
+
+    pub(crate) fn invalid_all(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.len() {
+            1 => "The request has a fault. `errors` names it.",
+            _ => "The request has several faults. `errors` names each of them.",
+        };
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail).with_errors(errors)
+    }
+
+    /// The request is refused before a field of it was read.
+    pub(crate) fn unreadable(status: StatusCode) -> Self {
+        let detail = "The request cannot be read. Check its headers and its body.";
+        Self::new(status, "invalid_request", detail)
+    }
+
+    /// Postgres cannot store a value of the request: text with a NUL, or a number out of range.
+    pub(crate) fn cannot_be_stored() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "A value of the request cannot be stored. Remove NUL characters and very large numbers.",
+        )
+    }
+
+    pub(crate) fn invalid_cursor() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_cursor",
+            "The cursor does not belong to this list with these filters. Start again without one.",
+        )
+    }
+
+    pub(crate) fn unsupported_media_type() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "The body is not JSON. Send it as application/json.",
+        )
+    }
+
+    pub(crate) fn too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            "The body is larger than 256 KiB. Send less at once.",
+        )
+    }
+
+    pub(crate) fn idempotency_in_progress() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "idempotency_in_progress",
+            "The first call with this Idempotency-Key has not finished. Try again in a second.",
+        )
+        .retry_after(1)
+    }
+
+    pub(crate) fn idempotency_key_reused() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency_key_reused",
+            "This Idempotency-Key was used for another body. Use a new key for a new call.",
+        )
+    }
+
+    /// `state` is the connection's state as REST names it.
+    pub(crate) fn connection_not_active(state: &str) -> Self {
+        let detail = format!(
+            "The connection does not sync, because its state is `{state}`. Connect the workspace \
+             again first."
+        );
+        Self::new(StatusCode::CONFLICT, "connection_not_active", detail)
+    }
+
+    pub(crate) fn run_already_active() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "run_already_active",
+            "An equal run has not finished yet. `run` shows it.",
+        )
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something failed on our side. Try again, and quote `instance` if you report it.",
+        )
+    }
+
+    pub(crate) fn unavailable() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The service is busy or restarting. Try again in a second.",
+        )
+        .retry_after(1)
+    }
+
+    /// The problem for a response that a library made, such as an unknown route.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found(),
+            StatusCode::METHOD_NOT_ALLOWED => Self::method_not_allowed(),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
+            status if status.is_server_error() => Self::internal(),
+            status => Self::unreadable(status),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_reads_well() {
+        let field = |name: &str| FieldError {
+            field: name.to_owned(),
+            detail: "must be 1 to 200".to_owned(),
+        };
+        let problems = [
+            ApiError::unauthorized(),
+            ApiError::service_key_required(),
+            ApiError::missing_scope(Scope::ProfilesRead),
+            ApiError::tenant_not_allowed(),
+            ApiError::tenant_required(),
+            ApiError::tenant_not_found(),
+            ApiError::not_found(),
+            ApiError::method_not_allowed(),
+            ApiError::invalid("limit", "must be 1 to 200"),
+            ApiError::invalid_all(vec![field("limit"), field("count")]),
+            ApiError::unreadable(StatusCode::BAD_REQUEST),
+            ApiError::cannot_be_stored(),
+            ApiError::invalid_cursor(),
+            ApiError::unsupported_media_type(),
+            ApiError::too_large(),
+            ApiError::idempotency_in_progress(),
+            ApiError::idempotency_key_reused(),
+            ApiError::connection_not_active("reauth_required"),
+            ApiError::run_already_active(),
+            ApiError::internal(),
+            ApiError::unavailable(),
+        ];
+        let lines = problems.map(|problem| {
+            let problem = problem.into_problem();
+            format!(
+                "{} {}\n    {}\n",
+                problem.status, problem.code, problem.detail
+            )
+        });
+        insta::assert_snapshot!(lines.concat());
+    }
+}
