@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use intercom_simulator::{Fault, FaultAction, FaultId, WorkspaceSpec};
 use shared::{
-    domain::Stream,
+    domain::{Stream, Verdict},
     intercom::Intercom,
     store::{SliceKey, WorkerStore},
-    sync::{self, Context, Next},
+    sync::Context,
     vault::KeyRing,
 };
 
@@ -111,7 +111,7 @@ async fn a_slice_that_three_workers_died_of_is_quarantined_has_one_second_chance
     let open =
         "SELECT stream, cause FROM dead_letters WHERE connection_id = $1 AND resolved_at IS NULL";
 
-    let Next::Wait(soon) = sync::work(&context, key(1_000), 3).await.next else {
+    let Verdict::Snooze(soon) = worker::work(&context, key(1_000), 3).await.verdict else {
         panic!("it is tried again soon")
     };
     assert!(soon < Duration::from_secs(30), "{soon:?}");
@@ -122,7 +122,10 @@ async fn a_slice_that_three_workers_died_of_is_quarantined_has_one_second_chance
     );
 
     world.sql(due, &connected).await;
-    assert_eq!(sync::work(&context, key(2_000), 3).await.next, Next::Done);
+    assert_eq!(
+        worker::work(&context, key(2_000), 3).await.verdict,
+        Verdict::Done
+    );
     let later = "SELECT stream, (due_at > now() + interval '50 minutes')::text FROM streams
                  WHERE connection_id = $1 AND stream = 'contacts'";
     assert_eq!(

@@ -3,11 +3,13 @@
 //! A dead worker's tickets come back after its leases run out; what it had fetched and not committed is
 //! fetched again, and what it had committed is not.
 
-mod fleet;
+mod jobs;
+mod runner;
 
 use std::sync::Arc;
 
-pub use fleet::Jobs;
+pub use jobs::work;
+use runner::JobRunner;
 use shared::{
     config::Config,
     intercom::{self, Intercom, ResponseMemory},
@@ -60,8 +62,14 @@ impl Worker {
     /// When the worker ends for a reason of its own.
     pub async fn run(mut self, shutdown: Shutdown) -> Result<(), WorkerError> {
         self.context.stopping = shutdown.clone();
-        let jobs = Arc::new(Jobs::new(self.context.clone(), self.queue.clone()));
-        queue::run(self.queue, self.context.config.worker_slots, jobs, shutdown).await?;
+        let runner = Arc::new(JobRunner::new(self.context.clone(), self.queue.clone()));
+        queue::run(
+            self.queue,
+            self.context.config.worker_slots,
+            runner,
+            shutdown,
+        )
+        .await?;
         self.context.store.close().await;
         Ok(())
     }

@@ -22,13 +22,13 @@ const SAMPLE: i64 = 4;
 
 /// Where an audit is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Progress {
+pub(super) struct AuditState {
     left: Vec<SampledThread>,
     pub(super) found: Audit,
 }
 
 /// Begins an audit, if it is time for one.
-pub(super) async fn begin(cx: &SliceContext<'_>) -> Result<Option<Progress>, SliceError> {
+pub(super) async fn begin(cx: &SliceContext<'_>) -> Result<Option<AuditState>, SliceError> {
     let key = cx.key;
     let mut tx = cx.begin().await?;
     if !tx
@@ -52,25 +52,25 @@ pub(super) async fn begin(cx: &SliceContext<'_>) -> Result<Option<Progress>, Sli
             left.push(sampled);
         }
     }
-    Ok(Some(Progress {
+    Ok(Some(AuditState {
         left,
         found: Audit::default(),
     }))
 }
 
-/// Reads one thread anew and stores it where it differs. The transaction is the caller's to end, with the progress
+/// Reads one thread anew and stores it where it differs. The transaction is the caller's to end, with the state
 /// that it makes; `None` when no thread is left.
 pub(super) async fn read_thread(
     cx: &SliceContext<'_>,
-    progress: &mut Progress,
+    state: &mut AuditState,
 ) -> Result<Option<WorkerTx>, SliceError> {
-    let Some(sampled) = progress.left.last() else {
+    let Some(sampled) = state.left.last() else {
         return Ok(None);
     };
     let (differs, tx) = differs(cx, sampled).await?;
-    progress.left.pop();
-    progress.found.threads_read += 1;
-    progress.found.threads_differing += i32::from(differs);
+    state.left.pop();
+    state.found.threads_read += 1;
+    state.found.threads_differing += i32::from(differs);
     Ok(Some(tx))
 }
 

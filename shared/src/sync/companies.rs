@@ -10,10 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{Progress, SliceError, Sliced, block_messages, future_dated, slice::SliceContext};
+use super::{SliceError, SliceOutcome, block_messages, future_dated, slice::SliceContext};
 use crate::{
     domain::{
-        Mode, Stream,
+        Mode, Stream, Verdict,
         records::{Company, Poison},
     },
     intercom::{
@@ -59,7 +59,8 @@ impl Walk {
     }
 }
 
-pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
+#[tracing::instrument(name = "companies", skip_all)]
+pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let mut tx = cx.begin().await?;
     tx.start_runs(cx.key).await?;
     let wants = tx.company_wants(cx.key.connection, WANTS_PER_SLICE).await?;
@@ -82,7 +83,7 @@ fn wished_until(cx: &SliceContext<'_>, wants: &Wants) -> DateTime<Utc> {
         .map_or(cx.state.now, |newest| newest.max(cx.state.now))
 }
 
-async fn scroll(cx: &SliceContext<'_>, wants: &Wants) -> Result<Sliced, SliceError> {
+async fn scroll(cx: &SliceContext<'_>, wants: &Wants) -> Result<SliceOutcome, SliceError> {
     let walk: Walk = cx
         .state
         .cursor
@@ -152,13 +153,13 @@ async fn next_page(cx: &SliceContext<'_>, param: Option<&str>) -> Result<Respons
     }
 }
 
-async fn start_over(cx: &SliceContext<'_>, walk: &Walk) -> Result<Sliced, SliceError> {
+async fn start_over(cx: &SliceContext<'_>, walk: &Walk) -> Result<SliceOutcome, SliceError> {
     cx.save_place(walk).await?;
     Err(SliceError::Broken("the scroll's cursor died"))
 }
 
 /// Ours, of a worker that died, or another vendor's: its minute has to pass either way.
-async fn scroll_taken(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
+async fn scroll_taken(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let mut tx = cx.begin().await?;
     tx.block_stream(
         cx.key,
@@ -168,10 +169,10 @@ async fn scroll_taken(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
     .await?;
     tx.commit().await?;
     // Postgres remembers the wait: a resync that somebody asks for meanwhile finds no parked ticket.
-    Ok(Progress::Done.into())
+    Ok(Verdict::Done.into())
 }
 
-async fn fetch_wanted(cx: &SliceContext<'_>, wants: &Wants) -> Result<Sliced, SliceError> {
+async fn fetch_wanted(cx: &SliceContext<'_>, wants: &Wants) -> Result<SliceOutcome, SliceError> {
     let answers: Vec<(String, Result<Response, Error>)> = stream::iter(wants.source_ids.clone())
         .map(|id| async move {
             let answer = cx.workspace.read(&Endpoint::Company { id: &id }).await;
@@ -247,7 +248,12 @@ async fn fetch_wanted(cx: &SliceContext<'_>, wants: &Wants) -> Result<Sliced, Sl
     written.count(Stream::Companies);
     match trouble {
         Some(error) => Err(error.into()),
-        None => Ok(if more { Progress::More } else { Progress::Done }.into()),
+        None => Ok(if more {
+            Verdict::Requeue
+        } else {
+            Verdict::Done
+        }
+        .into()),
     }
 }
 
@@ -293,7 +299,7 @@ async fn end(
     wants: &Wants,
     started_at: DateTime<Utc>,
     missing: Option<i64>,
-) -> Result<Sliced, SliceError> {
+) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
     let mut tx = cx.begin().await?;
     tx.serve_company_wants(key.connection, &[], wished_until(cx, wants))
@@ -310,9 +316,9 @@ async fn end(
     }
     tx.commit().await?;
     Ok(if left > 0 {
-        Progress::More
+        Verdict::Requeue
     } else {
-        Progress::Done
+        Verdict::Done
     }
     .into())
 }

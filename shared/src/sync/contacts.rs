@@ -13,14 +13,14 @@ use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Progress, SliceError, Sliced, contact_companies, future_dated,
+    SliceError, SliceOutcome, contact_companies, future_dated,
     overlap_probe::{self, OVERLAP, Witnesses},
     page_size::{PageSize, oversized},
     slice::SliceContext,
 };
 use crate::{
     domain::{
-        Mode, Stream,
+        Mode, Stream, Verdict,
         records::{Contact, Poison},
     },
     intercom::{
@@ -63,7 +63,8 @@ struct Asking {
     missing: Option<i64>,
 }
 
-pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
+#[tracing::instrument(name = "contacts", skip_all)]
+pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let mut walk = open_walk(cx).await?;
     if let Some(Asking { missing }) = walk.asking {
         return ask_absentees(cx, &walk, missing).await;
@@ -91,7 +92,7 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
     let answer = match cx.workspace.read(&read).await {
         Err(Error::TooLarge(_)) if walk.page_size.shrink() => {
             cx.save_place(&walk).await?;
-            return Ok(Progress::More.into());
+            return Ok(Verdict::Requeue.into());
         }
         Err(error) if walk.after.is_some() && error.refusal() == Some(&Refusal::BadRequest) => {
             if walk.page_size.refused() {
@@ -194,7 +195,10 @@ fn open(cx: &SliceContext<'_>) -> Walk {
 }
 
 /// Not a failure: the pages' new size is kept, which a walk that starts over by itself would not know.
-async fn start_over(cx: &SliceContext<'_>, page_size: PageSize) -> Result<Sliced, SliceError> {
+async fn start_over(
+    cx: &SliceContext<'_>,
+    page_size: PageSize,
+) -> Result<SliceOutcome, SliceError> {
     let mut tx = cx.begin().await?;
     tx.begin_sweep(cx.key).await?;
     tx.save_place(
@@ -206,7 +210,7 @@ async fn start_over(cx: &SliceContext<'_>, page_size: PageSize) -> Result<Sliced
     )
     .await?;
     tx.commit().await?;
-    Ok(Progress::More.into())
+    Ok(Verdict::Requeue.into())
 }
 
 fn read_all(items: &[&str], now: DateTime<Utc>) -> (Vec<Contact>, Vec<Poison>) {
@@ -234,7 +238,7 @@ async fn ask_absentees(
     cx: &SliceContext<'_>,
     walk: &Walk,
     missing: Option<i64>,
-) -> Result<Sliced, SliceError> {
+) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
     let mut tx = cx.begin().await?;
     let absent = tx.absentees(key, ASKED_PER_SLICE).await?;
@@ -285,17 +289,17 @@ async fn ask_absentees(
     tx.note_alive(key.connection, key.stream, &alive).await?;
     tx.end_contacts(key, &deleted, &merged).await?;
     let more = !tx.absentees(key, 1).await?.is_empty();
-    let progress = if more || trouble.is_some() {
-        Progress::More
+    let verdict = if more || trouble.is_some() {
+        Verdict::Requeue
     } else {
         end(&mut tx, cx, walk, missing).await?;
-        Progress::Done
+        Verdict::Done
     };
     tx.commit().await?;
     written.count(Stream::Contacts);
     match trouble {
         Some(error) => Err(error.into()),
-        None => Ok(progress.into()),
+        None => Ok(verdict.into()),
     }
 }
 
@@ -328,7 +332,7 @@ async fn store(
     contacts: Vec<Contact>,
     poisons: &[Poison],
     total: Option<i64>,
-) -> Result<Sliced, SliceError> {
+) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
     let shown: Vec<String> = contacts
         .iter()
@@ -352,7 +356,7 @@ async fn store(
     let healed = tx
         .resolve_quarantine(key.connection, "contact", &well)
         .await?;
-    let mut made_due = Vec::new();
+    let mut also_due = Vec::new();
     // A full walk of contacts comes with one of companies; between walks only those of changed contacts are asked for.
     if walk.since.is_some()
         && !written.changed.is_empty()
@@ -361,7 +365,7 @@ async fn store(
             .await?
     {
         tx.make_due(key.connection, Stream::Companies).await?;
-        made_due.push(Stream::Companies);
+        also_due.push(Stream::Companies);
     }
     let missing = total.map(|total| (total - walk.seen).max(0) + walk.poisoned);
     let full = walk.since.is_none();
@@ -381,26 +385,26 @@ async fn store(
         },
     )
     .await?;
-    let progress = if !ended {
-        Progress::More
+    let verdict = if !ended {
+        Verdict::Requeue
     } else if full {
         tx.forget_quarantine(key.connection, "contact", walk.begun_at)
             .await?;
         tx.end_sweep(key).await?;
         if tx.absentees(key, 1).await?.is_empty() {
             end(&mut tx, cx, &walk, missing).await?;
-            Progress::Done
+            Verdict::Done
         } else {
-            Progress::More
+            Verdict::Requeue
         }
     } else {
         if let Some(total) = total {
             tx.recount(key, total).await?;
         }
         end(&mut tx, cx, &walk, missing).await?;
-        Progress::Done
+        Verdict::Done
     };
     tx.commit().await?;
     written.count(Stream::Contacts);
-    Ok(Sliced { progress, made_due })
+    Ok(SliceOutcome::from(verdict).with_due(also_due))
 }

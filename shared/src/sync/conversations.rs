@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Progress, SliceError, Sliced,
+    SliceError, SliceOutcome,
     bisect::{Bisect, Found},
     future_dated,
     page_size::{PageSize, oversized},
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Mode, Stream,
+        Mode, Stream, Verdict,
         records::{Conversation, Poison},
     },
     intercom::{
@@ -60,7 +60,8 @@ struct Walk {
     page_size: PageSize,
 }
 
-pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
+#[tracing::instrument(name = "conversations", skip_all)]
+pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let mut walk = open_walk(cx).await?;
     if let Some(before) = walk.bisect.as_ref().and_then(Bisect::probe) {
         return probe(cx, walk, before).await;
@@ -84,7 +85,7 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
             // What is looked for is on a smaller page, or begins to fail there.
             walk.bisect = None;
             cx.save_place(&walk).await?;
-            return Ok(Progress::More.into());
+            return Ok(Verdict::Requeue.into());
         }
         Err(error) if walk.after.is_some() && error.refusal() == Some(&Refusal::BadRequest) => {
             walk.page_size.refused();
@@ -183,7 +184,7 @@ impl Walk {
 
 /// The cursor is dead. Where the order held, everything newer than the second reached is stored; that
 /// second itself is read again, whole.
-async fn resume_by_time(cx: &SliceContext<'_>, mut walk: Walk) -> Result<Sliced, SliceError> {
+async fn resume_by_time(cx: &SliceContext<'_>, mut walk: Walk) -> Result<SliceOutcome, SliceError> {
     let before = walk
         .reached
         .filter(|_| walk.sorted)
@@ -196,7 +197,7 @@ async fn resume_by_time(cx: &SliceContext<'_>, mut walk: Walk) -> Result<Sliced,
     let mut tx = cx.begin().await?;
     tx.save_cursor(cx.key, &walk, Tally::default()).await?;
     tx.commit().await?;
-    Ok(Progress::More.into())
+    Ok(Verdict::Requeue.into())
 }
 
 /// Whether the failure may be the fault of a record in the page.
@@ -209,7 +210,11 @@ fn keeps_failing(cx: &SliceContext<'_>, error: &Error) -> bool {
 }
 
 /// The page failed (again): fewer records are asked for next, or, once it is the next one, its time.
-async fn narrow(cx: &SliceContext<'_>, mut walk: Walk, error: Error) -> Result<Sliced, SliceError> {
+async fn narrow(
+    cx: &SliceContext<'_>,
+    mut walk: Walk,
+    error: Error,
+) -> Result<SliceOutcome, SliceError> {
     // Nothing newer than this was left out. A day: their clock and ours.
     let newest = || walk.before.unwrap_or(walk.begun_at + TimeDelta::days(1));
     let reached = walk.reached.unwrap_or_else(newest).timestamp();
@@ -229,14 +234,18 @@ async fn narrow(cx: &SliceContext<'_>, mut walk: Walk, error: Error) -> Result<S
     };
     cx.save_place(&walk).await?;
     if walk.bisect.is_some() {
-        Ok(Progress::More.into())
+        Ok(Verdict::Requeue.into())
     } else {
         Err(error.into())
     }
 }
 
 /// Asks for one record older than `before`, to find the time of the one that fails.
-async fn probe(cx: &SliceContext<'_>, mut walk: Walk, before: i64) -> Result<Sliced, SliceError> {
+async fn probe(
+    cx: &SliceContext<'_>,
+    mut walk: Walk,
+    before: i64,
+) -> Result<SliceOutcome, SliceError> {
     let search = Search {
         after: walk.after_time(),
         before: DateTime::from_timestamp(before, 0),
@@ -288,7 +297,7 @@ async fn probe(cx: &SliceContext<'_>, mut walk: Walk, before: i64) -> Result<Sli
         }
     }
     tx.commit().await?;
-    Ok(Progress::More.into())
+    Ok(Verdict::Requeue.into())
 }
 
 /// Its id is not known: nobody could read it.
@@ -326,7 +335,7 @@ async fn store(
     stubs: Vec<Conversation>,
     poisons: &[Poison],
     total: Option<i64>,
-) -> Result<Sliced, SliceError> {
+) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
     let ids: Vec<String> = stubs.iter().map(|stub| stub.source_id.clone()).collect();
     let shown: Vec<String> = ids
@@ -356,8 +365,8 @@ async fn store(
         },
     )
     .await?;
-    let progress = if walk.after.is_some() {
-        Progress::More
+    let verdict = if walk.after.is_some() {
+        Verdict::Requeue
     } else {
         let started_at = walk.started_at.unwrap_or(walk.begun_at);
         let intervals = &cx.config().intervals;
@@ -388,14 +397,11 @@ async fn store(
             },
         )
         .await?;
-        Progress::Done
+        Verdict::Done
     };
     // Last: see `threads::store`.
     tx.make_due(key.connection, Stream::Threads).await?;
     tx.commit().await?;
     written.count(Stream::Conversations);
-    Ok(Sliced {
-        progress,
-        made_due: vec![Stream::Threads],
-    })
+    Ok(SliceOutcome::from(verdict).with_due(vec![Stream::Threads]))
 }

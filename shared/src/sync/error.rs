@@ -2,24 +2,24 @@
 
 use crate::{intercom, store::StoreError};
 
-/// Why a slice stopped.
+/// Why a slice stopped. `failure.rs` gives each its consequence.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SliceError {
+pub enum SliceError {
     #[error(transparent)]
     Intercom(#[from] intercom::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The walk's own state cannot go on: it starts over.
+    /// The walk's cursor is of no use any more.
     #[error("the walk starts over: {0}")]
     StartOver(&'static str),
-    /// The walk was cut off; what its cursor says still holds.
+    /// The walk was cut off. Its cursor is still good.
     #[error("the walk was cut off: {0}")]
     Broken(&'static str),
-    /// The slice could not say itself what went wrong.
+    /// The slice panicked or hung.
     #[error("{0}")]
     Crashed(&'static str),
     #[error(
-        "{0} workers in a row died with it in hand: it is tried again once soon, then in an hour, or when an operator says so"
+        "{0} workers in a row died with this slice leased, so it is retried once soon, then hourly, or when an operator retries it"
     )]
     Deadly(u32),
     #[error("the token cannot be opened: {0}")]

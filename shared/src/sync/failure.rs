@@ -2,31 +2,28 @@
 
 use std::time::Duration;
 
-use super::{
-    Context, SliceError, block_messages,
-    outcome::{Next, Outcome},
-};
+use super::{Context, SliceError, SliceOutcome, block_messages};
 use crate::{
-    domain::{Secret, Stream},
+    domain::{Stream, Verdict},
     intercom::{Error, Refusal},
-    store::{Failed, SliceKey, StoreError},
-    vault::SealContext,
+    store::{ConnectionError, Failed, SliceKey, StoreError},
 };
 
-/// After this many failures in a row a stream becomes a dead letter; it still tries again now and then.
-const ATTEMPTS: i32 = 10;
-/// Of a failure's cause, in characters.
-const LONGEST_CAUSE: usize = 1000;
-const LONGEST_BACKOFF: Duration = Duration::from_secs(15 * 60);
-/// Whoever ends a fleet's workers one after the other may hit the same innocent slice three times: one that was
-/// never quarantined before, or has succeeded since, tries again this soon. The next time it waits in full.
-const SECOND_CHANCE: Duration = Duration::from_secs(25);
-/// How often a dead letter's stream tries to come back by itself.
-const RESURRECTION: Duration = Duration::from_secs(60 * 60);
-/// A plan or a scope does not change by the minute.
-const BLOCKED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-const LONGEST_PARKED: Duration = Duration::from_secs(30);
-/// Postgres is restarting, or a neighbour held a lock: soon again, and nobody's fault.
+/// After this many failures in a row the stream becomes a dead letter. It is still retried, once per
+/// [`DEAD_LETTER_RETRY`].
+const MAX_ATTEMPTS: i32 = 10;
+/// Characters of a failure's cause that Postgres keeps.
+const MAX_CAUSE_CHARS: usize = 1000;
+const MAX_BACKOFF: Duration = Duration::from_secs(15 * 60);
+/// A rolling restart can kill three workers that held the same healthy slice. The first quarantine of a slice
+/// therefore lasts only this long. The next one lasts for [`DEAD_LETTER_RETRY`].
+const FIRST_QUARANTINE: Duration = Duration::from_secs(25);
+const DEAD_LETTER_RETRY: Duration = Duration::from_secs(60 * 60);
+/// A plan or a scope changes rarely, so a blocked stream is tried once a day.
+const BLOCKED_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longer waits end the ticket, because Postgres remembers the due time.
+const MAX_SNOOZE: Duration = Duration::from_secs(30);
+/// Postgres is restarting, or another transaction holds a lock. Neither is the slice's fault, so it costs no attempt.
 pub(super) const STORE_PAUSE: Duration = Duration::from_secs(2);
 
 /// How often the stream has failed: in a row, and by starting over since its last walk ended.
@@ -36,24 +33,24 @@ pub(super) struct Tries {
     pub(super) restarts: i32,
 }
 
-/// Each failure has one consequence. Waiting burns no attempt.
+/// Applies the one consequence of a failure. Waiting costs no attempt.
 pub(super) async fn failed(
     ctx: &Context,
     key: SliceKey,
     tries: Tries,
     error: SliceError,
-) -> (Outcome, &'static str) {
+) -> SliceOutcome {
     let consequence = match &error {
         SliceError::Intercom(Error::Exhausted { until } | Error::Throttled { until }) => {
-            return (Next::until(*until).into(), "rate_limited");
+            return SliceOutcome::snooze_until(*until).labelled("rate_limited");
         }
         SliceError::Store(StoreError::Fenced) | SliceError::Intercom(Error::Closed) => {
-            tracing::info!("the slice is no longer ours: what was not stored is dropped");
-            return (Next::Done.into(), "fenced");
+            tracing::info!("the slice lost its lease, so its unstored objects are dropped");
+            return fenced();
         }
         SliceError::Store(error) if error.is_transient() => {
-            tracing::warn!(%error, source = ?std::error::Error::source(error), "the store is busy");
-            return (Next::Wait(STORE_PAUSE).into(), "store");
+            tracing::warn!(%error, source = ?std::error::Error::source(error), "postgres is busy");
+            return store_pause();
         }
         SliceError::Intercom(Error::Refused { refusal, .. }) => match refusal {
             Refusal::Unauthorized => match probe(ctx, key).await {
@@ -73,76 +70,84 @@ pub(super) async fn failed(
         _ => retry(ctx, key, tries, &error).await,
     };
     match consequence {
-        Ok((next, name)) => (next.into(), name),
-        Err(StoreError::Fenced) => (Next::Done.into(), "fenced"),
+        Ok(outcome) => outcome,
+        Err(StoreError::Fenced) => fenced(),
         Err(error) => {
-            tracing::warn!(%error, "could not note why the slice failed");
-            (Next::Wait(STORE_PAUSE).into(), "store")
+            tracing::warn!(%error, "could not store the slice's failure");
+            store_pause()
         }
     }
 }
 
-type Consequence = Result<(Next, &'static str), StoreError>;
+/// Postgres did not answer in time: the ticket waits a moment.
+pub(super) fn store_pause() -> SliceOutcome {
+    SliceOutcome::from(Verdict::Snooze(STORE_PAUSE)).labelled("store")
+}
 
-/// Exponential with full jitter, capped, counted in Postgres; then a dead letter that keeps the cause.
+fn fenced() -> SliceOutcome {
+    SliceOutcome::from(Verdict::Done).labelled("fenced")
+}
+
+type Consequence = Result<SliceOutcome, StoreError>;
+
+/// Retries with exponential backoff and full jitter. After [`MAX_ATTEMPTS`] a dead letter keeps the cause.
 async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -> Consequence {
     let walk = match error {
         SliceError::StartOver(_) => Failed::StartsOver,
         _ if key.stream == Stream::Companies => Failed::AsksAgain,
         _ => Failed::GoesOn,
     };
-    // Pages between two restarts are no progress.
+    // A page that lands resets `attempts`. A walk that starts over again and again lands pages without progress, so
+    // its restarts count as attempts.
     let attempts = 1 + if walk == Failed::GoesOn {
         tries.attempts
     } else {
         tries.attempts.max(tries.restarts)
     };
     let cause = describe(error);
-    let deadly = matches!(error, SliceError::Deadly(_));
-    let dead = attempts >= ATTEMPTS || deadly;
+    let is_deadly = matches!(error, SliceError::Deadly(_));
+    let is_dead = attempts >= MAX_ATTEMPTS || is_deadly;
     let wait = match attempts {
-        1 if deadly => SECOND_CHANCE,
-        _ if dead => RESURRECTION,
+        1 if is_deadly => FIRST_QUARANTINE,
+        _ if is_dead => DEAD_LETTER_RETRY,
         _ => backoff(attempts),
     };
     tracing::warn!(attempts, wait_seconds = wait.as_secs_f64(), error = %cause, "the slice failed");
     let mut tx = ctx.store.begin_fenced(key).await?;
-    if dead {
+    if is_dead {
         tx.write_dead_letter(key, &cause, attempts).await?;
-        if wait > SECOND_CHANCE {
+        // A short quarantine keeps its place in the runs, because it may still end well.
+        if wait > FIRST_QUARANTINE {
             tx.drop_from_runs(key, "failed", &cause).await?;
         }
     }
     tx.fail_stream(key, &cause, wait.as_secs_f64(), walk)
         .await?;
     tx.commit().await?;
-    // A long wait is Postgres' to remember: whoever makes the stream due meanwhile finds no parked ticket.
-    let next = if wait > LONGEST_PARKED {
-        Next::Done
+    // A parked ticket would delay a resync that makes the stream due meanwhile.
+    let verdict = if wait > MAX_SNOOZE {
+        Verdict::Done
     } else {
-        Next::Wait(wait)
+        Verdict::Snooze(wait)
     };
-    Ok((next, if dead { "dead" } else { "retry" }))
+    Ok(SliceOutcome::from(verdict).labelled(if is_dead { "dead" } else { "retry" }))
 }
 
-async fn block(ctx: &Context, key: SliceKey, why: &crate::store::ConnectionError) -> Consequence {
+async fn block(ctx: &Context, key: SliceKey, why: &ConnectionError) -> Consequence {
     tracing::warn!(code = %why.code, "the stream is blocked");
     let mut tx = ctx.store.begin_fenced(key).await?;
+    // The run ends without this stream, or it would stay open for as long as the block lasts.
     tx.drop_from_runs(key, &why.code, &why.message).await?;
-    tx.block_stream(key, why, BLOCKED_FOR.as_secs_f64()).await?;
+    tx.block_stream(key, why, BLOCKED_RETRY.as_secs_f64())
+        .await?;
     tx.commit().await?;
-    Ok((Next::Done, "blocked"))
+    Ok(SliceOutcome::from(Verdict::Done).labelled("blocked"))
 }
 
 async fn reauth(ctx: &Context, key: SliceKey) -> Consequence {
-    tracing::warn!("the token no longer works: the customer has to reconnect");
-    end_connection(
-        ctx,
-        key,
-        "reauth_required",
-        &block_messages::token_refused(),
-    )
-    .await
+    tracing::warn!("intercom refuses the token, so the customer has to reconnect");
+    let why = block_messages::token_refused();
+    end_connection(ctx, key, "reauth_required", &why).await
 }
 
 async fn suspend(ctx: &Context, key: SliceKey) -> Consequence {
@@ -154,8 +159,9 @@ async fn end_connection(
     ctx: &Context,
     key: SliceKey,
     state: &str,
-    why: &crate::store::ConnectionError,
+    why: &ConnectionError,
 ) -> Consequence {
+    // All streams are locked in their one order, because another stream may find the token dead at the same moment.
     let mut tx = ctx.store.begin_fenced_whole(key).await?;
     tx.require_reauth(
         key,
@@ -165,33 +171,27 @@ async fn end_connection(
     )
     .await?;
     tx.commit().await?;
-    Ok((Next::Done, "reauth_required"))
+    Ok(SliceOutcome::from(Verdict::Done).labelled("reauth_required"))
 }
 
-/// What `/me` says of a token that a stream was refused with.
+/// The answer of `/me` to a token that a stream was refused with.
 enum Probe {
     Alive,
     Dead,
     Unknown,
 }
 
-/// A 401 may be a missing scope: only a token that cannot even say who it is counts as dead.
+/// Asks `/me` with the connection's token, because a 401 may also mean a missing scope.
 async fn probe(ctx: &Context, key: SliceKey) -> Probe {
     let Ok(Some((region, sealed))) = ctx.store.sealed_token(key.tenant, key.connection).await
     else {
         return Probe::Unknown;
     };
-    let Ok(token) = ctx.vault.open(
-        &SealContext::access_token(key.tenant, key.connection),
-        &sealed,
-    ) else {
+    let Ok(token) = ctx.open_token(key, &sealed) else {
         return Probe::Unknown;
     };
-    let Ok(token) = std::str::from_utf8(&token) else {
-        return Probe::Unknown;
-    };
-    match ctx.intercom.me(region, &Secret::new(token)).await {
-        // A token without the admins scope is refused here too, and lives.
+    match ctx.intercom.me(region, &token).await {
+        // `/me` needs the admins scope. A token without it is refused here too, but it is alive.
         Ok(_)
         | Err(Error::Refused {
             refusal: Refusal::MissingScope,
@@ -205,10 +205,10 @@ async fn probe(ctx: &Context, key: SliceKey) -> Probe {
     }
 }
 
-/// Full jitter over 2, 4, 8 … seconds; never at once.
+/// Full jitter over 2, 4, 8 … seconds, never below half a second.
 fn backoff(attempts: i32) -> Duration {
-    let most = Duration::from_secs(1 << attempts.clamp(1, 20)).min(LONGEST_BACKOFF);
-    Duration::from_millis(rand::random_range(500..=most.as_millis() as u64))
+    let longest = Duration::from_secs(1 << attempts.clamp(1, 20)).min(MAX_BACKOFF);
+    Duration::from_millis(rand::random_range(500..=longest.as_millis() as u64))
 }
 
 /// The error and its causes, in one line.
@@ -220,9 +220,9 @@ fn describe(error: &SliceError) -> String {
         text.push_str(&error.to_string());
         cause = error.source();
     }
-    // Postgres keeps it, and an operator reads it.
+    // Postgres refuses NUL in text.
     text.replace('\0', "\u{fffd}")
         .chars()
-        .take(LONGEST_CAUSE)
+        .take(MAX_CAUSE_CHARS)
         .collect()
 }

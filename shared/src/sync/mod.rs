@@ -3,16 +3,24 @@
 //! A *slice* is one page, a batch of threads, or one scroll through the companies. Each step of it ends in a
 //! transaction that holds both the fetched objects and the cursor behind them. `sync` does not know that a queue
 //! exists, because a slice returns what should happen next.
+//!
+//! | file                              | task                                                     |
+//! |-----------------------------------|----------------------------------------------------------|
+//! | `work.rs`                         | takes a stream over and runs its job                     |
+//! | `reference.rs` … `threads.rs`     | one job per stream, each a `run(cx)`                     |
+//! | `slice.rs`                        | the context that every job uses                          |
+//! | `outcome.rs`, `failure.rs`        | what follows from a slice that ended well, or failed     |
+//! | `connect.rs`, `replay.rs`         | connecting a workspace, and replaying its quarantine     |
 
 mod audit;
 mod bisect;
 mod block_messages;
-mod companies;
+pub mod companies;
 pub mod connect;
 mod contact_companies;
-mod contacts;
+pub mod contacts;
 mod context;
-mod conversations;
+pub mod conversations;
 mod error;
 mod failure;
 mod fence_gate;
@@ -20,16 +28,16 @@ mod future_dated;
 mod outcome;
 mod overlap_probe;
 mod page_size;
-mod reference;
+pub mod reference;
 mod replay;
 mod slice;
-mod threads;
+pub mod threads;
 mod work;
 
 pub use context::Context;
-use error::SliceError;
+pub use error::SliceError;
 pub use fence_gate::FENCE_RECHECK_INTERVAL;
-pub use outcome::{Next, Outcome};
-use outcome::{Progress, Sliced};
+pub use outcome::SliceOutcome;
 pub use replay::{Replayed, replay};
-pub use work::{crashed, work};
+pub use slice::SliceContext;
+pub use work::{Job, crashed, work};

@@ -1,69 +1,54 @@
-//! How a slice ends: what happens to its ticket, and which other streams it made due.
+//! How a slice ends: what happens to its ticket, and which other streams are due.
 
 use std::time::{Duration, Instant};
 
-use crate::domain::Stream;
+use crate::domain::{Stream, Verdict};
 
-/// What should happen to the work after a slice.
+/// The end of a slice, from the stream to the queue. Every slice has one, because a failure has a consequence too.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    pub next: Next,
-    /// Other streams of the connection that are due now.
-    pub made_due: Vec<Stream>,
+pub struct SliceOutcome {
+    pub verdict: Verdict,
+    /// Other streams of the connection that the slice made due.
+    pub also_due: Vec<Stream>,
+    /// The fence of another lease, at least as high as this slice's, under which the stream was taken over before.
+    /// Either this slice's lease is an old one, or Redis lost count of the fences.
+    pub stale_fence: Option<i64>,
+    /// The label `outcome` of `pathbound_slices_finished_total`.
+    pub(super) label: &'static str,
 }
 
-/// See [`Outcome`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    Done,
-    More,
-    Wait(Duration),
-    /// A lease with at least this fence has begun: ours is an old one, or Redis lost count.
-    Stale {
-        fence: i64,
-    },
-}
-
-/// How a stream's slice ended well.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// There is more to fetch now.
-    More,
-    /// Nothing before this time.
-    Wait(Instant),
-    /// The walk ended; the store knows when the next one is due.
-    Done,
-}
-
-/// Progress, and the streams that it made due.
-#[derive(Debug)]
-pub(super) struct Sliced {
-    pub(super) progress: Progress,
-    pub(super) made_due: Vec<Stream>,
-}
-
-impl From<Progress> for Sliced {
-    fn from(progress: Progress) -> Self {
-        Self {
-            progress,
-            made_due: Vec::new(),
-        }
-    }
-}
-
-impl Next {
-    /// Waits for an instant, and never for no time at all.
-    pub(super) fn until(instant: Instant) -> Self {
+impl SliceOutcome {
+    /// Ends the slice at once and continues at `instant`, which is never now.
+    pub(super) fn snooze_until(instant: Instant) -> Self {
         let wait = instant.saturating_duration_since(Instant::now());
-        Self::Wait(wait.max(Duration::from_millis(1)))
+        Verdict::Snooze(wait.max(Duration::from_millis(1))).into()
+    }
+
+    /// The slice did nothing, because its fence is not above the stream's.
+    pub(super) fn stale(fence: i64) -> Self {
+        Self {
+            stale_fence: Some(fence),
+            ..Self::from(Verdict::Requeue)
+        }
+        .labelled("stale")
+    }
+
+    pub(super) fn labelled(self, label: &'static str) -> Self {
+        Self { label, ..self }
+    }
+
+    pub(super) fn with_due(self, also_due: Vec<Stream>) -> Self {
+        Self { also_due, ..self }
     }
 }
 
-impl From<Next> for Outcome {
-    fn from(next: Next) -> Self {
+impl From<Verdict> for SliceOutcome {
+    fn from(verdict: Verdict) -> Self {
         Self {
-            next,
-            made_due: Vec::new(),
+            verdict,
+            also_due: Vec::new(),
+            stale_fence: None,
+            label: verdict.as_str(),
         }
     }
 }

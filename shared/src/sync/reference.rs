@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Progress, SliceError, Sliced, audit, block_messages, slice::SliceContext};
+use super::{SliceError, SliceOutcome, audit, block_messages, slice::SliceContext};
 use crate::{
-    domain::{Mode, Stream, records::Poison},
+    domain::{Mode, Stream, Verdict, records::Poison},
     intercom::{
         Endpoint, Error, Refusal, Version,
         wire::{self, Next, Page, ReferenceKind},
@@ -26,18 +26,19 @@ struct Walk {
     page: Option<u32>,
     /// False when what was deleted cannot be read.
     deletions: bool,
-    audit: Option<audit::Progress>,
+    audit: Option<audit::AuditState>,
 }
 
-pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
-    let mut made_due = Vec::new();
+#[tracing::instrument(name = "reference", skip_all)]
+pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
+    let mut also_due = Vec::new();
     if !cx.state.active {
         // The connection waits for the customer; this is how it heals by itself if access comes back.
         cx.workspace.read(&Endpoint::Me).await?;
         let mut tx = cx.begin_connection().await?;
         tx.revive_connection(cx.key).await?;
         tx.commit().await?;
-        made_due.extend(
+        also_due.extend(
             Stream::ALL
                 .iter()
                 .copied()
@@ -47,12 +48,9 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
     let mut walk = open_walk(cx).await?;
     read_lists(cx, &mut walk).await?;
     mark_deleted(cx, &mut walk).await?;
-    made_due.extend(audit(cx, &mut walk).await?);
+    also_due.extend(audit(cx, &mut walk).await?);
     end(cx, walk).await?;
-    Ok(Sliced {
-        progress: Progress::Done,
-        made_due,
-    })
+    Ok(SliceOutcome::from(Verdict::Done).with_due(also_due))
 }
 
 async fn open_walk(cx: &SliceContext<'_>) -> Result<Walk, SliceError> {

@@ -18,7 +18,7 @@ const ABSENCE_RECHECK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A slice under way: its key, the stream's state when it began, and a reader of its workspace.
 #[derive(Debug)]
-pub(super) struct SliceContext<'a> {
+pub struct SliceContext<'a> {
     pub(super) ctx: &'a Context,
     pub(super) key: SliceKey,
     pub(super) state: StreamState,

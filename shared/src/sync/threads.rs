@@ -12,9 +12,9 @@ use chrono::TimeDelta;
 use futures::{StreamExt, stream::FuturesUnordered};
 use uuid::Uuid;
 
-use super::{Progress, SliceError, Sliced, future_dated, slice::SliceContext};
+use super::{SliceError, SliceOutcome, future_dated, slice::SliceContext};
 use crate::{
-    domain::{Mode, Stream, records::Poison},
+    domain::{Mode, Stream, Verdict, records::Poison},
     intercom::{Endpoint, Error, MemoryPermit, Refusal, Response, wire},
     store::{FetchedThread, PendingThread, Tally, ThreadFate, WalkEnd},
 };
@@ -48,13 +48,13 @@ struct Batch {
     unanswered: Vec<(PendingThread, String)>,
     bytes: usize,
     /// What all of it takes of the room that answers have.
-    permits: Vec<MemoryPermit>,
+    places: Vec<MemoryPermit>,
 }
 
 impl Batch {
     /// Whether there is reason to store before more has come.
     fn is_full(&self) -> bool {
-        self.bytes >= BATCH_BYTES || self.permits.iter().any(MemoryPermit::is_large)
+        self.bytes >= BATCH_BYTES || self.places.iter().any(MemoryPermit::is_large)
     }
 
     /// What can be stored now.
@@ -106,7 +106,8 @@ impl Backlog {
     }
 }
 
-pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
+#[tracing::instrument(name = "threads", skip_all)]
+pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let begun = Instant::now();
     let mut backlog = Backlog::default();
     backlog.read_on(cx).await?;
@@ -173,7 +174,7 @@ pub(super) async fn run(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
     store(cx, batch).await?;
     match stop {
         Some(Stop::Error(error)) => Err(error.into()),
-        Some(Stop::Wait(until)) => Ok(Progress::Wait(until).into()),
+        Some(Stop::Wait(until)) => Ok(SliceOutcome::snooze_until(until)),
         None => end(cx).await,
     }
 }
@@ -196,9 +197,9 @@ async fn ask(
 async fn outage(
     cx: &SliceContext<'_>,
     unanswered: &[(PendingThread, String)],
-) -> Result<Sliced, SliceError> {
+) -> Result<SliceOutcome, SliceError> {
     let Some((thread, error)) = unanswered.first() else {
-        return Ok(Progress::More.into());
+        return Ok(Verdict::Requeue.into());
     };
     let mut tx = cx.begin_unfenced().await?;
     tx.mark_thread(
@@ -224,7 +225,7 @@ fn sort_in(
     thread: PendingThread,
     answer: Result<(Response, MemoryPermit), Error>,
 ) -> Result<(), Error> {
-    let (answer, permit) = match answer {
+    let (answer, place) = match answer {
         Ok(answer) => answer,
         Err(error) => {
             let fate = match &error {
@@ -250,7 +251,7 @@ fn sort_in(
         }
     };
     batch.bytes += answer.body.len();
-    batch.permits.push(permit);
+    batch.places.push(place);
     match wire::read_thread(&answer.body) {
         // Stored, it would leave the thread that was asked for owed, to be asked for again at once.
         Ok((Ok(read), _)) if read.conversation.source_id != thread.source_id => {
@@ -370,12 +371,12 @@ async fn store(cx: &SliceContext<'_>, batch: Batch) -> Result<(), SliceError> {
 
 /// The backlog is asked after the stream's row was locked, so a stub written meanwhile is either seen here
 /// or makes the stream due after us.
-async fn end(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
+async fn end(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
     let mut tx = cx.begin().await?;
     let backlog = tx.thread_backlog(key.connection).await?;
-    let progress = match backlog.next_in_seconds {
-        Some(seconds) if seconds <= 0.0 => Progress::More,
+    let verdict = match backlog.next_in_seconds {
+        Some(seconds) if seconds <= 0.0 => Verdict::Requeue,
         next => {
             if backlog.failing {
                 tx.rest_stream(key, next).await?;
@@ -394,12 +395,12 @@ async fn end(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
             match next {
                 // Soon enough to keep the ticket: cheaper than the scheduler's next look.
                 Some(seconds) if seconds < 30.0 => {
-                    Progress::Wait(Instant::now() + Duration::from_secs_f64(seconds + 0.01))
+                    Verdict::Snooze(Duration::from_secs_f64(seconds + 0.01))
                 }
-                _ => Progress::Done,
+                _ => Verdict::Done,
             }
         }
     };
     tx.commit().await?;
-    Ok(progress.into())
+    Ok(verdict.into())
 }

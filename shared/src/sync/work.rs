@@ -1,100 +1,101 @@
-//! One slice of one stream: take over, dispatch to the stream, and report what follows.
+//! One slice of one stream: take the stream over, run its job, and report what follows.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
 
 use super::{
-    Context, Progress, SliceError, Sliced, companies, contacts, conversations,
-    failure::{STORE_PAUSE, Tries, failed},
+    Context, SliceError, SliceOutcome,
+    failure::{Tries, failed, store_pause},
     fence_gate,
-    outcome::{Next, Outcome},
-    reference,
     slice::SliceContext,
-    threads,
 };
 use crate::{
-    domain::{Secret, Stream},
+    domain::{Class, Stream, Verdict},
     store::{Begun, SliceKey, StreamState},
-    vault::SealContext,
 };
 
-/// The slice is given up without another try after so many workers in a row died of it.
-const CRASHES: u32 = 3;
+/// How the slices of one stream are worked. `worker/src/jobs.rs` lists every job.
+#[derive(Clone, Copy, Debug)]
+pub struct Job {
+    pub run: for<'a> fn(&'a SliceContext<'a>) -> BoxFuture<'a, Result<SliceOutcome, SliceError>>,
+    /// The class of the job's tickets and of its calls: fresh work goes before backfill.
+    pub class: Class,
+    /// A slice that takes longer hangs, and is abandoned.
+    pub time_limit: Duration,
+}
 
-/// Works one slice. Never fails: every error has a consequence, and the consequence is returned.
+/// After this many workers in a row died with the slice leased, the slice is quarantined.
+const MAX_CRASHES: u32 = 3;
+
+/// Works one slice. It has no error, because each failure has a consequence, and the consequence is returned.
 ///
-/// `crashes`: how many workers in a row died with this slice in hand. After three nobody else is risked.
+/// `crashes` is the number of workers in a row that died with this slice leased. The slice is not run again once
+/// three did.
 #[tracing::instrument(name = "slice", skip_all, fields(tenant = %key.tenant, connection = %key.connection, stream = %key.stream, fence = key.fence))]
-pub async fn work(ctx: &Context, key: SliceKey, crashes: u32) -> Outcome {
+pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> SliceOutcome {
     let begun = Instant::now();
-    let (outcome, name) = match ctx.store.begin_slice(key).await {
-        Ok(Begun::NothingOwed) => (Next::Done.into(), "nothing_owed"),
-        Ok(Begun::Stale { fence }) => (Next::Stale { fence }.into(), "stale"),
+    let outcome = match ctx.store.begin_slice(key).await {
+        Ok(Begun::NothingOwed) => SliceOutcome::from(Verdict::Done).labelled("nothing_due"),
+        Ok(Begun::Stale { fence }) => SliceOutcome::stale(fence),
         Ok(Begun::Yes(state)) => {
             let tries = Tries {
                 attempts: state.attempts,
                 restarts: state.restarts,
             };
-            let sliced = if crashes < CRASHES {
-                run(ctx, key, *state).await
+            let ended = if crashes < MAX_CRASHES {
+                run(ctx, key, *state, job).await
             } else {
                 Err(SliceError::Deadly(crashes))
             };
-            match sliced {
-                Ok(sliced) => progressed(sliced),
+            match ended {
+                Ok(outcome) => outcome,
                 Err(error) => failed(ctx, key, tries, error).await,
             }
         }
         Err(error) => {
             tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not take over the stream");
-            (Next::Wait(STORE_PAUSE).into(), "store")
+            store_pause()
         }
     };
-    metrics::counter!("pathbound_slices_finished_total", "stream" => key.stream.as_str(), "outcome" => name)
+    metrics::counter!("pathbound_slices_finished_total", "stream" => key.stream.as_str(), "outcome" => outcome.label)
         .increment(1);
     metrics::histogram!("pathbound_slice_duration_seconds", "stream" => key.stream.as_str())
         .record(begun.elapsed().as_secs_f64());
     outcome
 }
 
-/// A slice panicked or hung: a failed attempt like any other, but for the slice being unable to say so.
-pub async fn crashed(ctx: &Context, key: SliceKey, cause: &'static str) -> Outcome {
+/// Counts a slice that panicked or hung as a failed attempt, because the slice could not report it.
+pub async fn crashed(ctx: &Context, key: SliceKey, cause: &'static str) -> SliceOutcome {
     match ctx.store.tries(key).await {
         Ok(Some((attempts, restarts))) => {
-            failed(
-                ctx,
-                key,
-                Tries { attempts, restarts },
-                SliceError::Crashed(cause),
-            )
-            .await
-            .0
+            let tries = Tries { attempts, restarts };
+            failed(ctx, key, tries, SliceError::Crashed(cause)).await
         }
-        Ok(None) => Next::Done.into(),
+        // Another lease has the stream, and its slice reports for itself.
+        Ok(None) => Verdict::Done.into(),
         Err(error) => {
-            tracing::warn!(%error, "could not note that the slice crashed");
-            Next::Wait(STORE_PAUSE).into()
+            tracing::warn!(%error, "could not store the slice's crash");
+            store_pause()
         }
     }
 }
 
-async fn run(ctx: &Context, key: SliceKey, state: StreamState) -> Result<Sliced, SliceError> {
-    let token = ctx
-        .vault
-        .open(
-            &SealContext::access_token(key.tenant, key.connection),
-            &state.sealed_token,
-        )
-        .map_err(|error| SliceError::Token(error.to_string()))?;
-    let token =
-        std::str::from_utf8(&token).map_err(|error| SliceError::Token(error.to_string()))?;
+async fn run(
+    ctx: &Context,
+    key: SliceKey,
+    state: StreamState,
+    job: Job,
+) -> Result<SliceOutcome, SliceError> {
+    let token = ctx.open_token(key, &state.sealed_token)?;
     let workspace = ctx
         .intercom
         .workspace(
             &state.workspace_id,
             state.region,
             &state.api_version,
-            Secret::new(token),
-            key.stream.class(),
+            token,
+            job.class,
         )
         .behind(fence_gate::gate(&ctx.store, key));
     let cx = SliceContext {
@@ -103,35 +104,18 @@ async fn run(ctx: &Context, key: SliceKey, state: StreamState) -> Result<Sliced,
         state,
         workspace,
     };
-    match key.stream {
-        Stream::Reference => reference::run(&cx).await,
-        _ if !cx.state.active => rest(&cx).await,
-        Stream::Contacts => contacts::run(&cx).await,
-        Stream::Companies => companies::run(&cx).await,
-        Stream::Conversations => conversations::run(&cx).await,
-        Stream::Threads => threads::run(&cx).await,
+    // While the connection waits for the customer, only `reference` runs. It detects that the token works again.
+    if cx.state.active || key.stream == Stream::Reference {
+        (job.run)(&cx).await
+    } else {
+        idle(&cx).await
     }
 }
 
-/// The connection waits for the customer; `reference` looks whether it lives again.
-async fn rest(cx: &SliceContext<'_>) -> Result<Sliced, SliceError> {
+/// Leaves the stream without a due time, until its connection is active again.
+async fn idle(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let mut tx = cx.begin().await?;
     tx.rest_stream(cx.key, None).await?;
     tx.commit().await?;
-    Ok(Progress::Done.into())
-}
-
-fn progressed(sliced: Sliced) -> (Outcome, &'static str) {
-    let (next, name) = match sliced.progress {
-        Progress::More => (Next::More, "more"),
-        Progress::Done => (Next::Done, "done"),
-        Progress::Wait(until) => (Next::until(until), "wait"),
-    };
-    (
-        Outcome {
-            next,
-            made_due: sliced.made_due,
-        },
-        name,
-    )
+    Ok(Verdict::Done.into())
 }

@@ -4,7 +4,10 @@
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use shared::{domain::Stream, store::AfterDisconnect, sync::Next};
+use shared::{
+    domain::{Stream, Verdict},
+    store::AfterDisconnect,
+};
 use tokio::sync::OnceCell;
 
 use super::{
@@ -84,7 +87,7 @@ impl Machine {
             let outcomes = self.slices(Stream::ALL).await?;
             if !outcomes
                 .iter()
-                .all(|outcome| matches!(outcome.next, Next::Done | Next::Stale { .. }))
+                .all(|outcome| outcome.verdict == Verdict::Done || outcome.stale_fence.is_some())
             {
                 return Err(format!("there is something left to do: {outcomes:?}"));
             }

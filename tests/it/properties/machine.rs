@@ -6,10 +6,10 @@ use std::{collections::BTreeSet, time::Duration};
 use intercom_simulator::{Fault, FaultAction, FaultId, Kind, Workspace};
 use pathbound::exact::compare;
 use shared::{
-    domain::{Mode, Region, Stream, TenantId},
+    domain::{Mode, Region, Stream, TenantId, Verdict},
     intercom::Intercom,
     store::{SliceKey, WorkerStore},
-    sync::{self, Context, Next, Outcome, connect::ConnectError},
+    sync::{Context, SliceOutcome, connect::ConnectError},
     vault::KeyRing,
 };
 use simulation::rng::Rng;
@@ -44,7 +44,7 @@ pub(super) struct Machine {
     fence: i64,
     trap: Option<Trap>,
     /// Slices of workers that were stopped and go on later.
-    frozen: Vec<JoinHandle<Outcome>>,
+    frozen: Vec<JoinHandle<SliceOutcome>>,
     slices: u32,
     /// What really happened: a fault that never came proves nothing.
     pub(super) met: BTreeSet<&'static str>,
@@ -291,8 +291,8 @@ impl Machine {
     }
 
     /// Slices of these streams at once, each by another worker's lease.
-    pub(super) async fn slices(&mut self, streams: &[Stream]) -> Result<Vec<Outcome>, Wrong> {
-        let mut tasks: Vec<JoinHandle<Outcome>> = Vec::new();
+    pub(super) async fn slices(&mut self, streams: &[Stream]) -> Result<Vec<SliceOutcome>, Wrong> {
+        let mut tasks: Vec<JoinHandle<SliceOutcome>> = Vec::new();
         for stream in streams {
             self.fence += 1;
             self.slices += 1;
@@ -307,7 +307,7 @@ impl Machine {
             };
             let context = self.context.clone();
             tasks.push(tokio::spawn(
-                async move { sync::work(&context, key, 0).await },
+                async move { worker::work(&context, key, 0).await },
             ));
         }
         while let Some(Trap { hang, then }) = self.trap
@@ -384,7 +384,7 @@ impl Machine {
             }
             let waits = outcomes
                 .iter()
-                .any(|outcome| matches!(outcome.next, Next::Wait(_)));
+                .any(|outcome| matches!(outcome.verdict, Verdict::Snooze(_)));
             if waits && self.due().await == due {
                 // The rate budget, or the breaker, holds it back: time that is Redis' and cannot be moved.
                 self.pass(10.0).await;
