@@ -1,7 +1,7 @@
-//! The worker: takes tickets, works slices. Stateless, any number of them, killable at any instant.
+//! The worker: takes tickets and works slices. It is stateless, runs in any number, and may be killed at any instant.
 //!
-//! A dead worker's tickets come back after its leases run out; what it had fetched and not committed is
-//! fetched again, and what it had committed is not.
+//! A dead worker's tickets are leased again after its leases run out. Objects that it had fetched and not committed are
+//! fetched again.
 
 mod jobs;
 mod runner;
@@ -20,7 +20,7 @@ use shared::{
     vault::{KeyRing, KeyRingError},
 };
 
-/// A worker that has its servers and has not begun.
+/// A worker that is connected to its servers and not running yet.
 #[derive(Debug)]
 pub struct Worker {
     context: Context,
@@ -50,13 +50,13 @@ impl Worker {
         self.queue.heartbeat()
     }
 
-    /// The memory budget for response bodies.
+    /// The memory budget of its response bodies.
     #[must_use]
     pub const fn response_memory(&self) -> &ResponseMemory {
         self.context.intercom.response_memory()
     }
 
-    /// Works until `shutdown`, then finishes the slices in hand.
+    /// Works until `shutdown`, then finishes the slices in flight.
     ///
     /// # Errors
     /// When the worker ends for a reason of its own.
@@ -83,7 +83,7 @@ pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), WorkerEr
     Worker::open(config).await?.run(shutdown).await
 }
 
-/// Why a worker could not start or go on.
+/// Why a worker could not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     #[error("could not reach postgres")]

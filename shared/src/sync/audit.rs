@@ -1,8 +1,8 @@
-//! The daily audit: what the walks call complete is compared with Intercom by another way than theirs.
+//! The daily audit: stored objects are compared with Intercom in another way than the walks do it.
 //!
-//! Intercom's counts against the rows that are held, and a few threads read anew, part by part. What differs is
-//! repaired at once where the answer is at hand, and makes the walk due that repairs the rest; the finding is kept
-//! and told beside the connection's completeness.
+//! Intercom's counts are compared with the stored rows, and a few threads are read again, part by part. A differing
+//! thread is repaired at once. A differing count makes the walk due that repairs it. The result is stored and shown
+//! beside the connection's completeness.
 
 use std::collections::HashMap;
 
@@ -17,10 +17,10 @@ use crate::{
     store::{Audit, FetchedThread, HeldPart, SampledThread, WorkerTx},
 };
 
-/// Threads read anew by one audit: in a month, each workspace's hundred.
+/// Threads read by one audit, which is about a hundred per workspace and month.
 const SAMPLE: i64 = 4;
 
-/// Where an audit is.
+/// How far an audit has come, in the cursor of `reference`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct AuditState {
     left: Vec<SampledThread>,
@@ -40,7 +40,7 @@ pub(super) async fn begin(cx: &SliceContext<'_>) -> Result<Option<AuditState>, S
     let mut left = tx
         .sample_threads(key.connection, Uuid::new_v4(), SAMPLE)
         .await?;
-    // Past the last one the order begins anew.
+    // The sample begins at a random id. Past the last id it continues at the first.
     for sampled in tx
         .sample_threads(key.connection, Uuid::nil(), SAMPLE - left.len() as i64)
         .await?
@@ -58,8 +58,8 @@ pub(super) async fn begin(cx: &SliceContext<'_>) -> Result<Option<AuditState>, S
     }))
 }
 
-/// Reads one thread anew and stores it where it differs. The transaction is the caller's to end, with the state
-/// that it makes; `None` when no thread is left.
+/// Reads one thread again and stores it if it differs. The caller saves the state in the returned transaction and
+/// commits it. `None` when no thread is left.
 pub(super) async fn read_thread(
     cx: &SliceContext<'_>,
     state: &mut AuditState,
@@ -74,30 +74,23 @@ pub(super) async fn read_thread(
     Ok(Some(tx))
 }
 
-/// Compares the counts, keeps what was found, and makes due what repairs it.
+/// Compares the counts, stores the result, and makes the streams due that repair it.
 pub(super) async fn end(
     cx: &SliceContext<'_>,
     mut found: Audit,
 ) -> Result<Vec<Stream>, SliceError> {
-    let key = cx.key;
-    let contacts = total(
-        cx,
-        &Endpoint::ContactsSearch {
-            search: &Search::count_all(),
-            merge_history: false,
-        },
-    )
-    .await?;
-    let conversations = total(
-        cx,
-        &Endpoint::ConversationsSearch {
-            search: &Search::count_all(),
-        },
-    )
-    .await?;
+    let connection = cx.key.connection;
+    let search = Search::count_all();
+    let contacts = Endpoint::ContactsSearch {
+        search: &search,
+        merge_history: false,
+    };
+    let contacts = total(cx, &contacts).await?;
+    let conversations = total(cx, &Endpoint::ConversationsSearch { search: &search }).await?;
+    // Every stream is locked in the one order, because the audit may make two of them due.
     let mut tx = cx.begin_connection().await?;
     let before = tx
-        .last_audit(key.connection)
+        .last_audit(connection)
         .await?
         .map(|(_, found)| found)
         .unwrap_or_default();
@@ -117,46 +110,50 @@ pub(super) async fn end(
         ),
     ] {
         let Some(total) = total else { continue };
-        let more = (total - tx.count_alive(key.connection, stream).await?).max(0);
-        // A count that is off by the same number every day costs one walk, not one a day.
-        let is_news = more > before.unwrap_or(0);
-        if is_news && !tx.widen(key.connection, stream, Mode::Full, more).await? {
-            // A walk began meanwhile: nothing that could be compared.
+        let more = (total - tx.count_alive(connection, stream).await?).max(0);
+        // A count that differs by the same number every day costs one walk, and not one a day.
+        let is_new = more > before.unwrap_or(0);
+        if is_new && !tx.widen(connection, stream, Mode::Full, more).await? {
+            // A walk began meanwhile, so the two counts are of different times.
             continue;
         }
         *missing = Some(more);
-        if is_news {
+        if is_new {
             due.push(stream);
         }
     }
-    // One of so few would not be the only one: every thread is read again.
+    // A fault in so small a sample is hardly the only one, so every thread is read again.
     if found.threads_differing > 0
         && tx
-            .widen(key.connection, Stream::Conversations, Mode::Reconcile, 0)
+            .widen(connection, Stream::Conversations, Mode::Reconcile, 0)
             .await?
     {
         due.push(Stream::Conversations);
     }
-    tx.write_audit(key, found).await?;
+    tx.write_audit(cx.key, found).await?;
     tx.commit().await?;
-    let found_what = if due.is_empty() {
+    report(found, &due);
+    Ok(due)
+}
+
+fn report(found: Audit, due: &[Stream]) {
+    let result = if due.is_empty() {
         "nothing_new"
     } else {
         "differences"
     };
-    metrics::counter!("pathbound_audits_total", "found" => found_what).increment(1);
+    metrics::counter!("pathbound_audits_total", "found" => result).increment(1);
     if !due.is_empty() {
         tracing::error!(
             ?found,
             ?due,
-            "the audit found what no walk has seen: walked again"
+            "the audit found differences that the walks had missed, so the walks are repeated"
         );
     }
-    Ok(due)
 }
 
-/// Whether what is held of a thread is not what it should be: a part is missing or older, though the conversation
-/// has not changed since, or has before the time up to which every change is said to be held.
+/// Whether a stored thread lacks a part or has an older version of one. A conversation that changed after the thread
+/// was stored, and after the watermark, proves nothing.
 async fn differs(
     cx: &SliceContext<'_>,
     sampled: &SampledThread,
@@ -170,7 +167,7 @@ async fn differs(
         .await
     {
         Ok(answer) => Some(answer),
-        // Deleted, unreadable or out of the plan meanwhile: their own streams say so.
+        // Deleted, unreadable or out of the plan meanwhile. Their own streams report it.
         Err(
             Error::Unavailable(_) | Error::TooLarge(_) | Error::Refused { .. } | Error::BadId(_),
         ) => None,
@@ -197,7 +194,7 @@ async fn differs(
             tx.write_threads(key.connection, vec![fetched]).await?;
         }
     }
-    // Last, as the threads stream does it.
+    // Last, in the order in which `threads` locks its rows.
     tx.check_fence(key).await?;
     Ok((differs, tx))
 }
@@ -210,7 +207,7 @@ fn holds(held: &HashMap<String, HeldPart>, thread: &Thread) -> bool {
     })
 }
 
-/// `None` where Intercom does not say, or does not let us ask.
+/// `None` if Intercom gives no count or does not allow the search.
 async fn total(cx: &SliceContext<'_>, count: &Endpoint<'_>) -> Result<Option<i64>, SliceError> {
     match cx.total(count).await {
         Err(SliceError::Intercom(Error::Refused {

@@ -1,35 +1,35 @@
-//! Finds the one record that makes a search fail, so that it is quarantined and its page is not.
+//! Finds the one record that makes a search fail, so that only this record is quarantined and not its page.
 //!
-//! A search that answers 404 or 5xx because of one record does so for every page that would hold it.
-//! First its place is found, by asking for fewer: it is the next record when a page of one fails.
-//! Then its time: nothing lies between the last record read and the bad one, newest first, so "older
-//! than T" fails for every T above its second, and works from its second on.
+//! A search that answers 404 or 5xx because of one record does so for every page that would hold it. The record's
+//! place is found first, by requesting fewer records: it is the next record when a page of one fails. Its time is found
+//! second. No record lies between the last one read and the failing one, newest first. "Older than T" therefore fails
+//! for every T above its second, and works from its second on.
 
 use serde::{Deserialize, Serialize};
 
-/// What is known of the bad record. Times are seconds since the epoch, as Intercom counts.
+/// What is known of the failing record. Times are seconds since 1970, as Intercom counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Bisect {
     /// It is among the next `span` records.
     Among { span: usize },
-    /// It is the next record, and older than `failing`: `step` seconds before that is tried next.
+    /// It is the next record, and older than `failing`. `step` seconds before that is tried next.
     Below { failing: i64, step: i64 },
     /// "Older than `working`" works, "older than `failing`" does not.
     Between { working: i64, failing: i64 },
-    /// It changed last in this second, if the next record still fails: an outage that has ended meanwhile
-    /// must not pass for a record.
+    /// It changed last in this second, if the next record still fails. The failure may have been an outage that has
+    /// ended meanwhile.
     StillFails { second: i64 },
-    /// And if "older than `second`" still works: nor must one that has begun.
+    /// It changed last in this second, if "older than `second`" still works. An outage may have begun meanwhile.
     StillWorks { second: i64 },
 }
 
-/// What one more call has shown.
+/// The result of one more call.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     NotYet(Bisect),
-    /// Everything works again, or nothing does: it was no record's fault.
+    /// Everything works again, or nothing does. No record is the cause.
     Nothing,
-    /// Whatever changed last in this second, and what Intercom sorts right behind it.
+    /// The failing record changed last in this second.
     At(i64),
 }
 
@@ -39,7 +39,7 @@ impl Bisect {
         Self::Among { span }
     }
 
-    /// How many records to ask for next.
+    /// The number of records to request next.
     pub(super) const fn per_page(&self) -> usize {
         if let Self::Among { span } = self {
             span.div_ceil(2)
@@ -48,7 +48,7 @@ impl Bisect {
         }
     }
 
-    /// The bound to try, when it is a time that is looked for; else the next records are asked for.
+    /// The time to try next. `None` requests the next records instead.
     pub(super) const fn probe(&self) -> Option<i64> {
         match self {
             Self::Among { .. } | Self::StillFails { .. } => None,
@@ -78,7 +78,7 @@ impl Bisect {
         let asked = self.per_page();
         let probed = self.probe().unwrap_or_default();
         match self {
-            // It may have changed in the same second as the last one read.
+            // The failing record may have changed in the same second as the last one read.
             Self::Among { .. } if asked == 1 => Found::NotYet(Self::Below {
                 failing: reached + 1,
                 step: 1,
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::intercom::PAGE;
 
-    /// Newest first; asks the way the walk does until the bad one is found. Returns its second and the calls.
+    /// Searches as the walk does until the bad record is found. Returns its second and the number of calls.
     fn search(times: &[i64], bad: usize) -> (i64, usize) {
         let (mut at, mut calls, mut bisect) = (0, 0, Bisect::begin(PAGE));
         loop {
@@ -155,7 +155,7 @@ mod tests {
     fn it_may_share_its_second_with_the_one_before() {
         let times: Vec<i64> = (0..200).map(|n| 1_700_000_000 - n / 2 * 60).collect();
         for bad in 1..PAGE {
-            // Only the first of a second can be told by time from the rest of it.
+            // By time, only the first record of a second differs from the others of it.
             let (second, _) = search(&times, bad);
             assert_eq!(second, times[bad], "record {bad}");
         }

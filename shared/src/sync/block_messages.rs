@@ -1,49 +1,66 @@
-//! Partial failure as a state: a sentence for a person, and the next step.
+//! What a customer reads about a blocked stream or connection: a sentence, and the next step.
+//!
+//! The names of permissions are Intercom's own, as its Developer Hub shows them.
 
 use crate::{domain::Stream, intercom::wire::ReferenceKind, store::ConnectionError};
 
+/// Intercom's Developer Hub names of the permissions that the sync needs.
+const READ_CONTACTS: &str = "Read and list users and companies";
+const READ_CONVERSATIONS: &str = "Read conversations";
+const READ_ADMINS: &str = "Read admins";
+const READ_TAGS: &str = "Read tags";
+
 pub(super) fn missing_scope(stream: Stream) -> ConnectionError {
-    let permission = match stream {
-        Stream::Contacts | Stream::Companies => "Read and list users and companies",
-        Stream::Conversations | Stream::Threads => "Read conversations",
-        Stream::Reference => "Read admins and Read tags",
+    let permissions: &[&str] = match stream {
+        Stream::Contacts | Stream::Companies => &[READ_CONTACTS],
+        Stream::Conversations | Stream::Threads => &[READ_CONVERSATIONS],
+        Stream::Reference => &[READ_ADMINS, READ_TAGS],
     };
-    ConnectionError {
-        code: "missing_scope".to_owned(),
-        message: format!("Intercom does not let this app read {}.", what(stream)),
-        action: format!(
-            "Grant the permission \"{permission}\" to the app in Intercom's Developer Hub and reconnect."
-        ),
-    }
+    missing_permissions(objects(stream), permissions)
 }
 
-/// Names the lists that were refused and the permissions that each of them asks for.
+/// Names the refused lists, and the permissions that they need.
 pub(super) fn missing_lists(kinds: &[ReferenceKind]) -> ConnectionError {
     let (mut lists, mut permissions): (Vec<&str>, Vec<&str>) =
         kinds.iter().map(|kind| list(*kind)).unzip();
+    // Neighbours in the order of the kinds share a list's name or a permission.
     lists.dedup();
     permissions.dedup();
+    missing_permissions(&enumerate(&lists), &permissions)
+}
+
+fn missing_permissions(objects: &str, permissions: &[&str]) -> ConnectionError {
+    let quoted: Vec<String> = permissions
+        .iter()
+        .map(|permission| format!("\"{permission}\""))
+        .collect();
+    let quoted: Vec<&str> = quoted.iter().map(String::as_str).collect();
+    let noun = if permissions.len() == 1 {
+        "permission"
+    } else {
+        "permissions"
+    };
     ConnectionError {
         code: "missing_scope".to_owned(),
-        message: format!("Intercom does not let this app read {}.", lists.join(", ")),
+        message: format!("Intercom does not allow this app to read {objects}."),
         action: format!(
-            "Grant \"{}\" to the app in Intercom's Developer Hub and reconnect.",
-            permissions.join("\" and \"")
+            "Grant the app the {noun} {} in Intercom's Developer Hub, then reconnect the workspace.",
+            enumerate(&quoted)
         ),
     }
 }
 
-/// What a list holds, and the permission under which Intercom's Developer Hub offers it.
+/// What a list holds, and the permission that it needs.
 const fn list(kind: ReferenceKind) -> (&'static str, &'static str) {
     match kind {
-        ReferenceKind::Admin => ("admins", "Read admins"),
-        ReferenceKind::Team => ("teams", "Read admins"),
-        ReferenceKind::Tag => ("tags", "Read tags"),
-        ReferenceKind::Segment => ("segments", "Read and list users and companies"),
+        ReferenceKind::Admin => ("admins", READ_ADMINS),
+        ReferenceKind::Team => ("teams", READ_ADMINS),
+        ReferenceKind::Tag => ("tags", READ_TAGS),
+        ReferenceKind::Segment => ("segments", READ_CONTACTS),
         ReferenceKind::ContactAttribute | ReferenceKind::CompanyAttribute => {
-            ("attributes", "Read and list users and companies")
+            ("attributes", READ_CONTACTS)
         }
-        ReferenceKind::ConversationAttribute => ("conversation attributes", "Read conversations"),
+        ReferenceKind::ConversationAttribute => ("conversation attributes", READ_CONVERSATIONS),
     }
 }
 
@@ -51,19 +68,21 @@ pub(super) fn plan_restricted(stream: Stream) -> ConnectionError {
     ConnectionError {
         code: "api_plan_restricted".to_owned(),
         message: format!(
-            "The workspace's Intercom plan does not include {} over the API.",
-            what(stream)
+            "The workspace's Intercom plan does not include API access to {}.",
+            objects(stream)
         ),
-        action: "Activate a subscription that includes it; we look again every day.".to_owned(),
+        action: "Upgrade the Intercom plan to one that includes it. We check again every day."
+            .to_owned(),
     }
 }
 
 pub(super) fn scroll_taken() -> ConnectionError {
     ConnectionError {
         code: "scroll_taken".to_owned(),
-        message: "Another walk through this workspace's companies is under way; Intercom allows one at a time."
+        message: "This workspace's companies are already being read, and Intercom allows only one reader at a time."
             .to_owned(),
-        action: "None: we try again every minute. If it stays so, another app of the workspace scrolls all the time."
+        action: "You do not need to do anything. We try again every minute. If this message stays for hours, ask the \
+                 owners of your other Intercom apps whether one of them reads companies all the time."
             .to_owned(),
     }
 }
@@ -71,7 +90,8 @@ pub(super) fn scroll_taken() -> ConnectionError {
 pub(super) fn token_refused() -> ConnectionError {
     ConnectionError {
         code: "token_revoked".to_owned(),
-        message: "Intercom no longer accepts this connection's token: the app was uninstalled or its access revoked."
+        message: "Intercom no longer accepts this connection's token, because the app was uninstalled or its access was \
+                  revoked."
             .to_owned(),
         action: "Connect the workspace again.".to_owned(),
     }
@@ -81,16 +101,52 @@ pub(super) fn app_suspended() -> ConnectionError {
     ConnectionError {
         code: "app_suspended".to_owned(),
         message: "Intercom has suspended our app for this workspace.".to_owned(),
-        action: "No step for the customer: our operators have to speak to Intercom.".to_owned(),
+        action: "You do not need to do anything. Our operators resolve this with Intercom."
+            .to_owned(),
     }
 }
 
-const fn what(stream: Stream) -> &'static str {
+const fn objects(stream: Stream) -> &'static str {
     match stream {
         Stream::Contacts => "contacts",
         Stream::Companies => "companies",
         Stream::Conversations => "conversations",
-        Stream::Threads => "conversation threads",
+        Stream::Threads => "the messages of conversations",
         Stream::Reference => "admins, teams, tags and attributes",
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn enumerate(items: &[&str]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(why: &ConnectionError) -> String {
+        format!("{}\n  {}\n  {}\n", why.code, why.message, why.action)
+    }
+
+    #[test]
+    fn every_sentence_reads_as_committed() {
+        let mut text = String::new();
+        for stream in Stream::ALL {
+            text += &render(&missing_scope(*stream));
+            text += &render(&plan_restricted(*stream));
+        }
+        for kind in ReferenceKind::ALL {
+            text += &render(&missing_lists(&[kind]));
+        }
+        text += &render(&missing_lists(&ReferenceKind::ALL));
+        for why in [scroll_taken(), token_refused(), app_suspended()] {
+            text += &render(&why);
+        }
+        assert_eq!(text, include_str!("block_messages.txt"));
     }
 }

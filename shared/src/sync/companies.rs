@@ -1,8 +1,8 @@
 //! Companies: a scroll through all of them, or the few that changed contacts point to.
 //!
-//! There is no incremental endpoint. The scroll is one per workspace, dies after a minute of silence and
-//! cannot be resumed: a page that was sent is never sent again, so a walk that breaks starts from the
-//! beginning. One slice therefore drains the whole scroll, each page stored as it comes.
+//! Intercom has no incremental endpoint for companies. A workspace has one scroll at a time. It dies after a minute of
+//! silence and cannot be resumed, because a page is sent only once. One slice therefore drains the whole scroll, each
+//! page is stored as it comes, and a broken scroll starts from the beginning.
 
 use std::time::Duration;
 
@@ -10,12 +10,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{SliceError, SliceOutcome, block_messages, future_dated, slice::SliceContext};
+use super::{
+    SliceError, SliceOutcome, block_messages, page_objects::PageObjects, slice::SliceContext,
+};
 use crate::{
-    domain::{
-        Mode, Stream, Verdict,
-        records::{Company, Poison},
-    },
+    domain::{Mode, Stream, Verdict, records::Company},
     intercom::{
         Endpoint, Error, Refusal, Response, SCROLL_PAGE,
         wire::{self, Page},
@@ -23,25 +22,27 @@ use crate::{
     store::{Tally, WalkEnd, Wants},
 };
 
-/// Somebody else's scroll ends a minute after its last page; there is no way to end it sooner.
-const SCROLL_TAKEN: Duration = Duration::from_secs(61);
-/// How long the rate budget may keep a scroll waiting between two pages, well below its minute.
-const LONGEST_GAP: Duration = Duration::from_secs(25);
-/// Companies asked for one by one in a slice.
-const WANTS_PER_SLICE: i64 = 100;
+/// Another app's scroll ends a minute after its last page. It cannot be ended sooner.
+const SCROLL_TAKEN_RETRY: Duration = Duration::from_secs(61);
+/// How long the rate budget may delay the next page of a scroll, well below the minute in which it dies.
+const MAX_GAP: Duration = Duration::from_secs(25);
+/// Companies fetched by id in one slice.
+const FETCHES_PER_SLICE: i64 = 100;
 
-/// What one broken walk leaves to the next.
+/// What a broken scroll leaves to the next one, in `streams.cursor`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Walk {
-    /// How many companies had been shown when the last walk met a 404, and how many walks in a row did.
+struct BrokenScroll {
+    /// How many companies the last scroll had shown when it met a 404.
     not_found_after: Option<i64>,
+    /// How many scrolls in a row met a 404 there.
     #[serde(default)]
     times: u32,
 }
 
-impl Walk {
-    /// Some workspaces end with a 404 and no empty page, and a dead cursor looks the same. So it is believed
-    /// when a second walk meets it after the same number of companies; after a full page, when a third does.
+impl BrokenScroll {
+    /// Whether a 404 is the end of the companies. Some workspaces end with a 404 and no empty page, and a dead cursor
+    /// looks the same. The 404 is the end if a second scroll meets it after the same number of companies, or a third
+    /// one if it comes after a full page.
     fn is_the_end(&self, seen: i64, last_page: usize) -> bool {
         self.not_found_after == Some(seen) && (last_page < SCROLL_PAGE || self.times >= 2)
     }
@@ -59,37 +60,39 @@ impl Walk {
     }
 }
 
+/// Works one slice: the whole scroll, or a batch of companies by id.
+///
+/// # Errors
+/// See [`SliceError`].
 #[tracing::instrument(name = "companies", skip_all)]
 pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let mut tx = cx.begin().await?;
     tx.start_runs(cx.key).await?;
-    let wants = tx.company_wants(cx.key.connection, WANTS_PER_SLICE).await?;
+    let fetches = tx
+        .company_wants(cx.key.connection, FETCHES_PER_SLICE)
+        .await?;
     tx.commit().await?;
-    let walk_calls = cx.state.held / SCROLL_PAGE as i64 + 2;
+    let scroll_calls = cx.state.held / SCROLL_PAGE as i64 + 2;
     if cx.state.mode > Mode::Incremental
         || !cx.walked_within(cx.config().intervals.company_walk)
-        || wants.changed >= walk_calls
+        // The scroll costs fewer calls than the single companies would.
+        || fetches.changed >= scroll_calls
     {
-        return scroll(cx, &wants).await;
+        return scroll(cx, &fetches).await;
     }
-    fetch_wanted(cx, &wants).await
+    fetch_by_id(cx, &fetches).await
 }
 
-/// What was wished for up to now is served by whatever is asked for from now on. A page of contacts that was being
-/// stored when the slice began wishes later than that, and was waited for.
-fn wished_until(cx: &SliceContext<'_>, wants: &Wants) -> DateTime<Utc> {
-    wants
+/// Every fetch that was queued up to now is served by the calls from now on. A page of contacts that was being stored
+/// when the slice began may have queued a later one, and the slice waited for it.
+fn served_until(cx: &SliceContext<'_>, fetches: &Wants) -> DateTime<Utc> {
+    fetches
         .newest
         .map_or(cx.state.now, |newest| newest.max(cx.state.now))
 }
 
-async fn scroll(cx: &SliceContext<'_>, wants: &Wants) -> Result<SliceOutcome, SliceError> {
-    let walk: Walk = cx
-        .state
-        .cursor
-        .clone()
-        .and_then(|cursor| serde_json::from_value(cursor).ok())
-        .unwrap_or_default();
+async fn scroll(cx: &SliceContext<'_>, fetches: &Wants) -> Result<SliceOutcome, SliceError> {
+    let broken: BrokenScroll = cx.saved_walk().unwrap_or_default();
     let (mut param, mut seen, mut poisoned, mut last_page) =
         (None::<String>, 0_i64, 0_i64, SCROLL_PAGE);
     let mut started_at = None;
@@ -102,15 +105,16 @@ async fn scroll(cx: &SliceContext<'_>, wants: &Wants) -> Result<SliceOutcome, Sl
             Err(error) => match error.refusal() {
                 Some(Refusal::ScrollExists) => return scroll_taken(cx).await,
                 Some(Refusal::NotFound) if param.is_some() => {
-                    if walk.is_the_end(seen, last_page) {
+                    if broken.is_the_end(seen, last_page) {
                         break;
                     }
-                    return start_over(cx, &walk.not_found(seen)).await;
+                    cx.save_place(&broken.not_found(seen)).await?;
+                    return Err(SliceError::Broken("the scroll's cursor died"));
                 }
                 _ if matches!(error, Error::TooLarge(_)) => {
                     return Err(SliceError::Broken(
                         "a page of the scroll is larger than an answer may be, and intercom alone chooses how many \
-                         companies a page of it has",
+                         companies a page has",
                     ));
                 }
                 _ => return Err(error.into()),
@@ -123,9 +127,11 @@ async fn scroll(cx: &SliceContext<'_>, wants: &Wants) -> Result<SliceOutcome, Sl
         }
         last_page = page.items.len();
         seen += last_page as i64;
-        let (companies, poisons) = read_all(page.items.iter().copied(), answer.at);
-        poisoned += poisons.len() as i64;
-        store_page(cx, companies, &poisons).await?;
+        let items = page.items.iter().copied();
+        let objects = PageObjects::read(items, answer.at, wire::read_company);
+        poisoned += objects.poisons.len() as i64;
+        // Stored before the next call, because a page is never sent again.
+        store_page(cx, objects).await?;
         param = page.scroll_param.or(param);
         if param.is_none() {
             return Err(Error::Unavailable(
@@ -134,46 +140,44 @@ async fn scroll(cx: &SliceContext<'_>, wants: &Wants) -> Result<SliceOutcome, Sl
             .into());
         }
     }
-    end(
-        cx,
-        wants,
-        started_at.unwrap_or(cx.state.now),
-        Some(poisoned),
-    )
-    .await
+    end(cx, fetches, started_at.unwrap_or(cx.state.now), poisoned).await
 }
 
-/// The next page of the scroll. Between two pages a spent rate budget is waited out: parking would kill the scroll.
+/// The next page of the scroll. Between two pages a spent rate budget is waited for here, because snoozing would kill
+/// the scroll.
 async fn next_page(cx: &SliceContext<'_>, param: Option<&str>) -> Result<Response, Error> {
     let read = Endpoint::CompaniesScroll { param };
     if param.is_some() {
-        cx.read_patiently(&read, LONGEST_GAP).await
+        cx.read_patiently(&read, MAX_GAP).await
     } else {
         cx.workspace.read(&read).await
     }
 }
 
-async fn start_over(cx: &SliceContext<'_>, walk: &Walk) -> Result<SliceOutcome, SliceError> {
-    cx.save_place(walk).await?;
-    Err(SliceError::Broken("the scroll's cursor died"))
-}
-
-/// Ours, of a worker that died, or another vendor's: its minute has to pass either way.
+/// The other scroll belongs to a dead worker of ours or to another app. Either way its minute has to pass.
 async fn scroll_taken(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
+    let why = block_messages::scroll_taken();
     let mut tx = cx.begin().await?;
-    tx.block_stream(
-        cx.key,
-        &block_messages::scroll_taken(),
-        SCROLL_TAKEN.as_secs_f64(),
-    )
-    .await?;
+    tx.block_stream(cx.key, &why, SCROLL_TAKEN_RETRY.as_secs_f64())
+        .await?;
     tx.commit().await?;
-    // Postgres remembers the wait: a resync that somebody asks for meanwhile finds no parked ticket.
+    // Postgres remembers the wait. A parked ticket would delay a resync that comes meanwhile.
     Ok(Verdict::Done.into())
 }
 
-async fn fetch_wanted(cx: &SliceContext<'_>, wants: &Wants) -> Result<SliceOutcome, SliceError> {
-    let answers: Vec<(String, Result<Response, Error>)> = stream::iter(wants.source_ids.clone())
+/// What Intercom says of a batch of companies.
+#[derive(Default)]
+struct Fetched {
+    bodies: Vec<String>,
+    at: Option<DateTime<Utc>>,
+    alive: Vec<String>,
+    gone: Vec<String>,
+    /// The failure of a call that says nothing of its company.
+    trouble: Option<Error>,
+}
+
+async fn fetch(cx: &SliceContext<'_>, ids: Vec<String>) -> Fetched {
+    let answers: Vec<_> = stream::iter(ids)
         .map(|id| async move {
             let answer = cx.workspace.read(&Endpoint::Company { id: &id }).await;
             (id, answer)
@@ -181,64 +185,62 @@ async fn fetch_wanted(cx: &SliceContext<'_>, wants: &Wants) -> Result<SliceOutco
         .buffer_unordered(cx.config().conversation_concurrency)
         .collect()
         .await;
-    let (mut bodies, mut served, mut gone, mut trouble) =
-        (Vec::new(), Vec::new(), Vec::new(), None);
-    let mut now = Utc::now();
+    let mut fetched = Fetched::default();
     for (id, answer) in answers {
         match answer {
             Ok(answer) => {
-                now = answer.at;
-                bodies.push(answer.body);
-                served.push(id);
+                fetched.at = Some(answer.at);
+                fetched.bodies.push(answer.body);
+                fetched.alive.push(id);
             }
-            // Gone since the contact was read, or absent for long: only the latter is taken for deleted.
+            // Deleted since its contact was read, or absent from two scrolls. Only the latter ends the company.
             Err(error)
                 if matches!(error.refusal(), Some(Refusal::NotFound))
                     || matches!(error, Error::BadId(_)) =>
             {
-                gone.push(id.clone());
-                served.push(id);
+                fetched.gone.push(id);
             }
-            Err(error) => trouble = Some(error),
+            Err(error) => fetched.trouble = Some(error),
         }
     }
-    let (companies, poisons) = read_all(bodies.iter().map(String::as_str), now);
-    let well: Vec<String> = companies
-        .iter()
-        .map(|company| company.source_id.clone())
-        .chain(gone.iter().cloned())
-        .collect();
-    let alive: Vec<String> = served
-        .iter()
-        .filter(|id| !gone.contains(id))
-        .cloned()
-        .collect();
+    fetched
+}
+
+async fn fetch_by_id(cx: &SliceContext<'_>, fetches: &Wants) -> Result<SliceOutcome, SliceError> {
+    let Fetched {
+        bodies,
+        at,
+        alive,
+        gone,
+        trouble,
+    } = fetch(cx, fetches.source_ids.clone()).await;
+    let bodies = bodies.iter().map(String::as_str);
+    let objects = PageObjects::read(bodies, at.unwrap_or_else(Utc::now), wire::read_company);
+    // A company that is gone has nothing left to be unreadable.
+    let healthy = [objects.ids(), gone.clone()].concat();
+    let served = [alive.clone(), gone.clone()].concat();
     let key = cx.key;
     let mut tx = cx.begin().await?;
-    let written = tx.write_companies(key.connection, companies).await?;
-    let quarantined = tx.quarantine(key.connection, &poisons).await?;
+    let written = tx.write_companies(key.connection, objects.records).await?;
+    let quarantined = tx.quarantine(key.connection, &objects.poisons).await?;
     let healed = tx
-        .resolve_quarantine(key.connection, "company", &well)
+        .resolve_quarantine(key.connection, "company", &healthy)
         .await?;
     if !served.is_empty() {
-        // Wishes made while the calls were under way speak of a later state and stay.
-        tx.serve_company_wants(key.connection, &served, wished_until(cx, wants))
+        // Fetches that were queued during the calls are for a later state, so they stay.
+        tx.serve_company_wants(key.connection, &served, served_until(cx, fetches))
             .await?;
     }
     tx.note_alive(key.connection, key.stream, &alive).await?;
-    // Asked again under the stream's lock: a contact's page may have wished for more while the calls were under
-    // way, and the stream that it made due must not be put off to the next walk.
+    // Counted again under the stream's lock. A page of contacts may have queued more during the calls, and the stream
+    // that it made due must not be put off to the next scroll.
     let more = tx.company_wants(key.connection, 1).await?.all > 0;
-    tx.save_cursor(
-        key,
-        &serde_json::Value::Null,
-        Tally {
-            inserted: written.inserted,
-            quarantined,
-            healed,
-        },
-    )
-    .await?;
+    let tally = Tally {
+        inserted: written.inserted,
+        quarantined,
+        healed,
+    };
+    tx.save_cursor(key, &serde_json::Value::Null, tally).await?;
     tx.end_companies(key, &gone).await?;
     if !more && trouble.is_none() {
         tx.end_walk(key, &walk_end(cx, cx.state.now, false, None))
@@ -247,48 +249,33 @@ async fn fetch_wanted(cx: &SliceContext<'_>, wants: &Wants) -> Result<SliceOutco
     tx.commit().await?;
     written.count(Stream::Companies);
     match trouble {
+        // The answers before it are stored, so a failure costs only its own calls.
         Some(error) => Err(error.into()),
-        None => Ok(if more {
-            Verdict::Requeue
-        } else {
-            Verdict::Done
-        }
-        .into()),
+        None if more => Ok(Verdict::Requeue.into()),
+        None => Ok(Verdict::Done.into()),
     }
 }
 
 async fn store_page(
     cx: &SliceContext<'_>,
-    companies: Vec<Company>,
-    poisons: &[Poison],
+    objects: PageObjects<Company>,
 ) -> Result<(), SliceError> {
     let key = cx.key;
-    let ids: Vec<String> = companies
-        .iter()
-        .map(|company| company.source_id.clone())
-        .collect();
-    let shown: Vec<String> = ids
-        .iter()
-        .chain(poisons.iter().map(|poison| &poison.source_id))
-        .cloned()
-        .collect();
+    let (ids, shown) = (objects.ids(), objects.shown());
     let mut tx = cx.begin().await?;
-    let written = tx.write_companies(key.connection, companies).await?;
-    let quarantined = tx.quarantine(key.connection, poisons).await?;
+    let written = tx.write_companies(key.connection, objects.records).await?;
+    let quarantined = tx.quarantine(key.connection, &objects.poisons).await?;
     let healed = tx
         .resolve_quarantine(key.connection, "company", &ids)
         .await?;
     tx.note_shown(key, &shown).await?;
-    tx.save_cursor(
-        key,
-        &cx.state.cursor,
-        Tally {
-            inserted: written.inserted,
-            quarantined,
-            healed,
-        },
-    )
-    .await?;
+    let tally = Tally {
+        inserted: written.inserted,
+        quarantined,
+        healed,
+    };
+    // The cursor stays, because it holds only what a broken scroll left.
+    tx.save_cursor(key, &cx.state.cursor, tally).await?;
     tx.commit().await?;
     written.count(Stream::Companies);
     Ok(())
@@ -296,31 +283,32 @@ async fn store_page(
 
 async fn end(
     cx: &SliceContext<'_>,
-    wants: &Wants,
+    fetches: &Wants,
     started_at: DateTime<Utc>,
-    missing: Option<i64>,
+    poisoned: i64,
 ) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
     let mut tx = cx.begin().await?;
-    tx.serve_company_wants(key.connection, &[], wished_until(cx, wants))
+    tx.serve_company_wants(key.connection, &[], served_until(cx, fetches))
         .await?;
     tx.forget_quarantine(key.connection, "company", cx.state.now)
         .await?;
     tx.end_sweep(key).await?;
-    tx.end_walk(key, &walk_end(cx, started_at, true, missing))
+    tx.end_walk(key, &walk_end(cx, started_at, true, Some(poisoned)))
         .await?;
+    // Queued after the walk's end, which would drop their due time.
     tx.want_absent_companies(key).await?;
-    let left = tx.company_wants(key.connection, 1).await?.all;
-    if left > 0 {
+    let more = tx.company_wants(key.connection, 1).await?.all > 0;
+    if more {
         tx.make_due(key.connection, Stream::Companies).await?;
     }
     tx.commit().await?;
-    Ok(if left > 0 {
+    let verdict = if more {
         Verdict::Requeue
     } else {
         Verdict::Done
-    }
-    .into())
+    };
+    Ok(verdict.into())
 }
 
 fn walk_end(
@@ -330,7 +318,7 @@ fn walk_end(
     missing: Option<i64>,
 ) -> WalkEnd {
     let every = cx.config().intervals.company_walk;
-    // After single companies the next full walk stays where it was.
+    // Single companies do not move the time of the next scroll.
     let next = match cx.state.walked_at {
         Some(walked_at) if !full => (walked_at + TimeDelta::from_std(every).unwrap_or_default()
             - cx.state.now)
@@ -351,20 +339,4 @@ fn walk_end(
         missing,
         next_in_seconds: Some(next),
     }
-}
-
-fn read_all<'a>(
-    items: impl Iterator<Item = &'a str>,
-    now: DateTime<Utc>,
-) -> (Vec<Company>, Vec<Poison>) {
-    let (mut companies, mut poisons) = (Vec::new(), Vec::new());
-    for raw in items {
-        match wire::read_company(raw) {
-            Ok(company) => companies.push(company),
-            Err(poison) => poisons.push(poison),
-        }
-    }
-    let (companies, ahead) = future_dated::set_aside(companies, now);
-    poisons.extend(ahead);
-    (companies, poisons)
 }

@@ -1,8 +1,8 @@
 //! Connecting a workspace: start link → a browser opens it → Intercom asks the customer → callback.
 //!
-//! Intercom's OAuth has no PKCE and its tokens do not expire, so the state is the only thing that ties
-//! a callback to the browser that began. It is 256 random bits, kept as a digest, bound to the
-//! browser's session cookie and the tenant, good for ten minutes, and burnt by its first use.
+//! Intercom's OAuth has no PKCE and its tokens do not expire, so only the state ties a callback to the browser that
+//! began the flow. The state is 256 random bits, stored as a digest, bound to the browser's session cookie and the
+//! tenant, valid for ten minutes, and burnt by its first use.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ pub struct ConnectContext {
     pub config: Arc<Config>,
 }
 
-/// A flow that has begun: whoever has the start token may open it in a browser.
+/// A flow that has begun. The start token lets its bearer open the flow in a browser.
 #[derive(Clone, Debug)]
 pub struct Started {
     pub start_token: Secret,
@@ -38,9 +38,9 @@ pub struct Started {
 /// A flow that a browser has opened.
 #[derive(Clone, Debug)]
 pub struct Opened {
-    /// Goes to Intercom and comes back in the callback.
+    /// Sent to Intercom, which returns it in the callback.
     pub state: Secret,
-    /// Stays in the browser, as a cookie.
+    /// Stored in the browser, as a cookie.
     pub session: Secret,
     pub region: Region,
 }
@@ -56,7 +56,7 @@ pub struct Connected {
 /// Begins a flow for a tenant.
 ///
 /// # Errors
-/// When Postgres fails or the system gives no random bytes.
+/// [`ConnectError::Random`] when the system gives no random bytes.
 pub async fn start(
     store: &OauthStore,
     tenant: TenantId,
@@ -74,7 +74,7 @@ pub async fn start(
     })
 }
 
-/// Opens a flow in a browser. Opening it again (a reload, a link preview) replaces state and session.
+/// Opens a flow in a browser. Opening it again (a reload, a link preview) replaces the state and the session.
 ///
 /// # Errors
 /// [`ConnectError::StartUnknown`] when the link is unknown, used or expired.
@@ -91,11 +91,11 @@ pub async fn open(store: &OauthStore, start_token: &str) -> Result<Opened, Conne
     })
 }
 
-/// Finishes a flow: burns the state, exchanges the code, asks whose workspace it is, and keeps
-/// connection, token, streams and first run in one transaction.
+/// Finishes a flow: burns the state, exchanges the code, reads the workspace of the token, and stores the connection,
+/// the token, the streams and the first run in one transaction.
 ///
 /// # Errors
-/// See [`ConnectError`]. The state is burnt whatever comes after.
+/// See [`ConnectError`]. The state is burnt even then.
 pub async fn finish(
     context: &ConnectContext,
     state: &str,
@@ -108,12 +108,12 @@ pub async fn finish(
         .exchange(code)
         .await
         .map_err(ConnectError::at_exchange)?;
-    let me = whose(context, region, &token).await?;
+    let me = token_owner(context, region, &token).await?;
 
     let mut tx = context.store.begin(tenant).await?;
     let connection = tx
         .connect_workspace(&NewWorkspace {
-            // Intercom's own word counts: the customer's choice at the start was only a guess.
+            // Intercom knows the workspace's region. The customer's choice at the start was a guess.
             region: me.region.unwrap_or(region),
             id: me.workspace_id,
             name: me.workspace_name,
@@ -137,10 +137,10 @@ pub async fn finish(
     })
 }
 
-/// The customer said no, or Intercom sent no code: the state is burnt all the same.
+/// Ends a flow without a code, because the customer declined. The state is burnt here too.
 ///
 /// # Errors
-/// Always: [`ConnectError::Denied`], or why the state was not good in the first place.
+/// Always. [`ConnectError::Denied`], or the fault of the state itself.
 pub async fn refuse(store: &OauthStore, state: &str, session: Option<&str>) -> ConnectError {
     match burn(store, state, session).await {
         Ok(_) => ConnectError::Denied,
@@ -148,7 +148,7 @@ pub async fn refuse(store: &OauthStore, state: &str, session: Option<&str>) -> C
     }
 }
 
-/// Burns the state, then compares the session: a wrong browser gets no second try.
+/// Burns the state, then compares the session, so that another browser gets no second try.
 async fn burn(
     store: &OauthStore,
     state: &str,
@@ -164,14 +164,14 @@ async fn burn(
     };
     let session = vault::sha256(session.unwrap_or_default().as_bytes());
     if !vault::constant_time_eq(&session, &flow.session_sha256) {
-        tracing::warn!(tenant = %flow.tenant, "oauth callback came from another browser than the flow's");
+        tracing::warn!(tenant = %flow.tenant, "the oauth callback came from another browser than the one that began the flow");
         return Err(ConnectError::SessionMismatch);
     }
     Ok((flow.tenant, flow.region))
 }
 
-/// `GET /me`. A fresh token that a region refuses is tried once at the US host, which routes to the others.
-async fn whose(
+/// `GET /me`. If the region refuses a fresh token, the US host is tried once, because it routes to the other regions.
+async fn token_owner(
     context: &ConnectContext,
     region: Region,
     token: &Secret,
@@ -193,41 +193,41 @@ fn digest(token: &Secret) -> [u8; 32] {
     vault::sha256(token.expose().as_bytes())
 }
 
-/// Why a workspace was not connected. Holds no code, state or token.
+/// Why a workspace was not connected. Contains no code, state or token.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    #[error("the start link is unknown, used or expired: begin again")]
+    #[error("the start link is unknown, used or expired, so begin again")]
     StartUnknown,
-    #[error("the state was never issued: begin again")]
+    #[error("the state was never issued, so begin again")]
     StateUnknown,
-    #[error("the state was used before: begin again")]
+    #[error("the state was used before, so begin again")]
     StateUsed,
-    #[error("the state has expired: begin again")]
+    #[error("the state has expired, so begin again")]
     StateExpired,
     #[error(
-        "the callback came from another browser than the one that began: begin again in one browser"
+        "the callback came from another browser than the one that began, so begin again in one browser"
     )]
     SessionMismatch,
-    #[error("intercom gave no access: begin again and allow it")]
+    #[error("intercom gave no access, so begin again and allow it")]
     Denied,
-    #[error("intercom refused the code: begin again")]
+    #[error("intercom refused the code, so begin again")]
     ExchangeFailed(#[source] intercom::Error),
-    #[error("intercom refused to say whose token it is: check that the app may read admins")]
+    #[error("intercom does not show the token's workspace, so check that the app may read admins")]
     TokenRefused(#[source] intercom::Error),
-    #[error("the data of an earlier connection is still being deleted: begin again later")]
+    #[error("the data of an earlier connection is still being deleted, so begin again later")]
     PurgeUnderWay,
-    #[error("intercom could not be reached: begin again later")]
+    #[error("could not reach intercom, so begin again later")]
     Unavailable(#[source] intercom::Error),
-    #[error("the connection could not be kept")]
+    #[error("could not store the connection")]
     Store(#[from] StoreError),
-    #[error("the token could not be sealed")]
+    #[error("could not seal the token")]
     Seal(#[from] SealError),
-    #[error("no token could be made: the system gave no random bytes")]
+    #[error("could not make a token, because the system gave no random bytes")]
     Random,
 }
 
 impl ConnectError {
-    /// The stable word for pages, logs and tests.
+    /// The stable code for pages, logs and tests.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {

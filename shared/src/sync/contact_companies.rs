@@ -1,8 +1,8 @@
-//! The companies of a contact that shows ten of them and says that there are more.
+//! A contact shows ten of its companies and says that there are more. The others are fetched here.
 
 use std::time::Duration;
 
-use super::{SliceError, slice::SliceContext};
+use super::{SliceError, page_objects::PageObjects, slice::SliceContext};
 use crate::{
     domain::records::{Contact, Poison},
     intercom::{
@@ -11,76 +11,77 @@ use crate::{
     },
 };
 
-/// How long the rate budget may keep a page waiting for the rest of a contact's companies.
-const LONGEST_GAP: Duration = Duration::from_secs(25);
+/// How long the rate budget may delay a page of contacts for the companies of one.
+const MAX_GAP: Duration = Duration::from_secs(25);
 
-/// A contact shows ten companies; the rest has to be asked for, or its links would be cut. Where the rest cannot be
-/// read, the contact cannot; where it is not to be had, its links stay as they are and nobody calls the copy complete.
+/// Fetches the companies of contacts that show only some, because their links would be cut otherwise. A contact whose
+/// companies are unreadable is unreadable itself. If Intercom does not give the companies, the contact keeps its
+/// links, and its quarantine keeps the copy incomplete.
 pub(super) async fn complete(
     cx: &SliceContext<'_>,
-    contacts: &mut Vec<Contact>,
-    poisons: &mut Vec<Poison>,
+    objects: &mut PageObjects<Contact>,
 ) -> Result<(), SliceError> {
+    let PageObjects { records, poisons } = objects;
     let mut unreadable = Vec::new();
-    for (place, contact) in contacts
+    for (index, contact) in records
         .iter_mut()
         .enumerate()
         .filter(|(_, contact)| contact.companies.is_none())
     {
-        let mut rest = all_companies(cx, &contact.source_id).await?;
-        // Merged or deleted since the page was made. But a 404 is also said of who lives, and then it is not the
-        // last word.
-        if matches!(rest, Rest::Gone) && lives(cx, &contact.source_id).await? {
-            rest = all_companies(cx, &contact.source_id).await?;
-            if matches!(rest, Rest::Gone) {
-                poisons.push(Poison {
-                    kind: "contact",
-                    source_id: contact.source_id.clone(),
-                    reason: "intercom shows ten of its companies and does not give the others"
-                        .to_owned(),
-                    raw: contact.raw.clone().into_bytes(),
-                });
+        let mut companies = all_companies(cx, &contact.source_id).await?;
+        // The contact may have been merged or deleted since the page was made. Intercom also answers 404 for living
+        // contacts, so a living one is asked for once more.
+        if matches!(companies, Companies::Gone) && is_alive(cx, &contact.source_id).await? {
+            companies = all_companies(cx, &contact.source_id).await?;
+            if matches!(companies, Companies::Gone) {
+                poisons.push(poison(
+                    contact.clone(),
+                    "intercom shows ten of its companies and does not give the others",
+                ));
             }
         }
-        match rest {
-            Rest::All(companies) => contact.companies = Some(companies),
-            Rest::Gone => {}
-            Rest::Unreadable(reason) => unreadable.push((place, reason)),
+        match companies {
+            Companies::All(companies) => contact.companies = Some(companies),
+            Companies::Gone => {}
+            Companies::Unreadable(reason) => unreadable.push((index, reason)),
         }
     }
-    // From the last on, so that the places before stay what they are.
-    for (place, reason) in unreadable.into_iter().rev() {
-        let Contact { source_id, raw, .. } = contacts.remove(place);
-        poisons.push(Poison {
-            kind: "contact",
-            source_id,
-            reason: reason.to_owned(),
-            raw: raw.into_bytes(),
-        });
+    // Removed from the end, so that the indexes before stay valid.
+    for (index, reason) in unreadable.into_iter().rev() {
+        poisons.push(poison(records.remove(index), reason));
     }
     Ok(())
 }
 
-/// What is behind the ten companies that a contact shows.
-enum Rest {
+fn poison(contact: Contact, reason: &str) -> Poison {
+    Poison {
+        kind: "contact",
+        source_id: contact.source_id,
+        reason: reason.to_owned(),
+        raw: contact.raw.into_bytes(),
+    }
+}
+
+/// The companies of one contact.
+enum Companies {
     All(Vec<String>),
     /// Intercom knows no such contact.
     Gone,
     Unreadable(&'static str),
 }
 
-async fn all_companies(cx: &SliceContext<'_>, id: &str) -> Result<Rest, SliceError> {
+async fn all_companies(cx: &SliceContext<'_>, id: &str) -> Result<Companies, SliceError> {
     let (mut companies, mut page) = (Vec::new(), 1);
     loop {
-        // Waited for here: parking would throw the page away, and with little budget it would never end.
+        // The wait is spent here. Snoozing would drop the page of contacts, and with little budget it would never end.
         let answer = match cx
-            .read_patiently(&Endpoint::ContactCompanies { id, page }, LONGEST_GAP)
+            .read_patiently(&Endpoint::ContactCompanies { id, page }, MAX_GAP)
             .await
         {
-            Err(error) if error.is_gone() => return Ok(Rest::Gone),
+            Err(error) if error.is_gone() => return Ok(Companies::Gone),
             Err(Error::TooLarge(_)) => {
-                return Ok(Rest::Unreadable(
-                    "its companies are more than an answer may be",
+                return Ok(Companies::Unreadable(
+                    "the list of its companies is larger than an answer may be",
                 ));
             }
             answer => answer?,
@@ -88,26 +89,21 @@ async fn all_companies(cx: &SliceContext<'_>, id: &str) -> Result<Rest, SliceErr
         let list = Page::split(&answer.body)?;
         match wire::company_ids(&list.items) {
             Ok(ids) => companies.extend(ids),
-            Err(reason) => return Ok(Rest::Unreadable(reason)),
+            Err(reason) => return Ok(Companies::Unreadable(reason)),
         }
         match list.next {
             Some(Next::Number(next)) if next > page => page = next,
-            _ => return Ok(Rest::All(companies)),
+            _ => return Ok(Companies::All(companies)),
         }
     }
 }
 
-async fn lives(cx: &SliceContext<'_>, id: &str) -> Result<bool, SliceError> {
-    match cx
-        .read_patiently(
-            &Endpoint::Contact {
-                id,
-                merge_history: false,
-            },
-            LONGEST_GAP,
-        )
-        .await
-    {
+async fn is_alive(cx: &SliceContext<'_>, id: &str) -> Result<bool, SliceError> {
+    let read = Endpoint::Contact {
+        id,
+        merge_history: false,
+    };
+    match cx.read_patiently(&read, MAX_GAP).await {
         Err(error) if error.is_gone() => Ok(false),
         Err(Error::TooLarge(_)) => Ok(true),
         answer => Ok(answer.map(|_| true)?),

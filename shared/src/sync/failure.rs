@@ -15,7 +15,7 @@ const MAX_ATTEMPTS: i32 = 10;
 /// Characters of a failure's cause that Postgres keeps.
 const MAX_CAUSE_CHARS: usize = 1000;
 const MAX_BACKOFF: Duration = Duration::from_secs(15 * 60);
-/// A rolling restart can kill three workers that held the same healthy slice. The first quarantine of a slice
+/// A rolling restart can kill three workers that had leased the same healthy slice. The first quarantine of a slice
 /// therefore lasts only this long. The next one lasts for [`DEAD_LETTER_RETRY`].
 const FIRST_QUARANTINE: Duration = Duration::from_secs(25);
 const DEAD_LETTER_RETRY: Duration = Duration::from_secs(60 * 60);

@@ -1,7 +1,7 @@
-//! Whether a slice is still ours: nobody calls Intercom for a connection that has ended.
+//! The gate before Intercom calls: a slice that lost its lease makes no more calls.
 //!
-//! What is written is fenced by itself; a call is not, and a slice may make hundreds. So the fence is looked at
-//! before a call, when it was not for [`FENCE_RECHECK_INTERVAL`]: between two commits, and while a permit was waited for.
+//! Writes are fenced by their own transactions. Calls are not, and a slice may make hundreds. A call therefore
+//! re-checks the fence first, if the last check is older than [`FENCE_RECHECK_INTERVAL`].
 
 use std::{
     sync::Arc,
@@ -15,31 +15,31 @@ use crate::{
     store::{SliceKey, WorkerStore},
 };
 
-/// A call may begin for so long after a disconnect, by a slice that was under way. Whoever promises that none will
-/// waits for longer than this first.
+/// A slice in flight may start a call up to this long after a disconnect. `disconnect` must therefore wait longer
+/// than this before it reports success.
 pub const FENCE_RECHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The gate before the calls of a slice that has just begun.
 pub(super) fn gate(store: &WorkerStore, key: SliceKey) -> Gate {
     let store = store.clone();
-    // `None`: it is not ours any more.
-    let seen = Arc::new(Mutex::new(Some(Instant::now())));
+    // `None` once the slice has lost its lease.
+    let checked_at = Arc::new(Mutex::new(Some(Instant::now())));
     Gate::new(move || {
-        let (store, seen) = (store.clone(), Arc::clone(&seen));
+        let (store, checked_at) = (store.clone(), Arc::clone(&checked_at));
         Box::pin(async move {
-            // One looks, and who comes meanwhile waits for what it sees.
-            let mut seen = seen.lock().await;
-            if seen.is_some_and(|at| at.elapsed() >= FENCE_RECHECK_INTERVAL) {
+            // The lock is kept during the check, so that concurrent calls share one check.
+            let mut checked_at = checked_at.lock().await;
+            if checked_at.is_some_and(|at| at.elapsed() >= FENCE_RECHECK_INTERVAL) {
                 let now = Instant::now();
                 match store.is_ours(key).await {
-                    Ok(ours) => *seen = ours.then_some(now),
-                    // The store has an error of its own for whoever writes; until then nothing is known to have ended.
+                    Ok(ours) => *checked_at = ours.then_some(now),
+                    // Postgres being away ends no connection, and the slice's next write fails by itself.
                     Err(error) => {
-                        tracing::warn!(%error, "could not look whether the slice is still ours");
+                        tracing::warn!(%error, "could not check the slice's fence");
                     }
                 }
             }
-            seen.is_some()
+            checked_at.is_some()
         })
     })
 }

@@ -1,26 +1,32 @@
-//! Changes that have not happened yet.
+//! Records that claim to have changed in the future.
 //!
-//! A record is overwritten by what changed later. One that claims to have changed in the year 9999 would be held as it
-//! is for good, whatever Intercom says of it afterwards; so it is quarantined until it says a time that has come.
+//! A stored record is overwritten only by a later change. A record from the year 9999 would therefore never be
+//! overwritten again, so it is quarantined until Intercom gives it a time that has come.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::records::{Company, Contact, Conversation, Part, Poison};
 
-/// Servers' clocks differ by seconds; a day is no difference of clocks.
-const AHEAD: TimeDelta = TimeDelta::days(1);
+/// The clocks of servers differ by seconds, never by a day.
+const TOLERANCE: TimeDelta = TimeDelta::days(1);
 
-/// A record that says when it changed.
-pub(super) trait Dated {
+/// A record with the time of its last change.
+pub(super) trait Timestamped {
     const KIND: &'static str;
+    fn source_id(&self) -> &str;
     fn updated_at(&self) -> DateTime<Utc>;
+    /// The record's id and its raw JSON.
     fn into_identity(self) -> (String, String);
 }
 
-macro_rules! dated {
+macro_rules! timestamped {
     ($($record:ty: $kind:literal),+) => {
-        $(impl Dated for $record {
+        $(impl Timestamped for $record {
             const KIND: &'static str = $kind;
+
+            fn source_id(&self) -> &str {
+                &self.source_id
+            }
 
             fn updated_at(&self) -> DateTime<Utc> {
                 self.updated_at
@@ -33,22 +39,25 @@ macro_rules! dated {
     };
 }
 
-dated!(Contact: "contact", Company: "company", Conversation: "conversation", Part: "part");
+timestamped!(Contact: "contact", Company: "company", Conversation: "conversation", Part: "part");
 
-/// Takes out of `records` what claims to have changed after `now`, by Intercom's clock.
-pub(super) fn set_aside<R: Dated>(records: Vec<R>, now: DateTime<Utc>) -> (Vec<R>, Vec<Poison>) {
-    let (ahead, records): (Vec<R>, Vec<R>) = records
+/// Takes the future-dated records out of `records`. `now` is by Intercom's clock.
+pub(super) fn set_aside<R: Timestamped>(
+    records: Vec<R>,
+    now: DateTime<Utc>,
+) -> (Vec<R>, Vec<Poison>) {
+    let (future_dated, records): (Vec<R>, Vec<R>) = records
         .into_iter()
-        .partition(|record| is_ahead(record, now));
-    (records, ahead.into_iter().map(poison).collect())
+        .partition(|record| is_future_dated(record, now));
+    (records, future_dated.into_iter().map(poison).collect())
 }
 
-pub(super) fn is_ahead<R: Dated>(record: &R, now: DateTime<Utc>) -> bool {
-    record.updated_at() > now + AHEAD
+pub(super) fn is_future_dated<R: Timestamped>(record: &R, now: DateTime<Utc>) -> bool {
+    record.updated_at() > now + TOLERANCE
 }
 
-/// The record as what is quarantined.
-pub(super) fn poison<R: Dated>(record: R) -> Poison {
+/// The record in quarantine.
+pub(super) fn poison<R: Timestamped>(record: R) -> Poison {
     let reason = format!("it changes in the future, at {}", record.updated_at());
     let (source_id, raw) = record.into_identity();
     Poison {

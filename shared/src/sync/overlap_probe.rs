@@ -1,11 +1,12 @@
-//! Witnesses: why a search of contacts is known to have shown every change.
+//! Overlap probes: the proof that a search of contacts has shown every change.
 //!
 //! Up to version 2.16 contact search counts in whole days of the workspace's time zone, and `>` means "from the start
-//! of the next day". From 2.17 on it counts in seconds, says its text; but a search that counted in days after all
-//! would just show nothing of its bound's day, like a quiet workspace. So a search by seconds begins a second before
-//! a few contacts that changed before the watermark and are held: its witnesses. An answer that shows one of them shows
-//! everything that changed later too, whatever it counts in. One that shows none proves nothing (they have ended,
-//! or it counts in days), and is followed by a search by days.
+//! of the next day". From 2.17 on it counts in seconds, says its documentation. If it counted in days after all, it
+//! would leave out the day of its bound, and its answer would look like the answer of a quiet workspace.
+//!
+//! A search by seconds therefore begins a second before a few stored contacts that changed before the watermark: its
+//! probes. An answer that shows one of them also shows every later change, whatever it counts in. An answer that shows
+//! none proves nothing, because the probes may be deleted or the search may count in days. A search by days follows.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -15,35 +16,35 @@ use crate::intercom::Version;
 /// A search shows the changes of this long before the watermark again, for clocks that differ and for changes in the
 /// same second.
 pub(super) const OVERLAP: TimeDelta = TimeDelta::seconds(60);
-/// A search by days needs this much more than the watermark: the longest day is 25 hours.
-const DAYWISE: TimeDelta = TimeDelta::hours(48);
-/// So many have to end at once for a poll to cost a second call.
-const WITNESSES: usize = 5;
+/// A search by days begins this long before the watermark. The longest day has 25 hours.
+const DAY_OVERLAP: TimeDelta = TimeDelta::hours(48);
+/// All probes have to be deleted at once for a poll to cost a second call.
+const PROBES: usize = 5;
 
-/// Where a search for what changed after `since` begins, by what a witness of the last walk allows.
+/// Where a search for the changes after `since` begins. `probe` is the first probe of the last walk.
 pub(super) fn search_from(
     version: Version,
     since: DateTime<Utc>,
-    witness: Option<DateTime<Utc>>,
+    probe: Option<DateTime<Utc>>,
 ) -> DateTime<Utc> {
-    match witness {
-        Some(witness) if version >= Version::V2_17 => witness - TimeDelta::seconds(1),
-        _ => by_days(since),
+    match probe {
+        Some(probe) if version >= Version::V2_17 => probe - TimeDelta::seconds(1),
+        _ => day_granular_from(since),
     }
 }
 
-/// Where it begins when nothing but whole days is to be relied on.
-pub(super) fn by_days(since: DateTime<Utc>) -> DateTime<Utc> {
-    since - DAYWISE
+/// Where a search begins that may count in days.
+pub(super) fn day_granular_from(since: DateTime<Utc>) -> DateTime<Utc> {
+    since - DAY_OVERLAP
 }
 
-/// The newest contacts that a walk has shown and that had changed before the next one's watermark, newest first, as
-/// seconds since 1970.
+/// The newest contacts that a walk has shown and that changed before the watermark that it leaves. In seconds since
+/// 1970, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Witnesses(Vec<i64>);
+pub(super) struct OverlapProbes(Vec<i64>);
 
-impl Witnesses {
-    /// Takes in what a page has shown; `watermark` is what the walk will leave.
+impl OverlapProbes {
+    /// Adds the times of a page's contacts. `watermark` is the one that the walk leaves.
     pub(super) fn note(
         &mut self,
         changed: impl Iterator<Item = DateTime<Utc>>,
@@ -55,10 +56,10 @@ impl Witnesses {
                 .map(|at| at.timestamp()),
         );
         self.0.sort_unstable_by(|one, other| other.cmp(one));
-        self.0.truncate(WITNESSES);
+        self.0.truncate(PROBES);
     }
 
-    /// The one that changed first: a search from before it shows them all.
+    /// The probe that changed first. A search from before it shows them all.
     pub(super) fn first(&self) -> Option<DateTime<Utc>> {
         self.0
             .last()
@@ -75,26 +76,26 @@ mod tests {
     }
 
     #[test]
-    fn the_five_newest_from_before_the_watermark_are_kept_whatever_the_order_of_pages() {
-        let mut witnesses = Witnesses::default();
-        assert_eq!(witnesses.first(), None);
-        witnesses.note([3, 1, 2].map(at).into_iter(), at(1_000));
-        assert_eq!(witnesses.first(), Some(at(1)));
-        witnesses.note(
+    fn the_five_newest_before_the_watermark_are_kept_in_any_page_order() {
+        let mut probes = OverlapProbes::default();
+        assert_eq!(probes.first(), None);
+        probes.note([3, 1, 2].map(at).into_iter(), at(1_000));
+        assert_eq!(probes.first(), Some(at(1)));
+        probes.note(
             [900, 939, 940, 941, 2_000, 5].map(at).into_iter(),
             at(1_000),
         );
         assert_eq!(
-            witnesses.0,
+            probes.0,
             [939, 900, 5, 3, 2].map(|second| at(second).timestamp())
         );
     }
 
     #[test]
-    fn only_a_version_that_counts_in_seconds_is_asked_by_its_witnesses() {
-        let witness = Some(at(-7_200));
-        assert_eq!(search_from(Version::V2_17, at(0), witness), at(-7_201));
+    fn only_a_version_that_counts_in_seconds_searches_from_its_probe() {
+        let probe = Some(at(-7_200));
+        assert_eq!(search_from(Version::V2_17, at(0), probe), at(-7_201));
         assert_eq!(search_from(Version::V2_17, at(0), None), at(-172_800));
-        assert_eq!(search_from(Version::V2_16, at(0), witness), at(-172_800));
+        assert_eq!(search_from(Version::V2_16, at(0), probe), at(-172_800));
     }
 }

@@ -1,11 +1,11 @@
-//! How many records a page is asked for, when a full page is more than an answer may be.
+//! The number of records per page, when a full page is larger than an answer may be.
 //!
-//! A page that is too large is asked for again at half the size, down to one record. The walk remembers the size, and
-//! doubles it again once pages have been small enough for long enough: longer where that was too soon, less long where
-//! it was not, so that a giant costs some twenty calls and not every page behind it two.
+//! A page that is too large is requested again at half the size, down to one record. The walk remembers the size and
+//! doubles it after enough small pages in a row. The wait doubles after a growth that failed and halves after one that
+//! worked. One oversized record then costs about twenty extra calls instead of doubling every later page.
 //!
-//! Cursors are keysets as far as anybody has seen, and say nothing of a page's size. Should Intercom refuse one that
-//! was made for another size, the size stays what it is until the walk ends, and the walk goes on without the cursor.
+//! Cursors appear to be keysets, independent of the page size. If Intercom refuses a cursor that was made for another
+//! size, the size stays as it is until the walk ends, and the walk continues without the cursor.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,19 +14,19 @@ use crate::{
     intercom::{Error, MAX_RESPONSE_BYTES, PAGE, wire},
 };
 
-/// Pages that have to fit in a row before a larger one is tried, at most.
-const LONGEST_PATIENCE: u32 = 64;
+/// The longest wait for a growth, in pages.
+const MAX_PATIENCE: u32 = 64;
 
 /// The size of a walk's pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct PageSize {
     records: usize,
-    /// Pages in a row of which two would fit.
+    /// Pages in a row that would have fit at twice the size.
     fitted: u32,
-    /// So many are needed before it grows.
+    /// The number of such pages that a growth needs.
     patience: u32,
-    /// The last change was to a larger one.
+    /// The last change was a growth.
     grew: bool,
     /// The cursor was made for another size.
     changed: bool,
@@ -52,13 +52,13 @@ impl PageSize {
         self.records
     }
 
-    /// After a page that was too large. False where there is no smaller one.
+    /// After a page that was too large. False if a page is one record already.
     pub(super) fn shrink(&mut self) -> bool {
         if self.records == 1 {
             return false;
         }
         if self.grew {
-            self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
+            self.patience = (self.patience * 2).min(MAX_PATIENCE);
         }
         self.records /= 2;
         (self.fitted, self.grew, self.changed) = (0, false, true);
@@ -71,7 +71,7 @@ impl PageSize {
             self.patience = (self.patience / 2).max(1);
         }
         (self.changed, self.grew) = (false, false);
-        // Twice as many would take half of what may be taken, were they all alike.
+        // Twice as many records of the same size would use half of the limit.
         self.fitted = if bytes <= MAX_RESPONSE_BYTES / 4 {
             self.fitted + 1
         } else {
@@ -83,7 +83,7 @@ impl PageSize {
         }
     }
 
-    /// After a refused cursor. True where it may have been refused for the size, which is then final.
+    /// After a refused cursor. True if the size may be the reason, which makes the size final.
     pub(super) const fn refused(&mut self) -> bool {
         let doubted = self.changed;
         self.is_final |= doubted;
@@ -92,10 +92,10 @@ impl PageSize {
     }
 }
 
-/// The one record of an outline, as what is quarantined.
+/// The one record of an outline, in quarantine.
 ///
 /// # Errors
-/// When it has no record or several: then it is not one record that is too large, and nothing may be stepped over.
+/// When the outline has no record or several. No single record is too large then, so none may be skipped.
 pub(super) fn oversized(kind: &'static str, records: &[&str]) -> Result<Poison, Error> {
     match records {
         [record] => Ok(wire::oversized(kind, record, MAX_RESPONSE_BYTES)),
@@ -107,7 +107,7 @@ pub(super) fn oversized(kind: &'static str, records: &[&str]) -> Result<Poison, 
 mod tests {
     use super::*;
 
-    /// Walks over records of these sizes; the calls that landed, and those that were too large.
+    /// Walks over records of these sizes. Returns the pages that landed and the pages that were too large.
     fn walk(sizes: &[usize]) -> (usize, usize) {
         let (mut at, mut landed, mut too_large, mut size) = (0, 0, 0, PageSize::default());
         while at < sizes.len() {
@@ -118,7 +118,7 @@ mod tests {
             } else {
                 landed += 1;
                 at += page.len();
-                // Of one that is too large alone, the outline.
+                // A record that is too large alone is answered by its outline.
                 size.landed(bytes.min(MAX_RESPONSE_BYTES));
             }
         }

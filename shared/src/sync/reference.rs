@@ -1,4 +1,4 @@
-//! Reference data on its slow timer: what ids stand for, what was deleted, and whether the token lives.
+//! Reference data on its slow timer: the names behind ids, deleted conversations, and whether the token still works.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,27 +13,31 @@ use crate::{
     store::{Tally, WalkEnd},
 };
 
-/// Where a walk is.
+/// How far a walk has come.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Walk {
+struct ReferenceWalk {
     begun_at: DateTime<Utc>,
-    /// By Intercom's clock, at the first list that it gave.
+    /// By Intercom's clock, at the first list that was read.
     started_at: Option<DateTime<Utc>>,
-    /// Lists that were read or refused.
+    /// Lists that were read, refused, or do not exist in this version.
     done: Vec<ReferenceKind>,
     refused: Vec<ReferenceKind>,
-    /// The next page of what was deleted; `None` when all of it is read.
+    /// The next page of deleted conversations. `None` when all pages are read.
     page: Option<u32>,
-    /// False when what was deleted cannot be read.
+    /// Whether Intercom offers the list of deleted conversations.
     deletions: bool,
     audit: Option<audit::AuditState>,
 }
 
+/// Works one slice: every list, the deleted conversations, and the audit if it is due.
+///
+/// # Errors
+/// See [`SliceError`].
 #[tracing::instrument(name = "reference", skip_all)]
 pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let mut also_due = Vec::new();
     if !cx.state.active {
-        // The connection waits for the customer; this is how it heals by itself if access comes back.
+        // The connection waits for the customer. If the token works again, it becomes active by itself.
         cx.workspace.read(&Endpoint::Me).await?;
         let mut tx = cx.begin_connection().await?;
         tx.revive_connection(cx.key).await?;
@@ -53,19 +57,14 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     Ok(SliceOutcome::from(Verdict::Done).with_due(also_due))
 }
 
-async fn open_walk(cx: &SliceContext<'_>) -> Result<Walk, SliceError> {
-    if let Some(walk) = cx
-        .state
-        .cursor
-        .clone()
-        .and_then(|cursor| serde_json::from_value(cursor).ok())
-    {
+async fn open_walk(cx: &SliceContext<'_>) -> Result<ReferenceWalk, SliceError> {
+    if let Some(walk) = cx.saved_walk() {
         return Ok(walk);
     }
     let mut tx = cx.begin().await?;
     tx.start_runs(cx.key).await?;
     tx.commit().await?;
-    Ok(Walk {
+    Ok(ReferenceWalk {
         begun_at: cx.state.now,
         started_at: None,
         done: Vec::new(),
@@ -76,8 +75,8 @@ async fn open_walk(cx: &SliceContext<'_>) -> Result<Walk, SliceError> {
     })
 }
 
-/// Each list has a scope of its own: one refused list does not keep the others away.
-async fn read_lists(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<(), SliceError> {
+/// Reads the lists. Each has its own scope, so one refused list does not stop the others.
+async fn read_lists(cx: &SliceContext<'_>, walk: &mut ReferenceWalk) -> Result<(), SliceError> {
     let key = cx.key;
     let mut failed = None;
     for kind in ReferenceKind::ALL {
@@ -113,17 +112,19 @@ async fn read_lists(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<(), SliceE
                     ..
                 },
             )) => {
+                // Not decided yet: the other lists tell a dead token from a missing scope.
                 failed = Some((kind, error));
                 continue;
             }
             Err(error) => return Err(error),
         }
+        // Saved after each list, so that a crash or a spent budget repeats one list at most.
         walk.done.push(kind);
         tx.save_cursor(key, walk, Tally::default()).await?;
         tx.commit().await?;
     }
     match failed {
-        // A token that is refused every list may be dead; one that is refused some lacks a scope.
+        // A token that is refused every list may be dead. A token that is refused one lacks a scope.
         Some((
             kind,
             Error::Refused {
@@ -139,8 +140,8 @@ async fn read_lists(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<(), SliceE
     }
 }
 
-/// Once a day: see [`audit`]. The streams that are due for it.
-async fn audit(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<Vec<Stream>, SliceError> {
+/// Runs the daily [`audit`]. Returns the streams that it made due.
+async fn audit(cx: &SliceContext<'_>, walk: &mut ReferenceWalk) -> Result<Vec<Stream>, SliceError> {
     let key = cx.key;
     if walk.audit.is_none() {
         walk.audit = audit::begin(cx).await?;
@@ -157,15 +158,15 @@ async fn audit(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<Vec<Stream>, Sl
     }
 }
 
-async fn end(cx: &SliceContext<'_>, walk: Walk) -> Result<(), SliceError> {
+async fn end(cx: &SliceContext<'_>, walk: ReferenceWalk) -> Result<(), SliceError> {
     let key = cx.key;
     let intervals = &cx.config().intervals;
     let mut refused = walk.refused;
-    // Conversations out of the plan or the scope are their own stream's to say.
+    // The `conversations` stream reports a missing plan or scope of its own.
     refused.retain(|kind| *kind != ReferenceKind::ConversationAttribute);
     let mut tx = cx.begin().await?;
     if refused.is_empty() {
-        // Every list was read: what was bad and is not any more is read well, or gone.
+        // Every list was read, so an object that is no longer unreadable is either stored or gone.
         tx.forget_quarantine(key.connection, "reference", walk.begun_at)
             .await?;
         tx.end_walk(
@@ -173,7 +174,7 @@ async fn end(cx: &SliceContext<'_>, walk: Walk) -> Result<(), SliceError> {
             &WalkEnd {
                 mode: cx.state.mode.max(Mode::Full),
                 begun_at: walk.begun_at,
-                // Of the deletions, the one thing here that is read by time.
+                // For the deleted conversations, the only list that is read by time.
                 watermark: walk
                     .deletions
                     .then(|| cx.watermark(walk.started_at.unwrap_or(walk.begun_at))),
@@ -210,7 +211,7 @@ async fn read_kind(cx: &SliceContext<'_>, kind: ReferenceKind) -> Result<Kind, S
         ReferenceKind::Segment => Endpoint::Segments,
         ReferenceKind::ContactAttribute => Endpoint::DataAttributes { model: "contact" },
         ReferenceKind::CompanyAttribute => Endpoint::DataAttributes { model: "company" },
-        // 2.16 moved them to a list of their own.
+        // 2.16 moved conversation attributes to a list of their own.
         ReferenceKind::ConversationAttribute if cx.workspace.version() < Version::V2_16 => {
             Endpoint::DataAttributes {
                 model: "conversation",
@@ -235,13 +236,13 @@ async fn read_kind(cx: &SliceContext<'_>, kind: ReferenceKind) -> Result<Kind, S
     Ok((answer.at, items, poisons))
 }
 
-/// Two lists may use one id.
+/// The id in quarantine. Two lists may use one id, so it begins with the list's name.
 fn named(kind: ReferenceKind, source_id: &str) -> String {
     format!("{}/{source_id}", kind.as_str())
 }
 
-/// `GET /conversations/deleted` (2.16 on), newest first, back to what the last look has seen.
-async fn mark_deleted(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<(), SliceError> {
+/// Reads `GET /conversations/deleted` (2.16 on), newest first, back to the last walk's watermark.
+async fn mark_deleted(cx: &SliceContext<'_>, walk: &mut ReferenceWalk) -> Result<(), SliceError> {
     let since = cx
         .state
         .watermark
@@ -252,7 +253,7 @@ async fn mark_deleted(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<(), Slic
             .read(&Endpoint::ConversationsDeleted { page: number })
             .await
         {
-            // Conversations may be out of the plan or the scope: their own stream says so.
+            // Conversations may be outside the plan or the scope. The `conversations` stream reports it.
             Err(Error::Refused {
                 refusal:
                     Refusal::PlanRestricted
@@ -279,6 +280,7 @@ async fn mark_deleted(cx: &SliceContext<'_>, walk: &mut Walk) -> Result<(), Slic
                 }
             }
         }
+        // A page with an entry from before the last walk is the last page with news.
         let all_new = deleted.iter().all(|(_, at)| *at >= since);
         walk.page = match page.next {
             Some(Next::Number(next)) if all_new && next > number => Some(next),

@@ -1,8 +1,8 @@
-//! Replays what is in quarantine from the bytes that were kept: for whoever has taught the reader a new form.
+//! Reads quarantined objects again from their stored bytes, after the parser has learned a new form.
 //!
-//! No call is made. The stream is locked, as by a slice of it, so neither writes between the other's lines; what is
-//! held already in a later version stays; and a disconnected connection gets nothing. What a whole answer alone can
-//! say (a thread that could not be read at all, a contact whose companies were cut) is left to the next walk.
+//! No call is made. The stream is locked as a slice locks it, so the two never write at the same time. A later stored
+//! version stays, and a disconnected connection gets nothing. Some objects need a whole answer (an unreadable thread, a
+//! contact whose companies were cut), and the next walk reads those.
 
 use chrono::Utc;
 
@@ -13,10 +13,10 @@ use crate::{
     store::{ConnectionState, Quarantined, StoreError, WorkerStore, WorkerTx},
 };
 
-/// Objects read in one transaction: each may be large.
+/// Objects per transaction. Each of them may be large.
 const BATCH: i64 = 10;
 
-/// The streams of objects, in the order in which everything locks them, and what quarantine calls theirs.
+/// The streams in the order in which every transaction locks them, each with the kind of its quarantined objects.
 const KINDS: [(Stream, &str); 4] = [
     (Stream::Contacts, "contact"),
     (Stream::Companies, "company"),
@@ -24,20 +24,20 @@ const KINDS: [(Stream, &str); 4] = [
     (Stream::Threads, "part"),
 ];
 
-/// What became of a connection's quarantine.
+/// The result of a replay, in objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
-    /// Held now.
+    /// Stored now.
     pub healed: i64,
-    /// Unreadable still.
+    /// Still unreadable.
     pub left: i64,
 }
 
-/// Replays a connection's quarantine; `rehearsed`, it changes nothing and says what it would have done. `None` when
-/// the connection is unknown or does not sync.
+/// Replays a connection's quarantine. `rehearsed` changes nothing and returns the same counts. `None` when the
+/// connection is unknown or does not sync.
 ///
 /// # Errors
-/// When Postgres fails; what was replayed before stays.
+/// Objects that were replayed before the error stay replayed.
 pub async fn replay(
     store: &WorkerStore,
     tenant: TenantId,
@@ -69,7 +69,7 @@ pub async fn replay(
     Ok(Some(replayed))
 }
 
-/// Writes what can be read now, and closes its quarantine. Returns how many objects that were.
+/// Stores the objects that are readable now and closes their quarantine. Returns their number.
 async fn heal(
     tx: &mut WorkerTx,
     connection: ConnectionId,
@@ -80,13 +80,13 @@ async fn heal(
     let (healed, inserted) = match stream {
         Stream::Contacts => {
             let (ids, contacts) = read(batch, wire::read_contact, |contact| {
-                !future_dated::is_ahead(contact, Utc::now()) && contact.companies.is_some()
+                !future_dated::is_future_dated(contact, Utc::now()) && contact.companies.is_some()
             });
             (ids, tx.write_contacts(connection, contacts).await?.inserted)
         }
         Stream::Companies => {
             let (ids, companies) = read(batch, wire::read_company, |company| {
-                !future_dated::is_ahead(company, Utc::now())
+                !future_dated::is_future_dated(company, Utc::now())
             });
             (
                 ids,
@@ -95,7 +95,7 @@ async fn heal(
         }
         Stream::Conversations => {
             let (ids, stubs) = read(batch, wire::read_conversation, |stub| {
-                !future_dated::is_ahead(stub, Utc::now())
+                !future_dated::is_future_dated(stub, Utc::now())
             });
             let inserted = tx.write_stubs(connection, stubs).await?.inserted;
             tx.make_due(connection, Stream::Threads).await?;
@@ -110,7 +110,7 @@ async fn heal(
     Ok(closed)
 }
 
-/// Parts, whose ids in quarantine begin with their conversation's; `…/thread` is an answer that was no thread.
+/// The ids of quarantined parts begin with their conversation's id. `…/thread` is an answer that was no thread.
 async fn heal_parts(
     tx: &mut WorkerTx,
     connection: ConnectionId,
@@ -129,7 +129,7 @@ async fn heal_parts(
         .map(|(owner, _)| owner)
         .collect();
     let (ids, parts) = read(single, wire::read_part, |part| {
-        !future_dated::is_ahead(part, Utc::now())
+        !future_dated::is_future_dated(part, Utc::now())
     });
     let parts = ids
         .iter()
@@ -144,7 +144,7 @@ async fn heal_parts(
     Ok(closed)
 }
 
-/// What can be read now, and under which ids it was in quarantine.
+/// The objects that are readable now, and their ids in quarantine.
 fn read<T>(
     batch: Vec<Quarantined>,
     read: impl Fn(&str) -> Result<T, Poison>,

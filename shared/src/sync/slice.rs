@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Context, SliceError};
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 /// A full walk that did not show a stored object is repeated after at most this long.
 const ABSENCE_RECHECK: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A slice under way: its key, the stream's state when it began, and a reader of its workspace.
+/// A slice in flight: its key, the stream's state when it began, and a client of its workspace.
 #[derive(Debug)]
 pub struct SliceContext<'a> {
     pub(super) ctx: &'a Context,
@@ -35,7 +35,7 @@ impl SliceContext<'_> {
         self.ctx.store.begin_fenced(self.key).await
     }
 
-    /// The same for what changes the connection as a whole: every stream is locked first.
+    /// The same for a change of the whole connection: every stream is locked first.
     pub(super) async fn begin_connection(&self) -> Result<WorkerTx, StoreError> {
         self.ctx.store.begin_fenced_whole(self.key).await
     }
@@ -45,20 +45,41 @@ impl SliceContext<'_> {
         self.ctx.store.begin(self.key.tenant).await
     }
 
-    /// Keeps where the walk is when nothing was stored that would say so.
+    /// The walk that an earlier slice saved, if there is one.
+    pub(super) fn saved_walk<W: DeserializeOwned>(&self) -> Option<W> {
+        serde_json::from_value(self.state.cursor.clone()?).ok()
+    }
+
+    /// The walk that an earlier slice saved, or a new one. A new walk begins the runs that wait for it, and forgets
+    /// the pages of the walk before it.
+    pub(super) async fn open_walk<W: DeserializeOwned>(
+        &self,
+        begin: impl FnOnce(&Self) -> W,
+    ) -> Result<W, StoreError> {
+        if let Some(walk) = self.saved_walk() {
+            return Ok(walk);
+        }
+        let mut tx = self.begin().await?;
+        tx.start_runs(self.key).await?;
+        tx.begin_sweep(self.key).await?;
+        tx.commit().await?;
+        Ok(begin(self))
+    }
+
+    /// Saves the walk when no objects were stored along with it.
     pub(super) async fn save_place(&self, walk: &impl Serialize) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         tx.save_place(self.key, walk).await?;
         tx.commit().await
     }
 
-    /// What a search that started then leaves: who has just changed may not be found by it yet.
+    /// The watermark of a search that started then. The search index lags, so the newest changes may be missing.
     pub(super) fn watermark(&self, started_at: DateTime<Utc>) -> DateTime<Utc> {
         started_at
             - TimeDelta::from_std(self.config().intervals.search_index_lag).unwrap_or_default()
     }
 
-    /// Reads, and waits where the rate budget is spent for no longer than `longest`.
+    /// Calls Intercom, and waits for the rate budget if the wait is at most `longest`.
     pub(super) async fn read_patiently(
         &self,
         read: &Endpoint<'_>,
@@ -78,8 +99,8 @@ impl SliceContext<'_> {
         }
     }
 
-    /// Changes after this are asked for. `None` walks everything: the first time, when asked to, and on the
-    /// slow timer that repairs what a search by time never shows.
+    /// The time after which changes are fetched. `None` walks everything: the first time, on request, and on the slow
+    /// timer that repairs what a search by time never shows.
     pub(super) fn since(&self) -> Option<DateTime<Utc>> {
         let walked_lately = self.walked_within(self.config().intervals.reconcile);
         self.state
@@ -87,7 +108,7 @@ impl SliceContext<'_> {
             .filter(|_| self.state.mode == Mode::Incremental && walked_lately)
     }
 
-    /// Whether the last full walk is no longer ago than this; a day, where it did not show something that is held.
+    /// Whether the last full walk ended within `every`, or within a day if it did not show a stored object.
     pub(super) fn walked_within(&self, every: Duration) -> bool {
         let every = if self.state.absent {
             every.min(ABSENCE_RECHECK)
@@ -100,20 +121,20 @@ impl SliceContext<'_> {
             .is_some_and(|walked_at| self.state.now - walked_at < every)
     }
 
-    /// Whether the last full walk saw fewer than there are. What was created while it went on comes with the
-    /// next walk, and only a new count can tell whether that was all.
+    /// Whether the last full walk saw fewer objects than there are. The next walk finds objects that were created
+    /// during it, and only a new count can tell whether that was all.
     pub(super) fn is_short(&self) -> bool {
         self.state
             .expected
             .is_some_and(|expected| expected > self.state.held)
     }
 
-    /// How many objects a search over all times finds now.
+    /// The number of objects that a search over all times finds now.
     pub(super) async fn total(&self, count: &Endpoint<'_>) -> Result<Option<i64>, SliceError> {
         Ok(Page::split(&self.workspace.read(count).await?.body)?.total_count)
     }
 
-    /// Seconds of an interval, as the store takes them: with jitter, so that what began together drifts apart.
+    /// Seconds of an interval, with jitter, so that walks that began together drift apart.
     pub(super) fn every(interval: Duration) -> Option<f64> {
         Some(interval.as_secs_f64() * rand::random_range(0.95..=1.05))
     }

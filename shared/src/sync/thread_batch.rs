@@ -1,0 +1,192 @@
+//! The answers of a slice of threads, until they are stored.
+
+use chrono::TimeDelta;
+
+use super::future_dated;
+use crate::{
+    domain::records::Poison,
+    intercom::{Error, MemoryPermit, Refusal, Response, wire},
+    store::{FetchedThread, PendingThread, ThreadFate},
+};
+
+/// A thread that was fetched this soon after its own change is fetched again. Times are in whole seconds, so a second
+/// change in the same second would otherwise never be seen.
+const SETTLED_AFTER: TimeDelta = TimeDelta::seconds(2);
+/// How far ahead of Intercom's clock one of its servers may stamp a change. A later time does not settle soon, so the
+/// thread is not fetched again for it.
+const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
+/// A thread that fails this often is blocked until its conversation changes.
+const MAX_ATTEMPTS: i32 = 5;
+/// The batch is stored at this many bytes, so that large threads stay small in memory.
+const MAX_BYTES: usize = 4 << 20;
+
+/// The fetched threads that are not stored yet.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) fetched: Vec<FetchedThread>,
+    pub(super) poisons: Vec<Poison>,
+    pub(super) fates: Vec<Fate>,
+    /// Threads that got no answer, with the error. It counts against them only if other threads got one.
+    pub(super) unanswered: Vec<(PendingThread, String)>,
+    bytes: usize,
+    /// The memory of the answers, which is free again once they are stored.
+    permits: Vec<MemoryPermit>,
+}
+
+/// A thread that could not be stored.
+pub(super) struct Fate {
+    pub(super) thread: PendingThread,
+    pub(super) fate: ThreadFate,
+    pub(super) error: String,
+    /// The bytes of a thread that was given up.
+    pub(super) poison: Option<Poison>,
+}
+
+impl Batch {
+    /// Whether the batch has to be stored before more answers come.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= MAX_BYTES || self.permits.iter().any(MemoryPermit::is_large)
+    }
+
+    pub(super) fn has_answers(&self) -> bool {
+        !self.fetched.is_empty() || !self.fates.is_empty()
+    }
+
+    /// Takes everything that can be stored now.
+    pub(super) fn take_answered(&mut self) -> Self {
+        let unanswered = std::mem::take(&mut self.unanswered);
+        std::mem::replace(
+            self,
+            Self {
+                unanswered,
+                ..Self::default()
+            },
+        )
+    }
+
+    /// Counts a failed attempt of every thread without an answer.
+    pub(super) fn give_up_unanswered(&mut self) {
+        for (thread, error) in std::mem::take(&mut self.unanswered) {
+            let fate = retry_or_block(&thread);
+            self.fail(thread, fate, error);
+        }
+    }
+
+    /// Adds one answer.
+    ///
+    /// # Errors
+    /// An error that concerns every thread, such as a refused token.
+    pub(super) fn add(
+        &mut self,
+        thread: PendingThread,
+        answer: Result<(Response, MemoryPermit), Error>,
+    ) -> Result<(), Error> {
+        let (answer, permit) = match answer {
+            Ok(answer) => answer,
+            Err(error) => return self.add_error(thread, error),
+        };
+        self.bytes += answer.body.len();
+        self.permits.push(permit);
+        match wire::read_thread(&answer.body) {
+            // Stored, it would leave the requested thread pending, to be requested again at once.
+            Ok((Ok(read), _)) if read.conversation.source_id != thread.source_id => {
+                let reason = "the answer is another conversation".to_owned();
+                self.add_unreadable(thread, reason, answer.body);
+            }
+            Ok((Ok(read), _)) if future_dated::is_future_dated(&read.conversation, answer.at) => {
+                self.block(thread, future_dated::poison(read.conversation));
+            }
+            Ok((Ok(mut read), mut poisons)) => {
+                let (parts, future_dated) = future_dated::set_aside(read.parts, answer.at);
+                read.parts = parts;
+                poisons.extend(future_dated.into_iter().map(|poison| Poison {
+                    source_id: format!("{}/{}", thread.source_id, poison.source_id),
+                    ..poison
+                }));
+                let age = answer.at - read.conversation.updated_at;
+                self.fetched.push(FetchedThread {
+                    thread: read,
+                    too_fresh: -CLOCK_SKEW < age && age < SETTLED_AFTER,
+                    poisoned: poisons.len() as i32,
+                });
+                self.poisons.extend(poisons);
+            }
+            Ok((Err(poison), _)) => self.block(thread, poison),
+            Err(error) => self.add_unreadable(thread, error.to_string(), answer.body),
+        }
+        Ok(())
+    }
+
+    fn add_error(&mut self, thread: PendingThread, error: Error) -> Result<(), Error> {
+        let fate = match &error {
+            Error::Refused {
+                refusal: Refusal::NotFound,
+                ..
+            } => ThreadFate::Gone,
+            // Another attempt would be no better, and each costs the whole answer.
+            Error::BadId(_)
+            | Error::TooLarge(_)
+            | Error::Refused {
+                refusal: Refusal::BadRequest,
+                ..
+            } => ThreadFate::Blocked,
+            Error::Unavailable(_) => {
+                self.unanswered.push((thread, error.to_string()));
+                return Ok(());
+            }
+            _ => return Err(error),
+        };
+        self.fail(thread, fate, error.to_string());
+        Ok(())
+    }
+
+    /// Adds an answer that is not this thread. The next one may be. The bytes are kept once the thread is given up.
+    fn add_unreadable(&mut self, thread: PendingThread, reason: String, body: String) {
+        match retry_or_block(&thread) {
+            ThreadFate::Blocked => {
+                let poison = Poison {
+                    kind: "part",
+                    source_id: String::new(),
+                    reason,
+                    raw: body.into_bytes(),
+                };
+                self.block(thread, poison);
+            }
+            fate => self.fail(thread, fate, reason),
+        }
+    }
+
+    /// The thread is unreadable until its conversation changes.
+    fn block(&mut self, thread: PendingThread, poison: Poison) {
+        // Quarantined as a part, because the stub may be stored, and a good stub proves nothing of the thread.
+        let poison = Poison {
+            kind: "part",
+            source_id: format!("{}/thread", thread.source_id),
+            ..poison
+        };
+        self.fates.push(Fate {
+            thread,
+            fate: ThreadFate::Blocked,
+            error: poison.reason.clone(),
+            poison: Some(poison),
+        });
+    }
+
+    fn fail(&mut self, thread: PendingThread, fate: ThreadFate, error: String) {
+        self.fates.push(Fate {
+            thread,
+            fate,
+            error,
+            poison: None,
+        });
+    }
+}
+
+/// One failing thread does not delay the others. It waits longer after each attempt, then it is blocked.
+pub(super) fn retry_or_block(thread: &PendingThread) -> ThreadFate {
+    if thread.attempts + 1 >= MAX_ATTEMPTS {
+        ThreadFate::Blocked
+    } else {
+        ThreadFate::Again(f64::from(2 << thread.attempts.clamp(0, 8)))
+    }
+}
