@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Context, SliceError, SliceOutcome, block_messages};
 use crate::{
+    backoff::Backoff,
     domain::{Stream, Verdict},
     intercom::{Error, Refusal},
     store::{ConnectionError, Failed, SliceKey, StoreError},
@@ -14,7 +15,9 @@ use crate::{
 const MAX_ATTEMPTS: i32 = 10;
 /// Characters of a failure's cause that Postgres keeps.
 const MAX_CAUSE_CHARS: usize = 1000;
-const MAX_BACKOFF: Duration = Duration::from_secs(15 * 60);
+/// Full jitter over 2, 4, 8 … seconds, never below half a second.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(15 * 60))
+    .with_full_jitter(Duration::from_millis(500));
 /// A rolling restart can kill three workers that had leased the same healthy slice. The first quarantine of a slice
 /// therefore lasts only this long. The next one lasts for [`DEAD_LETTER_RETRY`].
 const FIRST_QUARANTINE: Duration = Duration::from_secs(25);
@@ -110,7 +113,7 @@ async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -
     let wait = match attempts {
         1 if is_deadly => FIRST_QUARANTINE,
         _ if is_dead => DEAD_LETTER_RETRY,
-        _ => backoff(attempts),
+        _ => BACKOFF.delay(attempts.unsigned_abs()),
     };
     tracing::warn!(attempts, wait_seconds = wait.as_secs_f64(), error = %cause, "the slice failed");
     let mut tx = ctx.store.begin_fenced(key).await?;
@@ -203,12 +206,6 @@ async fn probe(ctx: &Context, key: SliceKey) -> Probe {
         }) => Probe::Dead,
         Err(_) => Probe::Unknown,
     }
-}
-
-/// Full jitter over 2, 4, 8 … seconds, never below half a second.
-fn backoff(attempts: i32) -> Duration {
-    let longest = Duration::from_secs(1 << attempts.clamp(1, 20)).min(MAX_BACKOFF);
-    Duration::from_millis(rand::random_range(500..=longest.as_millis() as u64))
 }
 
 /// The error and its causes, in one line.

@@ -1,9 +1,12 @@
 //! The answers of a slice of threads, until they are stored.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use super::future_dated;
 use crate::{
+    backoff::Backoff,
     domain::records::Poison,
     intercom::{Error, MemoryPermit, Refusal, Response, wire},
     store::{FetchedThread, PendingThread, ThreadFate},
@@ -17,6 +20,8 @@ const SETTLED_AFTER: TimeDelta = TimeDelta::seconds(2);
 const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
 /// A thread that fails this often is blocked until its conversation changes.
 const MAX_ATTEMPTS: i32 = 5;
+/// 2, 4, 8 … seconds.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(512));
 /// The batch is stored at this many bytes, so that large threads stay small in memory.
 const MAX_BYTES: usize = 4 << 20;
 
@@ -187,6 +192,7 @@ pub(super) fn retry_or_block(thread: &PendingThread) -> ThreadFate {
     if thread.attempts + 1 >= MAX_ATTEMPTS {
         ThreadFate::Blocked
     } else {
-        ThreadFate::Again(f64::from(2 << thread.attempts.clamp(0, 8)))
+        let failures = thread.attempts.unsigned_abs() + 1;
+        ThreadFate::Again(BACKOFF.delay(failures).as_secs_f64())
     }
 }
