@@ -11,6 +11,16 @@ use crate::{
     link::{RedisConnection, RedisServer},
 };
 
+/// The ledger's script, in its parts.
+pub const LEDGER_SCRIPT: &str = concat!(
+    include_str!("ledger/state.lua"),
+    include_str!("ledger/clock.lua"),
+    include_str!("ledger/window.lua"),
+    include_str!("ledger/settle.lua"),
+    include_str!("ledger/grant.lua"),
+    include_str!("ledger/call.lua"),
+);
+
 /// A call that takes longer is given up, so that no slice hangs on Redis; what it settled is not sent again.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -187,7 +197,7 @@ impl Ledger {
     pub(super) fn open(config: &Config) -> Result<Self, RedisError> {
         Ok(Self {
             redis: RedisConnection::shared(&RedisServer::of(config), PATIENCE, 1)?,
-            script: std::sync::Arc::new(Script::new(include_str!("ledger.lua"))),
+            script: std::sync::Arc::new(Script::new(LEDGER_SCRIPT)),
             app_script: std::sync::Arc::new(Script::new(include_str!("app.lua"))),
             prefix: config.redis_prefix.as_str().into(),
             process: uuid::Uuid::new_v4().simple().to_string().into(),

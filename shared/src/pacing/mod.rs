@@ -5,7 +5,7 @@
 //!
 //! | file           | what                                                                           |
 //! |----------------|--------------------------------------------------------------------------------|
-//! | `ledger.lua`   | the ledger, one atomic step: settle answers, lease permits (Redis' clock only) |
+//! | `ledger/*.lua` | the ledger, one atomic step: settle answers, lease permits (Redis' clock only) |
 //! | `ledger.rs`    | the step as a call                                                             |
 //! | `local.rs`     | a process' own side: leases, answers not yet settled, Redis being away; pure   |
 //! | `app.lua`      | whether the app's workspaces share one bucket, as all processes' answers show  |
@@ -34,7 +34,9 @@ use tokio::sync::Notify;
 pub use app::STALE;
 use app::{APP, App};
 use ledger::Ledger;
-pub use ledger::{BudgetStatus, CallReport, LedgerReply, LedgerRequest, RawReply, ThrottleCauses};
+pub use ledger::{
+    BudgetStatus, CallReport, LEDGER_SCRIPT, LedgerReply, LedgerRequest, RawReply, ThrottleCauses,
+};
 pub use local::{Acquire, FLUSH, LocalBudget};
 pub use sightings::{Seen, Sightings};
 

@@ -1,8 +1,8 @@
 //! The embedded Redis of `tests/simulation` beside a real one: the same scene has the same outcome on both.
 
 use redis::{Connection, Script};
-use shared::pacing::RawReply;
-use simulation::pacing::{APP_SCRIPT, EmbeddedRedis, LEDGER_SCRIPT, Redis, Scene, run_on};
+use shared::pacing::{LEDGER_SCRIPT, RawReply};
+use simulation::pacing::{APP_SCRIPT, EmbeddedRedis, Redis, Scene, run_on};
 
 use crate::world::servers;
 

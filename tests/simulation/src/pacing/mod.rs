@@ -9,4 +9,4 @@ mod tests;
 
 pub use bucket::Counted;
 pub use fleet::{Outcome, Policy, Scene, run, run_on};
-pub use redis::{APP_SCRIPT, EmbeddedRedis, LEDGER_SCRIPT, Redis};
+pub use redis::{APP_SCRIPT, EmbeddedRedis, Redis};

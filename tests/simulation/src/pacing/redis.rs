@@ -9,9 +9,8 @@ use std::{
 };
 
 use mlua::{Function, Lua, Table, Value, Variadic};
-use shared::pacing::RawReply;
+use shared::pacing::{LEDGER_SCRIPT, RawReply};
 
-pub const LEDGER_SCRIPT: &str = include_str!("../../../../shared/src/pacing/ledger.lua");
 pub const APP_SCRIPT: &str = include_str!("../../../../shared/src/pacing/app.lua");
 
 /// What a simulated fleet asks of Redis.

@@ -462,15 +462,15 @@ fn broken_ledgers_are_caught() {
         (
             "refills early",
             (
-                "return s.reset * 1000 + high() end",
-                "return s.reset * 1000 + high() - 1500 end",
+                "return s.reset * 1000 + clock_high() end",
+                "return s.reset * 1000 + clock_high() - 1500 end",
             ),
         ),
         (
             "forgets what is open",
             (
-                "out = out + count\n    local settled",
-                "out = out\n    local settled",
+                "out = out + count\n        local settled",
+                "out = out\n        local settled",
             ),
         ),
         (
@@ -483,15 +483,15 @@ fn broken_ledgers_are_caught() {
         (
             "takes a window's use for over",
             (
-                "s.used = max(s.used, limit - remaining)",
-                "s.used = limit - remaining",
+                "s.used = max(s.used, limit - report.remaining)",
+                "s.used = limit - report.remaining",
             ),
         ),
         (
             "lets a window go by",
             (
-                "floor((now - ends()) / WINDOW) + 1)",
-                "floor((now - ends()) / WINDOW) + 2)",
+                "floor((now - window_ends()) / WINDOW) + 1)",
+                "floor((now - window_ends()) / WINDOW) + 2)",
             ),
         ),
     ] {
