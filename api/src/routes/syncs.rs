@@ -125,11 +125,10 @@ pub(crate) async fn status(
 ) -> Result<Json<StatusView>, ApiError> {
     let connection = ConnectionId(id(&connection)?);
     let mut tx = api.store.begin(tenant).await?;
-    let workspace_id = tx
+    let workspace = tx
         .connection(connection)
         .await?
-        .ok_or_else(ApiError::not_found)?
-        .workspace_id;
+        .ok_or_else(ApiError::not_found)?;
     let facts = tx
         .sync_facts(connection)
         .await?
@@ -137,7 +136,10 @@ pub(crate) async fn status(
     // Redis is asked without holding a session of Postgres.
     drop(tx);
     let status = completeness::judge(&facts);
-    let budget = api.connect.intercom.budget_status(&workspace_id).await;
+    let intercom = &api.connect.intercom;
+    let budget = intercom
+        .budget_status(workspace.region, &workspace.workspace_id)
+        .await;
     Ok(Json(StatusView {
         eta_seconds: budget.and_then(|(budget, _)| eta(status.threads.pending, budget.allowed)),
         rate: budget.map(|(budget, share)| rate(budget, share, Utc::now())),

@@ -59,6 +59,28 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+/// Which calls Intercom counts against one rate limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateLimitScope {
+    /// The calls to one workspace.
+    Workspace,
+    /// The calls to all workspaces of the app in one region.
+    App,
+}
+
+impl RateLimitScope {
+    const NAMED: [(&str, Self); 2] = [("workspace", Self::Workspace), ("app", Self::App)];
+
+    /// The option's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Workspace => "workspace",
+            Self::App => "app",
+        }
+    }
+}
+
 /// The OAuth app and how we talk to Intercom.
 #[derive(Clone, Debug)]
 pub struct Intercom {
@@ -69,6 +91,7 @@ pub struct Intercom {
     pub app_url: Option<String>,
     pub version: String,
     pub max_share: f64,
+    pub rate_limit_scope: RateLimitScope,
     pub request_timeout: Duration,
 }
 
@@ -159,6 +182,7 @@ impl Config {
                 app_url: read.development_url("intercom_app_url", development),
                 version: read.version("intercom_version"),
                 max_share: read.share("max_share"),
+                rate_limit_scope: read.choice("rate_limit_scope", &RateLimitScope::NAMED),
                 request_timeout: read.duration("request_timeout", Duration::from_millis(100)),
             },
             intervals: Intervals {

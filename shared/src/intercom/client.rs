@@ -74,6 +74,7 @@ impl Intercom {
             version: version.to_owned(),
             token,
             workspace_id: workspace_id.to_owned(),
+            region,
             class,
             gate: None,
         }
@@ -110,15 +111,21 @@ impl Intercom {
             }
             let me = Me::parse(&classify_response(answer, "me")?.0.body)?;
             // The budget learns the window from this response, before the first slice starts.
-            self.pacing.budget(&me.workspace_id).learn(rate_limit);
+            self.pacing
+                .budget(region, &me.workspace_id)
+                .on_response(rate_limit);
             return Ok(me);
         }
     }
 
     /// How the rate budget of a workspace stands in the whole fleet, and our share of it. `None` if Redis cannot be reached.
-    pub async fn budget_status(&self, workspace_id: &str) -> Option<(BudgetStatus, f64)> {
+    pub async fn budget_status(
+        &self,
+        region: Region,
+        workspace_id: &str,
+    ) -> Option<(BudgetStatus, f64)> {
         Some((
-            self.pacing.status(workspace_id).await?,
+            self.pacing.status(region, workspace_id).await?,
             self.pacing.max_share(),
         ))
     }

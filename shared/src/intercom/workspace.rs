@@ -8,7 +8,7 @@ use super::{
     response::{classify_response, count_call, rate_limit_headers},
     transport::Body,
 };
-use crate::domain::{Class, Secret};
+use crate::domain::{Class, Region, Secret};
 
 /// The pause before a call is repeated whose response found no memory here.
 const NO_MEMORY_PAUSE: Duration = Duration::from_secs(1);
@@ -22,6 +22,7 @@ pub struct Workspace {
     pub(super) token: Secret,
     /// The budget's key, because Intercom counts calls per app and workspace.
     pub(super) workspace_id: String,
+    pub(super) region: Region,
     /// The class in which the workspace's calls compete for permits.
     pub(super) class: Class,
     pub(super) gate: Option<Gate>,
@@ -94,7 +95,7 @@ impl Workspace {
         endpoint: &Endpoint<'_>,
         attempt: u8,
     ) -> Result<(Response, MemoryPermit), Error> {
-        let budget = self.intercom.pacing.budget(&self.workspace_id);
+        let budget = self.intercom.pacing.budget(self.region, &self.workspace_id);
         let request = endpoint.request()?;
         let permit = budget
             .acquire(self.class)
@@ -119,7 +120,7 @@ impl Workspace {
         let response = match received {
             Ok(response) => response,
             Err(error) => {
-                permit.failed();
+                permit.on_failure();
                 count_call(name, "none");
                 return Err(error);
             }
@@ -129,10 +130,10 @@ impl Workspace {
         if response.status == 429 {
             count_call(name, "429");
             return Err(Error::Throttled {
-                until: permit.throttled(rate_limit),
+                until: permit.on_throttled(rate_limit),
             });
         }
-        permit.answered(rate_limit, response.status >= 500);
+        permit.on_response(rate_limit, response.status >= 500);
         if matches!(response.body, Body::NoMemory) {
             count_call(name, "none");
             return Err(no_memory(endpoint));

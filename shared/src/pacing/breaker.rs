@@ -1,74 +1,92 @@
-//! The breaker of one workspace: when Intercom only fails (5xx, time-outs), a process stops asking for a while.
-//! It knows nothing of budgets, and a refusal (4xx, 429) is an answer.
+//! The breaker of one workspace: if Intercom only fails (5xx, time-outs), a process stops calling for a while.
+//!
+//! It is apart from the budget. A refusal (4xx, 429) is a response and no failure.
 
 use std::time::Duration;
 
-/// So many failures in a row open it. A slice of threads has sixteen calls under way, each tried twice.
-const FAILURES: u32 = 40;
-/// How long it is open at first; doubled with each probe that fails.
-const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(30);
-/// For so long a probe may be without an answer before another one goes.
-const PROBE: Duration = Duration::from_secs(15);
-/// While a probe is under way, others look again after this.
-const LOOK: Duration = Duration::from_secs(1);
+use crate::backoff::Backoff;
 
-/// Closed until too many calls fail in a row; then open, and after a while one call goes alone.
+/// The breaker never opens after fewer failures in a row.
+const MIN_FAILURES: u32 = 40;
+/// How long it stays open. The pause doubles with each probe that fails.
+const PAUSE: Backoff = Backoff::new(Duration::from_secs(1), LONGEST_PAUSE);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// After this long without a response, another probe may be sent.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
+/// While a probe is in flight, callers check again after this.
+const CHECK_AGAIN: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
-pub(super) enum Breaker {
-    Closed { failures: u32 },
-    Open { until: Duration, times: u32 },
-    Probing { until: Duration, times: u32 },
+pub(super) struct Breaker {
+    /// Failures in a row that open it.
+    threshold: u32,
+    state: State,
 }
 
-impl Default for Breaker {
-    fn default() -> Self {
-        Self::Closed { failures: 0 }
-    }
+/// Closed until too many calls fail in a row. Then open, and after a pause one call probes.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Closed { failures: u32 },
+    Open { until: Duration, failed_probes: u32 },
+    Probing { until: Duration, failed_probes: u32 },
 }
 
 impl Breaker {
-    /// Whether a call may go; else when to look again.
+    /// `slice_concurrency`: the calls that one slice has in flight at once.
+    ///
+    /// The client tries each call twice, so one blip costs a slice up to two failures per call in flight. The
+    /// threshold is higher, so that a blip that hits a single slice does not open the breaker.
+    pub(super) fn new(slice_concurrency: usize) -> Self {
+        let concurrency = u32::try_from(slice_concurrency).unwrap_or(u32::MAX);
+        let blip = concurrency.saturating_mul(2);
+        Self {
+            threshold: blip.saturating_add(concurrency / 2).max(MIN_FAILURES),
+            state: State::Closed { failures: 0 },
+        }
+    }
+
+    /// Whether a call may be sent, or else when to check again.
     pub(super) fn check(&self, now: Duration) -> Result<(), Duration> {
-        match *self {
-            Self::Open { until, .. } if now < until => Err(until),
-            Self::Probing { until, .. } if now < until => Err(until.min(now + LOOK)),
+        match self.state {
+            State::Open { until, .. } if now < until => Err(until),
+            State::Probing { until, .. } if now < until => Err(until.min(now + CHECK_AGAIN)),
             _ => Ok(()),
         }
     }
 
-    /// A call goes: if the breaker is not closed, it is the probe.
+    /// A call is sent. If the breaker is not closed, the call is the probe.
     pub(super) fn on_send(&mut self, now: Duration) {
-        if let Self::Open { times, .. } | Self::Probing { times, .. } = *self {
-            *self = Self::Probing {
-                until: now + PROBE,
-                times,
+        if let State::Open { failed_probes, .. } | State::Probing { failed_probes, .. } = self.state
+        {
+            self.state = State::Probing {
+                until: now + PROBE_TIMEOUT,
+                failed_probes,
             };
         }
     }
 
-    /// A call was answered, whatever the answer.
-    pub(super) fn answered(&mut self) {
-        *self = Self::default();
+    /// A call got a response, whatever it says.
+    pub(super) const fn on_response(&mut self) {
+        self.state = State::Closed { failures: 0 };
     }
 
     /// A call failed. Returns whether that opened the breaker.
-    pub(super) fn failed(&mut self, now: Duration) -> bool {
-        let times = match *self {
-            Self::Closed { failures } if failures + 1 < FAILURES => {
-                *self = Self::Closed {
+    pub(super) fn on_failure(&mut self, now: Duration) -> bool {
+        let failed_probes = match self.state {
+            State::Closed { failures } if failures + 1 < self.threshold => {
+                self.state = State::Closed {
                     failures: failures + 1,
                 };
                 return false;
             }
-            Self::Closed { .. } => 0,
-            // It was under way when others opened it, and proves nothing new.
-            Self::Open { .. } => return false,
-            Self::Probing { times, .. } => times + 1,
+            State::Closed { .. } => 0,
+            // The call was in flight when others opened the breaker, so it shows nothing new.
+            State::Open { .. } => return false,
+            State::Probing { failed_probes, .. } => failed_probes + 1,
         };
-        *self = Self::Open {
-            until: now + (SHORTEST * 2_u32.saturating_pow(times)).min(LONGEST),
-            times,
+        self.state = State::Open {
+            until: now + PAUSE.delay(failed_probes + 1),
+            failed_probes,
         };
         true
     }
@@ -82,43 +100,64 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    /// Sixteen calls in flight: the lowest threshold.
+    fn breaker() -> Breaker {
+        Breaker::new(16)
+    }
+
     #[test]
     fn it_opens_after_many_failures_in_a_row_and_lets_one_probe_go() {
-        let mut breaker = Breaker::default();
-        for _ in 1..FAILURES {
-            assert!(!breaker.failed(at(0)));
+        let mut breaker = breaker();
+        for _ in 1..MIN_FAILURES {
+            assert!(!breaker.on_failure(at(0)));
         }
-        breaker.answered();
-        for _ in 1..FAILURES {
-            assert!(!breaker.failed(at(0)));
+        breaker.on_response();
+        for _ in 1..MIN_FAILURES {
+            assert!(!breaker.on_failure(at(0)));
         }
         assert!(breaker.check(at(0)).is_ok());
-        assert!(breaker.failed(at(0)));
-        assert!(!breaker.failed(at(0)), "a straggler");
+        assert!(breaker.on_failure(at(0)));
+        assert!(!breaker.on_failure(at(0)), "a straggler");
         assert_eq!(breaker.check(at(0)), Err(at(1)));
         assert!(breaker.check(at(1)).is_ok());
         breaker.on_send(at(1));
-        assert_eq!(breaker.check(at(1)), Err(at(2)), "the probe goes alone");
-        assert!(breaker.failed(at(2)));
+        assert_eq!(breaker.check(at(1)), Err(at(2)), "one probe at a time");
+        assert!(breaker.on_failure(at(2)));
         assert_eq!(breaker.check(at(2)), Err(at(4)), "twice as long");
         breaker.on_send(at(4));
-        breaker.answered();
+        breaker.on_response();
         assert!(breaker.check(at(4)).is_ok());
     }
 
     #[test]
-    fn a_probe_without_an_answer_is_replaced_and_the_wait_is_capped() {
-        let mut breaker = Breaker::Open {
+    fn a_probe_without_a_response_is_replaced_and_the_wait_is_capped() {
+        let mut breaker = breaker();
+        breaker.state = State::Open {
             until: at(1),
-            times: 0,
+            failed_probes: 0,
         };
         breaker.on_send(at(1));
-        assert!(breaker.check(at(1) + PROBE).is_ok());
-        let mut breaker = Breaker::Probing {
+        assert!(breaker.check(at(1) + PROBE_TIMEOUT).is_ok());
+        breaker.state = State::Probing {
             until: at(1),
-            times: 60,
+            failed_probes: 60,
         };
-        assert!(breaker.failed(at(0)));
-        assert_eq!(breaker.check(at(0)), Err(LONGEST));
+        assert!(breaker.on_failure(at(0)));
+        assert_eq!(breaker.check(at(0)), Err(LONGEST_PAUSE));
+    }
+
+    #[test]
+    fn one_slice_alone_does_not_open_it_with_a_blip() {
+        for concurrency in [1, 16, 48, 256] {
+            let mut breaker = Breaker::new(concurrency);
+            let opened = (0..2 * concurrency).any(|_| breaker.on_failure(at(0)));
+            assert!(!opened, "{concurrency} calls in flight, each tried twice");
+            // A second slice with the same blip does.
+            let opened = (0..2 * concurrency.max(20)).any(|_| breaker.on_failure(at(0)));
+            assert!(
+                opened,
+                "{concurrency} calls in flight of each of two slices"
+            );
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! An even pace inside one process: `governor`, with the time as an argument.
+//! An even pace inside one process. It wraps `governor` and takes the time as an argument.
 
 use std::{
     num::NonZeroU32,
@@ -17,7 +17,7 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 
-/// So many calls in so much time, a few of them at once.
+/// A number of calls per time, some of them at once.
 #[derive(Debug)]
 pub(super) struct Limiter {
     clock: ManualClock,
@@ -25,7 +25,7 @@ pub(super) struct Limiter {
 }
 
 impl Limiter {
-    /// `calls` in each `time`, at most `burst` at once; each at least one.
+    /// `calls` in each `time`, at most `burst` at once. Both counts are at least one.
     pub(super) fn new(calls: u32, time: Duration, burst: u32) -> Self {
         let clock = ManualClock::default();
         let period = (time / calls.max(1)).max(Duration::from_nanos(1));
@@ -39,7 +39,7 @@ impl Limiter {
         }
     }
 
-    /// Takes one call, or says how long until there is one.
+    /// Takes one call, or returns the time until the next one.
     pub(super) fn take(&self, now: Duration) -> Result<(), Duration> {
         self.clock.0.store(
             u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
@@ -47,11 +47,11 @@ impl Limiter {
         );
         self.limiter
             .check()
-            .map_err(|not| not.wait_time_from(self.clock.now()))
+            .map_err(|not_yet| not_yet.wait_time_from(self.clock.now()))
     }
 }
 
-/// A clock that is told the time.
+/// A clock that shows the time it was last set to.
 #[derive(Clone, Debug, Default)]
 struct ManualClock(Arc<AtomicU64>);
 

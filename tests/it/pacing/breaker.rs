@@ -1,4 +1,4 @@
-//! A workspace that only fails is left alone, costs nobody anything, and is found again by one call.
+//! A workspace that fails every call is left alone, costs its neighbours nothing, and comes back with one probe call.
 
 use std::time::Duration;
 
@@ -31,12 +31,12 @@ async fn attempts(world: &World, connected: &Connected) -> i64 {
         .sum()
 }
 
-/// `action` breaks every call; `variables` say how soon that shows.
+/// `action` breaks every call. `variables` set how soon a call shows it.
 async fn a_failing_workspace(action: FaultAction, variables: &[(&str, &str)]) {
     let world = World::with(variables).await;
     world.simulator.set_latency(Latency::Fixed(ANSWERS_AFTER));
     let failing = world.connect(workspace()).await;
-    // Lasts for longer than the breaker needs to open.
+    // It has enough work to outlast the breaker's opening.
     let spec = WorkspaceSpec {
         seed: 2,
         conversations: 500,
@@ -55,7 +55,7 @@ async fn a_failing_workspace(action: FaultAction, variables: &[(&str, &str)]) {
         ..Fault::new(action)
     };
     let fault = world.simulator.inject(fault);
-    // It is open, and what was under way has failed, too: all that is owed is parked.
+    // The breaker is open, and calls in flight have failed too, so every stream is parked.
     world
         .until(&failing, "calls have failed", |_| {
             world.simulator.fault_hits(fault) >= 40
@@ -67,7 +67,7 @@ async fn a_failing_workspace(action: FaultAction, variables: &[(&str, &str)]) {
         attempts(&world, &failing).await,
     );
     let others = neighbour.workspace.ledger().total;
-    // A poll that is due meanwhile would cost an attempt with each failure: it is parked.
+    // Polls that become due meanwhile are parked, because each failure would cost an attempt.
     tokio::time::sleep(Duration::from_secs(15)).await;
     let (more_hits, more_tried) = (
         world.simulator.fault_hits(fault) - hits,
@@ -76,7 +76,7 @@ async fn a_failing_workspace(action: FaultAction, variables: &[(&str, &str)]) {
     eprintln!(
         "{hits} calls until it was open; then {more_hits} probes, {more_tried} failed attempts"
     );
-    // After 1, 2, 4 and 8 seconds, and what they took.
+    // After 1, 2, 4 and 8 seconds, and the time that each probe took.
     assert!(
         (1..=5).contains(&more_hits),
         "{more_hits} calls while it was open"
@@ -128,7 +128,7 @@ async fn server_errors_open_the_breaker_and_an_answer_closes_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn time_outs_open_the_breaker_and_an_answer_closes_it() {
-    // Long enough for the neighbour's answers on the busiest machine.
+    // Long enough for the neighbour's responses on a busy machine.
     a_failing_workspace(
         FaultAction::Delay { millis: 9_000 },
         &[("SYNC_INTERVAL", "10s"), ("REQUEST_TIMEOUT", "3s")],

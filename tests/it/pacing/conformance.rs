@@ -1,8 +1,11 @@
 //! The embedded Redis of `tests/simulation` beside a real one: the same scene has the same outcome on both.
 
 use redis::{Connection, Script};
-use shared::pacing::{LEDGER_SCRIPT, RawReply};
-use simulation::pacing::{APP_SCRIPT, EmbeddedRedis, Redis, Scene, run_on};
+use shared::{
+    config::RateLimitScope,
+    pacing::{LEDGER_SCRIPT, RawReply},
+};
+use simulation::pacing::{EmbeddedRedis, Redis, Scene, run_on};
 
 use crate::world::servers;
 
@@ -12,7 +15,6 @@ const TIME: (&str, &str) = ("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]
 struct RealRedis {
     connection: Connection,
     ledger: Script,
-    app: Script,
     prefix: String,
 }
 
@@ -24,7 +26,6 @@ impl RealRedis {
         Self {
             connection: client.get_connection().unwrap(),
             ledger: Script::new(&ledger),
-            app: Script::new(APP_SCRIPT),
             prefix: uuid::Uuid::now_v7().simple().to_string(),
         }
     }
@@ -42,14 +43,6 @@ impl Redis for RealRedis {
         }
         call.arg(now / 1_000).arg(now % 1_000 * 1_000);
         call.invoke(&mut self.connection).unwrap()
-    }
-
-    fn app(&mut self, budget: usize, arguments: &[Vec<u8>], _now: u64) -> bool {
-        let mut call = self.app.key(self.key(budget));
-        for argument in arguments {
-            call.arg(argument.as_slice());
-        }
-        call.invoke::<u8>(&mut self.connection).unwrap() == 1
     }
 
     fn flush(&mut self) {
@@ -87,7 +80,8 @@ fn the_embedded_redis_decides_as_the_real_one_does() {
         },
         Scene {
             workspaces: 4,
-            one_bucket: Some((0, 60)),
+            scope: RateLimitScope::App,
+            one_bucket: true,
             ..Scene::default()
         },
     ];
@@ -100,7 +94,7 @@ fn the_embedded_redis_decides_as_the_real_one_does() {
             embedded.calls
         );
         assert_eq!(embedded.sent, real.sent, "scene {i}");
-        assert_eq!(embedded.judged, real.judged, "scene {i}");
+        assert_eq!(embedded.contradictions, real.contradictions, "scene {i}");
         assert_eq!(embedded.throttled, real.throttled, "scene {i}");
         assert_eq!(embedded.redis_calls, real.redis_calls, "scene {i}");
     }

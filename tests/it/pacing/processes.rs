@@ -6,7 +6,7 @@ use intercom_simulator::WorkspaceSpec;
 
 use crate::world::{Connected, World};
 
-/// Few enough that the busiest machine makes so many calls in a window.
+/// Low enough that even a busy machine makes this many calls in a window.
 const LIMIT: u32 = 24;
 
 fn workspace() -> WorkspaceSpec {
@@ -35,7 +35,7 @@ async fn processes_share_a_window_while_one_is_killed() {
     assert_windows_are_used(&connected);
 }
 
-/// Half of the processes are half a minute ahead, half of them behind; half a minute is three windows.
+/// Half of the processes are half a minute ahead and half of them are behind. Half a minute is three windows.
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_whose_clocks_are_a_minute_apart_share_a_window() {
     let Some(library) = faketime() else {
@@ -45,7 +45,7 @@ async fn processes_whose_clocks_are_a_minute_apart_share_a_window() {
     let world = World::with(&[("MAX_SHARE", "1.0")]).await;
     let connected = world.connect(workspace()).await;
     let library = library.to_str().expect("a path");
-    // Only who asks for the date is lied to: a monotonic clock is nobody's to set.
+    // Only the date is wrong, because no operator sets a monotonic clock.
     let lie = |offset| {
         [
             ("LD_PRELOAD", library),
@@ -77,7 +77,7 @@ async fn processes_whose_clocks_are_a_minute_apart_share_a_window() {
     assert_windows_are_used(&connected);
 }
 
-/// Where Debian, Fedora and others keep it; the variant for programs with threads.
+/// The library for programs with threads, where Debian, Fedora and others keep it.
 fn faketime() -> Option<PathBuf> {
     let of_machines = std::fs::read_dir("/usr/lib")
         .into_iter()
@@ -90,7 +90,7 @@ fn faketime() -> Option<PathBuf> {
     })
 }
 
-/// Nothing was throttled, and every whole window had all the calls that it allows.
+/// No call was throttled, and whole windows had all the calls that they allow.
 fn assert_windows_are_used(connected: &Connected) {
     let ledger = connected.workspace.ledger();
     assert_eq!(ledger.throttled, 0);
@@ -100,20 +100,20 @@ fn assert_windows_are_used(connected: &Connected) {
         *windows.entry(row.at_millis / 10_000).or_default() += 1;
     }
     eprintln!("calls by window: {windows:?}");
-    // The fleet is hungry from the first thread on; that window was half over, the last one was not needed whole.
-    let hungry = rows
+    // The fleet is saturated from the first thread on. The first window was half over, and the last one was not full.
+    let saturated = rows
         .iter()
         .find(|row| row.operation == "get_conversation")
         .unwrap()
         .at_millis
         / 10_000;
     let last = *windows.last_key_value().unwrap().0;
-    let whole: Vec<u32> = (hungry + 1..last)
+    let whole: Vec<u32> = (saturated + 1..last)
         .map(|window| windows.get(&window).copied().unwrap_or(0))
         .collect();
     assert!(whole.len() >= 2, "{windows:?}");
-    // What the dead one held goes unused where no answer tells of it before the window's end, and a busy machine may
-    // keep all of them from calling. How much a kill costs is told by the simulation, whose time is its own.
+    // Permits of a dead process stay unused until a later response settles them, and a busy machine may delay calls.
+    // The simulation measures the cost of a kill, because its time is virtual.
     assert!(whole.iter().any(|count| *count >= LIMIT - 1), "{windows:?}");
     assert!(
         2 * whole.iter().sum::<u32>() >= whole.len() as u32 * LIMIT,
@@ -121,7 +121,7 @@ fn assert_windows_are_used(connected: &Connected) {
     );
 }
 
-/// A stopped Redis stops no slice and fails none.
+/// A stopped Redis stops no slice, and no slice fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_nothing_fails_and_nothing_is_throttled() {
     let servers = tokio::task::spawn_blocking(|| {

@@ -108,6 +108,10 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ),
         ("intercom_version", intercom.version.clone()),
         ("max_share", intercom.max_share.to_string()),
+        (
+            "rate_limit_scope",
+            intercom.rate_limit_scope.as_str().to_owned(),
+        ),
         ("request_timeout", duration(intercom.request_timeout)),
         ("sync_interval", duration(intervals.sync)),
         ("reconcile_interval", duration(intervals.reconcile)),

@@ -1,6 +1,7 @@
 -- The fleet's ledger of one rate budget. One call settles reports and grants permits in one atomic step.
 --
--- The script is state, clock, window, settle, grant and call, in this order, as one text.
+-- The script is state, clock, window, settle, grant and call, in this order, as one text. README.md in the folder
+-- above lists the fields of the window and works through an example.
 --
 -- KEYS[1] names the budget. It is a hash tag, so that all keys below share one slot of a cluster.
 --   :window     hash   the fields of the window
@@ -26,7 +27,7 @@ local REPORTED = 250
 local RESERVE_ENDS = 9700
 local FIRST_LIMIT, MAX_LIMIT = 166, 10000000
 -- A new ledger can mean that Redis was away. Some processes then still call from their offline limiter, together
--- at half the budget, until their next try of Redis, which is at most this far off (local.rs).
+-- at half the budget, until their next try of Redis, which is at most this far off (local/offline.rs).
 local OFFLINE = 2500
 -- Without headers for this long, the window is no longer known.
 local BLIND = 20000

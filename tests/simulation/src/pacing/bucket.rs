@@ -7,20 +7,20 @@ use shared::pacing::RateLimitHeaders;
 /// Milliseconds.
 pub(super) const WINDOW: u64 = 10_000;
 
-/// One bucket, as Intercom counts.
+/// One rate limit, as Intercom counts it.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     pub limit: u32,
-    /// Its clock is so far ahead of the simulation's time.
+    /// Its clock is this far ahead of the simulation's.
     pub ahead: u64,
-    /// And the one that its `Date` comes from, of that.
+    /// The clock of its `Date` is this far ahead of that.
     pub date_ahead: i64,
     pub windows: Vec<Counted>,
     /// No rate headers at these times.
     pub silent: Option<(u64, u64)>,
 }
 
-/// What was counted in one window.
+/// The calls of one window.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counted {
     pub index: u64,
@@ -31,7 +31,7 @@ pub struct Counted {
 }
 
 impl Server {
-    /// Counts a call. Refused calls are not counted. Returns what is announced, but for the date.
+    /// Counts a call. Refused calls are not counted. Returns whether it is refused, and the headers without the date.
     pub(super) fn count(&mut self, now: u64, foreign: bool) -> (bool, RateLimitHeaders) {
         let index = (now + self.ahead) / WINDOW;
         if self
@@ -81,7 +81,7 @@ impl Server {
     }
 }
 
-/// An even pace: the baselines' way. Milliseconds until the call may go.
+/// An even pace, as the baselines keep it.
 #[derive(Debug)]
 pub(super) struct Gcra {
     every: f64,
@@ -101,7 +101,7 @@ impl Gcra {
         if now < self.next {
             return Err(Duration::from_millis((self.next - now).ceil() as u64));
         }
-        // So much may be caught up that whole milliseconds cost nothing.
+        // A late call catches up by a millisecond at most, so that rounding costs nothing.
         self.next = self.next.max(now - 1.0) + self.every;
         Ok(())
     }

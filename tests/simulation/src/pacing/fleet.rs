@@ -7,12 +7,13 @@ mod scene;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, VecDeque},
+    collections::{BTreeMap, BinaryHeap},
 };
 
 use shared::{
+    config::RateLimitScope,
     domain::Class,
-    pacing::{LedgerReply, LedgerRequest, LocalBudget, RateLimitHeaders, Seen, Sightings},
+    pacing::{LedgerReply, LedgerRequest, LocalBudget, RateLimitHeaders, ScopeCheck},
 };
 
 use super::{
@@ -22,12 +23,12 @@ use super::{
 use crate::rng::Rng;
 pub use scene::{Outcome, Policy, Scene};
 
-/// To Redis and back, each.
+/// The way to Redis takes this long, and so does the way back.
 const TO_REDIS: u64 = 1;
 const REDIS_TIMEOUT: u64 = 500;
-/// Redis' clock at the beginning, and with it nobody else's.
+/// Redis' clock at the start. No other clock agrees with it.
 const EPOCH: u64 = 1_800_000_123_456;
-/// The budget of all workspaces together; workspaces have the numbers from 1 on.
+/// The budget and the limit of the app. Workspaces have the numbers from 1 on.
 const APP: usize = 0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,15 +63,6 @@ enum Event {
         life: u32,
         budget: usize,
     },
-    Seen {
-        process: usize,
-        life: u32,
-    },
-    Judged {
-        process: usize,
-        life: u32,
-        shared: bool,
-    },
     Foreign,
     Fresh,
     Kill,
@@ -83,16 +75,11 @@ struct Process {
     life: u32,
     alive: bool,
     budgets: Vec<Budget>,
-    /// What this process calls zero: no two agree.
+    /// The zero of this process' clock. No two processes agree.
     epoch: u64,
-    /// When a caller tries next: a newer plan outdates the older.
+    /// When each caller tries next. A newer plan replaces the older one.
     plans: BTreeMap<u64, u64>,
-    sightings: Sightings,
-    seen: VecDeque<Option<Seen>>,
-    shared: bool,
-    /// When the fleet's judgement was last heard, and whether it is being asked for.
-    heard: Option<u64>,
-    asking: bool,
+    scope_check: ScopeCheck,
     alone: Gcra,
 }
 
@@ -101,7 +88,7 @@ struct Budget {
     local: LocalBudget,
     waiting: BTreeMap<u64, Class>,
     request: Option<LedgerRequest>,
-    told: Option<Option<LedgerReply>>,
+    reply: Option<Option<LedgerReply>>,
     flusher_runs: bool,
 }
 
@@ -109,7 +96,7 @@ struct Call {
     process: usize,
     life: u32,
     caller: u64,
-    /// What granted it.
+    /// The budget that granted it.
     budget: usize,
     tick: i64,
     sent: u64,
@@ -124,15 +111,15 @@ struct Sim<'a> {
     rng: Rng,
     now: u64,
     redis: &'a mut dyn Redis,
-    /// The bucket of all workspaces, then each one's own.
+    /// The limit of the app, then the one of each workspace.
     buckets: Vec<Server>,
     processes: Vec<Process>,
     calls: BTreeMap<u64, Call>,
-    /// Fresh calls that wait: when they came.
+    /// When each waiting fresh call arrived.
     fresh: BTreeMap<u64, u64>,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     next: u64,
-    /// Redis, after it was away.
+    /// Redis was away and is back.
     came_back: bool,
     pace: Gcra,
     outcome: Outcome,
@@ -153,7 +140,7 @@ pub fn run_on(scene: &Scene, seed: u64, skewed: bool, redis: &mut dyn Redis) -> 
         windows: Vec::new(),
         silent: scene.silent.map(|(from, to)| (from * 1_000, to * 1_000)),
     };
-    // The server's clock is set like everybody's, give or take some seconds.
+    // The server's clock agrees with Redis' to within some seconds.
     let server = Server {
         ahead: EPOCH - 5_000 + server.ahead % 10_000,
         ..server
@@ -185,11 +172,7 @@ pub fn run_on(scene: &Scene, seed: u64, skewed: bool, redis: &mut dyn Redis) -> 
             budgets: Vec::new(),
             epoch,
             plans: BTreeMap::new(),
-            sightings: Sightings::default(),
-            seen: VecDeque::new(),
-            shared: false,
-            heard: None,
-            asking: false,
+            scope_check: ScopeCheck::new(scene.scope),
             alone: Gcra::new(1.0),
         });
         sim.at(index as u64, Event::Start { process: index });
@@ -276,7 +259,7 @@ impl Sim<'_> {
             }
             Event::Arrive { call } => {
                 let of = self.workspace(self.calls[&call].caller);
-                let bucket = if self.is_one_bucket() { APP } else { of };
+                let bucket = if self.scene.one_bucket { APP } else { of };
                 let (refused, headers) = self.buckets[bucket].count(self.now, false);
                 let call = self.calls.get_mut(&call).unwrap();
                 (call.refused, call.headers) = (refused, headers);
@@ -308,18 +291,6 @@ impl Sim<'_> {
                 self.processes[process].budgets[budget].flusher_runs = false;
                 self.spawn_flusher(process, budget);
             }
-            Event::Seen { process, life } => self.seen(process, life),
-            Event::Judged {
-                process,
-                life,
-                shared,
-            } if self.lives(process, life) => {
-                let of = &mut self.processes[process];
-                (of.heard, of.asking) = (Some(self.now), false);
-                if std::mem::replace(&mut of.shared, shared) != shared {
-                    self.outcome.judged.push((self.elapsed(), process, shared));
-                }
-            }
             Event::Foreign => {
                 self.buckets[1].count(self.now, true);
                 let mean = WINDOW as f64 / (f64::from(self.scene.limit) * self.scene.foreign);
@@ -336,7 +307,7 @@ impl Sim<'_> {
                     }
                 }
                 let mean = self.scene.fresh_every.unwrap() as f64;
-                // Polls are regular, but for their jitter.
+                // Polls are regular apart from their jitter.
                 let of_mean = if self.scene.fresh_at_once > 1 {
                     0.9 + 0.2 * self.unit()
                 } else {
@@ -362,7 +333,7 @@ impl Sim<'_> {
             local: LocalBudget::new(share),
             waiting: BTreeMap::new(),
             request: None,
-            told: None,
+            reply: None,
             flusher_runs: false,
         };
         let process = &mut self.processes[index];
@@ -370,9 +341,7 @@ impl Sim<'_> {
         process.alive = true;
         process.budgets = (0..=self.scene.workspaces).map(budget).collect();
         process.plans.clear();
-        (process.sightings, process.seen, process.shared) =
-            (Sightings::default(), VecDeque::new(), false);
-        (process.heard, process.asking) = (None, false);
+        process.scope_check = ScopeCheck::new(self.scene.scope);
         process.alone = Gcra::new(f64::from(limit) * share / processes as f64);
         for slot in 0..self.scene.slots as u64 {
             let after = self.rng.next() % 50;
@@ -388,10 +357,12 @@ impl Sim<'_> {
         1 + (caller % self.scene.workspaces as u64) as usize
     }
 
-    fn is_one_bucket(&self) -> bool {
-        self.scene
-            .one_bucket
-            .is_some_and(|(from, to)| (from * 1_000..to * 1_000).contains(&self.elapsed()))
+    /// The budget that a workspace's calls are taken from, chosen as the product does.
+    fn budget(&self, workspace: usize) -> usize {
+        match self.scene.scope {
+            RateLimitScope::Workspace => workspace,
+            RateLimitScope::App => APP,
+        }
     }
 
     const fn class(caller: u64) -> Class {

@@ -1,4 +1,4 @@
-//! The rate ledger in virtual time: the product's state machine in each process, the product's Lua scripts in an
+//! The rate ledger in virtual time: the product's state machine in each process, the product's Lua script in an
 //! embedded Lua, and every fault.
 
 mod bucket;
@@ -9,4 +9,4 @@ mod tests;
 
 pub use bucket::Counted;
 pub use fleet::{Outcome, Policy, Scene, run, run_on};
-pub use redis::{APP_SCRIPT, EmbeddedRedis, Redis};
+pub use redis::{EmbeddedRedis, Redis};

@@ -1,25 +1,16 @@
-//! The Redis of a simulated fleet: the commands that the pacing scripts use, and an embedded Lua 5.1 that runs them.
+//! The Redis of a simulated fleet: the commands that the ledger's script uses, and an embedded Lua 5.1 that runs it.
 //!
 //! `tests/it/pacing/conformance.rs` runs the same scenes on a real Redis and expects the same outcome.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use mlua::{Function, Lua, Table, Value, Variadic};
 use shared::pacing::{LEDGER_SCRIPT, RawReply};
-
-pub const APP_SCRIPT: &str = include_str!("../../../../shared/src/pacing/app.lua");
 
 /// What a simulated fleet asks of Redis.
 pub trait Redis {
     /// Runs the ledger script for one budget. `now` is Redis' clock in milliseconds.
     fn ledger(&mut self, budget: usize, arguments: &[Vec<u8>], now: u64) -> RawReply;
-
-    /// Runs the script that judges whether all workspaces share one bucket.
-    fn app(&mut self, budget: usize, arguments: &[Vec<u8>], now: u64) -> bool;
 
     /// Deletes every key, as the restart of a server without a disk does.
     fn flush(&mut self);
@@ -33,15 +24,12 @@ struct Keys {
     now: u64,
     hashes: BTreeMap<Text, BTreeMap<Text, Text>>,
     sorted: BTreeMap<Text, BTreeMap<Text, f64>>,
-    sets: BTreeMap<Text, BTreeSet<Text>>,
 }
 
 /// A reply of a command, as the scripts see it.
 enum Answer {
-    Nil,
     Number(i64),
     Texts(Vec<Text>),
-    Text(Text),
 }
 
 impl Keys {
@@ -50,13 +38,6 @@ impl Keys {
             "HGETALL" => {
                 let fields = self.hashes.get(key).into_iter().flatten();
                 Answer::Texts(fields.flat_map(|(f, v)| [f.clone(), v.clone()]).collect())
-            }
-            "HGET" => {
-                let field = self
-                    .hashes
-                    .get(key)
-                    .and_then(|hash| hash.get(&arguments[0]));
-                field.map_or(Answer::Nil, |value| Answer::Text(value.clone()))
             }
             "HSET" => {
                 let hash = self.hashes.entry(key.clone()).or_default();
@@ -87,16 +68,6 @@ impl Keys {
                 Answer::Number((before - members.len()) as i64)
             }
             "ZCARD" => Answer::Number(self.sorted.get(key).map_or(0, BTreeMap::len) as i64),
-            "SADD" => {
-                let set = self.sets.entry(key.clone()).or_default();
-                set.extend(arguments.iter().cloned());
-                Answer::Number(arguments.len() as i64)
-            }
-            "SCARD" => Answer::Number(self.sets.get(key).map_or(0, BTreeSet::len) as i64),
-            "SMEMBERS" => {
-                let members = self.sets.get(key).into_iter().flatten();
-                Answer::Texts(members.cloned().collect())
-            }
             "PEXPIRE" => Answer::Number(1),
             _ => panic!("the embedded redis has no {name}: add it"),
         }
@@ -124,10 +95,7 @@ fn argument(value: &Value) -> Text {
 
 fn answer(lua: &Lua, answer: Answer) -> mlua::Result<Value> {
     Ok(match answer {
-        // Redis gives a script `false` where a reply is nil.
-        Answer::Nil => Value::Boolean(false),
         Answer::Number(number) => Value::Number(number as f64),
-        Answer::Text(text) => Value::String(lua.create_string(text)?),
         Answer::Texts(texts) => {
             let texts = texts.into_iter().map(|text| lua.create_string(text));
             Value::Table(lua.create_sequence_from(texts.collect::<mlua::Result<Vec<_>>>()?)?)
@@ -135,17 +103,16 @@ fn answer(lua: &Lua, answer: Answer) -> mlua::Result<Value> {
     })
 }
 
-/// Keys in memory, and the scripts in an embedded Lua.
+/// Keys in memory, and the script in an embedded Lua.
 #[derive(Debug)]
 pub struct EmbeddedRedis {
     lua: Lua,
     ledger: Function,
-    app: Function,
     keys: Rc<RefCell<Keys>>,
 }
 
 impl EmbeddedRedis {
-    /// The product's scripts. `bug` replaces one text of the ledger script by another.
+    /// The product's script. `bug` replaces one text of the ledger script by another.
     pub fn new(bug: Option<(&str, &str)>) -> Self {
         let lua = Lua::new();
         let keys = Rc::new(RefCell::new(Keys::default()));
@@ -170,22 +137,10 @@ impl EmbeddedRedis {
             .load(with_bug(LEDGER_SCRIPT, bug))
             .into_function()
             .unwrap();
-        let app = lua.load(APP_SCRIPT).into_function().unwrap();
-        Self {
-            lua,
-            ledger,
-            app,
-            keys,
-        }
+        Self { lua, ledger, keys }
     }
 
-    fn run<T: mlua::FromLuaMulti>(
-        &self,
-        script: &Function,
-        budget: usize,
-        arguments: &[Vec<u8>],
-        now: u64,
-    ) -> T {
+    fn run(&self, budget: usize, arguments: &[Vec<u8>], now: u64) -> Table {
         self.keys.borrow_mut().now = now;
         let texts = |texts: Vec<&[u8]>| {
             let texts = texts
@@ -198,19 +153,15 @@ impl EmbeddedRedis {
         globals.set("KEYS", texts(vec![key.as_bytes()])).unwrap();
         let arguments = arguments.iter().map(Vec::as_slice).collect();
         globals.set("ARGV", texts(arguments)).unwrap();
-        script.call(()).unwrap()
+        self.ledger.call(()).unwrap()
     }
 }
 
 impl Redis for EmbeddedRedis {
     fn ledger(&mut self, budget: usize, arguments: &[Vec<u8>], now: u64) -> RawReply {
-        let reply: Table = self.run(&self.ledger, budget, arguments, now);
+        let reply: Table = self.run(budget, arguments, now);
         // Redis cuts the fraction of a number that a script returns.
         std::array::from_fn(|i| reply.get::<f64>(i + 1).unwrap() as i64)
-    }
-
-    fn app(&mut self, budget: usize, arguments: &[Vec<u8>], now: u64) -> bool {
-        self.run::<f64>(&self.app, budget, arguments, now) as i64 == 1
     }
 
     fn flush(&mut self) {

@@ -1,13 +1,13 @@
-//! The fleet's calls to Redis: the real scripts, at a time of the simulation's.
+//! The fleet's calls to Redis: the real script, at the simulation's time.
 
 use std::time::Duration;
 
 use shared::{
     domain::Class,
-    pacing::{FLUSH, LedgerReply, Seen},
+    pacing::{FLUSH_DELAY, LedgerReply},
 };
 
-use super::{APP, EPOCH, Event, Policy, REDIS_TIMEOUT, Sim, TO_REDIS};
+use super::{EPOCH, Event, Policy, REDIS_TIMEOUT, Sim, TO_REDIS};
 
 impl Sim<'_> {
     pub(super) fn spawn_flusher(&mut self, process: usize, budget: usize) {
@@ -17,7 +17,7 @@ impl Sim<'_> {
         if !of.flusher_runs && of.local.has_unsettled() {
             of.flusher_runs = true;
             self.at(
-                FLUSH.as_millis() as u64,
+                FLUSH_DELAY.as_millis() as u64,
                 Event::Flush {
                     process,
                     life,
@@ -54,7 +54,7 @@ impl Sim<'_> {
         }
     }
 
-    /// The script runs even if who asked is dead by now.
+    /// The script runs even if the process is dead by now.
     pub(super) fn at_redis(&mut self, index: usize, life: u32, budget: usize) {
         if self.processes[index].life != life {
             return;
@@ -64,7 +64,7 @@ impl Sim<'_> {
             .take()
             .unwrap();
         if self.is_away() {
-            self.processes[index].budgets[budget].told = Some(None);
+            self.processes[index].budgets[budget].reply = Some(None);
             self.at(
                 50,
                 Event::Reply {
@@ -81,7 +81,7 @@ impl Sim<'_> {
             .is_some_and(|(_, to)| self.elapsed() >= to * 1_000)
             && !self.came_back
         {
-            // Empty, as a server without a disk does.
+            // It comes back empty, as a server without a disk does.
             self.came_back = true;
             self.redis.flush();
         }
@@ -93,12 +93,12 @@ impl Sim<'_> {
             clock = clock.saturating_add_signed(by);
         }
         let arguments = request.arguments(&format!("{index}:{life}"), self.scene.share);
-        let told: LedgerReply = self.redis.ledger(budget, &arguments, clock).into();
-        self.outcome.throttled.own += told.throttled.own;
-        self.outcome.throttled.foreign += told.throttled.foreign;
-        self.outcome.throttled.cold += told.throttled.cold;
+        let reply: LedgerReply = self.redis.ledger(budget, &arguments, clock).into();
+        self.outcome.throttled.own += reply.throttled.own;
+        self.outcome.throttled.foreign += reply.throttled.foreign;
+        self.outcome.throttled.cold += reply.throttled.cold;
         let lost = self.rng.next() % 1_000 < self.scene.redis_lost;
-        self.processes[index].budgets[budget].told = Some((!lost).then_some(told));
+        self.processes[index].budgets[budget].reply = Some((!lost).then_some(reply));
         self.at(
             if lost { REDIS_TIMEOUT } else { TO_REDIS },
             Event::Reply {
@@ -113,8 +113,14 @@ impl Sim<'_> {
         let process = &mut self.processes[index];
         let now = Duration::from_millis(self.now - process.epoch);
         let of = &mut process.budgets[budget];
-        let told = of.told.take().unwrap();
-        of.local.on_reply(told.as_ref(), now);
+        let reply = of.reply.take().unwrap();
+        of.local.on_reply(reply.as_ref(), now);
+        if let Some(window) = reply.and_then(|reply| reply.window)
+            && process.scope_check.observe(&budget.to_string(), window)
+        {
+            let contradiction = (self.now - 60_000, index);
+            self.outcome.contradictions.push(contradiction);
+        }
         let waiting: Vec<u64> = of.waiting.keys().copied().collect();
         self.ask(index, budget);
         for caller in waiting.into_iter().rev() {
@@ -126,42 +132,5 @@ impl Sim<'_> {
             }
         }
         self.spawn_flusher(index, budget);
-    }
-
-    /// What a process saw of a window goes to the fleet; or nothing, and it hears what the fleet judges.
-    pub(super) fn notice(&mut self, process: usize, seen: Option<Seen>) {
-        self.processes[process].seen.push_back(seen);
-        let life = self.processes[process].life;
-        self.at(TO_REDIS, Event::Seen { process, life });
-    }
-
-    pub(super) fn seen(&mut self, process: usize, life: u32) {
-        if self.processes[process].life != life {
-            return;
-        }
-        let seen = self.processes[process].seen.pop_front().unwrap();
-        if self.is_away() {
-            let shared = self.processes[process].shared;
-            self.at(
-                50,
-                Event::Judged {
-                    process,
-                    life,
-                    shared,
-                },
-            );
-            return;
-        }
-        self.outcome.redis_calls += 1;
-        let arguments = seen.as_ref().map(Seen::arguments).unwrap_or_default();
-        let shared = self.redis.app(APP, &arguments, EPOCH + self.now);
-        self.at(
-            TO_REDIS,
-            Event::Judged {
-                process,
-                life,
-                shared,
-            },
-        );
     }
 }

@@ -1,13 +1,13 @@
-//! A call: from the wish to make it, over its permit, to its answer.
+//! A call, from the first try through its permit to its response.
 
 use std::time::Duration;
 
 use shared::{
     domain::Class,
-    pacing::{Acquire, RateLimitHeaders, STALE},
+    pacing::{Acquire, RateLimitHeaders},
 };
 
-use super::{APP, Call, Event, Policy, Sim, TO_REDIS};
+use super::{APP, Call, Event, Policy, Sim};
 
 const REQUEST_TIMEOUT: u64 = 10_000;
 
@@ -15,21 +15,8 @@ impl Sim<'_> {
     pub(super) fn attempt(&mut self, index: usize, caller: u64) {
         let class = Self::class(caller);
         let now = Duration::from_millis(self.now - self.processes[index].epoch);
-        let of = self.workspace(caller);
+        let budget = self.budget(self.workspace(caller));
         let process = &mut self.processes[index];
-        if self.scene.policy == Policy::Ledger
-            && process
-                .heard
-                .is_none_or(|heard| u128::from(self.now - heard) > STALE.as_millis())
-        {
-            if !std::mem::replace(&mut process.asking, true) {
-                self.notice(index, None);
-            }
-            self.plan(index, caller, 2 * TO_REDIS + 1);
-            return;
-        }
-        // The same choice as the product's.
-        let budget = if process.shared { APP } else { of };
         for budget in &mut process.budgets {
             budget.waiting.remove(&caller);
         }
@@ -63,7 +50,7 @@ impl Sim<'_> {
 
     fn send(&mut self, process: usize, caller: u64, budget: usize, tick: i64) {
         if let Some(came) = self.fresh.remove(&caller) {
-            // The reserve is learned in the first windows.
+            // The ledger learns the reserve in the first windows.
             if self.elapsed() > 30_000 {
                 self.outcome.fresh_waits.push(self.now - came);
             }
@@ -76,7 +63,7 @@ impl Sim<'_> {
         let normal: f64 = (0..12).map(|_| self.unit()).sum::<f64>() - 6.0;
         let latency = (median * (sigma * normal).exp()).clamp(2.0, 9_000.0) as u64;
         let lost = self.rng.next() % 1_000 < self.scene.lost;
-        // On its way for some of that time; most of it is work.
+        // The way takes some of that time. Most of it is work.
         let way = 1 + (latency as f64 * 0.3 * self.unit()) as u64;
         let life = self.processes[process].life;
         let call = self.next;
@@ -116,24 +103,17 @@ impl Sim<'_> {
             date: Some(date),
             ..call.headers
         };
-        let of = self.workspace(call.caller);
         let process = &mut self.processes[call.process];
         let now = Duration::from_millis(self.now - process.epoch);
         let mut wait = 1 + self.rng.next() % 4;
         if self.scene.policy == Policy::Ledger {
             let budget = &mut process.budgets[call.budget].local;
             if call.refused {
-                let until = budget.throttled(headers, now);
+                let until = budget.on_throttled(headers, now);
                 wait = until.saturating_sub(now).as_millis() as u64 + 5 + self.rng.next() % 55;
             }
             let sent = Duration::from_millis(call.sent - process.epoch);
-            budget.answered(call.tick, sent, call.refused, headers, now);
-            if !call.refused {
-                let seen = process.sightings.notice(&of.to_string(), headers);
-                if seen.is_some() {
-                    self.notice(call.process, seen);
-                }
-            }
+            budget.on_response(call.tick, sent, call.refused, headers, now);
             self.spawn_flusher(call.process, call.budget);
         } else if call.refused {
             self.outcome.throttled.own += 1;
@@ -141,7 +121,7 @@ impl Sim<'_> {
         self.finish(&call, wait);
     }
 
-    /// A slot takes its next call; a fresh call is over.
+    /// A backfill slot makes its next call. A fresh call is over.
     pub(super) fn finish(&mut self, call: &Call, wait: u64) {
         if Self::class(call.caller) == Class::Backfill {
             self.plan(call.process, call.caller, wait);

@@ -1,12 +1,12 @@
-//! What is simulated, and what came out.
+//! The scene that a run simulates, and its outcome.
 
 use std::collections::BTreeSet;
 
-use shared::{domain::Class, pacing::ThrottleCauses};
+use shared::{config::RateLimitScope, domain::Class, pacing::ThrottleCauses};
 
 use crate::pacing::bucket::Counted;
 
-/// Who decides when a call may go.
+/// What decides when a call is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     Ledger,
@@ -16,7 +16,7 @@ pub enum Policy {
     PaceInRedis,
 }
 
-/// What is simulated.
+/// One scene.
 #[derive(Clone, Debug)]
 pub struct Scene {
     pub policy: Policy,
@@ -27,16 +27,16 @@ pub struct Scene {
     pub slots: usize,
     /// Median and sigma of the answer's time, lognormal.
     pub latency: (f64, f64),
-    /// Of a thousand answers, so many never come.
+    /// Of a thousand responses, this many never come.
     pub lost: u64,
-    /// Of a thousand calls to the ledger, so many are done and their answer never comes.
+    /// Of a thousand calls to the ledger, this many run and their reply never comes.
     pub redis_lost: u64,
-    /// Of the limit, what others use, evenly spread by chance.
+    /// The share of the limit that other apps use, at random times.
     pub foreign: f64,
     pub kill_every: Option<u64>,
     /// Mean milliseconds between fresh calls of the whole fleet.
     pub fresh_every: Option<u64>,
-    /// So many come together: the polls of connections that were made together.
+    /// This many fresh calls come together, as the polls of connections that were made together do.
     pub fresh_at_once: usize,
     /// Seconds.
     pub redis_away: Option<(u64, u64)>,
@@ -46,11 +46,13 @@ pub struct Scene {
     pub redis_clock: Option<(u64, i64)>,
     pub date_ahead: i64,
     pub silent: Option<(u64, u64)>,
-    /// The slots are spread over so many workspaces.
+    /// The slots are spread over this many workspaces.
     pub workspaces: usize,
-    /// Seconds between which all workspaces share one bucket, which is then the only one.
-    pub one_bucket: Option<(u64, u64)>,
-    /// Changes of the script: a bug on purpose.
+    /// The option `rate_limit_scope`.
+    pub scope: RateLimitScope,
+    /// Intercom counts all workspaces against one limit.
+    pub one_bucket: bool,
+    /// A change of the script: a bug on purpose.
     pub bug: Option<(&'static str, &'static str)>,
 }
 
@@ -76,16 +78,17 @@ impl Default for Scene {
             date_ahead: 0,
             silent: None,
             workspaces: 1,
-            one_bucket: None,
+            scope: RateLimitScope::Workspace,
+            one_bucket: false,
             bug: None,
         }
     }
 }
 
-/// What came out.
+/// The outcome of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// Of each bucket: that of all workspaces first, then each one's own.
+    /// The windows of each limit: the app's first, then each workspace's.
     pub buckets: Vec<Vec<Counted>>,
     pub calls: u64,
     pub redis_calls: u64,
@@ -95,8 +98,8 @@ pub struct Outcome {
     /// Every decision: time, process, class.
     pub sent: Vec<(u64, usize, Class)>,
     pub met: BTreeSet<&'static str>,
-    /// When each process took the bucket for one, and when not any more.
-    pub judged: Vec<(u64, usize, bool)>,
+    /// Windows that contradicted the scope: when, and which process noticed.
+    pub contradictions: Vec<(u64, usize)>,
 }
 
 impl Outcome {
