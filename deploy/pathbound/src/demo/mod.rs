@@ -40,10 +40,12 @@ pub async fn run(args: DemoArgs, started: Instant) -> Result<(), Failure> {
         .map_err(|error| Failure::failed("could not listen to signals", error))?;
     let demo_tenants = scenarios::demo_tenants(args.tenants);
     let world = World::start(&demo_tenants).await?;
+    // Ctrl-C must stop the servers too, so the run is given up instead of the process.
     let outcome = tokio::select! {
         outcome = run_demo(&world, &demo_tenants, args, started) => outcome,
         () = signals.cancelled() => Err(Failure::because("stopped before the end")),
     };
+    // A person keeps the demo to try the API. With `--keep` it also stays after a failure.
     if outcome.is_ok() && (args.keep || !args.smoke) || args.keep && !signals.is_cancelled() {
         signals.cancelled().await;
     }
@@ -67,6 +69,7 @@ async fn run_demo(
             () = shown => Vec::new(), // never ends by itself
         }
     };
+    // The bars have left the terminal here, so that the table is not printed between them.
     let summary = Summary::of(&outcomes, world, started.elapsed(), progress.first_row());
     if args.smoke {
         output::line(&summary)?;

@@ -54,6 +54,7 @@ impl DemoProgress {
         };
         let threads = &status.threads;
         let mut tenants = lock(&self.tenants);
+        // `done` is set by the end of the run alone.
         tenants[tenant] = TenantCounts {
             contacts: held(Stream::Contacts),
             companies: held(Stream::Companies),

@@ -85,24 +85,9 @@ fn demo_tenant(number: u32, count: u32) -> DemoTenant {
         3 => Scenario::Revoked,
         _ => Scenario::Ordinary,
     };
-    let (region, timezone) = REGIONS[number as usize % REGIONS.len()];
     let name = format!("{} {number:02}", scenario.name());
-    let base = WorkspaceSpec {
-        name: name.clone(),
-        seed: 1_000 + u64::from(number),
-        region: region.to_owned(),
-        timezone: timezone.to_owned(),
-        contacts: CONTACTS,
-        companies: COMPANIES,
-        conversations: CONVERSATIONS,
-        parts: PARTS,
-        limit_per_window: ORDINARY_LIMIT,
-        // Every workspace has some merged and deleted objects.
-        merged_contacts: 2,
-        deleted_contacts: 2,
-        deleted_conversations: 1,
-        ..WorkspaceSpec::default()
-    };
+    let base = ordinary(number, name.clone());
+    // The giant has as many records as all others together.
     let others = count.saturating_sub(1).max(1);
     let spec = match scenario {
         Scenario::Giant => WorkspaceSpec {
@@ -128,6 +113,26 @@ fn demo_tenant(number: u32, count: u32) -> DemoTenant {
         name,
         scenario,
         spec,
+    }
+}
+
+fn ordinary(number: u32, name: String) -> WorkspaceSpec {
+    let (region, timezone) = REGIONS[number as usize % REGIONS.len()];
+    WorkspaceSpec {
+        name,
+        seed: 1_000 + u64::from(number),
+        region: region.to_owned(),
+        timezone: timezone.to_owned(),
+        contacts: CONTACTS,
+        companies: COMPANIES,
+        conversations: CONVERSATIONS,
+        parts: PARTS,
+        limit_per_window: ORDINARY_LIMIT,
+        // Every workspace has some merged and deleted objects.
+        merged_contacts: 2,
+        deleted_contacts: 2,
+        deleted_conversations: 1,
+        ..WorkspaceSpec::default()
     }
 }
 

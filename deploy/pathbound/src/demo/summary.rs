@@ -52,26 +52,10 @@ impl Summary {
         let mut problems = Vec::new();
         for outcome in outcomes {
             report.add(&outcome.report);
-            let name = &outcome.demo_tenant.name;
-            match &outcome.failure {
-                Some(failure) => problems.push(format!("{name}: {failure}")),
-                None if !outcome.as_expected => {
-                    problems.push(format!("{name}: ended {}, not as expected", outcome.state));
-                }
-                None => {}
-            }
-            problems.extend(
-                outcome
-                    .report
-                    .examples
-                    .iter()
-                    .take(3)
-                    .map(|example| format!("{name}: {example}")),
-            );
+            problems.extend(problems_of(outcome));
         }
         let ledger = world.simulator.ledger();
-        // Calls of the customers' browsers and calls after the first sync are
-        // not part of it.
+        // The ratio is about the first syncs alone: no calls of browsers, and none after a revoked token.
         let later: u64 = outcomes.iter().map(|outcome| outcome.later_calls).sum();
         let calls =
             ledger.total - ledger.calls("authorize") - ledger.calls("authorize_decision") - later;
@@ -120,6 +104,22 @@ impl Summary {
     }
 }
 
+/// What failed for a tenant, and the first differences of its records.
+fn problems_of(outcome: &TenantOutcome) -> Vec<String> {
+    let name = &outcome.demo_tenant.name;
+    let mut problems = Vec::new();
+    match &outcome.failure {
+        Some(failure) => problems.push(format!("{name}: {failure}")),
+        None if !outcome.as_expected => {
+            problems.push(format!("{name}: ended {}, not as expected", outcome.state));
+        }
+        None => {}
+    }
+    let examples = outcome.report.examples.iter().take(3);
+    problems.extend(examples.map(|example| format!("{name}: {example}")));
+    problems
+}
+
 /// One row per tenant, and a line for all.
 pub(super) fn table(outcomes: &[TenantOutcome], summary: &Summary) -> String {
     let mut table = Table::new(&[
@@ -135,32 +135,7 @@ pub(super) fn table(outcomes: &[TenantOutcome], summary: &Summary) -> String {
         "seconds",
     ]);
     for outcome in outcomes {
-        let TenantOutcome {
-            demo_tenant,
-            state,
-            report,
-            calls,
-            floor,
-            took,
-            ..
-        } = outcome;
-        let numbers = [
-            report.records,
-            report.missing,
-            report.extra,
-            report.different,
-            *calls,
-            *floor,
-        ]
-        .map(|n| n.to_string());
-        let mut row = vec![
-            demo_tenant.name.clone(),
-            demo_tenant.spec.region.clone(),
-            state.clone(),
-        ];
-        row.extend(numbers);
-        row.push(format!("{:.1}", took.as_secs_f64()));
-        table.row(row);
+        table.row(row(outcome));
     }
     let verdict = if summary.exact {
         "every record is exact"
@@ -184,6 +159,34 @@ pub(super) fn table(outcomes: &[TenantOutcome], summary: &Summary) -> String {
         summary.calls_floor,
         summary.throttled,
     )
+}
+
+fn row(outcome: &TenantOutcome) -> Vec<String> {
+    let TenantOutcome {
+        demo_tenant,
+        state,
+        report,
+        calls,
+        floor,
+        took,
+        ..
+    } = outcome;
+    let numbers = [
+        report.records,
+        report.missing,
+        report.extra,
+        report.different,
+        *calls,
+        *floor,
+    ];
+    let mut row = vec![
+        demo_tenant.name.clone(),
+        demo_tenant.spec.region.clone(),
+        state.clone(),
+    ];
+    row.extend(numbers.map(|number| number.to_string()));
+    row.push(format!("{:.1}", took.as_secs_f64()));
+    row
 }
 
 /// Commands that work as they are printed.

@@ -114,6 +114,7 @@ impl TenantRun<'_> {
         let start_url = start["start_url"]
             .as_str()
             .ok_or_else(|| Failure::because("the API gave no start_url"))?;
+        // The browser takes the OAuth pages, as the customer would.
         let home = self
             .browser
             .connect(start_url, &self.workspace().0.id_code())
@@ -125,6 +126,7 @@ impl TenantRun<'_> {
         let connection: ConnectionId = parsed(&connections["items"][0]["id"], "a connection")?;
         outcome.connection = Some(connection);
 
+        // Counted before the token is revoked, because the floor is about the first sync.
         let synced = self.until_synced(tenant, connection).await?;
         let calls = self.workspace().0.ledger();
         if self.demo_tenant.scenario == Scenario::Revoked {

@@ -65,6 +65,7 @@ impl World {
             .map_err(|error| Failure::failed("no address", error))?;
         let public_url = format!("http://{address}");
 
+        // The servers and the workspaces take seconds each, so they are made side by side.
         let servers = tokio::task::spawn_blocking(|| Servers::start(servers::Options::default()));
         let simulator = simulate(&public_url).await?;
         let workspaces_made = populate(simulator.clone(), demo_tenants.to_vec());
@@ -74,6 +75,7 @@ impl World {
         let servers =
             servers.map_err(|error| Failure::failed("could not start the servers", error))?;
         let config = Arc::new(configure(&servers, &simulator, &public_url)?);
+        // Before the roles start, because each refuses a database of another schema.
         store::migrate(&config.migrate_url).await?;
         let shutdown = Shutdown::new();
         let parts = start_parts(&config, listener, &shutdown).await?;
@@ -103,6 +105,7 @@ impl World {
             while self.parts.join_next().await.is_some() {}
         })
         .await;
+        // After the workers, which would retry calls to a simulator that is gone.
         self.simulator.stop().await;
         let servers = self.servers;
         let _ = tokio::task::spawn_blocking(move || drop(servers)).await;

@@ -2,7 +2,7 @@
 
 use intercom_simulator::TruthLine;
 use serde_json::Value;
-use shared::store::reads::StoredCompany;
+use shared::store::reads::{StoredCompany, StoredCompanyProfile};
 
 use super::{fields::Fields, truth::Shape, value};
 
@@ -27,26 +27,38 @@ pub(super) fn differs(
         &truth["company_id"],
     );
 
-    let domain = value::text(&truth["website"])
-        .as_deref()
-        .and_then(value::domain);
-    let attributes = value::object(&truth["custom_attributes"]);
-    let (source, profile) = (&stored.fields, &stored.profile);
+    source_fields(&mut fields, &stored.fields, truth);
+    profile(&mut fields, &stored.profile, truth);
+    // Older versions show other shapes, so only the fields can be compared.
+    if shape == Shape::Current {
+        fields.raw(&stored.raw, line.object.get());
+    }
+    fields.difference()
+}
+
+fn source_fields(fields: &mut Fields, source: &Value, truth: &Value) {
     fields.text("name", source["name"].as_str(), &truth["name"]);
-    fields.same("domain", &source["domain"].as_str(), &domain.as_deref());
+    fields.same(
+        "domain",
+        &source["domain"].as_str(),
+        &domain(truth).as_deref(),
+    );
     fields.text("plan", source["plan"].as_str(), &truth["plan"]["name"]);
     fields.text("industry", source["industry"].as_str(), &truth["industry"]);
     for name in ["size", "user_count", "session_count"] {
         fields.same(name, &source[name].as_i64(), &value::whole(&truth[name]));
     }
+    let attributes = value::object(&truth["custom_attributes"]);
     fields.json("attributes", &source["attributes"], &attributes);
+}
 
+fn profile(fields: &mut Fields, profile: &StoredCompanyProfile, truth: &Value) {
     fields.text(
         "the profile's name",
         profile.name.as_deref(),
         &truth["name"],
     );
-    fields.same("the profile's domain", &profile.domain, &domain);
+    fields.same("the profile's domain", &profile.domain, &domain(truth));
     fields.text(
         "the profile's plan",
         profile.plan.as_deref(),
@@ -57,24 +69,29 @@ pub(super) fn differs(
         profile.industry.as_deref(),
         &truth["industry"],
     );
-    fields.same(
-        "the profile's size",
-        &profile.size,
-        &value::whole(&truth["size"]),
-    );
-    fields.same(
-        "the profile's user_count",
-        &profile.user_count,
-        &value::whole(&truth["user_count"]),
-    );
-    fields.same(
-        "the profile's session_count",
-        &profile.session_count,
-        &value::whole(&truth["session_count"]),
-    );
-    fields.json("the profile's attributes", &profile.attributes, &attributes);
-    if shape == Shape::Current {
-        fields.raw(&stored.raw, line.object.get());
+    let numbers = [
+        ("the profile's size", &profile.size, "size"),
+        (
+            "the profile's user_count",
+            &profile.user_count,
+            "user_count",
+        ),
+        (
+            "the profile's session_count",
+            &profile.session_count,
+            "session_count",
+        ),
+    ];
+    for (name, stored, member) in numbers {
+        fields.same(name, stored, &value::whole(&truth[member]));
     }
-    fields.difference()
+    let attributes = value::object(&truth["custom_attributes"]);
+    fields.json("the profile's attributes", &profile.attributes, &attributes);
+}
+
+/// The host of the company's website.
+fn domain(truth: &Value) -> Option<String> {
+    value::text(&truth["website"])
+        .as_deref()
+        .and_then(value::domain)
 }

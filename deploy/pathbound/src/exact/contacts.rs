@@ -94,26 +94,15 @@ fn source_fields(fields: &mut Fields, stored: &Value, truth: &Value) {
 
 fn profile(fields: &mut Fields, stored: &StoredContact, truth: &Value) {
     let profile = &stored.profile;
-    fields.text(
-        "the profile's role",
-        profile.role.as_deref(),
-        &truth["role"],
-    );
-    fields.text(
-        "the profile's email",
-        profile.email.as_deref(),
-        &truth["email"],
-    );
-    fields.text(
-        "the profile's name",
-        profile.name.as_deref(),
-        &truth["name"],
-    );
-    fields.text(
-        "the profile's phone",
-        profile.phone.as_deref(),
-        &truth["phone"],
-    );
+    let texts = [
+        ("the profile's role", &profile.role, "role"),
+        ("the profile's email", &profile.email, "email"),
+        ("the profile's name", &profile.name, "name"),
+        ("the profile's phone", &profile.phone, "phone"),
+    ];
+    for (name, stored, member) in texts {
+        fields.text(name, stored.as_deref(), &truth[member]);
+    }
     fields.same(
         "the profile's owner",
         &profile.owner,
@@ -129,21 +118,26 @@ fn profile(fields: &mut Fields, stored: &StoredContact, truth: &Value) {
         &profile.location,
         &value::object(&truth["location"]),
     );
-    fields.time(
-        "the profile's last_seen_at",
-        profile.last_seen_at,
-        &truth["last_seen_at"],
-    );
-    fields.time(
-        "the profile's last_replied_at",
-        profile.last_replied_at,
-        &truth["last_replied_at"],
-    );
-    fields.time(
-        "the profile's last_contacted_at",
-        profile.last_contacted_at,
-        &truth["last_contacted_at"],
-    );
+    let times = [
+        (
+            "the profile's last_seen_at",
+            profile.last_seen_at,
+            "last_seen_at",
+        ),
+        (
+            "the profile's last_replied_at",
+            profile.last_replied_at,
+            "last_replied_at",
+        ),
+        (
+            "the profile's last_contacted_at",
+            profile.last_contacted_at,
+            "last_contacted_at",
+        ),
+    ];
+    for (name, stored, member) in times {
+        fields.time(name, stored, &truth[member]);
+    }
 }
 
 /// The truth has sub-lists in full and no merge history. A contact of a page has only the first ten entries
@@ -156,6 +150,7 @@ fn raw(fields: &mut Fields, stored: &StoredContact, line: &TruthLine, truth: &Va
     let Some(mut shown) = shown else {
         return fields.wrong(|| "raw is not JSON".to_owned());
     };
+    // The truth has no merge history.
     if let Some(map) = shown.as_object_mut() {
         map.remove("merge_history");
     }
