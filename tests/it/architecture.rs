@@ -229,7 +229,7 @@ fn no_migration_is_without_isolation() {
 }
 
 /// Circles that are still in the tree. Each is a pair of files or more that cannot be read one by one.
-const CIRCLES: usize = 6;
+const CIRCLES: usize = 5;
 
 #[test]
 fn files_of_shared_do_not_import_each_other() {
@@ -243,7 +243,6 @@ fn files_of_shared_do_not_import_each_other() {
 
 /// Retired words that identifiers still use.
 const STILL_USED: &[&str] = &[
-    "appetite",
     "armed",
     "begun",
     "bite",
@@ -251,15 +250,12 @@ const STILL_USED: &[&str] = &[
     "exchanger",
     "look",
     "most",
-    "needs",
     "owe",
     "owed",
     "owes",
     "place",
     "rest",
-    "rhythm",
     "room",
-    "settled",
     "sweep",
     "tally",
     "told",
