@@ -7,16 +7,23 @@ use std::{
 
 /// A layer of `shared`, and the layers that it may know.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("backoff", &[]),
     ("domain", &[]),
     ("completeness", &["domain"]),
     ("vault", &["domain"]),
     ("config", &["domain", "vault"]),
     ("link", &["config", "domain"]),
-    ("pacing", &["config", "domain", "link"]),
+    ("pacing", &["backoff", "config", "domain", "link"]),
     ("intercom", &["config", "domain", "pacing"]),
     ("store", &["completeness", "domain"]),
-    ("sync", &["config", "domain", "intercom", "store", "vault"]),
-    ("queue", &["config", "domain", "link", "shutdown"]),
+    (
+        "sync",
+        &["backoff", "config", "domain", "intercom", "store", "vault"],
+    ),
+    (
+        "queue",
+        &["backoff", "config", "domain", "link", "shutdown"],
+    ),
 ];
 
 /// A library of the outside, and the layers that may name it.

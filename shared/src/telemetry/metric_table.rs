@@ -151,6 +151,11 @@ pub const METRICS: &[Metric] = &[
         &["class", "state"],
         "Tickets in the queue.",
     ),
+    counter(
+        "pathbound_rate_limit_scope_contradictions_total",
+        &["scope"],
+        "Windows whose headers contradict the option rate_limit_scope.",
+    ),
     histogram(
         "pathbound_rate_window_used_ratio",
         &[],
