@@ -1,7 +1,7 @@
 //! Contacts: a full walk of the list, or a search for changes.
 //!
 //! Contact search counts in whole days up to version 2.16, and in seconds from 2.17 on. A search therefore begins well
-//! before the watermark (see [`super::overlap_probe`]), newest first, and stops at the first record older than the
+//! before the watermark (see `overlap_probe.rs`), newest first, and stops at the first record older than the
 //! watermark. It costs only the pages that changed. A record that changes during the walk is newer than the walk's
 //! start, and the watermark never passes that start, so the next walk finds the record.
 //!

@@ -8,7 +8,7 @@
 //! fetched by their threads.
 //!
 //! If a page keeps failing, the failing record is found, quarantined and stepped over: see
-//! [`super::conversation_bisect`].
+//! `conversation_bisect.rs`.
 
 use super::{
     SliceError, SliceOutcome,
