@@ -77,7 +77,7 @@ async fn passing_faults_are_waited_out_and_never_taken_for_data() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_bad_object_is_quarantined_alone_and_comes_back_when_it_heals() {
+async fn a_bad_object_is_quarantined_alone_until_it_heals() {
     let world = World::new().await;
     let connected = world.connect(workspace()).await;
     let bad: Vec<String> = [
@@ -210,7 +210,7 @@ async fn an_outage_of_threads_is_waited_out_and_blocks_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn text_that_postgres_cannot_hold_is_repaired_and_its_neighbours_land() {
+async fn text_that_postgres_cannot_hold_is_repaired() {
     let world = World::new().await;
     let connected = world.connect(workspace()).await;
     for (operation, how) in [
@@ -327,12 +327,12 @@ async fn one_conversation_breaks_its_search(status: u16, most_calls: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_breaks_its_search_with_404_is_found_and_stepped_over() {
+async fn a_record_that_breaks_its_search_with_404_is_stepped_over() {
     one_conversation_breaks_its_search(404, 60).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_breaks_its_search_with_503_is_found_and_stepped_over() {
+async fn a_record_that_breaks_its_search_with_503_is_stepped_over() {
     // The client tries a server error three times within a call.
     one_conversation_breaks_its_search(503, 130).await;
 }

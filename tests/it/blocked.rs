@@ -135,7 +135,7 @@ async fn a_revoked_token_asks_for_the_customer_and_keeps_the_data() {
 
 /// Both change the same run; neither may undo what the other wrote.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_is_blocked_while_another_ends_leaves_the_run_without_both() {
+async fn a_block_beside_an_ending_stream_leaves_the_run_without_both() {
     let world = World::new().await;
     let connected = world.connect(workspace()).await;
     let store = WorkerStore::connect(&world.config.database_url, 3)

@@ -95,7 +95,7 @@ impl Flow {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_connects_a_workspace_and_the_first_run_is_due_at_once() {
+async fn a_browser_connects_a_workspace_and_its_first_run_is_due() {
     let flow = begun().await;
     let home = Browser::new()
         .unwrap()
@@ -183,7 +183,7 @@ async fn another_browsers_callback_is_refused_and_burns_the_state() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_and_a_forged_state_lead_to_a_page_that_reflects_nothing() {
+async fn a_refusal_or_a_forged_state_is_never_reflected_in_the_page() {
     let flow = begun().await;
     let (cookie, callback) = flow.opened().await;
     let base = callback.split('?').next().unwrap();

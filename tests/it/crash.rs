@@ -82,7 +82,7 @@ async fn a_redis_killed_in_mid_run_and_restarted_empty_loses_nothing() {
 
 /// Whoever ends workers one after the other may hit the same innocent slice three times.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slice_that_three_workers_died_of_is_quarantined_has_one_second_chance_and_then_waits() {
+async fn a_slice_that_kills_three_workers_is_quarantined() {
     let world = World::new().await;
     let connected = world
         .connect(WorkspaceSpec {

@@ -179,7 +179,7 @@ async fn a_thread_that_changes_twice_in_one_second_is_read_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_created_while_the_first_walk_goes_on_is_counted_and_comes_with_the_next() {
+async fn objects_created_during_the_first_walk_come_with_the_next_run() {
     let world = World::new().await;
     let connected = world.connect(workspace()).await;
     let late = |operation: &str| {

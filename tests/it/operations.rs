@@ -215,7 +215,7 @@ async fn only_the_operator_key_opens_and_unknown_things_are_404() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_tenant_waits_also_over_the_loss_of_redis_and_the_others_go_on() {
+async fn a_pause_of_a_tenant_survives_the_loss_of_redis() {
     let office = Office::open().await;
     let world = &office.world;
     let [paused, other] = [

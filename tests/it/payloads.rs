@@ -1,9 +1,9 @@
 //! The official example payloads parse, land and read back.
 //!
-//! They are not ours to commit: read from `INTERCOM_EXAMPLES`, else from beside the checkout. On a clone that has neither,
-//! the same shapes are covered by the fixtures in `shared/src/intercom/wire`.
+//! Their licence does not allow us to commit them, so `INTERCOM_EXAMPLES` names their folder. Without it these tests
+//! say that they were skipped. The fixtures in `shared/src/intercom/wire` have the same shapes.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, io::Write as _, path::PathBuf};
 
 use intercom_simulator::{Fault, FaultAction, WorkspaceSpec};
 use serde_json::Value;
@@ -11,18 +11,21 @@ use shared::intercom::wire;
 
 use crate::world::World;
 
+/// The folder that `INTERCOM_EXAMPLES` names. A folder that is named and missing is a mistake, so it fails the test.
 fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("INTERCOM_EXAMPLES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/intercom/examples"),
-        PathBuf::from,
+    let Some(folder) = std::env::var_os("INTERCOM_EXAMPLES").map(PathBuf::from) else {
+        // Written past the test harness, which hides what a passing test prints.
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: set INTERCOM_EXAMPLES to the folder of the official example payloads"
+        );
+        return None;
+    };
+    assert!(
+        folder.is_dir(),
+        "INTERCOM_EXAMPLES: {folder:?} is no folder"
     );
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!(
-        "SKIPPED: the official example payloads are not here; set INTERCOM_EXAMPLES to their folder"
-    );
-    None
+    Some(folder)
 }
 
 fn examples() -> Option<BTreeMap<String, String>> {

@@ -12,7 +12,7 @@ async fn superuser(world: &World) -> PgConnection {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_table_is_under_forced_row_level_security_and_keys_begin_with_the_tenant() {
+async fn every_table_has_row_security_and_keys_begin_with_the_tenant() {
     let world = World::new().await;
     let mut admin = superuser(&world).await;
     let tables = sqlx::query(

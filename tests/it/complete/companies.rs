@@ -29,7 +29,7 @@ rows! { a_scroll_costs_its_pages_and_its_end:
     twenty_five_thousand_companies_are_one_scroll(25_000, ScrollEnd::EmptyPage, 0);
     no_company_in_a_scroll_that_ends_with_404_costs_one_call(0, ScrollEnd::NotFound, 0);
     a_scroll_that_ends_with_404_is_believed_the_second_time(1, ScrollEnd::NotFound, 2);
-    a_scroll_that_ends_with_404_after_a_full_page_is_believed_the_third_time(100, ScrollEnd::NotFound, 4);
+    a_404_after_a_full_scroll_page_is_believed_the_third_time(100, ScrollEnd::NotFound, 4);
 }
 
 cases! {
@@ -46,7 +46,7 @@ cases! {
         assert_eq!((case.calls("get_company"), case.calls("scroll_companies")), (1, 0));
     }
 
-    between_two_walks_only_companies_of_changed_contacts_are_asked_for {
+    a_poll_reads_only_the_companies_of_changed_contacts {
         let case = Case::of(WorkspaceSpec { companies: 250, contacts: 40, ..tiny() }).await.synced().await;
         let truth = case.workspace.truth();
         let company = truth.iter().find_map(|line| line.company.clone()).unwrap();
@@ -78,14 +78,14 @@ cases! {
         case.exact_within(case.walk()).await;
     }
 
-    wishes_for_more_companies_than_a_scroll_has_pages_become_a_scroll {
+    more_wishes_than_a_scroll_has_pages_become_a_scroll {
         let case = Case::of(WorkspaceSpec { companies: 8, contacts: 60, ..tiny() }).await.synced().await;
         case.change(Mutation::update(Kind::Contact, 60).ago(10));
         case.run(2).await;
         assert_eq!((case.calls("scroll_companies"), case.calls("get_company")), (2, 0));
     }
 
-    a_wish_that_was_being_stored_when_the_slice_began_is_served_once {
+    a_wish_stored_while_the_slice_begins_is_served_once {
         let case = Case::of(tiny()).await.synced().await;
         case.world.until_run_ends(case.connected()).await;
         case.workspace.ledger().reset();
@@ -122,7 +122,7 @@ cases! {
         case.first_sync(1).await;
     }
 
-    another_vendors_scroll_deletes_nothing_and_keeps_nothing_else_waiting {
+    a_foreign_scroll_deletes_nothing_and_delays_no_other_stream {
         let case = Case::of(tiny()).await.synced().await;
         case.workspace.hold_scroll(Duration::from_secs(3_600));
         case.change(Mutation::add(Kind::Contact, 2).ago(10));
@@ -152,7 +152,7 @@ cases! {
         assert_eq!(case.hits(third), 1);
     }
 
-    a_scroll_that_expires_after_its_minute_is_not_taken_for_its_end {
+    an_expired_scroll_is_not_taken_for_its_end {
         let case = Case::at("2026-05-05T10:00:00Z", WorkspaceSpec { companies: 250, ..tiny() }).await;
         let late = case.late_second_page("scroll_companies");
         let case = case.connect().await;
@@ -187,7 +187,7 @@ cases! {
         case.within(case.first() - 1);
     }
 
-    companies_that_change_while_the_scroll_is_walked_are_held_after_the_next_poll {
+    companies_that_change_during_a_scroll_come_with_a_poll {
         let case = Case::of(WorkspaceSpec { companies: 250, contacts: 20, ..tiny() }).await;
         let late = case.late_second_page("scroll_companies");
         let case = case.connect().await;

@@ -69,7 +69,7 @@ cases! {
         assert_eq!(case.calls("contact_companies"), 6);
     }
 
-    companies_beyond_the_fifty_of_a_page_are_asked_for_page_by_page {
+    more_companies_than_a_page_of_fifty_come_page_by_page {
         let case = Case::of(WorkspaceSpec { contacts: 1, ..crowded(120) }).await;
         let contact = case.ids(Kind::Contact);
         for seed in 0..14 {
@@ -95,7 +95,7 @@ cases! {
         case.exact().await;
     }
 
-    a_contact_that_vanishes_before_its_companies_are_asked_for_keeps_what_is_known {
+    a_contact_that_vanishes_keeps_the_companies_that_it_had {
         let case = Case::of(crowded(30)).await.synced().await;
         let contact = case.ids(Kind::Contact)[0].clone();
         case.change(Mutation::update(Kind::Contact, 1).ids([contact.clone()]).ago(10));
@@ -106,7 +106,7 @@ cases! {
         assert_eq!((case.hits(gone), case.hits(asked)), (1, 1));
     }
 
-    companies_that_a_404_hides_of_a_contact_that_lives_are_asked_for_again {
+    companies_that_a_404_hides_of_a_live_contact_are_read_again {
         let case = Case::of(WorkspaceSpec { contacts: 1, ..crowded(30) }).await;
         let hidden = case.fault(Fault::status(404).operation("contact_companies").times(1));
         // Whether the contact lives, and its companies once more.
@@ -114,7 +114,7 @@ cases! {
         assert_eq!(case.hits(hidden), 1);
     }
 
-    companies_that_are_not_to_be_had_are_said_to_be_missing_and_held_once_they_are {
+    companies_that_fail_are_reported_missing_until_they_come {
         let case = Case::of(WorkspaceSpec { contacts: 1, ..crowded(30) }).await;
         let hidden = case.fault(Fault::status(404).operation("contact_companies"));
         let case = case.connect().await;
@@ -142,7 +142,7 @@ cases! {
         Case::of(spec).await.synced().await;
     }
 
-    a_contact_that_search_shows_only_minutes_later_is_found_by_a_later_poll {
+    a_contact_that_search_shows_late_comes_with_a_later_poll {
         let case = Case::at("2026-05-05T10:00:00Z", WorkspaceSpec { index_delay_seconds: 300, ..tiny() }).await;
         let case = case.synced().await;
         case.change(Mutation::add(Kind::Contact, 1));
@@ -158,7 +158,7 @@ cases! {
         case.run(2).await;
     }
 
-    a_contact_that_no_search_shows_around_utc_midnight_is_found_by_the_weekly_walk {
+    a_contact_hidden_around_midnight_comes_with_the_weekly_walk {
         let case = Case::at("2026-05-05T22:00:00Z", WorkspaceSpec { midnight_blind_seconds: 300, ..tiny() }).await;
         let case = case.synced().await;
         case.world.simulator.clock().set_now(super::unix("2026-05-06T00:01:00Z"));
@@ -174,7 +174,7 @@ cases! {
         case.exact_within(case.walk()).await;
     }
 
-    two_changes_within_one_second_with_a_poll_between_are_both_held {
+    a_poll_between_two_changes_of_a_second_loses_neither {
         let case = Case::at("2026-05-05T10:00:00Z", tiny()).await.synced().await;
         let clock = case.world.simulator.clock();
         let contact = case.ids(Kind::Contact)[0].clone();
@@ -186,7 +186,7 @@ cases! {
         }
     }
 
-    contacts_that_change_while_the_first_walk_goes_on_come_with_the_next_poll {
+    contacts_that_change_during_the_first_walk_come_with_a_poll {
         let case = Case::of(WorkspaceSpec { contacts: 320, ..tiny() }).await;
         let late = case.late_second_page("list_contacts");
         let case = case.connect().await;

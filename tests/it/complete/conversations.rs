@@ -74,7 +74,7 @@ cases! {
         assert_eq!(case.calls("search_conversations"), 3);
     }
 
-    a_cursor_that_dies_within_a_second_that_many_share_loses_none_of_them {
+    a_cursor_that_dies_within_a_shared_second_loses_nothing {
         let case = Case::of(stubs(400)).await.synced().await;
         bulk_update(&case);
         let dead = case.fault(Fault::status(400).operation("search_conversations").skip(1).times(1));
@@ -109,7 +109,7 @@ cases! {
         assert_eq!(case.hits(repeats), 1);
     }
 
-    a_cursor_that_always_repeats_ends_and_is_never_called_complete {
+    a_repeating_cursor_ends_and_is_never_called_complete {
         let case = Case::of(stubs(450)).await;
         let repeats = case.fault(Fault::new(FaultAction::RepeatCursor).operation("search_conversations"));
         let case = case.connect().await;
@@ -122,14 +122,14 @@ cases! {
         case.exact_within(case.first() + case.hits(repeats) + case.asked_again()).await;
     }
 
-    answers_that_are_not_sorted_are_held_and_nothing_is_concluded_from_them {
+    unsorted_answers_are_kept_and_nothing_is_concluded {
         let case = Case::of(stubs(450)).await;
         let unsorted = case.fault(Fault::new(FaultAction::Unsorted).operation("search_conversations"));
         let case = case.synced().await;
         assert_eq!(case.hits(unsorted), 3);
     }
 
-    a_cursor_that_dies_where_nothing_is_sorted_starts_the_walk_over {
+    a_dead_cursor_without_an_order_starts_the_walk_over {
         let case = Case::of(stubs(450)).await;
         let unsorted = case.fault(Fault::new(FaultAction::Unsorted).operation("search_conversations").times(2));
         let dead = case.fault(Fault::status(400).operation("search_conversations").times(1));
@@ -137,7 +137,7 @@ cases! {
         assert_eq!((case.hits(unsorted), case.hits(dead)), (2, 1));
     }
 
-    conversations_that_drift_to_the_front_while_they_are_walked_come_with_the_next_poll {
+    conversations_that_move_during_the_walk_come_with_a_poll {
         let case = Case::of(stubs(450)).await;
         let late = case.late_second_page("search_conversations");
         let case = case.connect().await;
@@ -154,7 +154,7 @@ cases! {
         case.run(1 + 2 * case.uncounted()).await;
     }
 
-    a_conversation_that_closes_right_after_a_poll_is_closed_in_the_next {
+    a_conversation_closed_after_a_poll_is_closed_in_the_next {
         let case = Case::of(WorkspaceSpec { conversations: 8, parts: 3.0, ..tiny() }).await.synced().await;
         for seed in 0..3 {
             case.change(Mutation::update(Kind::Conversation, 2).seed(seed).ago(3));
@@ -168,7 +168,7 @@ cases! {
         case.run(2 + case.uncounted()).await;
     }
 
-    conversations_listed_as_deleted_are_marked_and_keep_their_parts {
+    conversations_listed_as_deleted_keep_their_parts {
         let case = Case::of(WorkspaceSpec { conversations: 6, parts: 4.0, ..tiny() }).await.synced().await;
         case.change(Mutation::delete(Kind::Conversation, 2).ago(10));
         case.ask(Mode::Incremental, &[Stream::Reference]).await;
@@ -190,7 +190,7 @@ cases! {
         assert_eq!(case.calls("deleted_conversations"), 3);
     }
 
-    a_list_of_deleted_conversations_that_fails_loses_none_of_them {
+    a_failed_list_of_deleted_conversations_loses_none {
         let case = Case::of(stubs(20)).await.synced().await;
         case.change(Mutation::delete(Kind::Conversation, 2).ago(10));
         let broken = case.fault(Fault::status(503).operation("deleted_conversations").times(2));
@@ -207,7 +207,7 @@ cases! {
         assert_eq!(case.hits(broken), 2);
     }
 
-    a_record_that_breaks_a_poll_is_found_and_its_neighbours_are_held {
+    a_record_that_breaks_a_poll_costs_no_neighbour {
         let case = Case::of(stubs(40)).await.synced().await;
         let changed = case.change(Mutation::update(Kind::Conversation, 20).ago(10).spread(300));
         let choke = FaultAction::Choke { id: changed[7].clone(), status: 404 };

@@ -25,7 +25,7 @@ fn small() -> WorkspaceSpec {
 }
 
 cases! {
-    a_worker_killed_at_any_request_loses_nothing_and_repeats_one_page {
+    a_worker_killed_at_any_request_repeats_one_page {
         let world = World::with(&[
             ("WORKER_SLOTS", "200"),
             ("DATABASE_CONNECTIONS", "24"),

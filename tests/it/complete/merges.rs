@@ -27,7 +27,7 @@ cases! {
         assert_eq!(merged(&case).await.len(), gone.len());
     }
 
-    a_merge_whose_survivor_does_not_move_is_followed_by_the_next_walk {
+    a_merge_with_an_unmoved_survivor_comes_with_the_next_walk {
         let case = Case::of(WorkspaceSpec { survivor_moves: false, ..people() }).await.synced().await;
         let gone = case.change(Mutation::merge(2));
         case.poll().await;
@@ -47,7 +47,7 @@ cases! {
         assert!(merged(&case).await.len() >= 6);
     }
 
-    a_merge_that_no_history_shows_any_more_is_followed_by_its_410 {
+    a_merge_without_a_history_is_followed_by_its_410 {
         let case = Case::of(WorkspaceSpec { contacts: 3, leads: 0.0, ..people() }).await.synced().await;
         let first = case.ids(Kind::Contact)[0].clone();
         case.change(Mutation::merge(1).ids([first.clone()]).ago(10));

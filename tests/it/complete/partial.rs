@@ -222,7 +222,7 @@ rows! { a_scope_that_was_never_granted:
 }
 
 cases! {
-    a_plan_that_ends_keeps_what_is_held_and_goes_on_when_it_is_back {
+    a_plan_that_ends_keeps_the_data_and_resumes_later {
         let case = Case::of(tiny()).await.synced().await;
         case.world.until_run_ends(case.connected()).await;
         case.workspace.ledger().reset();
@@ -256,7 +256,7 @@ cases! {
         assert_eq!(region[0].0, Region::Au.as_str());
     }
 
-    a_revoked_token_that_the_customer_renews_goes_on_where_it_was {
+    a_renewed_token_resumes_where_the_revoked_one_stopped {
         let case = Case::of(tiny()).await.synced().await;
         case.world.until_run_ends(case.connected()).await;
         case.workspace.ledger().reset();

@@ -200,7 +200,7 @@ cases! {
         assert!(case.status().await.notes.is_empty());
     }
 
-    an_audit_of_an_exact_copy_finds_nothing_and_makes_nothing_due {
+    an_audit_of_an_exact_copy_makes_nothing_due {
         let case = Case::of(tiny()).await.synced().await;
         case.workspace.ledger().reset();
         an_audit_is_due(&case).await;
@@ -241,7 +241,7 @@ cases! {
         case.exact_within(audit(&case) + 1 + 1).await;
     }
 
-    an_audit_finds_a_thread_that_lacks_a_part_and_every_thread_is_read_again {
+    an_audit_finds_a_short_thread_and_rereads_every_thread {
         let case = Case::of(WorkspaceSpec { conversations: 9, ..tiny() }).await.synced().await;
         // One part of each thread: more than a sample shows.
         let lost = case.sql("WITH lost AS (

@@ -79,7 +79,7 @@ cases! {
         case.exact().await;
     }
 
-    an_archived_contact_that_still_answers_is_not_taken_for_deleted_and_asked_ever_less {
+    an_archived_contact_is_not_deleted_and_is_checked_ever_less {
         let case = Case::of(WorkspaceSpec { archived_get_found: true, ..tiny() }).await.synced().await;
         case.change(Mutation::archive(1));
         for asked in [0, 1, 0, 1, 0] {
@@ -105,7 +105,7 @@ cases! {
         case.exact_within(case.walk() + case.hits(broken)).await;
     }
 
-    a_question_that_fails_is_asked_again_and_marks_nobody_meanwhile {
+    a_failed_check_of_an_absence_marks_no_contact_as_deleted {
         let case = Case::of(tiny()).await.synced().await;
         case.change(Mutation::delete(Kind::Contact, 2));
         case.sweep(0).await;
@@ -132,7 +132,7 @@ cases! {
         case.exact().await;
     }
 
-    a_companies_scroll_that_hides_companies_without_users_deletes_none {
+    a_scroll_that_hides_companies_without_users_deletes_none {
         let spec = WorkspaceSpec { companies: 8, scroll_includes_userless: true, companies_without_users: 0.0, ..tiny() };
         let case = Case::of(WorkspaceSpec { scroll_includes_userless: false, ..spec }).await;
         let case = case.connect().await;
@@ -151,7 +151,7 @@ cases! {
         assert!(before > 0 && alive.len() == before, "{before} companies were held, {} are alive", alive.len());
     }
 
-    the_weekly_walk_comes_by_itself_and_finds_what_no_search_shows {
+    the_weekly_walk_finds_what_no_search_shows {
         let case = Case::of(tiny()).await.synced().await;
         case.change(Mutation::delete(Kind::Contact, 1));
         case.world.until_run_ends(case.connected()).await;
@@ -180,7 +180,7 @@ cases! {
         assert_eq!((case.calls("list_contacts"), case.calls("scroll_companies")), (0, 0));
     }
 
-    a_conversation_deleted_before_2_16_is_found_by_two_walks_and_its_thread {
+    before_2_16_two_walks_find_a_deleted_conversation {
         let case = Case::of(tiny()).await.version("2.15").synced().await;
         case.change(Mutation::delete(Kind::Conversation, 1));
         case.sweep(0).await;

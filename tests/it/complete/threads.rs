@@ -109,7 +109,7 @@ cases! {
         assert_eq!(case.status().await.threads.pending, 0);
     }
 
-    a_conversation_that_changes_in_nothing_but_its_time_costs_one_call {
+    a_conversation_with_a_new_time_only_costs_one_call {
         let case = Case::of(silent()).await;
         case.change(Mutation::grow(Kind::Conversation, 1).parts(2).ago(4_000));
         let case = case.synced().await;
@@ -130,7 +130,7 @@ cases! {
         assert_eq!(held, [("540".to_owned(), "540".to_owned())]);
     }
 
-    a_thread_that_grows_by_more_than_500_between_two_polls_says_truncated {
+    a_thread_that_grows_by_more_than_500_is_marked_truncated {
         let case = Case::of(silent()).await;
         case.change(Mutation::grow(Kind::Conversation, 1).parts(100).ago(4_000));
         let case = case.synced().await;
@@ -232,7 +232,7 @@ cases! {
         assert!(!notes.is_empty());
     }
 
-    a_thread_whose_call_answers_404_is_gone_and_keeps_what_is_held {
+    a_thread_that_answers_404_is_gone_and_keeps_its_parts {
         let case = Case::of(WorkspaceSpec { conversations: 4, parts: 4.0, ..tiny() }).await.synced().await;
         let threads = case.status().await.threads;
         let id = case.workspace.truth().into_iter().find(|line| line.kind == Kind::Part).unwrap().parent.unwrap();
@@ -265,7 +265,7 @@ cases! {
         assert_eq!(case.status().await.threads.blocked, 0);
     }
 
-    a_thread_that_stays_behind_its_stub_is_asked_for_less_and_less_often {
+    a_thread_that_stays_behind_its_stub_is_read_ever_less {
         let case = Case::of(WorkspaceSpec { conversations: 1, parts: 4.0, ..tiny() }).await.synced().await;
         case.world.until_run_ends(case.connected()).await;
         case.workspace.ledger().reset();

@@ -120,7 +120,7 @@ async fn changes_within_a_day_are_held(contact_search_by_days: bool, more: u64) 
 
 rows! { changes_within_a_day_are_held:
     changes_within_a_day_are_held_by_a_search_in_seconds(false, 0);
-    changes_within_a_day_are_held_by_a_search_said_to_be_in_seconds(true, 1);
+    a_search_by_the_second_finds_changes_within_a_day(true, 1);
 }
 
 cases! {

@@ -210,7 +210,7 @@ async fn what_is_no_thread_is_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thread_that_never_is_one_is_given_up_with_its_bytes_and_comes_back() {
+async fn an_unreadable_thread_is_given_up_with_its_bytes_and_heals() {
     let world = World::new().await;
     let connected = world.connect(small()).await;
     let truth = connected.workspace.truth();

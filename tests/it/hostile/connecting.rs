@@ -95,7 +95,7 @@ async fn syncs(world: &World, tenant: TenantId, workspace: &intercom_simulator::
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_hostile_me_is_refused_or_makes_a_connection_that_can_be_kept() {
+async fn every_hostile_me_is_refused_or_makes_a_sound_connection() {
     play("me", "me", |error| {
         matches!(error, ConnectError::Unavailable(_))
     })

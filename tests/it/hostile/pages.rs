@@ -59,7 +59,7 @@ fn inflate(workspace: &Workspace, line: &TruthLine, bytes: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_large_contacts_is_asked_for_in_smaller_ones_and_all_land() {
+async fn a_page_of_large_contacts_is_read_in_smaller_pages() {
     let world = world().await;
     let workspace = world.simulator.add_workspace(spec());
     for line in live(&workspace, Kind::Contact).iter().skip(60).take(40) {
@@ -141,7 +141,7 @@ async fn a_contact_that_is_too_large_alone_is_stepped_over_and_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_conversation_that_is_too_large_alone_is_stepped_over_and_heals() {
+async fn a_conversation_too_large_alone_is_stepped_over_and_heals() {
     let world = world().await;
     let workspace = world.simulator.add_workspace(WorkspaceSpec {
         contacts: 3,
@@ -191,7 +191,7 @@ async fn a_poll_steps_over_a_contact_that_has_become_too_large() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_that_is_refused_for_the_pages_size_costs_a_new_beginning_and_no_record() {
+async fn a_cursor_refused_for_its_page_size_starts_the_walk_over() {
     let world = world().await;
     let workspace = world.simulator.add_workspace(spec());
     for line in live(&workspace, Kind::Contact).iter().skip(110).take(40) {
@@ -243,7 +243,7 @@ async fn a_page_of_the_scroll_that_is_too_large_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thread_that_is_too_large_is_asked_for_once_and_heals_when_it_changes() {
+async fn a_thread_that_is_too_large_is_read_again_when_it_changes() {
     let world = world().await;
     let workspace = world.simulator.add_workspace(WorkspaceSpec {
         contacts: 3,

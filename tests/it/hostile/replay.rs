@@ -134,7 +134,7 @@ async fn bytes_in_quarantine_are_replayed_without_a_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replay_undoes_no_later_version_and_writes_nothing_after_a_disconnect() {
+async fn a_replay_undoes_no_later_version_and_no_disconnect() {
     let world = World::new().await;
     let (connected, chosen) = four_in_quarantine(&world).await;
     let store = WorkerStore::connect(&world.config.database_url, 2)

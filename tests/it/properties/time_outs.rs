@@ -18,7 +18,7 @@ const TIMES: u64 = 3;
 const AT_ONCE: usize = 8;
 
 #[test]
-fn what_does_not_come_in_time_comes_later_whatever_was_asked_for() {
+fn an_answer_that_times_out_comes_later_for_every_call() {
     complete::play(async {
         let lives = OPERATIONS
             .iter()

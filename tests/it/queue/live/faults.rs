@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_worker_finishes_what_it_began_and_hands_back_the_rest() {
+async fn a_stopped_worker_finishes_what_it_began_and_returns_the_rest() {
     let (queue, _, _) = shared_queue();
     queue.push(&tickets(12, Stream::Contacts)).await.unwrap();
     let (end, ends) = watch::channel(false);
@@ -34,7 +34,7 @@ async fn a_stopped_worker_finishes_what_it_began_and_hands_back_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_workers_tickets_come_back_within_ten_seconds_and_deaths_are_told() {
+async fn tickets_of_a_dead_worker_come_back_within_ten_seconds() {
     let (queue, ..) = shared_queue();
     queue.push(&tickets(1, Stream::Contacts)).await.unwrap();
     let deaths = 3;
@@ -164,7 +164,7 @@ where
 
 /// The leases run out while nobody can renew them: that is no death of their workers.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_in_hand_stays_there_when_redis_was_away_for_longer_than_a_lease() {
+async fn leases_survive_a_redis_outage_longer_than_a_lease() {
     let servers = own_servers(&[]);
     let (queue, _, _) = open(&servers);
     let worker = Worker::start(&queue, 8, |_| async {

@@ -140,7 +140,7 @@ async fn backfill_leaves_slots_for_fresh_work() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_million_due_at_once_stall_nobody_and_parked_tenants_are_small() {
+async fn a_million_due_tickets_stall_no_worker_and_need_little_memory() {
     let servers = own_servers(&[]);
     let (queue, mut redis, prefix) = open(&servers);
     let before = info(&mut redis, "memory", "used_memory");

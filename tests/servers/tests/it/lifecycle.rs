@@ -156,7 +156,7 @@ fn a_server_that_cannot_start_shows_its_log() {
 }
 
 #[tokio::test]
-async fn killing_the_reaper_does_not_keep_drop_from_stopping_the_servers() {
+async fn drop_stops_the_servers_when_the_reaper_was_killed() {
     let servers = Servers::start(Options::default()).unwrap();
     let mut session = PgConnection::connect(&servers.database_url())
         .await

@@ -81,7 +81,7 @@ async fn walks_are_complete_and_without_repeats() {
 }
 
 #[tokio::test]
-async fn ascending_shows_a_touched_record_again_and_descending_misses_it() {
+async fn ascending_repeats_a_touched_record_and_descending_misses_it() {
     let (_simulator, workspace, client) = with(small()).await;
     let (first, next) = page(&client, "ascending", &Value::Null).await;
     workspace.mutate(Mutation::update(Kind::Conversation, 1).ids([first[0].clone()]));

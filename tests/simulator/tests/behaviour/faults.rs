@@ -120,7 +120,7 @@ async fn slow_answers_are_slow_and_right() {
 }
 
 #[tokio::test]
-async fn a_held_answer_is_that_of_its_time_and_waits_until_it_is_let_go() {
+async fn a_held_answer_is_that_of_its_time_until_it_is_released() {
     let (simulator, workspace, client) = with(small()).await;
     let right = client.get("/contacts").await.ok();
     for after in [0, 40] {

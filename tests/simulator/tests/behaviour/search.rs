@@ -33,7 +33,7 @@ const LONG_DAY: i64 = 1_762_066_800;
 const HOUR: i64 = 3600;
 
 #[tokio::test]
-async fn contact_dates_are_whole_days_of_the_workspace_also_when_they_have_25_hours() {
+async fn contact_dates_are_whole_days_of_the_workspace_zone() {
     let (simulator, workspace, client) = with(WorkspaceSpec {
         contacts: 4,
         ..small()

@@ -1,4 +1,4 @@
-//! What connectors of this kind ship: each of their defects, as the case that it loses.
+//! Defects that connectors of this kind are known for, each as the case in which it loses data.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::floors::reference;
 
 cases! {
     // `updated_at > watermark` means "from the next day on", so what changes later on the watermark's day is never read.
-    nango_posthog_and_lakeflow_lose_contacts_that_change_later_on_the_watermarks_day {
+    a_later_change_on_the_day_of_the_watermark_is_read {
         let case = Case::at("2026-05-05T17:00:00Z", WorkspaceSpec { companies: 0, ..tiny() }).await.synced().await;
         for minutes in [20, 40, 60, 400] {
             case.world.simulator.clock().set_now(unix("2026-05-05T17:00:00Z") + minutes * 60);
@@ -20,7 +20,7 @@ cases! {
     }
 
     // Windows of thirty days that end with `<` leave out their last day.
-    airbyte_loses_one_day_in_thirty {
+    the_last_day_of_a_thirty_day_window_is_read {
         let spec = WorkspaceSpec { contacts: 400, history_days: 400, timezone: "UTC".to_owned(), companies: 0, ..tiny() };
         let case = Case::at("2026-05-05T00:00:00Z", spec).await.synced().await;
         // A poller that was away for two months finds all of them.
@@ -31,8 +31,8 @@ cases! {
         case.run(0).await;
     }
 
-    // Whoever was not seen is deleted, even when the walk died half-way.
-    nango_deletes_every_company_behind_a_scroll_that_dies {
+    // A connector that deletes what it did not see also deletes after a walk that died half-way.
+    a_scroll_that_dies_deletes_no_company {
         let case = Case::of(WorkspaceSpec { companies: 250, ..tiny() }).await.synced().await;
         case.world.until_run_ends(case.connected()).await;
         case.workspace.ledger().reset();
@@ -50,8 +50,8 @@ cases! {
         case.exact_within(2 * (2 + 4)).await;
     }
 
-    // A scroll that has expired answers 404, which they take for its end.
-    airbyte_and_singer_take_an_expired_scroll_for_the_end_of_the_companies {
+    // A scroll that has expired answers 404, which looks like its end.
+    an_expired_scroll_is_not_the_end_of_the_companies {
         let case = Case::at("2026-05-05T10:00:00Z", WorkspaceSpec { companies: 150, ..tiny() }).await;
         let late = case.late_second_page("scroll_companies");
         // Of the calls that reach this one it is the third: the late one does not, the dead cursor is the second.
@@ -72,15 +72,15 @@ cases! {
         case.first_sync(3).await;
     }
 
-    // One of them waits for a 404 at the end and walks an empty scroll for ever; another stops after two pages.
-    singer_walks_a_scroll_that_ends_with_an_empty_page_for_ever {
+    // A reader that waits for a 404 walks an empty scroll for ever. Another one stops after two pages.
+    a_scroll_that_ends_with_an_empty_page_ends {
         let case = Case::of(WorkspaceSpec { companies: 253, scroll_end: ScrollEnd::EmptyPage, ..tiny() }).await;
         let case = case.synced().await;
         assert_eq!(case.calls("scroll_companies"), 4);
     }
 
-    // Records go out by id, the bookmark is a time: after a kill, later ids with earlier times are skipped.
-    singer_skips_conversations_after_a_resume {
+    // If records are written by id and the bookmark is a time, a kill skips later ids with earlier times.
+    a_resumed_walk_skips_no_conversation {
         let case = Case::of(WorkspaceSpec { conversations: 320, parts: 0.0, ..tiny() }).await;
         let ids = case.ids(Kind::Conversation);
         case.change(Mutation::grow(Kind::Conversation, 3).ids([&ids[0], &ids[160], &ids[319]].map(Clone::clone)).ago(4_000));
@@ -89,8 +89,8 @@ cases! {
         assert_eq!(case.hits(dead), 4);
     }
 
-    // Parts are filtered by the bookmark's `created_at`: an edit of an old part is never read.
-    hotglue_loses_edits_of_old_parts {
+    // A filter of parts by `created_at` never reads an edit of an old part.
+    edits_of_old_parts_are_read {
         let case = Case::of(WorkspaceSpec { conversations: 3, parts: 6.0, ..tiny() }).await.synced().await;
         for seed in 0..4 {
             case.change(Mutation::update(Kind::Conversation, 3).seed(seed).ago(60 - 10 * seed as u32));
@@ -98,8 +98,8 @@ cases! {
         }
     }
 
-    // Each part's own `updated_at` is held against one bookmark: sixty percent of the threads come short.
-    airbyte_loses_parts_that_are_older_than_its_bookmark {
+    // If each part's own `updated_at` is compared with one bookmark, sixty percent of the threads lack parts.
+    parts_older_than_the_watermark_are_read {
         let case = Case::of(WorkspaceSpec { conversations: 1, parts: 0.0, ..tiny() }).await.synced_with(1).await;
         // Parts that are hours older than the watermark come to light with a later change of their conversation.
         case.change(Mutation::grow(Kind::Conversation, 1).parts(5).ago(7_200));
@@ -110,7 +110,7 @@ cases! {
     }
 
     // A strict `>` on the last second seen loses the second change of that second.
-    estuary_posthog_and_nango_lose_the_second_change_within_a_second {
+    the_second_change_within_a_second_is_read {
         let case = Case::at("2026-05-05T10:00:00Z", WorkspaceSpec { conversations: 2, parts: 2.0, ..tiny() }).await;
         let case = case.synced().await;
         let ids = case.ids(Kind::Conversation);
@@ -125,8 +125,8 @@ cases! {
         }
     }
 
-    // Pages move while they are read, and nobody counts afterwards.
-    every_peer_trusts_pages_that_move {
+    // Pages move while they are read, so a record can move to a page that was read before.
+    pages_that_move_lose_no_record {
         let case = Case::of(WorkspaceSpec { contacts: 320, conversations: 320, parts: 0.0, companies: 0, ..tiny() }).await;
         let late = [case.late_second_page("list_contacts"), case.late_second_page("search_conversations")];
         let case = case.connect().await;
@@ -148,7 +148,7 @@ cases! {
     }
 
     // No page size on the first page: ten to fifty records a call instead of 150.
-    airbyte_reads_its_first_page_without_a_size {
+    the_first_page_is_read_with_a_size {
         let spec = WorkspaceSpec { contacts: 150, conversations: 150, parts: 0.0, companies: 0, ..tiny() };
         let case = Case::of(spec).await.synced().await;
         case.change(Mutation::update(Kind::Contact, 150).ago(10));
@@ -157,7 +157,7 @@ cases! {
     }
 
     // Error bodies are returned as if they were data.
-    dust_takes_error_bodies_for_data {
+    error_bodies_are_not_taken_for_data {
         let case = Case::of(WorkspaceSpec { contacts: 160, ..tiny() }).await;
         let body = r#"{"type":"list","data":[],"total_count":0,"errors":[{"code":"x"}]}"#;
         for (operation, status) in [("list_contacts", 429), ("scroll_companies", 500), ("search_conversations", 503), ("list_tags", 500), ("get_conversation", 502)] {
@@ -168,8 +168,8 @@ cases! {
         case.synced_with(5 + 8).await;
     }
 
-    // Streams without a primary key double what is read twice; tags and teams are keyed by a name that changes.
-    airbyte_doubles_what_it_reads_twice {
+    // A stream without a primary key stores twice what is read twice. Tags and teams keep their id when their name changes.
+    a_record_that_is_read_twice_is_stored_once {
         let case = Case::of(WorkspaceSpec { contacts: 20, companies: 5, conversations: 10, ..tiny() }).await.synced().await;
         case.change(Mutation::new(Change::Update, Kind::Contact, 5).ago(10));
         for _ in 0..2 {
