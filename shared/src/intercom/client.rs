@@ -69,12 +69,11 @@ impl Intercom {
         class: Class,
     ) -> Workspace {
         Workspace {
-            intercom: self.clone(),
+            transport: self.transport.clone(),
+            budget: self.pacing.budget(region, workspace_id),
             host: self.api_host(region),
             version: version.to_owned(),
             token,
-            workspace_id: workspace_id.to_owned(),
-            region,
             class,
             gate: None,
         }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{Error, Search};
+use super::{Error, Search, id::is_id};
 
 /// One read of one endpoint. A search is a POST by shape and a read by meaning.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub enum Endpoint<'a> {
 #[derive(Debug)]
 pub(super) struct Request {
     pub path: String,
-    /// A search's JSON; its presence makes the request a POST.
+    /// The JSON of a search. Its presence makes the request a POST.
     pub body: Option<String>,
     /// Whether the page has one record. If it is too large even so, its outline is kept.
     pub of_one: bool,
@@ -188,20 +188,13 @@ fn history(separator: char, is_wanted: bool) -> String {
     }
 }
 
-/// An id as Intercom makes them. Any other text could leave the path that it is put into.
+/// The id, if it can be part of a path.
 fn checked(id: &str) -> Result<&str, Error> {
     if is_id(id) {
         Ok(id)
     } else {
         Err(Error::BadId(id.chars().take(64).collect()))
     }
-}
-
-pub(super) fn is_id(id: &str) -> bool {
-    (1..=64).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// A cursor as a query value. It is opaque to us, so every unusual byte is encoded.

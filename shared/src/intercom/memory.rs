@@ -15,8 +15,8 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::MAX_RESPONSE_BYTES;
-
+/// A decoded response larger than this is cut off. A page of 150 usual objects stays far below.
+pub const MAX_RESPONSE_BYTES: usize = 32 << 20;
 /// The shared part is given out in units of this many bytes. Most responses take one or two.
 const UNIT_BYTES: usize = 16 << 10;
 /// A larger body needs a large slot. A full page of usual records stays below.

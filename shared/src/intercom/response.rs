@@ -7,8 +7,8 @@ use reqwest::header::{DATE, HeaderMap, LINK, RETRY_AFTER};
 
 use super::{
     Error,
-    memory::MemoryPermit,
-    transport::{Body, MAX_RESPONSE_BYTES, RawResponse},
+    memory::{MAX_RESPONSE_BYTES, MemoryPermit},
+    transport::{Body, RawResponse},
     wire,
 };
 use crate::pacing::RateLimitHeaders;

@@ -16,19 +16,17 @@ use url::Url;
 use super::{
     Error,
     endpoint::Request,
-    memory::{MemoryPermit, ResponseMemory},
+    memory::{MAX_RESPONSE_BYTES, MemoryPermit, ResponseMemory},
     outline::Outline,
 };
 use crate::domain::Secret;
 
-/// A decoded response larger than this is cut off. A page of 150 usual objects stays far below.
-pub const MAX_RESPONSE_BYTES: usize = 32 << 20;
 /// A larger page of one record is read on for its outline up to this size.
 const MAX_OUTLINED_BYTES: usize = 256 << 20;
 
 const VERSION: HeaderName = HeaderName::from_static("intercom-version");
 
-/// The HTTP client; the field is private, so nothing else can send.
+/// The HTTP client. Its field is private, so nothing else can send.
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
     http: Client,
@@ -130,7 +128,7 @@ impl Transport {
         self.receive(call, request.of_one).await
     }
 
-    /// Sends the token exchange; a non-2xx is an error here, since nothing else can be done with it.
+    /// Sends the token exchange. A status other than 200 is an error, because its body has no other use.
     pub(super) async fn exchange(&self, url: Url, form: String) -> Result<RawResponse, Error> {
         let call = self
             .http

@@ -3,12 +3,15 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Endpoint, Error, Gate, Intercom, Response, Version,
+    Endpoint, Error, Gate, Response, Version,
     memory::MemoryPermit,
     response::{classify_response, count_call, rate_limit_headers},
-    transport::Body,
+    transport::{Body, Transport},
 };
-use crate::domain::{Class, Region, Secret};
+use crate::{
+    domain::{Class, Secret},
+    pacing::Budget,
+};
 
 /// The pause before a call is repeated whose response found no memory here.
 const NO_MEMORY_PAUSE: Duration = Duration::from_secs(1);
@@ -16,13 +19,12 @@ const NO_MEMORY_PAUSE: Duration = Duration::from_secs(1);
 /// One workspace, with the token and version of its connection.
 #[derive(Clone, Debug)]
 pub struct Workspace {
-    pub(super) intercom: Intercom,
+    pub(super) transport: Transport,
+    /// The rate budget that every call takes a permit from.
+    pub(super) budget: Budget,
     pub(super) host: String,
     pub(super) version: String,
     pub(super) token: Secret,
-    /// The budget's key, because Intercom counts calls per app and workspace.
-    pub(super) workspace_id: String,
-    pub(super) region: Region,
     /// The class in which the workspace's calls compete for permits.
     pub(super) class: Class,
     pub(super) gate: Option<Gate>,
@@ -95,9 +97,9 @@ impl Workspace {
         endpoint: &Endpoint<'_>,
         attempt: u8,
     ) -> Result<(Response, MemoryPermit), Error> {
-        let budget = self.intercom.pacing.budget(self.region, &self.workspace_id);
         let request = endpoint.request()?;
-        let permit = budget
+        let permit = self
+            .budget
             .acquire(self.class)
             .await
             .map_err(|until| Error::Exhausted { until })?;
@@ -111,7 +113,6 @@ impl Workspace {
         let name = endpoint.name();
         let begun = Instant::now();
         let received = self
-            .intercom
             .transport
             .read(&self.host, &self.token, &self.version, request)
             .await;

@@ -5,20 +5,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::{
-    breaker::Breaker, driver::Driver, headers::RateLimitHeaders, local::Acquire, permit::Permit,
+    breaker::Breaker,
+    driver::Driver,
+    headers::RateLimitHeaders,
+    local::Acquire,
+    permit::{Permit, jitter},
 };
 use crate::domain::Class;
 
 /// The rate budget of one workspace, its own or the one of the app. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    pub(super) workspace_id: Arc<str>,
+    workspace_id: Arc<str>,
     /// Failures are a workspace's own, even if the budget is shared.
     breaker: Arc<Mutex<Breaker>>,
-    pub(super) driver: Arc<Driver>,
+    driver: Arc<Driver>,
 }
 
 impl Budget {
@@ -67,7 +71,9 @@ impl Budget {
             match self.try_acquire(class, now) {
                 Acquire::Permit { tick } => {
                     return Ok(Permit {
-                        budget: self.clone(),
+                        workspace_id: Arc::clone(&self.workspace_id),
+                        breaker: Arc::clone(&self.breaker),
+                        driver: Arc::clone(&self.driver),
                         tick,
                         sent_at: now,
                     });
@@ -89,7 +95,7 @@ impl Budget {
     /// The breaker stays locked until the permit is taken, so that only one probe is sent. Lock order: the breaker,
     /// then the driver.
     fn try_acquire(&self, class: Class, now: Duration) -> Acquire {
-        let mut breaker = self.breaker();
+        let mut breaker = self.breaker.lock();
         if let Err(until) = breaker.check(now) {
             return Acquire::until(until, now);
         }
@@ -105,17 +111,4 @@ impl Budget {
         self.driver
             .on_response(0, self.driver.now(), false, headers);
     }
-
-    pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock()
-    }
-}
-
-/// Spreads the processes, so that they do not all start on one tick. Fresh calls are few and need less.
-pub(super) fn jitter(class: Class) -> Duration {
-    let longest = match class {
-        Class::Fresh => 10,
-        Class::Backfill => 60,
-    };
-    Duration::from_millis(rand::random_range(5..=longest))
 }

@@ -1,17 +1,21 @@
 //! The right to send one call, and what the call's outcome means for the budget.
 
-use std::time::{Duration, Instant};
-
-use super::{
-    budget::{Budget, jitter},
-    headers::RateLimitHeaders,
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
+
+use super::{breaker::Breaker, driver::Driver, headers::RateLimitHeaders};
 use crate::domain::Class;
 
 /// The right to send one call to Intercom, now.
 #[derive(Debug)]
 pub struct Permit {
-    pub(super) budget: Budget,
+    pub(super) workspace_id: Arc<str>,
+    pub(super) breaker: Arc<Mutex<Breaker>>,
+    pub(super) driver: Arc<Driver>,
     /// The tick of the ledger's grant, or 0 if the ledger was offline.
     pub(super) tick: i64,
     pub(super) sent_at: Duration,
@@ -23,7 +27,7 @@ impl Permit {
         if is_failure {
             self.on_failure();
         } else {
-            self.budget.breaker().on_response();
+            self.breaker.lock().on_response();
         }
         self.report(false, headers);
     }
@@ -31,26 +35,35 @@ impl Permit {
     /// Takes in a 429: this window has nothing left, whichever app spent it. Returns when to try again.
     #[must_use]
     pub fn on_throttled(self, headers: RateLimitHeaders) -> Instant {
-        self.budget.breaker().on_response();
-        let driver = &self.budget.driver;
-        let until = driver.on_throttled(headers);
+        self.breaker.lock().on_response();
+        // The local state learns of the 429 before the report, so that no other call of this process is
+        // sent while the ledger answers.
+        let until = self.driver.on_throttled(headers);
         self.report(true, headers);
-        driver.instant(until) + jitter(Class::Backfill)
+        self.driver.instant(until) + jitter(Class::Backfill)
     }
 
     /// Takes in a 5xx, a time-out or a cut connection. The ledger finds out whether the call was counted.
     pub fn on_failure(&self) {
-        if self.budget.breaker().on_failure(self.budget.driver.now()) {
+        if self.breaker.lock().on_failure(self.driver.now()) {
             tracing::warn!(
-                workspace = %self.budget.workspace_id,
+                workspace = %self.workspace_id,
                 "intercom fails every call of this workspace, so its calls pause"
             );
         }
     }
 
     fn report(&self, refused: bool, headers: RateLimitHeaders) {
-        self.budget
-            .driver
+        self.driver
             .on_response(self.tick, self.sent_at, refused, headers);
     }
+}
+
+/// Spreads the processes, so that they do not all start on one tick. Fresh calls are few and need less.
+pub(super) fn jitter(class: Class) -> Duration {
+    let longest = match class {
+        Class::Fresh => 10,
+        Class::Backfill => 60,
+    };
+    Duration::from_millis(rand::random_range(5..=longest))
 }

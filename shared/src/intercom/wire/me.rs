@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{object::Object, poison::brief, repair::repair, scalar::Text};
 use crate::{
     domain::Region,
-    intercom::{Error, endpoint::is_id},
+    intercom::{Error, id::is_id},
 };
 
 /// The workspace of a token. The admin's e-mail is not read, because it proves nothing.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::object::Object;
+use crate::intercom::id::is_id;
 
 /// In bytes. Longer than any code of Intercom's. A code is stored and shown, so it needs a limit.
 const MAX_CODE_BYTES: usize = 64;
@@ -37,7 +38,7 @@ pub fn error_code(body: &[u8]) -> String {
 pub fn survivor(link: &str) -> Option<String> {
     let target = link.split_once('<')?.1.split_once('>')?.0;
     let id = target.rsplit('/').next()?;
-    crate::intercom::endpoint::is_id(id).then(|| id.to_owned())
+    is_id(id).then(|| id.to_owned())
 }
 
 #[cfg(test)]
