@@ -44,7 +44,7 @@ sqlx: servers ## Write .sqlx anew after a query or a migration changed
 sqlx-check: servers ## Check that .sqlx fits the queries and the migrations
 	@deploy/setup/sqlx.sh --check
 
-stats: ## Measure the tree (REV=commits beside it, LIST=semicolons|persons|words|circles|twins|long|types, ARGS=--json)
+stats: ## Measure the tree (REV=commits beside it, LIST=semicolons|persons|words|circles|twins|long|comments|types, ARGS=--json)
 	@cargo run --quiet --package stats -- $(REV:%=--rev %) $(LIST:%=--list %) $(ARGS)
 
 servers: ## Find or install a compiler, Postgres and Redis (or Valkey)

@@ -67,24 +67,40 @@ pub fn doc_density(sources: &[Source]) -> f64 {
 /// Comment lines inside functions per 100 code lines inside functions.
 #[must_use]
 pub fn comments_inside(sources: &[Source]) -> f64 {
-    let (mut comments, mut code) = (0, 0);
-    for source in sources {
-        // A function inside a function counts once.
-        let lines: BTreeSet<usize> = source
-            .product_functions()
-            .flat_map(|function| function.lines.clone())
-            .collect();
-        let inside = source
-            .comments
-            .iter()
-            .filter(|c| !c.is_doc && lines.contains(&c.line));
-        comments += inside.count();
-        code += lines
-            .into_iter()
-            .filter(|line| source.is_code(*line))
-            .count();
-    }
+    let counts = sources.iter().map(comments_and_code);
+    let (comments, code) = counts.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
     per_hundred(comments, code)
+}
+
+/// Files with fewer comments inside functions than three per 100 code lines, the largest first.
+#[must_use]
+pub fn uncommented(sources: &[Source]) -> Vec<Place> {
+    let mut found = Vec::new();
+    for source in sources {
+        let (comments, code) = comments_and_code(source);
+        if comments * 100 < code * 3 {
+            let remark = format!("{comments} comments in {code} lines of functions");
+            found.push((code, Place::new(source, 1, remark)));
+        }
+    }
+    found.sort_by_key(|(code, _)| std::cmp::Reverse(*code));
+    found.into_iter().map(|(_, place)| place).collect()
+}
+
+/// Lines of comments and of code inside the functions of a file.
+fn comments_and_code(source: &Source) -> (usize, usize) {
+    // A function inside a function counts once.
+    let lines: BTreeSet<usize> = source
+        .product_functions()
+        .flat_map(|function| function.lines.clone())
+        .collect();
+    let comments = source
+        .comments
+        .iter()
+        .filter(|c| !c.is_doc && lines.contains(&c.line));
+    let comments = comments.count();
+    let code = lines.into_iter().filter(|line| source.is_code(*line));
+    (comments, code.count())
 }
 
 /// Files over 300 lines and functions over 38, the longest first.

@@ -32,6 +32,8 @@ enum List {
     Twins,
     /// Files over 300 lines, functions over 38.
     Long,
+    /// Files with few comments inside functions.
+    Comments,
     /// Type names that several files define.
     Types,
 }
@@ -78,6 +80,7 @@ fn listed(tree: &Tree, list: List) -> String {
         List::Words => names::retired(&tree.product),
         List::Twins => twins::of(&tree.product),
         List::Long => functions::long(&tree.product),
+        List::Comments => functions::uncommented(&tree.product),
         List::Types => names::types_defined_twice(&tree.product)
             .into_values()
             .flatten()
