@@ -36,6 +36,7 @@ pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), Schedule
     tracing::info!("started the scheduler");
     let age = TickAge::new();
     tokio::select! {
+        // Published beside the ticks, so that the age grows while a tick hangs.
         () = age.clone().publish() => {}
         () = schedule(&store, &queue, &age, &shutdown) => {}
     }
@@ -48,6 +49,7 @@ async fn schedule(store: &SchedulerStore, queue: &Queue, age: &TickAge, shutdown
     while !shutdown.is_cancelled() {
         let ticked = async {
             if pauses_at.elapsed() >= PAUSES_INTERVAL {
+                // Before the tick, so that no ticket of a paused tenant is leased in between.
                 apply_pauses(store, queue).await?;
                 pauses_at = Instant::now();
             }

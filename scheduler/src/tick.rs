@@ -78,6 +78,7 @@ async fn refill(store: &SchedulerStore, queue: &Queue) -> Result<usize, Schedule
         let due = store.due_streams_after(last, BATCH_SIZE).await?;
         push(queue, &due).await?;
         tickets += due.len();
+        // By key and not by offset, because rows are claimed and freed meanwhile.
         last = due.last().copied();
         if due.len() < BATCH_SIZE as usize {
             return Ok(tickets);

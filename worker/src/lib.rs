@@ -33,6 +33,7 @@ impl Worker {
     /// # Errors
     /// When Postgres cannot be reached or a setting cannot be used. Redis may be away.
     pub async fn open(config: Arc<Config>) -> Result<Self, WorkerError> {
+        // Made without a call, because a worker may start before Redis does.
         let queue = Queue::connect(&config)?;
         let context = Context {
             store: WorkerStore::connect(&config.database_url, config.database_connections).await?,
@@ -61,6 +62,7 @@ impl Worker {
     /// # Errors
     /// When the worker ends for a reason of its own.
     pub async fn run(mut self, shutdown: Shutdown) -> Result<(), WorkerError> {
+        // A slice of threads looks at this before each call, so that it ends early.
         self.context.stopping = shutdown.clone();
         let runner = Arc::new(JobRunner::new(self.context.clone(), self.queue.clone()));
         queue::run(
@@ -70,6 +72,7 @@ impl Worker {
             shutdown,
         )
         .await?;
+        // Last, because the slices in flight write until the queue has ended.
         self.context.store.close().await;
         Ok(())
     }

@@ -26,6 +26,8 @@ impl JobRunner {
 
     /// Pushes the tickets that the slice made due, and returns the verdict on its own.
     async fn settle(&self, lease: Lease, outcome: SliceOutcome) -> Verdict {
+        // After the commit that made them due, so that a worker that leases a ticket at once finds
+        // its work.
         if !outcome.also_due.is_empty() {
             let Ticket {
                 tenant, connection, ..

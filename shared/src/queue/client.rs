@@ -57,6 +57,7 @@ impl Queue {
 
     fn open_at(server: RedisServer, prefix: &str) -> Result<Self, QueueError> {
         Ok(Self {
+            // Two retries pass over a failover, and every command here is safe to repeat.
             redis: RedisConnection::shared(&server, RESPONSE_TIMEOUT, 2)?,
             server,
             scripts: Arc::new(Scripts::new()),
@@ -161,6 +162,7 @@ impl Queue {
     /// If Redis fails. It is safe to set them again.
     pub async fn set_paused(&self, scopes: &[PauseScope]) -> Result<(), QueueError> {
         let before: HashSet<PauseScope> = self.paused().await?.into_iter().collect();
+        // Only differences are sent, so that a tick without a change costs one read.
         let after: HashSet<PauseScope> = scopes.iter().copied().collect();
         self.pause(&after.difference(&before).copied().collect::<Vec<_>>())
             .await?;
@@ -235,6 +237,7 @@ impl Queue {
         classes: &[Class],
         limit: Duration,
     ) -> Result<Option<Class>, QueueError> {
+        // Redis looks at the lists in this order, so a fresh wake-up comes before one for backfill.
         let mut wait = redis::cmd("BLPOP");
         for class in classes {
             wait.arg(self.key(&format!("wake:{class}")));
@@ -243,6 +246,7 @@ impl Queue {
             .arg(limit.as_secs_f64())
             .query_async(connection)
             .await?;
+        // The list's name ends in the class. The token itself says nothing.
         Ok(token.and_then(|(list, _)| list.rsplit(':').next()?.parse().ok()))
     }
 

@@ -139,6 +139,7 @@ impl Dispatcher {
 
     /// Starts a poll.
     fn poll(&mut self, stopping: bool) -> impl Future<Output = CompletedPoll> + use<> {
+        // Taken out before the call, so that a second poll in flight cannot settle the same lease.
         let batch = self.state.pending.len().min(self.share());
         let settlements: Vec<Settlement> = self.state.pending.drain(..batch).collect();
         let fences = settlements.iter().map(|settlement| settlement.fence);
@@ -292,6 +293,7 @@ impl Dispatcher {
             waited: claimed.waited,
             claimed_at: Instant::now(),
         };
+        // Refused only while the worker ends, because a poll asks for no more than the free slots.
         if self.ready_sender.try_send(ready).is_err() {
             let release = Settlement::new(lease, Verdict::Release);
             self.state.pending.push_back(release);
@@ -305,6 +307,7 @@ impl Dispatcher {
         } else {
             self.free_capacity()
         };
+        // A wake-up that no slot can use would only have to be passed on.
         let interest = match (free.limit, free.backfill_limit) {
             (0, _) => WakeInterest::None,
             (_, 0) => WakeInterest::Fresh,
@@ -315,6 +318,7 @@ impl Dispatcher {
         let parked = next_parked.map(|parked| parked + Duration::from_millis(1));
         let delay = match free.limit {
             0 => POLL_INTERVAL,
+            // The queue gave as much as was asked for, so it probably has more.
             _ if is_full => Duration::ZERO,
             _ => parked.map_or(POLL_INTERVAL, |parked| parked.min(POLL_INTERVAL)),
         };

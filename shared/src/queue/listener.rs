@@ -78,6 +78,7 @@ pub(super) async fn listen(
 ) {
     let mut connection = None;
     loop {
+        // A worker without a free slot does not listen, so the wake-up goes to one that has a slot.
         let interested = interest
             .wait_for(|interest| *interest != WakeInterest::None)
             .await
@@ -95,8 +96,11 @@ pub(super) async fn listen(
         };
         let wait = queue.wait_for_wakeup(dedicated, classes, LISTEN);
         match tokio::time::timeout(LISTEN + LISTEN_GRACE, wait).await {
+            // No wake-up came within the wait. The classes of interest may have changed, so they
+            // are read again.
             Ok(Ok(None)) => {}
             Ok(Ok(Some(class))) => wakeups.add(class),
+            // The answer may still come, and it would be taken for the answer to the next wait.
             Ok(Err(_)) | Err(_) => {
                 connection = None;
                 tokio::time::sleep(REDIS_BACKOFF.delay(1)).await;

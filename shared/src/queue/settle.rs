@@ -70,6 +70,7 @@ where
 
     fn call(&mut self, task: Task<Arc<ClaimedLease>>) -> Self::Future {
         let lease = task.args.lease;
+        // Recorded before the slice runs, so that a slice that hangs has been counted.
         record_wait(&task.args);
         let slice = self.slice.call(task);
         let (leases, fleet) = (self.leases.clone(), self.fleet.clone());

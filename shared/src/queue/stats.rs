@@ -56,6 +56,7 @@ impl Queue {
             })
             .await?;
         let [live, fresh_tenants, backfill_tenants, parked, leased] = sizes;
+        // The script says -1 where there is no such ticket.
         let [oldest_fresh, oldest_backfill, next_parked, next_expiry] =
             times.map(|milliseconds| u64::try_from(milliseconds).ok().map(Duration::from_millis));
         let (fresh, backfill) = counts.split_at(3);
@@ -80,6 +81,8 @@ impl Queue {
     /// If Redis fails. The gauges then keep their values.
     pub async fn publish_gauges(&self) -> Result<(), QueueError> {
         let stats = self.stats().await?;
+        // Every worker sets the same fleet-wide numbers. A dashboard takes the maximum and not the
+        // sum.
         publish_class(Class::Fresh, stats.oldest_fresh, stats.fresh);
         publish_class(Class::Backfill, stats.oldest_backfill, stats.backfill);
         Ok(())
