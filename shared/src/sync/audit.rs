@@ -67,6 +67,8 @@ pub(super) async fn read_thread(
     let Some(sampled) = state.left.last() else {
         return Ok(None);
     };
+    // The thread leaves the list with the transaction that stores its result, so that a crash
+    // repeats it and counts it once.
     let (differs, tx) = differs(cx, sampled).await?;
     state.left.pop();
     state.found.threads_read += 1;
@@ -110,6 +112,8 @@ pub(super) async fn end(
         ),
     ] {
         let Some(total) = total else { continue };
+        // More rows than Intercom counts are no loss. They are objects that search does not count,
+        // such as archived contacts.
         let more = (total - tx.count_alive(connection, stream).await?).max(0);
         // A count that differs by the same number every day costs one walk, and not one a day.
         let is_new = more > before.unwrap_or(0);
@@ -177,6 +181,7 @@ async fn differs(
     let mut tx = cx.begin_unfenced().await?;
     let mut differs = false;
     if let Some((Ok(thread), poisons)) = read {
+        // Read after the call, so that a part that was stored during the call counts as stored.
         let held = tx.held_parts(sampled.conversation_id).await?;
         let watermark = tx.watermark(key.connection, Stream::Conversations).await?;
         let changed_at = thread.conversation.updated_at;

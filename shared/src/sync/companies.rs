@@ -72,6 +72,7 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
         .company_wants(cx.key.connection, FETCHES_PER_SLICE)
         .await?;
     tx.commit().await?;
+    // One more call for the page that is not full, and one for the empty page at the end.
     let scroll_calls = cx.state.held / SCROLL_PAGE as i64 + 2;
     if cx.state.mode > Mode::Incremental
         || !cx.walked_within(cx.config().intervals.company_walk)
@@ -103,6 +104,7 @@ async fn scroll(cx: &SliceContext<'_>, fetches: &Wants) -> Result<SliceOutcome, 
         let answer = match next_page(cx, param.as_deref()).await {
             Ok(answer) => answer,
             Err(error) => match error.refusal() {
+                // A scroll of another app is no failure of ours, so it costs no attempt.
                 Some(Refusal::ScrollExists) => return scroll_taken(cx).await,
                 Some(Refusal::NotFound) if param.is_some() => {
                     if broken.is_the_end(seen, last_page) {
@@ -132,6 +134,7 @@ async fn scroll(cx: &SliceContext<'_>, fetches: &Wants) -> Result<SliceOutcome, 
         poisoned += objects.poisons.len() as i64;
         // Stored before the next call, because a page is never sent again.
         store_page(cx, objects).await?;
+        // Intercom keeps one cursor for the whole scroll, and some pages leave it out.
         param = page.scroll_param.or(param);
         if param.is_none() {
             return Err(Error::Unavailable(
@@ -214,6 +217,7 @@ async fn fetch_by_id(cx: &SliceContext<'_>, fetches: &Wants) -> Result<SliceOutc
         gone,
         trouble,
     } = fetch(cx, fetches.source_ids.clone()).await;
+    // The batch is stored even if a call failed, so that the answered calls are not repeated.
     let bodies = bodies.iter().map(String::as_str);
     let objects = PageObjects::read(bodies, at.unwrap_or_else(Utc::now), wire::read_company);
     // A company that is gone has nothing left to be unreadable.
@@ -241,6 +245,7 @@ async fn fetch_by_id(cx: &SliceContext<'_>, fetches: &Wants) -> Result<SliceOutc
         healed,
     };
     tx.save_cursor(key, &serde_json::Value::Null, tally).await?;
+    // Only a company that two scrolls left out is ended by its 404. Others may come back.
     tx.end_companies(key, &gone).await?;
     if !more && trouble.is_none() {
         tx.end_walk(key, &walk_end(cx, cx.state.now, false, None))
@@ -291,6 +296,7 @@ async fn end(
     let mut tx = cx.begin().await?;
     tx.serve_company_wants(key.connection, &[], served_until(cx, fetches))
         .await?;
+    // Every page was read, so an object that is no longer unreadable is either stored or gone.
     tx.forget_quarantine(key.connection, "company", cx.state.now)
         .await?;
     tx.end_sweep(key).await?;
@@ -317,6 +323,7 @@ fn walk_end(
     full: bool,
     missing: Option<i64>,
 ) -> WalkEnd {
+    // Counted from the last scroll. Fetches by id would otherwise put the next scroll off for ever.
     let every = cx.config().intervals.company_walk;
     // Single companies do not move the time of the next scroll.
     let next = match cx.state.walked_at {

@@ -79,6 +79,8 @@ pub async fn start(
 /// # Errors
 /// [`ConnectError::StartUnknown`] when the link is unknown, used or expired.
 pub async fn open(store: &OauthStore, start_token: &str) -> Result<Opened, ConnectError> {
+    // A link preview may open the link before the customer does. The last opening counts, because
+    // its browser has the cookie.
     let (state, session) = (token()?, token()?);
     let start = vault::sha256(start_token.as_bytes());
     let region = store
@@ -108,6 +110,8 @@ pub async fn finish(
         .exchange(code)
         .await
         .map_err(ConnectError::at_exchange)?;
+    // Everything that can fail outside of Postgres comes before the transaction, so that no half
+    // connection is stored.
     let me = token_owner(context, region, &token).await?;
 
     let mut tx = context.store.begin(tenant).await?;
@@ -121,7 +125,9 @@ pub async fn finish(
             api_version: context.config.intercom.version.clone(),
         })
         .await?
+        // A purge in progress would delete the rows of the new connection as well.
         .ok_or(ConnectError::PurgeUnderWay)?;
+    // Sealed for this tenant and connection, so that a copied row opens nowhere else.
     let sealed = context.vault.seal(
         &SealContext::access_token(tenant, connection),
         token.expose().as_bytes(),
@@ -155,6 +161,7 @@ async fn burn(
     session: Option<&str>,
 ) -> Result<(TenantId, Region), ConnectError> {
     let state = vault::sha256(state.as_bytes());
+    // One statement finds and burns the state, so that of two callbacks at once one fails.
     let Some(flow) = store.burn_oauth_flow(&state).await? else {
         return Err(match store.oauth_flow_fate(&state).await? {
             FlowFate::Unknown => ConnectError::StateUnknown,
@@ -162,6 +169,7 @@ async fn burn(
             FlowFate::Expired => ConnectError::StateExpired,
         });
     };
+    // A callback without a cookie is compared too. No session has the digest of the empty text.
     let session = vault::sha256(session.unwrap_or_default().as_bytes());
     if !vault::constant_time_eq(&session, &flow.session_sha256) {
         tracing::warn!(tenant = %flow.tenant, "the oauth callback came from another browser than the one that began the flow");

@@ -92,6 +92,7 @@ async fn all_companies(cx: &SliceContext<'_>, id: &str) -> Result<Companies, Sli
             Err(reason) => return Ok(Companies::Unreadable(reason)),
         }
         match list.next {
+            // A page that names itself or an earlier one would never end.
             Some(Next::Number(next)) if next > page => page = next,
             _ => return Ok(Companies::All(companies)),
         }
@@ -105,6 +106,7 @@ async fn is_alive(cx: &SliceContext<'_>, id: &str) -> Result<bool, SliceError> {
     };
     match cx.read_patiently(&read, MAX_GAP).await {
         Err(error) if error.is_gone() => Ok(false),
+        // Only a living contact has an answer of this size.
         Err(Error::TooLarge(_)) => Ok(true),
         answer => Ok(answer.map(|_| true)?),
     }

@@ -61,6 +61,8 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
         return confirm_absences(cx, &walk, missing).await;
     }
     let answer = match fetch_page(cx, &mut walk).await {
+        // The new size is saved before it is tried, so that a worker that dies of it does not begin
+        // with the large page again.
         Err(Error::TooLarge(_)) if walk.pages.page_size.shrink() => {
             cx.save_place(&walk).await?;
             return Ok(Verdict::Requeue.into());
@@ -76,11 +78,14 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
         answer => answer?,
     };
     let page = Page::split(&answer.body)?;
+    // A cursor that leads to its own page would never end.
     let Ok(next) = walk.pages.turn(&page, answer.at) else {
         return Err(SliceError::StartOver("intercom repeats its cursor"));
     };
     let mut objects = PageObjects::of_page(&answer, &page.items, wire::read_contact)?;
     walk.pages.page_size.landed(answer.size());
+    // Before the transaction, because these calls may take seconds and the stream must not be
+    // locked for so long.
     contact_companies::complete(cx, &mut objects).await?;
     let ended = walk.advance(cx, next, &objects.records);
     walk.pages.poisoned += objects.poisons.len() as i64;
@@ -162,6 +167,7 @@ async fn start_over(
     cx: &SliceContext<'_>,
     page_size: PageSize,
 ) -> Result<SliceOutcome, SliceError> {
+    // The cursor belongs to the old page size, so every page is read again.
     let mut walk = ContactWalk::begin(cx);
     walk.pages.page_size = page_size;
     let mut tx = cx.begin().await?;
@@ -191,6 +197,7 @@ async fn confirm_absences(
         .await?;
     tx.quarantine(key.connection, &absent.objects.poisons)
         .await?;
+    // They answered, so their absence from the list is Intercom's and not a deletion.
     tx.note_alive(key.connection, key.stream, &absent.alive)
         .await?;
     tx.end_contacts(key, &absent.deleted, &absent.merged)
@@ -248,6 +255,8 @@ async fn store(
     };
     let missing = walk.pages.missing(total);
     if walk.pages.is_full() && ended {
+        // Saved with the last page, so that the next slice begins with the absent contacts and not
+        // with the walk.
         walk.absences = Some(Absences { missing });
     }
     let tally = Tally {

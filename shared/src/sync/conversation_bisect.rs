@@ -43,6 +43,7 @@ pub(super) async fn narrow(
             .unwrap_or(walk.pages.begun_at + TimeDelta::days(1))
     };
     let reached = walk.reached.unwrap_or_else(newest).timestamp();
+    // The first failure begins with the page's own size, because a bisection halves it.
     let found = walk.bisect.take().map_or_else(
         || Found::NotYet(Bisect::begin(walk.pages.page_size.records())),
         |bisect| bisect.failed(reached),

@@ -68,6 +68,7 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
         // The pages of a bisection are small for another reason than their bytes.
         walk.pages.page_size.landed(answer.size());
     }
+    // Unsorted pages prove nothing about older ones, so the walk must not resume by time.
     walk.note_order(&objects.records);
     walk.pages.poisoned += objects.poisons.len() as i64;
     walk.pages.after = next;
@@ -148,6 +149,7 @@ async fn end(
         tx.forget_quarantine(key.connection, "conversation", walk.pages.begun_at)
             .await?;
         tx.end_sweep(key).await?;
+        // An absent conversation may be deleted. Its own call gives the proof.
         tx.want_absent_threads(key).await?;
     } else if let Some(total) = total {
         tx.recount(key, total).await?;

@@ -56,6 +56,8 @@ pub(super) async fn failed(
             return store_pause();
         }
         SliceError::Intercom(Error::Refused { refusal, .. }) => match refusal {
+            // Some endpoints answer 401 to a missing scope. One call of `/me` tells the two apart
+            // before the customer is asked to reconnect.
             Refusal::Unauthorized => match probe(ctx, key).await {
                 Probe::Alive => block(ctx, key, &block_messages::missing_scope(key.stream)).await,
                 Probe::Dead => reauth(ctx, key).await,
@@ -107,6 +109,7 @@ async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -
     } else {
         tries.attempts.max(tries.restarts)
     };
+    // The stored cause is what operators read, so it names the whole chain.
     let cause = describe(error);
     let is_deadly = matches!(error, SliceError::Deadly(_));
     let is_dead = attempts >= MAX_ATTEMPTS || is_deadly;
@@ -204,6 +207,7 @@ async fn probe(ctx: &Context, key: SliceKey) -> Probe {
             refusal: Refusal::Unauthorized,
             ..
         }) => Probe::Dead,
+        // An outage proves nothing about the token.
         Err(_) => Probe::Unknown,
     }
 }

@@ -40,6 +40,7 @@ impl PagedWalk {
     pub(super) fn begin(cx: &SliceContext<'_>) -> Self {
         let since = cx.since();
         Self {
+            // A run may ask for more than changes, and then the whole walk is of that mode.
             mode: if since.is_some() {
                 Mode::Incremental
             } else {
@@ -69,9 +70,13 @@ impl PagedWalk {
         page: &Page<'_>,
         at: DateTime<Utc>,
     ) -> Result<Option<String>, RepeatedCursor> {
+        // The first page's time is the safe one. An object that changes later is on a later page or
+        // newer than the watermark.
         self.started_at.get_or_insert(at);
         self.seen += page.items.len() as i64;
         match &page.next {
+            // Only the page's own cursor is refused. Intercom may give an old cursor again in
+            // another walk.
             Some(Next::After(after)) if self.after.as_ref() == Some(after) => Err(RepeatedCursor),
             Some(Next::After(after)) => Ok(Some(after.clone())),
             _ => Ok(None),

@@ -39,6 +39,7 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     if !cx.state.active {
         // The connection waits for the customer. If the token works again, it becomes active by itself.
         cx.workspace.read(&Endpoint::Me).await?;
+        // Every stream of the connection changes, so all are locked in their one order.
         let mut tx = cx.begin_connection().await?;
         tx.revive_connection(cx.key).await?;
         tx.commit().await?;
@@ -49,6 +50,7 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
                 .filter(|stream| *stream != Stream::Reference),
         );
     }
+    // The order matters: the lists tell whether the token works, and the audit is the most costly.
     let mut walk = open_walk(cx).await?;
     read_lists(cx, &mut walk).await?;
     mark_deleted(cx, &mut walk).await?;
@@ -262,6 +264,7 @@ async fn mark_deleted(cx: &SliceContext<'_>, walk: &mut ReferenceWalk) -> Result
                     | Refusal::NotInVersion,
                 ..
             }) => {
+                // The stream goes on without this list.
                 walk.deletions = false;
                 return Ok(());
             }

@@ -49,11 +49,14 @@ pub async fn replay(
         let mut after = String::new();
         loop {
             let mut tx = store.begin(tenant).await?;
+            // Locked first, because a slice of the stream may store or resolve the same objects.
             tx.lock_stream(connection, stream).await?;
             let found = tx.connection(connection).await?;
             if found.is_none_or(|connection| connection.state != ConnectionState::Active) {
                 return Ok(None);
             }
+            // Paged by id and not by what is left, because an object that stays unreadable would
+            // come again for ever.
             let batch = tx.quarantined(connection, kind, &after, BATCH).await?;
             let Some(last) = batch.last() else { break };
             after.clone_from(&last.source_id);
@@ -61,6 +64,7 @@ pub async fn replay(
             let healed = heal(&mut tx, connection, stream, kind, batch).await?;
             replayed.healed += healed;
             replayed.left += all - healed;
+            // A rehearsal drops the transaction, so it has counted and changed nothing.
             if !rehearsed {
                 tx.commit().await?;
             }
@@ -97,11 +101,13 @@ async fn heal(
             let (ids, stubs) = read(batch, wire::read_conversation, |stub| {
                 !future_dated::is_future_dated(stub, Utc::now())
             });
+            // A stub that is readable now shows parts that no slice has fetched yet.
             let inserted = tx.write_stubs(connection, stubs).await?.inserted;
             tx.make_due(connection, Stream::Threads).await?;
             (ids, inserted)
         }
         Stream::Threads => return heal_parts(tx, connection, batch).await,
+        // Reference lists are read whole on a timer, so their objects heal by themselves.
         Stream::Reference => return Ok(0),
     };
     let closed = tx.resolve_quarantine(connection, kind, &healed).await?;
@@ -123,6 +129,7 @@ async fn heal_parts(
     let (whole, single): (Vec<_>, Vec<_>) = batch
         .into_iter()
         .partition(|row| owner(&row.source_id).is_some_and(|(_, whole)| whole));
+    // An unreadable thread has no parts to store. Its conversation is fetched again.
     let asked_again: Vec<String> = whole
         .iter()
         .filter_map(|row| owner(&row.source_id))

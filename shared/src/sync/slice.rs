@@ -47,6 +47,8 @@ impl SliceContext<'_> {
 
     /// The walk that an earlier slice saved, if there is one.
     pub(super) fn saved_walk<W: DeserializeOwned>(&self) -> Option<W> {
+        // A cursor that an older version wrote and this one cannot read begins a new walk, which
+        // loses time and no data.
         serde_json::from_value(self.state.cursor.clone()?).ok()
     }
 
@@ -60,6 +62,8 @@ impl SliceContext<'_> {
             return Ok(walk);
         }
         let mut tx = self.begin().await?;
+        // Runs that were requested before this moment are served by this walk. Later ones wait for
+        // the next.
         tx.start_runs(self.key).await?;
         tx.begin_sweep(self.key).await?;
         tx.commit().await?;
@@ -89,6 +93,7 @@ impl SliceContext<'_> {
             match self.workspace.read(read).await {
                 Err(Error::Exhausted { until } | Error::Throttled { until }) => {
                     let wait = until.saturating_duration_since(Instant::now());
+                    // The ticket is parked instead. A slot would otherwise only wait.
                     if wait > longest {
                         return Err(Error::Throttled { until });
                     }
@@ -102,6 +107,8 @@ impl SliceContext<'_> {
     /// The time after which changes are fetched. `None` walks everything: the first time, on request, and on the slow
     /// timer that repairs what a search by time never shows.
     pub(super) fn since(&self) -> Option<DateTime<Utc>> {
+        // A search by time never shows a deleted or archived object, so only a full walk repairs
+        // those.
         let walked_lately = self.walked_within(self.config().intervals.reconcile);
         self.state
             .watermark

@@ -25,6 +25,8 @@ impl Backlog {
         let limit = cx.config().conversations_per_slice;
         let mut tx = cx.begin().await?;
         let pending = tx
+            // As many more as were requested, because Postgres lists those again until they are
+            // stored.
             .pending_threads(cx.key.connection, (limit + self.requested.len()) as i64)
             .await?;
         tx.commit().await?;

@@ -108,6 +108,7 @@ impl Batch {
                     source_id: format!("{}/{}", thread.source_id, poison.source_id),
                     ..poison
                 }));
+                // Both times are by Intercom's clocks, so an offset of ours does not matter.
                 let age = answer.at - read.conversation.updated_at;
                 self.fetched.push(FetchedThread {
                     thread: read,
@@ -136,6 +137,7 @@ impl Batch {
                 ..
             } => ThreadFate::Blocked,
             Error::Unavailable(_) => {
+                // The end of the slice shows whether the thread or an outage is the cause.
                 self.unanswered.push((thread, error.to_string()));
                 return Ok(());
             }

@@ -98,6 +98,7 @@ impl<'a> Fetch<'a> {
 
     /// Starts calls up to the allowed concurrency.
     fn request(&mut self) {
+        // Looked at once per round and not per call, because it asks the clock.
         let may_request = self.may_request();
         while may_request && self.in_flight.len() < self.cx.config().conversation_concurrency {
             let Some(thread) = self.backlog.take() else {
@@ -125,6 +126,7 @@ impl<'a> Fetch<'a> {
         match answer {
             // The calls in flight are still stored.
             Err(Error::Exhausted { until } | Error::Throttled { until }) => {
+                // The thread was not read, so it must not lose its turn or an attempt.
                 self.backlog.give_back(thread);
                 self.stop = Some(Stop::Until(until));
             }
@@ -163,6 +165,7 @@ impl<'a> Fetch<'a> {
         if !failed && !self.answered && !self.batch.unanswered.is_empty() {
             return outage(self.cx, &self.batch.unanswered).await;
         }
+        // Intercom answered for other threads, so the failure counts as an attempt of these.
         self.batch.give_up_unanswered();
         store(self.cx, self.batch).await?;
         match self.stop {
@@ -215,6 +218,7 @@ async fn store(cx: &SliceContext<'_>, batch: Batch) -> Result<(), SliceError> {
     let mut tx = cx.begin_unfenced().await?;
     let written = tx.write_threads(key.connection, batch.fetched).await?;
     tx.quarantine(key.connection, &batch.poisons).await?;
+    // After the new poisons, so that a part that is still unreadable stays in quarantine.
     tx.resolve_quarantined_parts(key.connection, &whole).await?;
     tx.check_fence(key).await?;
     let tally = Tally {
@@ -251,6 +255,8 @@ async fn end(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let backlog = tx.thread_backlog(key.connection).await?;
     let next = backlog.next_in_seconds;
     let verdict = match next {
+        // The walk does not end while threads are due, because a run that waits for it would end
+        // too early.
         Some(seconds) if seconds <= 0.0 => {
             tx.commit().await?;
             return Ok(Verdict::Requeue.into());

@@ -46,6 +46,7 @@ pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> Slice
             let ended = if crashes < MAX_CRASHES {
                 run(ctx, key, *state, job).await
             } else {
+                // The slice is not run, because it would probably end this worker as well.
                 Err(SliceError::Deadly(crashes))
             };
             match ended {
@@ -87,6 +88,7 @@ async fn run(
     state: StreamState,
     job: Job,
 ) -> Result<SliceOutcome, SliceError> {
+    // Opened for one slice only, so that no token stays in memory between slices.
     let token = ctx.open_token(key, &state.sealed_token)?;
     let workspace = ctx
         .intercom
