@@ -65,6 +65,7 @@ impl Backoff {
     #[must_use]
     pub fn bounds(self, attempts: u32) -> (Duration, Duration) {
         let doublings = attempts.saturating_sub(1);
+        // The cap is reached long before the shift overflows, so an overflow means the cap.
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         let longest = self.first.saturating_mul(factor).min(self.cap);
         let shortest = match self.jitter {

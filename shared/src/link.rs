@@ -81,6 +81,7 @@ impl RedisConnection {
                 connection: OnceCell::new(),
             })));
         }
+        // The manager connects again by itself after a failover.
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(timeout))
             .set_connection_timeout(Some(timeout))
@@ -103,6 +104,7 @@ impl RedisConnection {
         if server.cluster {
             let client = ClusterClient::builder([server.url.expose()])
                 .connection_timeout(timeout)
+                // Longer than any command blocks. The cluster client cannot wait without a limit.
                 .response_timeout(Duration::from_secs(60))
                 .retries(0)
                 .build()?;

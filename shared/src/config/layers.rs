@@ -109,6 +109,8 @@ impl Layers {
                 return;
             }
         };
+        // A file is the user's own text, so an unknown key in it is a fault. An unknown variable is
+        // only a warning, because the environment may belong to other programs too.
         let table = read_table(&text, &origin, findings);
         for (given, value) in &table {
             let key = current_name(given);
@@ -169,6 +171,8 @@ impl Layers {
                 }
                 self.add_content(key, name, value, findings);
             } else {
+                // No fault, because a newer or older version of a deployment may set options that
+                // this version lacks.
                 findings.warnings.push(self.unknown(name, key));
             }
         }

@@ -144,11 +144,13 @@ impl Config {
 
         let database_url = read.url("database_url", &["postgres", "postgresql"], true);
         let migrate_url = read.text("migrate_url");
+        // One role that owns the schema and works with it is enough for development.
         let migrate_url = if migrate_url.is_empty() {
             database_url.clone()
         } else {
             read.url("migrate_url", &["postgres", "postgresql"], true)
         };
+        // Only the role that uses a value needs it, so a worker's pod has no client secret.
         let public_url = read.web_url("public_url", development, role.runs_api());
 
         Self {
@@ -193,6 +195,7 @@ impl Config {
                 audit: read.duration("audit_interval", Duration::from_secs(1)),
                 search_index_lag: read.duration("search_index_lag", Duration::ZERO),
             },
+            // The limits are wide. They refuse slips of the pen and not unusual deployments.
             worker_slots: read.number("worker_slots", 1, 10_000) as usize,
             conversations_per_slice: read.number("conversations_per_slice", 1, 1_000) as usize,
             conversation_concurrency: read.number("conversation_concurrency", 1, 256) as usize,

@@ -41,6 +41,7 @@ impl Reader<'_> {
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         self.fault(key, &format!("is {text:?}: use {}", names.join(" or ")));
+        // The process does not start after a fault. The stand-in only lets the reading go on.
         choices[0].1
     }
 
@@ -108,6 +109,7 @@ impl Reader<'_> {
     /// An API version such as `2.16`.
     pub(super) fn version(&mut self, key: &str) -> String {
         let text = self.text(key);
+        // Intercom offers unreleased behaviour under this name.
         let known = text == "Preview"
             || text
                 .split_once('.')
@@ -150,6 +152,7 @@ impl Reader<'_> {
     /// A path of ours or a web URL. It is a fixed setting and never taken from a request.
     pub(super) fn return_url(&mut self, key: &str, development: bool) -> String {
         let text = self.text(key);
+        // A browser reads `//host` as a URL of another host.
         let path = text.starts_with('/') && !text.starts_with("//");
         if !path && !is_web_url(&text, development) {
             self.fault(
@@ -209,6 +212,7 @@ impl Reader<'_> {
     ) -> Secret {
         let mut text = self.text(key);
         if text.is_empty() && development {
+            // A fixed key and not a random one, because a restart must open what was sealed before.
             DEVELOPMENT_ENCRYPTION_KEY.clone_into(&mut text);
         }
         if text.is_empty() && !required {
@@ -220,6 +224,8 @@ impl Reader<'_> {
                 "is the built-in key of the development profile: make one of your own",
             );
         }
+        // Parsed now, so that a bad key stops the process at its start and not the first
+        // connection.
         if let Err(error) = KeyRing::parse(&text) {
             self.fault(key, &format!("cannot be used: {error}"));
         }
@@ -253,6 +259,7 @@ impl Reader<'_> {
 
 /// `250ms`, `30s`, `5m`, `24h`, `7d`.
 fn parse_duration(text: &str) -> Option<Duration> {
+    // A number without a unit is refused, because its reader could think of another unit.
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;
@@ -268,6 +275,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 fn is_web_url(text: &str, development: bool) -> bool {
+    // Parsed, and not matched as text, so that `http://localhost@evil.example` is not loopback.
     let Ok(url) = Url::parse(text) else {
         return false;
     };

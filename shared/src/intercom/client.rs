@@ -70,6 +70,7 @@ impl Intercom {
     ) -> Workspace {
         Workspace {
             transport: self.transport.clone(),
+            // All readers of one workspace share its budget in this process.
             budget: self.pacing.budget(region, workspace_id),
             host: self.api_host(region),
             version: version.to_owned(),
@@ -101,6 +102,7 @@ impl Intercom {
                 .await?;
             let rate_limit = rate_limit_headers(&answer.headers);
             let until_reset = rate_limit.until_reset();
+            // Jitter, because several processes may wait for the same window.
             if answer.status == 429 && windows > 0 && until_reset <= MAX_CALLBACK_WAIT {
                 count_call("me", "429");
                 windows -= 1;

@@ -125,6 +125,8 @@ impl Endpoint<'_> {
             Self::Teams => "/teams".to_owned(),
             Self::Tags => "/tags".to_owned(),
             Self::Segments => "/segments".to_owned(),
+            // Archived attributes are asked for too, because old contacts still have values of
+            // them.
             Self::DataAttributes { model } => {
                 format!("/data_attributes?model={model}&include_archived=true")
             }

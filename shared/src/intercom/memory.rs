@@ -51,6 +51,7 @@ pub(super) struct OutOfMemory;
 impl ResponseMemory {
     /// A budget of so many bytes. Half of it is for large bodies, and at least one large slot.
     pub(super) fn new(bytes: usize) -> Self {
+        // At least one, or a large body could never be read.
         let large = (bytes / 2 / MAX_RESPONSE_BYTES).max(1);
         Self {
             shared: Arc::new(Semaphore::new(
@@ -137,6 +138,7 @@ impl MemoryPermit {
             return false;
         };
         match &mut self.shared {
+            // One permit per body, so that dropping it returns all its units at once.
             Some(shared) => shared.merge(more),
             None => self.shared = Some(more),
         }

@@ -81,9 +81,11 @@ impl Transport {
         let http = Client::builder()
             .user_agent(concat!("pathbound/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timeout.min(Duration::from_secs(5)))
+            // A redirect could carry the token to another host.
             .redirect(Policy::none())
             .https_only(https_only)
             .tcp_nodelay(true)
+            // A proxy of the environment would see the customers' data.
             .no_proxy()
             .build()
             .map_err(|error| Error::Unavailable(format!("no http client: {error}")))?;
@@ -110,6 +112,7 @@ impl Transport {
             .map_err(|_| Error::Unavailable("bad host".to_owned()))?;
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose()))
             .map_err(|_| Error::Unavailable("the token is not a header value".to_owned()))?;
+        // Keeps the token out of the debug output of a request.
         authorization.set_sensitive(true);
         let version = HeaderValue::try_from(version)
             .map_err(|_| Error::Unavailable("bad version".to_owned()))?;
@@ -175,6 +178,7 @@ impl Transport {
                 } else {
                     None
                 };
+                // Nothing of the body is kept, so its bytes go back to the budget now.
                 permit.clear();
                 return Ok(RawResponse {
                     status,
@@ -228,6 +232,7 @@ async fn outline(
         .read(&body)
         .and_then(|()| outline.read(chunk))
         .is_ok();
+    // The bytes so far are in the outline. The rest of the response may be eight times as large.
     drop(body);
     while has_outline {
         let Some(chunk) = within(&mut left, response.chunk()).await? else {

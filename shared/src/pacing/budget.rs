@@ -78,11 +78,13 @@ impl Budget {
                         sent_at: now,
                     });
                 }
+                // A parked caller gives its slot back, and the ledger still hears of its demand.
                 Acquire::Park(until) => {
                     self.driver.call_ledger();
                     return Err(self.driver.instant(until) + jitter(class));
                 }
                 Acquire::Wait(until) => {
+                    // Counted once, however often this caller wakes and waits again.
                     waiter.get_or_insert_with(|| self.driver.enter(class));
                     self.driver.call_ledger();
                     let until = self.driver.instant(until).into();

@@ -79,6 +79,8 @@ impl Driver {
 
     /// Counts a caller as waiting until the guard is dropped.
     pub(super) fn enter(&self, class: Class) -> Waiter<'_> {
+        // The ledger grants as many permits as callers wait, so an uncounted caller would wait
+        // another round.
         self.lock().waiting[class as usize] += 1;
         Waiter {
             driver: self,
@@ -148,6 +150,8 @@ impl Driver {
         if state.flusher_running || !state.local.has_unsettled() {
             return;
         }
+        // One flusher per budget. It ends when nothing is left to report, so an idle budget has no
+        // task.
         state.flusher_running = true;
         let driver = Arc::clone(self);
         tokio::spawn(async move {

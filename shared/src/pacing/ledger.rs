@@ -70,6 +70,7 @@ impl Ledger {
             self.prefix,
             budget.replace(['{', '}'], "_")
         ));
+        // Times are ages, so the script needs no clock but Redis' own.
         for argument in request.arguments(&self.process, self.max_share) {
             script.arg(argument);
         }

@@ -97,6 +97,7 @@ impl LedgerRequest {
         process.write_redis_args(&mut arguments);
         max_share.write_redis_args(&mut arguments);
         self.class
+            // The script then grants nothing and forgets nothing.
             .map_or("look", Class::as_str)
             .write_redis_args(&mut arguments);
         self.wanted.write_redis_args(&mut arguments);
@@ -172,12 +173,14 @@ impl From<RawReply> for LedgerReply {
                 used: count(used),
                 reset_in: u64::try_from(reset_in).ok().map(Duration::from_millis),
             },
+            // The caller counts itself, even if the ledger was emptied meanwhile.
             processes: count(processes).max(1),
             throttled: ThrottleCauses {
                 own: count(own_429),
                 foreign: count(foreign_429),
                 cold: count(cold_429),
             },
+            // The script sends -1 when no window ended.
             closed: (closed_used >= 0 && closed_limit > 0)
                 .then(|| closed_used as f64 / closed_limit as f64),
             window: (reset >= 0).then(|| WindowUse {

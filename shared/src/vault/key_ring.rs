@@ -42,9 +42,11 @@ impl KeyRing {
             {
                 return Err(KeyRingError::Kid);
             }
+            // The second key would never be used, and rows that it sealed could not be opened.
             if keys.iter().any(|(known, _)| known == kid) {
                 return Err(KeyRingError::Repeated(kid.to_owned()));
             }
+            // Decoded key material is wiped when it is dropped, also if the key is refused below.
             let bytes = Zeroizing::new(
                 STANDARD
                     .decode(encoded)
@@ -69,6 +71,8 @@ impl KeyRing {
     /// When the system has no random bytes, or the text is too long for one message.
     pub fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let (kid, key) = &self.keys[0];
+        // Two messages with one nonce would reveal their difference. 96 random bits suffice for
+        // some billion messages of one key.
         let mut nonce = [0_u8; NONCE_LEN];
         self.random.fill(&mut nonce).map_err(|_| SealError)?;
 
@@ -100,6 +104,8 @@ impl KeyRing {
         let (&[version, kid_length], rest) =
             blob.split_first_chunk::<2>().ok_or(OpenError::Damaged)?;
         let kid_length = usize::from(kid_length);
+        // Lengths are checked first, because a blob comes from a table or a client and may be
+        // anything.
         if version != VERSION || rest.len() < kid_length + NONCE_LEN {
             return Err(OpenError::Damaged);
         }
@@ -111,6 +117,7 @@ impl KeyRing {
             .find(|(known, _)| known.as_bytes() == kid)
             .ok_or_else(|| OpenError::UnknownKey(String::from_utf8_lossy(kid).into_owned()))?;
 
+        // The header was sealed along as well. A blob that names another key does not open.
         let header = &blob[..2 + kid_length];
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| OpenError::Damaged)?;
         let mut buffer = Zeroizing::new(sealed.to_vec());

@@ -135,6 +135,8 @@ pub fn read_conversation(raw: &str) -> Result<Conversation, Poison> {
             tags: wire
                 .tags
                 .and_then(|Object(list)| list.tags)
+                // A tag without a name cannot be shown or searched, and its absence harms no other
+                // field.
                 .map_or_else(Vec::new, |tags| {
                     tags.into_iter()
                         .filter_map(|Object(tag)| tag.name.some())
@@ -145,6 +147,8 @@ pub fn read_conversation(raw: &str) -> Result<Conversation, Poison> {
                 .and_then(|Object(list)| list.contacts)
                 .unwrap_or_default()
                 .into_iter()
+                // An id that no index can hold makes the whole conversation poison, because it
+                // would hang on no contact.
                 .filter_map(|Object(entry)| entry.id.key().transpose())
                 .collect::<Result<_, _>>()?,
             created_at,
@@ -202,6 +206,7 @@ pub fn read_part(raw: &str) -> Result<Part, Poison> {
         let kind = wire
             .part_type
             .some()
+            // Intercom adds kinds without a new version, so a part without one is kept.
             .unwrap_or_else(|| "unknown".to_owned());
         Ok(Part {
             source_id: wire.id.key()?.ok_or("the part has no id")?,
@@ -291,6 +296,7 @@ pub fn read_thread(body: &str) -> Result<(Result<Thread, Poison>, Vec<Poison>), 
 /// for byte as a list shows it.
 fn without_member(object: &str, name: &str, value: &str) -> String {
     let value_at = value.as_ptr() as usize - object.as_ptr() as usize;
+    // Searched backwards from the value, because an earlier text may contain the name as well.
     let Some(name_at) = object[..value_at].rfind(&format!("\"{name}\"")) else {
         return object.to_owned();
     };

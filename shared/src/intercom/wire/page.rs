@@ -116,6 +116,7 @@ fn not_a_list(error: &serde_json::Error) -> Error {
 
 /// The total, if it can be read and is plausible. A bad total is no reason to refuse a page.
 fn count(raw: &RawValue) -> Option<i64> {
+    // Some endpoints send whole numbers as decimals.
     let count: f64 = serde_json::from_str(raw.get()).ok()?;
     (0.0..MAX_COUNT).contains(&count).then_some(count as i64)
 }
@@ -124,6 +125,7 @@ fn count(raw: &RawValue) -> Option<i64> {
 fn next_page(next: &Value) -> Result<Option<Next>, Error> {
     match next {
         Value::Null => Ok(None),
+        // Older endpoints name the next page by its whole URL.
         Value::String(url) => of_url(url).map(Some),
         Value::Object(next) => match next.get("starting_after") {
             None | Some(Value::Null) => Ok(None),
@@ -140,6 +142,7 @@ fn of_url(url: &str) -> Result<Next, Error> {
     url::form_urlencoded::parse(query.as_bytes())
         .find_map(|(name, value)| match name.as_ref() {
             "starting_after" => Some(cursor(value.into_owned()).map(Next::After)),
+            // Only numbered lists have no cursor.
             "page" => Some(value.parse().map(Next::Number).map_err(|_| no_cursor())),
             _ => None,
         })

@@ -32,6 +32,7 @@ pub(super) fn read_object<W: DeserializeOwned, T>(
     if raw.len() > MAX_OBJECT_BYTES {
         return bad(format!("the object is {} bytes long", raw.len()));
     }
+    // Repaired for the parser only. The stored bytes stay as they were sent.
     let text = repair(raw);
     let sanitised = matches!(text, std::borrow::Cow::Owned(_));
     match serde_json::from_str::<Object<W>>(&text) {
@@ -62,6 +63,7 @@ pub(super) fn brief(error: &serde_json::Error) -> String {
     if reason.len() > MAX_REASON_BYTES {
         let end = (0..=MAX_REASON_BYTES)
             .rev()
+            // A cut inside a character would panic.
             .find(|at| reason.is_char_boundary(*at))
             .unwrap_or_default();
         reason.truncate(end);

@@ -23,6 +23,7 @@ fn list(body: &str, names: &[&str]) -> Option<Range<usize>> {
     let (mut depth, mut member, mut found) = (0_usize, None::<&str>, None);
     for token in tokens(body) {
         match token {
+            // A value that is a text is taken for a name too, until the next name replaces it.
             Token::Text(text) if depth == 1 => member = Some(text),
             Token::Open(at) => {
                 depth += 1;
@@ -63,6 +64,7 @@ fn items(list: &str) -> Option<Vec<&str>> {
     });
     for end in ends.chain([list.len()]) {
         let item = list[from..end].trim();
+        // An empty item means that a comma was misread, and then no item can be trusted.
         if item.is_empty() || items.len() == MAX_ITEMS {
             return None;
         }

@@ -97,6 +97,7 @@ pub(super) struct Flag(pub bool);
 impl<'de> Deserialize<'de> for Flag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self(
+            // Older versions leave a false flag out or send null.
             Option::<bool>::deserialize(deserializer)?.unwrap_or_default(),
         ))
     }
