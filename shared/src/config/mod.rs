@@ -44,7 +44,7 @@ pub struct Config {
     pub service_key: Secret,
     pub operator_key: Option<Secret>,
     pub encryption_keys: Secret,
-    pub intercom: Intercom,
+    pub intercom: IntercomConfig,
     pub intervals: Intervals,
     pub worker_slots: usize,
     /// Conversations that one slice of threads fetches.
@@ -83,7 +83,7 @@ impl RateLimitScope {
 
 /// The OAuth app and how we talk to Intercom.
 #[derive(Clone, Debug)]
-pub struct Intercom {
+pub struct IntercomConfig {
     pub client_id: String,
     pub client_secret: Secret,
     /// Development only: the host of every region.
@@ -175,7 +175,7 @@ impl Config {
                 role.uses_tokens(),
                 development,
             ),
-            intercom: Intercom {
+            intercom: IntercomConfig {
                 client_id: read.required_text("intercom_client_id", role.runs_api()),
                 client_secret: Secret::new(
                     read.required_text("intercom_client_secret", role.runs_api()),

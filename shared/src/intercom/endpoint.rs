@@ -182,8 +182,8 @@ impl Endpoint<'_> {
 }
 
 /// Contacts come with the ids that were merged into them if the query asks for it.
-fn history(separator: char, is_wanted: bool) -> String {
-    if is_wanted {
+fn history(separator: char, is_included: bool) -> String {
+    if is_included {
         format!("{separator}include_merge_history=true")
     } else {
         String::new()

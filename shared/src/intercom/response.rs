@@ -8,7 +8,7 @@ use reqwest::header::{DATE, HeaderMap, LINK, RETRY_AFTER};
 use super::{
     Error,
     memory::{MAX_RESPONSE_BYTES, MemoryPermit},
-    transport::{Body, RawResponse},
+    transport::{RawResponse, ReceivedBody},
     wire,
 };
 use crate::pacing::RateLimitHeaders;
@@ -60,9 +60,11 @@ pub(super) fn classify_response(
         ));
     }
     let (body, is_outline) = match response.body {
-        Body::Whole(body) => (body, false),
-        Body::Outline(body) => (body, true),
-        Body::TooLarge | Body::NoMemory => return Err(Error::TooLarge(MAX_RESPONSE_BYTES)),
+        ReceivedBody::Whole(body) => (body, false),
+        ReceivedBody::Outline(body) => (body, true),
+        ReceivedBody::TooLarge | ReceivedBody::NoMemory => {
+            return Err(Error::TooLarge(MAX_RESPONSE_BYTES));
+        }
     };
     let body = wire::readable(body.into());
     // Proxies answer 200 with an empty body or an HTML page. Neither may pass for an empty list.

@@ -40,13 +40,13 @@ pub(super) struct Transport {
 pub(super) struct RawResponse {
     pub status: u16,
     pub headers: HeaderMap,
-    pub body: Body,
+    pub body: ReceivedBody,
     pub permit: MemoryPermit,
 }
 
 /// The body of a response, as far as it was kept.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(super) enum ReceivedBody {
     Whole(Bytes),
     /// The body was larger than [`MAX_RESPONSE_BYTES`]. Its outline was kept.
     Outline(Bytes),
@@ -56,7 +56,7 @@ pub(super) enum Body {
     NoMemory,
 }
 
-impl Body {
+impl ReceivedBody {
     /// The body if all of it was kept, else nothing.
     pub(super) fn whole(&self) -> &[u8] {
         if let Self::Whole(body) = self {
@@ -183,7 +183,7 @@ impl Transport {
                 return Ok(RawResponse {
                     status,
                     headers,
-                    body: outline.unwrap_or(Body::TooLarge),
+                    body: outline.unwrap_or(ReceivedBody::TooLarge),
                     permit,
                 });
             }
@@ -191,7 +191,7 @@ impl Transport {
                 return Ok(RawResponse {
                     status,
                     headers,
-                    body: Body::NoMemory,
+                    body: ReceivedBody::NoMemory,
                     permit,
                 });
             }
@@ -200,7 +200,7 @@ impl Transport {
         Ok(RawResponse {
             status,
             headers,
-            body: Body::Whole(body.freeze()),
+            body: ReceivedBody::Whole(body.freeze()),
             permit,
         })
     }
@@ -211,11 +211,11 @@ async fn within<T>(
     left: &mut Duration,
     call: impl Future<Output = reqwest::Result<T>>,
 ) -> Result<T, Error> {
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let answer = tokio::time::timeout(*left, call)
         .await
         .map_err(|_| Error::Unavailable("timed out".to_owned()))?;
-    *left = left.saturating_sub(begun.elapsed());
+    *left = left.saturating_sub(started_at.elapsed());
     answer.map_err(|error| unavailable(&error))
 }
 
@@ -225,7 +225,7 @@ async fn outline(
     mut left: Duration,
     body: BytesMut,
     chunk: &[u8],
-) -> Result<Body, Error> {
+) -> Result<ReceivedBody, Error> {
     let mut outline = Outline::default();
     let mut read = body.len() + chunk.len();
     let mut has_outline = outline
@@ -236,12 +236,12 @@ async fn outline(
     drop(body);
     while has_outline {
         let Some(chunk) = within(&mut left, response.chunk()).await? else {
-            return Ok(Body::Outline(outline.into_bytes().into()));
+            return Ok(ReceivedBody::Outline(outline.into_bytes().into()));
         };
         read += chunk.len();
         has_outline = read <= MAX_OUTLINED_BYTES && outline.read(&chunk).is_ok();
     }
-    Ok(Body::TooLarge)
+    Ok(ReceivedBody::TooLarge)
 }
 
 /// What failed, without the URL: a cursor in it may hold a customer's id.

@@ -6,7 +6,7 @@ use super::{
     Endpoint, Error, Gate, Response, Version,
     memory::MemoryPermit,
     response::{classify_response, count_call, rate_limit_headers},
-    transport::{Body, Transport},
+    transport::{ReceivedBody, Transport},
 };
 use crate::{
     domain::{Class, Secret},
@@ -111,13 +111,13 @@ impl Workspace {
             return Err(Error::Closed);
         }
         let name = endpoint.name();
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let received = self
             .transport
             .read(&self.host, &self.token, &self.version, request)
             .await;
         metrics::histogram!("pathbound_intercom_request_duration_seconds", "endpoint" => name)
-            .record(begun.elapsed().as_secs_f64());
+            .record(started_at.elapsed().as_secs_f64());
         let response = match received {
             Ok(response) => response,
             Err(error) => {
@@ -135,7 +135,7 @@ impl Workspace {
             });
         }
         permit.on_response(rate_limit, response.status >= 500);
-        if matches!(response.body, Body::NoMemory) {
+        if matches!(response.body, ReceivedBody::NoMemory) {
             count_call(name, "none");
             return Err(no_memory(endpoint));
         }

@@ -20,12 +20,12 @@ const CHECK_AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Breaker {
     /// Failures in a row that open it.
     threshold: u32,
-    state: State,
+    state: BreakerState,
 }
 
 /// Closed until too many calls fail in a row. Then open, and after a pause one call probes.
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum BreakerState {
     Closed { failures: u32 },
     Open { until: Duration, failed_probes: u32 },
     Probing { until: Duration, failed_probes: u32 },
@@ -41,24 +41,25 @@ impl Breaker {
         let blip = concurrency.saturating_mul(2);
         Self {
             threshold: blip.saturating_add(concurrency / 2).max(MIN_FAILURES),
-            state: State::Closed { failures: 0 },
+            state: BreakerState::Closed { failures: 0 },
         }
     }
 
     /// Whether a call may be sent, or else when to check again.
     pub(super) fn check(&self, now: Duration) -> Result<(), Duration> {
         match self.state {
-            State::Open { until, .. } if now < until => Err(until),
-            State::Probing { until, .. } if now < until => Err(until.min(now + CHECK_AGAIN)),
+            BreakerState::Open { until, .. } if now < until => Err(until),
+            BreakerState::Probing { until, .. } if now < until => Err(until.min(now + CHECK_AGAIN)),
             _ => Ok(()),
         }
     }
 
     /// A call is sent. If the breaker is not closed, the call is the probe.
     pub(super) fn on_send(&mut self, now: Duration) {
-        if let State::Open { failed_probes, .. } | State::Probing { failed_probes, .. } = self.state
+        if let BreakerState::Open { failed_probes, .. }
+        | BreakerState::Probing { failed_probes, .. } = self.state
         {
-            self.state = State::Probing {
+            self.state = BreakerState::Probing {
                 until: now + PROBE_TIMEOUT,
                 failed_probes,
             };
@@ -67,24 +68,24 @@ impl Breaker {
 
     /// A call got a response, whatever it says.
     pub(super) const fn on_response(&mut self) {
-        self.state = State::Closed { failures: 0 };
+        self.state = BreakerState::Closed { failures: 0 };
     }
 
     /// A call failed. Returns whether that opened the breaker.
     pub(super) fn on_failure(&mut self, now: Duration) -> bool {
         let failed_probes = match self.state {
-            State::Closed { failures } if failures + 1 < self.threshold => {
-                self.state = State::Closed {
+            BreakerState::Closed { failures } if failures + 1 < self.threshold => {
+                self.state = BreakerState::Closed {
                     failures: failures + 1,
                 };
                 return false;
             }
-            State::Closed { .. } => 0,
+            BreakerState::Closed { .. } => 0,
             // The call was in flight when others opened the breaker, so it shows nothing new.
-            State::Open { .. } => return false,
-            State::Probing { failed_probes, .. } => failed_probes + 1,
+            BreakerState::Open { .. } => return false,
+            BreakerState::Probing { failed_probes, .. } => failed_probes + 1,
         };
-        self.state = State::Open {
+        self.state = BreakerState::Open {
             until: now + PAUSE.delay(failed_probes + 1),
             failed_probes,
         };
@@ -132,13 +133,13 @@ mod tests {
     #[test]
     fn a_probe_without_a_response_is_replaced_and_the_wait_is_capped() {
         let mut breaker = breaker();
-        breaker.state = State::Open {
+        breaker.state = BreakerState::Open {
             until: at(1),
             failed_probes: 0,
         };
         breaker.on_send(at(1));
         assert!(breaker.check(at(1) + PROBE_TIMEOUT).is_ok());
-        breaker.state = State::Probing {
+        breaker.state = BreakerState::Probing {
             until: at(1),
             failed_probes: 60,
         };

@@ -22,21 +22,21 @@ pub(super) struct Driver {
     /// The budget's name in Redis.
     budget: String,
     ledger: Ledger,
-    scope: Scope,
-    state: Mutex<State>,
+    scope: ScopeWatch,
+    state: Mutex<DriverState>,
     replied: Notify,
     started_at: Instant,
 }
 
 /// The option, and the check that all budgets of a process share.
 #[derive(Clone, Debug)]
-pub(super) struct Scope {
+pub(super) struct ScopeWatch {
     pub(super) configured: RateLimitScope,
     pub(super) check: Arc<Mutex<ScopeCheck>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct DriverState {
     local: LocalBudget,
     /// Waiting callers by class.
     waiting: [u32; 2],
@@ -44,9 +44,9 @@ struct State {
 }
 
 impl Driver {
-    pub(super) fn new(budget: String, ledger: Ledger, scope: Scope) -> Arc<Self> {
+    pub(super) fn new(budget: String, ledger: Ledger, scope: ScopeWatch) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(DriverState {
                 local: LocalBudget::new(ledger.max_share()),
                 waiting: [0; 2],
                 flusher_running: false,
@@ -146,7 +146,7 @@ impl Driver {
     }
 
     /// Makes sure that reports and unused permits reach the ledger even if no caller asks for a permit.
-    fn spawn_flusher(self: &Arc<Self>, state: &mut State) {
+    fn spawn_flusher(self: &Arc<Self>, state: &mut DriverState) {
         if state.flusher_running || !state.local.has_unsettled() {
             return;
         }
@@ -187,7 +187,7 @@ impl Driver {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DriverState> {
         self.state.lock()
     }
 }

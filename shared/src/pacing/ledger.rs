@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use redis::{RedisError, Script};
 
-use super::protocol::{LedgerReply, LedgerRequest, RawReply};
+use super::protocol::{LedgerReply, LedgerRequest, RawLedgerReply};
 use crate::{
     config::Config,
     link::{RedisConnection, RedisServer},
@@ -75,7 +75,8 @@ impl Ledger {
             script.arg(argument);
         }
         let mut redis = self.redis.clone();
-        let reply = tokio::time::timeout(TIMEOUT, script.invoke_async::<RawReply>(&mut redis));
+        let reply =
+            tokio::time::timeout(TIMEOUT, script.invoke_async::<RawLedgerReply>(&mut redis));
         let reply = reply.await;
         metrics::histogram!("pathbound_redis_op_duration_seconds", "op" => "rate")
             .record(started_at.elapsed().as_secs_f64());

@@ -21,12 +21,12 @@ pub use ledger::LEDGER_SCRIPT;
 pub use local::{Acquire, FLUSH_DELAY, LocalBudget};
 pub use permit::Permit;
 pub use protocol::{
-    BudgetStatus, CallReport, LedgerReply, LedgerRequest, RawReply, ThrottleCauses, WindowUse,
+    BudgetStatus, CallReport, LedgerReply, LedgerRequest, RawLedgerReply, ThrottleCauses, WindowUse,
 };
 pub use scope::ScopeCheck;
 
 use breaker::Breaker;
-use driver::{Driver, Scope};
+use driver::{Driver, ScopeWatch};
 use ledger::Ledger;
 
 use crate::{
@@ -39,7 +39,7 @@ use crate::{
 pub struct Pacing {
     budgets: Arc<Mutex<Budgets>>,
     ledger: Ledger,
-    scope: Scope,
+    scope: ScopeWatch,
     /// Calls that one slice has in flight at once.
     slice_concurrency: usize,
 }
@@ -66,7 +66,7 @@ impl Pacing {
         Ok(Self {
             budgets: Arc::default(),
             ledger: Ledger::open(config)?,
-            scope: Scope {
+            scope: ScopeWatch {
                 configured: scope,
                 check: Arc::new(Mutex::new(ScopeCheck::new(scope))),
             },

@@ -12,7 +12,7 @@ use crate::domain::Class;
 pub struct LedgerRequest {
     /// The class of the permits. `None` reads the ledger and changes nothing.
     pub class: Option<Class>,
-    pub wanted: u32,
+    pub requested: u32,
     pub reports: Vec<CallReport>,
     /// Permits that were not used, by the tick of their grant.
     pub unused: Vec<(i64, u32)>,
@@ -87,7 +87,7 @@ pub struct WindowUse {
 }
 
 /// The ledger's reply as Redis sends it.
-pub type RawReply = [i64; 17];
+pub type RawLedgerReply = [i64; 17];
 
 impl LedgerRequest {
     /// The script's arguments, in the order that `ledger/state.lua` documents.
@@ -100,7 +100,7 @@ impl LedgerRequest {
             // The script then grants nothing and forgets nothing.
             .map_or("look", Class::as_str)
             .write_redis_args(&mut arguments);
-        self.wanted.write_redis_args(&mut arguments);
+        self.requested.write_redis_args(&mut arguments);
         self.reports.len().write_redis_args(&mut arguments);
         self.unused.len().write_redis_args(&mut arguments);
         for number in self.reports.iter().flat_map(CallReport::numbers) {
@@ -136,8 +136,8 @@ impl CallReport {
     }
 }
 
-impl From<RawReply> for LedgerReply {
-    fn from(reply: RawReply) -> Self {
+impl From<RawLedgerReply> for LedgerReply {
+    fn from(reply: RawLedgerReply) -> Self {
         let [
             granted,
             tick,

@@ -293,13 +293,13 @@ impl Queue {
     where
         F: Future<Output = Result<T, RedisError>>,
     {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         // One limit over the whole call, because a lost connection is made anew within it.
         let answer = tokio::time::timeout(RESPONSE_TIMEOUT, command(self.redis.clone())).await;
         let answer = answer
             .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
         metrics::histogram!("pathbound_redis_op_duration_seconds", "op" => op)
-            .record(begun.elapsed().as_secs_f64());
+            .record(started_at.elapsed().as_secs_f64());
         Ok(answer?)
     }
 }

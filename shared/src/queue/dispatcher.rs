@@ -206,9 +206,9 @@ impl Dispatcher {
         if capacity.limit == 0 && !self.state.requested.is_empty() {
             return capacity;
         }
-        let (woken_fresh, woken_backfill) = self.wakeups.take();
-        let pass_on = (woken_fresh && capacity.limit == 0)
-            || (woken_backfill && capacity.backfill_limit == 0);
+        let (wakeup_fresh, wakeup_backfill) = self.wakeups.take();
+        let pass_on = (wakeup_fresh && capacity.limit == 0)
+            || (wakeup_backfill && capacity.backfill_limit == 0);
         Capacity {
             pass_on,
             ..capacity
@@ -223,8 +223,8 @@ impl Dispatcher {
             reply,
         } = completed;
         let state = &mut self.state;
-        if let Some(place) = state.requested.iter().position(|one| *one == capacity) {
-            state.requested.swap_remove(place);
+        if let Some(index) = state.requested.iter().position(|one| *one == capacity) {
+            state.requested.swap_remove(index);
         }
         for settlement in &settlements {
             state.settling.remove(&settlement.fence);

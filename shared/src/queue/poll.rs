@@ -77,7 +77,7 @@ pub(super) struct ClaimedTicket {
 }
 
 /// What the script answers.
-type RawReply = (
+type RawPollReply = (
     i64,
     u64,
     Vec<bool>,
@@ -93,7 +93,7 @@ impl Queue {
         settlements: &[Settlement],
         capacity: Capacity,
     ) -> Result<PollReply, QueueError> {
-        let reply: RawReply = self
+        let reply: RawPollReply = self
             .timed("poll", |mut redis| async move {
                 let mut call = self.scripts().poll.prepare_invoke();
                 call.key(self.prefix())
@@ -136,7 +136,7 @@ impl Queue {
 }
 
 impl PollReply {
-    fn read((next_parked, reaped, settled, claimed, refused): RawReply) -> Self {
+    fn read((next_parked, reaped, settled, claimed, refused): RawPollReply) -> Self {
         let claimed = claimed
             .into_iter()
             .map(|(ticket, fence, crashes, waited)| ClaimedTicket {

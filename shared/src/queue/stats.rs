@@ -92,7 +92,7 @@ impl Queue {
 impl TicketCounts {
     /// From three numbers in the script's order.
     fn read(counts: &[u64]) -> Self {
-        let count = |place: usize| counts.get(place).copied().unwrap_or_default();
+        let count = |index: usize| counts.get(index).copied().unwrap_or_default();
         Self {
             ready: count(0),
             leased: count(1),

@@ -34,7 +34,7 @@ const MAX_CRASHES: u32 = 3;
 /// three did.
 #[tracing::instrument(name = "slice", skip_all, fields(tenant = %key.tenant, connection = %key.connection, stream = %key.stream, fence = key.fence))]
 pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> SliceOutcome {
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let outcome = match ctx.store.begin_slice(key).await {
         Ok(Begun::NothingOwed) => SliceOutcome::from(Verdict::Done).labelled("nothing_due"),
         Ok(Begun::Stale { fence }) => SliceOutcome::stale(fence),
@@ -62,7 +62,7 @@ pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> Slice
     metrics::counter!("pathbound_slices_finished_total", "stream" => key.stream.as_str(), "outcome" => outcome.label)
         .increment(1);
     metrics::histogram!("pathbound_slice_duration_seconds", "stream" => key.stream.as_str())
-        .record(begun.elapsed().as_secs_f64());
+        .record(started_at.elapsed().as_secs_f64());
     outcome
 }
 

@@ -3,7 +3,7 @@
 use redis::{Connection, Script};
 use shared::{
     config::RateLimitScope,
-    pacing::{LEDGER_SCRIPT, RawReply},
+    pacing::{LEDGER_SCRIPT, RawLedgerReply},
 };
 use simulation::pacing::{EmbeddedRedis, Redis, Scene, run_on};
 
@@ -36,7 +36,7 @@ impl RealRedis {
 }
 
 impl Redis for RealRedis {
-    fn ledger(&mut self, budget: usize, arguments: &[Vec<u8>], now: u64) -> RawReply {
+    fn ledger(&mut self, budget: usize, arguments: &[Vec<u8>], now: u64) -> RawLedgerReply {
         let mut call = self.ledger.key(self.key(budget));
         for argument in arguments {
             call.arg(argument.as_slice());

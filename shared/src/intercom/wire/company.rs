@@ -11,7 +11,7 @@ use super::{
 use crate::domain::records::{Company, CompanyFields, Poison};
 
 #[derive(Deserialize)]
-struct Wire {
+struct WireCompany {
     id: Text,
     /// The customer's own id, not Intercom's.
     #[serde(default)]
@@ -44,7 +44,7 @@ struct Plan {
 
 /// Reads one company, from a page of a scroll or from a response of its own.
 pub fn read_company(raw: &str) -> Result<Company, Poison> {
-    read_object("company", raw, |wire: Wire, sanitised| {
+    read_object("company", raw, |wire: WireCompany, sanitised| {
         Ok(Company {
             source_id: wire.id.key()?.ok_or("the company has no id")?,
             external_id: wire.company_id.some(),

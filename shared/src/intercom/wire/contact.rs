@@ -12,7 +12,7 @@ use super::{
 use crate::domain::records::{Contact, ContactFields, Poison};
 
 #[derive(Deserialize)]
-struct Wire {
+struct WireContact {
     id: Text,
     #[serde(default)]
     role: Text,
@@ -48,13 +48,13 @@ struct Wire {
 #[derive(Default, Deserialize)]
 struct SubList {
     #[serde(default)]
-    data: Option<Vec<Object<Entry>>>,
+    data: Option<Vec<Object<CompanyEntry>>>,
     #[serde(default)]
     has_more: Flag,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct CompanyEntry {
     id: Text,
 }
 
@@ -66,7 +66,7 @@ struct Merge {
 
 /// Reads one contact of a page.
 pub fn read_contact(raw: &str) -> Result<Contact, Poison> {
-    read_object("contact", raw, |wire: Wire, sanitised| {
+    read_object("contact", raw, |wire: WireContact, sanitised| {
         let Object(companies) = wire.companies.unwrap_or_default();
         Ok(Contact {
             source_id: wire.id.key()?.ok_or("the contact has no id")?,
@@ -112,7 +112,7 @@ pub fn read_contact(raw: &str) -> Result<Contact, Poison> {
 /// When an entry cannot be read, because the stored list would then be too short.
 pub fn company_ids(items: &[&str]) -> Result<Vec<String>, &'static str> {
     let entries = items.iter().map(|raw| {
-        serde_json::from_str::<Object<Entry>>(&repair(raw)).map(|Object(entry)| entry.id)
+        serde_json::from_str::<Object<CompanyEntry>>(&repair(raw)).map(|Object(entry)| entry.id)
     });
     keys(
         entries

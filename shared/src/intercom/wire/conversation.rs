@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[derive(Deserialize)]
-struct Wire {
+struct WireConversation {
     id: Text,
     #[serde(default)]
     title: Text,
@@ -58,11 +58,11 @@ struct Named {
 #[derive(Deserialize)]
 struct Contacts {
     #[serde(default)]
-    contacts: Option<Vec<Object<Entry>>>,
+    contacts: Option<Vec<Object<ContactEntry>>>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct ContactEntry {
     id: Text,
 }
 
@@ -74,7 +74,7 @@ struct Statistics {
 
 /// The first message, which is in `source` and not among the parts.
 #[derive(Deserialize)]
-struct Source {
+struct WireFirstMessage {
     #[serde(default, rename = "type")]
     kind: Text,
     #[serde(default)]
@@ -82,7 +82,7 @@ struct Source {
     #[serde(default)]
     body: Text,
     #[serde(default)]
-    author: Option<Object<Author>>,
+    author: Option<Object<WireAuthor>>,
     #[serde(default)]
     redacted: Flag,
 }
@@ -98,13 +98,13 @@ struct WirePart {
     #[serde(default)]
     updated_at: Seconds,
     #[serde(default)]
-    author: Option<Object<Author>>,
+    author: Option<Object<WireAuthor>>,
     #[serde(default)]
     redacted: Flag,
 }
 
 #[derive(Default, Deserialize)]
-struct Author {
+struct WireAuthor {
     #[serde(default, rename = "type")]
     kind: Text,
     #[serde(default)]
@@ -115,7 +115,7 @@ struct Author {
 
 /// Reads a list item.
 pub fn read_conversation(raw: &str) -> Result<Conversation, Poison> {
-    read_object("conversation", raw, |wire: Wire, sanitised| {
+    read_object("conversation", raw, |wire: WireConversation, sanitised| {
         let updated_at = wire
             .updated_at
             .0
@@ -174,7 +174,7 @@ fn first_message(
     updated_at: DateTime<Utc>,
     sanitised: bool,
 ) -> Result<Option<Part>, &'static str> {
-    let Object(source): Object<Source> =
+    let Object(source): Object<WireFirstMessage> =
         serde_json::from_str(raw).map_err(|_| "the first message (`source`) cannot be read")?;
     let Object(author) = source.author.unwrap_or_default();
     let (kind, id, body) = (source.kind.some(), source.id.some(), source.body.0);

@@ -17,14 +17,14 @@ pub struct Deleted {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct WireDeletedConversation {
     id: Text,
     deleted_at: Seconds,
 }
 
 /// Reads one entry of the list.
 pub fn read_deleted(raw: &str) -> Result<Deleted, Poison> {
-    read_object("reference", raw, |wire: Wire, _| {
+    read_object("reference", raw, |wire: WireDeletedConversation, _| {
         Ok(Deleted {
             source_id: wire.id.key()?.ok_or("the deleted conversation has no id")?,
             deleted_at: wire

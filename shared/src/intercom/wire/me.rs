@@ -21,7 +21,7 @@ pub struct Me {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct WireMe {
     app: Option<Object<App>>,
 }
 
@@ -43,9 +43,10 @@ impl Me {
     /// # Errors
     /// [`Error::Unavailable`] when the response names no workspace, or names it by text that is not an id.
     pub fn parse(body: &str) -> Result<Self, Error> {
-        let Object(wire): Object<Wire> = serde_json::from_str(&repair(body)).map_err(|error| {
-            Error::Unavailable(format!("/me is not readable: {}", brief(&error)))
-        })?;
+        let Object(wire): Object<WireMe> =
+            serde_json::from_str(&repair(body)).map_err(|error| {
+                Error::Unavailable(format!("/me is not readable: {}", brief(&error)))
+            })?;
         let Object(app) = wire
             .app
             .ok_or_else(|| Error::Unavailable("/me names no workspace".to_owned()))?;

@@ -43,7 +43,7 @@ const NAMES: [&str; 7] = [
 
 /// A response with its list under any of [`NAMES`].
 #[derive(Deserialize)]
-struct Body<'a> {
+struct ListBody<'a> {
     #[serde(
         borrow,
         default,
@@ -76,7 +76,7 @@ impl<'a> Page<'a> {
     /// [`Error::Unavailable`] when the body is not a list, because a cut response must never pass for an empty
     /// list.
     pub fn split(body: &'a str) -> Result<Self, Error> {
-        match serde_json::from_str::<Object<Body<'a>>>(body) {
+        match serde_json::from_str::<Object<ListBody<'a>>>(body) {
             Ok(Object(mut body)) => match body.data.take() {
                 Some(Items(items)) => {
                     Self::of(items.into_iter().map(RawValue::get).collect(), body)
@@ -86,14 +86,14 @@ impl<'a> Page<'a> {
             Err(error) => {
                 let salvaged = error.is_syntax().then(|| salvage(body, &NAMES)).flatten();
                 let (items, rest) = salvaged.ok_or_else(|| not_a_list(&error))?;
-                let Object(body): Object<Body<'_>> =
+                let Object(body): Object<ListBody<'_>> =
                     serde_json::from_str(&rest).map_err(|error| not_a_list(&error))?;
                 Self::of(items, body)
             }
         }
     }
 
-    fn of(items: Vec<&'a str>, body: Body<'_>) -> Result<Self, Error> {
+    fn of(items: Vec<&'a str>, body: ListBody<'_>) -> Result<Self, Error> {
         Ok(Self {
             items,
             next: match body.pages.and_then(|Object(pages)| pages.next) {

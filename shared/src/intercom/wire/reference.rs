@@ -49,7 +49,7 @@ impl ReferenceKind {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct WireReference {
     #[serde(default)]
     id: Text,
     #[serde(default)]
@@ -63,7 +63,7 @@ struct Wire {
 
 /// Reads one item. A built-in attribute has no id, so its full name is used.
 pub fn read_reference(kind: ReferenceKind, raw: &str) -> Result<ReferenceItem, Poison> {
-    read_object("reference", raw, |wire: Wire, sanitised| {
+    read_object("reference", raw, |wire: WireReference, sanitised| {
         let (id, name, full_name) = (wire.id.key()?, wire.name.some(), wire.full_name.key()?);
         let attribute = matches!(
             kind,

@@ -9,7 +9,7 @@ use crate::intercom::id::is_id;
 const MAX_CODE_BYTES: usize = 64;
 
 #[derive(Deserialize)]
-struct Wire {
+struct WireErrors {
     errors: Vec<Object<Item>>,
 }
 
@@ -21,7 +21,7 @@ struct Item {
 /// The code of the first error. Empty if there is none, or if it is not one plain word.
 #[must_use]
 pub fn error_code(body: &[u8]) -> String {
-    serde_json::from_slice::<Object<Wire>>(body)
+    serde_json::from_slice::<Object<WireErrors>>(body)
         .ok()
         .and_then(|Object(list)| list.errors.into_iter().next())
         .and_then(|Object(error)| error.code)

@@ -10,7 +10,7 @@ const MAX_TOKEN_BYTES: usize = 4096;
 
 /// Both names have the same value today. Either is accepted.
 #[derive(Deserialize)]
-struct Wire {
+struct WireToken {
     access_token: Option<String>,
     token: Option<String>,
 }
@@ -18,7 +18,7 @@ struct Wire {
 /// The token in the response. `None` if there is none that fits into a header.
 #[must_use]
 pub fn read_token(body: &[u8]) -> Option<Secret> {
-    let Object(wire) = serde_json::from_slice::<Object<Wire>>(body).ok()?;
+    let Object(wire) = serde_json::from_slice::<Object<WireToken>>(body).ok()?;
     let token = wire.access_token.or(wire.token)?;
     let fits = (1..=MAX_TOKEN_BYTES).contains(&token.len())
         && token.bytes().all(|byte| byte.is_ascii_graphic());

@@ -10,7 +10,7 @@ if not look then
 end
 prepare_grant()
 local granted, wait = grant()
-if wanted > 0 and class == 'fresh' then note_burst(granted) end
+if requested > 0 and class == 'fresh' then note_burst(granted) end
 local tick = string.format('%d', floor(now / TICK))
 if granted > 0 then open_permits_of(tick, granted) end
 if not look then save() end

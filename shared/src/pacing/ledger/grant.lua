@@ -15,7 +15,7 @@ local function start_probe() s.probe, s.probe_sent = now + COUNTED + VALID, now 
 local function grant_by_pace()
     local pace = WINDOW / (0.9 * allowed)
     s.tat = max(s.tat or 0, now)
-    local granted = min(wanted, floor((now + 4 * pace - s.tat) / pace))
+    local granted = min(requested, floor((now + 4 * pace - s.tat) / pace))
     if granted < 1 then return 0, s.tat - now - 3 * pace + 1 + pace * (processes - 1) * jitter / 97 end
     s.tat = s.tat + granted * pace
     return granted, 0
@@ -74,7 +74,7 @@ local function grant_in_window()
     local free = allowed - s.used - out - guard - offline
     -- A lease is small, so that no process holds what another one could spend.
     local lease = max(1, min(floor(free / (4 * processes)), min(max(floor(limit / 100), 4), 64)))
-    local granted = min(wanted, lease, free - reserve)
+    local granted = min(requested, lease, free - reserve)
     if granted >= 1 then return granted, 0 end
 
     -- One probe call finds out the truth if the withheld calls are those of lost responses or of a guess.
@@ -88,7 +88,7 @@ local function grant_in_window()
 end
 
 local function grant()
-    if wanted == 0 or look then return 0, 0 end
+    if requested == 0 or look then return 0, 0 end
     if s.refill and now < s.refill then return 0, s.refill - now + jitter end
     if s.blind and now - (s.seen or 0) > BLIND then return grant_by_pace() end
     if not s.reset then return grant_first_probe() end
@@ -100,7 +100,7 @@ local function note_burst(granted)
     local second = floor(now / 1000)
     s.burst = (s.burst_at == second and s.burst or 0) + granted
     s.burst_at = second
-    s.peak = max(s.peak or 0, s.burst + (granted == 0 and wanted or 0))
+    s.peak = max(s.peak or 0, s.burst + (granted == 0 and requested or 0))
 end
 
 local function open_permits_of(tick, granted)

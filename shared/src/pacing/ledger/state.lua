@@ -9,7 +9,7 @@
 --   :processes  zset   processes by the time of their last request
 -- The keys expire after a minute without requests. One response of Intercom is enough to start again.
 --
--- ARGV: process, share, class, wanted permits, number of reports, number of returns,
+-- ARGV: process, share, class, requested permits, number of reports, number of returns,
 --   per report: tick, sent and received (milliseconds ago), refused (0 or 1), limit, remaining, reset, date and
 --   retry-after in milliseconds (-1 if the header is missing)
 --   per return: tick, unused permits
@@ -34,7 +34,7 @@ local BLIND = 20000
 local STATE, OPEN, PROCESSES = KEYS[1] .. ':window', KEYS[1] .. ':open', KEYS[1] .. ':processes'
 local floor, max, min, ceil = math.floor, math.max, math.min, math.ceil
 
-local process, share, class, wanted = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local process, share, class, requested = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local reports, returns = tonumber(ARGV[5]), tonumber(ARGV[6])
 local look = class == 'look'
 

@@ -5,11 +5,11 @@ use std::{collections::VecDeque, time::Duration};
 use crate::domain::Class;
 
 /// One call to the ledger asks for at most this many permits.
-pub(super) const MAX_WANTED: u32 = 64;
+pub(super) const MAX_REQUESTED: u32 = 64;
 
 #[derive(Debug)]
 pub(super) struct Leases {
-    by_class: [VecDeque<Lease>; 2],
+    by_class: [VecDeque<PermitLease>; 2],
     /// Permits to ask for beyond the waiting callers. It doubles with each lease that is used up in time.
     prefetch: [u32; 2],
     unused: Vec<(i64, u32)>,
@@ -17,7 +17,7 @@ pub(super) struct Leases {
 
 /// Permits of one grant.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(super) struct PermitLease {
     pub(super) tick: i64,
     pub(super) left: u32,
     pub(super) until: Duration,
@@ -34,7 +34,7 @@ impl Default for Leases {
 }
 
 impl Leases {
-    pub(super) fn add(&mut self, class: Class, lease: Lease) {
+    pub(super) fn add(&mut self, class: Class, lease: PermitLease) {
         self.by_class[index(class)].push_back(lease);
     }
 
@@ -53,7 +53,7 @@ impl Leases {
             self.by_class[source].pop_front();
             // Fresh calls do not prefetch, because the rest of the reserve is for other processes.
             if source == index(Class::Backfill) {
-                self.prefetch[source] = (self.prefetch[source] * 2).min(MAX_WANTED);
+                self.prefetch[source] = (self.prefetch[source] * 2).min(MAX_REQUESTED);
             }
         }
         Some(tick)
@@ -64,7 +64,7 @@ impl Leases {
         let leased = self.by_class[index(class)].iter().map(|lease| lease.left);
         match waiting.saturating_sub(leased.sum()) {
             0 => 0,
-            lacking => lacking.max(self.prefetch[index(class)]).min(MAX_WANTED),
+            lacking => lacking.max(self.prefetch[index(class)]).min(MAX_REQUESTED),
         }
     }
 

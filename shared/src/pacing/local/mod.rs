@@ -10,7 +10,7 @@ mod reports;
 
 use std::time::Duration;
 
-use leases::{Lease, Leases, index};
+use leases::{Leases, PermitLease, index};
 use offline::Offline;
 use reports::Reports;
 
@@ -24,7 +24,7 @@ use super::{
 use crate::domain::Class;
 
 /// A caller waits this long in place. A longer wait parks the tenant, so that it holds no slot.
-const WAIT_IN_PLACE: Duration = Duration::from_millis(300);
+const MAX_INLINE_WAIT: Duration = Duration::from_millis(300);
 /// Assumed until the first reply: the lowest documented limit, and some other processes.
 const FIRST_LIMIT: u32 = 166;
 const FIRST_PROCESSES: u32 = 4;
@@ -43,7 +43,7 @@ pub enum Acquire {
 impl Acquire {
     /// Waits in place if the time is near, and parks otherwise.
     pub(super) fn until(at: Duration, now: Duration) -> Self {
-        if at > now + WAIT_IN_PLACE {
+        if at > now + MAX_INLINE_WAIT {
             Self::Park(at)
         } else {
             Self::Wait(at)
@@ -76,7 +76,7 @@ pub struct LocalBudget {
 struct InFlight {
     sent_at: Duration,
     class: Class,
-    wanted: u32,
+    requested: u32,
 }
 
 impl LocalBudget {
@@ -127,7 +127,7 @@ impl LocalBudget {
         Acquire::Wait(if ask_again > now {
             ask_again
         } else {
-            now + WAIT_IN_PLACE
+            now + MAX_INLINE_WAIT
         })
     }
 
@@ -135,11 +135,11 @@ impl LocalBudget {
     fn acquire_offline(&self, class: Class, retry_at: Duration, now: Duration) -> Acquire {
         if retry_at <= now {
             // Redis is tried first. If it is back, a call beside the ledger would be one too many.
-            return Acquire::Wait(now + WAIT_IN_PLACE);
+            return Acquire::Wait(now + MAX_INLINE_WAIT);
         }
         let parked = self.parked[index(Class::Fresh)];
         match class {
-            Class::Backfill => Acquire::until(retry_at + WAIT_IN_PLACE * 2, now),
+            Class::Backfill => Acquire::until(retry_at + MAX_INLINE_WAIT * 2, now),
             Class::Fresh if parked > now => Acquire::until(parked, now),
             Class::Fresh => match self.offline_limiter.take(now) {
                 Ok(()) => Acquire::Permit { tick: 0 },
@@ -157,28 +157,31 @@ impl LocalBudget {
         }
         self.expire_leases(now);
         // Fresh calls first. The ledger grants one class per call.
-        let (class, wanted) = match self.wanted(Class::Fresh, waiting, now) {
-            0 => (Class::Backfill, self.wanted(Class::Backfill, waiting, now)),
-            wanted => (Class::Fresh, wanted),
+        let (class, requested) = match self.requested(Class::Fresh, waiting, now) {
+            0 => (
+                Class::Backfill,
+                self.requested(Class::Backfill, waiting, now),
+            ),
+            requested => (Class::Fresh, requested),
         };
         // Parked backfill never asks, so the process itself finds out whether Redis is back.
-        if wanted == 0 && !self.reports.are_due(now) && self.offline.is_none() {
+        if requested == 0 && !self.reports.are_due(now) && self.offline.is_none() {
             return None;
         }
         self.in_flight = Some(InFlight {
             sent_at: now,
             class,
-            wanted,
+            requested,
         });
         Some(LedgerRequest {
             class: Some(class),
-            wanted,
+            requested,
             reports: self.reports.take(now),
             unused: self.leases.take_unused(),
         })
     }
 
-    fn wanted(&self, class: Class, waiting: [u32; 2], now: Duration) -> u32 {
+    fn requested(&self, class: Class, waiting: [u32; 2], now: Duration) -> u32 {
         if self.parked[index(class)] > now || self.ask_again[index(class)] > now {
             return 0;
         }
@@ -203,7 +206,7 @@ impl LocalBudget {
         self.offline = None;
         self.learn_status(reply, now);
         if reply.granted > 0 {
-            let lease = Lease {
+            let lease = PermitLease {
                 tick: reply.tick,
                 left: reply.granted,
                 // From when the call was sent, so that the process never uses a permit after the ledger gave it up.
@@ -212,7 +215,7 @@ impl LocalBudget {
             self.leases.add(asked.class, lease);
             return None;
         }
-        if asked.wanted == 0 {
+        if asked.requested == 0 {
             return None;
         }
         self.wait_for_permits(asked.class, reply.wait, now)
@@ -239,7 +242,7 @@ impl LocalBudget {
         now: Duration,
     ) -> Option<(Class, Duration)> {
         let until = now + wait.max(Duration::from_millis(1));
-        if wait <= WAIT_IN_PLACE {
+        if wait <= MAX_INLINE_WAIT {
             self.ask_again[index(class)] = until;
             return None;
         }

@@ -5,12 +5,12 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use mlua::{Function, Lua, Table, Value, Variadic};
-use shared::pacing::{LEDGER_SCRIPT, RawReply};
+use shared::pacing::{LEDGER_SCRIPT, RawLedgerReply};
 
 /// What a simulated fleet asks of Redis.
 pub trait Redis {
     /// Runs the ledger script for one budget. `now` is Redis' clock in milliseconds.
-    fn ledger(&mut self, budget: usize, arguments: &[Vec<u8>], now: u64) -> RawReply;
+    fn ledger(&mut self, budget: usize, arguments: &[Vec<u8>], now: u64) -> RawLedgerReply;
 
     /// Deletes every key, as the restart of a server without a disk does.
     fn flush(&mut self);
@@ -158,7 +158,7 @@ impl EmbeddedRedis {
 }
 
 impl Redis for EmbeddedRedis {
-    fn ledger(&mut self, budget: usize, arguments: &[Vec<u8>], now: u64) -> RawReply {
+    fn ledger(&mut self, budget: usize, arguments: &[Vec<u8>], now: u64) -> RawLedgerReply {
         let reply: Table = self.run(budget, arguments, now);
         // Redis cuts the fraction of a number that a script returns.
         std::array::from_fn(|i| reply.get::<f64>(i + 1).unwrap() as i64)
