@@ -247,12 +247,12 @@ pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), StartErr
 pub enum StartError {
     #[error("the encryption keys cannot be used")]
     Keys(#[from] KeyRingError),
-    #[error("the database cannot be used: is it reachable, and migrated?")]
+    #[error("the database cannot be used, so check that it is reachable and migrated")]
     Store(#[from] StoreError),
-    #[error("no client for intercom could be made")]
+    #[error("the intercom client could not be made")]
     Intercom(#[from] shared::intercom::Error),
-    #[error("the queue cannot be used: check the redis url")]
+    #[error("the queue cannot be used, so check the redis url")]
     Queue(#[from] QueueError),
-    #[error("could not listen on {0}: is the port taken?")]
+    #[error("could not listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
 }

@@ -2,7 +2,11 @@
 //!
 //! Served apart from the API: this listener needs no tenant's key and must not be reachable by tenants.
 
+mod dead_letters;
 mod operator;
+mod pauses;
+mod queues;
+pub mod views;
 mod why;
 
 use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
@@ -18,10 +22,6 @@ use serde_json::{Map, Value, json};
 use shared::{shutdown::Shutdown, telemetry};
 use tokio::net::TcpListener;
 
-/// How the operators' `why` shows a connection's sync status.
-pub use crate::routes::sync_status::{
-    AuditView, BlockedView, ReasonView, StreamStatusView, SyncStatusView, ThreadCountsView,
-};
 pub use operator::Operator;
 
 /// A check that has not answered by then has failed.

@@ -1,48 +1,32 @@
-//! Why a tenant is where it is: one sentence first, then each connection's whole answer.
+//! Why a tenant is in its state: a summary first, then the whole answer of each connection.
 
 use axum::{
     Json,
     extract::{Path, State},
 };
-use serde::Serialize;
 use shared::{
     completeness,
-    domain::{ConnectionId, TenantId},
+    domain::TenantId,
     store::{ConnectionState, Pause},
 };
 
-use super::operator::Operator;
-use crate::{error::ApiError, extract::id, routes::sync_status::SyncStatusView};
-
-#[derive(Debug, Serialize)]
-pub(super) struct Why {
-    tenant_id: TenantId,
-    /// The most telling of it all.
-    sentence: String,
-    /// Pauses that hold this tenant's work back: its own, a class's, the fleet's.
-    paused: Vec<Pause>,
-    connections: Vec<WhyConnection>,
-}
-
-#[derive(Debug, Serialize)]
-struct WhyConnection {
-    id: ConnectionId,
-    workspace_id: String,
-    state: &'static str,
-    #[serde(flatten)]
-    sync: SyncStatusView,
-}
+use super::{
+    operator::Operator,
+    views::{PauseView, WhyConnectionView, WhyView},
+};
+use crate::{error::ApiError, extract::id};
 
 /// `GET /ops/tenants/{id}/why`
 pub(super) async fn why(
     State(operator): State<Operator>,
     Path(tenant): Path<String>,
-) -> Result<Json<Why>, ApiError> {
+) -> Result<Json<WhyView>, ApiError> {
     let tenant = TenantId(id(&tenant)?);
     if !operator.store.tenant_exists(tenant).await? {
         return Err(ApiError::not_found());
     }
     let mut paused = operator.store.pauses().await?;
+    // A scope that is no uuid is the fleet or a class, which this tenant belongs to.
     paused.retain(|pause| {
         pause.scope.parse::<uuid::Uuid>().is_err() || pause.scope == tenant.to_string()
     });
@@ -52,25 +36,25 @@ pub(super) async fn why(
         let Some(facts) = tx.sync_facts(connection.id).await? else {
             continue;
         };
-        connections.push(WhyConnection {
+        connections.push(WhyConnectionView {
             id: connection.id,
             workspace_id: connection.workspace_id,
-            state: connection.state.as_str(),
+            state: connection.state.as_str().to_owned(),
             sync: completeness::judge(&facts).into(),
         });
     }
-    let sentence = sentence(&paused, &connections);
-    Ok(Json(Why {
+    Ok(Json(WhyView {
         tenant_id: tenant,
-        sentence,
-        paused,
+        sentence: sentence(&paused, &connections),
+        paused: paused.into_iter().map(PauseView::from).collect(),
         connections,
     }))
 }
 
-/// A pause explains everything behind it; then the first connection that is not complete speaks.
-fn sentence(paused: &[Pause], connections: &[WhyConnection]) -> String {
-    let told = connections
+/// A pause explains everything behind it, so it comes first. Then follows the first connection that
+/// is not complete.
+fn sentence(paused: &[Pause], connections: &[WhyConnectionView]) -> String {
+    let status = connections
         .iter()
         .filter(|connection| connection.state != ConnectionState::Disconnected.as_str())
         .min_by_key(|connection| connection.sync.complete)
@@ -79,14 +63,46 @@ fn sentence(paused: &[Pause], connections: &[WhyConnection]) -> String {
             connection.sync.sentence.as_str()
         });
     match paused.first() {
-        None => told.to_owned(),
-        Some(pause) => {
-            let reason = pause.reason.as_deref().unwrap_or("no reason given");
-            format!(
-                "Paused ({}) by an operator since {}: {reason}. {told}",
-                pause.scope,
-                pause.paused_at.format("%Y-%m-%d %H:%M:%S UTC")
-            )
-        }
+        Some(pause) => format!("{} {status}", pause_sentence(pause)),
+        None => status.to_owned(),
+    }
+}
+
+fn pause_sentence(pause: &Pause) -> String {
+    let since = pause.paused_at.format("%Y-%m-%d %H:%M:%S UTC");
+    let work = match pause.scope.as_str() {
+        "fleet" => "no new work starts in the whole fleet".to_owned(),
+        class @ ("fresh" | "backfill") => format!("no new {class} work starts for any tenant"),
+        _ => "no new work starts for this tenant".to_owned(),
+    };
+    let reason = match &pause.reason {
+        Some(reason) => format!("Reason: {}.", reason.trim_end_matches('.')),
+        None => "No reason was given.".to_owned(),
+    };
+    format!("Paused by an operator since {since}: {work}. {reason}")
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn every_pause_reads_well() {
+        let sentences = [
+            ("fleet", Some("Intercom is down.")),
+            ("backfill", Some("load test")),
+            ("0190b5a8-0000-7000-8000-000000000000", None),
+        ]
+        .map(|(scope, reason)| {
+            let pause = Pause {
+                scope: scope.to_owned(),
+                reason: reason.map(str::to_owned),
+                paused_at: DateTime::UNIX_EPOCH,
+            };
+            sentence(&[pause], &[]) + "\n"
+        });
+        insta::assert_snapshot!(sentences.concat());
     }
 }

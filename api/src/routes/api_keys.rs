@@ -16,7 +16,7 @@ use crate::{
     Api,
     caller::{NewKey, Scope, Tenant},
     error::{ApiError, FieldError},
-    extract::{Body, Params, id},
+    extract::{JsonBody, Params, id},
     page::Pager,
 };
 
@@ -45,7 +45,7 @@ pub(crate) struct ApiKeyView {
 pub(crate) async fn create(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Body(new): Body<NewApiKey>,
+    JsonBody(new): JsonBody<NewApiKey>,
 ) -> Result<(StatusCode, Json<ApiKeyView>), ApiError> {
     check_name(&new.name)?;
     let scopes = check_scopes(&new.scopes)?;

@@ -19,7 +19,7 @@ use crate::{
     Api,
     caller::Tenant,
     error::ApiError,
-    extract::{Body, Params, id},
+    extract::{JsonBody, Params, id},
     page::Pager,
     purge,
 };
@@ -87,7 +87,7 @@ struct ErrorView {
 pub(crate) async fn connect(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
-    Body(request): Body<ConnectRequest>,
+    JsonBody(request): JsonBody<ConnectRequest>,
 ) -> Result<(StatusCode, Json<StartView>), ApiError> {
     let started = connect::start(&api.connect.store, tenant, request.region).await?;
     let start_url = format!(

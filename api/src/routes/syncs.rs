@@ -24,7 +24,7 @@ use crate::{
     Api,
     caller::Tenant,
     error::ApiError,
-    extract::{Body, Params, id},
+    extract::{JsonBody, Params, id},
     page::Pager,
 };
 
@@ -169,7 +169,7 @@ pub(crate) async fn create(
     State(api): State<Api>,
     Tenant(tenant): Tenant,
     Path(connection): Path<String>,
-    Body(new): Body<NewRun>,
+    JsonBody(new): JsonBody<NewRun>,
 ) -> Result<Response, ApiError> {
     let connection = ConnectionId(id(&connection)?);
     let streams = chosen(new.streams)?;

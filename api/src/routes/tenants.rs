@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use shared::domain::TenantId;
 
-use crate::{Api, error::ApiError, extract::Body};
+use crate::{Api, error::ApiError, extract::JsonBody};
 
 const LONGEST_NAME: usize = 200;
 
@@ -25,7 +25,7 @@ pub(crate) struct TenantView {
 /// `POST /v1/tenants {name}`
 pub(crate) async fn create(
     State(api): State<Api>,
-    Body(new): Body<NewTenant>,
+    JsonBody(new): JsonBody<NewTenant>,
 ) -> Result<(StatusCode, Json<TenantView>), ApiError> {
     check_name(&new.name)?;
     let tenant = api.store.create_tenant(&new.name).await?;

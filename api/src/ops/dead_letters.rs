@@ -1,0 +1,226 @@
+//! Dead letters: list, show, retry and drop, one by its id or all that match a filter.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use serde::Deserialize;
+use shared::{
+    domain::{Stream, TenantId},
+    queue::Ticket,
+    store::DeadFilter,
+};
+use uuid::Uuid;
+
+use super::{
+    operator::Operator,
+    views::{ChangedView, DeadLetterView, DeadLettersView},
+};
+use crate::{
+    error::ApiError,
+    extract::{JsonBody, Params, id},
+};
+
+/// Letters that one transaction changes. A filter may match any number, and short transactions keep
+/// its locks short.
+const BATCH_SIZE: i32 = 500;
+const DEFAULT_LIMIT: i32 = 50;
+const MAX_LIMIT: i32 = 200;
+
+/// The query of a list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeadLettersQuery {
+    tenant_id: Option<TenantId>,
+    stream: Option<Stream>,
+    cause: Option<String>,
+    /// The last letter of the page before.
+    cursor: Option<Uuid>,
+    limit: Option<i32>,
+}
+
+/// The body of a retry or a drop.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangeRequest {
+    tenant_id: Option<TenantId>,
+    stream: Option<Stream>,
+    cause: Option<String>,
+    /// Count only.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// `GET /ops/dead`: oldest first, with the number of letters that match in all.
+pub(super) async fn list(
+    State(operator): State<Operator>,
+    Params(query): Params<DeadLettersQuery>,
+) -> Result<Json<DeadLettersView>, ApiError> {
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(ApiError::invalid(
+            "limit",
+            format!("must be 1 to {MAX_LIMIT}"),
+        ));
+    }
+    let filter = DeadFilter {
+        id: None,
+        tenant: query.tenant_id,
+        stream: query.stream,
+        cause: query.cause,
+    };
+    let letters = operator
+        .store
+        .dead_letters(&filter, query.cursor, limit)
+        .await?;
+    // A full page may be the last one. Its cursor then leads to an empty page.
+    let next_cursor = (letters.len() == limit as usize)
+        .then(|| letters.last().map(|letter| letter.id))
+        .flatten();
+    Ok(Json(DeadLettersView {
+        count: operator.store.count_dead_letters(&filter).await?,
+        items: letters.into_iter().map(DeadLetterView::from).collect(),
+        next_cursor,
+    }))
+}
+
+/// `GET /ops/dead/{id}`
+pub(super) async fn show(
+    State(operator): State<Operator>,
+    Path(letter): Path<String>,
+) -> Result<Json<DeadLetterView>, ApiError> {
+    let found = operator
+        .store
+        .dead_letters(&only(&letter)?, None, 1)
+        .await?;
+    found
+        .into_iter()
+        .next()
+        .map(|letter| Json(letter.into()))
+        .ok_or_else(ApiError::not_found)
+}
+
+/// `POST /ops/dead/{id}/retry`
+pub(super) async fn retry_one(
+    State(operator): State<Operator>,
+    Path(letter): Path<String>,
+) -> Result<Json<ChangedView>, ApiError> {
+    Change::Retry.one(&operator, &letter).await
+}
+
+/// `POST /ops/dead/{id}/drop`
+pub(super) async fn drop_one(
+    State(operator): State<Operator>,
+    Path(letter): Path<String>,
+) -> Result<Json<ChangedView>, ApiError> {
+    Change::Drop.one(&operator, &letter).await
+}
+
+/// `POST /ops/dead/retry {tenant_id?, stream?, cause?, dry_run?}`
+pub(super) async fn retry_all(
+    State(operator): State<Operator>,
+    JsonBody(request): JsonBody<ChangeRequest>,
+) -> Result<Json<ChangedView>, ApiError> {
+    Change::Retry.all(&operator, request).await
+}
+
+/// `POST /ops/dead/drop {tenant_id?, stream?, cause?, dry_run?}`
+pub(super) async fn drop_all(
+    State(operator): State<Operator>,
+    JsonBody(request): JsonBody<ChangeRequest>,
+) -> Result<Json<ChangedView>, ApiError> {
+    Change::Drop.all(&operator, request).await
+}
+
+/// What an operator may do with dead letters.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Retry,
+    Drop,
+}
+
+impl Change {
+    async fn one(self, operator: &Operator, letter: &str) -> Result<Json<ChangedView>, ApiError> {
+        let filter = only(letter)?;
+        // Without this look, a letter that does not exist would be a success with a count of 0.
+        if operator.store.count_dead_letters(&filter).await? == 0 {
+            return Err(ApiError::not_found());
+        }
+        let changed = self.apply(operator, &filter).await?;
+        Ok(Json(self.view(changed)))
+    }
+
+    async fn all(
+        self,
+        operator: &Operator,
+        request: ChangeRequest,
+    ) -> Result<Json<ChangedView>, ApiError> {
+        let (dry_run, filter) = (request.dry_run, DeadFilter::from(request));
+        // Counted before the change, because a dropped letter matches no filter any more.
+        let count = operator.store.count_dead_letters(&filter).await?;
+        let changed = if dry_run {
+            0
+        } else {
+            self.apply(operator, &filter).await?
+        };
+        Ok(Json(ChangedView {
+            count: Some(count),
+            dry_run: Some(dry_run),
+            ..self.view(changed)
+        }))
+    }
+
+    /// Changes every letter that matches, in batches. A crash between two batches leaves the rest as
+    /// it was, so the same call can be made again.
+    async fn apply(self, operator: &Operator, filter: &DeadFilter) -> Result<i64, ApiError> {
+        let mut changed = 0;
+        loop {
+            let batch = match self {
+                Self::Retry => retry_batch(operator, filter).await?,
+                Self::Drop => operator.store.drop_dead_letters(filter, BATCH_SIZE).await?,
+            };
+            changed += batch;
+            if batch < i64::from(BATCH_SIZE) {
+                return Ok(changed);
+            }
+        }
+    }
+
+    fn view(self, changed: i64) -> ChangedView {
+        let mut view = ChangedView::default();
+        match self {
+            Self::Retry => view.retried = Some(changed),
+            Self::Drop => view.dropped = Some(changed),
+        }
+        view
+    }
+}
+
+async fn retry_batch(operator: &Operator, filter: &DeadFilter) -> Result<i64, ApiError> {
+    let due = operator
+        .store
+        .retry_dead_letters(filter, BATCH_SIZE)
+        .await?;
+    let tickets: Vec<Ticket> = due.iter().copied().map(Ticket::from).collect();
+    // The streams are due in Postgres, so the scheduler makes the tickets if this push is lost.
+    operator.queue.push_due_tickets(&tickets).await;
+    Ok(due.len() as i64)
+}
+
+fn only(letter: &str) -> Result<DeadFilter, ApiError> {
+    Ok(DeadFilter {
+        id: Some(id(letter)?),
+        ..DeadFilter::default()
+    })
+}
+
+impl From<ChangeRequest> for DeadFilter {
+    fn from(request: ChangeRequest) -> Self {
+        Self {
+            id: None,
+            tenant: request.tenant_id,
+            stream: request.stream,
+            cause: request.cause,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The shapes of the operators' calls. The handlers write them and the command line reads them, so a
+//! member that changes its name fails to compile on both sides.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use shared::{
+    domain::{ConnectionId, TenantId},
+    queue::{QueueStats, TicketCounts},
+    store::{DeadLetter, Pause},
+};
+use uuid::Uuid;
+
+pub use crate::routes::sync_status::{
+    AuditView, BlockedView, ReasonView, StreamStatusView, SyncStatusView, ThreadCountsView,
+};
+
+/// A page of dead letters, oldest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeadLettersView {
+    /// How many open dead letters match the filter in all.
+    pub count: i64,
+    pub items: Vec<DeadLetterView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<Uuid>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeadLetterView {
+    pub id: Uuid,
+    pub tenant_id: TenantId,
+    pub connection_id: ConnectionId,
+    pub stream: String,
+    pub cause: String,
+    pub attempts: i32,
+    pub died_at: DateTime<Utc>,
+    /// When the stream is retried on its own.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+}
+
+/// How many dead letters a retry or a drop changed. A call for one letter gives no `count` and no
+/// `dry_run`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ChangedView {
+    /// How many matched the filter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried: Option<i64>,
+}
+
+/// Queue depth and age, and the pauses in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QueuesView {
+    pub classes: ClassesView,
+    pub paused: Vec<PauseView>,
+    pub tickets: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ClassesView {
+    pub backfill: ClassView,
+    pub fresh: ClassView,
+}
+
+/// Tickets of one class, by state.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ClassView {
+    pub leased: u64,
+    /// `None` if no ticket is ready.
+    pub oldest_ready_age_seconds: Option<f64>,
+    pub parked: u64,
+    pub ready: u64,
+    pub tenants: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PauseView {
+    /// `fleet`, a class, or a tenant's id.
+    pub scope: String,
+    pub reason: Option<String>,
+    pub paused_at: DateTime<Utc>,
+}
+
+/// The answer to a pause or a resume.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PausedView {
+    pub paused: bool,
+    pub scope: String,
+}
+
+/// Why a tenant is in its state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WhyView {
+    pub tenant_id: TenantId,
+    /// The most important part of the answer.
+    pub sentence: String,
+    /// The pauses that apply to the tenant: its own, a class's, the fleet's.
+    pub paused: Vec<PauseView>,
+    pub connections: Vec<WhyConnectionView>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WhyConnectionView {
+    pub id: ConnectionId,
+    pub workspace_id: String,
+    /// As REST names it.
+    pub state: String,
+    #[serde(flatten)]
+    pub sync: SyncStatusView,
+}
+
+impl From<DeadLetter> for DeadLetterView {
+    fn from(letter: DeadLetter) -> Self {
+        Self {
+            id: letter.id,
+            tenant_id: TenantId(letter.tenant_id),
+            connection_id: ConnectionId(letter.connection_id),
+            stream: letter.stream,
+            cause: letter.cause,
+            attempts: letter.attempts,
+            died_at: letter.died_at,
+            next_attempt_at: letter.next_attempt_at,
+        }
+    }
+}
+
+impl From<Pause> for PauseView {
+    fn from(pause: Pause) -> Self {
+        Self {
+            scope: pause.scope,
+            reason: pause.reason,
+            paused_at: pause.paused_at,
+        }
+    }
+}
+
+impl From<&QueueStats> for ClassesView {
+    fn from(stats: &QueueStats) -> Self {
+        let class =
+            |counts: TicketCounts, tenants, oldest: Option<std::time::Duration>| ClassView {
+                leased: counts.leased,
+                oldest_ready_age_seconds: oldest.map(|age| age.as_secs_f64()),
+                parked: counts.parked,
+                ready: counts.ready,
+                tenants,
+            };
+        Self {
+            backfill: class(
+                stats.backfill,
+                stats.backfill_tenants,
+                stats.oldest_backfill,
+            ),
+            fresh: class(stats.fresh, stats.fresh_tenants, stats.oldest_fresh),
+        }
+    }
+}
