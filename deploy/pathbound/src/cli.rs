@@ -20,10 +20,16 @@ use crate::output::Format;
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 pub struct Cli {
-    /// A configuration file; the environment (`PATHBOUND_*`) overrides it
-    #[arg(long, global = true, value_name = "FILE", env = "PATHBOUND_CONFIG")]
+    /// A configuration file. The environment (`PATHBOUND_*`) overrides it
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "PATHBOUND_CONFIG",
+        hide_env_values = true
+    )]
     pub config: Option<PathBuf>,
-    /// How data is printed
+    /// The format of the data
     #[arg(short, long, global = true, value_enum, default_value_t)]
     pub output: Format,
     #[command(subcommand)]
@@ -32,37 +38,37 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve REST and the browser's side of connecting
+    /// Serve REST and the pages that connect a workspace
     Api,
-    /// Find what is due and make tickets of it
+    /// Queue the streams that are due
     Scheduler,
-    /// Take tickets and sync
+    /// Sync the streams that are queued
     Worker,
-    /// API, scheduler and worker in one process
+    /// Run API, scheduler and worker in one process
     All,
     /// Bring the database to this build's schema
     Migrate(MigrateArgs),
     /// Sync simulated workspaces in this process and compare every record
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
-    /// How much waits in Redis
+    /// Show queue depth and age
     Queues(QueuesArgs),
-    /// In one sentence, why a tenant is where it is; then what is missing, the next step, and when
+    /// Explain the state of a tenant: a summary, then every reason with its next step
     Why {
         /// The tenant's id
         tenant: TenantId,
     },
-    /// Ask for a run over every connection of a tenant
+    /// Request a sync run for every connection of a tenant
     Resync(ResyncArgs),
-    /// Read again what is in quarantine, from the bytes that were kept
+    /// Parse quarantined records again, from their stored bytes
     Replay(ReplayArgs),
-    /// Work that was given up: look, retry, drop
+    /// List, show, retry or drop dead letters, the syncs that failed too often
     #[command(subcommand)]
     Dead(DeadCommand),
     /// Pause or resume the work for a tenant
     #[command(subcommand)]
     Tenants(TenantsCommand),
-    /// Look at the configuration
+    /// Show or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
 }
@@ -70,37 +76,40 @@ pub enum Command {
 /// Calls of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.
 #[derive(Debug, Subcommand)]
 pub enum DeadCommand {
-    /// Open dead letters, oldest first
+    /// List open dead letters, oldest first
     List {
         #[command(flatten)]
-        filter: DeadFilter,
+        filter: DeadFilterArgs,
         /// How many to show
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
         limit: u32,
     },
-    /// One dead letter
-    Show { id: uuid::Uuid },
-    /// Try again now; the letter closes when the stream succeeds
-    Retry(DeadChoice),
-    /// Close, and forget the walk that died; the stream goes on with its next regular one
-    Drop(DeadChoice),
+    /// Show one dead letter
+    Show {
+        /// The dead letter's id
+        id: uuid::Uuid,
+    },
+    /// Retry now. The dead letter closes when its stream succeeds
+    Retry(DeadChangeArgs),
+    /// Close the dead letter and discard its walk. The stream goes on with its next regular walk
+    Drop(DeadChangeArgs),
 }
 
 /// Which dead letters.
 #[derive(Args, Clone, Debug, Default)]
-pub struct DeadFilter {
-    /// Of this tenant
+pub struct DeadFilterArgs {
+    /// Only this tenant
     #[arg(long)]
     pub tenant: Option<TenantId>,
-    /// Of this stream
+    /// Only this stream
     #[arg(long)]
     pub stream: Option<Stream>,
-    /// Whose cause has this in it
+    /// Only causes that contain this text
     #[arg(long, value_name = "TEXT")]
     pub cause: Option<String>,
 }
 
-impl DeadFilter {
+impl DeadFilterArgs {
     /// As a query or a body names them.
     #[must_use]
     pub fn fields(&self) -> Vec<(&'static str, String)> {
@@ -111,42 +120,46 @@ impl DeadFilter {
     }
 }
 
-/// One dead letter by its id, or all that the filter means.
+/// One dead letter by its id, or all that match the filter.
 #[derive(Args, Clone, Debug)]
 #[command(group = clap::ArgGroup::new("which").required(true).multiple(true).args(["id", "tenant", "stream", "cause", "all"]))]
-pub struct DeadChoice {
-    /// This one
+pub struct DeadChangeArgs {
+    /// The id of one dead letter
     #[arg(conflicts_with_all = ["tenant", "stream", "cause", "all"])]
     pub id: Option<uuid::Uuid>,
     #[command(flatten)]
-    pub filter: DeadFilter,
-    /// All of them
+    pub filter: DeadFilterArgs,
+    /// All dead letters
     #[arg(long)]
     pub all: bool,
     /// Only count
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask: needed to drop more than one
+    /// Confirm a drop by filter
     #[arg(long)]
     pub yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum TenantsCommand {
-    /// Begin no further work for a tenant; what is under way ends
+    /// Start no more work for a tenant. Work in progress finishes
     Pause {
+        /// The tenant's id
         tenant: TenantId,
-        /// Why, for whoever looks
+        /// The reason, which `why` shows
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Go on
-    Resume { tenant: TenantId },
+    /// Resume the work for a tenant
+    Resume {
+        /// The tenant's id
+        tenant: TenantId,
+    },
 }
 
 #[derive(Args, Clone, Copy, Debug)]
 pub struct MigrateArgs {
-    /// Change nothing; exit 1 when a migration is missing
+    /// Change nothing, and exit with 1 if a migration is missing
     #[arg(long)]
     pub check: bool,
 }
@@ -157,18 +170,18 @@ pub struct DemoArgs {
     /// Not interactive: print one JSON object and exit 0 only if everything is as expected
     #[arg(long)]
     pub smoke: bool,
-    /// With --smoke: stay up after the report until Ctrl-C, so that it can be looked at.
-    /// The data directory always goes with the process.
+    /// With --smoke: keep running after the report until Ctrl-C.
+    /// The data directory is always deleted at the end
     #[arg(long)]
     pub keep: bool,
-    /// How many tenants; the first has as many records as all others together
+    /// How many tenants. The first has as many records as all others together
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub tenants: u32,
 }
 
 #[derive(Args, Clone, Copy, Debug)]
 pub struct QueuesArgs {
-    /// Look again every second, until Ctrl-C
+    /// Refresh every second, until Ctrl-C
     #[arg(long)]
     pub watch: bool,
 }
@@ -177,7 +190,7 @@ pub struct QueuesArgs {
 pub struct ResyncArgs {
     /// The tenant's id
     pub tenant: TenantId,
-    /// What changed, everything, or everything to verify and repair
+    /// Sync the changes, everything, or everything with a check for deletions
     #[arg(long, value_enum, default_value_t)]
     pub mode: ModeArg,
     /// Wait until the runs have ended
@@ -215,9 +228,9 @@ impl From<ModeArg> for Mode {
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// The effective values; of secrets only whether they are set
+    /// Show the effective values. Of a secret, only whether it is set
     Show,
-    /// Name every fault; exit 78 when there is one
+    /// List every fault, and exit with 78 if there is one
     Check {
         /// For the role that will start with it
         #[arg(long = "for", value_parser = role_parser(), default_value_t, value_name = "ROLE")]
@@ -240,5 +253,27 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// The help of a command and of all below it.
+    #[cfg(feature = "demo")]
+    fn help(command: &mut clap::Command, texts: &mut Vec<String>) {
+        texts.push(command.render_help().to_string());
+        for below in command.get_subcommands_mut() {
+            if below.get_name() != "help" {
+                help(below, texts);
+            }
+        }
+    }
+
+    #[cfg(feature = "demo")]
+    #[test]
+    fn every_help_text_reads_well() {
+        let mut command = Cli::command();
+        // Gives each command its full name, such as `pathbound dead list`.
+        command.build();
+        let mut texts = Vec::new();
+        help(&mut command, &mut texts);
+        insta::assert_snapshot!(texts.join("----\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! Why a command did not do what was asked, and the exit code that says so to a script.
+//! Failures of a command, and the exit code that tells a script about them.
 
 use std::error::Error;
 
@@ -6,19 +6,19 @@ use shared::{config::ConfigError, queue::QueueError, store::StoreError};
 
 type Cause = Box<dyn Error + Send + Sync>;
 
-/// A failure with its exit code (see [`Failure::code`]); clap itself answers wrong usage with 2.
+/// A failure with its exit code (see [`Failure::code`]). Clap itself answers wrong usage with 2.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// 78
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// 78, where something else than the loader found the fault.
+    /// 78, for a fault that the loader cannot see.
     #[error("{0}")]
     Setting(String),
     /// 3
     #[error("could not reach {server}")]
     Unreachable {
-        /// Which server, as a person calls it.
+        /// The server as a person calls it.
         server: &'static str,
         #[source]
         cause: Cause,
@@ -29,10 +29,10 @@ pub enum Failure {
     /// 5
     #[error("only partly done: {0}")]
     Partly(String),
-    /// The code of its cause: a role of the process ended before it should.
+    /// The code of its cause. A part of the process ended before it should.
     #[error("{part} ended")]
     Ended {
-        /// Which, such as `the worker`.
+        /// The part, such as `the worker`.
         part: &'static str,
         #[source]
         cause: Box<Failure>,
@@ -55,7 +55,7 @@ impl Failure {
         }
     }
 
-    /// Exit code 1, said in words.
+    /// Exit code 1, without another error behind it.
     pub fn because(what: impl Into<String>) -> Self {
         Self::Failed {
             what: what.into(),
@@ -63,7 +63,7 @@ impl Failure {
         }
     }
 
-    /// What the process exits with: 1 failed, 3 cannot reach a server, 4 not allowed, 5 partly done,
+    /// The exit code of the process: 1 failed, 3 cannot reach a server, 4 not allowed, 5 partly done,
     /// 78 bad configuration.
     #[must_use]
     pub fn code(&self) -> u8 {
@@ -91,6 +91,7 @@ impl Failure {
             }
             cause = error.source();
         }
+        // The causes of a configuration are a list of lines, but a script reads one line.
         line.split('\n')
             .map(str::trim)
             .filter(|part| !part.is_empty())
@@ -168,8 +169,42 @@ mod tests {
         });
         assert_eq!(
             failure.line(),
-            "the configuration has 2 fault(s): A is not set; B is 7"
+            "the configuration has 2 faults: A is not set; B is 7"
         );
         assert_eq!(failure.code(), 78);
+    }
+
+    #[test]
+    fn every_failure_reads_well() {
+        let cause = || io::Error::other("connection refused");
+        let unreachable = |server| Failure::Unreachable {
+            server,
+            cause: cause().into(),
+        };
+        let fault = |faults: &[&str]| {
+            Failure::from(ConfigError {
+                faults: faults.iter().map(ToString::to_string).collect(),
+                warnings: Vec::new(),
+            })
+        };
+        let failures = [
+            fault(&["PATHBOUND_DATABASE_URL is not set"]),
+            fault(&[
+                "PATHBOUND_DATABASE_URL is not set",
+                "PATHBOUND_MAX_SHARE is 7",
+            ]),
+            Failure::Setting("the configuration has 1 fault".to_owned()),
+            unreachable("postgres"),
+            unreachable("the ops listener"),
+            Failure::NotAllowed("The key is missing, unknown, revoked or expired".to_owned()),
+            Failure::Partly("1 of 3 connections".to_owned()),
+            Failure::Ended {
+                part: "the worker",
+                cause: Box::new(Failure::because("it stopped on its own, without an error")),
+            },
+            Failure::failed("could not listen on 127.0.0.1:8080", cause()),
+        ];
+        let lines = failures.map(|failure| format!("{} {}\n", failure.code(), failure.line()));
+        insta::assert_snapshot!(lines.concat());
     }
 }

@@ -1,13 +1,14 @@
 //! Everything behind the `pathbound` binary, as a library so that tests and benchmarks can use it.
 //!
-//! - [`cli`]: the command line, all of it on one screen; [`commands`]: one file per command;
-//! - [`roles`]: runs the API, the scheduler and the worker, alone or together, with the ops listener;
-//! - `demo`: the whole product in one process, against a simulated Intercom;
-//! - `exact`: compares a copy with the simulator's truth, field by field;
-//! - [`rest`], [`ops`], [`output`], [`failure`]: calling the API and the ops listener, printing, and exit codes.
+//! - [`cli`] is the whole command line, and [`commands`] has one file per command.
+//! - [`roles`] runs the API, the scheduler and the worker, alone or together, with the ops listener.
+//! - `demo` is the whole product in one process, against a simulated Intercom.
+//! - `exact` compares a copy with the simulator's truth, field by field.
+//! - [`api_client`] and [`ops_client`] make calls, [`output`] prints, and [`failure`] has the exit codes.
 //!
 //! `demo` and `exact` need the feature `demo`, which a release image does not enable.
 
+pub mod api_client;
 pub mod cli;
 pub mod commands;
 #[cfg(feature = "demo")]
@@ -15,7 +16,6 @@ pub mod demo;
 #[cfg(feature = "demo")]
 pub mod exact;
 pub mod failure;
-pub mod ops;
+pub mod ops_client;
 pub mod output;
-pub mod rest;
 pub mod roles;

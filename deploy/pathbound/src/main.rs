@@ -1,5 +1,5 @@
-//! `pathbound`: the one binary. Reads the command line, runs the command, turns its failure into a line
-//! on stderr and an exit code.
+//! `pathbound`: the one binary. It reads the command line, runs the command, and turns a failure into a
+//! line on stderr and an exit code.
 
 use std::{process::ExitCode, time::Instant};
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -31,7 +32,7 @@ impl Table {
         }
     }
 
-    /// Adds a row; it has as many cells as the header.
+    /// Adds a row. It has as many cells as the header.
     pub fn row<T: ToString>(&mut self, cells: impl IntoIterator<Item = T>) {
         self.rows
             .push(cells.into_iter().map(|cell| cell.to_string()).collect());
@@ -75,6 +76,27 @@ impl Table {
     }
 }
 
+/// A time as it stands in a table: RFC 3339 in UTC, as in the API.
+#[must_use]
+pub fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// A cell that may be empty.
+#[must_use]
+pub fn or_dash(cell: Option<String>) -> String {
+    cell.unwrap_or_else(|| "-".to_owned())
+}
+
+/// `1 connection`, `2 connections`. For nouns whose plural has an `s`.
+#[must_use]
+pub fn counted(count: i64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
 /// Prints a table, or the same as JSON.
 ///
 /// # Errors
@@ -96,7 +118,7 @@ pub fn line(json: &impl Serialize) -> Result<(), Failure> {
     text(&format!("{line}\n"))
 }
 
-/// Prints text as it is. A reader that has seen enough (`| head`) is no failure.
+/// Prints text as it is.
 ///
 /// # Errors
 /// When stdout cannot be written to.
@@ -106,6 +128,7 @@ pub fn text(text: &str) -> Result<(), Failure> {
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
     {
+        // A reader such as `head` closes the pipe when it has read enough, which is no failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::failed("could not write to stdout", error))
         }

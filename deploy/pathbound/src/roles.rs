@@ -68,12 +68,9 @@ pub async fn run(config: Config, role: ProcessRole, shutdown: Shutdown) -> Resul
     let serving = ops::serve(config.ops_listen, ops.router(operator), shutdown.clone());
     let address = config.ops_listen;
     spawn(&mut tasks, "the ops listener", async move {
-        serving.await.map_err(|error| {
-            Failure::failed(
-                format!("could not listen on {address}: is the port taken?"),
-                error,
-            )
-        })
+        serving
+            .await
+            .map_err(|error| Failure::failed(format!("could not listen on {address}"), error))
     });
     if let Some(worker) = worker {
         let shutdown = shutdown.clone();
@@ -140,7 +137,7 @@ async fn until_all_end(mut tasks: JoinSet<Ended>, shutdown: &Shutdown) -> Result
         shutdown.cancel();
         let failure = match outcome {
             Err(failure) => failure,
-            Ok(()) if early => Failure::because("by itself, with nothing wrong"),
+            Ok(()) if early => Failure::because("it stopped on its own, without an error"),
             Ok(()) => continue,
         };
         let failure = Failure::Ended {
@@ -156,12 +153,7 @@ async fn until_all_end(mut tasks: JoinSet<Ended>, shutdown: &Shutdown) -> Result
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, Failure> {
-    let failed = |error| {
-        Failure::failed(
-            format!("could not listen on {}: is the port taken?", config.listen),
-            error,
-        )
-    };
+    let failed = |error| Failure::failed(format!("could not listen on {}", config.listen), error);
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     eprintln!(
         "api listening on http://{}",

@@ -216,7 +216,7 @@ impl Config {
 
 /// Every fault of the configuration, one line each.
 #[derive(Debug, thiserror::Error)]
-#[error("the configuration has {} fault(s):\n  {}", faults.len(), faults.join("\n  "))]
+#[error("the configuration has {} {}:\n  {}", faults.len(), if faults.len() == 1 { "fault" } else { "faults" }, faults.join("\n  "))]
 pub struct ConfigError {
     pub faults: Vec<String>,
     pub warnings: Vec<String>,

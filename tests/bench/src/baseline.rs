@@ -25,7 +25,7 @@ pub(crate) struct Baseline {
 /// Copies the workspace into a file.
 pub(crate) async fn copy(host: &str, token: &str, file: &Path) -> Result<Baseline, Failure> {
     let mut tap = Tap {
-        http: pathbound::rest::http_client()?,
+        http: pathbound::api_client::http_client()?,
         host: host.to_owned(),
         token: token.to_owned(),
         file: BufWriter::new(std::fs::File::create(file)?),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use intercom_simulator::{Latency, Simulator, WorkspaceSpec};
-use pathbound::{demo::browser::Browser, rest::Rest};
+use pathbound::{api_client::ApiClient, demo::browser::Browser};
 use serde_json::{Value, json};
 use servers::{Durability, Servers};
 use shared::domain::{Secret, TenantId};
@@ -150,7 +150,7 @@ async fn first_sync(intercom: &str) -> Result<Taken, Failure> {
     let public_url = format!("http://127.0.0.1:{port}");
     let fleet = roles::pathbound(&["all"], &environment(&servers, intercom, &public_url))?;
 
-    let rest = Rest::new(&public_url, &Secret::new(SERVICE_KEY))?;
+    let rest = ApiClient::new(&public_url, &Secret::new(SERVICE_KEY))?;
     let tenant = until_up(&rest).await?;
     let started = rest
         .post(
@@ -201,7 +201,7 @@ async fn first_sync(intercom: &str) -> Result<Taken, Failure> {
 }
 
 /// Waits for the API, by making the tenant.
-pub(crate) async fn until_up(rest: &Rest) -> Result<TenantId, Failure> {
+pub(crate) async fn until_up(rest: &ApiClient) -> Result<TenantId, Failure> {
     let begun = Instant::now();
     loop {
         match rest
@@ -235,7 +235,7 @@ async fn calls(intercom: &str) -> Result<u64, Failure> {
 }
 
 pub(crate) async fn ledger(intercom: &str) -> Result<Value, Failure> {
-    Ok(pathbound::rest::http_client()?
+    Ok(pathbound::api_client::http_client()?
         .get(format!("{intercom}/_control/ledger"))
         .send()
         .await?

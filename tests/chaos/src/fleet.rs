@@ -99,7 +99,7 @@ impl Fleet {
                     })
                 })
                 .collect(),
-            http: pathbound::rest::http_client()?,
+            http: pathbound::api_client::http_client()?,
             counters: Mutex::default(),
             notes: Mutex::default(),
         }));

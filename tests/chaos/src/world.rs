@@ -9,7 +9,7 @@ use std::{
 use parking_lot::Mutex;
 
 use intercom_simulator::{Latency, Simulator, Workspace, WorkspaceSpec};
-use pathbound::{demo::browser::Browser, rest::Rest};
+use pathbound::{api_client::ApiClient, demo::browser::Browser};
 use serde_json::json;
 use servers::Servers;
 use shared::{
@@ -78,12 +78,15 @@ impl World {
             deaths: Mutex::default(),
         };
         world
-            .connect_all(&Rest::new(&public_url, &Secret::new(SERVICE_KEY))?, seed)
+            .connect_all(
+                &ApiClient::new(&public_url, &Secret::new(SERVICE_KEY))?,
+                seed,
+            )
             .await?;
         Ok(world)
     }
 
-    async fn connect_all(&mut self, rest: &Rest, seed: u64) -> Result<(), Failure> {
+    async fn connect_all(&mut self, rest: &ApiClient, seed: u64) -> Result<(), Failure> {
         let browser = Browser::new()?;
         let begun = Instant::now();
         while let Err(error) = rest

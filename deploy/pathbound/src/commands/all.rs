@@ -6,10 +6,10 @@ use shared::config::ProcessRole;
 
 use crate::failure::Failure;
 
-/// Runs until SIGTERM or Ctrl-C. When one of the three ends, the others do.
+/// Runs until SIGTERM or Ctrl-C. If one of the three ends, the others end too.
 ///
 /// # Errors
-/// When one cannot start, or ends by itself.
+/// If one cannot start, or ends on its own.
 pub async fn run(file: Option<&Path>) -> Result<(), Failure> {
     super::serve(file, ProcessRole::All).await
 }

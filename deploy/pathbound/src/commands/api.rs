@@ -1,4 +1,4 @@
-//! `pathbound api`: REST, and the browser's side of connecting.
+//! `pathbound api`: serves REST and the pages that connect a workspace.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::failure::Failure;
 /// Runs until SIGTERM or Ctrl-C.
 ///
 /// # Errors
-/// When it cannot start, or ends by itself.
+/// If it cannot start, or ends on its own.
 pub async fn run(file: Option<&Path>) -> Result<(), Failure> {
     super::serve(file, ProcessRole::Api).await
 }

@@ -1,4 +1,4 @@
-//! `pathbound config`: what is configured, and whether it can be used.
+//! `pathbound config`: shows the configuration, and checks whether it can be used.
 
 use std::{path::Path, time::Duration};
 
@@ -14,8 +14,10 @@ use crate::{
     output::{self, Format, Table},
 };
 
+/// Shows or checks the configuration.
+///
 /// # Errors
-/// When the configuration has a fault.
+/// If the configuration has a fault.
 pub fn run(file: Option<&Path>, format: Format, command: ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Show => show(file, format),
@@ -58,8 +60,8 @@ fn check(file: Option<&Path>, format: Format, role: ProcessRole) -> Result<(), F
         Ok(())
     } else {
         Err(Failure::Setting(format!(
-            "the configuration has {} fault(s)",
-            faults.len()
+            "the configuration has {}",
+            output::counted(faults.len() as i64, "fault")
         )))
     }
 }

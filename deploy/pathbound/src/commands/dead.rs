@@ -1,101 +1,197 @@
-//! `pathbound dead`: work that was given up. Each verb is one call of the ops listener.
+//! `pathbound dead`: dead letters. Each verb is one call of the ops listener.
 
 use std::path::Path;
 
+use api::ops::views::{ChangedView, DeadLetterView, DeadLettersView};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{DeadChoice, DeadCommand, DeadFilter},
+    cli::{DeadChangeArgs, DeadCommand, DeadFilterArgs},
     failure::Failure,
-    ops::Ops,
-    output::{self, Format, Table},
+    ops_client::OpsClient,
+    output::{self, Format, Table, counted},
 };
 
-/// Looks at dead letters, retries or drops them.
+/// Lists, shows, retries or drops dead letters.
 ///
 /// # Errors
-/// When the ops listener cannot be reached or refuses.
+/// If the ops listener cannot be reached or refuses.
 pub async fn run(file: Option<&Path>, format: Format, command: DeadCommand) -> Result<(), Failure> {
-    let ops = Ops::of(&super::client_config(file)?)?;
+    let ops = OpsClient::of(&super::client_config(file)?)?;
     match command {
         DeadCommand::List { filter, limit } => list(&ops, format, &filter, limit).await,
-        DeadCommand::Show { id } => show(format, &ops.get(&format!("/ops/dead/{id}")).await?),
-        DeadCommand::Retry(choice) => change(&ops, format, "retry", "retried", &choice).await,
-        DeadCommand::Drop(choice) => change(&ops, format, "drop", "dropped", &choice).await,
+        DeadCommand::Show { id } => {
+            let letter = ops.get(&format!("/ops/dead/{id}")).await?;
+            output::show(format, &letter_table(&letter), &letter)
+        }
+        DeadCommand::Retry(choice) => change(&ops, format, "retry", &choice).await,
+        DeadCommand::Drop(choice) => change(&ops, format, "drop", &choice).await,
     }
 }
 
-async fn list(ops: &Ops, format: Format, filter: &DeadFilter, limit: u32) -> Result<(), Failure> {
+async fn list(
+    ops: &OpsClient,
+    format: Format,
+    filter: &DeadFilterArgs,
+    limit: u32,
+) -> Result<(), Failure> {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("limit", &limit.to_string());
     for (name, value) in filter.fields() {
         query.append_pair(name, &value);
     }
-    let page = ops.get(&format!("/ops/dead?{}", query.finish())).await?;
-    let mut table = Table::new(&["id", "tenant", "stream", "attempts", "died at", "cause"]);
-    for letter in page["items"].as_array().into_iter().flatten() {
-        table.row(
-            ["id", "tenant_id", "stream", "attempts", "died_at", "cause"]
-                .map(|name| text(&letter[name])),
-        );
-    }
-    output::show(format, &table, &page)?;
-    eprintln!("{} in all", page["count"]);
+    let page: DeadLettersView = ops.get(&format!("/ops/dead?{}", query.finish())).await?;
+    output::show(format, &list_table(&page), &page)?;
+    eprintln!("{}", list_summary(&page));
     Ok(())
 }
 
-fn show(format: Format, letter: &Value) -> Result<(), Failure> {
-    let mut table = Table::new(&["field", "value"]);
-    for (name, value) in letter.as_object().into_iter().flatten() {
-        table.row([name.clone(), text(value)]);
+fn list_table(page: &DeadLettersView) -> Table {
+    let mut table = Table::new(&["id", "tenant", "stream", "attempts", "died at", "cause"]);
+    for letter in &page.items {
+        table.row([
+            letter.id.to_string(),
+            letter.tenant_id.to_string(),
+            letter.stream.clone(),
+            letter.attempts.to_string(),
+            output::time(letter.died_at),
+            letter.cause.clone(),
+        ]);
     }
-    output::show(format, &table, letter)
+    table
 }
 
-/// One letter by its id, or all that a filter means. What is destroyed by filter has to be confirmed.
+fn list_summary(page: &DeadLettersView) -> String {
+    let all = counted(page.count, "open dead letter");
+    if page.next_cursor.is_some() && page.count > page.items.len() as i64 {
+        format!("the oldest {} of {all}", page.items.len())
+    } else {
+        all
+    }
+}
+
+fn letter_table(letter: &DeadLetterView) -> Table {
+    let next_attempt_at = letter.next_attempt_at.map(output::time);
+    let mut table = Table::new(&["field", "value"]);
+    for (field, value) in [
+        ("id", letter.id.to_string()),
+        ("tenant_id", letter.tenant_id.to_string()),
+        ("connection_id", letter.connection_id.to_string()),
+        ("stream", letter.stream.clone()),
+        ("cause", letter.cause.clone()),
+        ("attempts", letter.attempts.to_string()),
+        ("died_at", output::time(letter.died_at)),
+        ("next_attempt_at", output::or_dash(next_attempt_at)),
+    ] {
+        table.row([field, value.as_str()]);
+    }
+    table
+}
+
+/// Changes one letter, or all that match the filter.
 async fn change(
-    ops: &Ops,
+    ops: &OpsClient,
     format: Format,
     verb: &str,
-    done: &str,
-    choice: &DeadChoice,
+    choice: &DeadChangeArgs,
 ) -> Result<(), Failure> {
-    let answer = match choice.id {
+    let changed = match choice.id {
         Some(id) if choice.dry_run => {
-            ops.get(&format!("/ops/dead/{id}")).await?;
-            json!({"count": 1, done: 0, "dry_run": true})
+            // The look tells an id that does not exist, as the change itself would.
+            ops.get::<DeadLetterView>(&format!("/ops/dead/{id}"))
+                .await?;
+            ChangedView {
+                count: Some(1),
+                dry_run: Some(true),
+                retried: (verb == "retry").then_some(0),
+                dropped: (verb == "drop").then_some(0),
+            }
         }
         Some(id) => {
             ops.post(&format!("/ops/dead/{id}/{verb}"), &json!({}))
                 .await?
         }
-        None => {
-            let dry_run = choice.dry_run || (verb == "drop" && !choice.yes);
-            let mut body: Value = choice
-                .filter
-                .fields()
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), json!(value)))
-                .collect();
-            body["dry_run"] = json!(dry_run);
-            let answer = ops.post(&format!("/ops/dead/{verb}"), &body).await?;
-            if dry_run && !choice.dry_run {
-                eprintln!("nothing was dropped: add --yes to drop {}", answer["count"]);
-            }
-            answer
-        }
+        None => change_all(ops, verb, choice).await?,
     };
-    let mut table = Table::new(&["what", "count"]);
-    for name in ["count", done] {
-        if let Some(count) = answer[name].as_i64() {
+    output::show(format, &changed_table(&changed), &changed)
+}
+
+async fn change_all(
+    ops: &OpsClient,
+    verb: &str,
+    choice: &DeadChangeArgs,
+) -> Result<ChangedView, Failure> {
+    // A drop cannot be undone, so a drop by filter only counts until it is confirmed.
+    let is_unconfirmed = verb == "drop" && !choice.yes && !choice.dry_run;
+    let mut body: Value = choice
+        .filter
+        .fields()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), json!(value)))
+        .collect();
+    body["dry_run"] = json!(choice.dry_run || is_unconfirmed);
+    let changed: ChangedView = ops.post(&format!("/ops/dead/{verb}"), &body).await?;
+    if is_unconfirmed {
+        let letters = counted(changed.count.unwrap_or_default(), "dead letter");
+        eprintln!("nothing was dropped, add --yes to drop {letters}");
+    }
+    Ok(changed)
+}
+
+fn changed_table(changed: &ChangedView) -> Table {
+    let mut table = Table::new(&["dead letters", "count"]);
+    for (name, count) in [
+        ("matched", changed.count),
+        ("retried", changed.retried),
+        ("dropped", changed.dropped),
+    ] {
+        if let Some(count) = count {
             table.row([name.to_owned(), count.to_string()]);
         }
     }
-    output::show(format, &table, &answer)
+    table
 }
 
-fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use shared::domain::{ConnectionId, TenantId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn every_table_reads_well() {
+        let letter = DeadLetterView {
+            id: Uuid::from_u128(1),
+            tenant_id: TenantId(Uuid::from_u128(2)),
+            connection_id: ConnectionId(Uuid::from_u128(3)),
+            stream: "contacts".to_owned(),
+            cause: "status 503".to_owned(),
+            attempts: 10,
+            died_at: DateTime::UNIX_EPOCH,
+            next_attempt_at: None,
+        };
+        let page = |count| DeadLettersView {
+            count,
+            items: vec![letter.clone()],
+            next_cursor: (count > 1).then_some(letter.id),
+        };
+        let changed = ChangedView {
+            count: Some(2),
+            retried: Some(0),
+            dry_run: Some(true),
+            dropped: None,
+        };
+        insta::assert_snapshot!(
+            [
+                list_table(&page(1)).render(),
+                list_summary(&page(1)),
+                list_summary(&page(7)),
+                letter_table(&letter).render(),
+                changed_table(&changed).render(),
+            ]
+            .join("\n")
+        );
+    }
 }

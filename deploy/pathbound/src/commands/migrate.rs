@@ -11,10 +11,10 @@ use crate::{
     output::{self, Format, Table},
 };
 
-/// Migrates, or with `--check` only says what is missing.
+/// Migrates. With `--check` it only lists the missing migrations.
 ///
 /// # Errors
-/// When Postgres cannot be reached, a migration fails, or (`--check`) one is missing.
+/// If Postgres cannot be reached, a migration fails, or (`--check`) one is missing.
 pub async fn run(file: Option<&Path>, format: Format, args: MigrateArgs) -> Result<(), Failure> {
     let url = super::load(file, ProcessRole::Migrate)?.migrate_url;
     let pending = store::check(&url).await?;
@@ -31,7 +31,7 @@ pub async fn run(file: Option<&Path>, format: Format, args: MigrateArgs) -> Resu
     output::show(format, &table, &json)?;
     if args.check && !pending.is_empty() {
         return Err(Failure::because(
-            "the database is older than this build: run `pathbound migrate`",
+            "the database is older than this build, so run `pathbound migrate`",
         ));
     }
     Ok(())

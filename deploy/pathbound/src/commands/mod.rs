@@ -28,10 +28,10 @@ use crate::{
     roles,
 };
 
-/// Runs a command. `started` is when the process was.
+/// Runs a command. `started` is the start of the process.
 ///
 /// # Errors
-/// Why it did not do what was asked.
+/// If the command could not do its work.
 #[cfg_attr(
     not(feature = "demo"),
     expect(
@@ -63,8 +63,8 @@ fn load(file: Option<&Path>, role: ProcessRole) -> Result<Config, Failure> {
     Ok(Config::load(file, &Environment::of_process(), role)?)
 }
 
-/// For a command that only calls a running process: it opens no server itself, so where there is no
-/// database URL, one that nobody opens satisfies the loader.
+/// The configuration of a command that only calls a running process. The loader requires a database
+/// URL although such a command opens no database, so an unused one stands in if none is set.
 fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
     const UNUSED: (&str, &str) = ("PATHBOUND_DATABASE_URL", "postgres://unused.invalid/unused");
     let own = std::env::vars().filter(|(name, _)| name.starts_with("PATHBOUND_"));

@@ -1,11 +1,12 @@
-//! `pathbound queues`: how deep and how old, asked of Redis directly.
+//! `pathbound queues`: queue depth and age, read from Redis directly.
 
 use std::{io::IsTerminal, path::Path, time::Duration};
 
+use api::ops::views::ClassesView;
 use serde_json::json;
 use shared::{
     config::ProcessRole,
-    queue::{PauseScope, Queue, QueueStats, TicketCounts},
+    queue::{PauseScope, Queue, QueueStats},
     shutdown,
 };
 
@@ -20,7 +21,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Prints the queue once, or every second.
 ///
 /// # Errors
-/// When Redis cannot be reached.
+/// If Redis cannot be reached.
 pub async fn run(file: Option<&Path>, format: Format, args: QueuesArgs) -> Result<(), Failure> {
     let queue = Queue::connect(&super::load(file, ProcessRole::Scheduler)?)?;
     let shutdown = shutdown::on_signals()
@@ -28,7 +29,7 @@ pub async fn run(file: Option<&Path>, format: Format, args: QueuesArgs) -> Resul
     loop {
         let (stats, paused) = (queue.stats().await?, queue.paused().await?);
         if args.watch && format == Format::Table && std::io::stdout().is_terminal() {
-            // To the top left, and clear: the table stays in place.
+            // Moves to the top left and clears the screen, so that the table stays in place.
             output::text("\x1b[H\x1b[2J")?;
         }
         print(format, &stats, &paused)?;
@@ -43,23 +44,25 @@ pub async fn run(file: Option<&Path>, format: Format, args: QueuesArgs) -> Resul
 }
 
 fn print(format: Format, stats: &QueueStats, paused: &[PauseScope]) -> Result<(), Failure> {
+    let classes = ClassesView::from(stats);
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
-    let shown =
-        |time: Option<Duration>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.1?}"));
-    let classes = [
-        (
-            "fresh",
-            stats.fresh,
-            stats.fresh_tenants,
-            stats.oldest_fresh,
-        ),
-        (
-            "backfill",
-            stats.backfill,
-            stats.backfill_tenants,
-            stats.oldest_backfill,
-        ),
-    ];
+    let json = json!({
+        "tickets": stats.live,
+        "classes": classes,
+        "next_parked_in_seconds": seconds(stats.next_parked),
+        "next_lease_ends_in_seconds": seconds(stats.next_expiry),
+        "paused": paused.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
+    output::show(format, &table(&classes), &json)?;
+    if format == Format::Table {
+        for remark in remarks(stats.next_parked, paused) {
+            eprintln!("{remark}");
+        }
+    }
+    Ok(())
+}
+
+fn table(classes: &ClassesView) -> Table {
     let mut table = Table::new(&[
         "class",
         "ready",
@@ -68,48 +71,64 @@ fn print(format: Format, stats: &QueueStats, paused: &[PauseScope]) -> Result<()
         "tenants",
         "oldest ready",
     ]);
-    for (
-        name,
-        TicketCounts {
+    for (name, class) in [("fresh", classes.fresh), ("backfill", classes.backfill)] {
+        let oldest = class.oldest_ready_age_seconds.map(Duration::from_secs_f64);
+        table.row([
+            name.to_owned(),
+            class.ready.to_string(),
+            class.leased.to_string(),
+            class.parked.to_string(),
+            class.tenants.to_string(),
+            output::or_dash(oldest.map(|age| format!("{age:.1?}"))),
+        ]);
+    }
+    table
+}
+
+/// What stands below the table, on stderr.
+fn remarks(next_parked: Option<Duration>, paused: &[PauseScope]) -> Vec<String> {
+    let mut remarks = vec![match next_parked {
+        Some(wait) => format!("the next parked ticket becomes ready in {wait:.1?}"),
+        None => "no ticket is parked".to_owned(),
+    }];
+    if !paused.is_empty() {
+        let scopes: Vec<String> = paused.iter().map(ToString::to_string).collect();
+        remarks.push(format!("paused by an operator: {}", scopes.join(", ")));
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use api::ops::views::ClassView;
+    use shared::domain::Class;
+
+    use super::*;
+
+    #[test]
+    fn the_table_and_its_remarks_read_well() {
+        let class = |ready, oldest_ready_age_seconds| ClassView {
             ready,
-            leased,
-            parked,
-        },
-        tenants,
-        oldest,
-    ) in classes
-    {
-        let counts = [ready, leased, parked, tenants].map(|count| count.to_string());
-        table.row(
-            [name.to_owned()]
-                .into_iter()
-                .chain(counts)
-                .chain([shown(oldest)]),
-        );
-    }
-    let class = |(_, counts, tenants, oldest): (&str, TicketCounts, u64, Option<Duration>)| {
-        json!({
-            "ready": counts.ready, "leased": counts.leased, "parked": counts.parked, "tenants": tenants,
-            "oldest_ready_age_seconds": seconds(oldest),
-        })
-    };
-    let paused: Vec<String> = paused.iter().map(ToString::to_string).collect();
-    let json = json!({
-        "tickets": stats.live,
-        "classes": { "fresh": class(classes[0]), "backfill": class(classes[1]) },
-        "next_parked_in_seconds": seconds(stats.next_parked),
-        "next_lease_ends_in_seconds": seconds(stats.next_expiry),
-        "paused": paused,
-    });
-    output::show(format, &table, &json)?;
-    if format == Format::Table {
-        eprintln!(
-            "the next parked ticket is ready in {}",
-            shown(stats.next_parked)
-        );
-        if !paused.is_empty() {
-            eprintln!("paused: {}", paused.join(", "));
+            leased: 1,
+            parked: 2,
+            tenants: 3,
+            oldest_ready_age_seconds,
+        };
+        let classes = ClassesView {
+            fresh: class(4, Some(1.26)),
+            backfill: class(0, None),
+        };
+        let paused = [PauseScope::Fleet, PauseScope::Class(Class::Backfill)];
+        let mut text = table(&classes).render();
+        for remark in [
+            remarks(None, &[]),
+            remarks(Some(Duration::from_millis(3_210)), &paused),
+        ]
+        .concat()
+        {
+            text.push_str(&remark);
+            text.push('\n');
         }
+        insta::assert_snapshot!(text);
     }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! `pathbound replay TENANT`: reads again what is in quarantine, from the bytes that were kept.
+//! `pathbound replay TENANT`: parses quarantined records again, from their stored bytes.
 
 use std::path::Path;
 
@@ -11,28 +11,32 @@ use crate::{
     output::{self, Format, Table},
 };
 
-/// Replays every connection of a tenant. Asks Intercom for nothing, and needs no running process.
+/// Replays every connection of a tenant. It makes no call to Intercom and needs no running process.
 ///
 /// # Errors
-/// When Postgres cannot be reached, or the tenant has no connection.
+/// If Postgres cannot be reached, or the tenant has no connection.
 pub async fn run(file: Option<&Path>, format: Format, args: ReplayArgs) -> Result<(), Failure> {
     let config = super::load(file, ProcessRole::Migrate)?;
     let store = WorkerStore::connect(&config.database_url, 1).await?;
     let connections = store.begin(args.tenant).await?.connections().await?;
     if connections.is_empty() {
         return Err(Failure::because(
-            "the tenant has no connection: connect a workspace first",
+            "the tenant has no connection, so connect a workspace first",
         ));
     }
     let mut table = Table::new(&[
         "workspace",
         "connection",
-        if args.dry_run { "would heal" } else { "healed" },
-        "left",
+        if args.dry_run {
+            "would become readable"
+        } else {
+            "now readable"
+        },
+        "still unreadable",
     ]);
     let mut all = Vec::new();
     for connection in connections {
-        // One that does not sync has nothing replayed.
+        // A connection that does not sync is fenced, so nothing may be written for it.
         let Some(replayed) = replay(&store, args.tenant, connection.id, args.dry_run).await? else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! `pathbound resync TENANT`: asks the API for a run over every connection of a tenant.
+//! `pathbound resync TENANT`: requests a sync run for every connection of a tenant.
 
 use std::{path::Path, time::Duration};
 
@@ -10,82 +10,74 @@ use shared::{
 };
 
 use crate::{
+    api_client::ApiClient,
     cli::ResyncArgs,
     failure::Failure,
     output::{self, Format, Table},
-    rest::Rest,
 };
 
-/// Between two looks at a run.
-const POLL: Duration = Duration::from_millis(500);
+/// The time between two reads of a run's status.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// One connection's run.
 #[derive(Debug, Serialize)]
-struct Asked {
+struct RequestedRun {
     connection: String,
     workspace: String,
-    /// `None` when none could be asked for.
+    /// `None` if no run could be requested.
     run: Option<String>,
     status: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
 
-/// Asks, and with `--wait` waits until every run has ended.
+/// Requests the runs. With `--wait` it waits until every run has ended.
 ///
 /// # Errors
-/// When the API cannot be reached or refuses; when not every connection synced.
+/// If the API cannot be reached or refuses, or not every connection synced.
 pub async fn run(file: Option<&Path>, format: Format, args: ResyncArgs) -> Result<(), Failure> {
     let config = client_config(file)?;
-    let rest = Rest::new(&config.public_url, &config.service_key)?;
-    let mut asked = Vec::new();
-    for connection in connections(&rest, args.tenant).await? {
-        asked.push(ask(&rest, args.tenant, &connection, args.mode.into()).await?);
+    let api = ApiClient::new(&config.public_url, &config.service_key)?;
+    let mut runs = Vec::new();
+    for connection in connections(&api, args.tenant).await? {
+        runs.push(request_run(&api, args.tenant, &connection, args.mode.into()).await?);
     }
     if args.wait {
-        for one in &mut asked {
-            wait(&rest, args.tenant, one).await?;
+        for run in &mut runs {
+            wait(&api, args.tenant, run).await?;
         }
     }
     let mut table = Table::new(&["workspace", "connection", "run", "status", "detail"]);
-    for one in &asked {
-        let texts = [
-            one.run.as_deref().unwrap_or("-"),
-            &one.status,
-            one.detail.as_deref().unwrap_or_default(),
-        ];
-        table.row(
-            [one.workspace.as_str(), &one.connection]
-                .into_iter()
-                .chain(texts),
-        );
+    for run in &runs {
+        table.row([
+            run.workspace.as_str(),
+            &run.connection,
+            run.run.as_deref().unwrap_or("-"),
+            &run.status,
+            run.detail.as_deref().unwrap_or_default(),
+        ]);
     }
-    output::show(format, &table, &asked)?;
-    judge(&asked)
+    output::show(format, &table, &runs)?;
+    judge(&runs)
 }
 
-/// A client needs the API's URL and its key.
+/// The configuration, with the API's URL and key.
 fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
     let config = super::client_config(file)?;
-    let unset = [
-        ("PATHBOUND_PUBLIC_URL", config.public_url.is_empty()),
-        (
-            "PATHBOUND_SERVICE_KEY",
-            config.service_key.expose().is_empty(),
-        ),
-    ];
-    match unset.iter().find(|(_, unset)| *unset) {
-        Some((name, _)) => Err(Failure::Setting(format!(
-            "{name} is not set: it says where the API is and who calls"
-        ))),
-        None => Ok(config),
-    }
+    let unset = if config.public_url.is_empty() {
+        "PATHBOUND_PUBLIC_URL is not set, so set it to the URL of the API"
+    } else if config.service_key.expose().is_empty() {
+        "PATHBOUND_SERVICE_KEY is not set, but the API needs it"
+    } else {
+        return Ok(config);
+    };
+    Err(Failure::Setting(unset.to_owned()))
 }
 
-async fn connections(rest: &Rest, tenant: TenantId) -> Result<Vec<Value>, Failure> {
+async fn connections(api: &ApiClient, tenant: TenantId) -> Result<Vec<Value>, Failure> {
     let (mut all, mut query) = (Vec::new(), String::new());
     loop {
-        let page = rest
+        let page = api
             .get(tenant, &format!("/v1/connections?limit=200{query}"))
             .await?;
         all.extend(page["items"].as_array().into_iter().flatten().cloned());
@@ -96,34 +88,34 @@ async fn connections(rest: &Rest, tenant: TenantId) -> Result<Vec<Value>, Failur
     }
     if all.is_empty() {
         return Err(Failure::because(
-            "the tenant has no connection: connect a workspace first",
+            "the tenant has no connection, so connect a workspace first",
         ));
     }
     Ok(all)
 }
 
-async fn ask(
-    rest: &Rest,
+async fn request_run(
+    api: &ApiClient,
     tenant: TenantId,
     connection: &Value,
     mode: Mode,
-) -> Result<Asked, Failure> {
+) -> Result<RequestedRun, Failure> {
     let id = text(&connection["id"]);
-    let answer = rest
+    let answer = api
         .post(
             Some(tenant),
             &format!("/v1/connections/{id}/syncs"),
             &json!({"mode": mode}),
         )
         .await?;
-    // An equal run that is not finished does what was asked for.
+    // An equal run that has not finished does what this request wants, so the 409 names it.
     let run = if answer.status.is_success() {
         &answer.body
     } else {
         &answer.body["run"]
     };
     let active = run["id"].as_str().map(str::to_owned);
-    Ok(Asked {
+    Ok(RequestedRun {
         connection: id,
         workspace: text(&connection["workspace"]["name"]),
         status: if active.is_some() {
@@ -136,38 +128,43 @@ async fn ask(
     })
 }
 
-async fn wait(rest: &Rest, tenant: TenantId, asked: &mut Asked) -> Result<(), Failure> {
-    let Some(run) = asked.run.clone() else {
+async fn wait(
+    api: &ApiClient,
+    tenant: TenantId,
+    requested: &mut RequestedRun,
+) -> Result<(), Failure> {
+    let Some(run) = requested.run.clone() else {
         return Ok(());
     };
     loop {
-        let state = rest
+        let state = api
             .get(
                 tenant,
-                &format!("/v1/connections/{}/syncs/{run}", asked.connection),
+                &format!("/v1/connections/{}/syncs/{run}", requested.connection),
             )
             .await?;
-        asked.status = text(&state["status"]);
-        if !matches!(asked.status.as_str(), "queued" | "running") {
-            asked.detail = state["error"]["message"].as_str().map(str::to_owned);
+        requested.status = text(&state["status"]);
+        if !matches!(requested.status.as_str(), "queued" | "running") {
+            requested.detail = state["error"]["message"].as_str().map(str::to_owned);
             return Ok(());
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-fn judge(asked: &[Asked]) -> Result<(), Failure> {
-    let good = asked
+/// Turns the states of all runs into the command's exit code.
+fn judge(runs: &[RequestedRun]) -> Result<(), Failure> {
+    let good = runs
         .iter()
-        .filter(|one| matches!(one.status.as_str(), "queued" | "running" | "succeeded"))
+        .filter(|run| matches!(run.status.as_str(), "queued" | "running" | "succeeded"))
         .count();
-    let partly = asked.iter().any(|one| one.status == "partial");
+    let partly = runs.iter().any(|run| run.status == "partial");
     match good {
-        all if all == asked.len() => Ok(()),
+        all if all == runs.len() => Ok(()),
         0 if !partly => Err(Failure::because("no connection was synced")),
         _ => Err(Failure::Partly(format!(
-            "{good} of {} connections",
-            asked.len()
+            "{good} of {} synced",
+            output::counted(runs.len() as i64, "connection")
         ))),
     }
 }
@@ -182,8 +179,8 @@ mod tests {
 
     #[test]
     fn the_exit_code_says_how_many_synced() {
-        let asked = |statuses: &[&str]| -> Vec<Asked> {
-            let one = |status: &&str| Asked {
+        let asked = |statuses: &[&str]| -> Vec<RequestedRun> {
+            let one = |status: &&str| RequestedRun {
                 connection: String::new(),
                 workspace: String::new(),
                 run: None,

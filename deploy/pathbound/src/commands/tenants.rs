@@ -2,24 +2,27 @@
 
 use std::path::Path;
 
+use api::ops::views::PausedView;
 use serde_json::json;
 
 use crate::{
     cli::TenantsCommand,
     failure::Failure,
-    ops::Ops,
+    ops_client::OpsClient,
     output::{self, Format, Table},
 };
 
+/// Pauses or resumes.
+///
 /// # Errors
-/// When the ops listener cannot be reached or refuses.
+/// If the ops listener cannot be reached or refuses.
 pub async fn run(
     file: Option<&Path>,
     format: Format,
     command: TenantsCommand,
 ) -> Result<(), Failure> {
-    let ops = Ops::of(&super::client_config(file)?)?;
-    let answer = match command {
+    let ops = OpsClient::of(&super::client_config(file)?)?;
+    let answer: PausedView = match command {
         TenantsCommand::Pause { tenant, reason } => {
             ops.post(
                 &format!("/ops/tenants/{tenant}/pause"),
@@ -33,9 +36,6 @@ pub async fn run(
         }
     };
     let mut table = Table::new(&["tenant", "paused"]);
-    table.row([
-        answer["scope"].as_str().unwrap_or_default().to_owned(),
-        answer["paused"].to_string(),
-    ]);
+    table.row([answer.scope.clone(), answer.paused.to_string()]);
     output::show(format, &table, &answer)
 }

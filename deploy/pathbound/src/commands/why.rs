@@ -1,53 +1,79 @@
-//! `pathbound why`: in one sentence, why a tenant is where it is, and below it every reason there is.
+//! `pathbound why`: a summary of a tenant's state, then every reason with its next step.
 
 use std::path::Path;
 
-use serde_json::Value;
+use api::ops::views::WhyView;
 use shared::domain::TenantId;
 
 use crate::{
     failure::Failure,
-    ops::Ops,
+    ops_client::OpsClient,
     output::{self, Format, Table},
 };
 
+/// Prints the summary and a table of reasons and notes.
+///
 /// # Errors
-/// When the ops listener cannot be reached or refuses.
+/// If the ops listener cannot be reached or refuses.
 pub async fn run(file: Option<&Path>, format: Format, tenant: TenantId) -> Result<(), Failure> {
-    let answer = Ops::of(&super::client_config(file)?)?
+    let answer: WhyView = OpsClient::of(&super::client_config(file)?)?
         .get(&format!("/ops/tenants/{tenant}/why"))
         .await?;
-    if format == Format::Table {
-        output::text(&format!("{}\n", text(&answer["sentence"])))?;
+    if format == Format::Json {
+        return output::line(&answer);
     }
+    output::text(&format!("{}\n", answer.sentence))?;
+    let table = table(&answer);
+    if table.is_empty() {
+        return Ok(());
+    }
+    output::show(format, &table, &answer)
+}
+
+fn table(answer: &WhyView) -> Table {
     let mut table = Table::new(&[
         "connection",
         "stream",
         "code",
         "what",
         "next step",
-        "looked at again",
+        "next check",
     ]);
-    for connection in answer["connections"].as_array().into_iter().flatten() {
-        for told in ["reasons", "notes"] {
-            for reason in connection[told].as_array().into_iter().flatten() {
-                let cells = ["stream", "code", "message", "action", "until"]
-                    .map(|name| text(&reason[name]));
-                table.row([text(&connection["id"])].into_iter().chain(cells));
-            }
+    for connection in &answer.connections {
+        for reason in connection.sync.reasons.iter().chain(&connection.sync.notes) {
+            table.row([
+                connection.id.to_string(),
+                output::or_dash(reason.stream.map(|stream| stream.to_string())),
+                reason.code.clone(),
+                reason.message.clone(),
+                reason.action.clone(),
+                output::or_dash(reason.until.map(output::time)),
+            ]);
         }
     }
-    if format == Format::Table && table.is_empty() {
-        return Ok(());
-    }
-    output::show(format, &table, &answer)
+    table
 }
 
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        value => value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned),
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_and_note_has_a_row() {
+        let reason = json!({"code": "retrying", "stream": "contacts", "message": "Syncing failed once.",
+                            "action": "Nothing to do.", "until": "2026-01-02T03:04:05Z"});
+        let note = json!({"code": "absent", "message": "It is gone.", "action": "Nothing to do."});
+        let answer = json!({
+            "tenant_id": uuid::Uuid::from_u128(1), "sentence": "", "paused": [],
+            "connections": [{
+                "id": uuid::Uuid::from_u128(2), "workspace_id": "w", "state": "active", "complete": false,
+                "proven_at": null, "sentence": "", "reasons": [reason], "notes": [note], "streams": [],
+                "threads": {"pending": 0, "complete": 0, "truncated": 0, "gone": 0, "blocked": 0},
+            }],
+        });
+        let answer: WhyView = serde_json::from_value(answer).unwrap();
+        insta::assert_snapshot!(table(&answer).render());
     }
 }

@@ -1,4 +1,4 @@
-//! `pathbound worker`: takes tickets and syncs.
+//! `pathbound worker`: syncs the streams that are queued.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::failure::Failure;
 /// Runs until SIGTERM or Ctrl-C.
 ///
 /// # Errors
-/// When it cannot start, or ends by itself.
+/// If it cannot start, or ends on its own.
 pub async fn run(file: Option<&Path>) -> Result<(), Failure> {
     super::serve(file, ProcessRole::Worker).await
 }

@@ -5,7 +5,7 @@ use reqwest::{
     header::{COOKIE, LOCATION, SET_COOKIE},
 };
 
-use crate::{failure::Failure, rest};
+use crate::{api_client, failure::Failure};
 
 /// One browser with one cookie, as each customer has.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ impl Browser {
     /// The HTTP client cannot be made.
     pub fn new() -> Result<Self, Failure> {
         Ok(Self {
-            http: rest::http_client()?,
+            http: api_client::http_client()?,
         })
     }
 
@@ -52,7 +52,7 @@ impl Browser {
         if let Some(cookie) = cookie {
             call = call.header(COOKIE, cookie);
         }
-        call.send().await.map_err(rest::unreachable)
+        call.send().await.map_err(api_client::unreachable)
     }
 }
 

@@ -18,9 +18,9 @@ use super::{
     world::World,
 };
 use crate::{
+    api_client::ApiClient,
     exact::{self, Report},
     failure::Failure,
-    rest::Rest,
 };
 
 /// Time between two polls of the sync status. It is shorter until the first row is there, because the time of
@@ -235,7 +235,11 @@ async fn status(
     Ok(completeness::judge(&facts))
 }
 
-async fn state(rest: &Rest, tenant: TenantId, connection: ConnectionId) -> Result<String, Failure> {
+async fn state(
+    rest: &ApiClient,
+    tenant: TenantId,
+    connection: ConnectionId,
+) -> Result<String, Failure> {
     let view = rest
         .get(tenant, &format!("/v1/connections/{connection}"))
         .await?;

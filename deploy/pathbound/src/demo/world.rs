@@ -19,8 +19,8 @@ use tokio::{
 
 use super::scenarios::DemoTenant;
 use crate::{
+    api_client::ApiClient,
     failure::Failure,
-    rest::Rest,
     roles::{self, api_failure, scheduler_failure, worker_failure},
 };
 
@@ -42,7 +42,7 @@ pub struct World {
     pub simulator: Simulator,
     /// The workspaces in the order of the tenants, each with its truth.
     pub workspaces: Populated,
-    pub rest: Rest,
+    pub rest: ApiClient,
     /// With the API's role.
     pub store: ApiStore,
     pub servers: Servers,
@@ -85,7 +85,7 @@ impl World {
         let workspaces =
             workspaces.map_err(|error| Failure::failed("could not make the workspaces", error))?;
         Ok(Self {
-            rest: Rest::new(&config.public_url, &config.service_key)?,
+            rest: ApiClient::new(&config.public_url, &config.service_key)?,
             store: ApiStore::connect(&config.database_url, 4).await?,
             config,
             simulator,

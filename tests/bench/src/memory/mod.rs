@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pathbound::{demo::browser::Browser, rest::Rest};
+use pathbound::{api_client::ApiClient, demo::browser::Browser};
 use serde_json::{Value, json};
 use servers::Servers;
 use shared::domain::{ConnectionId, Secret, TenantId};
@@ -35,7 +35,7 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
 
 /// Every role as a process of its own, with one workspace connected.
 struct Fleet {
-    rest: Rest,
+    rest: ApiClient,
     tenant: TenantId,
     connection: ConnectionId,
     connected_at: Instant,
@@ -59,7 +59,7 @@ impl Fleet {
             roles::pathbound(&["scheduler"], &environment)?,
         ];
         let worker = roles::pathbound(&["worker"], &environment)?;
-        let rest = Rest::new(&public_url, &Secret::new(SERVICE_KEY))?;
+        let rest = ApiClient::new(&public_url, &Secret::new(SERVICE_KEY))?;
         let tenant = sync::until_up(&rest).await?;
         let started = rest
             .post(

@@ -52,7 +52,7 @@ pub(super) async fn baseline(limit: u32, windows: u64, pace: Pace) -> Result<See
     let mut senders = tokio::task::JoinSet::new();
     for _ in 0..WORKERS {
         let (http, url, token) = (
-            pathbound::rest::http_client()?,
+            pathbound::api_client::http_client()?,
             format!("{url}/me"),
             token.clone(),
         );

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pathbound::{demo::browser::Browser, rest::Rest};
+use pathbound::{api_client::ApiClient, demo::browser::Browser};
 use serde_json::json;
 use servers::Servers;
 use shared::domain::Secret;
@@ -54,7 +54,7 @@ pub(super) async fn fleet(limit: u32, windows: u64, trouble: Trouble) -> Result<
     }
     let _api = roles::pathbound(&["api"], &environment)?;
     let _scheduler = roles::pathbound(&["scheduler"], &environment)?;
-    let rest = Rest::new(&public_url, &Secret::new(SERVICE_KEY))?;
+    let rest = ApiClient::new(&public_url, &Secret::new(SERVICE_KEY))?;
     for _ in 0..connections {
         let tenant = sync::until_up(&rest).await?;
         let started = rest
@@ -204,7 +204,7 @@ impl Fleet {
 
     /// Of all workers so far.
     async fn metrics(&self) -> Result<Metrics, Failure> {
-        let http = pathbound::rest::http_client()?;
+        let http = pathbound::api_client::http_client()?;
         let mut of_all = Metrics::default();
         for (_, address) in &self.workers {
             let text = http

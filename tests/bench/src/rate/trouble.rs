@@ -101,7 +101,7 @@ async fn send(
     limit: u32,
     counts: &Arc<(AtomicU64, AtomicU64)>,
 ) -> Result<(), Failure> {
-    let http = pathbound::rest::http_client()?;
+    let http = pathbound::api_client::http_client()?;
     let url = format!("{intercom}/_control/workspaces/{WORKSPACE}/tokens");
     let token: serde_json::Value = http.post(url).body("{}").send().await?.json().await?;
     let token = token["token"]
@@ -131,7 +131,7 @@ async fn send(
 
 /// Cuts the connection of every hundredth call, after it was counted.
 pub(super) async fn lose_answers(intercom: &str, calls: u64) -> Result<(), Failure> {
-    let http = pathbound::rest::http_client()?;
+    let http = pathbound::api_client::http_client()?;
     for lost in (0..calls).step_by(100) {
         let fault = Fault {
             skip: lost,
@@ -163,7 +163,7 @@ pub(super) async fn skew(intercom: &str, seconds: i64) -> Result<(), Failure> {
 }
 
 async fn put(url: &str, body: &serde_json::Value) -> Result<(), Failure> {
-    pathbound::rest::http_client()?
+    pathbound::api_client::http_client()?
         .put(url)
         .json(body)
         .send()

@@ -1,4 +1,4 @@
-//! A small client of our own REST API, with the service key: what the commands and the demo call.
+//! A client of our own REST API with the service key, for the commands and the demo.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ const TIME_LIMIT: Duration = Duration::from_secs(35);
 
 /// The API at one URL. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Rest {
+pub struct ApiClient {
     http: Client,
     base: String,
     service_key: Secret,
 }
 
-/// An answer: its status and JSON body (`null` where there is none).
+/// The answer to a call. The body is `null` if there is none.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: StatusCode,
     pub body: Value,
 }
 
-impl Rest {
+impl ApiClient {
     /// # Errors
-    /// When no TLS client can be made.
+    /// If no TLS client can be made.
     pub fn new(base: &str, service_key: &Secret) -> Result<Self, Failure> {
         Ok(Self {
             http: http_client()?,
@@ -37,7 +37,7 @@ impl Rest {
         })
     }
 
-    /// `GET` for a tenant. Anything but a success is a failure.
+    /// `GET` for a tenant. Any status but success is a failure.
     ///
     /// # Errors
     /// When the API cannot be reached or refuses.
@@ -47,7 +47,7 @@ impl Rest {
             .success()
     }
 
-    /// `POST` for a tenant (`None`: for no tenant in particular). The status is the caller's to judge.
+    /// `POST` for a tenant, or for none. The caller decides what a status other than success means.
     ///
     /// # Errors
     /// When the API cannot be reached or does not accept the key.
@@ -97,7 +97,7 @@ impl Answer {
     /// The body of a success.
     ///
     /// # Errors
-    /// What the API said, for any other status.
+    /// For any other status, with the detail that the API gave.
     pub fn success(self) -> Result<Value, Failure> {
         if self.status.is_success() {
             Ok(self.body)
@@ -109,12 +109,14 @@ impl Answer {
         }
     }
 
-    /// The problem's sentence, else the status.
+    /// The problem's sentence, or the status if there is none. It has no full stop, because it ends a
+    /// longer line.
     #[must_use]
     pub fn detail(&self) -> String {
-        self.body["detail"]
-            .as_str()
-            .map_or_else(|| self.status.to_string(), str::to_owned)
+        self.body["detail"].as_str().map_or_else(
+            || self.status.to_string(),
+            |detail| detail.trim_end_matches('.').to_owned(),
+        )
     }
 }
 

@@ -1,59 +1,64 @@
-//! A small client of the ops listener, with the operator key.
+//! A client of the ops listener with the operator key. Answers are the types of [`api::ops::views`].
 
 use reqwest::{Client, Method, StatusCode};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use shared::{config::Config, domain::Secret};
 
-use crate::{failure::Failure, rest};
+use crate::{api_client, failure::Failure};
 
 /// The ops listener of one process.
 #[derive(Clone, Debug)]
-pub struct Ops {
+pub struct OpsClient {
     http: Client,
     base: String,
     key: Secret,
 }
 
-impl Ops {
+impl OpsClient {
     /// The listener that the configuration names.
     ///
     /// # Errors
-    /// When no operator key is configured, or the listener's port is not known.
+    /// If no operator key is configured, or the listener's port is not known.
     pub fn of(config: &Config) -> Result<Self, Failure> {
         let Some(key) = config.operator_key.clone() else {
             return Err(Failure::Setting(
-                "PATHBOUND_OPERATOR_KEY is not set: it says that an operator calls".to_owned(),
+                "PATHBOUND_OPERATOR_KEY is not set, but the ops listener needs it".to_owned(),
             ));
         };
         if config.ops_listen.port() == 0 {
-            let what = "PATHBOUND_OPS_LISTEN has port 0, which any port stands for: name the one that was printed";
+            let what = "PATHBOUND_OPS_LISTEN has port 0, so give the port that the process printed at its start";
             return Err(Failure::Setting(what.to_owned()));
         }
         Ok(Self {
-            http: rest::http_client()?,
+            http: api_client::http_client()?,
             base: format!("http://{}", config.ops_listen),
             key,
         })
     }
 
     /// # Errors
-    /// When the listener cannot be reached, or answers anything but a success.
-    pub async fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.send(Method::GET, path, None).await
+    /// If the listener cannot be reached, or answers with any status but success.
+    pub async fn get<View: DeserializeOwned>(&self, path: &str) -> Result<View, Failure> {
+        self.send(Method::GET, path, None::<&()>).await
     }
 
     /// # Errors
-    /// When the listener cannot be reached, or answers anything but a success.
-    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+    /// If the listener cannot be reached, or answers with any status but success.
+    pub async fn post<View: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<View, Failure> {
         self.send(Method::POST, path, Some(body)).await
     }
 
-    async fn send(
+    async fn send<View: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, Failure> {
+        body: Option<&impl Serialize>,
+    ) -> Result<View, Failure> {
         let mut call = self
             .http
             .request(method, format!("{}{path}", self.base))
@@ -68,7 +73,7 @@ impl Ops {
         let answer = call.send().await.map_err(unreachable)?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(unreachable)?;
-        let answer = rest::Answer {
+        let answer = api_client::Answer {
             status,
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
         };
@@ -77,9 +82,11 @@ impl Ops {
                 Err(Failure::NotAllowed(answer.detail()))
             }
             StatusCode::NOT_FOUND => Err(Failure::because(
-                "there is no such thing here: is the id right?",
+                "the ops listener knows no such id, so check it",
             )),
-            _ => answer.success(),
+            _ => serde_json::from_value(answer.success()?).map_err(|error| {
+                Failure::failed("the ops listener is of another version of pathbound", error)
+            }),
         }
     }
 }
