@@ -30,7 +30,7 @@ pub(crate) async fn rounds(store: ApiStore, shutdown: Shutdown) {
         .await
         .is_some()
     {
-        match store.owed_purges().await {
+        match store.pending_purges().await {
             Ok(owed) => {
                 for (tenant, connection) in owed {
                     if shutdown

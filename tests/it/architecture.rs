@@ -8,7 +8,7 @@ use std::{
 /// A layer of `shared`, and the layers that it may know.
 const LAYERS: &[(&str, &[&str])] = &[
     ("backoff", &[]),
-    ("domain", &[]),
+    ("domain", &["backoff"]),
     ("completeness", &["domain"]),
     ("vault", &["domain"]),
     ("config", &["domain", "vault"]),

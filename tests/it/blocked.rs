@@ -4,7 +4,7 @@ use intercom_simulator::{MissingScope, Scope, WorkspaceSpec};
 use pathbound::exact::without_conversations;
 use shared::{
     domain::{Mode, Stream},
-    store::{Begun, ConnectionState, SliceKey, WalkEnd, WorkerStore},
+    store::{ConnectionState, SliceKey, StreamClaim, WalkEnd, WorkerStore},
 };
 
 use crate::world::World;
@@ -149,8 +149,8 @@ async fn a_block_beside_an_ending_stream_leaves_the_run_without_both() {
     };
     for stream in [Stream::Contacts, Stream::Conversations] {
         assert!(matches!(
-            store.begin_slice(key(stream)).await.unwrap(),
-            Begun::Yes(_)
+            store.claim_stream(key(stream)).await.unwrap(),
+            StreamClaim::Acquired(_)
         ));
     }
     let mut ending = store.begin_fenced(key(Stream::Contacts)).await.unwrap();

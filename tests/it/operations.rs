@@ -6,7 +6,7 @@ use intercom_simulator::WorkspaceSpec;
 use serde_json::{Value, json};
 use shared::{
     domain::{ConnectionId, Stream},
-    store::{Begun, SliceKey, WorkerStore},
+    store::{SliceKey, StreamClaim, WorkerStore},
 };
 
 use crate::world::{Connected, World};
@@ -74,12 +74,12 @@ async fn bury(world: &World, connected: &Connected, stream: Stream, cause: &str,
         fence,
     };
     assert!(matches!(
-        store.begin_slice(key).await.unwrap(),
-        Begun::Yes(_)
+        store.claim_stream(key).await.unwrap(),
+        StreamClaim::Acquired(_)
     ));
     let mut tx = store.begin_fenced(key).await.unwrap();
     tx.write_dead_letter(key, cause, 10).await.unwrap();
-    tx.fail_stream(key, cause, 3600.0, shared::store::Failed::GoesOn)
+    tx.fail_stream(key, cause, 3600.0, shared::store::CursorAfterFailure::Keep)
         .await
         .unwrap();
     tx.commit().await.unwrap();

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use shared::{
     domain::{Stream, TenantId},
     queue::Ticket,
-    store::DeadFilter,
+    store::DeadLetterFilter,
 };
 use uuid::Uuid;
 
@@ -63,7 +63,7 @@ pub(super) async fn list(
             format!("must be 1 to {MAX_LIMIT}"),
         ));
     }
-    let filter = DeadFilter {
+    let filter = DeadLetterFilter {
         id: None,
         tenant: query.tenant_id,
         stream: query.stream,
@@ -155,7 +155,7 @@ impl Change {
         operator: &Operator,
         request: ChangeRequest,
     ) -> Result<Json<ChangedView>, ApiError> {
-        let (dry_run, filter) = (request.dry_run, DeadFilter::from(request));
+        let (dry_run, filter) = (request.dry_run, DeadLetterFilter::from(request));
         // Counted before the change, because a dropped letter matches no filter any more.
         let count = operator.store.count_dead_letters(&filter).await?;
         let changed = if dry_run {
@@ -172,7 +172,7 @@ impl Change {
 
     /// Changes every letter that matches, in batches. A crash between two batches leaves the rest as
     /// it was, so the same call can be made again.
-    async fn apply(self, operator: &Operator, filter: &DeadFilter) -> Result<i64, ApiError> {
+    async fn apply(self, operator: &Operator, filter: &DeadLetterFilter) -> Result<i64, ApiError> {
         let mut changed = 0;
         loop {
             let batch = match self {
@@ -196,7 +196,7 @@ impl Change {
     }
 }
 
-async fn retry_batch(operator: &Operator, filter: &DeadFilter) -> Result<i64, ApiError> {
+async fn retry_batch(operator: &Operator, filter: &DeadLetterFilter) -> Result<i64, ApiError> {
     let due = operator
         .store
         .retry_dead_letters(filter, BATCH_SIZE)
@@ -207,14 +207,14 @@ async fn retry_batch(operator: &Operator, filter: &DeadFilter) -> Result<i64, Ap
     Ok(due.len() as i64)
 }
 
-fn only(letter: &str) -> Result<DeadFilter, ApiError> {
-    Ok(DeadFilter {
+fn only(letter: &str) -> Result<DeadLetterFilter, ApiError> {
+    Ok(DeadLetterFilter {
         id: Some(id(letter)?),
-        ..DeadFilter::default()
+        ..DeadLetterFilter::default()
     })
 }
 
-impl From<ChangeRequest> for DeadFilter {
+impl From<ChangeRequest> for DeadLetterFilter {
     fn from(request: ChangeRequest) -> Self {
         Self {
             id: None,

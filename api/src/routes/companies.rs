@@ -8,7 +8,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use shared::store::reads::Company;
+use shared::store::reads::CompanyProfile;
 use uuid::Uuid;
 
 use super::{Include, Mark, OneQuery, ProfilesQuery, SourceView, before};
@@ -77,8 +77,8 @@ pub(crate) async fn show(
         .ok_or_else(ApiError::not_found)
 }
 
-impl From<Company> for CompanyView {
-    fn from(company: Company) -> Self {
+impl From<CompanyProfile> for CompanyView {
+    fn from(company: CompanyProfile) -> Self {
         Self {
             id: company.id,
             name: company.name,

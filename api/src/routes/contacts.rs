@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use shared::{
     domain::ConnectionId,
-    store::reads::{Contact, ConversationFilter, Provenance},
+    store::reads::{ContactProfile, ConversationFilter, Provenance},
 };
 use uuid::Uuid;
 
@@ -124,8 +124,8 @@ pub(crate) async fn conversations(
     list_filtered(&api, tx, &query, &filter).await
 }
 
-impl From<Contact> for ContactView {
-    fn from(contact: Contact) -> Self {
+impl From<ContactProfile> for ContactView {
+    fn from(contact: ContactProfile) -> Self {
         Self {
             id: contact.id,
             email: contact.email,

@@ -13,7 +13,8 @@ use shared::{
     store::{
         ApiTx,
         reads::{
-            Assignee, Author, Conversation, ConversationFilter, Part, PartPosition, ThreadState,
+            Assignee, ConversationFilter, ConversationRecord, PartAuthor, PartPosition, PartRecord,
+            ThreadState,
         },
     },
 };
@@ -231,8 +232,8 @@ pub(super) async fn list_filtered(
     )
 }
 
-impl From<Conversation> for ConversationView {
-    fn from(conversation: Conversation) -> Self {
+impl From<ConversationRecord> for ConversationView {
+    fn from(conversation: ConversationRecord) -> Self {
         Self {
             id: conversation.id,
             connection_id: conversation.connection_id,
@@ -273,8 +274,8 @@ impl From<ThreadState> for ThreadView {
     }
 }
 
-impl From<Part> for PartView {
-    fn from(part: Part) -> Self {
+impl From<PartRecord> for PartView {
+    fn from(part: PartRecord) -> Self {
         Self {
             id: part.id,
             source_id: part.source_id,
@@ -289,8 +290,8 @@ impl From<Part> for PartView {
     }
 }
 
-impl From<Author> for AuthorView {
-    fn from(author: Author) -> Self {
+impl From<PartAuthor> for AuthorView {
+    fn from(author: PartAuthor) -> Self {
         Self {
             kind: author.kind,
             source_id: author.source_id,

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use shared::{
     domain::ConnectionId,
-    store::reads::{Position, ProfileFilter, Source},
+    store::reads::{Position, ProfileFilter, ProfileSource},
 };
 use uuid::Uuid;
 
@@ -102,8 +102,8 @@ pub(crate) struct SourceView {
     deleted_at: Option<DateTime<Utc>>,
 }
 
-impl From<Source> for SourceView {
-    fn from(source: Source) -> Self {
+impl From<ProfileSource> for SourceView {
+    fn from(source: ProfileSource) -> Self {
         Self {
             source: source.source,
             connection_id: source.connection_id,

@@ -5,6 +5,7 @@ pub mod records;
 pub mod region;
 pub mod secret;
 pub mod stream;
+pub mod thread_fate;
 pub mod verdict;
 
 pub use ids::{ConnectionId, RunId, TenantId};

@@ -29,9 +29,7 @@ pub struct KeyHolder {
 
 impl Store<Api> {
     /// A key that is neither revoked nor expired, whoever's it is: the one read across tenants.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    #[tracing::instrument(name = "db.find_api_key", level = "debug", skip_all)]
     pub async fn find_api_key(&self, id: Uuid) -> Result<Option<KeyHolder>, StoreError> {
         let found = sqlx::query!(
             r#"SELECT tenant_id AS "tenant_id!", secret_sha256 AS "secret_sha256!", scopes AS "scopes!"
@@ -53,6 +51,7 @@ impl Tx<Api> {
     ///
     /// # Errors
     /// When Postgres fails or refuses a value (the API checks name and scopes first).
+    #[tracing::instrument(name = "db.create_api_key", level = "debug", skip_all)]
     pub async fn create_api_key(
         &mut self,
         id: Uuid,
@@ -84,9 +83,7 @@ impl Tx<Api> {
     }
 
     /// The keys that are not revoked, newest first.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    #[tracing::instrument(name = "db.api_keys", level = "debug", skip_all)]
     pub async fn api_keys(
         &mut self,
         before: Position,
@@ -108,9 +105,7 @@ impl Tx<Api> {
     }
 
     /// Ends a key at once, on every replica. `false` for an unknown or foreign id; ending it twice is fine.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    #[tracing::instrument(name = "db.revoke_api_key", level = "debug", skip_all)]
     pub async fn revoke_api_key(&mut self, id: Uuid) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;
         let done = sqlx::query!(

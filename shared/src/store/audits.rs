@@ -1,4 +1,4 @@
-//! Audits: what the walks call complete, compared with Intercom by another way.
+//! Audits: what the walks stored, compared with Intercom by another way.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,41 +10,39 @@ use super::{
     SliceKey, StoreError, Tx,
     roles::{ReadsStatus, Worker},
 };
-use crate::domain::{ConnectionId, Mode, Stream, records::FIRST_MESSAGE};
+use crate::domain::{ConnectionId, records::FIRST_MESSAGE};
 
-/// A thread that is called complete, and what its conversation was when that was found.
+/// A thread that is called complete, and the version of its conversation at that time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SampledThread {
     pub conversation_id: Uuid,
     pub source_id: String,
-    /// `updated_at` of the answer that was stored.
+    /// `updated_at` of the stored answer.
     pub version: Option<DateTime<Utc>>,
 }
 
-/// What a part is held as, as far as an audit compares it.
+/// The fields of a stored part that an audit compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeldPart {
     pub updated_at: DateTime<Utc>,
     pub redacted: bool,
 }
 
-/// What an audit found.
+/// The findings of an audit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Audit {
-    /// Contacts that Intercom counts beyond those that are held; `None`: it did not say.
+pub struct AuditResult {
+    /// Contacts that Intercom counts beyond the stored ones. `None` if it gave no count.
     pub contacts_missing: Option<i64>,
     pub conversations_missing: Option<i64>,
-    /// Threads read anew, and how many of them were not what is held.
+    /// Threads that were read again, and how many of them differed from the stored ones.
     pub threads_read: i32,
     pub threads_differing: i32,
 }
 
 impl Tx<Worker> {
-    /// Whether the last audit, or the day of connecting, is longer ago than `every`, and all walks have ended: in the
-    /// middle of a walk there is nothing yet that calls itself complete.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    /// Whether the last audit, or the day of connecting, is longer ago than `every`, and all walks have ended. During a
+    /// walk there is nothing yet that calls itself complete.
+    #[tracing::instrument(name = "db.is_audit_due", level = "debug", skip_all)]
     pub async fn is_audit_due(
         &mut self,
         connection: ConnectionId,
@@ -67,15 +65,13 @@ impl Tx<Worker> {
         .unwrap_or(false))
     }
 
-    /// Threads with parts that are called complete, from `place` on in the order of their ids, which are digests.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    /// Complete threads with parts, beginning at the id `from`. Ids are digests, so a random id gives a random sample.
+    #[tracing::instrument(name = "db.sample_threads", level = "debug", skip_all)]
     pub async fn sample_threads(
         &mut self,
         connection: ConnectionId,
-        place: Uuid,
-        most: i64,
+        from: Uuid,
+        limit: i64,
     ) -> Result<Vec<SampledThread>, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
@@ -85,17 +81,15 @@ impl Tx<Worker> {
              ORDER BY conversation_id LIMIT $4",
             tenant,
             connection.0,
-            place,
-            most,
+            from,
+            limit,
         )
         .fetch_all(self.session())
         .await?)
     }
 
-    /// The parts held of a conversation by their ids, the first message not among them.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    /// The stored parts of a conversation by their ids, without the first message.
+    #[tracing::instrument(name = "db.held_parts", level = "debug", skip_all)]
     pub async fn held_parts(
         &mut self,
         conversation: Uuid,
@@ -124,52 +118,14 @@ impl Tx<Worker> {
             .collect())
     }
 
-    /// How many objects of a stream are held and alive, counted row by row.
-    ///
-    /// # Errors
-    /// When Postgres fails.
-    pub async fn count_alive(
+    /// Stores the findings of an audit, in place of the last one.
+    #[tracing::instrument(name = "db.write_audit", level = "debug", skip_all)]
+    pub async fn write_audit(
         &mut self,
-        connection: ConnectionId,
-        stream: Stream,
-    ) -> Result<i64, StoreError> {
+        key: SliceKey,
+        audit: AuditResult,
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
-        Ok(sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM alive WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3"#,
-            tenant,
-            connection.0,
-            stream.as_str(),
-        )
-        .fetch_one(self.session())
-        .await?)
-    }
-
-    /// Up to when every change of a stream is held.
-    ///
-    /// # Errors
-    /// When Postgres fails.
-    pub async fn watermark(
-        &mut self,
-        connection: ConnectionId,
-        stream: Stream,
-    ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let tenant = self.tenant().0;
-        Ok(sqlx::query_scalar!(
-            "SELECT watermark FROM streams WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
-            tenant,
-            connection.0,
-            stream.as_str(),
-        )
-        .fetch_optional(self.session())
-        .await?
-        .flatten())
-    }
-
-    /// Keeps what an audit found.
-    ///
-    /// # Errors
-    /// When Postgres fails.
-    pub async fn write_audit(&mut self, key: SliceKey, audit: Audit) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO audits (tenant_id, connection_id, contacts_missing, conversations_missing, threads_read, threads_differing)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -177,7 +133,7 @@ impl Tx<Worker> {
                 audited_at = now(), contacts_missing = excluded.contacts_missing,
                 conversations_missing = excluded.conversations_missing, threads_read = excluded.threads_read,
                 threads_differing = excluded.threads_differing",
-            key.tenant.0,
+            tenant,
             key.connection.0,
             audit.contacts_missing,
             audit.conversations_missing,
@@ -191,14 +147,12 @@ impl Tx<Worker> {
 }
 
 impl<R: ReadsStatus> Tx<R> {
-    /// What the last audit found.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    /// The findings of the last audit, and its time.
+    #[tracing::instrument(name = "db.last_audit", level = "debug", skip_all)]
     pub async fn last_audit(
         &mut self,
         connection: ConnectionId,
-    ) -> Result<Option<(DateTime<Utc>, Audit)>, StoreError> {
+    ) -> Result<Option<(DateTime<Utc>, AuditResult)>, StoreError> {
         let tenant = self.tenant().0;
         let row = sqlx::query!(
             "SELECT audited_at, contacts_missing, conversations_missing, threads_read, threads_differing FROM audits
@@ -209,7 +163,7 @@ impl<R: ReadsStatus> Tx<R> {
         .fetch_optional(self.session())
         .await?;
         Ok(row.map(|row| {
-            let found = Audit {
+            let found = AuditResult {
                 contacts_missing: row.contacts_missing,
                 conversations_missing: row.conversations_missing,
                 threads_read: row.threads_read,
@@ -217,35 +171,5 @@ impl<R: ReadsStatus> Tx<R> {
             };
             (row.audited_at, found)
         }))
-    }
-}
-
-impl Tx<Worker> {
-    /// Makes a stream due for a walk of at least this mode, and says that so many objects are missing. False where
-    /// a walk is under way or the stream is blocked.
-    ///
-    /// # Errors
-    /// When Postgres fails.
-    pub async fn widen(
-        &mut self,
-        connection: ConnectionId,
-        stream: Stream,
-        mode: Mode,
-        missing: i64,
-    ) -> Result<bool, StoreError> {
-        let tenant = self.tenant().0;
-        let widened = sqlx::query!(
-            "UPDATE streams SET mode = CASE WHEN mode = 'reconcile' THEN mode ELSE $4 END, due_at = least(due_at, now()),
-                    expected = greatest(expected, held + $5)
-             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND cursor IS NULL AND blocked_code IS NULL",
-            tenant,
-            connection.0,
-            stream.as_str(),
-            mode.as_str(),
-            missing,
-        )
-        .execute(self.session())
-        .await?;
-        Ok(widened.rows_affected() > 0)
     }
 }

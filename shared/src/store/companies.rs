@@ -1,51 +1,36 @@
-//! Companies: source record, per-source fields and profile; and those asked for by id.
+//! Companies: source record, per-source fields and profile in one statement.
 
-use chrono::{DateTime, Utc};
-
-use super::{StoreError, Tx, Written, roles::Worker};
+use super::{
+    StoreError, Tx, WriteSummary,
+    batch::{SourceColumns, SourceRow, last_of_each},
+    roles::Worker,
+};
 use crate::domain::{ConnectionId, ids, records::Company};
 
-/// Companies that are wanted by id.
-#[derive(Debug)]
-pub struct Wants {
-    /// The first of them.
-    pub source_ids: Vec<String>,
-    pub all: i64,
-    /// Those that a full walk would serve as well: seen on changed contacts, not absent from the last walk.
-    pub changed: i64,
-    /// When the newest was made: whoever serves them all has served nothing newer.
-    pub newest: Option<DateTime<Utc>>,
-}
-
 impl Tx<Worker> {
-    /// Writes what one connection says of these companies, and the profiles folded from it.
+    /// Writes one connection's records of these companies, and the profiles folded from them.
     ///
-    /// # Errors
-    /// When Postgres fails.
+    /// An older or equal version changes nothing, so pages may be fetched twice and in any order.
+    #[tracing::instrument(name = "db.write_companies", level = "debug", skip_all)]
     pub async fn write_companies(
         &mut self,
         connection: ConnectionId,
         companies: Vec<Company>,
-    ) -> Result<Written, StoreError> {
-        let tenant = self.tenant().0;
-        let companies = super::last_of_each(companies, |company| &company.source_id);
-        let count = companies.len();
-        let mut ids = Vec::with_capacity(count);
-        let mut source_ids = Vec::with_capacity(count);
-        let mut external_ids = Vec::with_capacity(count);
-        let mut fields = Vec::with_capacity(count);
-        let mut updated = Vec::with_capacity(count);
-        let mut sanitised = Vec::with_capacity(count);
-        let mut raws = Vec::with_capacity(count);
-        for company in companies {
-            ids.push(ids::company_id(connection, &company.source_id));
-            fields.push(super::to_json(&company.fields, "company_sources")?);
-            source_ids.push(company.source_id);
-            external_ids.push(company.external_id);
-            updated.push(company.updated_at);
-            sanitised.push(company.sanitised);
-            raws.push(company.raw.into_bytes());
+    ) -> Result<WriteSummary, StoreError> {
+        let mut columns = SourceColumns::default();
+        for company in last_of_each(companies, |company| &company.source_id) {
+            columns.push(SourceRow {
+                profile_id: ids::company_id(connection, &company.source_id),
+                source_id: company.source_id,
+                external_id: company.external_id,
+                fields: company.fields,
+                updated_at: company.updated_at,
+                sanitised: company.sanitised,
+                raw: company.raw,
+            })?;
         }
+        let tenant = self.tenant().0;
+        // Records and profiles in one statement, so that an unchanged record never touches its profile.
         let rows = sqlx::query!(
             r#"WITH written AS (
                 INSERT INTO company_sources AS s
@@ -75,77 +60,22 @@ impl Tx<Worker> {
             SELECT source_id AS "source_id!", inserted AS "inserted!" FROM written"#,
             tenant,
             connection.0,
-            &source_ids,
-            &ids,
-            &external_ids as &[Option<String>],
-            &fields,
-            &updated,
-            &sanitised,
-            &raws,
+            &columns.source_ids,
+            &columns.profile_ids,
+            &columns.external_ids as &[Option<String>],
+            &columns.fields,
+            &columns.updated,
+            &columns.sanitised,
+            &columns.raws,
         )
         .fetch_all(self.session())
         .await?;
         let inserted = rows.iter().filter(|row| row.inserted).count();
-        let changed: Vec<String> = rows.into_iter().map(|row| row.source_id).collect();
-        Ok(Written {
-            seen: count,
+        Ok(WriteSummary {
+            seen: columns.source_ids.len(),
             inserted,
-            updated: changed.len() - inserted,
-            changed,
+            updated: rows.len() - inserted,
+            changed: rows.into_iter().map(|row| row.source_id).collect(),
         })
-    }
-
-    /// Companies asked for by id, oldest wish first, how many of all wishes a full walk could serve, and the newest.
-    ///
-    /// # Errors
-    /// When Postgres fails.
-    pub async fn company_wants(
-        &mut self,
-        connection: ConnectionId,
-        most: i64,
-    ) -> Result<Wants, StoreError> {
-        let tenant = self.tenant().0;
-        let rows = sqlx::query!(
-            r#"SELECT source_id, count(*) OVER () AS "all!", count(*) FILTER (WHERE NOT absent) OVER () AS "changed!",
-                      max(wanted_at) OVER () AS "newest!"
-               FROM company_wants WHERE tenant_id = $1 AND connection_id = $2 ORDER BY wanted_at, source_id LIMIT $3"#,
-            tenant,
-            connection.0,
-            most,
-        )
-        .fetch_all(self.session())
-        .await?;
-        let (all, changed) = rows.first().map_or((0, 0), |row| (row.all, row.changed));
-        let newest = rows.first().map(|row| row.newest);
-        Ok(Wants {
-            source_ids: rows.into_iter().map(|row| row.source_id).collect(),
-            all,
-            changed,
-            newest,
-        })
-    }
-
-    /// Forgets wishes that were served: the named ones, or, by a full walk, all older ones that it could serve.
-    ///
-    /// # Errors
-    /// When Postgres fails.
-    pub async fn serve_company_wants(
-        &mut self,
-        connection: ConnectionId,
-        served: &[String],
-        before: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let tenant = self.tenant().0;
-        sqlx::query!(
-            "DELETE FROM company_wants
-             WHERE tenant_id = $1 AND connection_id = $2 AND wanted_at <= $4 AND CASE WHEN cardinality($3::text[]) = 0 THEN NOT absent ELSE source_id = ANY ($3) END",
-            tenant,
-            connection.0,
-            served,
-            before,
-        )
-        .execute(self.session())
-        .await?;
-        Ok(())
     }
 }

@@ -1,17 +1,14 @@
-//! Connections and their sealed tokens.
+//! Connections, as they are read.
 
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{
-    Store, StoreError, Tx,
-    roles::{ReadsConnections, Worker},
-};
+use super::{Store, StoreError, Tx, roles::ReadsConnections};
 use crate::domain::{ConnectionId, Region, TenantId};
 
-/// A connection's life: `active` syncs, `reauth_required` waits for the customer, `disconnected`
-/// ended, `error` cannot go on for another reason.
+/// `active` syncs, `reauth_required` waits for the customer, `disconnected` has ended, and `error` cannot continue for
+/// another reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
     Active,
@@ -38,7 +35,7 @@ pub struct Connection {
     pub tenant: TenantId,
     pub id: ConnectionId,
     pub state: ConnectionState,
-    /// Raised by every reconnect and disconnect: the fence of everything that writes for it.
+    /// Rises with every reconnect and disconnect.
     pub generation: i64,
     pub region: Region,
     /// Intercom's `app.id_code`.
@@ -120,10 +117,8 @@ impl TryFrom<ConnectionRow> for Connection {
 }
 
 impl<R: ReadsConnections> Tx<R> {
-    /// A connection of this tenant; `None` for an unknown or foreign id.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    /// A connection of this tenant. `None` for an unknown or foreign id.
+    #[tracing::instrument(name = "db.connection", level = "debug", skip_all)]
     pub async fn connection(&mut self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
         let tenant = self.tenant().0;
         sqlx::query_as!(
@@ -142,9 +137,7 @@ impl<R: ReadsConnections> Tx<R> {
     }
 
     /// The tenant's connections, oldest first.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    #[tracing::instrument(name = "db.connections", level = "debug", skip_all)]
     pub async fn connections(&mut self) -> Result<Vec<Connection>, StoreError> {
         let tenant = self.tenant().0;
         sqlx::query_as!(
@@ -165,9 +158,7 @@ impl<R: ReadsConnections> Tx<R> {
 
 impl<R: ReadsConnections> Store<R> {
     /// [`Tx::connection`] in a transaction of its own.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    #[tracing::instrument(name = "db.connection", level = "debug", skip_all)]
     pub async fn connection(
         &self,
         tenant: TenantId,
@@ -175,36 +166,5 @@ impl<R: ReadsConnections> Store<R> {
     ) -> Result<Option<Connection>, StoreError> {
         let mut tx = self.begin(tenant).await?;
         tx.connection(id).await
-    }
-}
-
-impl Store<Worker> {
-    /// Where a connection's token is good, and the sealed token itself.
-    ///
-    /// # Errors
-    /// When Postgres fails, or this store's role may not read tokens.
-    pub async fn sealed_token(
-        &self,
-        tenant: TenantId,
-        id: ConnectionId,
-    ) -> Result<Option<(Region, Vec<u8>)>, StoreError> {
-        let mut tx = self.begin(tenant).await?;
-        let row = sqlx::query!(
-            "SELECT c.region, k.sealed FROM connections c
-             JOIN connection_secrets k ON k.tenant_id = c.tenant_id AND k.connection_id = c.id
-             WHERE c.tenant_id = $1 AND c.id = $2 AND k.purpose = 'access_token'",
-            tenant.0,
-            id.0,
-        )
-        .fetch_optional(tx.session())
-        .await?;
-        row.map(|row| {
-            let region = row.region.parse().map_err(|_| StoreError::Inconsistent {
-                table: "connections",
-                what: row.region.clone(),
-            })?;
-            Ok((region, row.sealed))
-        })
-        .transpose()
     }
 }

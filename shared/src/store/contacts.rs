@@ -1,58 +1,64 @@
 //! Contacts: source record, per-source fields and profile in one statement.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
-
-use super::{StoreError, Tx, Written, roles::Worker};
-use crate::domain::{
-    ConnectionId, ids,
-    records::{COMPANIES_SHOWN, Contact},
+use super::{
+    StoreError, Tx, WriteSummary,
+    batch::{SourceColumns, SourceRow, last_of_each},
+    contact_links::ReportedLinks,
+    roles::Worker,
 };
+use crate::domain::{ConnectionId, ids, records::Contact};
 
 impl Tx<Worker> {
-    /// Writes what one connection says of these contacts, and the profiles folded from it.
+    /// Writes one connection's records of these contacts, the profiles folded from them, and their links.
     ///
     /// An older or equal version changes nothing, so pages may be fetched twice and in any order.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    #[tracing::instrument(name = "db.write_contacts", level = "debug", skip_all)]
     pub async fn write_contacts(
         &mut self,
         connection: ConnectionId,
         contacts: Vec<Contact>,
-    ) -> Result<Written, StoreError> {
-        let tenant = self.tenant().0;
-        let contacts = super::last_of_each(contacts, |contact| &contact.source_id);
-        let count = contacts.len();
-        let mut ids = Vec::with_capacity(count);
-        let mut source_ids = Vec::with_capacity(count);
-        let mut external_ids = Vec::with_capacity(count);
-        let mut fields = Vec::with_capacity(count);
-        let mut updated = Vec::with_capacity(count);
-        let mut sanitised = Vec::with_capacity(count);
-        let mut raws = Vec::with_capacity(count);
-        let mut companies = HashMap::with_capacity(count);
-        let mut versions = HashMap::with_capacity(count);
+    ) -> Result<WriteSummary, StoreError> {
+        let contacts = last_of_each(contacts, |contact| &contact.source_id);
+        let mut columns = SourceColumns::default();
+        let mut reported = ReportedLinks::default();
         let mut absorbed = Vec::new();
         for contact in contacts {
-            ids.push(ids::contact_id(connection, &contact.source_id));
-            fields.push(super::to_json(&contact.fields, "contact_sources")?);
-            external_ids.push(contact.external_id);
-            updated.push(contact.updated_at);
-            sanitised.push(contact.sanitised);
-            raws.push(contact.raw.into_bytes());
-            absorbed.extend(
-                contact
-                    .absorbed
-                    .into_iter()
-                    .map(|id| (id, contact.source_id.clone())),
-            );
-            versions.insert(contact.source_id.clone(), contact.updated_at);
-            companies.insert(contact.source_id.clone(), contact.companies);
-            source_ids.push(contact.source_id);
+            let id = contact.source_id;
+            absorbed.extend(contact.absorbed.into_iter().map(|gone| (gone, id.clone())));
+            reported.versions.insert(id.clone(), contact.updated_at);
+            reported.companies.insert(id.clone(), contact.companies);
+            columns.push(SourceRow {
+                profile_id: ids::contact_id(connection, &id),
+                source_id: id,
+                external_id: contact.external_id,
+                fields: contact.fields,
+                updated_at: contact.updated_at,
+                sanitised: contact.sanitised,
+                raw: contact.raw,
+            })?;
         }
+        let (changed, updated) = self.upsert_contacts(connection, &columns).await?;
+        self.write_links(connection, &reported, &changed, &updated)
+            .await?;
+        self.note_merges(connection, &absorbed).await?;
+        Ok(WriteSummary {
+            seen: columns.source_ids.len(),
+            inserted: changed.len() - updated.len(),
+            updated: updated.len(),
+            changed,
+        })
+    }
 
+    /// Returns the source ids of all changed contacts, and of the updated ones among them.
+    async fn upsert_contacts(
+        &mut self,
+        connection: ConnectionId,
+        columns: &SourceColumns,
+    ) -> Result<(Vec<String>, HashSet<String>), StoreError> {
+        let tenant = self.tenant().0;
+        // Records and profiles in one statement, so that an unchanged record never touches its profile.
         let rows = sqlx::query!(
             r#"WITH written AS (
                 INSERT INTO contact_sources AS s
@@ -85,146 +91,26 @@ impl Tx<Worker> {
             SELECT source_id AS "source_id!", inserted AS "inserted!" FROM written"#,
             tenant,
             connection.0,
-            &source_ids,
-            &ids,
-            &external_ids as &[Option<String>],
-            &fields,
-            &updated,
-            &sanitised,
-            &raws,
+            &columns.source_ids,
+            &columns.profile_ids,
+            &columns.external_ids as &[Option<String>],
+            &columns.fields,
+            &columns.updated,
+            &columns.sanitised,
+            &columns.raws,
         )
         .fetch_all(self.session())
         .await?;
-
-        let updated: HashSet<String> = rows
+        let updated = rows
             .iter()
             .filter(|row| !row.inserted)
             .map(|row| row.source_id.clone())
             .collect();
-        let changed: Vec<String> = rows.into_iter().map(|row| row.source_id).collect();
-        let written = Written {
-            seen: count,
-            inserted: changed.len() - updated.len(),
-            updated: updated.len(),
-            changed,
-        };
-        // What lies beyond the ten that a contact shows may change without a trace in its own bytes: whoever asked for
-        // the whole list has its links written, also where nothing else is.
-        let long_lists: Vec<&str> = companies
-            .iter()
-            .filter(|(id, list)| {
-                list.as_ref()
-                    .is_some_and(|list| list.len() > COMPANIES_SHOWN)
-                    && !written.changed.contains(id)
-            })
-            .map(|(id, _)| id.as_str())
-            .collect();
-        let unchanged = self.held_as(connection, &long_lists, &versions).await?;
-        let links: Vec<(&str, &str)> = written
-            .changed
-            .iter()
-            .chain(&unchanged)
-            .filter_map(|id| companies.get(id)?.as_ref().map(|companies| (id, companies)))
-            .flat_map(|(id, companies)| {
-                companies
-                    .iter()
-                    .map(|company| (id.as_str(), company.as_str()))
-            })
-            .collect();
-        let known = |id: &&String| companies.get(*id).is_some_and(Option::is_some);
-        let relinked: Vec<&str> = updated
-            .iter()
-            .filter(known)
-            .chain(&unchanged)
-            .map(String::as_str)
-            .collect();
-        self.drop_links(connection, &relinked, &links).await?;
-        self.add_links(connection, &links).await?;
-        self.note_merges(connection, &absorbed).await?;
-        Ok(written)
+        let changed = rows.into_iter().map(|row| row.source_id).collect();
+        Ok((changed, updated))
     }
 
-    /// Those of the given contacts that are held in just this version.
-    async fn held_as(
-        &mut self,
-        connection: ConnectionId,
-        ids: &[&str],
-        versions: &HashMap<String, DateTime<Utc>>,
-    ) -> Result<Vec<String>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let tenant = self.tenant().0;
-        let rows = sqlx::query!(
-            "SELECT source_id, source_updated_at FROM contact_sources
-             WHERE tenant_id = $1 AND connection_id = $2 AND source_id = ANY ($3)",
-            tenant,
-            connection.0,
-            ids as &[&str],
-        )
-        .fetch_all(self.session())
-        .await?;
-        let is_held = |id: &str, at| versions.get(id) == Some(&at);
-        Ok(rows
-            .into_iter()
-            .filter(|row| is_held(&row.source_id, row.source_updated_at))
-            .map(|row| row.source_id)
-            .collect())
-    }
-
-    /// Takes away the links of known contacts that are no longer said. A new contact has none, and is not
-    /// looked for: a first sync would pay for each.
-    async fn drop_links(
-        &mut self,
-        connection: ConnectionId,
-        contacts: &[&str],
-        links: &[(&str, &str)],
-    ) -> Result<(), StoreError> {
-        if contacts.is_empty() {
-            return Ok(());
-        }
-        let tenant = self.tenant().0;
-        let (left, right): (Vec<&str>, Vec<&str>) = links.iter().copied().unzip();
-        sqlx::query!(
-            "DELETE FROM contact_companies
-             WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = ANY ($3::text[])
-               AND (contact_source_id, company_source_id) NOT IN (SELECT * FROM unnest($4::text[], $5::text[]))",
-            tenant,
-            connection.0,
-            contacts as &[&str],
-            &left as &[&str],
-            &right as &[&str],
-        )
-        .execute(self.session())
-        .await?;
-        Ok(())
-    }
-
-    async fn add_links(
-        &mut self,
-        connection: ConnectionId,
-        links: &[(&str, &str)],
-    ) -> Result<(), StoreError> {
-        if links.is_empty() {
-            return Ok(());
-        }
-        let tenant = self.tenant().0;
-        let (left, right): (Vec<&str>, Vec<&str>) = links.iter().copied().unzip();
-        sqlx::query!(
-            "INSERT INTO contact_companies (tenant_id, connection_id, contact_source_id, company_source_id)
-             SELECT DISTINCT $1::uuid, $2::uuid, contact, company FROM unnest($3::text[], $4::text[]) AS i(contact, company)
-             ON CONFLICT DO NOTHING",
-            tenant,
-            connection.0,
-            &left as &[&str],
-            &right as &[&str],
-        )
-        .execute(self.session())
-        .await?;
-        Ok(())
-    }
-
-    /// Contacts that Intercom merged away keep their row and point to the survivor.
+    /// Points contacts that Intercom merged away to their survivors. Their rows stay.
     async fn note_merges(
         &mut self,
         connection: ConnectionId,
@@ -251,31 +137,5 @@ impl Tx<Worker> {
         .execute(self.session())
         .await?;
         Ok(())
-    }
-
-    /// Asks for companies by id, to be fetched before the next full walk. True when there are any.
-    ///
-    /// # Errors
-    /// When Postgres fails.
-    pub async fn want_companies_of(
-        &mut self,
-        connection: ConnectionId,
-        contacts: &[String],
-    ) -> Result<bool, StoreError> {
-        let tenant = self.tenant().0;
-        let wanted = sqlx::query!(
-            "INSERT INTO company_wants (tenant_id, connection_id, source_id)
-             SELECT DISTINCT tenant_id, connection_id, company_source_id FROM contact_companies
-             WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = ANY ($3)
-             ORDER BY company_source_id
-             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET wanted_at = now()",
-            tenant,
-            connection.0,
-            contacts,
-        )
-        .execute(self.session())
-        .await?
-        .rows_affected();
-        Ok(wanted > 0)
     }
 }

@@ -48,10 +48,4 @@ impl StoreError {
         matches!(self, Self::Postgres(sqlx::Error::Database(error))
             if error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("54")))
     }
-
-    /// Whether a unique key or a foreign key refused the row.
-    #[must_use]
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Postgres(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("23")))
-    }
 }

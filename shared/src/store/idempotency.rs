@@ -20,9 +20,7 @@ pub enum Claim {
 
 impl Tx<Api> {
     /// Claims a key for one call. Of many equal calls exactly one is granted.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    #[tracing::instrument(name = "db.claim_idempotency_key", level = "debug", skip_all)]
     pub async fn claim_idempotency_key(
         &mut self,
         route: &str,
@@ -79,9 +77,7 @@ impl Tx<Api> {
     }
 
     /// Keeps the answer to a granted call.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    #[tracing::instrument(name = "db.answer_idempotency_key", level = "debug", skip_all)]
     pub async fn answer_idempotency_key(
         &mut self,
         route: &str,
@@ -105,9 +101,7 @@ impl Tx<Api> {
     }
 
     /// Gives a granted key back: the call failed on our side, and a repeat should run.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    #[tracing::instrument(name = "db.release_idempotency_key", level = "debug", skip_all)]
     pub async fn release_idempotency_key(
         &mut self,
         route: &str,

@@ -8,12 +8,13 @@ use crate::domain::Secret;
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
 /// The schema that this build expects: the number of its last migration.
-pub const SCHEMA: &str = "13";
+pub const SCHEMA: &str = "14";
 
 /// Brings the database to this build's schema. Safe to repeat and to run twice at once.
 ///
 /// # Errors
 /// When Postgres cannot be reached, a migration fails, or an applied one was changed since.
+#[tracing::instrument(name = "db.migrate", level = "debug", skip_all)]
 pub async fn migrate(url: &Secret) -> Result<(), StoreError> {
     let mut session = PgConnection::connect(url.expose()).await?;
     MIGRATOR.run(&mut session).await?;
@@ -25,6 +26,7 @@ pub async fn migrate(url: &Secret) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// When Postgres cannot be reached.
+#[tracing::instrument(name = "db.check", level = "debug", skip_all)]
 pub async fn check(url: &Secret) -> Result<Vec<i64>, StoreError> {
     let mut session = PgConnection::connect(url.expose()).await?;
     let known: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")

@@ -5,32 +5,37 @@
 //! the database role, so that a method which the role has no grant for does not compile (see
 //! [`roles`]). No bare connection leaves this module.
 
+mod absences;
+mod access_tokens;
 mod api_keys;
 mod audits;
+mod batch;
 mod companies;
+mod company_fetches;
+mod connection_lifecycle;
 mod connections;
+mod contact_links;
 mod contacts;
 mod conversations;
-mod disconnect;
+mod dead_letters;
 mod error;
 mod idempotency;
 mod migrate;
 mod oauth_flows;
-mod operations;
-mod outcomes;
-mod planning;
+mod participants;
+mod parts;
+mod pauses;
+mod purge;
 mod quarantine;
 pub mod reads;
-mod replays;
+mod reference_items;
 pub mod roles;
-mod run_requests;
-mod slices;
-mod sweeps;
+mod runs;
+mod streams;
 mod tenants;
 mod threads;
+mod tombstones;
 mod tx;
-mod walks;
-mod written;
 
 use std::{marker::PhantomData, time::Duration};
 
@@ -40,28 +45,27 @@ use sqlx::{
 };
 
 pub use api_keys::{ApiKey, KeyHolder};
-pub use audits::{Audit, HeldPart, SampledThread};
-pub use companies::Wants;
+pub use audits::{AuditResult, HeldPart, SampledThread};
+pub use batch::WriteSummary;
+pub use company_fetches::CompanyFetches;
+pub use connection_lifecycle::AfterDisconnect;
 pub use connections::{Connection, ConnectionError, ConnectionState};
 pub use conversations::Seen;
-pub use disconnect::AfterDisconnect;
+pub use dead_letters::{DeadLetter, DeadLetterFilter};
 pub use error::StoreError;
 pub use idempotency::Claim;
 pub use migrate::{SCHEMA, check, migrate};
 pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace};
-pub use operations::{DeadFilter, DeadLetter, Pause};
-pub use outcomes::{Failed, Tally};
-pub use planning::Due;
-pub use replays::Quarantined;
+pub use pauses::Pause;
+pub use quarantine::QuarantinedObject;
 use roles::DbRole;
-pub use run_requests::RunRequest;
-pub use slices::{Begun, SliceKey, StreamState};
-pub use tenants::Tenant;
-pub use threads::{FetchedThread, PendingThread, ThreadBacklog, ThreadFate};
+pub use runs::RunRequest;
+pub use streams::{
+    ClaimedStream, CursorAfterFailure, Due, ProofDelta, SliceKey, StreamClaim, WalkEnd,
+};
+pub use tenants::CreatedTenant;
+pub use threads::{FailedThread, FetchedThread, PendingThread, ThreadBacklog};
 pub use tx::Tx;
-pub use walks::WalkEnd;
-pub use written::Written;
-use written::{last_of_each, to_json};
 
 use crate::domain::{Secret, TenantId};
 
@@ -88,6 +92,7 @@ impl<R: DbRole> Store<R> {
     ///
     /// # Errors
     /// When Postgres cannot be reached or the login may not take the role (not migrated yet).
+    #[tracing::instrument(name = "db.connect", level = "debug", skip_all)]
     pub async fn connect(url: &Secret, connections: u32) -> Result<Self, StoreError> {
         let options: PgConnectOptions = url.expose().parse()?;
         let options = options.application_name(R::NAME);
@@ -118,6 +123,7 @@ impl<R: DbRole> Store<R> {
     ///
     /// # Errors
     /// When no session can be had.
+    #[tracing::instrument(name = "db.begin", level = "debug", skip_all)]
     pub async fn begin(&self, tenant: TenantId) -> Result<Tx<R>, StoreError> {
         Tx::begin(&self.pool, tenant).await
     }
@@ -126,6 +132,7 @@ impl<R: DbRole> Store<R> {
     ///
     /// # Errors
     /// When it does not.
+    #[tracing::instrument(name = "db.ping", level = "debug", skip_all)]
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
         Ok(())
@@ -138,6 +145,7 @@ impl<R: DbRole> Store<R> {
     }
 
     /// Closes the sessions after the work that holds them.
+    #[tracing::instrument(name = "db.close", level = "debug", skip_all)]
     pub async fn close(&self) {
         self.pool.close().await;
     }
@@ -148,6 +156,7 @@ impl<R: DbRole> Store<R> {
 ///
 /// # Errors
 /// When Postgres cannot be reached.
+#[tracing::instrument(name = "db.login_is_unbound", level = "debug", skip_all)]
 pub async fn login_is_unbound(url: &Secret) -> Result<bool, StoreError> {
     let options: PgConnectOptions = url.expose().parse()?;
     let mut session = sqlx::PgConnection::connect_with(&options).await?;

@@ -1,19 +1,21 @@
-//! Quarantine and reference data: the small tables.
+//! Quarantine: objects that could not be read, each with its bytes and the reason.
 
 use chrono::{DateTime, Utc};
 
 use super::{StoreError, Tx, roles::Worker};
-use crate::domain::{
-    ConnectionId,
-    records::{Poison, ReferenceItem},
-};
+use crate::domain::{ConnectionId, records::Poison};
+
+/// An object in quarantine.
+#[derive(Clone, Debug)]
+pub struct QuarantinedObject {
+    pub source_id: String,
+    /// As it was sent.
+    pub raw: Vec<u8>,
+}
 
 impl Tx<Worker> {
-    /// Keeps objects that could not be read, each with its bytes and the reason. Returns how many were
-    /// not in quarantine before.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    /// Stores unreadable objects. Returns how many were not in quarantine before.
+    #[tracing::instrument(name = "db.quarantine", level = "debug", skip_all)]
     pub async fn quarantine(
         &mut self,
         connection: ConnectionId,
@@ -21,6 +23,7 @@ impl Tx<Worker> {
     ) -> Result<i64, StoreError> {
         let tenant = self.tenant().0;
         let mut opened = 0;
+        // One statement each, because a page hardly ever has two.
         for poison in poisons {
             let seen_before = sqlx::query_scalar!(
                 r#"WITH before AS (
@@ -44,17 +47,15 @@ impl Tx<Worker> {
             opened += i64::from(!seen_before);
             metrics::counter!("pathbound_quarantined_total", "stream" => poison.kind, "reason" => "unreadable")
                 .increment(1);
-            // Not the reason: it quotes what the customer wrote.
+            // Without the reason, because it may quote the customer's text.
             tracing::warn!(kind = poison.kind, source_id = %poison.source_id, "quarantined an object");
         }
         Ok(opened)
     }
 
-    /// Closes the quarantine of objects that were read well now, and drops their bytes: what they say may
-    /// have been redacted since. Returns how many there were.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    /// Closes the quarantine of objects that are readable now, and deletes their bytes, because the text may have been
+    /// redacted since. Returns how many there were.
+    #[tracing::instrument(name = "db.resolve_quarantine", level = "debug", skip_all)]
     pub async fn resolve_quarantine(
         &mut self,
         connection: ConnectionId,
@@ -79,10 +80,9 @@ impl Tx<Worker> {
         Ok(healed as i64)
     }
 
-    /// Closes what a full walk did not meet again: it has gone, or is read well under its real id.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    /// Closes the quarantine of objects that a full walk did not meet again. They are gone, or readable under their real
+    /// ids.
+    #[tracing::instrument(name = "db.forget_quarantine", level = "debug", skip_all)]
     pub async fn forget_quarantine(
         &mut self,
         connection: ConnectionId,
@@ -103,10 +103,8 @@ impl Tx<Worker> {
         Ok(())
     }
 
-    /// Closes the quarantine of parts of threads that were read whole now.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    /// Closes the quarantine of parts whose threads are readable as a whole now.
+    #[tracing::instrument(name = "db.resolve_quarantined_parts", level = "debug", skip_all)]
     pub async fn resolve_quarantined_parts(
         &mut self,
         connection: ConnectionId,
@@ -126,46 +124,29 @@ impl Tx<Worker> {
         Ok(())
     }
 
-    /// Makes the reference items of a kind the given ones; those no longer listed stay, marked.
-    ///
-    /// # Errors
-    /// When Postgres fails.
-    pub async fn write_reference(
+    /// Objects of a kind in quarantine that have their bytes, in the order of ids, after `after`.
+    #[tracing::instrument(name = "db.quarantined", level = "debug", skip_all)]
+    pub async fn quarantined(
         &mut self,
         connection: ConnectionId,
         kind: &str,
-        items: &[ReferenceItem],
-    ) -> Result<(), StoreError> {
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<QuarantinedObject>, StoreError> {
         let tenant = self.tenant().0;
-        let ids: Vec<&str> = items.iter().map(|item| item.source_id.as_str()).collect();
-        sqlx::query!(
-            "UPDATE reference_items SET removed_at = now()
-             WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND removed_at IS NULL AND source_id <> ALL ($4::text[])",
+        Ok(sqlx::query_as!(
+            QuarantinedObject,
+            "SELECT source_id, raw FROM quarantine
+             WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND resolved_at IS NULL
+               AND length(raw) > 0 AND source_id > $4
+             ORDER BY source_id LIMIT $5",
             tenant,
             connection.0,
             kind,
-            &ids as &[&str],
+            after,
+            limit,
         )
-        .execute(self.session())
-        .await?;
-        sqlx::query!(
-            "INSERT INTO reference_items AS r (tenant_id, connection_id, kind, source_id, name, doc, sanitised)
-             SELECT DISTINCT ON (source_id) $1::uuid, $2::uuid, $3, source_id, name, doc::jsonb, sanitised
-             FROM unnest($4::text[], $5::text[], $6::text[], $7::bool[]) AS i(source_id, name, doc, sanitised)
-             ON CONFLICT (tenant_id, connection_id, kind, source_id) DO UPDATE SET
-                name = excluded.name, doc = excluded.doc, sanitised = excluded.sanitised, removed_at = NULL
-             WHERE r.doc <> excluded.doc OR r.name IS DISTINCT FROM excluded.name
-                OR r.sanitised <> excluded.sanitised OR r.removed_at IS NOT NULL",
-            tenant,
-            connection.0,
-            kind,
-            &ids as &[&str],
-            &items.iter().map(|item| item.name.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
-            &items.iter().map(|item| item.doc.as_str()).collect::<Vec<_>>() as &[&str],
-            &items.iter().map(|item| item.sanitised).collect::<Vec<_>>(),
-        )
-        .execute(self.session())
-        .await?;
-        Ok(())
+        .fetch_all(self.session())
+        .await?)
     }
 }

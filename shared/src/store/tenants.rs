@@ -10,7 +10,7 @@ use crate::domain::TenantId;
 
 /// One customer of Pathbound.
 #[derive(Clone, Debug)]
-pub struct Tenant {
+pub struct CreatedTenant {
     pub id: TenantId,
     pub name: String,
     pub created_at: DateTime<Utc>,
@@ -21,7 +21,8 @@ impl Store<Api> {
     ///
     /// # Errors
     /// When Postgres fails or refuses the name.
-    pub async fn create_tenant(&self, name: &str) -> Result<Tenant, StoreError> {
+    #[tracing::instrument(name = "db.create_tenant", level = "debug", skip_all)]
+    pub async fn create_tenant(&self, name: &str) -> Result<CreatedTenant, StoreError> {
         // The row's own id is the tenant of the transaction: row-level security allows no other.
         let id = TenantId::new();
         let mut tx = self.begin(id).await?;
@@ -33,7 +34,7 @@ impl Store<Api> {
         .fetch_one(tx.session())
         .await?;
         tx.commit().await?;
-        Ok(Tenant {
+        Ok(CreatedTenant {
             id,
             name: name.to_owned(),
             created_at,
@@ -43,9 +44,7 @@ impl Store<Api> {
 
 impl<R: LooksUpTenants> Store<R> {
     /// Whether a tenant exists: asked for the service key, which names its tenant itself.
-    ///
-    /// # Errors
-    /// When Postgres fails.
+    #[tracing::instrument(name = "db.tenant_exists", level = "debug", skip_all)]
     pub async fn tenant_exists(&self, tenant: TenantId) -> Result<bool, StoreError> {
         Ok(
             sqlx::query_scalar!(r#"SELECT tenant_exists($1) AS "exists!""#, tenant.0)

@@ -43,6 +43,7 @@ impl<R: DbRole> Tx<R> {
     /// # Errors
     /// When Postgres refuses, nothing was written. When the connection is lost while committing, the
     /// outcome is unknown, so the caller's retry must be safe to repeat.
+    #[tracing::instrument(name = "db.commit", level = "debug", skip_all)]
     pub async fn commit(self) -> Result<(), StoreError> {
         self.tx.commit().await.map_err(StoreError::from)
     }

@@ -14,7 +14,7 @@ use super::{SliceError, slice::SliceContext};
 use crate::{
     domain::{Mode, Stream, records::Thread},
     intercom::{Endpoint, Error, Refusal, Search, wire},
-    store::{Audit, FetchedThread, HeldPart, SampledThread, WorkerTx},
+    store::{AuditResult, FetchedThread, HeldPart, SampledThread, WorkerTx},
 };
 
 /// Threads read by one audit, which is about a hundred per workspace and month.
@@ -24,7 +24,7 @@ const SAMPLE: i64 = 4;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct AuditState {
     left: Vec<SampledThread>,
-    pub(super) found: Audit,
+    pub(super) found: AuditResult,
 }
 
 /// Begins an audit, if it is time for one.
@@ -54,7 +54,7 @@ pub(super) async fn begin(cx: &SliceContext<'_>) -> Result<Option<AuditState>, S
     }
     Ok(Some(AuditState {
         left,
-        found: Audit::default(),
+        found: AuditResult::default(),
     }))
 }
 
@@ -79,7 +79,7 @@ pub(super) async fn read_thread(
 /// Compares the counts, stores the result, and makes the streams due that repair it.
 pub(super) async fn end(
     cx: &SliceContext<'_>,
-    mut found: Audit,
+    mut found: AuditResult,
 ) -> Result<Vec<Stream>, SliceError> {
     let connection = cx.key.connection;
     let search = Search::count_all();
@@ -140,7 +140,7 @@ pub(super) async fn end(
     Ok(due)
 }
 
-fn report(found: Audit, due: &[Stream]) {
+fn report(found: AuditResult, due: &[Stream]) {
     let result = if due.is_empty() {
         "nothing_new"
     } else {

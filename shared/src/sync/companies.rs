@@ -19,7 +19,7 @@ use crate::{
         Endpoint, Error, Refusal, Response, SCROLL_PAGE,
         wire::{self, Page},
     },
-    store::{Tally, WalkEnd, Wants},
+    store::{CompanyFetches, ProofDelta, WalkEnd},
 };
 
 /// Another app's scroll ends a minute after its last page. It cannot be ended sooner.
@@ -69,7 +69,7 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let mut tx = cx.begin().await?;
     tx.start_runs(cx.key).await?;
     let fetches = tx
-        .company_wants(cx.key.connection, FETCHES_PER_SLICE)
+        .pending_company_fetches(cx.key.connection, FETCHES_PER_SLICE)
         .await?;
     tx.commit().await?;
     // One more call for the page that is not full, and one for the empty page at the end.
@@ -86,19 +86,22 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
 
 /// Every fetch that was queued up to now is served by the calls from now on. A page of contacts that was being stored
 /// when the slice began may have queued a later one, and the slice waited for it.
-fn served_until(cx: &SliceContext<'_>, fetches: &Wants) -> DateTime<Utc> {
+fn served_until(cx: &SliceContext<'_>, fetches: &CompanyFetches) -> DateTime<Utc> {
     fetches
         .newest
         .map_or(cx.state.now, |newest| newest.max(cx.state.now))
 }
 
-async fn scroll(cx: &SliceContext<'_>, fetches: &Wants) -> Result<SliceOutcome, SliceError> {
+async fn scroll(
+    cx: &SliceContext<'_>,
+    fetches: &CompanyFetches,
+) -> Result<SliceOutcome, SliceError> {
     let broken: BrokenScroll = cx.saved_walk().unwrap_or_default();
     let (mut param, mut seen, mut poisoned, mut last_page) =
         (None::<String>, 0_i64, 0_i64, SCROLL_PAGE);
     let mut started_at = None;
     let mut tx = cx.begin().await?;
-    tx.begin_sweep(cx.key).await?;
+    tx.begin_absence_scan(cx.key).await?;
     tx.commit().await?;
     loop {
         let answer = match next_page(cx, param.as_deref()).await {
@@ -110,7 +113,7 @@ async fn scroll(cx: &SliceContext<'_>, fetches: &Wants) -> Result<SliceOutcome, 
                     if broken.is_the_end(seen, last_page) {
                         break;
                     }
-                    cx.save_place(&broken.not_found(seen)).await?;
+                    cx.save_cursor_only(&broken.not_found(seen)).await?;
                     return Err(SliceError::Broken("the scroll's cursor died"));
                 }
                 _ if matches!(error, Error::TooLarge(_)) => {
@@ -209,7 +212,10 @@ async fn fetch(cx: &SliceContext<'_>, ids: Vec<String>) -> Fetched {
     fetched
 }
 
-async fn fetch_by_id(cx: &SliceContext<'_>, fetches: &Wants) -> Result<SliceOutcome, SliceError> {
+async fn fetch_by_id(
+    cx: &SliceContext<'_>,
+    fetches: &CompanyFetches,
+) -> Result<SliceOutcome, SliceError> {
     let Fetched {
         bodies,
         at,
@@ -232,21 +238,21 @@ async fn fetch_by_id(cx: &SliceContext<'_>, fetches: &Wants) -> Result<SliceOutc
         .await?;
     if !served.is_empty() {
         // Fetches that were queued during the calls are for a later state, so they stay.
-        tx.serve_company_wants(key.connection, &served, served_until(cx, fetches))
+        tx.complete_company_fetches(key.connection, &served, served_until(cx, fetches))
             .await?;
     }
     tx.note_alive(key.connection, key.stream, &alive).await?;
     // Counted again under the stream's lock. A page of contacts may have queued more during the calls, and the stream
     // that it made due must not be put off to the next scroll.
-    let more = tx.company_wants(key.connection, 1).await?.all > 0;
-    let tally = Tally {
+    let more = tx.pending_company_fetches(key.connection, 1).await?.all > 0;
+    let delta = ProofDelta {
         inserted: written.inserted,
         quarantined,
         healed,
     };
-    tx.save_cursor(key, &serde_json::Value::Null, tally).await?;
+    tx.save_cursor(key, &serde_json::Value::Null, delta).await?;
     // Only a company that two scrolls left out is ended by its 404. Others may come back.
-    tx.end_companies(key, &gone).await?;
+    tx.mark_companies_deleted(key, &gone).await?;
     if !more && trouble.is_none() {
         tx.end_walk(key, &walk_end(cx, cx.state.now, false, None))
             .await?;
@@ -274,13 +280,13 @@ async fn store_page(
         .resolve_quarantine(key.connection, "company", &ids)
         .await?;
     tx.note_shown(key, &shown).await?;
-    let tally = Tally {
+    let delta = ProofDelta {
         inserted: written.inserted,
         quarantined,
         healed,
     };
     // The cursor stays, because it holds only what a broken scroll left.
-    tx.save_cursor(key, &cx.state.cursor, tally).await?;
+    tx.save_cursor(key, &cx.state.cursor, delta).await?;
     tx.commit().await?;
     written.count(Stream::Companies);
     Ok(())
@@ -288,23 +294,23 @@ async fn store_page(
 
 async fn end(
     cx: &SliceContext<'_>,
-    fetches: &Wants,
+    fetches: &CompanyFetches,
     started_at: DateTime<Utc>,
     poisoned: i64,
 ) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
     let mut tx = cx.begin().await?;
-    tx.serve_company_wants(key.connection, &[], served_until(cx, fetches))
+    tx.complete_company_fetches(key.connection, &[], served_until(cx, fetches))
         .await?;
     // Every page was read, so an object that is no longer unreadable is either stored or gone.
     tx.forget_quarantine(key.connection, "company", cx.state.now)
         .await?;
-    tx.end_sweep(key).await?;
+    tx.end_absence_scan(key).await?;
     tx.end_walk(key, &walk_end(cx, started_at, true, Some(poisoned)))
         .await?;
     // Queued after the walk's end, which would drop their due time.
-    tx.want_absent_companies(key).await?;
-    let more = tx.company_wants(key.connection, 1).await?.all > 0;
+    tx.add_absent_company_fetches(key).await?;
+    let more = tx.pending_company_fetches(key.connection, 1).await?.all > 0;
     if more {
         tx.make_due(key.connection, Stream::Companies).await?;
     }

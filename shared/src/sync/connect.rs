@@ -133,7 +133,7 @@ pub async fn finish(
         token.expose().as_bytes(),
     )?;
     tx.put_access_token(connection, &sealed).await?;
-    tx.owe_every_stream(connection).await?;
+    tx.mark_all_due(connection).await?;
     tx.commit().await?;
     tracing::info!(%tenant, %connection, "workspace connected");
     Ok(Connected {

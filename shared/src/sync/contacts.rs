@@ -25,7 +25,7 @@ use crate::{
         Endpoint, Error, Refusal, Response, Search, Version,
         wire::{self, Page},
     },
-    store::{Tally, WalkEnd, WorkerTx},
+    store::{ProofDelta, WalkEnd, WorkerTx},
 };
 
 /// How far a walk has come.
@@ -64,7 +64,7 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
         // The new size is saved before it is tried, so that a worker that dies of it does not begin
         // with the large page again.
         Err(Error::TooLarge(_)) if walk.pages.page_size.shrink() => {
-            cx.save_place(&walk).await?;
+            cx.save_cursor_only(&walk).await?;
             return Ok(Verdict::Requeue.into());
         }
         Err(error)
@@ -171,8 +171,8 @@ async fn start_over(
     let mut walk = ContactWalk::begin(cx);
     walk.pages.page_size = page_size;
     let mut tx = cx.begin().await?;
-    tx.begin_sweep(cx.key).await?;
-    tx.save_place(cx.key, &walk).await?;
+    tx.begin_absence_scan(cx.key).await?;
+    tx.save_cursor_only(cx.key, &walk).await?;
     tx.commit().await?;
     Ok(Verdict::Requeue.into())
 }
@@ -200,7 +200,7 @@ async fn confirm_absences(
     // They answered, so their absence from the list is Intercom's and not a deletion.
     tx.note_alive(key.connection, key.stream, &absent.alive)
         .await?;
-    tx.end_contacts(key, &absent.deleted, &absent.merged)
+    tx.mark_contacts_deleted(key, &absent.deleted, &absent.merged)
         .await?;
     let more = !tx.absentees(key, 1).await?.is_empty();
     let verdict = if more || absent.trouble.is_some() {
@@ -259,12 +259,12 @@ async fn store(
         // with the walk.
         walk.absences = Some(Absences { missing });
     }
-    let tally = Tally {
+    let delta = ProofDelta {
         inserted: written.inserted,
         quarantined,
         healed,
     };
-    tx.save_cursor(key, &walk, tally).await?;
+    tx.save_cursor(key, &walk, delta).await?;
     let verdict = if ended {
         end(&mut tx, cx, &walk, total).await?
     } else {
@@ -282,7 +282,7 @@ async fn fetch_companies_of(
     changed: &[String],
 ) -> Result<Vec<Stream>, SliceError> {
     let connection = cx.key.connection;
-    if changed.is_empty() || !tx.want_companies_of(connection, changed).await? {
+    if changed.is_empty() || !tx.add_company_fetches(connection, changed).await? {
         return Ok(Vec::new());
     }
     tx.make_due(connection, Stream::Companies).await?;
@@ -300,7 +300,7 @@ async fn end(
     if walk.pages.is_full() {
         tx.forget_quarantine(key.connection, "contact", walk.pages.begun_at)
             .await?;
-        tx.end_sweep(key).await?;
+        tx.end_absence_scan(key).await?;
         if !tx.absentees(key, 1).await?.is_empty() {
             return Ok(Verdict::Requeue);
         }

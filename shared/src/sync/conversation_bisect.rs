@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{Verdict, records::Poison},
     intercom::{Endpoint, Error, Refusal, Search, wire::Page},
-    store::Tally,
+    store::ProofDelta,
 };
 
 /// This many server errors in a row on one page may come from one record. A 404 counts at once, because it is not
@@ -57,7 +57,7 @@ pub(super) async fn narrow(
         Found::NotYet(next) if !is_hopeless(&next) => Some(next),
         _ => None,
     };
-    cx.save_place(&walk).await?;
+    cx.save_cursor_only(&walk).await?;
     if walk.bisect.is_some() {
         Ok(Verdict::Requeue.into())
     } else {
@@ -88,12 +88,12 @@ pub(super) async fn probe(
     match found {
         Found::NotYet(bisect) => {
             walk.bisect = Some(bisect);
-            tx.save_place(cx.key, &walk).await?;
+            tx.save_cursor_only(cx.key, &walk).await?;
         }
-        Found::Nothing => tx.save_place(cx.key, &walk).await?,
+        Found::Nothing => tx.save_cursor_only(cx.key, &walk).await?,
         // If no record at all was readable, the search itself is broken, and quarantine would hide that.
         Found::At(_) if is_empty && walk.pages.seen == 0 => {
-            tx.save_place(cx.key, &walk).await?;
+            tx.save_cursor_only(cx.key, &walk).await?;
             tx.commit().await?;
             return Err(
                 Error::Unavailable("every search that is not empty fails".to_owned()).into(),
@@ -106,11 +106,11 @@ pub(super) async fn probe(
             // The walk resumes behind the failing second, without a cursor that leads into it.
             walk.before = DateTime::from_timestamp(second, 0);
             walk.pages.after = None;
-            let tally = Tally {
+            let delta = ProofDelta {
                 quarantined,
-                ..Tally::default()
+                ..ProofDelta::default()
             };
-            tx.save_cursor(cx.key, &walk, tally).await?;
+            tx.save_cursor(cx.key, &walk, delta).await?;
         }
     }
     tx.commit().await?;

@@ -24,7 +24,7 @@ use crate::{
         Endpoint, Error, Refusal, Search,
         wire::{self, Page},
     },
-    store::{Tally, WorkerTx},
+    store::{ProofDelta, WorkerTx},
 };
 
 /// Works one slice: a page of stubs, or a step of a bisection.
@@ -43,7 +43,7 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
         Err(Error::TooLarge(_)) if walk.pages.page_size.shrink() => {
             // A smaller page may no longer hold the failing record, so a bisection begins again.
             walk.bisect = None;
-            cx.save_place(&walk).await?;
+            cx.save_cursor_only(&walk).await?;
             return Ok(Verdict::Requeue.into());
         }
         Err(error)
@@ -92,7 +92,7 @@ async fn resume_by_time(
         return Err(SliceError::StartOver("intercom no longer knows the cursor"));
     }
     let mut tx = cx.begin().await?;
-    tx.save_cursor(cx.key, &walk, Tally::default()).await?;
+    tx.save_cursor(cx.key, &walk, ProofDelta::default()).await?;
     tx.commit().await?;
     Ok(Verdict::Requeue.into())
 }
@@ -110,7 +110,7 @@ async fn store(
     let written = tx.write_stubs(key.connection, objects.records).await?;
     if walk.pages.mode == Mode::Reconcile {
         // A stub proves nothing of its thread, so a reconciling run reads every thread again.
-        tx.want_threads_again(key.connection, &ids).await?;
+        tx.reopen_threads(key.connection, &ids).await?;
     }
     let quarantined = tx.quarantine(key.connection, &objects.poisons).await?;
     let healed = tx
@@ -119,12 +119,12 @@ async fn store(
     if walk.pages.is_full() {
         tx.note_shown(key, &shown).await?;
     }
-    let tally = Tally {
+    let delta = ProofDelta {
         inserted: written.inserted,
         quarantined,
         healed,
     };
-    tx.save_cursor(key, &walk, tally).await?;
+    tx.save_cursor(key, &walk, delta).await?;
     let verdict = if walk.pages.after.is_some() {
         Verdict::Requeue
     } else {
@@ -148,9 +148,9 @@ async fn end(
     if walk.pages.is_full() {
         tx.forget_quarantine(key.connection, "conversation", walk.pages.begun_at)
             .await?;
-        tx.end_sweep(key).await?;
+        tx.end_absence_scan(key).await?;
         // An absent conversation may be deleted. Its own call gives the proof.
-        tx.want_absent_threads(key).await?;
+        tx.reopen_absent_threads(key).await?;
     } else if let Some(total) = total {
         tx.recount(key, total).await?;
     }

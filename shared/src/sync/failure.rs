@@ -7,7 +7,7 @@ use crate::{
     backoff::Backoff,
     domain::{Stream, Verdict},
     intercom::{Error, Refusal},
-    store::{ConnectionError, Failed, SliceKey, StoreError},
+    store::{ConnectionError, CursorAfterFailure, SliceKey, StoreError},
 };
 
 /// After this many failures in a row the stream becomes a dead letter. It is still retried, once per
@@ -97,14 +97,14 @@ type Consequence = Result<SliceOutcome, StoreError>;
 
 /// Retries with exponential backoff and full jitter. After [`MAX_ATTEMPTS`] a dead letter keeps the cause.
 async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -> Consequence {
-    let walk = match error {
-        SliceError::StartOver(_) => Failed::StartsOver,
-        _ if key.stream == Stream::Companies => Failed::AsksAgain,
-        _ => Failed::GoesOn,
+    let cursor = match error {
+        SliceError::StartOver(_) => CursorAfterFailure::Discard,
+        _ if key.stream == Stream::Companies => CursorAfterFailure::Refetch,
+        _ => CursorAfterFailure::Keep,
     };
     // A page that lands resets `attempts`. A walk that starts over again and again lands pages without progress, so
     // its restarts count as attempts.
-    let attempts = 1 + if walk == Failed::GoesOn {
+    let attempts = 1 + if cursor == CursorAfterFailure::Keep {
         tries.attempts
     } else {
         tries.attempts.max(tries.restarts)
@@ -127,7 +127,7 @@ async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -
             tx.drop_from_runs(key, "failed", &cause).await?;
         }
     }
-    tx.fail_stream(key, &cause, wait.as_secs_f64(), walk)
+    tx.fail_stream(key, &cause, wait.as_secs_f64(), cursor)
         .await?;
     tx.commit().await?;
     // A parked ticket would delay a resync that makes the stream due meanwhile.
@@ -168,7 +168,7 @@ async fn end_connection(
     why: &ConnectionError,
 ) -> Consequence {
     // All streams are locked in their one order, because another stream may find the token dead at the same moment.
-    let mut tx = ctx.store.begin_fenced_whole(key).await?;
+    let mut tx = ctx.store.begin_fenced_connection(key).await?;
     tx.require_reauth(
         key,
         state,

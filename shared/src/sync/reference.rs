@@ -10,7 +10,7 @@ use crate::{
         Endpoint, Error, Refusal, Version,
         wire::{self, Next, Page, ReferenceKind},
     },
-    store::{Tally, WalkEnd},
+    store::{ProofDelta, WalkEnd},
 };
 
 /// How far a walk has come.
@@ -122,7 +122,7 @@ async fn read_lists(cx: &SliceContext<'_>, walk: &mut ReferenceWalk) -> Result<(
         }
         // Saved after each list, so that a crash or a spent budget repeats one list at most.
         walk.done.push(kind);
-        tx.save_cursor(key, walk, Tally::default()).await?;
+        tx.save_cursor(key, walk, ProofDelta::default()).await?;
         tx.commit().await?;
     }
     match failed {
@@ -155,7 +155,7 @@ async fn audit(cx: &SliceContext<'_>, walk: &mut ReferenceWalk) -> Result<Vec<St
         let Some(mut tx) = audit::read_thread(cx, progress).await? else {
             return audit::end(cx, progress.found).await;
         };
-        tx.save_cursor(key, walk, Tally::default()).await?;
+        tx.save_cursor(key, walk, ProofDelta::default()).await?;
         tx.commit().await?;
     }
 }
@@ -190,7 +190,7 @@ async fn end(cx: &SliceContext<'_>, walk: ReferenceWalk) -> Result<(), SliceErro
     } else {
         let why = block_messages::missing_lists(&refused);
         tx.drop_from_runs(key, &why.code, &why.message).await?;
-        tx.save_cursor(key, &serde_json::Value::Null, Tally::default())
+        tx.save_cursor(key, &serde_json::Value::Null, ProofDelta::default())
             .await?;
         tx.block_stream(key, &why, intervals.reference.as_secs_f64())
             .await?;
@@ -293,7 +293,7 @@ async fn mark_deleted(cx: &SliceContext<'_>, walk: &mut ReferenceWalk) -> Result
         tx.mark_conversations_deleted(cx.key.connection, &deleted)
             .await?;
         tx.quarantine(cx.key.connection, &poisons).await?;
-        tx.save_cursor(cx.key, walk, Tally::default()).await?;
+        tx.save_cursor(cx.key, walk, ProofDelta::default()).await?;
         tx.commit().await?;
     }
     Ok(())

@@ -10,7 +10,7 @@ use super::future_dated;
 use crate::{
     domain::{ConnectionId, Stream, TenantId, records::Poison},
     intercom::wire,
-    store::{ConnectionState, Quarantined, StoreError, WorkerStore, WorkerTx},
+    store::{ConnectionState, ProofDelta, QuarantinedObject, StoreError, WorkerStore, WorkerTx},
 };
 
 /// Objects per transaction. Each of them may be large.
@@ -79,7 +79,7 @@ async fn heal(
     connection: ConnectionId,
     stream: Stream,
     kind: &str,
-    batch: Vec<Quarantined>,
+    batch: Vec<QuarantinedObject>,
 ) -> Result<i64, StoreError> {
     let (healed, inserted) = match stream {
         Stream::Contacts => {
@@ -111,8 +111,12 @@ async fn heal(
         Stream::Reference => return Ok(0),
     };
     let closed = tx.resolve_quarantine(connection, kind, &healed).await?;
-    tx.note_replayed(connection, stream, inserted, closed)
-        .await?;
+    let delta = ProofDelta {
+        inserted,
+        healed: closed,
+        ..ProofDelta::default()
+    };
+    tx.add_to_proof(connection, stream, delta).await?;
     Ok(closed)
 }
 
@@ -120,7 +124,7 @@ async fn heal(
 async fn heal_parts(
     tx: &mut WorkerTx,
     connection: ConnectionId,
-    batch: Vec<Quarantined>,
+    batch: Vec<QuarantinedObject>,
 ) -> Result<i64, StoreError> {
     let owner = |id: &str| {
         id.split_once('/')
@@ -145,15 +149,18 @@ async fn heal_parts(
         .collect();
     let inserted = tx.replay_parts(connection, parts, &asked_again).await?;
     let closed = tx.resolve_quarantine(connection, "part", &ids).await?;
-    tx.note_replayed(connection, Stream::Threads, inserted, 0)
-        .await?;
+    let delta = ProofDelta {
+        inserted,
+        ..ProofDelta::default()
+    };
+    tx.add_to_proof(connection, Stream::Threads, delta).await?;
     tx.make_due(connection, Stream::Threads).await?;
     Ok(closed)
 }
 
 /// The objects that are readable now, and their ids in quarantine.
 fn read<T>(
-    batch: Vec<Quarantined>,
+    batch: Vec<QuarantinedObject>,
     read: impl Fn(&str) -> Result<T, Poison>,
     keep: impl Fn(&T) -> bool,
 ) -> (Vec<String>, Vec<T>) {

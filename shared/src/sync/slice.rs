@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     domain::Mode,
     intercom::{Endpoint, Error, Response, Workspace, wire::Page},
-    store::{SliceKey, StoreError, StreamState, WorkerTx},
+    store::{ClaimedStream, SliceKey, StoreError, WorkerTx},
 };
 
 /// A full walk that did not show a stored object is repeated after at most this long.
@@ -21,7 +21,7 @@ const ABSENCE_RECHECK: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct SliceContext<'a> {
     pub(super) ctx: &'a Context,
     pub(super) key: SliceKey,
-    pub(super) state: StreamState,
+    pub(super) state: ClaimedStream,
     pub(super) workspace: Workspace,
 }
 
@@ -37,7 +37,7 @@ impl SliceContext<'_> {
 
     /// The same for a change of the whole connection: every stream is locked first.
     pub(super) async fn begin_connection(&self) -> Result<WorkerTx, StoreError> {
-        self.ctx.store.begin_fenced_whole(self.key).await
+        self.ctx.store.begin_fenced_connection(self.key).await
     }
 
     /// A transaction that compares the fence itself, as its last step before the commit.
@@ -65,15 +65,15 @@ impl SliceContext<'_> {
         // Runs that were requested before this moment are served by this walk. Later ones wait for
         // the next.
         tx.start_runs(self.key).await?;
-        tx.begin_sweep(self.key).await?;
+        tx.begin_absence_scan(self.key).await?;
         tx.commit().await?;
         Ok(begin(self))
     }
 
     /// Saves the walk when no objects were stored along with it.
-    pub(super) async fn save_place(&self, walk: &impl Serialize) -> Result<(), StoreError> {
+    pub(super) async fn save_cursor_only(&self, walk: &impl Serialize) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        tx.save_place(self.key, walk).await?;
+        tx.save_cursor_only(self.key, walk).await?;
         tx.commit().await
     }
 

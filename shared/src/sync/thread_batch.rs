@@ -1,15 +1,12 @@
 //! The answers of a slice of threads, until they are stored.
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 
 use super::future_dated;
 use crate::{
-    backoff::Backoff,
-    domain::records::Poison,
+    domain::{records::Poison, thread_fate::ThreadAttempt},
     intercom::{Error, MemoryPermit, Refusal, Response, wire},
-    store::{FetchedThread, PendingThread, ThreadFate},
+    store::{FailedThread, FetchedThread, PendingThread},
 };
 
 /// A thread that was fetched this soon after its own change is fetched again. Times are in whole seconds, so a second
@@ -18,10 +15,6 @@ const SETTLED_AFTER: TimeDelta = TimeDelta::seconds(2);
 /// How far ahead of Intercom's clock one of its servers may stamp a change. A later time does not settle soon, so the
 /// thread is not fetched again for it.
 const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
-/// A thread that fails this often is blocked until its conversation changes.
-const MAX_ATTEMPTS: i32 = 5;
-/// 2, 4, 8 … seconds.
-const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(512));
 /// The batch is stored at this many bytes, so that large threads stay small in memory.
 const MAX_BYTES: usize = 4 << 20;
 
@@ -30,7 +23,7 @@ const MAX_BYTES: usize = 4 << 20;
 pub(super) struct Batch {
     pub(super) fetched: Vec<FetchedThread>,
     pub(super) poisons: Vec<Poison>,
-    pub(super) fates: Vec<Fate>,
+    pub(super) failed: Vec<Failure>,
     /// Threads that got no answer, with the error. It counts against them only if other threads got one.
     pub(super) unanswered: Vec<(PendingThread, String)>,
     bytes: usize,
@@ -38,13 +31,24 @@ pub(super) struct Batch {
     permits: Vec<MemoryPermit>,
 }
 
-/// A thread that could not be stored.
-pub(super) struct Fate {
+/// A thread that could not be fetched.
+pub(super) struct Failure {
     pub(super) thread: PendingThread,
-    pub(super) fate: ThreadFate,
+    pub(super) attempt: ThreadAttempt,
     pub(super) error: String,
-    /// The bytes of a thread that was given up.
+    /// The bytes of an unreadable answer, which are kept if the thread is blocked.
     pub(super) poison: Option<Poison>,
+}
+
+impl Failure {
+    /// As the store takes it.
+    pub(super) fn as_failed(&self) -> FailedThread<'_> {
+        FailedThread {
+            conversation_id: self.thread.conversation_id,
+            attempt: self.attempt,
+            error: &self.error,
+        }
+    }
 }
 
 impl Batch {
@@ -54,7 +58,7 @@ impl Batch {
     }
 
     pub(super) fn has_answers(&self) -> bool {
-        !self.fetched.is_empty() || !self.fates.is_empty()
+        !self.fetched.is_empty() || !self.failed.is_empty()
     }
 
     /// Takes everything that can be stored now.
@@ -72,8 +76,7 @@ impl Batch {
     /// Counts a failed attempt of every thread without an answer.
     pub(super) fn give_up_unanswered(&mut self) {
         for (thread, error) in std::mem::take(&mut self.unanswered) {
-            let fate = retry_or_block(&thread);
-            self.fail(thread, fate, error);
+            self.fail(thread, ThreadAttempt::Failed, error);
         }
     }
 
@@ -124,18 +127,18 @@ impl Batch {
     }
 
     fn add_error(&mut self, thread: PendingThread, error: Error) -> Result<(), Error> {
-        let fate = match &error {
+        let attempt = match &error {
             Error::Refused {
                 refusal: Refusal::NotFound,
                 ..
-            } => ThreadFate::Gone,
+            } => ThreadAttempt::NotFound,
             // Another attempt would be no better, and each costs the whole answer.
             Error::BadId(_)
             | Error::TooLarge(_)
             | Error::Refused {
                 refusal: Refusal::BadRequest,
                 ..
-            } => ThreadFate::Blocked,
+            } => ThreadAttempt::Unreadable,
             Error::Unavailable(_) => {
                 // The end of the slice shows whether the thread or an outage is the cause.
                 self.unanswered.push((thread, error.to_string()));
@@ -143,58 +146,47 @@ impl Batch {
             }
             _ => return Err(error),
         };
-        self.fail(thread, fate, error.to_string());
+        self.fail(thread, attempt, error.to_string());
         Ok(())
     }
 
     /// Adds an answer that is not this thread. The next one may be. The bytes are kept once the thread is given up.
     fn add_unreadable(&mut self, thread: PendingThread, reason: String, body: String) {
-        match retry_or_block(&thread) {
-            ThreadFate::Blocked => {
-                let poison = Poison {
-                    kind: "part",
-                    source_id: String::new(),
-                    reason,
-                    raw: body.into_bytes(),
-                };
-                self.block(thread, poison);
-            }
-            fate => self.fail(thread, fate, reason),
-        }
+        let poison = Poison {
+            kind: "part",
+            source_id: String::new(),
+            reason,
+            raw: body.into_bytes(),
+        };
+        self.fail_with(thread, ThreadAttempt::Failed, poison);
     }
 
     /// The thread is unreadable until its conversation changes.
     fn block(&mut self, thread: PendingThread, poison: Poison) {
+        self.fail_with(thread, ThreadAttempt::Unreadable, poison);
+    }
+
+    fn fail_with(&mut self, thread: PendingThread, attempt: ThreadAttempt, poison: Poison) {
         // Quarantined as a part, because the stub may be stored, and a good stub proves nothing of the thread.
         let poison = Poison {
             kind: "part",
             source_id: format!("{}/thread", thread.source_id),
             ..poison
         };
-        self.fates.push(Fate {
+        self.failed.push(Failure {
             thread,
-            fate: ThreadFate::Blocked,
+            attempt,
             error: poison.reason.clone(),
             poison: Some(poison),
         });
     }
 
-    fn fail(&mut self, thread: PendingThread, fate: ThreadFate, error: String) {
-        self.fates.push(Fate {
+    fn fail(&mut self, thread: PendingThread, attempt: ThreadAttempt, error: String) {
+        self.failed.push(Failure {
             thread,
-            fate,
+            attempt,
             error,
             poison: None,
         });
-    }
-}
-
-/// One failing thread does not delay the others. It waits longer after each attempt, then it is blocked.
-pub(super) fn retry_or_block(thread: &PendingThread) -> ThreadFate {
-    if thread.attempts + 1 >= MAX_ATTEMPTS {
-        ThreadFate::Blocked
-    } else {
-        let failures = thread.attempts.unsigned_abs() + 1;
-        ThreadFate::Again(BACKOFF.delay(failures).as_secs_f64())
     }
 }

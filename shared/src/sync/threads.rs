@@ -11,12 +11,16 @@ use super::{
     SliceError, SliceOutcome,
     slice::SliceContext,
     thread_backlog::Backlog,
-    thread_batch::{Batch, Fate, retry_or_block},
+    thread_batch::{Batch, Failure},
 };
 use crate::{
-    domain::{Mode, Stream, Verdict},
+    domain::{
+        Mode, Stream, Verdict,
+        records::Poison,
+        thread_fate::{ThreadAttempt, ThreadFate},
+    },
     intercom::{Endpoint, Error, MemoryPermit, Response},
-    store::{PendingThread, Tally, WalkEnd},
+    store::{FailedThread, PendingThread, ProofDelta, WalkEnd},
 };
 
 /// The batch is stored when no answer has come for this long. A slow thread then delays no other thread's parts, and
@@ -186,13 +190,12 @@ async fn outage(
         return Ok(Verdict::Requeue.into());
     };
     let mut tx = cx.begin_unfenced().await?;
-    tx.mark_thread(
-        cx.key.connection,
-        thread.conversation_id,
-        retry_or_block(thread),
+    let failed = FailedThread {
+        conversation_id: thread.conversation_id,
+        attempt: ThreadAttempt::Failed,
         error,
-    )
-    .await?;
+    };
+    tx.fail_threads(cx.key.connection, &[failed]).await?;
     tx.check_fence(cx.key).await?;
     tx.commit().await?;
     Err(Error::Unavailable(format!("none of {} threads: {error}", unanswered.len())).into())
@@ -209,10 +212,7 @@ async fn store(cx: &SliceContext<'_>, batch: Batch) -> Result<(), SliceError> {
         .filter(|fetched| fetched.poisoned == 0)
         .map(|fetched| fetched.thread.conversation.source_id.clone())
         .collect();
-    // One transaction each, because a page of stubs locks the same rows: conversations before threads.
-    for failed in &batch.fates {
-        store_fate(cx, failed).await?;
-    }
+    store_failures(cx, &batch.failed).await?;
     // The stream's row is locked and its fence compared last, because a page of stubs also locks it last, to make it
     // due. Locked first, it would make each of the two wait for as long as the other writes.
     let mut tx = cx.begin_unfenced().await?;
@@ -221,27 +221,33 @@ async fn store(cx: &SliceContext<'_>, batch: Batch) -> Result<(), SliceError> {
     // After the new poisons, so that a part that is still unreadable stays in quarantine.
     tx.resolve_quarantined_parts(key.connection, &whole).await?;
     tx.check_fence(key).await?;
-    let tally = Tally {
+    let delta = ProofDelta {
         inserted: written.inserted,
-        ..Tally::default()
+        ..ProofDelta::default()
     };
-    tx.save_cursor(key, &serde_json::Value::Null, tally).await?;
+    tx.save_cursor(key, &serde_json::Value::Null, delta).await?;
     tx.commit().await?;
     written.count(Stream::Threads);
     Ok(())
 }
 
-async fn store_fate(cx: &SliceContext<'_>, failed: &Fate) -> Result<(), SliceError> {
+/// Stores the threads that could not be fetched, and the bytes of those that are blocked now.
+async fn store_failures(cx: &SliceContext<'_>, failures: &[Failure]) -> Result<(), SliceError> {
+    if failures.is_empty() {
+        return Ok(());
+    }
     let connection = cx.key.connection;
+    let failed: Vec<FailedThread<'_>> = failures.iter().map(Failure::as_failed).collect();
     let mut tx = cx.begin_unfenced().await?;
-    tx.quarantine(connection, failed.poison.as_slice()).await?;
-    tx.mark_thread(
-        connection,
-        failed.thread.conversation_id,
-        failed.fate,
-        &failed.error,
-    )
-    .await?;
+    let fates = tx.fail_threads(connection, &failed).await?;
+    // A thread that is tried again needs no bytes, because its next answer may be good.
+    let poisons: Vec<Poison> = failures
+        .iter()
+        .zip(fates)
+        .filter(|(_, fate)| *fate == Some(ThreadFate::Blocked))
+        .filter_map(|(failure, _)| failure.poison.clone())
+        .collect();
+    tx.quarantine(connection, &poisons).await?;
     tx.check_fence(cx.key).await?;
     tx.commit().await?;
     Ok(())
@@ -268,7 +274,7 @@ async fn end(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     };
     if backlog.failing {
         // A failing thread keeps the walk open, so that the runs that wait for it do not end.
-        tx.rest_stream(key, next).await?;
+        tx.idle_stream(key, next).await?;
     } else {
         let walk = WalkEnd {
             mode: Mode::Full,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{Class, Stream, Verdict},
-    store::{Begun, SliceKey, StreamState},
+    store::{ClaimedStream, SliceKey, StreamClaim},
 };
 
 /// How the slices of one stream are worked. `worker/src/jobs.rs` lists every job.
@@ -35,10 +35,10 @@ const MAX_CRASHES: u32 = 3;
 #[tracing::instrument(name = "slice", skip_all, fields(tenant = %key.tenant, connection = %key.connection, stream = %key.stream, fence = key.fence))]
 pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> SliceOutcome {
     let started_at = Instant::now();
-    let outcome = match ctx.store.begin_slice(key).await {
-        Ok(Begun::NothingOwed) => SliceOutcome::from(Verdict::Done).labelled("nothing_due"),
-        Ok(Begun::Stale { fence }) => SliceOutcome::stale(fence),
-        Ok(Begun::Yes(state)) => {
+    let outcome = match ctx.store.claim_stream(key).await {
+        Ok(StreamClaim::NotDue) => SliceOutcome::from(Verdict::Done).labelled("nothing_due"),
+        Ok(StreamClaim::Stale { fence }) => SliceOutcome::stale(fence),
+        Ok(StreamClaim::Acquired(state)) => {
             let tries = Tries {
                 attempts: state.attempts,
                 restarts: state.restarts,
@@ -85,7 +85,7 @@ pub async fn crashed(ctx: &Context, key: SliceKey, cause: &'static str) -> Slice
 async fn run(
     ctx: &Context,
     key: SliceKey,
-    state: StreamState,
+    state: ClaimedStream,
     job: Job,
 ) -> Result<SliceOutcome, SliceError> {
     // Opened for one slice only, so that no token stays in memory between slices.
@@ -117,7 +117,7 @@ async fn run(
 /// Leaves the stream without a due time, until its connection is active again.
 async fn idle(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let mut tx = cx.begin().await?;
-    tx.rest_stream(cx.key, None).await?;
+    tx.idle_stream(cx.key, None).await?;
     tx.commit().await?;
     Ok(Verdict::Done.into())
 }

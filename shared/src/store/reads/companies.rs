@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Position, ProfileFilter, Source, deleted_everywhere};
+use super::{Position, ProfileFilter, ProfileSource, deleted_everywhere};
 use crate::{
     domain::ConnectionId,
     store::{StoreError, Tx, roles::Api},
@@ -14,7 +14,7 @@ use crate::{
 
 /// One company.
 #[derive(Clone, Debug)]
-pub struct Company {
+pub struct CompanyProfile {
     pub id: Uuid,
     pub name: Option<String>,
     pub domain: Option<String>,
@@ -25,7 +25,7 @@ pub struct Company {
     pub user_count: Option<i64>,
     pub session_count: Option<i64>,
     pub attributes: Value,
-    pub sources: Vec<Source>,
+    pub sources: Vec<ProfileSource>,
     pub updated_at: DateTime<Utc>,
     pub deleted_at: Option<DateTime<Utc>>,
 }
@@ -46,7 +46,8 @@ struct CompanyRow {
 
 impl Tx<Api> {
     /// One company. `None` for an unknown or foreign id.
-    pub async fn company(&mut self, id: Uuid) -> Result<Option<Company>, StoreError> {
+    #[tracing::instrument(name = "db.company", level = "debug", skip_all)]
+    pub async fn company(&mut self, id: Uuid) -> Result<Option<CompanyProfile>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query_as!(
             CompanyRow,
@@ -61,12 +62,13 @@ impl Tx<Api> {
     }
 
     /// Companies, last changed first.
+    #[tracing::instrument(name = "db.companies", level = "debug", skip_all)]
     pub async fn companies(
         &mut self,
         filter: ProfileFilter,
         before: Position,
         limit: i64,
-    ) -> Result<Vec<Company>, StoreError> {
+    ) -> Result<Vec<CompanyProfile>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query_as!(
             CompanyRow,
@@ -91,7 +93,7 @@ impl Tx<Api> {
     async fn complete_companies(
         &mut self,
         rows: Vec<CompanyRow>,
-    ) -> Result<Vec<Company>, StoreError> {
+    ) -> Result<Vec<CompanyProfile>, StoreError> {
         let tenant = self.tenant().0;
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let found = sqlx::query!(
@@ -105,21 +107,24 @@ impl Tx<Api> {
         )
         .fetch_all(self.session())
         .await?;
-        let mut sources: HashMap<Uuid, Vec<Source>> = HashMap::new();
+        let mut sources: HashMap<Uuid, Vec<ProfileSource>> = HashMap::new();
         for row in found {
-            sources.entry(row.company_id).or_default().push(Source {
-                source: row.source,
-                connection_id: ConnectionId(row.connection_id),
-                source_id: row.source_id,
-                source_updated_at: row.source_updated_at,
-                deleted_at: row.deleted_at,
-            });
+            sources
+                .entry(row.company_id)
+                .or_default()
+                .push(ProfileSource {
+                    source: row.source,
+                    connection_id: ConnectionId(row.connection_id),
+                    source_id: row.source_id,
+                    source_updated_at: row.source_updated_at,
+                    deleted_at: row.deleted_at,
+                });
         }
         Ok(rows
             .into_iter()
             .map(|row| {
                 let sources = sources.remove(&row.id).unwrap_or_default();
-                Company {
+                CompanyProfile {
                     id: row.id,
                     name: row.name,
                     domain: row.domain,

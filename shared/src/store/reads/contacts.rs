@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Position, ProfileFilter, Source, deleted_everywhere};
+use super::{Position, ProfileFilter, ProfileSource, deleted_everywhere};
 use crate::{
     domain::ConnectionId,
     store::{StoreError, Tx, roles::Api},
@@ -14,7 +14,7 @@ use crate::{
 
 /// One person.
 #[derive(Clone, Debug)]
-pub struct Contact {
+pub struct ContactProfile {
     pub id: Uuid,
     pub email: Option<String>,
     pub name: Option<String>,
@@ -29,7 +29,7 @@ pub struct Contact {
     pub last_seen_at: Option<DateTime<Utc>>,
     pub last_replied_at: Option<DateTime<Utc>>,
     pub last_contacted_at: Option<DateTime<Utc>>,
-    pub sources: Vec<Source>,
+    pub sources: Vec<ProfileSource>,
     pub updated_at: DateTime<Utc>,
     pub deleted_at: Option<DateTime<Utc>>,
     /// Which source each field came from, where it was asked for.
@@ -63,6 +63,7 @@ struct ContactRow {
 
 impl Tx<Api> {
     /// The contact that an id stands for: itself, or whoever it was merged into. `None` when unknown.
+    #[tracing::instrument(name = "db.resolve_contact", level = "debug", skip_all)]
     pub async fn resolve_contact(&mut self, id: Uuid) -> Result<Option<Uuid>, StoreError> {
         let tenant = self.tenant().0;
         // A source record that was not merged is the end of the chain. The depth stops a cycle that
@@ -87,11 +88,12 @@ impl Tx<Api> {
     }
 
     /// One contact by its own id (see [`Tx::resolve_contact`]).
+    #[tracing::instrument(name = "db.contact", level = "debug", skip_all)]
     pub async fn contact(
         &mut self,
         id: Uuid,
         provenance: bool,
-    ) -> Result<Option<Contact>, StoreError> {
+    ) -> Result<Option<ContactProfile>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query_as!(
             ContactRow,
@@ -107,13 +109,14 @@ impl Tx<Api> {
     }
 
     /// Contacts, last changed first; without those merged into another.
+    #[tracing::instrument(name = "db.contacts", level = "debug", skip_all)]
     pub async fn contacts(
         &mut self,
         filter: ProfileFilter,
         before: Position,
         limit: i64,
         provenance: bool,
-    ) -> Result<Vec<Contact>, StoreError> {
+    ) -> Result<Vec<ContactProfile>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query_as!(
             ContactRow,
@@ -142,7 +145,7 @@ impl Tx<Api> {
         &mut self,
         rows: Vec<ContactRow>,
         provenance: bool,
-    ) -> Result<Vec<Contact>, StoreError> {
+    ) -> Result<Vec<ContactProfile>, StoreError> {
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let mut sources = self.contact_sources(&ids, provenance).await?;
         let mut companies = self.companies_of(&ids).await?;
@@ -158,9 +161,9 @@ impl Tx<Api> {
                     known.cloned().unwrap_or(id)
                 });
                 let provenance = provenance.then(|| provenance_of(&records));
-                let sources: Vec<Source> =
+                let sources: Vec<ProfileSource> =
                     records.into_iter().map(|record| record.source).collect();
-                Contact {
+                ContactProfile {
                     id: row.id,
                     email: row.email,
                     name: row.name,
@@ -204,7 +207,7 @@ impl Tx<Api> {
         let mut of: HashMap<Uuid, Vec<Record>> = HashMap::new();
         for row in rows {
             of.entry(row.contact_id).or_default().push(Record {
-                source: Source {
+                source: ProfileSource {
                     source: row.source,
                     connection_id: ConnectionId(row.connection_id),
                     source_id: row.source_id,
@@ -283,7 +286,7 @@ impl Tx<Api> {
 
 /// One source's record and what it says.
 struct Record {
-    source: Source,
+    source: ProfileSource,
     fields: Value,
 }
 
@@ -328,7 +331,7 @@ mod tests {
 
     fn record(source_id: &str, fields: Value) -> Record {
         Record {
-            source: Source {
+            source: ProfileSource {
                 source: "intercom".to_owned(),
                 connection_id: ConnectionId::new(),
                 source_id: source_id.to_owned(),

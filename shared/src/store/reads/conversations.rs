@@ -13,7 +13,7 @@ use crate::{
 
 /// One conversation.
 #[derive(Clone, Debug)]
-pub struct Conversation {
+pub struct ConversationRecord {
     pub id: Uuid,
     pub connection_id: ConnectionId,
     pub source_id: String,
@@ -91,17 +91,22 @@ struct ConversationRow {
 
 impl Tx<Api> {
     /// One conversation. `None` for an unknown or foreign id.
-    pub async fn conversation(&mut self, id: Uuid) -> Result<Option<Conversation>, StoreError> {
+    #[tracing::instrument(name = "db.conversation", level = "debug", skip_all)]
+    pub async fn conversation(
+        &mut self,
+        id: Uuid,
+    ) -> Result<Option<ConversationRecord>, StoreError> {
         Ok(self.conversations_by_id(&[id]).await?.pop())
     }
 
     /// Conversations, last changed first.
+    #[tracing::instrument(name = "db.conversations", level = "debug", skip_all)]
     pub async fn conversations(
         &mut self,
         filter: &ConversationFilter,
         before: Position,
         limit: i64,
-    ) -> Result<Vec<Conversation>, StoreError> {
+    ) -> Result<Vec<ConversationRecord>, StoreError> {
         let ids = match filter.contact {
             Some(contact) => {
                 self.conversation_ids_of(contact, filter, before, limit)
@@ -178,7 +183,10 @@ impl Tx<Api> {
         .await?)
     }
 
-    async fn conversations_by_id(&mut self, ids: &[Uuid]) -> Result<Vec<Conversation>, StoreError> {
+    async fn conversations_by_id(
+        &mut self,
+        ids: &[Uuid],
+    ) -> Result<Vec<ConversationRecord>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query_as!(
             ConversationRow,
@@ -252,7 +260,7 @@ impl Tx<Api> {
 }
 
 impl ConversationRow {
-    fn into_conversation(self, contact_ids: Vec<Uuid>) -> Conversation {
+    fn into_conversation(self, contact_ids: Vec<Uuid>) -> ConversationRecord {
         let admin = self.admin_assignee_id.map(|id| Assignee {
             kind: "admin",
             id,
@@ -263,7 +271,7 @@ impl ConversationRow {
             id,
             name: self.team_name,
         });
-        Conversation {
+        ConversationRecord {
             id: self.id,
             connection_id: ConnectionId(self.connection_id),
             source_id: self.source_id,

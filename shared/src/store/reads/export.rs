@@ -143,6 +143,7 @@ pub struct StoredReference {
 
 impl Tx<Api> {
     /// Contacts after a source id (`""` for the first page), in source id order.
+    #[tracing::instrument(name = "db.export_contacts", level = "debug", skip_all)]
     pub async fn export_contacts(
         &mut self,
         connection: ConnectionId,
@@ -191,6 +192,7 @@ impl Tx<Api> {
     }
 
     /// Companies after a source id (`""` for the first page), in source id order.
+    #[tracing::instrument(name = "db.export_companies", level = "debug", skip_all)]
     pub async fn export_companies(
         &mut self,
         connection: ConnectionId,
@@ -235,6 +237,7 @@ impl Tx<Api> {
     }
 
     /// Conversations after an id (the nil uuid for the first page), in id order.
+    #[tracing::instrument(name = "db.export_conversations", level = "debug", skip_all)]
     pub async fn export_conversations(
         &mut self,
         connection: ConnectionId,
@@ -286,6 +289,7 @@ impl Tx<Api> {
     }
 
     /// Parts after a conversation's id and a part's source id (nil and `""` for the first page), in that order.
+    #[tracing::instrument(name = "db.export_parts", level = "debug", skip_all)]
     pub async fn export_parts(
         &mut self,
         connection: ConnectionId,
@@ -313,6 +317,7 @@ impl Tx<Api> {
     }
 
     /// Links after a pair of source ids (two `""` for the first page), contact first, in that order.
+    #[tracing::instrument(name = "db.export_links", level = "debug", skip_all)]
     pub async fn export_links(
         &mut self,
         connection: ConnectionId,
@@ -336,6 +341,7 @@ impl Tx<Api> {
     }
 
     /// All reference items: a workspace has hundreds at most.
+    #[tracing::instrument(name = "db.export_reference", level = "debug", skip_all)]
     pub async fn export_reference(
         &mut self,
         connection: ConnectionId,

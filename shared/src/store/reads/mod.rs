@@ -13,15 +13,15 @@ mod sync_facts;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use companies::Company;
-pub use contacts::{Contact, Provenance};
-pub use conversations::{Assignee, Conversation, ConversationFilter, ThreadState};
+pub use companies::CompanyProfile;
+pub use contacts::{ContactProfile, Provenance};
+pub use conversations::{Assignee, ConversationFilter, ConversationRecord, ThreadState};
 #[cfg(feature = "export")]
 pub use export::{
     StoredCompany, StoredCompanyProfile, StoredContact, StoredContactProfile, StoredConversation,
     StoredLink, StoredPart, StoredReference, StoredThread,
 };
-pub use parts::{Author, Part, PartPosition};
+pub use parts::{PartAuthor, PartPosition, PartRecord};
 pub use runs::{Run, RunError};
 
 use crate::domain::ConnectionId;
@@ -61,7 +61,7 @@ pub struct ProfileFilter {
 
 /// One source's record behind a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct ProfileSource {
     /// `intercom`.
     pub source: String,
     pub connection_id: ConnectionId,
@@ -71,7 +71,7 @@ pub struct Source {
 }
 
 /// When the object was deleted: only if it is so in every source.
-fn deleted_everywhere(sources: &[Source]) -> Option<DateTime<Utc>> {
+fn deleted_everywhere(sources: &[ProfileSource]) -> Option<DateTime<Utc>> {
     let times: Option<Vec<_>> = sources.iter().map(|source| source.deleted_at).collect();
     times.and_then(|times| times.into_iter().max())
 }
@@ -80,8 +80,8 @@ fn deleted_everywhere(sources: &[Source]) -> Option<DateTime<Utc>> {
 mod tests {
     use super::*;
 
-    fn source(deleted_at: Option<DateTime<Utc>>) -> Source {
-        Source {
+    fn source(deleted_at: Option<DateTime<Utc>>) -> ProfileSource {
+        ProfileSource {
             source: "intercom".to_owned(),
             connection_id: ConnectionId::new(),
             source_id: "1".to_owned(),

@@ -10,12 +10,12 @@ use crate::{
 
 /// One message or event.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct PartRecord {
     pub id: Uuid,
     pub source_id: String,
     /// Intercom's part type; `source` for the first message.
     pub kind: String,
-    pub author: Author,
+    pub author: PartAuthor,
     /// HTML as Intercom sent it, unless the reader asked for text.
     pub body: Option<String>,
     pub redacted: bool,
@@ -27,7 +27,7 @@ pub struct Part {
 
 /// Who wrote a part.
 #[derive(Clone, Debug)]
-pub struct Author {
+pub struct PartAuthor {
     pub kind: Option<String>,
     pub source_id: Option<String>,
     pub name: Option<String>,
@@ -43,12 +43,13 @@ pub struct PartPosition {
 impl Tx<Api> {
     /// Parts after a position, oldest first; the first message leads whatever its time.
     /// Parts of one second follow their ids, which Intercom counts up.
+    #[tracing::instrument(name = "db.parts", level = "debug", skip_all)]
     pub async fn parts(
         &mut self,
         conversation: Uuid,
         after: Option<&PartPosition>,
         limit: i64,
-    ) -> Result<Vec<Part>, StoreError> {
+    ) -> Result<Vec<PartRecord>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             "SELECT source_id, kind, author_kind, author_source_id, author_name, body, redacted, internal,
@@ -71,11 +72,11 @@ impl Tx<Api> {
         .await?;
         Ok(rows
             .into_iter()
-            .map(|row| Part {
+            .map(|row| PartRecord {
                 id: part_id(conversation, &row.source_id),
                 source_id: row.source_id,
                 kind: row.kind,
-                author: Author {
+                author: PartAuthor {
                     kind: row.author_kind,
                     source_id: row.author_source_id,
                     name: row.author_name,

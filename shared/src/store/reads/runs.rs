@@ -66,6 +66,7 @@ impl From<RunRow> for Run {
 
 impl Tx<Api> {
     /// One run of a connection. `None` for an unknown or foreign id.
+    #[tracing::instrument(name = "db.run", level = "debug", skip_all)]
     pub async fn run(
         &mut self,
         connection: ConnectionId,
@@ -86,6 +87,7 @@ impl Tx<Api> {
     }
 
     /// The runs of a connection, newest first.
+    #[tracing::instrument(name = "db.runs", level = "debug", skip_all)]
     pub async fn runs(
         &mut self,
         connection: ConnectionId,

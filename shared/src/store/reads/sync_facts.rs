@@ -10,6 +10,7 @@ use crate::{
 
 impl<R: ReadsStatus> Tx<R> {
     /// The facts about one connection, all of one snapshot. `None` for an unknown or foreign id.
+    #[tracing::instrument(name = "db.sync_facts", level = "debug", skip_all)]
     pub async fn sync_facts(
         &mut self,
         connection: ConnectionId,

@@ -108,6 +108,6 @@ async fn end_of_walk(
         tx.note_shown(key, page).await?;
     }
     let begun = Instant::now();
-    tx.end_sweep(key).await?;
+    tx.end_absence_scan(key).await?;
     Ok(begun.elapsed())
 }

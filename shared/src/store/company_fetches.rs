@@ -1,0 +1,119 @@
+//! Company fetches: companies to be read by id. The table's name is `company_wants`.
+//!
+//! The company list has no search by time, so companies that changed contacts name, and companies that a full walk did
+//! not show, are fetched one by one.
+
+use chrono::{DateTime, Utc};
+
+use super::{SliceKey, StoreError, Tx, roles::Worker};
+use crate::domain::ConnectionId;
+
+/// The pending company fetches of a connection.
+#[derive(Debug)]
+pub struct CompanyFetches {
+    /// The first ids, oldest request first.
+    pub source_ids: Vec<String>,
+    /// How many fetches are pending.
+    pub all: i64,
+    /// How many of them a full walk would serve as well: named by a changed contact, not absent from the last walk.
+    pub changed: i64,
+    /// When the newest one was requested. A walk that serves them all has served no later one.
+    pub newest: Option<DateTime<Utc>>,
+}
+
+impl Tx<Worker> {
+    /// The pending fetches, oldest first, with at most `limit` ids.
+    #[tracing::instrument(name = "db.pending_company_fetches", level = "debug", skip_all)]
+    pub async fn pending_company_fetches(
+        &mut self,
+        connection: ConnectionId,
+        limit: i64,
+    ) -> Result<CompanyFetches, StoreError> {
+        let tenant = self.tenant().0;
+        // The window functions count all rows, although `LIMIT` cuts the list.
+        let rows = sqlx::query!(
+            r#"SELECT source_id, count(*) OVER () AS "all!", count(*) FILTER (WHERE NOT absent) OVER () AS "changed!",
+                      max(wanted_at) OVER () AS "newest!"
+               FROM company_wants WHERE tenant_id = $1 AND connection_id = $2 ORDER BY wanted_at, source_id LIMIT $3"#,
+            tenant,
+            connection.0,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let (all, changed) = rows.first().map_or((0, 0), |row| (row.all, row.changed));
+        let newest = rows.first().map(|row| row.newest);
+        Ok(CompanyFetches {
+            source_ids: rows.into_iter().map(|row| row.source_id).collect(),
+            all,
+            changed,
+            newest,
+        })
+    }
+
+    /// Adds fetches of the companies that these contacts name. True if there are any.
+    #[tracing::instrument(name = "db.add_company_fetches", level = "debug", skip_all)]
+    pub async fn add_company_fetches(
+        &mut self,
+        connection: ConnectionId,
+        contacts: &[String],
+    ) -> Result<bool, StoreError> {
+        let tenant = self.tenant().0;
+        // Ordered, so that two writers of the same rows cannot deadlock.
+        let added = sqlx::query!(
+            "INSERT INTO company_wants (tenant_id, connection_id, source_id)
+             SELECT DISTINCT tenant_id, connection_id, company_source_id FROM contact_companies
+             WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = ANY ($3)
+             ORDER BY company_source_id
+             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET wanted_at = now()",
+            tenant,
+            connection.0,
+            contacts,
+        )
+        .execute(self.session())
+        .await?
+        .rows_affected();
+        Ok(added > 0)
+    }
+
+    /// Adds fetches of the absent companies that are to be asked for.
+    #[tracing::instrument(name = "db.add_absent_company_fetches", level = "debug", skip_all)]
+    pub async fn add_absent_company_fetches(&mut self, key: SliceKey) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "INSERT INTO company_wants (tenant_id, connection_id, source_id, absent)
+             SELECT tenant_id, connection_id, source_id, true FROM absences
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = 'companies' AND is_asked_for(walks, asked)
+             ORDER BY source_id
+             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET absent = true",
+            tenant,
+            key.connection.0,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Removes fetches that are done: the named ones, or, without names, all that a full walk has served. Fetches that
+    /// were requested again after `before` stay.
+    #[tracing::instrument(name = "db.complete_company_fetches", level = "debug", skip_all)]
+    pub async fn complete_company_fetches(
+        &mut self,
+        connection: ConnectionId,
+        fetched: &[String],
+        before: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "DELETE FROM company_wants
+             WHERE tenant_id = $1 AND connection_id = $2 AND wanted_at <= $4 AND CASE WHEN cardinality($3::text[]) = 0 THEN NOT absent ELSE source_id = ANY ($3) END",
+            tenant,
+            connection.0,
+            fetched,
+            before,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! The links between contacts and companies, by their source ids.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use super::{StoreError, Tx, roles::Worker};
+use crate::domain::{ConnectionId, records::COMPANIES_SHOWN};
+
+/// What a page of contacts reports of their companies.
+#[derive(Default)]
+pub(super) struct ReportedLinks {
+    /// By contact. `None` if only some of the companies are known.
+    pub(super) companies: HashMap<String, Option<Vec<String>>>,
+    pub(super) versions: HashMap<String, DateTime<Utc>>,
+}
+
+impl ReportedLinks {
+    /// Contacts with more companies than Intercom shows in a contact.
+    fn long_lists(&self) -> impl Iterator<Item = &str> {
+        let is_long = |list: &Option<Vec<String>>| {
+            list.as_ref()
+                .is_some_and(|list| list.len() > COMPANIES_SHOWN)
+        };
+        self.companies
+            .iter()
+            .filter(move |(_, list)| is_long(list))
+            .map(|(id, _)| id.as_str())
+    }
+
+    fn of(&self, contact: &str) -> Option<&[String]> {
+        self.companies.get(contact)?.as_deref()
+    }
+}
+
+impl Tx<Worker> {
+    /// Writes the links of changed contacts, and of unchanged ones with a long list.
+    pub(super) async fn write_links(
+        &mut self,
+        connection: ConnectionId,
+        reported: &ReportedLinks,
+        changed: &[String],
+        updated: &HashSet<String>,
+    ) -> Result<(), StoreError> {
+        // The eleventh company of a contact may change without a trace in the contact's own bytes. The whole list was
+        // fetched on purpose, so it is written even if the contact itself is unchanged.
+        let changed_ids: HashSet<&str> = changed.iter().map(String::as_str).collect();
+        let long_lists: Vec<&str> = reported
+            .long_lists()
+            .filter(|id| !changed_ids.contains(id))
+            .collect();
+        let unchanged = self
+            .stored_in_version(connection, &long_lists, &reported.versions)
+            .await?;
+        let links: Vec<(&str, &str)> = changed
+            .iter()
+            .chain(&unchanged)
+            .filter_map(|id| Some((id, reported.of(id)?)))
+            .flat_map(|(id, companies)| {
+                companies
+                    .iter()
+                    .map(|company| (id.as_str(), company.as_str()))
+            })
+            .collect();
+        let relinked: Vec<&str> = updated
+            .iter()
+            .filter(|id| reported.of(id).is_some())
+            .chain(&unchanged)
+            .map(String::as_str)
+            .collect();
+        self.drop_links(connection, &relinked, &links).await?;
+        self.add_links(connection, &links).await
+    }
+
+    /// Those of the given contacts whose stored version is the given one.
+    async fn stored_in_version(
+        &mut self,
+        connection: ConnectionId,
+        ids: &[&str],
+        versions: &HashMap<String, DateTime<Utc>>,
+    ) -> Result<Vec<String>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            "SELECT source_id, source_updated_at FROM contact_sources
+             WHERE tenant_id = $1 AND connection_id = $2 AND source_id = ANY ($3)",
+            tenant,
+            connection.0,
+            ids as &[&str],
+        )
+        .fetch_all(self.session())
+        .await?;
+        let is_stored = |id: &str, at| versions.get(id) == Some(&at);
+        Ok(rows
+            .into_iter()
+            .filter(|row| is_stored(&row.source_id, row.source_updated_at))
+            .map(|row| row.source_id)
+            .collect())
+    }
+
+    /// Removes links of known contacts that the source no longer reports. A new contact has no links, and is not searched,
+    /// because a first sync would pay for each.
+    async fn drop_links(
+        &mut self,
+        connection: ConnectionId,
+        contacts: &[&str],
+        links: &[(&str, &str)],
+    ) -> Result<(), StoreError> {
+        if contacts.is_empty() {
+            return Ok(());
+        }
+        let tenant = self.tenant().0;
+        let (left, right): (Vec<&str>, Vec<&str>) = links.iter().copied().unzip();
+        sqlx::query!(
+            "DELETE FROM contact_companies
+             WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = ANY ($3::text[])
+               AND (contact_source_id, company_source_id) NOT IN (SELECT * FROM unnest($4::text[], $5::text[]))",
+            tenant,
+            connection.0,
+            contacts as &[&str],
+            &left as &[&str],
+            &right as &[&str],
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    async fn add_links(
+        &mut self,
+        connection: ConnectionId,
+        links: &[(&str, &str)],
+    ) -> Result<(), StoreError> {
+        if links.is_empty() {
+            return Ok(());
+        }
+        let tenant = self.tenant().0;
+        let (left, right): (Vec<&str>, Vec<&str>) = links.iter().copied().unzip();
+        sqlx::query!(
+            "INSERT INTO contact_companies (tenant_id, connection_id, contact_source_id, company_source_id)
+             SELECT DISTINCT $1::uuid, $2::uuid, contact, company FROM unnest($3::text[], $4::text[]) AS i(contact, company)
+             ON CONFLICT DO NOTHING",
+            tenant,
+            connection.0,
+            &left as &[&str],
+            &right as &[&str],
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! Dead letters: streams that failed too often, each with its cause. One is open per stream at most.
+//!
+//! A worker writes a letter, and the stream's next success resolves it. Operators list, retry and drop letters across
+//! tenants, through reviewed functions of the schema.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    Due, SliceKey, Store, StoreError, Tx,
+    roles::{Operator, Worker},
+    streams::DueRow,
+};
+use crate::domain::{Stream, TenantId};
+
+/// Which dead letters are meant. Without a condition: all open ones.
+#[derive(Clone, Debug, Default)]
+pub struct DeadLetterFilter {
+    pub id: Option<Uuid>,
+    pub tenant: Option<TenantId>,
+    pub stream: Option<Stream>,
+    /// Part of the cause, in upper or lower case.
+    pub cause: Option<String>,
+}
+
+/// An open dead letter. Its stream is still retried now and then.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeadLetter {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    pub connection_id: Uuid,
+    pub stream: String,
+    pub cause: String,
+    pub attempts: i32,
+    pub died_at: DateTime<Utc>,
+    /// When the stream is retried by itself.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+}
+
+impl Store<Operator> {
+    /// Open dead letters, oldest first, after the one with id `after`.
+    #[tracing::instrument(name = "db.dead_letters", level = "debug", skip_all)]
+    pub async fn dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        after: Option<Uuid>,
+        limit: i32,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        Ok(sqlx::query_as!(
+            DeadLetter,
+            r#"SELECT tenant_id AS "tenant_id!", id AS "id!", connection_id AS "connection_id!", stream AS "stream!",
+                      cause AS "cause!", attempts AS "attempts!", died_at AS "died_at!", next_attempt_at
+               FROM find_dead_letters($1, $2, $3, $4, $5, $6)"#,
+            filter.id,
+            filter.tenant.map(|tenant| tenant.0),
+            filter.stream.map(Stream::as_str),
+            filter.cause.as_deref(),
+            after,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// How many open dead letters the filter means. A dry run shows this number.
+    #[tracing::instrument(name = "db.count_dead_letters", level = "debug", skip_all)]
+    pub async fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT count_dead_letters($1, $2, $3, $4) AS "count!""#,
+            filter.id,
+            filter.tenant.map(|tenant| tenant.0),
+            filter.stream.map(Stream::as_str),
+            filter.cause.as_deref(),
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Makes the streams of at most `limit` dead letters due now, and forgets their attempts. The letters stay open
+    /// until their streams succeed. Returns the streams, for which the caller pushes tickets.
+    #[tracing::instrument(name = "db.retry_dead_letters", level = "debug", skip_all)]
+    pub async fn retry_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        limit: i32,
+    ) -> Result<Vec<Due>, StoreError> {
+        sqlx::query_as!(
+            DueRow,
+            r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!"
+               FROM retry_dead_letters($1, $2, $3, $4, $5)"#,
+            filter.id,
+            filter.tenant.map(|tenant| tenant.0),
+            filter.stream.map(Stream::as_str),
+            filter.cause.as_deref(),
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?
+        .into_iter()
+        .map(Due::try_from)
+        .collect()
+    }
+
+    /// Closes at most `limit` dead letters and discards the walks that failed. The streams continue with their next
+    /// regular walks. Returns how many letters were closed.
+    #[tracing::instrument(name = "db.drop_dead_letters", level = "debug", skip_all)]
+    pub async fn drop_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        limit: i32,
+    ) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT drop_dead_letters($1, $2, $3, $4, $5) AS "dropped!""#,
+            filter.id,
+            filter.tenant.map(|tenant| tenant.0),
+            filter.stream.map(Stream::as_str),
+            filter.cause.as_deref(),
+            limit,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+}
+
+impl Tx<Worker> {
+    /// Writes the dead letter of a stream that is given up, or updates its open one.
+    #[tracing::instrument(name = "db.write_dead_letter", level = "debug", skip_all)]
+    pub async fn write_dead_letter(
+        &mut self,
+        key: SliceKey,
+        cause: &str,
+        attempts: i32,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "INSERT INTO dead_letters (tenant_id, id, connection_id, stream, cause, attempts)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (tenant_id, connection_id, stream) WHERE resolved_at IS NULL
+             DO UPDATE SET cause = excluded.cause, attempts = excluded.attempts, died_at = now()",
+            tenant,
+            // Version 7 ids grow with time, so the list in the order of ids is the list by age.
+            Uuid::now_v7(),
+            key.connection.0,
+            key.stream.as_str(),
+            cause,
+            attempts,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Resolves the stream's open dead letter, because a walk has ended.
+    pub(super) async fn resolve_dead_letter(&mut self, key: SliceKey) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "UPDATE dead_letters SET resolved_at = now()
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND resolved_at IS NULL",
+            tenant,
+            key.connection.0,
+            key.stream.as_str(),
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+}

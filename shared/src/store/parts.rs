@@ -1,0 +1,129 @@
+//! Parts: the messages and events of threads.
+
+use uuid::Uuid;
+
+use super::{StoreError, Tx, WriteSummary, roles::Worker};
+use crate::domain::records::{FIRST_MESSAGE, Part};
+
+/// Bytes of parts in one statement. All of it is encoded, twice, before its first byte is sent.
+const STATEMENT_BYTES: usize = 2 << 20;
+
+impl Tx<Worker> {
+    /// Upserts parts. First messages are not counted.
+    ///
+    /// A redaction always overwrites, raw bytes included, and an older read never undoes it.
+    pub(super) async fn write_parts(
+        &mut self,
+        parts: &[(Uuid, Part)],
+    ) -> Result<WriteSummary, StoreError> {
+        if parts.is_empty() {
+            return Ok(WriteSummary::default());
+        }
+        // In key order, so that two writers cannot deadlock. Of equal keys the newest comes first and stays.
+        let mut sorted: Vec<&(Uuid, Part)> = parts.iter().collect();
+        sorted.sort_by(|a, b| {
+            (a.0, &a.1.source_id, b.1.updated_at).cmp(&(b.0, &b.1.source_id, a.1.updated_at))
+        });
+        sorted.dedup_by(|a, b| a.0 == b.0 && a.1.source_id == b.1.source_id);
+        let messages = sorted
+            .iter()
+            .filter(|(_, part)| part.source_id == FIRST_MESSAGE)
+            .count();
+        let mut written = WriteSummary {
+            seen: sorted.len() - messages,
+            ..WriteSummary::default()
+        };
+        let mut remaining = &sorted[..];
+        while !remaining.is_empty() {
+            let count = statement_len(remaining.iter().map(|(_, part)| bytes_of(part)));
+            let batch;
+            (batch, remaining) = remaining.split_at(count);
+            let (inserted, updated) = self.upsert_parts(batch).await?;
+            written.inserted += inserted;
+            written.updated += updated;
+        }
+        Ok(written)
+    }
+
+    /// Upserts parts in one statement. Returns how many were inserted and how many updated, without first messages.
+    async fn upsert_parts(
+        &mut self,
+        parts: &[&(Uuid, Part)],
+    ) -> Result<(usize, usize), StoreError> {
+        let tenant = self.tenant().0;
+        let column = |pick: fn(&Part) -> Option<&str>| {
+            parts.iter().map(|(_, part)| pick(part)).collect::<Vec<_>>()
+        };
+        // The condition in its order: a redaction lands, only a redaction overwrites one, and otherwise the newer read
+        // wins. Of two reads within one second, the one with other bytes does.
+        let rows = sqlx::query!(
+            r#"INSERT INTO parts AS p
+                (tenant_id, conversation_id, source_id, kind, author_kind, author_source_id, author_name, body,
+                 redacted, internal, source_created_at, source_updated_at, sanitised, raw)
+            SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                $9::bool[], $10::bool[], $11::timestamptz[], $12::timestamptz[], $13::bool[], $14::bytea[])
+            ON CONFLICT (tenant_id, conversation_id, source_id) DO UPDATE SET
+                kind = excluded.kind, author_kind = excluded.author_kind, author_source_id = excluded.author_source_id,
+                author_name = excluded.author_name, body = excluded.body, redacted = excluded.redacted,
+                internal = excluded.internal, source_created_at = excluded.source_created_at,
+                source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised, raw = excluded.raw
+            WHERE (excluded.redacted AND NOT p.redacted)
+               OR ((excluded.redacted OR NOT p.redacted)
+                   AND (excluded.source_updated_at > p.source_updated_at
+                        OR (excluded.source_updated_at = p.source_updated_at AND excluded.raw <> p.raw)))
+            RETURNING source_id, xmax = 0 AS "inserted!""#,
+            tenant,
+            &parts.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            &column(|part| Some(&part.source_id)) as &[Option<&str>],
+            &column(|part| Some(&part.kind)) as &[Option<&str>],
+            &column(|part| part.author_kind.as_deref()) as &[Option<&str>],
+            &column(|part| part.author_source_id.as_deref()) as &[Option<&str>],
+            &column(|part| part.author_name.as_deref()) as &[Option<&str>],
+            &column(|part| part.body.as_deref()) as &[Option<&str>],
+            &parts.iter().map(|(_, part)| part.redacted).collect::<Vec<_>>(),
+            &parts.iter().map(|(_, part)| part.internal).collect::<Vec<_>>(),
+            &parts.iter().map(|(_, part)| part.created_at).collect::<Vec<_>>(),
+            &parts.iter().map(|(_, part)| part.updated_at).collect::<Vec<_>>(),
+            &parts.iter().map(|(_, part)| part.sanitised).collect::<Vec<_>>(),
+            &parts.iter().map(|(_, part)| part.raw.as_bytes()).collect::<Vec<_>>() as &[&[u8]],
+        )
+        .fetch_all(self.session())
+        .await?;
+        let counted = || rows.iter().filter(|row| row.source_id != FIRST_MESSAGE);
+        let inserted = counted().filter(|row| row.inserted).count();
+        Ok((inserted, counted().count() - inserted))
+    }
+}
+
+/// How many of the first parts go into one statement, by their bytes: at least one.
+fn statement_len(bytes: impl Iterator<Item = usize>) -> usize {
+    let sums = bytes.scan(0, |sum, bytes| {
+        *sum += bytes;
+        Some(*sum)
+    });
+    sums.take_while(|sum| *sum <= STATEMENT_BYTES)
+        .count()
+        .max(1)
+}
+
+fn bytes_of(part: &Part) -> usize {
+    part.raw.len() + part.body.as_ref().map_or(0, String::len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_takes_what_fits_and_at_least_one_part() {
+        let half = STATEMENT_BYTES / 2;
+        for (bytes, count) in [
+            (&[1, 1, 1][..], 3),
+            (&[half, half, 1], 2),
+            (&[half, half + 1], 1),
+            (&[3 * half, 1], 1),
+        ] {
+            assert_eq!(statement_len(bytes.iter().copied()), count, "{bytes:?}");
+        }
+    }
+}

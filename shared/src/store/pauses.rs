@@ -1,0 +1,55 @@
+//! Pauses: what operators have stopped for now. Redis keeps the same list as an index of its own.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{
+    Store, StoreError,
+    roles::{Operator, ReadsPauses},
+};
+
+/// A paused scope.
+#[derive(Clone, Debug, Serialize)]
+pub struct Pause {
+    /// `fleet`, a class or a tenant's id.
+    pub scope: String,
+    pub reason: Option<String>,
+    pub paused_at: DateTime<Utc>,
+}
+
+impl<R: ReadsPauses> Store<R> {
+    /// All paused scopes, oldest first.
+    #[tracing::instrument(name = "db.pauses", level = "debug", skip_all)]
+    pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        Ok(sqlx::query_as!(
+            Pause,
+            "SELECT scope, reason, paused_at FROM pauses ORDER BY paused_at"
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+}
+
+impl Store<Operator> {
+    /// Pauses a scope. If it is paused already, its first reason stays.
+    #[tracing::instrument(name = "db.pause", level = "debug", skip_all)]
+    pub async fn pause(&self, scope: &str, reason: Option<&str>) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO pauses (scope, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            scope,
+            reason
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Ends the pause of a scope.
+    #[tracing::instrument(name = "db.resume", level = "debug", skip_all)]
+    pub async fn resume(&self, scope: &str) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM pauses WHERE scope = $1", scope)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! How a worker takes over a stream for one slice.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    domain::{ConnectionId, Mode, Region, Stream, TenantId},
+    store::{Store, StoreError, roles::Worker},
+};
+
+/// A slice's work and its fence: what a lease is to the store.
+#[derive(Clone, Copy, Debug)]
+pub struct SliceKey {
+    pub tenant: TenantId,
+    pub connection: ConnectionId,
+    pub stream: Stream,
+    pub fence: i64,
+}
+
+/// The result of claiming a stream.
+#[derive(Debug)]
+pub enum StreamClaim {
+    /// The slice may work until a lease with a higher fence claims the stream.
+    Acquired(Box<ClaimedStream>),
+    /// The stream is not due, or no longer exists.
+    NotDue,
+    /// A lease with this fence, which is not below ours, has begun work already.
+    Stale { fence: i64 },
+}
+
+/// A stream and its connection at the time of the claim.
+#[derive(Debug)]
+pub struct ClaimedStream {
+    pub mode: Mode,
+    /// The walk under way, as the stream's job serialised it.
+    pub cursor: Option<serde_json::Value>,
+    pub watermark: Option<DateTime<Utc>>,
+    /// A change before the watermark that a search by seconds has to show again.
+    pub witness: Option<DateTime<Utc>>,
+    /// When the last full walk ended.
+    pub walked_at: Option<DateTime<Utc>>,
+    pub attempts: i32,
+    /// How often the walk started over since the last one ended.
+    pub restarts: i32,
+    pub held: i64,
+    pub expected: Option<i64>,
+    /// The last full walk did not show an object that is stored, so the next one comes sooner.
+    pub absent: bool,
+    pub blocked: bool,
+    pub connected_at: DateTime<Utc>,
+    /// By Postgres' clock. A walk that begins now does not serve runs that are requested later.
+    pub now: DateTime<Utc>,
+    pub region: Region,
+    pub workspace_id: String,
+    pub api_version: String,
+    pub active: bool,
+    pub sealed_token: Vec<u8>,
+}
+
+impl Store<Worker> {
+    /// Takes over a stream for one slice, and raises its fence.
+    #[tracing::instrument(name = "db.claim_stream", level = "debug", skip_all)]
+    pub async fn claim_stream(&self, key: SliceKey) -> Result<StreamClaim, StoreError> {
+        let mut tx = self.begin(key.tenant).await?;
+        let tenant = tx.tenant().0;
+        // One statement reads everything that a slice needs. Its `fence < $4` makes the claim atomic, because of two
+        // workers with the same ticket the second one waits for the row and then no longer matches.
+        let row = sqlx::query!(
+            r#"UPDATE streams s SET fence = $4
+               FROM connections c, connection_secrets k
+               WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.stream = $3
+                 AND s.fence < $4 AND s.due_at <= now()
+                 AND c.tenant_id = $1 AND c.id = $2 AND c.state <> 'disconnected'
+                 AND k.tenant_id = $1 AND k.connection_id = $2 AND k.purpose = 'access_token'
+               RETURNING s.mode, s.cursor, s.watermark, s.witness, s.walked_at, s.attempts, s.restarts, s.held, s.expected,
+                         EXISTS (SELECT FROM absences a WHERE a.tenant_id = $1 AND a.connection_id = $2 AND a.stream = $3 AND a.walks = 1) AS "absent!",
+                         s.blocked_code IS NOT NULL AS "blocked!", now() AS "now!",
+                         c.connected_at, c.region, c.workspace_id, c.api_version, c.state = 'active' AS "active!", k.sealed"#,
+            tenant,
+            key.connection.0,
+            key.stream.as_str(),
+            key.fence,
+        )
+        .fetch_optional(tx.session())
+        .await?;
+        let Some(row) = row else {
+            // No row matched: the fence tells a stale lease from a stream that is simply not due.
+            let fence = tx.fence(key).await?;
+            return Ok(match fence {
+                Some(fence) if fence >= key.fence => StreamClaim::Stale { fence },
+                _ => StreamClaim::NotDue,
+            });
+        };
+        tx.commit().await?;
+        let inconsistent = |what: &str| StoreError::Inconsistent {
+            table: "streams",
+            what: what.to_owned(),
+        };
+        Ok(StreamClaim::Acquired(Box::new(ClaimedStream {
+            mode: row.mode.parse().map_err(|_| inconsistent(&row.mode))?,
+            cursor: row.cursor,
+            watermark: row.watermark,
+            witness: row.witness,
+            walked_at: row.walked_at,
+            attempts: row.attempts,
+            restarts: row.restarts,
+            held: row.held,
+            expected: row.expected,
+            absent: row.absent,
+            blocked: row.blocked,
+            connected_at: row.connected_at,
+            now: row.now,
+            region: row.region.parse().map_err(|_| inconsistent(&row.region))?,
+            workspace_id: row.workspace_id,
+            api_version: row.api_version,
+            active: row.active,
+            sealed_token: row.sealed,
+        })))
+    }
+
+    /// Failed attempts and restarts of a stream. `None` if the lease is no longer ours.
+    #[tracing::instrument(name = "db.tries", level = "debug", skip_all)]
+    pub async fn tries(&self, key: SliceKey) -> Result<Option<(i32, i32)>, StoreError> {
+        let mut tx = self.begin(key.tenant).await?;
+        let tenant = tx.tenant().0;
+        let row = sqlx::query!(
+            "SELECT attempts, restarts FROM streams
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND fence = $4",
+            tenant,
+            key.connection.0,
+            key.stream.as_str(),
+            key.fence,
+        )
+        .fetch_optional(tx.session())
+        .await?;
+        Ok(row.map(|row| (row.attempts, row.restarts)))
+    }
+}

@@ -1,0 +1,162 @@
+//! How a slice ends for its stream: the walk ends, fails, idles or is blocked.
+//!
+//! Every method is part of a transaction that compares the fence. See `fence.rs`.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    domain::Mode,
+    store::{ConnectionError, SliceKey, StoreError, Tx, roles::Worker},
+};
+
+/// How soon the next walk begins after one that saw fewer objects than there are.
+const CATCH_UP_SECONDS: f64 = 15.0;
+
+/// The result of a walk that has ended.
+#[derive(Debug)]
+pub struct WalkEnd {
+    /// How much it fetched.
+    pub mode: Mode,
+    /// By Postgres' clock. It does not serve runs that were requested later.
+    pub begun_at: DateTime<Utc>,
+    /// Every change up to here is stored.
+    pub watermark: Option<DateTime<Utc>>,
+    /// A change before the watermark that the next search has to show again.
+    pub witness: Option<DateTime<Utc>>,
+    /// True if it saw every object, and not only changed ones.
+    pub full: bool,
+    /// Objects that Intercom counts and the walk did not show. `None` if Intercom does not count.
+    pub missing: Option<i64>,
+    /// Seconds until the next walk. With `None` the stream is not due until something else makes it due.
+    pub next_in_seconds: Option<f64>,
+}
+
+/// What a failed attempt leaves of the walk under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CursorAfterFailure {
+    /// The next slice continues from the cursor.
+    Keep,
+    /// The cursor is kept, but every page is fetched again, because a scroll cannot be resumed.
+    Refetch,
+    /// The walk starts over.
+    Discard,
+}
+
+impl Tx<Worker> {
+    /// Ends a walk. Nothing else may write to the stream after it in this transaction.
+    #[tracing::instrument(name = "db.end_walk", level = "debug", skip_all)]
+    pub async fn end_walk(&mut self, key: SliceKey, end: &WalkEnd) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        // First, because the runs that still wait decide the mode and the time of the next walk.
+        let next_mode = self.serve_runs(key, end).await?;
+        // The missing objects may have been created while the walk was under way, so the next one follows soon.
+        let next_in_seconds = match end.missing {
+            Some(1..) if end.full => end
+                .next_in_seconds
+                .map(|seconds| seconds.min(CATCH_UP_SECONDS)),
+            _ => end.next_in_seconds,
+        };
+        // `greatest`, because a walk that began before another one ended must not move the watermark back.
+        sqlx::query!(
+            "UPDATE streams SET
+                cursor = NULL, attempts = 0, restarts = 0, last_error = NULL, last_ok_at = now(), ticketed_at = NULL,
+                watermark = greatest(watermark, $4), witness = $9,
+                walked_at = CASE WHEN $5 THEN now() ELSE walked_at END,
+                mode = coalesce($6, 'incremental'),
+                expected = CASE WHEN $5 THEN held + $7 ELSE expected END,
+                blocked_code = NULL, blocked_message = NULL, blocked_action = NULL, blocked_until = NULL,
+                due_at = CASE WHEN $6 IS NOT NULL THEN now() ELSE now() + make_interval(secs => $8) END
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            tenant,
+            key.connection.0,
+            key.stream.as_str(),
+            end.watermark,
+            end.full,
+            next_mode,
+            end.missing,
+            next_in_seconds,
+            end.witness,
+        )
+        .execute(self.session())
+        .await?;
+        self.resolve_dead_letter(key).await
+    }
+
+    /// Counts a failed attempt of the stream and sets the time of the next one.
+    #[tracing::instrument(name = "db.fail_stream", level = "debug", skip_all)]
+    pub async fn fail_stream(
+        &mut self,
+        key: SliceKey,
+        error: &str,
+        seconds: f64,
+        cursor: CursorAfterFailure,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        // `ticketed_at` stays, because the slice's verdict keeps the ticket in Redis.
+        sqlx::query!(
+            "UPDATE streams SET attempts = attempts + 1, last_error = $4, due_at = now() + make_interval(secs => $5),
+                    restarts = restarts + CASE WHEN $6 THEN 1 ELSE 0 END,
+                    cursor = CASE WHEN $7 THEN NULL ELSE cursor END
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            tenant,
+            key.connection.0,
+            key.stream.as_str(),
+            error,
+            seconds,
+            cursor != CursorAfterFailure::Keep,
+            cursor == CursorAfterFailure::Discard,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Lets the stream wait although its walk has not ended. With `None` it waits until something makes it due.
+    #[tracing::instrument(name = "db.idle_stream", level = "debug", skip_all)]
+    pub async fn idle_stream(
+        &mut self,
+        key: SliceKey,
+        seconds: Option<f64>,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "UPDATE streams SET due_at = now() + make_interval(secs => $4), ticketed_at = NULL
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            tenant,
+            key.connection.0,
+            key.stream.as_str(),
+            seconds,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Marks a stream that cannot continue now, with a sentence and the customer's next step. It is tried again later.
+    #[tracing::instrument(name = "db.block_stream", level = "debug", skip_all)]
+    pub async fn block_stream(
+        &mut self,
+        key: SliceKey,
+        why: &ConnectionError,
+        again_in_seconds: f64,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        // A block is Intercom's decision and no failure of ours, so the attempts are forgotten.
+        sqlx::query!(
+            "UPDATE streams SET blocked_code = $4, blocked_message = $5, blocked_action = $6,
+                    blocked_until = now() + make_interval(secs => $7), due_at = now() + make_interval(secs => $7),
+                    ticketed_at = NULL, attempts = 0, last_error = NULL
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            tenant,
+            key.connection.0,
+            key.stream.as_str(),
+            why.code,
+            why.message,
+            why.action,
+            again_in_seconds,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,298 @@
+//! Fetched and failed threads, stored with their fates.
+//!
+//! The fate is decided in Rust from the locked row: lock, decide, store. Locks are taken in one order, by everything
+//! that writes conversations: conversations by source id, then threads by id, then parts, and the stream's row last.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        ConnectionId, ids,
+        records::{FIRST_MESSAGE, Thread},
+        thread_fate::{ThreadAnswer, ThreadAttempt, ThreadBefore, ThreadDecision, ThreadFate},
+    },
+    store::{Seen, StoreError, Tx, WriteSummary, roles::Worker, threads::StubVersion},
+};
+
+/// A thread as fetched, and what has to be known about the fetch.
+#[derive(Debug)]
+pub struct FetchedThread {
+    pub thread: Thread,
+    /// Fetched so soon after its own `updated_at` that a second change in that second may be missing.
+    pub too_fresh: bool,
+    /// Parts of it that could not be read.
+    pub poisoned: i32,
+}
+
+/// A thread that could not be fetched.
+#[derive(Clone, Copy, Debug)]
+pub struct FailedThread<'a> {
+    pub conversation_id: Uuid,
+    pub attempt: ThreadAttempt,
+    pub error: &'a str,
+}
+
+/// A fetched thread whose parts are stored and not counted yet.
+struct Answer {
+    id: Uuid,
+    answer: ThreadAnswer,
+}
+
+impl Tx<Worker> {
+    /// Writes fetched threads: the conversation if it is newer, every part that is shown, and the thread's fate. Parts
+    /// are added or overwritten, never removed.
+    #[tracing::instrument(name = "db.write_threads", level = "debug", skip_all)]
+    pub async fn write_threads(
+        &mut self,
+        connection: ConnectionId,
+        fetched: Vec<FetchedThread>,
+    ) -> Result<WriteSummary, StoreError> {
+        let mut answers = Vec::with_capacity(fetched.len());
+        let mut conversations = Vec::with_capacity(fetched.len());
+        let mut stubs = Vec::with_capacity(fetched.len());
+        let mut parts = Vec::new();
+        for fetched in fetched {
+            let id = ids::conversation_id(connection, &fetched.thread.conversation.source_id);
+            let answer = answer_of(&fetched);
+            answers.push(Answer { id, answer });
+            stubs.push(StubVersion::of(connection, &fetched.thread.conversation));
+            parts.extend(fetched.thread.parts.into_iter().map(|part| (id, part)));
+            conversations.push(fetched.thread.conversation);
+        }
+        let (_, first_messages) = self
+            .write_conversations(connection, conversations, Seen::WithParts)
+            .await?;
+        // An answer is as good as a stub, and may be newer than the last one. Treated alike, the result does not depend
+        // on which came first. This also locks the threads' rows.
+        self.mark_threads_pending(connection, stubs).await?;
+        parts.extend(first_messages);
+        let written = self.write_parts(&parts).await?;
+        self.store_answers(connection, answers).await?;
+        Ok(written)
+    }
+
+    /// Stores the fates of threads that could not be fetched, in the order given. `None` for one that was deleted
+    /// meanwhile.
+    #[tracing::instrument(name = "db.fail_threads", level = "debug", skip_all)]
+    pub async fn fail_threads(
+        &mut self,
+        connection: ConnectionId,
+        failed: &[FailedThread<'_>],
+    ) -> Result<Vec<Option<ThreadFate>>, StoreError> {
+        let gone: Vec<Uuid> = failed
+            .iter()
+            .filter(|failed| failed.attempt == ThreadAttempt::NotFound)
+            .map(|failed| failed.conversation_id)
+            .collect();
+        if !gone.is_empty() {
+            self.mark_gone(&gone).await?;
+        }
+        let ids: Vec<Uuid> = failed.iter().map(|failed| failed.conversation_id).collect();
+        let locked = self.lock_threads(connection, &ids).await?;
+        let mut decisions = Vec::with_capacity(failed.len());
+        let mut fates = Vec::with_capacity(failed.len());
+        for failed in failed {
+            let decision = locked
+                .get(&failed.conversation_id)
+                .map(|row| failed.attempt.decide(row.before));
+            fates.push(decision.map(|decision| decision.fate));
+            decisions.extend(decision.map(|decision| (failed, decision)));
+        }
+        self.store_failures(connection, &decisions).await?;
+        Ok(fates)
+    }
+
+    async fn mark_gone(&mut self, conversations: &[Uuid]) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        // Locked by source id, because a page of stubs writes its conversations in that order.
+        sqlx::query!(
+            "WITH locked AS (
+                SELECT id FROM conversations WHERE tenant_id = $1 AND id = ANY ($2) AND deleted_at IS NULL
+                ORDER BY source_id FOR UPDATE
+             )
+             UPDATE conversations c SET deleted_at = now() FROM locked WHERE c.tenant_id = $1 AND c.id = locked.id",
+            tenant,
+            conversations,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Counts the stored parts of each answer, decides its fate and stores it.
+    async fn store_answers(
+        &mut self,
+        connection: ConnectionId,
+        mut answers: Vec<Answer>,
+    ) -> Result<(), StoreError> {
+        answers.sort_by_key(|answer| answer.id);
+        answers.dedup_by_key(|answer| answer.id);
+        let ids: Vec<Uuid> = answers.iter().map(|answer| answer.id).collect();
+        let locked = self.lock_threads(connection, &ids).await?;
+        let mut decided = Vec::with_capacity(answers.len());
+        for Answer { id, mut answer } in answers {
+            let Some(row) = locked.get(&id) else {
+                continue;
+            };
+            // Counted after the write, so that the count cannot drift from the rows.
+            answer.stored = row.stored;
+            let decision = ThreadAttempt::Answered(answer).decide(row.before);
+            decided.push((id, row, answer, decision));
+        }
+        self.store_decisions(connection, &decided).await
+    }
+
+    /// Locks threads and reads what their fates depend on.
+    async fn lock_threads(
+        &mut self,
+        connection: ConnectionId,
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, LockedThread>, StoreError> {
+        let tenant = self.tenant().0;
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        // A lateral subquery with a lock of its own is never flattened into a join. Each row is therefore found by its
+        // key, even if the plan was made when the table was empty.
+        let rows = sqlx::query!(
+            r#"SELECT i.id AS "id!", t.source_id, t.wanted_version, t.attempts,
+                      (SELECT count(*) FROM parts p
+                       WHERE p.tenant_id = $1 AND p.conversation_id = i.id AND p.source_id <> $4)::int AS "stored!"
+               FROM unnest($3::uuid[]) AS i(id)
+               CROSS JOIN LATERAL (SELECT source_id, wanted_version, attempts FROM threads
+                                   WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = i.id
+                                   FOR UPDATE) t"#,
+            tenant,
+            connection.0,
+            &ids,
+            FIRST_MESSAGE,
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let locked = LockedThread {
+                    before: ThreadBefore {
+                        wanted_version: row.wanted_version,
+                        attempts: row.attempts,
+                    },
+                    source_id: row.source_id,
+                    stored: row.stored,
+                };
+                (row.id, locked)
+            })
+            .collect())
+    }
+
+    async fn store_decisions(
+        &mut self,
+        connection: ConnectionId,
+        decided: &[(Uuid, &LockedThread, ThreadAnswer, ThreadDecision)],
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        let fates = || decided.iter().map(|(.., decision)| decision.fate);
+        // The rows exist and are locked. Written as an upsert, each is found by its key, even if the plan was made when
+        // the table was empty.
+        sqlx::query!(
+            "INSERT INTO threads AS t
+                (tenant_id, connection_id, conversation_id, source_id, status, wanted_version, fetched_version, held, expected,
+                 attempts, error, due_at)
+             SELECT $1, $2, id, source_id, status, wanted, fetched, held, expected, attempts, error,
+                    now() + make_interval(secs => seconds)
+             FROM unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::int[], $9::int[],
+                         $10::int[], $11::text[], $12::float8[])
+                AS i(id, source_id, status, wanted, fetched, held, expected, attempts, error, seconds)
+             ON CONFLICT (tenant_id, connection_id, conversation_id) DO UPDATE SET
+                status = excluded.status, fetched_version = excluded.fetched_version, held = excluded.held,
+                expected = excluded.expected, attempts = excluded.attempts, error = excluded.error,
+                due_at = excluded.due_at",
+            tenant,
+            connection.0,
+            &decided.iter().map(|(id, ..)| *id).collect::<Vec<_>>(),
+            &decided.iter().map(|(_, row, ..)| row.source_id.as_str()).collect::<Vec<_>>() as &[&str],
+            &fates().map(ThreadFate::as_str).collect::<Vec<_>>() as &[&str],
+            &decided.iter().map(|(_, row, ..)| row.before.wanted_version).collect::<Vec<_>>(),
+            &decided.iter().map(|(_, _, answer, _)| answer.version).collect::<Vec<_>>(),
+            &decided.iter().map(|(_, _, answer, _)| answer.stored).collect::<Vec<_>>(),
+            &decided.iter().map(|(_, _, answer, _)| answer.expected).collect::<Vec<_>>() as &[Option<i32>],
+            &decided.iter().map(|(.., decision)| decision.attempts).collect::<Vec<_>>(),
+            &fates().map(error_of).collect::<Vec<_>>() as &[Option<&str>],
+            &fates().map(ThreadFate::retry_seconds).collect::<Vec<_>>() as &[Option<f64>],
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// What is stored of these threads stays as it is.
+    async fn store_failures(
+        &mut self,
+        connection: ConnectionId,
+        decided: &[(&FailedThread<'_>, ThreadDecision)],
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "UPDATE threads t SET status = i.status, attempts = i.attempts, error = i.error,
+                    due_at = now() + make_interval(secs => i.seconds)
+             FROM unnest($3::uuid[], $4::text[], $5::int[], $6::text[], $7::float8[])
+                AS i(id, status, attempts, error, seconds)
+             WHERE t.tenant_id = $1 AND t.connection_id = $2 AND t.conversation_id = i.id",
+            tenant,
+            connection.0,
+            &decided
+                .iter()
+                .map(|(failed, _)| failed.conversation_id)
+                .collect::<Vec<_>>(),
+            &decided
+                .iter()
+                .map(|(_, decision)| decision.fate.as_str())
+                .collect::<Vec<_>>() as &[&str],
+            &decided
+                .iter()
+                .map(|(_, decision)| decision.attempts)
+                .collect::<Vec<_>>(),
+            &decided
+                .iter()
+                .map(|(failed, _)| failed.error)
+                .collect::<Vec<_>>() as &[&str],
+            &decided
+                .iter()
+                .map(|(_, decision)| decision.fate.retry_seconds())
+                .collect::<Vec<_>>() as &[Option<f64>],
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+}
+
+/// A thread whose row is locked, and the number of its stored parts without the first message.
+struct LockedThread {
+    before: ThreadBefore,
+    source_id: String,
+    stored: i32,
+}
+
+/// What counts of an answer, but for the parts that are stored: they are counted after the write.
+fn answer_of(fetched: &FetchedThread) -> ThreadAnswer {
+    let conversation = &fetched.thread.conversation;
+    ThreadAnswer {
+        version: conversation.updated_at,
+        expected: conversation.part_count.or(fetched.thread.total_count),
+        stored: 0,
+        shown: fetched.thread.parts.len() as i32 + fetched.poisoned,
+        poisoned: fetched.poisoned,
+        too_fresh: fetched.too_fresh,
+    }
+}
+
+/// What `threads.error` says of an answered thread. A pending one has no error, because it did not fail.
+const fn error_of(fate: ThreadFate) -> Option<&'static str> {
+    match fate {
+        ThreadFate::Blocked => Some("parts that cannot be read are in quarantine"),
+        ThreadFate::Truncated => Some("intercom does not show every part that it counts"),
+        _ => None,
+    }
+}
