@@ -1,149 +1,246 @@
-//! Partial failure is a state with a sentence, and touches nothing else.
+//! Partial failure is a state with a sentence and a next step. It touches nothing else and heals by itself.
 
-use intercom_simulator::{MissingScope, Scope, WorkspaceSpec};
+use intercom_simulator::{
+    Fault, FaultId, Kind, MissingScope, Mutation, Scope, TokenState, WorkspaceSpec,
+};
 use pathbound::exact::without_conversations;
 use shared::{
+    completeness::SyncStatus,
     domain::{Mode, Stream},
-    store::{ConnectionState, SliceKey, StreamClaim, WalkEnd, WorkerStore},
+    store::{ConnectionState, SliceKey, StreamClaim, WalkEnd},
 };
 
-use crate::world::World;
+use crate::support::{
+    Case, OBJECTS, World, cases,
+    floors::{reference, unread},
+    of, refusal, rows, tiny, wait_for,
+};
 
-fn workspace() -> WorkspaceSpec {
-    WorkspaceSpec {
-        contacts: 40,
-        companies: 10,
-        conversations: 20,
-        limit_per_window: 100_000,
-        ..WorkspaceSpec::default()
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_plan_without_conversations_blocks_them_alone() {
-    let world = World::new().await;
-    let connected = world
-        .connect(WorkspaceSpec {
-            conversations_plan: false,
-            ..workspace()
-        })
-        .await;
-    let _fleet = world.fleet(1);
-    world
-        .until(
-            &connected,
-            "contacts are held and conversations blocked",
-            |status| {
-                status.streams.iter().all(|stream| match stream.stream {
-                    Stream::Conversations => stream.blocked.is_some(),
-                    Stream::Threads => true,
-                    _ => stream.last_ok_at.is_some(),
-                })
-            },
-        )
-        .await;
-    let status = world.status(&connected).await;
-    assert!(!status.complete);
-    let blocked = status
+/// The streams that stand still, each with its code.
+async fn blocked(case: &Case) -> Vec<(Stream, String)> {
+    let status = case.status().await;
+    status
         .streams
         .iter()
-        .find(|stream| stream.stream == Stream::Conversations)
-        .unwrap()
-        .blocked
-        .clone()
-        .unwrap();
-    assert_eq!(blocked.code, "api_plan_restricted");
-    assert!(blocked.until.is_some() && !blocked.message.is_empty() && blocked.action.is_some());
-    world
-        .assert_exact_with(
-            &connected,
-            &without_conversations(&connected.workspace.truth()),
-        )
-        .await;
-
-    // The plan is upgraded; a resync does not have to wait for tomorrow's look.
-    connected.workspace.set_plan(true);
-    world.until_run_ends(&connected).await;
-    world.resync(&connected, Mode::Full).await;
-    world.until_complete(&connected).await;
-    world.assert_exact(&connected).await;
+        .filter_map(|s| s.blocked.as_ref().map(|why| (s.stream, why.code.clone())))
+        .collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_missing_scope_blocks_its_streams_and_no_token() {
-    for answer in [MissingScope::Unauthorized401, MissingScope::Forbidden403] {
-        let world = World::new().await;
-        let connected = world
-            .connect(WorkspaceSpec {
-                missing_scopes: vec![Scope::ReadConversations],
-                missing_scope_answer: answer,
-                ..workspace()
-            })
-            .await;
-        let _fleet = world.fleet(1);
-        world
-            .until(&connected, "conversations are blocked", |status| {
-                status.streams.iter().any(|stream| {
-                    stream.stream == Stream::Conversations && stream.blocked.is_some()
-                })
-            })
-            .await;
-        let connection = world
-            .store
-            .connection(connected.tenant, connected.connection)
+/// One refused operation blocks one stream; when the refusal ends, so does the block, and nobody has to ask.
+async fn a_refusal_blocks_one_stream(
+    status: u16,
+    code: &str,
+    operation: &str,
+    stream: Stream,
+    says: &str,
+) {
+    let case = Case::of(tiny()).await;
+    let refused: FaultId = case.inject(Fault::new(refusal(status, code)).operation(operation));
+    let case = case.connect().await;
+    case.until_blocked(stream).await;
+    case.until("every other stream is held", |status| {
+        status
+            .streams
+            .iter()
+            .all(|s| s.blocked.is_some() || s.last_ok_at.is_some() || s.stream == Stream::Threads)
+    })
+    .await;
+    assert_eq!(blocked(&case).await, [(stream, says.to_owned())]);
+    let why = case.stream(stream).await.blocked.unwrap();
+    assert!(
+        why.message.ends_with('.')
+            && why.action.is_some_and(|action| action.ends_with('.'))
+            && why.until.is_some()
+    );
+    assert!(
+        !case.status().await.complete,
+        "a green status would be a lie"
+    );
+    case.until_slices(0).await;
+    // Nothing is under way, and every stream that is blocked is due much later.
+    let calls = case.calls(operation);
+    assert!(
+        case.due_in(stream)
             .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(connection.state, ConnectionState::Active);
+            .is_none_or(|seconds| seconds > 3_600.0)
+    );
+    assert_eq!(
+        case.calls(operation),
+        calls,
+        "the refused operation is left alone"
+    );
+    case.clear_fault(refused);
+    case.end_blocks().await;
+    // What was refused, whether the token lives, and the reference data once more.
+    let probes = case.calls("me") - 1;
+    case.first_sync(case.hits(refused) + probes + reference("2.16"))
+        .await;
+}
+
+rows! { a_refusal_blocks_one_stream:
+    a_plan_without_conversations_blocks_their_stream_alone(403, "api_plan_restricted", "search_conversations", Stream::Conversations, "api_plan_restricted");
+    a_plan_refused_in_the_old_way_blocks_its_stream_alone(402, "payment_required", "search_conversations", Stream::Conversations, "api_plan_restricted");
+    a_missing_scope_for_contacts_blocks_them_alone(403, "forbidden", "list_contacts", Stream::Contacts, "missing_scope");
+    a_missing_scope_said_as_401_blocks_its_stream_alone(401, "token_unauthorized", "list_contacts", Stream::Contacts, "missing_scope");
+    a_missing_scope_for_companies_blocks_them_alone(403, "action_forbidden", "scroll_companies", Stream::Companies, "missing_scope");
+    a_401_without_a_word_is_a_scope_where_the_token_lives(401, "unauthorized", "scroll_companies", Stream::Companies, "missing_scope");
+    a_plan_that_shows_stubs_and_no_threads_blocks_threads_alone(403, "api_plan_restricted", "get_conversation", Stream::Threads, "api_plan_restricted");
+    a_missing_scope_for_tags_blocks_reference_data_alone(403, "forbidden", "list_tags", Stream::Reference, "missing_scope");
+}
+
+/// What a dead token is refused at the most: seven lists, a call of contacts, companies and conversations, and for each
+/// of the four streams the question whether it lives.
+const REFUSED: u64 = 7 + 3 + 4;
+
+/// A token that no longer works stops the connection, keeps the data, and starts it again when it works again.
+async fn a_dead_token_stops_and_heals(state: TokenState, connection: ConnectionState, code: &str) {
+    let case = Case::of(tiny()).await.synced().await;
+    case.settle().await;
+    case.workspace.set_token_state(state);
+    case.resync(Mode::Incremental).await;
+    case.until_state(connection).await;
+    let found = case.connection_row().await;
+    let why = found.error.unwrap();
+    assert_eq!(why.code, code);
+    assert!(!why.message.is_empty() && !why.action.is_empty());
+    assert!(!case.status().await.complete);
+    case.assert_exact().await;
+    // Those who were under way hear of it too.
+    case.until_slices(0).await;
+    assert_eq!(
+        case.due().await,
+        [],
+        "no stream will ask again by itself now"
+    );
+    case.assert_calls_within(REFUSED);
+
+    case.workspace.restore_tokens();
+    case.reset_calls();
+    case.mutate(Mutation::update(Kind::Contact, 2).ago(5));
+    let proven = |status: &SyncStatus| {
+        [Stream::Contacts, Stream::Conversations].map(|s| of(status, s).last_ok_at)
+    };
+    let before = proven(&case.status().await);
+    case.end_blocks().await;
+    case.until_state(ConnectionState::Active).await;
+    case.until("both were walked again", |status| {
+        proven(status)
+            .iter()
+            .zip(&before)
+            .all(|(now, then)| now > then)
+    })
+    .await;
+    case.until_complete().await;
+    // Whether the token lives, the reference data, both polls, and the companies of two contacts or a scroll.
+    case.assert_exact_within(1 + reference("2.16") + 2 + 2)
+        .await;
+}
+
+rows! { a_dead_token_stops_and_heals:
+    a_revoked_token_asks_for_the_customer_and_heals(TokenState::Revoked, ConnectionState::ReauthRequired, "token_revoked");
+    an_expired_token_asks_for_the_customer_and_heals(TokenState::Expired, ConnectionState::ReauthRequired, "token_revoked");
+    an_unknown_token_asks_for_the_customer_and_heals(TokenState::NotFound, ConnectionState::ReauthRequired, "token_revoked");
+    a_suspended_app_is_the_operators_matter_and_heals(TokenState::Suspended, ConnectionState::Error, "app_suspended");
+    a_blocked_app_is_the_operators_matter_and_heals(TokenState::Blocked, ConnectionState::Error, "app_suspended");
+}
+
+/// A scope that the app was never granted.
+async fn a_scope_that_was_never_granted(scope: Scope, answer: MissingScope, streams: &[Stream]) {
+    let spec = WorkspaceSpec {
+        missing_scopes: vec![scope],
+        missing_scope_answer: answer,
+        ..tiny()
+    };
+    let case = Case::of(spec).await.connect().await;
+    case.until("every stream has its answer", |status| {
+        streams.iter().all(|s| of(status, *s).blocked.is_some())
+            && status
+                .streams
+                .iter()
+                .all(|stream| stream.blocked.is_some() || stream.last_ok_at.is_some())
+    })
+    .await;
+    let codes: Vec<(Stream, String)> = blocked(&case).await;
+    assert!(
+        codes
+            .iter()
+            .all(|(stream, code)| streams.contains(stream) && code == "missing_scope"),
+        "{codes:?}"
+    );
+    let found = case.connection_row().await;
+    assert_eq!(
+        found.state,
+        ConnectionState::Active,
+        "a scope is not a dead token"
+    );
+    // Each refusal is in the place of a call; beside it, the question whether the token lives. No stub, no thread.
+    let threads = if streams.contains(&Stream::Conversations) {
+        unread(&case.workspace.truth())
+    } else {
+        0
+    };
+    case.assert_calls_within(case.first_floor() - threads + case.calls("me") - 1);
+    assert!(case.calls("me") <= 1 + streams.len() as u64);
+}
+
+const USERS: &[Stream] = &[Stream::Contacts, Stream::Companies, Stream::Reference];
+
+rows! { a_scope_that_was_never_granted:
+    an_app_without_the_users_scope_is_told_by_403(Scope::ReadUsers, MissingScope::Forbidden403, USERS);
+    an_app_without_the_users_scope_is_told_by_401(Scope::ReadUsers, MissingScope::Unauthorized401, USERS);
+    an_app_without_the_conversations_scope_is_told_by_403(Scope::ReadConversations, MissingScope::Forbidden403, &[Stream::Conversations]);
+    an_app_without_the_conversations_scope_is_told_by_401(Scope::ReadConversations, MissingScope::Unauthorized401, &[Stream::Conversations]);
+    an_app_without_the_tags_scope_is_told_by_403(Scope::ReadTags, MissingScope::Forbidden403, &[Stream::Reference]);
+}
+
+cases! {
+    a_plan_that_ends_keeps_the_data_and_resumes_later {
+        let case = Case::of(tiny()).await.synced().await;
+        case.settle().await;
+        case.workspace.set_plan(false);
+        case.mutate(Mutation::update(Kind::Contact, 2).ago(10));
+        case.mutate(Mutation::grow(Kind::Conversation, 2).ago(10));
+        case.request(Mode::Incremental, OBJECTS).await;
+        case.until_blocked(Stream::Conversations).await;
+        case.until_run_ends().await;
+        // The companies of changed contacts come after their own stream's part of the run.
+        case.until_slices(0).await;
+        let shown = without_conversations(&case.workspace.truth());
+        assert_eq!(of(&case.status().await, Stream::Contacts).held, shown.iter().filter(|l| l.kind == Kind::Contact).count() as i64);
+        // A poll of contacts, their companies or a scroll, and the refusal.
+        case.assert_calls_within(1 + 2 + 1);
+        case.workspace.set_plan(true);
+        case.reset_calls();
+        case.end_blocks().await;
+        case.until_complete().await;
+        // The poll that was refused, its two threads, and the reference data.
+        case.assert_exact_within(1 + 2 + reference("2.16")).await;
+    }
+
+    a_renewed_token_resumes_where_the_revoked_one_stopped {
+        let case = Case::of(tiny()).await.synced().await;
+        case.settle().await;
+        case.workspace.revoke_tokens();
+        case.resync(Mode::Incremental).await;
+        case.until_state(ConnectionState::ReauthRequired).await;
+        case.mutate(Mutation::update(Kind::Contact, 2).ago(5));
+        case.reconnect().await;
+        case.until_complete().await;
+        // `/me`, the reference data, both polls, and the companies of two contacts or a scroll.
+        case.assert_exact_within(REFUSED + 1 + reference("2.16") + 2 + 2).await;
+        case.poll_exact(0).await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_token_asks_for_the_customer_and_keeps_the_data() {
-    let world = World::new().await;
-    let connected = world.connect(workspace()).await;
-    let _fleet = world.fleet(1);
-    world.until_complete(&connected).await;
-    connected.workspace.revoke_tokens();
-    world.resync(&connected, Mode::Incremental).await;
-    world
-        .until_state(&connected, ConnectionState::ReauthRequired)
-        .await;
-    let connection = world
-        .store
-        .connection(connected.tenant, connected.connection)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(connection.error.unwrap().code, "token_revoked");
-    assert!(!world.status(&connected).await.complete);
-    world.assert_exact(&connected).await;
-    // Nobody keeps knocking, once those have heard of it who were under way.
-    world.until_slices(&connected, 0).await;
-    let calls = connected.workspace.ledger().total;
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    assert_eq!(connected.workspace.ledger().total, calls);
-
-    // The customer connects again: the same connection, and it goes on.
-    let again = world
-        .connect_as(connected.tenant, &connected.workspace)
-        .await;
-    assert_eq!(again.connection, connected.connection);
-    world.until_complete(&again).await;
-    world.assert_exact(&again).await;
-}
-
-/// Both change the same run; neither may undo what the other wrote.
+/// Both change the same run, and neither may undo what the other wrote.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_beside_an_ending_stream_leaves_the_run_without_both() {
     let world = World::new().await;
-    let connected = world.connect(workspace()).await;
-    let store = WorkerStore::connect(&world.config.database_url, 3)
-        .await
-        .unwrap();
+    let case = world.connect(tiny()).await;
+    let store = world.worker_store(3).await;
     let key = |stream| SliceKey {
-        tenant: connected.tenant,
-        connection: connected.connection,
+        tenant: case.tenant,
+        connection: case.connection(),
         stream,
         fence: i64::MAX,
     };
@@ -172,24 +269,18 @@ async fn a_block_beside_an_ending_stream_leaves_the_run_without_both() {
             tx.commit().await.unwrap();
         }
     });
-    // It reads the run, then waits for the row.
-    while world
-        .sql("SELECT pid::text, '' FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND $1::uuid IS NOT NULL", &connected)
-        .await
-        .is_empty()
-    {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    // It reads the run, and then waits for the row that the other one has locked.
+    wait_for("the block waits for the row", async || {
+        let waits = case.a_lock_is_waited_for().await;
+        waits
+            .then_some(())
+            .ok_or_else(|| "nothing waits".to_owned())
+    })
+    .await;
     ending.commit().await.unwrap();
     blocking.await.unwrap();
-    let left = world
-        .sql(
-            "SELECT array_to_string(pending, ','), status FROM sync_runs WHERE connection_id = $1",
-            &connected,
-        )
-        .await;
     assert_eq!(
-        left,
+        case.pending_of_runs().await,
         [("reference,companies".to_owned(), "running".to_owned())]
     );
 }

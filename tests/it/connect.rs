@@ -1,16 +1,12 @@
 //! Connecting, as a browser does it, and as an attacker would.
 
-use std::time::Duration;
-
+use futures::future::join_all;
 use intercom_simulator::{Fault, FaultAction, Workspace, WorkspaceSpec};
 use pathbound::demo::browser::Browser;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::{
-    rest::{Caller, client},
-    world::World,
-};
+use crate::support::{Caller, World, client};
 
 struct Flow {
     world: World,
@@ -22,7 +18,7 @@ struct Flow {
 async fn begun() -> Flow {
     let world = World::new().await;
     let base = world.api().await;
-    let tenant = world.store.create_tenant("Acme").await.unwrap().id;
+    let tenant = world.new_tenant().await;
     let caller = Caller::service(&world, &base, Some(tenant));
     let workspace = world.simulator.add_workspace(WorkspaceSpec {
         contacts: 5,
@@ -148,7 +144,7 @@ async fn of_sixty_four_equal_callbacks_one_exchanges_the_code() {
     let (cookie, callback) = flow.opened().await;
     let answers = (0..64).map(|_| flow.callback(&callback, Some(&cookie)));
     let mut connected = 0;
-    for answer in join_all(answers.collect()).await {
+    for answer in join_all(answers).await {
         match answer.0 {
             303 => connected += 1,
             400 => assert!(
@@ -211,29 +207,4 @@ async fn a_refusal_or_a_forged_state_is_never_reflected_in_the_page() {
         assert!(!page.contains("alert(1)"), "{page}");
     }
     assert_eq!(flow.exchanges(), 0);
-}
-
-/// All at once.
-async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
-    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
-    let mut done: Vec<Option<T>> = futures.iter().map(|_| None).collect();
-    std::future::poll_fn(|cx| {
-        let mut pending = false;
-        for (future, done) in futures.iter_mut().zip(&mut done) {
-            if done.is_none() {
-                match future.as_mut().poll(cx) {
-                    std::task::Poll::Ready(value) => *done = Some(value),
-                    std::task::Poll::Pending => pending = true,
-                }
-            }
-        }
-        if pending {
-            std::task::Poll::Pending
-        } else {
-            std::task::Poll::Ready(())
-        }
-    })
-    .await;
-    tokio::time::sleep(Duration::ZERO).await;
-    done.into_iter().flatten().collect()
 }

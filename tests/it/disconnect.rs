@@ -1,10 +1,10 @@
 //! After a disconnect nothing is written, and no token is left.
 
-use intercom_simulator::{Fault, FaultAction, WorkspaceSpec};
+use intercom_simulator::WorkspaceSpec;
 use reqwest::Method;
 use shared::domain::Stream;
 
-use crate::{rest::Caller, world::World};
+use crate::support::{Caller, World, held, of};
 
 fn workspace() -> WorkspaceSpec {
     WorkspaceSpec {
@@ -16,61 +16,40 @@ fn workspace() -> WorkspaceSpec {
     }
 }
 
-const WRITTEN: &str = "SELECT (SELECT count(*) FROM parts)::text, (SELECT count(*) FROM contact_sources WHERE connection_id = $1)::text";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_after_a_disconnect_in_mid_run() {
     let world = World::with(&[("CONVERSATION_CONCURRENCY", "10")]).await;
     let base = world.api().await;
-    let connected = world.connect(workspace()).await;
+    let case = world.connect(workspace()).await;
     // Some of a slice's threads are stored, others under way, and most are not asked for yet.
-    let held = Fault::new(FaultAction::Hold { after: 0 })
-        .operation("get_conversation")
-        .skip(20);
-    let held = world.simulator.inject(held);
+    let late = case.inject(held().operation("get_conversation").skip(20));
     let _fleet = world.fleet(2);
-    world
-        .until(&connected, "some threads are held", |status| {
-            let parts = status
-                .streams
-                .iter()
-                .find(|of| of.stream == Stream::Threads)
-                .map_or(0, |of| of.held);
-            world.simulator.fault_hits(held) == 10 && parts > 0 && status.threads.pending > 60
-        })
-        .await;
+    case.until("some threads are held", |status| {
+        let parts = of(status, Stream::Threads).held;
+        case.hits(late) == 10 && parts > 0 && status.threads.pending > 60
+    })
+    .await;
 
-    let caller = Caller::service(&world, &base, Some(connected.tenant));
+    let caller = Caller::service(&world, &base, Some(case.tenant));
     let (status, _) = caller
         .call(
             Method::DELETE,
-            &format!("/v1/connections/{}", connected.connection),
+            &format!("/v1/connections/{}", case.connection()),
             None,
         )
         .await;
     assert_eq!(status, 202);
-    let (written, calls) = (
-        world.sql(WRITTEN, &connected).await,
-        connected.workspace.ledger().total,
-    );
+    let (written, calls) = (case.written().await, case.all_calls());
     // Their answers come now, and find the connection ended.
-    world.simulator.clear_fault(held);
-    world.until_slices(&connected, 0).await;
-    assert_eq!(world.sql(WRITTEN, &connected).await, written);
+    case.clear_fault(late);
+    case.until_slices(0).await;
+    assert_eq!(case.written().await, written);
     assert_eq!(
-        connected.workspace.ledger().total,
+        case.all_calls(),
         calls,
         "only those finish that were under way"
     );
-    assert_eq!(
-        world
-            .sql(
-                "SELECT purpose, '' FROM connection_secrets WHERE connection_id = $1",
-                &connected
-            )
-            .await,
-        []
-    );
+    assert_eq!(case.tokens().await, Vec::<String>::new());
     // What was held stays readable, and asking again changes nothing.
     assert!(
         !caller.get("/v1/contacts").await["items"]
@@ -82,7 +61,7 @@ async fn nothing_is_written_after_a_disconnect_in_mid_run() {
         caller
             .call(
                 Method::DELETE,
-                &format!("/v1/connections/{}", connected.connection),
+                &format!("/v1/connections/{}", case.connection()),
                 None
             )
             .await
@@ -91,7 +70,7 @@ async fn nothing_is_written_after_a_disconnect_in_mid_run() {
     );
     assert_eq!(
         caller
-            .get(&format!("/v1/connections/{}", connected.connection))
+            .get(&format!("/v1/connections/{}", case.connection()))
             .await["state"],
         "disconnected"
     );
@@ -107,49 +86,39 @@ async fn no_call_begins_after_a_disconnect_in_mid_page() {
         conversations: 0,
         ..workspace()
     };
-    let workspace = world.simulator.add_workspace(spec);
-    let held = Fault::new(FaultAction::Hold { after: 0 })
-        .operation("contact_companies")
-        .skip(5);
-    let held = world.simulator.inject(held);
-    let tenant = world.store.create_tenant("Acme").await.unwrap().id;
-    let connected = world.connect_as(tenant, &workspace).await;
+    let case = world.case(spec).await;
+    let late = case.inject(held().operation("contact_companies").skip(5));
+    let case = case.connect().await;
     let _fleet = world.fleet(1);
-    world
-        .until(&connected, "a page is being read", |_| {
-            world.simulator.fault_hits(held) > 0
-        })
+    case.until("a page is being read", |_| case.hits(late) > 0)
         .await;
 
-    let caller = Caller::service(&world, &base, Some(connected.tenant));
+    let caller = Caller::service(&world, &base, Some(case.tenant));
     let (status, _) = caller
         .call(
             Method::DELETE,
-            &format!("/v1/connections/{}", connected.connection),
+            &format!("/v1/connections/{}", case.connection()),
             None,
         )
         .await;
     assert_eq!(status, 202);
-    let calls = connected.workspace.ledger().total;
+    let calls = case.all_calls();
     // The sixth of sixty gets its answer now.
-    world.simulator.clear_fault(held);
-    world.until_slices(&connected, 0).await;
-    assert_eq!(connected.workspace.ledger().total, calls);
-    assert_eq!(
-        world.sql(WRITTEN, &connected).await,
-        [("0".to_owned(), "0".to_owned())]
-    );
+    case.clear_fault(late);
+    case.until_slices(0).await;
+    assert_eq!(case.all_calls(), calls);
+    assert_eq!(case.written().await, (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purge_leaves_no_row() {
     let world = World::new().await;
     let base = world.api().await;
-    let connected = world.connect(workspace()).await;
+    let case = world.connect(workspace()).await;
     let _fleet = world.fleet(1);
-    world.until_complete(&connected).await;
-    let caller = Caller::service(&world, &base, Some(connected.tenant));
-    let path = format!("/v1/connections/{}?data=purge", connected.connection);
+    case.until_complete().await;
+    let caller = Caller::service(&world, &base, Some(case.tenant));
+    let path = format!("/v1/connections/{}?data=purge", case.connection());
     assert_eq!(caller.call(Method::DELETE, &path, None).await.0, 202);
     for table in ["contacts", "companies", "conversations"] {
         assert_eq!(
@@ -158,8 +127,5 @@ async fn a_purge_leaves_no_row() {
             "{table}"
         );
     }
-    assert_eq!(
-        world.sql(WRITTEN, &connected).await,
-        [("0".to_owned(), "0".to_owned())]
-    );
+    assert_eq!(case.written().await, (0, 0));
 }

@@ -1,4 +1,24 @@
 //! The story, from the browser's first click to the last part read back.
+//!
+//! | chapter | what it tells |
+//! |---|---|
+//! | [`connect`] | a browser connects a workspace, and an attacker does not |
+//! | [`first_sync`] | everything is there, for the calls that it needs |
+//! | [`incremental`] | what has changed, and nothing else |
+//! | [`threads`] | conversations with all of their parts |
+//! | [`absence`] | what has vanished, and what only seems to have |
+//! | [`completeness`] | is the copy complete, and why not |
+//! | [`limits`] | the fleet spends exactly the rate limit |
+//! | [`fairness`] | the queue, and which tenant is next |
+//! | [`crash`] | workers and Redis die |
+//! | [`properties`] | any order of all this ends exact |
+//! | [`hostile`] | answers that no API should give |
+//! | [`blocked`] | tokens, scopes and plans that end |
+//! | [`disconnect`] | the end of a connection |
+//! | [`tenancy`] | no tenant sees another |
+//! | [`rest`] | what programs read |
+//! | [`operations`] | what operators do |
+//! | [`payloads`], [`architecture`] | hygiene: the official examples, and the rules of the tree |
 
 #![expect(
     clippy::unwrap_used,
@@ -6,22 +26,40 @@
     reason = "a test says what it expects"
 )]
 
-mod architecture;
-mod bad_input;
-mod blocked;
-mod complete;
+mod support;
+
 mod connect;
-mod crash;
-mod disconnect;
+
 mod first_sync;
-mod floors;
-mod hostile;
+
 mod incremental;
-mod operations;
-mod pacing;
-mod payloads;
+
+mod threads;
+
+mod absence;
+
+mod completeness;
+
+mod limits;
+
+mod fairness;
+
+mod crash;
+
 mod properties;
-mod queue;
-mod rest;
+
+mod hostile;
+
+mod blocked;
+
+mod disconnect;
+
 mod tenancy;
-mod world;
+
+mod rest;
+
+mod operations;
+
+mod payloads;
+
+mod architecture;

@@ -1,15 +1,13 @@
 //! What operators do: dead letters and pauses, over the ops listener and the command line.
 
-use std::time::Duration;
-
 use intercom_simulator::WorkspaceSpec;
 use serde_json::{Value, json};
 use shared::{
-    domain::{ConnectionId, Stream},
-    store::{SliceKey, StreamClaim, WorkerStore},
+    domain::{ConnectionId, Mode, Stream},
+    store::{CursorAfterFailure, SliceKey, StreamClaim},
 };
 
-use crate::world::{Connected, World};
+use crate::support::{Case, Process, World};
 
 const KEY: &str = "an-operator-key-of-thirty-two-characters";
 
@@ -28,7 +26,7 @@ fn workspace(seed: u64) -> WorkspaceSpec {
 struct Office {
     world: World,
     base: String,
-    _api: crate::world::Process,
+    _api: Process,
 }
 
 impl Office {
@@ -63,13 +61,11 @@ impl Office {
 }
 
 /// Makes a dead letter of a stream, as a slice that fails for the tenth time does.
-async fn bury(world: &World, connected: &Connected, stream: Stream, cause: &str, fence: i64) {
-    let store = WorkerStore::connect(&world.config.database_url, 1)
-        .await
-        .unwrap();
+async fn bury(case: &Case, stream: Stream, cause: &str, fence: i64) {
+    let store = case.world.worker_store(1).await;
     let key = SliceKey {
-        tenant: connected.tenant,
-        connection: connected.connection,
+        tenant: case.tenant,
+        connection: case.connection(),
         stream,
         fence,
     };
@@ -79,7 +75,7 @@ async fn bury(world: &World, connected: &Connected, stream: Stream, cause: &str,
     ));
     let mut tx = store.begin_fenced(key).await.unwrap();
     tx.write_dead_letter(key, cause, 10).await.unwrap();
-    tx.fail_stream(key, cause, 3600.0, shared::store::CursorAfterFailure::Keep)
+    tx.fail_stream(key, cause, 3600.0, CursorAfterFailure::Keep)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -93,12 +89,12 @@ async fn dead_letters_are_listed_counted_retried_and_dropped() {
         world.connect(workspace(1)).await,
         world.connect(workspace(2)).await,
     ];
-    for (connected, stream, cause) in [
+    for (case, stream, cause) in [
         (&one, Stream::Contacts, "status 503"),
         (&one, Stream::Companies, "Status 500 of the scroll"),
         (&two, Stream::Contacts, "the slice panicked"),
     ] {
-        bury(world, connected, stream, cause, 1).await;
+        bury(case, stream, cause, 1).await;
     }
 
     let (code, all) = office.pathbound(&["dead", "list", "-o", "json"]);
@@ -157,14 +153,13 @@ async fn dead_letters_are_listed_counted_retried_and_dropped() {
 
     // The retried stream succeeds, which closes its letter; the other one is still there.
     let _fleet = world.fleet(1);
-    world
-        .until(&one, "contacts have been walked", |status| {
-            status
-                .streams
-                .iter()
-                .any(|stream| stream.stream == Stream::Contacts && stream.last_ok_at.is_some())
-        })
-        .await;
+    one.until("contacts have been walked", |status| {
+        status
+            .streams
+            .iter()
+            .any(|stream| stream.stream == Stream::Contacts && stream.last_ok_at.is_some())
+    })
+    .await;
     let (_, left) = office.pathbound(&["dead", "list", "-o", "json"]);
     assert_eq!(
         (&left["count"], &left["items"][0]["stream"]),
@@ -173,12 +168,12 @@ async fn dead_letters_are_listed_counted_retried_and_dropped() {
     );
     let (_, retried) = office.pathbound(&["dead", "retry", "--all", "-o", "json"]);
     assert_eq!(retried["retried"], 1);
-    world.until_complete(&one).await;
+    one.until_complete().await;
     assert_eq!(
         office.pathbound(&["dead", "list", "-o", "json"]).1["count"],
         0
     );
-    world.assert_exact(&one).await;
+    one.assert_exact().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,15 +227,15 @@ async fn a_pause_of_a_tenant_survives_the_loss_of_redis() {
     assert_eq!((code, said), (0, Value::Null), "a table, not json");
     world.empty_redis().await;
     let _fleet = world.fleet(1);
-    world.until_complete(&other).await;
-    let calls = paused.workspace.ledger().calls("list_contacts");
+    other.until_complete().await;
+    let calls = paused.calls("list_contacts");
     assert_eq!(calls, 0, "nothing is asked for a paused tenant");
 
     let (status, _) = office
         .post(&format!("/ops/tenants/{}/resume", paused.tenant), json!({}))
         .await;
     assert_eq!(status, 200);
-    world.until_complete(&paused).await;
+    paused.until_complete().await;
 
     // A class is paused the same way: stubs come, threads wait.
     assert_eq!(
@@ -251,8 +246,8 @@ async fn a_pause_of_a_tenant_survives_the_loss_of_redis() {
         200
     );
     let third = world.connect(workspace(3)).await;
-    world
-        .until(&third, "stubs are held", |status| {
+    third
+        .until("stubs are held", |status| {
             status.threads.pending > 0
                 && status
                     .streams
@@ -260,8 +255,11 @@ async fn a_pause_of_a_tenant_survives_the_loss_of_redis() {
                     .any(|s| s.stream == Stream::Conversations && s.last_ok_at.is_some())
         })
         .await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(third.workspace.ledger().calls("get_conversation"), 0);
+    // A ticket that was pushed later is worked, and the threads still wait.
+    let before = third.stream(Stream::Contacts).await.last_ok_at;
+    third.request(Mode::Incremental, &[Stream::Contacts]).await;
+    third.until_walked_after(Stream::Contacts, before).await;
+    assert_eq!(third.calls("get_conversation"), 0);
     assert_eq!(
         office
             .post("/ops/queues/backfill/resume", json!({}))
@@ -269,21 +267,21 @@ async fn a_pause_of_a_tenant_survives_the_loss_of_redis() {
             .0,
         200
     );
-    world.until_complete(&third).await;
+    third.until_complete().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn why_says_in_one_sentence_what_keeps_a_tenant() {
     let office = Office::open().await;
     let world = &office.world;
-    let connected = world.connect(workspace(5)).await;
-    let tenant = connected.tenant.to_string();
+    let case = world.connect(workspace(5)).await;
+    let tenant = case.tenant.to_string();
     let (_, why) = office.pathbound(&["why", &tenant, "-o", "json"]);
     let said = |why: &Value| why["sentence"].as_str().unwrap_or_default().to_owned();
     assert!(said(&why).starts_with("Not complete: "), "{why}");
 
     let _fleet = world.fleet(1);
-    world.until_complete(&connected).await;
+    case.until_complete().await;
     let (code, why) = office.pathbound(&["why", &tenant, "-o", "json"]);
     assert_eq!(
         (code, &why["connections"][0]["complete"]),
@@ -297,21 +295,8 @@ async fn why_says_in_one_sentence_what_keeps_a_tenant() {
     );
 
     // As a person sees it: the sentence, then each reason.
-    world
-        .sql(
-            "UPDATE streams SET due_at = now(), ticketed_at = now()
-             WHERE connection_id = $1 AND stream = 'contacts' RETURNING stream, ''",
-            &connected,
-        )
-        .await;
-    bury(
-        world,
-        &connected,
-        Stream::Contacts,
-        "status 503",
-        i64::MAX / 2,
-    )
-    .await;
+    case.make_due_without_a_ticket(Stream::Contacts).await;
+    bury(&case, Stream::Contacts, "status 503", i64::MAX / 2).await;
     let shown = String::from_utf8(world.command(&["why", &tenant]).stdout).unwrap();
     let mut lines = shown.lines();
     assert!(
@@ -338,21 +323,11 @@ async fn why_says_in_one_sentence_what_keeps_a_tenant() {
         said(&why).contains("Paused") && said(&why).contains("their request"),
         "{why}"
     );
-    let (_, other) = office.pathbound(&[
-        "why",
-        &world
-            .store
-            .create_tenant("Other")
-            .await
-            .unwrap()
-            .id
-            .to_string(),
-        "-o",
-        "json",
-    ]);
+    let (_, other) =
+        office.pathbound(&["why", &world.new_tenant().await.to_string(), "-o", "json"]);
     assert_eq!(
         (said(&other), &other["paused"]),
-        ("No workspace is connected.".to_owned(), &json!([]))
+        ("No workspace is case.".to_owned(), &json!([]))
     );
     assert_eq!(
         office
@@ -360,35 +335,5 @@ async fn why_says_in_one_sentence_what_keeps_a_tenant() {
             .0,
         1,
         "no such tenant"
-    );
-}
-
-/// An operator sees how far a tenant is, and nothing that a customer wrote.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_operator_reads_no_content() {
-    let world = World::new().await;
-    let connected = world.connect(workspace(6)).await;
-    let _fleet = world.fleet(1);
-    world.until_complete(&connected).await;
-    for (table, column) in [
-        ("contacts", "*"),
-        ("contact_sources", "*"),
-        ("conversations", "*"),
-        ("parts", "*"),
-        ("connection_secrets", "*"),
-        ("quarantine", "raw"),
-        ("quarantine", "reason"),
-        ("threads", "error"),
-        ("walk_pages", "*"),
-    ] {
-        let refused = world
-            .refused_to_operator(&format!("SELECT {column} FROM {table}"), connected.tenant)
-            .await;
-        assert!(refused, "{column} of {table}");
-    }
-    assert!(
-        !world
-            .refused_to_operator("SELECT status FROM threads", connected.tenant)
-            .await
     );
 }

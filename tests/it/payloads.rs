@@ -9,7 +9,7 @@ use intercom_simulator::{Fault, FaultAction, WorkspaceSpec};
 use serde_json::Value;
 use shared::intercom::wire;
 
-use crate::world::World;
+use crate::support::World;
 
 /// The folder that `INTERCOM_EXAMPLES` names. A folder that is named and missing is a mistake, so it fails the test.
 fn folder() -> Option<PathBuf> {
@@ -128,7 +128,7 @@ async fn every_example_object_lands_and_reads_back() {
     ] {
         answer(&world, operation, &examples[name]);
     }
-    let connected = world
+    let case = world
         .connect(WorkspaceSpec {
             contacts: 1,
             companies: 0,
@@ -138,56 +138,31 @@ async fn every_example_object_lands_and_reads_back() {
         })
         .await;
     let _fleet = world.fleet(1);
-    world
-        .until(
-            &connected,
-            "every walk has ended and no thread is pending",
-            |status| {
-                status
-                    .streams
-                    .iter()
-                    .all(|stream| stream.last_ok_at.is_some())
-                    && status.threads.pending == 0
-            },
-        )
-        .await;
+    case.until_walked().await;
 
-    let quarantined = world
-        .sql(
-            "SELECT kind || '/' || source_id, reason FROM quarantine WHERE connection_id = $1",
-            &connected,
-        )
-        .await;
-    assert_eq!(quarantined, [], "nothing official is unreadable");
-    let held = |table: &'static str| world.sql(table, &connected);
-    let contacts = held(
-        "SELECT source_id, convert_from(raw, 'utf8') FROM contact_sources WHERE connection_id = $1",
-    )
-    .await;
+    assert_eq!(
+        case.ever_quarantined().await,
+        [],
+        "nothing official is unreadable"
+    );
+    let contacts = case.stored_contacts().await;
     assert_eq!(contacts.len(), 1);
     assert_eq!(
-        serde_json::from_str::<Value>(&contacts[0].1).unwrap(),
+        serde_json::from_str::<Value>(&contacts[0]).unwrap(),
         serde_json::from_str::<Value>(contact).unwrap()
     );
-    assert_eq!(
-        held("SELECT source_id, '' FROM company_sources WHERE connection_id = $1")
-            .await
-            .len(),
-        1
-    );
-    let parts = held("SELECT c.source_id, p.source_id FROM parts p JOIN conversations c ON c.id = p.conversation_id WHERE c.connection_id = $1 AND p.source_id <> 'source'").await;
+    assert_eq!(case.stored_companies().await.len(), 1);
     let expected: usize = ["conversation_with_parts", "conversation_redacted_part"]
         .iter()
         .map(|name| {
-            serde_json::from_str::<Value>(&examples[*name]).unwrap()["conversation_parts"]["conversation_parts"]
-                .as_array()
-                .unwrap()
-                .len()
+            let thread = serde_json::from_str::<Value>(&examples[*name]).unwrap();
+            let parts = &thread["conversation_parts"]["conversation_parts"];
+            parts.as_array().unwrap().len()
         })
         .sum();
+    let parts = case.stored_parts().await;
     assert_eq!(parts.len(), expected);
-    let redacted = held("SELECT p.source_id, p.body FROM parts p JOIN conversations c ON c.id = p.conversation_id WHERE c.connection_id = $1 AND p.redacted").await;
-    assert!(!redacted.is_empty());
+    assert!(parts.iter().any(|part| part.redacted));
 }
 
 fn without_parts(thread: &str) -> String {

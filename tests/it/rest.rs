@@ -3,121 +3,14 @@
 use std::collections::BTreeSet;
 
 use intercom_simulator::WorkspaceSpec;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use shared::domain::TenantId;
 
-use crate::world::{Connected, World};
+use crate::support::{Caller, Case, World};
 
-/// A client of one API with one key.
-pub(crate) struct Caller {
-    http: Client,
-    base: String,
-    key: String,
-    tenant: Option<TenantId>,
-}
-
-impl Caller {
-    /// The product backend, acting for a tenant.
-    pub(crate) fn service(world: &World, base: &str, tenant: Option<TenantId>) -> Self {
-        Self {
-            http: client(),
-            base: base.to_owned(),
-            key: world.config.service_key.expose().to_owned(),
-            tenant,
-        }
-    }
-
-    fn with_key(&self, key: &str) -> Self {
-        Self {
-            http: self.http.clone(),
-            base: self.base.clone(),
-            key: key.to_owned(),
-            tenant: None,
-        }
-    }
-
-    pub(crate) async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-    ) -> (StatusCode, Value) {
-        self.call_with(method, path, body, &[]).await
-    }
-
-    async fn call_with(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-        headers: &[(&str, &str)],
-    ) -> (StatusCode, Value) {
-        let mut call = self
-            .http
-            .request(method, format!("{}{path}", self.base))
-            .bearer_auth(&self.key);
-        if let Some(tenant) = self.tenant {
-            call = call.header("Pathbound-Tenant", tenant.to_string());
-        }
-        for (name, value) in headers {
-            call = call.header(*name, *value);
-        }
-        if let Some(body) = body {
-            call = call.json(&body);
-        }
-        let answer = call.send().await.unwrap();
-        let (status, kind) = (
-            answer.status(),
-            answer
-                .headers()
-                .get("content-type")
-                .map(|kind| kind.to_str().unwrap().to_owned()),
-        );
-        let body: Value = answer.json().await.unwrap_or(Value::Null);
-        if status.is_client_error() || status.is_server_error() {
-            assert_eq!(
-                kind.as_deref(),
-                Some("application/problem+json"),
-                "{path}: {body}"
-            );
-            for field in ["type", "title", "status", "detail", "code", "instance"] {
-                assert!(body.get(field).is_some(), "{path}: no {field} in {body}");
-            }
-        }
-        (status, body)
-    }
-
-    pub(crate) async fn get(&self, path: &str) -> Value {
-        let (status, body) = self.call(Method::GET, path, None).await;
-        assert_eq!(status, StatusCode::OK, "{path}: {body}");
-        body
-    }
-
-    /// Every item of a list, page by page.
-    async fn all(&self, path: &str) -> Vec<Value> {
-        let (mut items, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let page = self.get(&format!("{path}?limit=7{cursor}")).await;
-            items.extend(page["items"].as_array().unwrap().iter().cloned());
-            let Some(next) = page.get("next_cursor").and_then(Value::as_str) else {
-                return items;
-            };
-            cursor = format!("&cursor={next}");
-        }
-    }
-}
-
-pub(crate) fn client() -> Client {
-    Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
-}
-
-async fn synced() -> (World, Connected, Caller) {
+async fn synced() -> (World, Case, Caller) {
     let world = World::new().await;
-    let connected = world
+    let case = world
         .connect(WorkspaceSpec {
             contacts: 30,
             companies: 12,
@@ -127,10 +20,10 @@ async fn synced() -> (World, Connected, Caller) {
         })
         .await;
     let _fleet = world.fleet(1);
-    world.until_complete(&connected).await;
+    case.until_complete().await;
     let base = world.api().await;
-    let caller = Caller::service(&world, &base, Some(connected.tenant));
-    (world, connected, caller)
+    let caller = Caller::service(&world, &base, Some(case.tenant));
+    (world, case, caller)
 }
 
 fn ids(items: &[Value], field: &str) -> BTreeSet<String> {
@@ -142,9 +35,9 @@ fn ids(items: &[Value], field: &str) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_held_is_read_back() {
-    let (_world, connected, caller) = synced().await;
+    let (_world, case, caller) = synced().await;
     let status = caller
-        .get(&format!("/v1/connections/{}/sync", connected.connection))
+        .get(&format!("/v1/connections/{}/sync", case.connection()))
         .await;
     let rate = &status["rate"];
     assert_eq!(
@@ -157,7 +50,7 @@ async fn everything_held_is_read_back() {
         "{rate}"
     );
     assert!(status["eta_seconds"].is_null(), "nothing is left to fetch");
-    let truth = connected.workspace.truth();
+    let truth = case.workspace.truth();
     let live = |kind: &str| -> BTreeSet<String> {
         truth
             .iter()
@@ -301,14 +194,9 @@ async fn a_wrong_key_gets_401_and_a_missing_scope_403() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_id_looks_like_an_unknown_one() {
-    let (world, connected, caller) = synced().await;
-    let stranger = world.store.create_tenant("Zeta").await.unwrap().id;
-    let stranger = Caller {
-        http: client(),
-        base: caller.base.clone(),
-        key: caller.key.clone(),
-        tenant: Some(stranger),
-    };
+    let (world, case, caller) = synced().await;
+    let stranger = world.new_tenant().await;
+    let stranger = caller.acting_for(stranger);
     let contact = caller.get("/v1/contacts?limit=1").await["items"][0]["id"]
         .as_str()
         .unwrap()
@@ -321,7 +209,7 @@ async fn a_foreign_id_looks_like_an_unknown_one() {
         .as_str()
         .unwrap()
         .to_owned();
-    let connection = connected.connection.to_string();
+    let connection = case.connection().to_string();
     for template in [
         format!("/v1/contacts/{contact}"),
         format!("/v1/contacts/{contact}/conversations"),
@@ -418,8 +306,8 @@ async fn a_repeated_post_is_answered_and_not_repeated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resync_is_asked_for_once_and_can_be_followed() {
-    let (_world, connected, caller) = synced().await;
-    let path = format!("/v1/connections/{}/syncs", connected.connection);
+    let (_world, case, caller) = synced().await;
+    let path = format!("/v1/connections/{}/syncs", case.connection());
     let (status, run) = caller
         .call(Method::POST, &path, Some(json!({"mode": "incremental"})))
         .await;

@@ -1,9 +1,9 @@
 //! Tenants never see each other: the catalogue says so, and so does trying.
 
 use intercom_simulator::WorkspaceSpec;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Connection, Executor, PgConnection, Row};
 
-use crate::world::World;
+use crate::support::{Case, World, tiny};
 
 async fn superuser(world: &World) -> PgConnection {
     PgConnection::connect(world.config.database_url.expose())
@@ -69,8 +69,8 @@ async fn a_statement_without_its_where_sees_one_tenant_or_none() {
     };
     let (acme, zeta) = (world.connect(spec(1)).await, world.connect(spec(2)).await);
     let _fleet = world.fleet(1);
-    world.until_complete(&acme).await;
-    world.until_complete(&zeta).await;
+    acme.until_complete().await;
+    zeta.until_complete().await;
 
     let mut admin = superuser(&world).await;
     for role in ["pathbound_api", "pathbound_worker"] {
@@ -80,7 +80,7 @@ async fn a_statement_without_its_where_sees_one_tenant_or_none() {
                 "SELECT set_config('role', $1, true), set_config('app.tenant_id', $2, true)",
             )
             .bind(role)
-            .bind(tenant.map_or_else(String::new, |connected| connected.tenant.to_string()))
+            .bind(tenant.map_or_else(String::new, |case| case.tenant.to_string()))
             .execute(&mut *tx)
             .await
             .unwrap();
@@ -91,7 +91,7 @@ async fn a_statement_without_its_where_sees_one_tenant_or_none() {
             assert_eq!(held.len(), contacts, "{role}");
             assert!(
                 held.iter()
-                    .all(|held| Some(*held) == tenant.map(|connected| connected.tenant.0))
+                    .all(|held| Some(*held) == tenant.map(|case| case.tenant.0))
             );
             tx.rollback().await.unwrap();
         }
@@ -116,7 +116,7 @@ async fn a_statement_without_its_where_sees_one_tenant_or_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_sealed_and_redis_holds_ids_only() {
     let world = World::new().await;
-    let connected = world
+    let case = world
         .connect(WorkspaceSpec {
             contacts: 5,
             companies: 2,
@@ -130,7 +130,7 @@ async fn a_token_is_sealed_and_redis_holds_ids_only() {
         .fetch_one(&mut admin)
         .await
         .unwrap();
-    let token = connected.workspace.token();
+    let token = case.workspace.token();
     assert!(
         !sealed
             .windows(token.len())
@@ -139,5 +139,48 @@ async fn a_token_is_sealed_and_redis_holds_ids_only() {
     // Every ticket that is waiting reads back as ids.
     assert_eq!(world.queue.stats().await.unwrap().live, 5);
     let _fleet = world.fleet(1);
-    world.until_complete(&connected).await;
+    case.until_complete().await;
+}
+
+/// An operator sees how far a tenant is, and nothing that a customer wrote.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_reads_no_content() {
+    let world = World::new().await;
+    let case = world.connect(tiny()).await;
+    let _fleet = world.fleet(1);
+    case.until_complete().await;
+    for (table, column) in [
+        ("contacts", "*"),
+        ("contact_sources", "*"),
+        ("conversations", "*"),
+        ("parts", "*"),
+        ("connection_secrets", "*"),
+        ("quarantine", "raw"),
+        ("quarantine", "reason"),
+        ("threads", "error"),
+        ("walk_pages", "*"),
+    ] {
+        let refused = refused_to_operator(&case, &format!("SELECT {column} FROM {table}")).await;
+        assert!(refused, "{column} of {table}");
+    }
+    assert!(!refused_to_operator(&case, "SELECT status FROM threads").await);
+}
+
+/// Whether Postgres refuses a statement to a session that has the operators' role, because the role lacks a right.
+async fn refused_to_operator(case: &Case, query: &str) -> bool {
+    let mut session = superuser(&case.world).await;
+    session
+        .execute("SET ROLE pathbound_operator")
+        .await
+        .expect("the role is there");
+    sqlx::query("SELECT set_config('app.tenant_id', $1, false)")
+        .bind(case.tenant.to_string())
+        .execute(&mut session)
+        .await
+        .expect("a setting");
+    match session.execute(sqlx::AssertSqlSafe(query.to_owned())).await {
+        Ok(_) => false,
+        Err(sqlx::Error::Database(error)) => error.code().as_deref() == Some("42501"),
+        Err(error) => panic!("{query}: {error}"),
+    }
 }

@@ -1,75 +1,40 @@
 //! Connecting: the token exchange and `/me`. A hostile answer ends in a clean refusal, or in a workspace whose every
 //! word can be stored.
 
-use intercom_simulator::{Fault, FaultAction, WorkspaceSpec};
-use shared::{
-    domain::{Region, TenantId},
-    sync::connect::ConnectError,
+use intercom_simulator::{Fault, WorkspaceSpec};
+use shared::{domain::ConnectionId, sync::connect::ConnectError};
+
+use super::{
+    corpus::{self, Hostile},
+    small,
 };
+use crate::support::{Case, World, raw};
 
-use super::corpus;
-use crate::world::World;
-
-fn spec() -> WorkspaceSpec {
-    WorkspaceSpec {
-        contacts: 5,
-        companies: 1,
-        conversations: 1,
-        limit_per_window: 100_000,
-        ..WorkspaceSpec::default()
-    }
-}
-
-/// Each entry once, in place of the operation's answer; then whether a workspace was connected.
+/// Each entry once, in place of the operation's answer. Its fate says whether a workspace is connected.
 async fn play(kind: &str, operation: &str, refused: impl Fn(&ConnectError) -> bool) {
     let world = World::new().await;
-    let workspace = world.simulator.add_workspace(spec());
-    let tenant = world.store.create_tenant("Acme").await.unwrap().id;
+    let case = world
+        .case(WorkspaceSpec {
+            contacts: 5,
+            companies: 1,
+            conversations: 1,
+            ..small()
+        })
+        .await;
     for entry in corpus::of(kind) {
         let body = entry.with(&[
-            ("$WORKSPACE", &workspace.id_code()),
-            ("$TOKEN", &workspace.token()),
+            ("$WORKSPACE", &case.workspace.id_code()),
+            ("$TOKEN", &case.workspace.token()),
         ]);
-        let raw = FaultAction::Raw {
-            status: 200,
-            body,
-            headers: Vec::new(),
-        };
-        // A person waits, and is asked to begin again: nothing is tried twice.
-        let fault = world.simulator.inject(Fault::new(raw).operation(operation));
-        let outcome = world
-            .try_connect(tenant, &workspace, Region::Us, "2.16")
-            .await;
-        assert!(
-            world.simulator.fault_hits(fault) > 0,
-            "{kind}/{}",
-            entry.name
-        );
-        world.simulator.clear_fault(fault);
+        // A person waits and is asked to begin again, so nothing is tried twice.
+        let fault = world
+            .simulator
+            .inject(Fault::new(raw(200, body)).operation(operation));
+        let outcome = case.try_connect().await;
+        assert!(case.hits(fault) > 0, "{kind}/{}", entry.name);
+        case.clear_fault(fault);
         match (entry.fate.as_str(), outcome) {
-            ("accepted", Ok(connected)) => {
-                let connection = world
-                    .store
-                    .connection(tenant, connected.connection)
-                    .await
-                    .unwrap()
-                    .unwrap();
-                assert_eq!(
-                    connection.workspace_id,
-                    workspace.id_code(),
-                    "{kind}/{}",
-                    entry.name
-                );
-                assert!(
-                    !connection.workspace_name.is_empty()
-                        && connection.workspace_name.chars().count() <= 255
-                );
-                assert!(
-                    connection.timezone == "UTC"
-                        || connection.timezone == "Europe/Berlin"
-                        || kind == "token"
-                );
-            }
+            ("accepted", Ok(connection)) => assert_sound(&case, connection, &entry).await,
             ("refused", Err(error)) => {
                 assert!(refused(&error), "{kind}/{}: {error:?}", entry.name);
                 assert!(
@@ -81,17 +46,37 @@ async fn play(kind: &str, operation: &str, refused: impl Fn(&ConnectError) -> bo
             (fate, outcome) => panic!("{kind}/{}: should be {fate}, is {outcome:?}", entry.name),
         }
     }
-    syncs(&world, tenant, &workspace).await;
+    // After all of it, an honest answer connects and syncs.
+    case.reset_calls();
+    let case = case.connect().await;
+    let _fleet = world.fleet(1);
+    case.first_sync(0).await;
 }
 
-/// After all of it, an honest answer connects and syncs.
-async fn syncs(world: &World, tenant: TenantId, workspace: &intercom_simulator::Workspace) {
-    workspace.ledger().reset();
-    let connected = world.connect_as(tenant, workspace).await;
-    let _fleet = world.fleet(1);
-    world.until_complete(&connected).await;
-    world.assert_exact(&connected).await;
-    connected.within_first(0);
+/// Every word of the connection can be stored and shown.
+async fn assert_sound(case: &Case, connection: ConnectionId, entry: &Hostile) {
+    let connection = case
+        .world
+        .store
+        .connection(case.tenant, connection)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        connection.workspace_id,
+        case.workspace.id_code(),
+        "{}/{}",
+        entry.kind,
+        entry.name
+    );
+    assert!(
+        !connection.workspace_name.is_empty() && connection.workspace_name.chars().count() <= 255
+    );
+    assert!(
+        connection.timezone == "UTC"
+            || connection.timezone == "Europe/Berlin"
+            || entry.kind == "token"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

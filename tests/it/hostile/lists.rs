@@ -1,14 +1,10 @@
 //! Lists that come whole: reference data, and the conversations that were deleted.
 
-use intercom_simulator::{Fault, FaultAction, Kind, WorkspaceSpec};
-use pathbound::exact::compare;
+use intercom_simulator::{Fault, Kind, WorkspaceSpec};
 use shared::domain::{Mode, Stream};
 
-use super::{assert_fates, corpus, corpus::Hostile, has_ended, rows, seen};
-use crate::{
-    floors,
-    world::{Connected, World},
-};
+use super::{assert_fates, corpus, corpus::Hostile, seen};
+use crate::support::{Case, Kept, World, floors, raw};
 
 fn spec() -> WorkspaceSpec {
     WorkspaceSpec {
@@ -16,14 +12,6 @@ fn spec() -> WorkspaceSpec {
         companies: 3,
         limit_per_window: 100_000,
         ..WorkspaceSpec::default()
-    }
-}
-
-fn raw(body: Vec<u8>) -> FaultAction {
-    FaultAction::Raw {
-        status: 200,
-        body,
-        headers: Vec::new(),
     }
 }
 
@@ -36,28 +24,32 @@ fn list(name: &str, items: &[Vec<u8>]) -> Vec<u8> {
     .concat()
 }
 
-/// Looks at the reference data once.
-async fn look(world: &World, connected: &Connected) {
-    world.until_run_ends(connected).await;
-    connected.workspace.ledger().reset();
-    world
-        .request(connected, Mode::Full, &[Stream::Reference])
-        .await;
-    world.until_run_ends(connected).await;
-    floors::within(&connected.workspace, floors::reference("2.16"));
+/// Reads the reference data once.
+async fn read_reference(case: &Case) {
+    case.begin_run(Mode::Full, &[Stream::Reference]).await;
+    case.until_run_ends().await;
+    case.assert_calls_within(case.reference_floor());
+}
+
+/// Ids of stored tags, and whether they were repaired.
+async fn tags(case: &Case) -> Vec<(String, bool)> {
+    let mut tx = case.world.store.begin(case.tenant).await.unwrap();
+    let items = tx.export_reference(case.connection()).await.unwrap();
+    items
+        .into_iter()
+        .filter(|item| item.kind == "tag")
+        .map(|item| (item.source_id, item.sanitised))
+        .collect()
 }
 
 const fn fate(sanitised: bool) -> &'static str {
     if sanitised { "sanitised" } else { "stored" }
 }
 
-const QUARANTINED: &str = "SELECT 'quarantined', source_id, raw FROM quarantine
-    WHERE connection_id = $1 AND kind = 'reference' AND resolved_at IS NULL";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_hostile_tag_ends_where_it_belongs_and_heals() {
     let world = World::new().await;
-    let connected = world.connect(spec()).await;
+    let case = world.connect(spec()).await;
     let sent: Vec<(Hostile, Vec<u8>)> = corpus::of("reference")
         .into_iter()
         .map(|entry| {
@@ -73,46 +65,35 @@ async fn every_hostile_tag_ends_where_it_belongs_and_heals() {
             format!(r#"{{"type":"tag","id":"{id}","name":"good"}}"#).into_bytes(),
         );
     }
-    let fault = world
-        .simulator
-        .inject(Fault::new(raw(list("data", &items))).operation("list_tags"));
+    let fault = case.inject(Fault::new(raw(200, list("data", &items))).operation("list_tags"));
     let _fleet = world.fleet(1);
-    world
-        .until(&connected, "the walks have ended", has_ended)
-        .await;
-    assert_eq!(world.simulator.fault_hits(fault), 1);
-    connected.within_first(0);
+    case.until_walked().await;
+    assert_eq!(case.hits(fault), 1);
+    case.assert_calls_within(case.first_floor());
 
     // What is stored keeps its fields and not its bytes: found by its id.
-    let stored = world.sql("SELECT source_id, coalesce(name, '') FROM reference_items WHERE connection_id = $1 AND kind = 'tag' AND removed_at IS NULL", &connected).await;
+    let stored = case.listed_tags().await;
     let mut missing: Vec<&str> = good.iter().map(String::as_str).collect();
     missing.retain(|id| !stored.contains(&((*id).to_owned(), "good".to_owned())));
     assert_eq!(missing, [""; 0], "good neighbours are held");
-    let held: Vec<(String, bool)> = {
-        let mut tx = world.store.begin(connected.tenant).await.unwrap();
-        let items = tx
-            .export_reference(connected.connection)
-            .await
-            .unwrap()
-            .into_iter();
-        items
-            .filter(|item| item.kind == "tag")
-            .map(|item| (item.source_id, item.sanitised))
-            .collect()
-    };
+    let held = tags(&case).await;
     assert!(
         held.iter()
             .all(|(id, sanitised)| !(*sanitised && good.contains(id))),
         "what is good is as it was sent"
     );
-    let mut found = rows(&world, &connected, QUARANTINED).await;
+    let mut found = case.quarantined_reference().await;
     for (entry, bytes) in &sent {
         let id = format!("tag-{}", entry.name);
         let fates = held
             .iter()
             .filter(|(held, _)| *held == id)
             .map(|(_, sanitised)| fate(*sanitised));
-        found.extend(fates.map(|fate| (fate.to_owned(), id.clone(), seen(bytes))));
+        found.extend(fates.map(|fate| Kept {
+            fate: fate.to_owned(),
+            id: id.clone(),
+            raw: seen(bytes),
+        }));
     }
     assert_fates(&sent, &found, |sent, raw| sent == raw);
     assert_eq!(
@@ -124,36 +105,34 @@ async fn every_hostile_tag_ends_where_it_belongs_and_heals() {
                 .count()
     );
     assert!(
-        !world.status(&connected).await.complete,
+        !case.status().await.complete,
         "no green status over what is in quarantine"
     );
 
-    world.simulator.clear_fault(fault);
-    look(&world, &connected).await;
-    world.until_complete(&connected).await;
+    case.clear_fault(fault);
+    read_reference(&case).await;
+    case.until_complete().await;
     // What is no longer listed stays, marked.
-    let report = compare(
-        &world.store,
-        connected.tenant,
-        connected.connection,
-        &connected.workspace.truth(),
-    )
-    .await
-    .unwrap();
+    let report = case.compare(&case.workspace.truth()).await;
     assert_eq!(
         (report.missing, report.different, report.extra),
         (0, 0, stored.len() as u64),
         "{report}"
     );
-    let listed = world.sql("SELECT source_id, '' FROM reference_items WHERE connection_id = $1 AND kind = 'tag' AND removed_at IS NULL AND (source_id LIKE 'good-%' OR source_id LIKE 'tag-%')", &connected).await;
-    assert_eq!(listed, []);
+    let listed = case.listed_tags().await;
+    assert!(
+        !listed
+            .iter()
+            .any(|(id, _)| id.starts_with("good-") || id.starts_with("tag-")),
+        "{listed:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_hostile_deletion_is_believed_or_quarantined() {
     let world = World::new().await;
     let entries = corpus::of("deleted");
-    let connected = world
+    let case = world
         .connect(WorkspaceSpec {
             conversations: 2 * entries.len() as u32,
             parts: 1.0,
@@ -161,9 +140,9 @@ async fn every_hostile_deletion_is_believed_or_quarantined() {
         })
         .await;
     let _fleet = world.fleet(1);
-    world.until_complete(&connected).await;
-    connected.within_first(0);
-    let truth = connected.workspace.truth();
+    case.until_complete().await;
+    case.assert_calls_within(case.first_floor());
+    let truth = case.workspace.truth();
     let conversations: Vec<&str> = truth
         .iter()
         .filter(|line| line.kind == Kind::Conversation && !line.deleted)
@@ -179,18 +158,20 @@ async fn every_hostile_deletion_is_believed_or_quarantined() {
         })
         .collect();
     let items: Vec<Vec<u8>> = sent.iter().map(|(_, bytes)| bytes.clone()).collect();
-    let fault = world
-        .simulator
-        .inject(Fault::new(raw(list("conversations", &items))).operation("deleted_conversations"));
-    look(&world, &connected).await;
+    let fault = case.inject(
+        Fault::new(raw(200, list("conversations", &items))).operation("deleted_conversations"),
+    );
+    read_reference(&case).await;
 
-    let gone = world
-        .sql("SELECT source_id, '' FROM conversations WHERE connection_id = $1 AND deleted_at IS NOT NULL", &connected)
-        .await;
-    let mut found = rows(&world, &connected, QUARANTINED).await;
+    let gone = case.deleted_conversations().await;
+    let mut found = case.quarantined_reference().await;
     for ((entry, bytes), id) in sent.iter().zip(&conversations) {
-        if gone.iter().any(|(gone, _)| gone == id) {
-            found.push(("stored".to_owned(), entry.name.clone(), seen(bytes)));
+        if gone.iter().any(|gone| gone == id) {
+            found.push(Kept {
+                fate: "stored".to_owned(),
+                id: entry.name.clone(),
+                raw: seen(bytes),
+            });
         }
     }
     assert_fates(&sent, &found, |sent, raw| sent == raw);
@@ -199,23 +180,16 @@ async fn every_hostile_deletion_is_believed_or_quarantined() {
         sent.iter()
             .filter(|(entry, _)| entry.fate == "stored")
             .count(),
-        "nobody else is marked"
+        "no other is marked"
     );
-    assert!(!world.status(&connected).await.complete);
+    assert!(!case.status().await.complete);
 
     // They are alive after all; and what could not be read is no longer listed.
-    world.simulator.clear_fault(fault);
-    look(&world, &connected).await;
-    connected.workspace.ledger().reset();
-    world.resync(&connected, Mode::Full).await;
-    world.until_complete(&connected).await;
-    world.assert_exact(&connected).await;
+    case.clear_fault(fault);
+    read_reference(&case).await;
+    case.sync(Mode::Full, Stream::ALL).await;
+    case.assert_exact().await;
     // And the threads of those that were called deleted.
-    let again = truth
-        .iter()
-        .filter(|line| gone.iter().any(|(gone, _)| *gone == line.id));
-    floors::within(
-        &connected.workspace,
-        floors::reference("2.16") + floors::walk(&truth) + floors::unread(again),
-    );
+    let again = truth.iter().filter(|line| gone.contains(&line.id));
+    case.assert_calls_within(case.reference_floor() + floors::walk(&truth) + floors::unread(again));
 }

@@ -11,19 +11,17 @@ mod connecting;
 mod corpus;
 mod lists;
 mod objects;
+mod outages;
 mod pages;
 mod replay;
 mod sizes;
+mod threads;
 
 use intercom_simulator::{Kind, Workspace, WorkspaceSpec};
-use shared::{completeness::SyncStatus, domain::Stream, intercom::wire};
-use sqlx::{Connection, PgConnection};
+use shared::intercom::wire;
 
-use crate::world::{Connected, World};
+use crate::support::Kept;
 use corpus::Hostile;
-
-/// A row that an object ended in: stored, sanitised or quarantined, its source id, its bytes.
-type Row = (String, String, Vec<u8>);
 
 /// A workspace of one page of each kind.
 fn small() -> WorkspaceSpec {
@@ -37,6 +35,14 @@ fn small() -> WorkspaceSpec {
     }
 }
 
+/// A small workspace with a name of its own, so that a fault can be its alone.
+fn small_named(name: &str) -> WorkspaceSpec {
+    WorkspaceSpec {
+        id_code: Some(name.to_owned()),
+        ..small()
+    }
+}
+
 /// The good contacts of a workspace, as they stand in a list's answer.
 fn good_contacts(workspace: &Workspace) -> String {
     let truth = workspace.truth();
@@ -47,64 +53,24 @@ fn good_contacts(workspace: &Workspace) -> String {
         .join(",")
 }
 
-/// Every walk has ended, and no thread is owed: nobody is held up by what was bad.
-fn has_ended(status: &SyncStatus) -> bool {
-    status.threads.pending == 0
-        && status
-            .streams
-            .iter()
-            .all(|stream| stream.last_ok_at.is_some())
-}
-
-fn stream(status: &SyncStatus, stream: Stream) -> (i64, Option<i64>) {
-    let status = status
-        .streams
-        .iter()
-        .find(|status| status.stream == stream)
-        .unwrap();
-    (status.held, status.expected)
-}
-
-/// Rows of three columns, the last one bytes, as the database's superuser.
-async fn rows(world: &World, connected: &Connected, query: &'static str) -> Vec<Row> {
-    let mut admin = PgConnection::connect(world.config.database_url.expose())
-        .await
-        .unwrap();
-    sqlx::query_as(query)
-        .bind(connected.connection.0)
-        .fetch_all(&mut admin)
-        .await
-        .unwrap()
-}
-
-/// What is in quarantine of a kind.
-async fn quarantine(world: &World, connected: &Connected) -> Vec<(String, String, Vec<u8>)> {
-    rows(
-        world,
-        connected,
-        "SELECT kind || '/' || source_id, reason, raw FROM quarantine WHERE connection_id = $1 AND resolved_at IS NULL",
-    )
-    .await
-}
-
-/// The bytes that a reader sees of what was sent: what is no text in them has become escapes.
+/// The bytes that a reader sees of what was sent. Bytes that are no text have become escapes.
 fn seen(sent: &[u8]) -> Vec<u8> {
     wire::readable(sent.to_vec()).trim().as_bytes().to_vec()
 }
 
-/// Each object ended where its folder says, once, with its bytes; a failure names all that did not.
+/// Each object ended where its file says, once, with its bytes. A failure names all that did not.
 fn assert_fates(
     entries: &[(Hostile, Vec<u8>)],
-    rows: &[Row],
+    kept: &[Kept],
     is_of: impl Fn(&[u8], &[u8]) -> bool,
 ) {
     let mut wrong = Vec::new();
     for (entry, sent) in entries {
         let sent = seen(sent);
-        let fates: Vec<&str> = rows
+        let fates: Vec<&str> = kept
             .iter()
-            .filter(|(_, _, raw)| is_of(&sent, raw))
-            .map(|(fate, ..)| fate.as_str())
+            .filter(|kept| is_of(&sent, &kept.raw))
+            .map(|kept| kept.fate.as_str())
             .collect();
         if fates != [entry.fate.as_str()] {
             wrong.push(format!(

@@ -3,29 +3,29 @@
 //! The reader of this build cannot learn while a test runs. So the objects are made unreadable on their way, and the
 //! bytes that were kept are then put right by hand: as good as a reader that reads them.
 
-use intercom_simulator::{Fault, FaultAction, Garble, Kind, WorkspaceSpec};
+use intercom_simulator::{Fault, FaultAction, Garble, Kind, Mutation, WorkspaceSpec};
 use shared::{
     domain::Mode,
-    store::{AfterDisconnect, WorkerStore},
+    store::AfterDisconnect,
     sync::{Replayed, replay},
 };
-use sqlx::{Connection, PgConnection};
 
-use super::has_ended;
-use crate::world::{Connected, World};
+use crate::support::{Case, World};
 
 /// One of each kind in quarantine: its kind, id and the conversation of a part; and its good bytes.
-async fn four_in_quarantine(world: &World) -> (Connected, Vec<(&'static str, String, Vec<u8>)>) {
-    let workspace = world.simulator.add_workspace(WorkspaceSpec {
-        contacts: 20,
-        companies: 5,
-        conversations: 10,
-        parts: 3.0,
-        contacts_over_10_companies: 0.0,
-        limit_per_window: 100_000,
-        ..WorkspaceSpec::default()
-    });
-    let truth = workspace.truth();
+async fn four_in_quarantine(world: &World) -> (Case, Vec<(&'static str, String, Vec<u8>)>) {
+    let case = world
+        .case(WorkspaceSpec {
+            contacts: 20,
+            companies: 5,
+            conversations: 10,
+            parts: 3.0,
+            contacts_over_10_companies: 0.0,
+            limit_per_window: 100_000,
+            ..WorkspaceSpec::default()
+        })
+        .await;
+    let truth = case.workspace.truth();
     let mut chosen = Vec::new();
     let mut faults = Vec::new();
     for (kind, name, operation) in [
@@ -58,49 +58,40 @@ async fn four_in_quarantine(world: &World) -> (Connected, Vec<(&'static str, Str
             place: 0,
             part: kind == Kind::Part,
         };
-        faults.push(
-            world
-                .simulator
-                .inject(Fault::new(garble).operation(operation)),
-        );
+        faults.push(case.inject(Fault::new(garble).operation(operation)));
         let id = line
             .parent
             .as_ref()
             .map_or_else(|| line.id.clone(), |owner| format!("{owner}/{}", line.id));
         chosen.push((name, id, line.object.get().as_bytes().to_vec()));
     }
-    let tenant = world.store.create_tenant("Acme").await.unwrap().id;
-    let connected = world.connect_as(tenant, &workspace).await;
+    let case = case.connect().await;
     let fleet = world.fleet(1);
-    world
-        .until(&connected, "the walks have ended", has_ended)
-        .await;
-    world.until_run_ends(&connected).await;
+    case.until_walked().await;
+    case.until_run_ends().await;
     drop(fleet);
     for fault in faults {
-        assert!(world.simulator.fault_hits(fault) > 0);
-        world.simulator.clear_fault(fault);
+        assert!(case.hits(fault) > 0);
+        case.clear_fault(fault);
     }
-    (connected, chosen)
+    (case, chosen)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_in_quarantine_are_replayed_without_a_call() {
     let world = World::new().await;
-    let (connected, chosen) = four_in_quarantine(&world).await;
-    let store = WorkerStore::connect(&world.config.database_url, 2)
-        .await
-        .unwrap();
+    let (case, chosen) = four_in_quarantine(&world).await;
+    let store = world.worker_store(2).await;
     let again = async |rehearsed| {
-        replay(&store, connected.tenant, connected.connection, rehearsed)
+        replay(&store, case.tenant, case.connection(), rehearsed)
             .await
             .unwrap()
     };
 
     // What the reader cannot read it cannot replay.
     assert_eq!(again(false).await, Some(Replayed { healed: 0, left: 4 }));
-    put_right(&world, &connected, &chosen).await;
-    connected.workspace.ledger().reset();
+    put_right(&case, &chosen).await;
+    case.reset_calls();
     assert_eq!(
         again(true).await,
         Some(Replayed { healed: 4, left: 0 }),
@@ -112,19 +103,14 @@ async fn bytes_in_quarantine_are_replayed_without_a_call() {
         "a rehearsal changes nothing"
     );
     assert_eq!(again(false).await, Some(Replayed { healed: 0, left: 0 }));
-    assert_eq!(
-        connected.workspace.ledger().total,
-        0,
-        "intercom is not asked"
-    );
-    let kept = world.sql("SELECT source_id, reason FROM quarantine WHERE connection_id = $1 AND (length(raw) > 0 OR resolved_at IS NULL)", &connected).await;
-    assert_eq!(kept, []);
+    assert_eq!(case.all_calls(), 0, "intercom is not asked");
+    assert_eq!(case.left_in_quarantine().await, Vec::<String>::new());
 
     // Only what a whole answer can say is still asked for: the thread of the part, and that of the conversation.
     let _fleet = world.fleet(1);
-    world.until_complete(&connected).await;
-    world.assert_exact(&connected).await;
-    let ledger = connected.workspace.ledger();
+    case.until_complete().await;
+    case.assert_exact().await;
+    let ledger = case.workspace.ledger();
     assert_eq!(
         (ledger.total, ledger.calls("get_conversation")),
         (2, 2),
@@ -136,42 +122,38 @@ async fn bytes_in_quarantine_are_replayed_without_a_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_undoes_no_later_version_and_no_disconnect() {
     let world = World::new().await;
-    let (connected, chosen) = four_in_quarantine(&world).await;
-    let store = WorkerStore::connect(&world.config.database_url, 2)
-        .await
-        .unwrap();
+    let (case, chosen) = four_in_quarantine(&world).await;
+    let store = world.worker_store(2).await;
     // Intercom changes them all, and the next walk reads them well.
     world
         .simulator
         .clock()
         .advance(std::time::Duration::from_secs(60));
     for kind in [Kind::Contact, Kind::Company, Kind::Conversation] {
-        connected
-            .workspace
-            .mutate(intercom_simulator::Mutation::update(kind, 100));
+        case.mutate(Mutation::update(kind, 100));
     }
     let fleet = world.fleet(1);
-    world.resync(&connected, Mode::Full).await;
-    world.until_complete(&connected).await;
+    case.resync(Mode::Full).await;
+    case.until_complete().await;
     drop(fleet);
     // Yet the old bytes are still there, as if a slice had put them aside since.
-    put_right(&world, &connected, &chosen).await;
-    let replayed = replay(&store, connected.tenant, connected.connection, false)
+    put_right(&case, &chosen).await;
+    let replayed = replay(&store, case.tenant, case.connection(), false)
         .await
         .unwrap();
     assert_eq!(replayed, Some(Replayed { healed: 4, left: 0 }));
     let fleet = world.fleet(1);
-    world.assert_exact(&connected).await;
+    case.assert_exact().await;
     drop(fleet);
 
-    put_right(&world, &connected, &chosen).await;
-    let mut tx = world.store.begin(connected.tenant).await.unwrap();
-    tx.disconnect(connected.connection, AfterDisconnect::Retain)
+    put_right(&case, &chosen).await;
+    let mut tx = world.store.begin(case.tenant).await.unwrap();
+    tx.disconnect(case.connection(), AfterDisconnect::Retain)
         .await
         .unwrap();
     tx.commit().await.unwrap();
     assert_eq!(
-        replay(&store, connected.tenant, connected.connection, false)
+        replay(&store, case.tenant, case.connection(), false)
             .await
             .unwrap(),
         None
@@ -181,9 +163,9 @@ async fn a_replay_undoes_no_later_version_and_no_disconnect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_replays_a_tenant() {
     let world = World::new().await;
-    let (connected, chosen) = four_in_quarantine(&world).await;
-    put_right(&world, &connected, &chosen).await;
-    let tenant = connected.tenant.to_string();
+    let (case, chosen) = four_in_quarantine(&world).await;
+    put_right(&case, &chosen).await;
+    let tenant = case.tenant.to_string();
     for (arguments, healed) in [(vec!["--dry-run"], 4), (vec![], 4), (vec![], 0)] {
         let arguments: Vec<&str> = ["replay", &tenant, "--output", "json"]
             .into_iter()
@@ -205,19 +187,8 @@ async fn the_command_replays_a_tenant() {
 }
 
 /// Opens their quarantine with the good bytes.
-async fn put_right(world: &World, connected: &Connected, chosen: &[(&str, String, Vec<u8>)]) {
-    let mut admin = PgConnection::connect(world.config.database_url.expose())
-        .await
-        .unwrap();
+async fn put_right(case: &Case, chosen: &[(&str, String, Vec<u8>)]) {
     for (kind, id, raw) in chosen {
-        let changed = sqlx::query("UPDATE quarantine SET raw = $4, resolved_at = NULL WHERE connection_id = $1 AND kind = $2 AND source_id = $3")
-            .bind(connected.connection.0)
-            .bind(kind)
-            .bind(id)
-            .bind(raw)
-            .execute(&mut admin)
-            .await
-            .unwrap();
-        assert_eq!(changed.rows_affected(), 1, "{kind}/{id} is in quarantine");
+        case.put_into_quarantine(kind, id, raw).await;
     }
 }

@@ -1,14 +1,13 @@
 //! Bytes without end, too slow, too small for what they become, or not what their headers say: none of them costs
 //! more than the cap of an answer, and none is taken for data.
 
-use intercom_simulator::{Fault, FaultAction, Kind, Workspace, WorkspaceSpec};
-use shared::domain::Stream;
+use std::time::Duration;
 
-use super::{good_contacts, has_ended, small};
-use crate::{
-    floors,
-    world::{Connected, PATIENCE, World},
-};
+use intercom_simulator::{Fault, FaultAction, Kind, Mutation, Workspace, WorkspaceSpec};
+use shared::domain::{Mode, Stream};
+
+use super::{good_contacts, small, small_named};
+use crate::support::{Case, World};
 
 /// What an answer may have, decoded.
 const CAP: u64 = 32 << 20;
@@ -25,45 +24,23 @@ fn good(workspace: &Workspace) -> Vec<u8> {
     format!(r#"{{"type":"list","data":[{contacts}],"total_count":6,"pages":null}}"#).into_bytes()
 }
 
-/// Contacts are answered like this until it has failed; the stream's error then. A neighbour syncs meanwhile, and
-/// this workspace once it is over.
+/// Contacts are answered like this until the stream has failed with one of these errors. A neighbour syncs meanwhile, and
+/// this workspace syncs once it is over. Returns how many calls were answered so.
 async fn refused(world: &World, action: FaultAction, errors: &[&str]) -> u64 {
-    let workspace = world.simulator.add_workspace(WorkspaceSpec {
-        id_code: Some("hostile".to_owned()),
-        ..small()
-    });
-    let fault = Fault::new(action)
-        .operation("list_contacts")
-        .workspace(workspace.id_code());
-    let fault = world.simulator.inject(fault);
-    let tenant = world.store.create_tenant("Hostile").await.unwrap().id;
-    let connected = world.connect_as(tenant, &workspace).await;
+    let case = world.case(small_named("hostile")).await;
+    let fault = case.inject(Fault::new(action).operation("list_contacts"));
+    let case = case.connect().await;
     let neighbour = world.connect(WorkspaceSpec { seed: 7, ..small() }).await;
     let _fleet = world.fleet(1);
-    world.until_complete(&neighbour).await;
-    world.assert_exact(&neighbour).await;
-    let begun = std::time::Instant::now();
-    let seen = loop {
-        let row = world
-            .sql(
-                "SELECT coalesce(last_error, ''), '' FROM streams WHERE connection_id = $1 AND stream = 'contacts'",
-                &connected,
-            )
-            .await;
-        if !row[0].0.is_empty() {
-            break row[0].0.clone();
-        }
-        assert!(begun.elapsed() < PATIENCE);
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    };
-    assert!(errors.contains(&&*seen), "{seen:?}");
-    world.simulator.clear_fault(fault);
-    let hits = world.simulator.fault_hits(fault);
-    world.until_complete(&connected).await;
-    world.assert_exact(&connected).await;
+    neighbour.until_complete().await;
+    neighbour.assert_exact().await;
+    let error = case.until_error(Stream::Contacts).await;
+    assert!(errors.contains(&&*error), "{error:?}");
+    case.clear_fault(fault);
+    let hits = case.hits(fault);
     // Six contacts after an answer that was too large for one of them: pages of one, two and four.
     let smaller_pages = if errors == TOO_LARGE { 2 } else { 0 };
-    connected.within_first(hits + smaller_pages);
+    case.first_sync(hits + smaller_pages).await;
     hits
 }
 
@@ -128,34 +105,25 @@ async fn what_calls_itself_compressed_and_is_not_is_cut_short() {
 }
 
 /// A good first page of contacts with these headers, once.
-async fn with_headers(world: &World, name: &str, headers: &[(&str, &str)]) -> Connected {
-    let workspace = world.simulator.add_workspace(WorkspaceSpec {
-        id_code: Some(name.to_owned()),
-        ..small()
-    });
+async fn with_headers(world: &World, name: &str, headers: &[(&str, &str)]) -> Case {
+    let case = world.case(small_named(name)).await;
     let headers = headers
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     let raw = FaultAction::Raw {
         status: 200,
-        body: good(&workspace),
+        body: good(&case.workspace),
         headers,
     };
-    world.simulator.inject(
-        Fault::new(raw)
-            .operation("list_contacts")
-            .workspace(name)
-            .times(1),
-    );
-    let tenant = world.store.create_tenant(name).await.unwrap().id;
-    world.connect_as(tenant, &workspace).await
+    case.inject(Fault::new(raw).operation("list_contacts").times(1));
+    case.connect().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_that_make_no_sense_cost_nothing() {
     let world = World::new().await;
-    let mut connected = Vec::new();
+    let mut cases = Vec::new();
     for (name, headers) in [
         ("type", vec![("content-type", "text/html")]),
         (
@@ -200,80 +168,58 @@ async fn headers_that_make_no_sense_cost_nothing() {
             vec![("link", "<javascript:alert(1)>; rel=\"canonical\"")],
         ),
     ] {
-        connected.push(with_headers(&world, name, &headers).await);
+        cases.push(with_headers(&world, name, &headers).await);
     }
     let _fleet = world.fleet(1);
-    for connected in &connected {
-        world.until_complete(connected).await;
-        world.assert_exact(connected).await;
-        assert_eq!(connected.workspace.ledger().calls("list_contacts"), 1);
-        connected.within_first(0);
+    for case in &cases {
+        case.until_complete().await;
+        assert_eq!(case.calls("list_contacts"), 1);
+        case.first_sync(0).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_of_the_year_9999_does_not_become_the_watermark() {
     let world = World::new().await;
-    let connected =
-        with_headers(&world, "late", &[("date", "Fri, 31 Dec 9999 23:59:59 GMT")]).await;
+    let case = with_headers(&world, "late", &[("date", "Fri, 31 Dec 9999 23:59:59 GMT")]).await;
     let _fleet = world.fleet(1);
-    world.until_complete(&connected).await;
-    let status = world.status(&connected).await;
-    let contacts = status
-        .streams
-        .iter()
-        .find(|stream| stream.stream == Stream::Contacts)
-        .unwrap();
+    case.until_complete().await;
+    let contacts = case.stream(Stream::Contacts).await;
     assert!(
         contacts.watermark.unwrap() < contacts.last_ok_at.unwrap(),
         "{contacts:#?}"
     );
-    connected.within_first(0);
+    case.assert_calls_within(case.first_floor());
     // What changes now is still asked for.
-    world
-        .simulator
-        .clock()
-        .advance(std::time::Duration::from_secs(5));
-    connected
-        .workspace
-        .mutate(intercom_simulator::Mutation::update(Kind::Contact, 2));
-    world.until_run_ends(&connected).await;
-    connected.workspace.ledger().reset();
-    world
-        .resync(&connected, shared::domain::Mode::Incremental)
-        .await;
-    world.until_complete(&connected).await;
-    world.assert_exact(&connected).await;
+    world.simulator.clock().advance(Duration::from_secs(5));
+    case.mutate(Mutation::update(Kind::Contact, 2));
+    case.sync(Mode::Incremental, Stream::ALL).await;
     // Both polls, the reference data, and a scroll for the companies of two contacts.
-    floors::within(&connected.workspace, 2 + floors::reference("2.16") + 2);
+    case.assert_exact_within(2 + case.reference_floor() + 2)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thread_stamped_in_the_future_is_not_fetched_for_ever() {
     let world = World::new().await;
-    let workspace = world.simulator.add_workspace(WorkspaceSpec {
-        conversations: 10,
-        parts: 3.0,
-        ..small()
-    });
-    let line = workspace
-        .truth()
-        .into_iter()
-        .find(|line| line.kind == Kind::Conversation)
-        .unwrap();
+    let case = world
+        .case(WorkspaceSpec {
+            conversations: 10,
+            parts: 3.0,
+            ..small()
+        })
+        .await;
+    let line = case.live(Kind::Conversation).remove(0);
     // Within the day that clocks may differ by, and far beyond the two seconds in which a change may hide.
     let ahead = world.simulator.clock().now() + 3_600;
     let object = line.object.get().replace(
         &format!("\"updated_at\":{}", line.updated_at.unwrap()),
         &format!("\"updated_at\":{ahead}"),
     );
-    assert!(workspace.put_raw(Kind::Conversation, &line.id, object));
-    let tenant = world.store.create_tenant("Acme").await.unwrap().id;
-    let connected = world.connect_as(tenant, &workspace).await;
+    assert!(case.workspace.put_raw(Kind::Conversation, &line.id, object));
+    let case = case.connect().await;
     let _fleet = world.fleet(1);
-    world
-        .until(&connected, "the walks have ended", has_ended)
-        .await;
-    world.until_complete(&connected).await;
-    connected.within_first(0);
+    case.until_walked().await;
+    case.until_complete().await;
+    case.assert_calls_within(case.first_floor());
 }

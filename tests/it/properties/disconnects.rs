@@ -1,7 +1,5 @@
-//! The end of a connection, as the product backend asks for it: from its answer on nothing is written, nobody is
-//! asked, and no token is left, whoever still works for it.
-
-use std::time::{Duration, Instant};
+//! The end of a connection, as the product backend asks for it. From its answer on nothing is written, Intercom is not
+//! asked, and no token is left, whichever worker still has a slice of it.
 
 use reqwest::Method;
 use shared::{
@@ -15,7 +13,7 @@ use super::{
     plan::Disconnect,
     servers,
 };
-use crate::{rest::Caller, world::PATIENCE};
+use crate::support::{Caller, Digest, wait_for};
 
 /// Tables that a purge leaves rows in: that there was a connection, and how it was connected.
 const AFTER_A_PURGE: &[&str] = &["connections", "oauth_flows", "streams"];
@@ -27,9 +25,6 @@ async fn api() -> &'static str {
         .await
 }
 
-/// A table, its rows of the tenant, and what they are, each with the transaction that wrote it.
-type Held = Vec<(String, i64, String)>;
-
 impl Machine {
     /// Ends the connection, now, and looks that it has ended.
     pub(super) async fn disconnect(
@@ -37,25 +32,25 @@ impl Machine {
         how: Disconnect,
         name: &'static str,
     ) -> Result<(), Wrong> {
-        let caller = Caller::service(&self.world, api().await, Some(self.connected.tenant));
+        let caller = Caller::service(&self.case.world, api().await, Some(self.case.tenant));
         let data = match how.data {
             AfterDisconnect::Retain => "retain",
             AfterDisconnect::Purge => "purge",
         };
-        let path = format!("/v1/connections/{}?data={data}", self.connected.connection);
+        let path = format!("/v1/connections/{}?data={data}", self.case.connection());
         let (status, said) = caller.call(Method::DELETE, &path, None).await;
         if status != 202 || said["state"] != "disconnected" {
             return Err(format!("the end was answered with {status} {said}"));
         }
-        let asked = self.workspace.ledger().total;
+        let asked = self.case.all_calls();
         self.is_away = true;
         self.met.insert(name);
-        self.nothing_is_owed().await?;
+        self.nothing_is_left().await?;
         if how.data == AfterDisconnect::Purge {
             self.until_purged().await;
             self.met.insert("purge");
         }
-        let held = self.held().await;
+        let held = self.case.digests().await;
         if how.data == AfterDisconnect::Purge
             && let Some(left) = held
                 .iter()
@@ -66,8 +61,8 @@ impl Machine {
         if how.waits {
             self.thaw().await?;
             // A slice that had begun may finish its batch, and no other begins.
-            let more = self.workspace.ledger().total - asked;
-            if more > self.world.config.conversations_per_slice as u64 {
+            let more = self.case.all_calls() - asked;
+            if more > self.case.world.config.conversations_per_slice as u64 {
                 return Err(format!("{more} calls after the end was answered"));
             }
             self.unchanged(&held).await?;
@@ -75,16 +70,16 @@ impl Machine {
         Ok(())
     }
 
-    /// After the last step: whoever worked has stopped, whoever comes late finds nothing to do, time changes nothing.
+    /// After the last step: no worker goes on, a late ticket finds nothing to do, and time changes nothing.
     pub(super) async fn stays_ended(&mut self) -> Result<(), Wrong> {
         self.thaw().await?;
-        self.start_again().await;
+        self.restart().await;
         // Longer than any wait, lease or poll.
-        self.pass(100_000.0).await;
-        let (held, asked) = (self.held().await, self.workspace.ledger().total);
+        self.case.pass(100_000.0).await;
+        let (held, asked) = (self.case.digests().await, self.case.all_calls());
         for _ in 0..2 {
             // As tickets that were left in Redis.
-            let outcomes = self.slices(Stream::ALL).await?;
+            let outcomes = self.work(Stream::ALL).await?;
             if !outcomes
                 .iter()
                 .all(|outcome| outcome.verdict == Verdict::Done || outcome.stale_fence.is_some())
@@ -92,8 +87,8 @@ impl Machine {
                 return Err(format!("there is something left to do: {outcomes:?}"));
             }
         }
-        self.nothing_is_owed().await?;
-        let more = self.workspace.ledger().total - asked;
+        self.nothing_is_left().await?;
+        let more = self.case.all_calls() - asked;
         if more > 0 {
             return Err(format!("{more} calls for a connection that has ended"));
         }
@@ -101,41 +96,27 @@ impl Machine {
     }
 
     /// No token, no stream that is ever due, no open run.
-    async fn nothing_is_owed(&mut self) -> Result<(), Wrong> {
-        let owed: Vec<String> = sqlx::query_scalar(
-            "SELECT 'the token ' || purpose FROM connection_secrets WHERE connection_id = $1
-             UNION ALL SELECT stream || ' is due at ' || due_at FROM streams WHERE connection_id = $1 AND due_at IS NOT NULL
-             UNION ALL SELECT 'a run is ' || status FROM sync_runs WHERE connection_id = $1 AND finished_at IS NULL
-             UNION ALL SELECT 'the connection is ' || state FROM connections WHERE id = $1 AND state <> 'disconnected'",
-        )
-        .bind(self.connected.connection.0)
-        .fetch_all(&mut self.admin)
-        .await
-        .expect("postgres answers");
-        if owed.is_empty() {
+    async fn nothing_is_left(&mut self) -> Result<(), Wrong> {
+        let left = self.case.signs_of_life().await;
+        if left.is_empty() {
             Ok(())
         } else {
-            Err(format!("left after the end: {owed:?}"))
+            Err(format!("left after the end: {left:?}"))
         }
     }
 
-    async fn until_purged(&mut self) {
-        let begun = Instant::now();
-        while sqlx::query_scalar(
-            "SELECT purge_requested_at IS NOT NULL FROM connections WHERE id = $1",
-        )
-        .bind(self.connected.connection.0)
-        .fetch_one(&mut self.admin)
-        .await
-        .expect("postgres answers")
-        {
-            assert!(begun.elapsed() < PATIENCE, "the purge does not end");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    async fn until_purged(&self) {
+        wait_for("the purge has ended", async || {
+            let is_open = self.case.is_being_purged().await;
+            (!is_open)
+                .then_some(())
+                .ok_or_else(|| "it is open".to_owned())
+        })
+        .await;
     }
 
-    async fn unchanged(&mut self, held: &Held) -> Result<(), Wrong> {
-        let now = self.held().await;
+    async fn unchanged(&mut self, held: &[Digest]) -> Result<(), Wrong> {
+        let now = self.case.digests().await;
         let changed: Vec<_> = held
             .iter()
             .zip(&now)
@@ -146,34 +127,5 @@ impl Machine {
         } else {
             Err(format!("written after the end: {changed:?}"))
         }
-    }
-
-    /// Every row of every table of the tenant, as one digest a table: what a table to come holds is watched too.
-    async fn held(&mut self) -> Held {
-        let tables: Vec<String> = sqlx::query_scalar(
-            "SELECT c.table_name::text FROM information_schema.columns c
-             JOIN information_schema.tables t USING (table_schema, table_name)
-             WHERE c.table_schema = 'public' AND c.column_name = 'tenant_id' AND t.table_type = 'BASE TABLE' ORDER BY 1",
-        )
-        .fetch_all(&mut self.admin)
-        .await
-        .expect("postgres answers");
-        assert!(tables.len() > 15, "{tables:?}");
-        let digests: Vec<String> = tables
-            .iter()
-            .map(|table| {
-                format!(
-                    "SELECT '{table}', count(*), coalesce(md5(string_agg(line, ' ' ORDER BY line)), '')
-                     FROM (SELECT md5(row::text) || row.xmin AS line FROM {table} AS row WHERE tenant_id = $1) AS lines"
-                )
-            })
-            .collect();
-        sqlx::query_as(sqlx::AssertSqlSafe(
-            digests.join(" UNION ALL ") + " ORDER BY 1",
-        ))
-        .bind(self.connected.tenant.0)
-        .fetch_all(&mut self.admin)
-        .await
-        .expect("postgres answers")
     }
 }

@@ -4,6 +4,8 @@ use intercom_simulator::{Fault, FaultAction, Garble};
 
 use simulation::rng::Rng;
 
+use crate::support::{drip, hang, refusal};
+
 /// Every operation that the sync asks Intercom for, and the two of connecting a workspace.
 pub(super) const OPERATIONS: &[&str] = &[
     "me",
@@ -46,17 +48,17 @@ pub(super) fn fault(rng: &mut Rng) -> Fault {
     ]
     .concat();
     let (action, on) = match rng.between(0, 14) {
-        0 => (status(429, "rate_limit_exceeded"), *rng.pick(&all)),
-        1 => (status(500, "server_error"), *rng.pick(&all)),
-        2 => (status(503, "service_unavailable"), *rng.pick(&all)),
+        0 => (refusal(429, "rate_limit_exceeded"), *rng.pick(&all)),
+        1 => (refusal(500, "server_error"), *rng.pick(&all)),
+        2 => (refusal(503, "service_unavailable"), *rng.pick(&all)),
         3 => (FaultAction::Html { status: 502 }, *rng.pick(&all)),
         4 => (FaultAction::Empty, *rng.pick(&all)),
         5 => (FaultAction::Reset, *rng.pick(&all)),
         6 => (FaultAction::Truncate { keep: 40 }, *rng.pick(&all)),
         // The cursor is dead.
-        7 => (status(400, "parameter_invalid"), *rng.pick(&paged[..3])),
+        7 => (refusal(400, "parameter_invalid"), *rng.pick(&paged[..3])),
         8 => (
-            status(404, "not_found"),
+            refusal(404, "not_found"),
             *rng.pick(&[
                 "scroll_companies",
                 "get_company",
@@ -67,11 +69,11 @@ pub(super) fn fault(rng: &mut Rng) -> Fault {
         9 => (FaultAction::RepeatCursor, *rng.pick(&paged[..3])),
         10 => (FaultAction::Unsorted, *rng.pick(&paged[..3])),
         11 => (
-            status(403, "api_plan_restricted"),
+            refusal(403, "api_plan_restricted"),
             *rng.pick(&["search_conversations", "get_conversation"]),
         ),
         12 => (
-            status(401, "unauthorized"),
+            refusal(401, "unauthorized"),
             *rng.pick(&[
                 "list_contacts",
                 "scroll_companies",
@@ -128,24 +130,11 @@ pub(super) fn time_out(rng: &mut Rng) -> Fault {
     } else {
         rng.pick(OPERATIONS)
     };
-    let action = if rng.chance(50) { never() } else { drip() };
+    let action = if rng.chance(50) { hang() } else { drip() };
     Fault::new(action)
         .operation(on)
         .skip(rng.between(0, 3) as u64)
         .times(rng.between(1, 4) as u64)
-}
-
-/// The answer never comes: longer than any time limit here.
-pub(super) const fn never() -> FaultAction {
-    FaultAction::Delay { millis: 60_000 }
-}
-
-/// The answer begins in time and does not end: a byte now and then.
-pub(super) const fn drip() -> FaultAction {
-    FaultAction::Drip {
-        bytes: 1,
-        millis: 200,
-    }
 }
 
 /// What a life calls the fault, once it was met.
@@ -155,14 +144,5 @@ pub(super) const fn name(fault: &Fault) -> &'static str {
         FaultAction::Drip { .. } => "drip",
         FaultAction::Choke { .. } => "choke",
         _ => "fault",
-    }
-}
-
-pub(super) fn status(status: u16, code: &str) -> FaultAction {
-    let body = serde_json::json!({"type": "error.list", "request_id": null, "errors": [{"code": code, "message": "no"}]});
-    FaultAction::Status {
-        status,
-        body: Some(body.to_string()),
-        headers: Vec::new(),
     }
 }

@@ -7,10 +7,10 @@ use super::{
     plan::{Op, Plan},
     servers,
 };
-use crate::complete;
+use crate::support::play as run;
 
 fn ends_exact(ops: Vec<Op>) {
-    complete::play(async {
+    run(async {
         if let Err(wrong) = play(servers().await, &Plan::of(ops)).await {
             panic!("{wrong}");
         }
@@ -21,8 +21,8 @@ fn ends_exact(ops: Vec<Op>) {
 #[test]
 fn a_reconnect_while_one_stream_owes_a_full_walk_comes_to_rest() {
     ends_exact(vec![
-        Op::Rest,
-        Op::Ask {
+        Op::Work,
+        Op::Request {
             mode: Mode::Full,
             streams: &[Stream::Contacts],
         },

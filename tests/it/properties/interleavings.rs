@@ -16,7 +16,7 @@ use super::{
     plan::Plan,
     servers,
 };
-use crate::complete;
+use crate::support::play as run;
 
 /// Seeds played at once: they mostly wait for Postgres and for the simulator.
 const AT_ONCE: usize = 4;
@@ -45,7 +45,7 @@ fn every_life_of_a_connection_ends_exact() {
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                complete::play(async {
+                run(async {
                     loop {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
                         if seed >= seeds.end {
@@ -73,7 +73,7 @@ fn every_life_of_a_connection_ends_exact() {
     );
     if let Some((seed, first)) = wrong.first_key_value() {
         let all: Vec<u64> = wrong.keys().copied().collect();
-        complete::play(async {
+        run(async {
             let (plan, wrong) = shortened(Plan::draw(*seed), first.clone()).await;
             let told: Vec<String> = plan.ops.iter().map(|op| format!("  {op:?}")).collect();
             panic!(

@@ -6,22 +6,18 @@ use shared::{
     store::AfterDisconnect,
 };
 
-use super::faults;
 use simulation::rng::Rng;
+
+use super::faults;
+use crate::support::OBJECTS;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    /// Somebody works in Intercom.
-    Change {
-        change: Change,
-        kind: Kind,
-        count: u32,
-        parts: u32,
-        seed: u64,
-    },
-    /// Somebody, or the clock, asks for a run.
-    Ask {
+    /// Work in Intercom, at this very second.
+    Change(Mutation),
+    /// A person or the clock asks for a run.
+    Request {
         mode: Mode,
         streams: &'static [Stream],
     },
@@ -33,7 +29,7 @@ pub(super) enum Op {
     /// A slice of every stream that is due, at once.
     AllAtOnce,
     /// Everything that is due ends, and what waits for minutes too.
-    Rest,
+    Work,
     /// Calls that will break.
     Break(Fault),
     /// One conversation breaks every page that would show it.
@@ -57,7 +53,7 @@ pub(super) enum Op {
         seconds: u64,
     },
     /// The slow timers are due.
-    AWeek,
+    PassWeek,
     /// The customer connects the workspace once more.
     Reconnect,
     /// The product backend ends the connection.
@@ -68,7 +64,7 @@ pub(super) enum Op {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Disconnect {
     pub(super) data: AfterDisconnect,
-    /// While the call after so many is under way; `None`: between two slices.
+    /// While the call after so many is under way, or between two slices if `None`.
     pub(super) after: Option<u64>,
     /// That call's answer comes so much later than the request: before, while or after the connection ends.
     pub(super) millis: u64,
@@ -95,13 +91,6 @@ pub(super) enum Ending {
     /// The connection ends, wherever it is.
     Disconnected(Disconnect),
 }
-
-pub(super) const OBJECTS: &[Stream] = &[
-    Stream::Contacts,
-    Stream::Companies,
-    Stream::Conversations,
-    Stream::Threads,
-];
 
 impl Plan {
     pub(super) fn draw(seed: u64) -> Self {
@@ -149,7 +138,7 @@ impl Plan {
     }
 }
 
-/// Whoever disconnects connects again before long, and what happens meanwhile is the history to catch up with.
+/// A customer who disconnects connects again before long. What happens meanwhile is the history to catch up with.
 fn connected_again(ops: Vec<Op>, rng: &mut Rng) -> Vec<Op> {
     let (mut all, mut again) = (Vec::with_capacity(ops.len()), None);
     for op in ops {
@@ -219,13 +208,13 @@ fn spec(rng: &mut Rng, seed: u64, is_large: bool) -> WorkspaceSpec {
 fn op(rng: &mut Rng, is_large: bool) -> Op {
     match rng.between(0, 100) {
         0..32 => change(rng, is_large),
-        32..44 => ask(rng),
+        32..44 => request(rng),
         44..54 => Op::Slices {
             count: rng.between(1, 6) as u32,
             seed: rng.next(),
         },
         54..60 => Op::AllAtOnce,
-        60..66 => Op::Rest,
+        60..66 => Op::Work,
         66..77 => Op::Break(faults::fault(rng)),
         77..80 => Op::Break(faults::time_out(rng)),
         80..82 => Op::Choke {
@@ -244,7 +233,7 @@ fn op(rng: &mut Rng, is_large: bool) -> Op {
             seconds: *rng.pick(&[1, 3, 31, 62, 400]),
         },
         97..98 => Op::Disconnect(disconnect(rng)),
-        98..99 => Op::AWeek,
+        98..99 => Op::PassWeek,
         _ => Op::Reconnect,
     }
 }
@@ -279,16 +268,11 @@ fn change(rng: &mut Rng, is_large: bool) -> Op {
     } else {
         rng.between(1, 4) as u32
     };
-    Op::Change {
-        change,
-        kind,
-        count: rng.between(1, most) as u32,
-        parts,
-        seed: rng.next() % 1_000,
-    }
+    let mutation = Mutation::new(change, kind, rng.between(1, most) as u32).parts(parts);
+    Op::Change(mutation.seed(rng.next() % 1_000))
 }
 
-fn ask(rng: &mut Rng) -> Op {
+fn request(rng: &mut Rng) -> Op {
     let mode = *rng.pick(&[
         Mode::Incremental,
         Mode::Incremental,
@@ -301,18 +285,5 @@ fn ask(rng: &mut Rng) -> Op {
         &[Stream::Contacts],
         &[Stream::Conversations, Stream::Threads],
     ]);
-    Op::Ask { mode, streams }
-}
-
-impl Op {
-    /// The change as the simulator takes it, at this very second.
-    pub(super) fn mutation(
-        change: Change,
-        kind: Kind,
-        count: u32,
-        parts: u32,
-        seed: u64,
-    ) -> Mutation {
-        Mutation::new(change, kind, count).parts(parts).seed(seed)
-    }
+    Op::Request { mode, streams }
 }

@@ -1,16 +1,16 @@
 //! Answers that do not come in time, of each operation in turn: one that never comes, and one that never ends.
 
 use futures::{StreamExt, stream};
-use intercom_simulator::{Change, Fault, FaultAction, Kind, WorkspaceSpec};
+use intercom_simulator::{Change, Fault, FaultAction, Kind, Mutation, WorkspaceSpec};
 use shared::domain::Mode;
 
 use super::{
     faults::{self, OPERATIONS},
     machine::{Wrong, play},
-    plan::{Ending, OBJECTS, Op, Plan},
+    plan::{Ending, Op, Plan},
     servers,
 };
-use crate::complete;
+use crate::support::{OBJECTS, drip, hang, play as run, refusal};
 
 /// Calls that get no answer in time: a call, its repetition at once, and the first of the next attempt.
 const TIMES: u64 = 3;
@@ -19,10 +19,10 @@ const AT_ONCE: usize = 8;
 
 #[test]
 fn an_answer_that_times_out_comes_later_for_every_call() {
-    complete::play(async {
+    run(async {
         let lives = OPERATIONS
             .iter()
-            .flat_map(|operation| [faults::never(), faults::drip()].map(|how| (*operation, how)));
+            .flat_map(|operation| [hang(), drip()].map(|how| (*operation, how)));
         let ended: Vec<Result<(), Wrong>> = stream::iter(lives)
             .map(|(operation, how)| late(operation, how))
             .buffer_unordered(AT_ONCE)
@@ -51,7 +51,7 @@ async fn late(operation: &'static str, how: FaultAction) -> Result<(), Wrong> {
     let name = faults::name(&fault);
     let (before, after) = around(operation);
     let plan = Plan::of([before, vec![Op::Break(fault)], after].concat());
-    // Some of everybody's companies are behind what a contact shows.
+    // Some companies are behind what a contact shows.
     let spec = WorkspaceSpec {
         companies: 30,
         contacts_over_10_companies: 0.5,
@@ -75,47 +75,41 @@ async fn late(operation: &'static str, how: FaultAction) -> Result<(), Wrong> {
 
 /// What happens before an operation is late, and what then asks for it.
 fn around(operation: &str) -> (Vec<Op>, Vec<Op>) {
-    let change = |change, kind| Op::Change {
-        change,
-        kind,
-        count: 1,
-        parts: 1,
-        seed: 1,
-    };
-    let ask = |mode| Op::Ask {
+    let change = |change, kind| Op::Change(Mutation::new(change, kind, 1).parts(1).seed(1));
+    let ask = |mode| Op::Request {
         mode,
         streams: OBJECTS,
     };
     // The second walk that does not show them asks for them.
     let absent = |kind| {
         let before = vec![
-            Op::Rest,
+            Op::Work,
             change(Change::Delete, kind),
             ask(Mode::Full),
-            Op::Rest,
+            Op::Work,
         ];
-        (before, vec![ask(Mode::Full), Op::Rest])
+        (before, vec![ask(Mode::Full), Op::Work])
     };
     match operation {
         "search_contacts" => (
-            vec![Op::Rest],
+            vec![Op::Work],
             vec![
                 change(Change::Update, Kind::Contact),
                 ask(Mode::Incremental),
-                Op::Rest,
+                Op::Work,
             ],
         ),
         "get_contact" => absent(Kind::Contact),
         "get_company" => absent(Kind::Company),
-        "exchange_token" => (vec![Op::Rest], vec![Op::Reconnect, Op::Rest]),
+        "exchange_token" => (vec![Op::Work], vec![Op::Reconnect, Op::Work]),
         // Whether the token lives that a list was refused with.
         "me" => {
-            let refused = Fault::new(faults::status(401, "unauthorized"))
+            let refused = Fault::new(refusal(401, "unauthorized"))
                 .operation("list_contacts")
                 .times(TIMES);
-            (vec![Op::Break(refused)], vec![Op::Rest])
+            (vec![Op::Break(refused)], vec![Op::Work])
         }
         // The first sync asks for everything else.
-        _ => (Vec::new(), vec![Op::Rest]),
+        _ => (Vec::new(), vec![Op::Work]),
     }
 }

@@ -1,6 +1,6 @@
 //! The Redis of a simulated fleet: the commands that the ledger's script uses, and an embedded Lua 5.1 that runs it.
 //!
-//! `tests/it/pacing/conformance.rs` runs the same scenes on a real Redis and expects the same outcome.
+//! `tests/it/limits/conformance.rs` runs the same scenes on a real Redis and expects the same outcome.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 

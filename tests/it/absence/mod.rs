@@ -1,0 +1,192 @@
+//! Objects that vanished: found by full walks only, absent twice, and deleted only if Intercom says so.
+
+mod merges;
+
+use intercom_simulator::{Change, Fault, Garble, Kind, Mutation, WorkspaceSpec};
+use shared::{
+    completeness::StreamState,
+    domain::{Mode, Stream},
+};
+
+use crate::support::{Case, OBJECTS, cases, garbled, of, rows, tiny};
+
+/// Polls see nothing, the first walk suspects, the second asks and is told.
+async fn who_vanished_is_marked_after_two_walks(change: Change, kind: Kind, version: &'static str) {
+    let case = Case::of(tiny()).await.version(version).synced().await;
+    case.mutate(Mutation::new(change, kind, 2).ago(10));
+    case.poll().await;
+    assert_eq!(
+        case.tombstones().await.len(),
+        0,
+        "a search shows no absence"
+    );
+    case.full_walk(0).await;
+    assert_eq!(
+        (case.tombstones().await.len(), case.absences().await.len()),
+        (0, 2),
+        "absent once"
+    );
+    case.full_walk(2).await;
+    assert_eq!(case.absences().await, []);
+    case.assert_exact().await;
+    let stream = if kind == Kind::Company {
+        Stream::Companies
+    } else {
+        Stream::Contacts
+    };
+    let status = case.stream(stream).await;
+    assert_eq!(
+        (status.held, status.expected),
+        (case.ids(kind).len() as i64, Some(status.held))
+    );
+    case.poll_exact(0).await;
+}
+
+rows! { who_vanished_is_marked_after_two_walks:
+    a_deleted_contact_is_marked_after_two_walks_and_a_404(Change::Delete, Kind::Contact, "2.16");
+    a_deleted_contact_is_marked_after_two_walks_before_2_16(Change::Delete, Kind::Contact, "2.15");
+    an_archived_contact_is_marked_after_two_walks_and_a_404(Change::Archive, Kind::Contact, "2.16");
+    a_deleted_company_is_marked_after_two_walks_and_a_404(Change::Delete, Kind::Company, "2.16");
+    a_contact_merged_before_2_16_is_marked_as_what_a_404_says(Change::Merge, Kind::Contact, "2.15");
+}
+
+cases! {
+    a_contact_out_of_the_archive_lives_again {
+        let case = Case::of(tiny()).await.synced().await;
+        let archived = case.mutate(Mutation::archive(2));
+        case.full_walk(0).await;
+        case.full_walk(2).await;
+        assert_eq!(case.tombstones().await.len(), 2);
+        case.mutate(Mutation::new(Change::Unarchive, Kind::Contact, 2).ids(archived));
+        // Their companies are asked for again, one by one or by a scroll.
+        case.poll_exact(2).await;
+        assert_eq!(case.tombstones().await.len(), 0);
+    }
+
+    a_contact_archived_for_one_walk_only_is_never_marked {
+        let case = Case::of(tiny()).await.synced().await;
+        let archived = case.mutate(Mutation::archive(1));
+        case.full_walk(0).await;
+        case.mutate(Mutation::new(Change::Unarchive, Kind::Contact, 1).ids(archived));
+        case.full_walk(0).await;
+        assert_eq!((case.tombstones().await.len(), case.absences().await), (0, Vec::new()));
+        case.assert_exact().await;
+    }
+
+    an_archived_contact_is_not_deleted_and_is_checked_ever_less {
+        let case = Case::of(WorkspaceSpec { archived_get_found: true, ..tiny() }).await.synced().await;
+        case.mutate(Mutation::archive(1));
+        for asked in [0, 1, 0, 1, 0] {
+            case.full_walk(asked).await;
+            assert_eq!(case.calls("get_contact"), asked);
+        }
+        assert_eq!(case.tombstones().await.len(), 0, "no 404, no tombstone");
+    }
+
+    a_walk_that_fails_half_way_suspects_nobody {
+        let case = Case::of(WorkspaceSpec { contacts: 160, ..tiny() }).await.synced().await;
+        let broken = case.inject(Fault::status(500).operation("list_contacts").skip(1));
+        case.begin_run(Mode::Full, OBJECTS).await;
+        case.until_hit(broken).await;
+        case.until("the walk has failed", |status| of(status, Stream::Contacts).status
+            == StreamState::Failed).await;
+        assert_eq!((case.tombstones().await.len(), case.absences().await), (0, Vec::new()));
+        case.clear_fault(broken);
+        case.until_complete().await;
+        assert_eq!(case.absences().await, [], "the walk went on, and showed everybody");
+        case.assert_exact_within(case.walk_floor() + case.hits(broken)).await;
+    }
+
+    a_failed_check_of_an_absence_marks_no_contact_as_deleted {
+        let case = Case::of(tiny()).await.synced().await;
+        case.mutate(Mutation::delete(Kind::Contact, 2));
+        case.full_walk(0).await;
+        let broken = case.inject(Fault::status(503).operation("get_contact").times(4));
+        // Two questions, each asked twice in vain and once more.
+        case.full_walk(4 + 2).await;
+        assert_eq!(case.hits(broken), 4);
+        assert_eq!(case.tombstones().await.len(), 2);
+        case.assert_exact().await;
+    }
+
+    an_object_that_could_not_be_read_on_a_page_was_shown {
+        let case = Case::of(tiny()).await.synced().await;
+        case.inject(garbled(Garble::WrongTypes, 1).operation("list_contacts").times(1));
+        case.begin_run(Mode::Full, OBJECTS).await;
+        case.until_run_ends().await;
+        assert_eq!(case.absences().await, []);
+        assert!(!case.status().await.complete, "it is held, but not as it is now");
+        case.assert_calls_within(case.walk_floor());
+        case.full_walk(0).await;
+        case.assert_exact().await;
+    }
+
+    a_scroll_that_hides_companies_without_users_deletes_none {
+        let spec = WorkspaceSpec { companies: 8, scroll_includes_userless: true, companies_without_users: 0.0, ..tiny() };
+        let case = Case::of(WorkspaceSpec { scroll_includes_userless: false, ..spec }).await;
+        let case = case.connect().await;
+        case.until_complete().await;
+        case.assert_calls_within(case.first_floor());
+        // Their last users leave: they live on, in no list.
+        let before = case.stored_companies().await.len();
+        case.mutate(Mutation::archive(6));
+        // The second walk asks for the contacts and the companies that the first did not show.
+        for asked in [0, 6 + before as u64, 0] {
+            case.full_walk(asked).await;
+        }
+        assert!(before > 0);
+        assert_eq!((case.stored_companies().await.len(), case.tombstones().await.len()), (before, 0));
+    }
+
+    // A connector that deletes what it did not see also deletes after a walk that died half-way.
+    a_scroll_that_dies_deletes_no_company {
+        let case = Case::of(WorkspaceSpec { companies: 250, ..tiny() }).await.synced().await;
+        case.settle().await;
+        for _ in 0..2 {
+            let dies = case.inject(Fault::status(500).operation("scroll_companies").skip(1).times(1));
+            case.request(Mode::Full, &[Stream::Companies]).await;
+            case.until_hit(dies).await;
+            case.workspace.release_scroll();
+            case.until_run_ends().await;
+        }
+        assert_eq!((case.tombstones().await, case.absences().await), (Vec::new(), Vec::new()));
+        // Twice a page and the error, and then all four.
+        case.assert_exact_within(2 * (2 + 4)).await;
+    }
+
+    the_weekly_walk_finds_what_no_search_shows {
+        let case = Case::of(tiny()).await.synced().await;
+        case.mutate(Mutation::delete(Kind::Contact, 1));
+        case.settle().await;
+        let before = case.stream(Stream::Contacts).await.last_ok_at;
+        case.pass_week().await;
+        // It calls itself complete until the first page of a walk is stored.
+        case.until_walked_after(Stream::Contacts, before).await;
+        assert_eq!(case.calls("list_contacts"), 1);
+        case.until_complete().await;
+        assert_eq!(case.absences().await.len(), 1);
+        // The second look is due a day later, not a week.
+        case.age_walks(&[Stream::Contacts], 25.0).await;
+        case.until("it is marked", |status| of(status, Stream::Contacts).held == 5).await;
+        case.until_complete().await;
+        assert_eq!(case.tombstones().await.len(), 1);
+        // The second look, and the question.
+        case.assert_exact_within(case.walk_floor() + 2).await;
+        assert_eq!(case.calls("list_contacts"), 2);
+    }
+
+    a_walk_is_not_repeated_within_its_week {
+        let case = Case::of(tiny()).await.synced().await;
+        case.poll_exact(0).await;
+        assert_eq!((case.calls("list_contacts"), case.calls("scroll_companies")), (0, 0));
+    }
+
+    before_2_16_two_walks_find_a_deleted_conversation {
+        let case = Case::of(tiny()).await.version("2.15").synced().await;
+        case.mutate(Mutation::delete(Kind::Conversation, 1));
+        case.full_walk(0).await;
+        case.full_walk(1).await;
+        assert_eq!(case.status().await.threads.gone, 1);
+        case.assert_exact().await;
+    }
+}

@@ -1,0 +1,146 @@
+//! On a Redis Cluster: the queue on one node, the rate budgets on all of them.
+
+use std::time::{Duration, Instant};
+
+use intercom_simulator::WorkspaceSpec;
+use redis::Connection;
+use servers::Servers;
+use shared::{
+    domain::{Stream, Verdict},
+    queue::{Lease, PauseScope, Queue},
+};
+
+use super::{Worker, own_servers, ticket};
+use crate::support::{PATIENCE, World};
+
+/// Two nodes with half of the slots each.
+async fn cluster() -> [Servers; 2] {
+    let nodes = [(); 2].map(|()| own_servers(&["--cluster-enabled", "yes"]));
+    let mut redis: Vec<Connection> = nodes
+        .iter()
+        .map(|node| {
+            redis::Client::open(node.redis_url())
+                .unwrap()
+                .get_connection()
+                .unwrap()
+        })
+        .collect();
+    for (node, (first, last)) in redis.iter_mut().zip([(0, 8_191), (8_192, 16_383)]) {
+        let _: () = redis::cmd("CLUSTER")
+            .arg("ADDSLOTSRANGE")
+            .arg(first)
+            .arg(last)
+            .query(node)
+            .unwrap();
+    }
+    let address: redis::ConnectionInfo =
+        redis::IntoConnectionInfo::into_connection_info(nodes[1].redis_url()).unwrap();
+    let redis::ConnectionAddr::Tcp(host, port) = address.addr() else {
+        panic!("a port")
+    };
+    let _: () = redis::cmd("CLUSTER")
+        .arg("MEET")
+        .arg(host)
+        .arg(*port)
+        .query(&mut redis[0])
+        .unwrap();
+    let begun = Instant::now();
+    while redis.iter_mut().any(|node| {
+        let info: String = redis::cmd("CLUSTER").arg("INFO").query(node).unwrap();
+        !info.contains("cluster_state:ok") || !info.contains("cluster_slots_assigned:16384")
+    }) {
+        assert!(begun.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    nodes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_runs_on_a_cluster() {
+    let nodes = cluster().await;
+    // A name whose slot the other node has.
+    let mut redis = redis::Client::open(nodes[0].redis_url())
+        .unwrap()
+        .get_connection()
+        .unwrap();
+    let prefix = (0..)
+        .map(|n| format!("cluster{n}"))
+        .find(|name| {
+            redis::cmd("CLUSTER")
+                .arg("KEYSLOT")
+                .arg(name)
+                .query::<u16>(&mut redis)
+                .unwrap()
+                > 8_191
+        })
+        .unwrap();
+    let url = nodes[0].redis_url();
+    let world = World::with(&[
+        ("REDIS_URL", &url),
+        ("REDIS_PREFIX", &prefix),
+        ("REDIS_CLUSTER", "true"),
+    ])
+    .await;
+    let queue = Queue::connect(&world.config).unwrap();
+    let (contacts, threads) = (ticket(Stream::Contacts), ticket(Stream::Threads));
+    let worker = Worker::start(&queue, 2, |lease: Lease| {
+        std::future::ready(if lease.crashes > 0 {
+            Verdict::Requeue
+        } else {
+            Verdict::Done
+        })
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    queue
+        .pause(&[PauseScope::Tenant(threads.tenant)])
+        .await
+        .unwrap();
+    queue.push(&[contacts, threads]).await.unwrap();
+    worker
+        .until("one is worked", |worker| worker.slices() == 1)
+        .await;
+    queue.set_paused(&[]).await.unwrap();
+    worker
+        .until("both are worked", |worker| worker.slices() == 2)
+        .await;
+    queue.raise_fence(1).await.unwrap();
+    worker.stop().await;
+    assert_eq!(queue.stats().await.unwrap().live, 0);
+
+    // The whole fleet: its budgets lie on both nodes, its queue on the one that was not named.
+    let fleet = world.fleet(1);
+    let spec = |seed| WorkspaceSpec {
+        seed,
+        contacts: 20,
+        companies: 2,
+        conversations: 5,
+        ..WorkspaceSpec::default()
+    };
+    for seed in 0..6 {
+        let case = world.connect(spec(seed)).await;
+        case.until_complete().await;
+        case.assert_exact().await;
+    }
+    drop(fleet);
+    let keys = nodes.each_ref().map(|node| {
+        let mut redis = redis::Client::open(node.redis_url())
+            .unwrap()
+            .get_connection()
+            .unwrap();
+        redis::cmd("KEYS")
+            .arg("*")
+            .query::<Vec<String>>(&mut redis)
+            .unwrap()
+    });
+    assert!(
+        keys[1]
+            .iter()
+            .any(|key| key.starts_with(&format!("{{{prefix}}}"))),
+        "{keys:?}"
+    );
+    assert!(
+        keys.iter()
+            .all(|keys| keys.iter().any(|key| key.contains(":rate:"))),
+        "{keys:?}"
+    );
+}

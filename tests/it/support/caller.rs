@@ -1,0 +1,124 @@
+//! A client of the REST API, which checks the form of every answer.
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+use shared::domain::TenantId;
+
+use super::World;
+
+/// A client of one API with one key.
+pub(crate) struct Caller {
+    http: Client,
+    base: String,
+    key: String,
+    tenant: Option<TenantId>,
+}
+
+impl Caller {
+    /// The product backend, acting for a tenant.
+    pub(crate) fn service(world: &World, base: &str, tenant: Option<TenantId>) -> Self {
+        Self {
+            http: client(),
+            base: base.to_owned(),
+            key: world.config.service_key.expose().to_owned(),
+            tenant,
+        }
+    }
+
+    /// The same backend, acting for another tenant.
+    pub(crate) fn acting_for(&self, tenant: TenantId) -> Self {
+        Self {
+            http: self.http.clone(),
+            base: self.base.clone(),
+            key: self.key.clone(),
+            tenant: Some(tenant),
+        }
+    }
+
+    /// A program with a key of its own, which names no tenant.
+    pub(crate) fn with_key(&self, key: &str) -> Self {
+        Self {
+            http: self.http.clone(),
+            base: self.base.clone(),
+            key: key.to_owned(),
+            tenant: None,
+        }
+    }
+
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        self.call_with(method, path, body, &[]).await
+    }
+
+    pub(crate) async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> (StatusCode, Value) {
+        let mut call = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.key);
+        if let Some(tenant) = self.tenant {
+            call = call.header("Pathbound-Tenant", tenant.to_string());
+        }
+        for (name, value) in headers {
+            call = call.header(*name, *value);
+        }
+        if let Some(body) = body {
+            call = call.json(&body);
+        }
+        let answer = call.send().await.unwrap();
+        let (status, kind) = (
+            answer.status(),
+            answer
+                .headers()
+                .get("content-type")
+                .map(|kind| kind.to_str().unwrap().to_owned()),
+        );
+        let body: Value = answer.json().await.unwrap_or(Value::Null);
+        if status.is_client_error() || status.is_server_error() {
+            assert_eq!(
+                kind.as_deref(),
+                Some("application/problem+json"),
+                "{path}: {body}"
+            );
+            for field in ["type", "title", "status", "detail", "code", "instance"] {
+                assert!(body.get(field).is_some(), "{path}: no {field} in {body}");
+            }
+        }
+        (status, body)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.call(Method::GET, path, None).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        body
+    }
+
+    /// Every item of a list, page by page.
+    pub(crate) async fn all(&self, path: &str) -> Vec<Value> {
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("{path}?limit=7{cursor}")).await;
+            items.extend(page["items"].as_array().unwrap().iter().cloned());
+            let Some(next) = page.get("next_cursor").and_then(Value::as_str) else {
+                return items;
+            };
+            cursor = format!("&cursor={next}");
+        }
+    }
+}
+
+pub(crate) fn client() -> Client {
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
+}

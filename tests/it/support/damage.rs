@@ -1,0 +1,45 @@
+//! Rows that are lost behind the product's back.
+
+use super::Case;
+
+impl Case {
+    pub(crate) async fn lose_a_contact(&self) {
+        self.texts(
+            "WITH lost AS (SELECT source_id FROM contact_sources WHERE connection_id = $1 ORDER BY 1 LIMIT 1)
+             DELETE FROM contact_sources s USING lost
+             WHERE s.connection_id = $1 AND s.source_id = lost.source_id RETURNING s.source_id",
+        )
+        .await;
+    }
+
+    pub(crate) async fn lose_a_conversation(&self) {
+        self.texts(
+            "WITH lost AS (SELECT id FROM conversations WHERE connection_id = $1 ORDER BY 1 LIMIT 1)
+             DELETE FROM conversations c USING lost WHERE c.id = lost.id RETURNING c.source_id",
+        )
+        .await;
+    }
+
+    /// Loses one part of each thread, and returns how many were lost.
+    pub(crate) async fn lose_a_part_of_each_thread(&self) -> usize {
+        let lost = self.texts(
+            "WITH lost AS (
+                SELECT DISTINCT ON (p.conversation_id) p.conversation_id, p.source_id FROM parts p
+                JOIN threads t ON t.conversation_id = p.conversation_id
+                WHERE t.connection_id = $1 AND p.source_id <> 'source' ORDER BY 1, 2
+             )
+             DELETE FROM parts p USING lost
+             WHERE p.conversation_id = lost.conversation_id AND p.source_id = lost.source_id RETURNING p.source_id",
+        );
+        lost.await.len()
+    }
+
+    pub(crate) async fn lose_all_parts(&self) {
+        self.texts(
+            "DELETE FROM parts p USING threads t
+             WHERE t.connection_id = $1 AND p.conversation_id = t.conversation_id AND p.source_id <> 'source'
+             RETURNING p.source_id",
+        )
+        .await;
+    }
+}

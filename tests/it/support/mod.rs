@@ -1,0 +1,42 @@
+//! The harness. A [`World`] is the servers, an Intercom and a fleet. A [`Case`] is a tenant and its workspace in a world.
+//!
+//! | act | verb |
+//! |---|---|
+//! | connect, and sync for the first time | `connect`, `synced`, `first_sync` |
+//! | work in Intercom, or break it | `mutate`, `inject`, `clear_fault` |
+//! | ask for a run | `request`, `resync`, `begin_run`, `sync`, `poll`, `full_walk` |
+//! | let time pass | `make_due`, `age_walks`, `retry_now` |
+//! | wait | `until_complete`, `until`, `until_run_ends`, `until_hit` |
+//! | look | `status`, `stream`, `quarantined`, `stored_parts`, `calls` |
+//! | compare | `assert_exact`, `assert_calls_within`, `assert_exact_within` |
+//!
+//! Raw SQL is here and nowhere else, except where a test is about the database itself.
+
+mod answers;
+mod caller;
+mod case;
+mod connecting;
+mod damage;
+mod database;
+pub(crate) mod floors;
+mod kept;
+mod process;
+mod redis;
+mod shared_world;
+mod stored;
+mod tables;
+mod time;
+mod verbs;
+mod waits;
+mod world;
+
+pub(crate) use answers::{drip, garbled, hang, held, raw, refusal};
+pub(crate) use caller::{Caller, client};
+pub(crate) use case::Case;
+pub(crate) use database::servers;
+pub(crate) use kept::Kept;
+pub(crate) use process::Process;
+pub(crate) use shared_world::{OBJECTS, cases, play, rows, tiny, unix};
+pub(crate) use tables::{Digest, Tables};
+pub(crate) use waits::{PATIENCE, of, wait_for};
+pub(crate) use world::{Fleet, World};

@@ -1,0 +1,114 @@
+//! Every row of a tenant, so that a table to come is watched too.
+
+use std::collections::BTreeMap;
+
+use sqlx::AssertSqlSafe;
+
+use super::Case;
+
+/// A table, its rows of the tenant, and a digest of them with the transactions that wrote them.
+pub(crate) type Digest = (String, i64, String);
+/// The rows of each table.
+pub(crate) type Tables = BTreeMap<String, Vec<String>>;
+
+/// Our own clocks: when something was written and how often it was tried, and not what it says.
+const CLOCKS: &[(&str, &[&str])] = &[
+    ("contacts", &["updated_at"]),
+    ("companies", &["updated_at"]),
+    ("threads", &["due_at", "attempts"]),
+];
+
+impl Case {
+    /// One digest a table.
+    pub(crate) async fn digests(&self) -> Vec<Digest> {
+        let tables = self.tables().await;
+        assert!(tables.len() > 15, "{tables:?}");
+        let digests: Vec<String> = tables
+            .iter()
+            .map(|table| {
+                format!(
+                    "SELECT '{table}', count(*), coalesce(md5(string_agg(line, ' ' ORDER BY line)), '')
+                     FROM (SELECT md5(row::text) || row.xmin AS line FROM {table} AS row WHERE tenant_id = $1) AS lines"
+                )
+            })
+            .collect();
+        sqlx::query_as(AssertSqlSafe(digests.join(" UNION ALL ") + " ORDER BY 1"))
+            .bind(self.tenant.0)
+            .fetch_all(&self.world.admin)
+            .await
+            .expect("postgres answers")
+    }
+
+    /// Every row without our clocks, of all tables but some.
+    pub(crate) async fn rows_without_clocks(&self, except: &[&str]) -> Tables {
+        let mut rows = Tables::new();
+        for name in self.tables().await {
+            if except.contains(&name.as_str()) {
+                continue;
+            }
+            let clocks = CLOCKS
+                .iter()
+                .find(|(table, _)| *table == name)
+                .map_or(&[][..], |(_, clocks)| clocks);
+            let query = format!(
+                "SELECT (to_jsonb(t) - $2::text[])::text FROM {name} t WHERE tenant_id = $1 ORDER BY 1"
+            );
+            let of_table = sqlx::query_scalar(AssertSqlSafe(query))
+                .bind(self.tenant.0)
+                .bind(clocks)
+                .fetch_all(&self.world.admin);
+            rows.insert(name, of_table.await.expect("postgres answers"));
+        }
+        rows
+    }
+
+    /// Deletes every record of the tenant.
+    pub(crate) async fn delete_records(&self) {
+        for table in [
+            "conversations",
+            "contact_sources",
+            "contacts",
+            "company_sources",
+            "companies",
+            "contact_companies",
+            "reference_items",
+        ] {
+            let query = format!("DELETE FROM {table} WHERE tenant_id = $1");
+            sqlx::query(AssertSqlSafe(query))
+                .bind(self.tenant.0)
+                .execute(&self.world.admin)
+                .await
+                .expect("postgres answers");
+        }
+    }
+
+    /// What keeps a connection going: tokens, streams that will be due, open runs, and its own state.
+    pub(crate) async fn signs_of_life(&self) -> Vec<String> {
+        self.texts(
+            "SELECT 'the token ' || purpose FROM connection_secrets WHERE connection_id = $1
+             UNION ALL SELECT stream || ' is due at ' || due_at FROM streams WHERE connection_id = $1 AND due_at IS NOT NULL
+             UNION ALL SELECT 'a run is ' || status FROM sync_runs WHERE connection_id = $1 AND finished_at IS NULL
+             UNION ALL SELECT 'the connection is ' || state FROM connections WHERE id = $1 AND state <> 'disconnected'",
+        )
+        .await
+    }
+
+    /// Whether a purge was asked for and has not ended.
+    pub(crate) async fn is_being_purged(&self) -> bool {
+        let rows: Vec<(bool,)> = self
+            .sql("SELECT purge_requested_at IS NOT NULL FROM connections WHERE id = $1")
+            .await;
+        rows[0].0
+    }
+
+    async fn tables(&self) -> Vec<String> {
+        sqlx::query_scalar(
+            "SELECT c.table_name::text FROM information_schema.columns c
+             JOIN information_schema.tables t USING (table_schema, table_name)
+             WHERE c.table_schema = 'public' AND c.column_name = 'tenant_id' AND t.table_type = 'BASE TABLE' ORDER BY 1",
+        )
+        .fetch_all(&self.world.admin)
+        .await
+        .expect("postgres answers")
+    }
+}
