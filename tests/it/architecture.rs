@@ -1,4 +1,4 @@
-//! The arrows between layers, and who may name which library: ARCHITECTURE.md's invariants, as a test.
+//! The arrows between layers, and the layers that may name a library: ARCHITECTURE.md's rules, as tests.
 
 use std::{
     collections::BTreeMap,
@@ -79,7 +79,7 @@ fn layer_of(path: &str) -> Option<&str> {
     Some(below.split('/').next()?.trim_end_matches(".rs"))
 }
 
-/// Whether code names a crate or module: as `name::` or in `use name;`, not as part of another word.
+/// Whether code names a crate or module, as `name::` or in a `use`, and not as part of another word.
 fn names(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let before = code[..at].chars().next_back();
@@ -149,8 +149,8 @@ fn no_role_goes_around_the_library() {
     }
 }
 
-/// Clocks of processes may be set as they like: budgets and leases are timed by Redis, and waits by a clock that
-/// nobody sets.
+/// The clocks of processes may be wrong, because Redis times budgets and leases, and no operator sets the clock that
+/// waits use.
 #[test]
 fn neither_pacing_nor_the_queue_reads_a_wall_clock() {
     for folder in ["shared/src/pacing", "shared/src/queue"] {
@@ -202,6 +202,31 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
                     "{path} allows a lint: expect it, with a reason"
                 );
             }
+        }
+    }
+}
+
+/// Tests whose subject is the database or this tree.
+const ABOUT_SQL: &[&str] = &["tests/it/architecture.rs", "tests/it/tenancy.rs"];
+
+#[test]
+fn tests_read_the_database_through_the_harness() {
+    for (path, code) in sources("tests/it") {
+        if path.starts_with("tests/it/support/") || ABOUT_SQL.contains(&path.as_str()) {
+            continue;
+        }
+        for sign in [
+            "sqlx",
+            ".sql(",
+            "SELECT ",
+            "UPDATE ",
+            "INSERT INTO ",
+            "DELETE FROM ",
+        ] {
+            assert!(
+                !code.contains(sign),
+                "{path} has SQL of its own ({sign}): give tests/it/support a verb for it"
+            );
         }
     }
 }

@@ -26,7 +26,7 @@ async fn blocked(case: &Case) -> Vec<(Stream, String)> {
         .collect()
 }
 
-/// One refused operation blocks one stream; when the refusal ends, so does the block, and nobody has to ask.
+/// One refused operation blocks one stream. When the refusal ends, the block ends by itself.
 async fn a_refusal_blocks_one_stream(
     status: u16,
     code: &str,
@@ -62,7 +62,7 @@ async fn a_refusal_blocks_one_stream(
     assert!(
         case.due_in(stream)
             .await
-            .is_none_or(|seconds| seconds > 3_600.0)
+            .is_none_or(|seconds| seconds > 600.0)
     );
     assert_eq!(
         case.calls(operation),
@@ -105,7 +105,7 @@ async fn a_dead_token_stops_and_heals(state: TokenState, connection: ConnectionS
     assert!(!why.message.is_empty() && !why.action.is_empty());
     assert!(!case.status().await.complete);
     case.assert_exact().await;
-    // Those who were under way hear of it too.
+    // Slices that were under way hear of it too.
     case.until_slices(0).await;
     assert_eq!(
         case.due().await,
@@ -173,7 +173,7 @@ async fn a_scope_that_was_never_granted(scope: Scope, answer: MissingScope, stre
         ConnectionState::Active,
         "a scope is not a dead token"
     );
-    // Each refusal is in the place of a call; beside it, the question whether the token lives. No stub, no thread.
+    // Each refusal is in the place of a call. Beside it is the question whether the token lives. No stub, no thread.
     let threads = if streams.contains(&Stream::Conversations) {
         unread(&case.workspace.truth())
     } else {

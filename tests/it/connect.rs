@@ -168,7 +168,7 @@ async fn another_browsers_callback_is_refused_and_burns_the_state() {
         assert!((400..500).contains(&status), "{status}");
         assert!(page.contains("data-code=\"oauth_"), "{page}");
     }
-    // The right browser comes too late: whoever tried had the only try.
+    // The right browser comes too late, because a state can be tried once.
     let (status, _, page) = flow.callback(&callback, Some(&cookie)).await;
     assert!(
         status == 400 && page.contains("oauth_state_used"),

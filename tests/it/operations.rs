@@ -61,7 +61,7 @@ impl Office {
 }
 
 /// Makes a dead letter of a stream, as a slice that fails for the tenth time does.
-async fn bury(case: &Case, stream: Stream, cause: &str, fence: i64) {
+async fn fail_for_good(case: &Case, stream: Stream, cause: &str, fence: i64) {
     let store = case.world.worker_store(1).await;
     let key = SliceKey {
         tenant: case.tenant,
@@ -94,9 +94,64 @@ async fn dead_letters_are_listed_counted_retried_and_dropped() {
         (&one, Stream::Companies, "Status 500 of the scroll"),
         (&two, Stream::Contacts, "the slice panicked"),
     ] {
-        bury(case, stream, cause, 1).await;
+        fail_for_good(case, stream, cause, 1).await;
     }
 
+    let id = assert_listed(&office);
+
+    // A dry run counts and touches nothing. Dropping by a filter has to be confirmed.
+    let tenant = one.tenant.to_string();
+    let (_, dry) = office.pathbound(&[
+        "dead",
+        "retry",
+        "--tenant",
+        &tenant,
+        "--dry-run",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(dry, json!({"count": 2, "retried": 0, "dry_run": true}));
+    let (_, unsure) = office.pathbound(&["dead", "drop", "--all", "-o", "json"]);
+    assert_eq!(unsure, json!({"count": 3, "dropped": 0, "dry_run": true}));
+    assert_eq!(
+        office.pathbound(&["dead", "drop"]).0,
+        2,
+        "nothing named is a usage error"
+    );
+
+    let (_, dropped) = office.pathbound(&["dead", "drop", &id, "-o", "json"]);
+    assert_eq!(dropped, json!({"dropped": 1}));
+    assert_eq!(office.pathbound(&["dead", "show", &id]).0, 1, "it is gone");
+    let (_, retried) = office.pathbound(&["dead", "retry", "--stream", "contacts", "-o", "json"]);
+    assert_eq!(retried, json!({"count": 1, "retried": 1, "dry_run": false}));
+
+    // The retried stream succeeds, which closes its letter. The other letter is still there.
+    let _fleet = world.fleet(1);
+    one.until("contacts have been walked", |status| {
+        status
+            .streams
+            .iter()
+            .any(|stream| stream.stream == Stream::Contacts && stream.last_ok_at.is_some())
+    })
+    .await;
+    let (_, left) = office.pathbound(&["dead", "list", "-o", "json"]);
+    assert_eq!(
+        (&left["count"], &left["items"][0]["stream"]),
+        (&json!(1), &json!("companies")),
+        "{left}"
+    );
+    let (_, retried) = office.pathbound(&["dead", "retry", "--all", "-o", "json"]);
+    assert_eq!(retried["retried"], 1);
+    one.until_complete().await;
+    assert_eq!(
+        office.pathbound(&["dead", "list", "-o", "json"]).1["count"],
+        0
+    );
+    one.assert_exact().await;
+}
+
+/// The three are listed, filtered and shown. Returns the id of the one that panicked.
+fn assert_listed(office: &Office) -> String {
     let (code, all) = office.pathbound(&["dead", "list", "-o", "json"]);
     assert_eq!(
         (code, &all["count"], all["items"].as_array().unwrap().len()),
@@ -124,56 +179,7 @@ async fn dead_letters_are_listed_counted_retried_and_dropped() {
     let id = all["items"][2]["id"].as_str().unwrap();
     let (_, shown) = office.pathbound(&["dead", "show", id, "-o", "json"]);
     assert_eq!(shown["cause"], "the slice panicked");
-
-    // A dry run counts and touches nothing; dropping by a filter has to be confirmed.
-    let tenant = one.tenant.to_string();
-    let (_, dry) = office.pathbound(&[
-        "dead",
-        "retry",
-        "--tenant",
-        &tenant,
-        "--dry-run",
-        "-o",
-        "json",
-    ]);
-    assert_eq!(dry, json!({"count": 2, "retried": 0, "dry_run": true}));
-    let (_, unsure) = office.pathbound(&["dead", "drop", "--all", "-o", "json"]);
-    assert_eq!(unsure, json!({"count": 3, "dropped": 0, "dry_run": true}));
-    assert_eq!(
-        office.pathbound(&["dead", "drop"]).0,
-        2,
-        "nothing named is a usage error"
-    );
-
-    let (_, dropped) = office.pathbound(&["dead", "drop", id, "-o", "json"]);
-    assert_eq!(dropped, json!({"dropped": 1}));
-    assert_eq!(office.pathbound(&["dead", "show", id]).0, 1, "it is gone");
-    let (_, retried) = office.pathbound(&["dead", "retry", "--stream", "contacts", "-o", "json"]);
-    assert_eq!(retried, json!({"count": 1, "retried": 1, "dry_run": false}));
-
-    // The retried stream succeeds, which closes its letter; the other one is still there.
-    let _fleet = world.fleet(1);
-    one.until("contacts have been walked", |status| {
-        status
-            .streams
-            .iter()
-            .any(|stream| stream.stream == Stream::Contacts && stream.last_ok_at.is_some())
-    })
-    .await;
-    let (_, left) = office.pathbound(&["dead", "list", "-o", "json"]);
-    assert_eq!(
-        (&left["count"], &left["items"][0]["stream"]),
-        (&json!(1), &json!("companies")),
-        "{left}"
-    );
-    let (_, retried) = office.pathbound(&["dead", "retry", "--all", "-o", "json"]);
-    assert_eq!(retried["retried"], 1);
-    one.until_complete().await;
-    assert_eq!(
-        office.pathbound(&["dead", "list", "-o", "json"]).1["count"],
-        0
-    );
-    one.assert_exact().await;
+    id.to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -296,7 +302,7 @@ async fn why_says_in_one_sentence_what_keeps_a_tenant() {
 
     // As a person sees it: the sentence, then each reason.
     case.make_due_without_a_ticket(Stream::Contacts).await;
-    bury(&case, Stream::Contacts, "status 503", i64::MAX / 2).await;
+    fail_for_good(&case, Stream::Contacts, "status 503", i64::MAX / 2).await;
     let shown = String::from_utf8(world.command(&["why", &tenant]).stdout).unwrap();
     let mut lines = shown.lines();
     assert!(

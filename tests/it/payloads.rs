@@ -62,18 +62,63 @@ fn answer(world: &World, operation: &str, body: &str) {
 async fn every_example_object_lands_and_reads_back() {
     let Some(examples) = examples() else { return };
     let world = World::new().await;
-    let list = |key: &str, items: &[&str]| {
-        format!(
-            r#"{{"type":"list","{key}":[{}],"pages":null,"total_count":{}}}"#,
-            items.join(","),
-            items.len()
-        )
-    };
-    let contact = &examples["contact"];
-    answer(&world, "list_contacts", &list("data", &[contact]));
-    answer(&world, "contact_companies", &examples["contact_companies"]);
+    serve(&world, &examples);
+    let case = world
+        .connect(WorkspaceSpec {
+            contacts: 1,
+            companies: 0,
+            conversations: 0,
+            limit_per_window: 100_000,
+            ..WorkspaceSpec::default()
+        })
+        .await;
+    let _fleet = world.fleet(1);
+    case.until_walked().await;
+
+    assert_eq!(
+        case.ever_quarantined().await,
+        [],
+        "nothing official is unreadable"
+    );
+    let contacts = case.stored_contacts().await;
+    assert_eq!(contacts.len(), 1);
+    assert_eq!(
+        serde_json::from_str::<Value>(&contacts[0]).unwrap(),
+        serde_json::from_str::<Value>(&examples["contact"]).unwrap()
+    );
+    assert_eq!(case.stored_companies().await.len(), 1);
+    let expected: usize = ["conversation_with_parts", "conversation_redacted_part"]
+        .iter()
+        .map(|name| {
+            let thread = serde_json::from_str::<Value>(&examples[*name]).unwrap();
+            let parts = &thread["conversation_parts"]["conversation_parts"];
+            parts.as_array().unwrap().len()
+        })
+        .sum();
+    let parts = case.stored_parts().await;
+    assert_eq!(parts.len(), expected);
+    assert!(parts.iter().any(|part| part.redacted));
+}
+
+/// A list's answer.
+fn list(key: &str, items: &[&str]) -> String {
+    format!(
+        r#"{{"type":"list","{key}":[{}],"pages":null,"total_count":{}}}"#,
+        items.join(","),
+        items.len()
+    )
+}
+
+/// Intercom answers with the examples.
+fn serve(world: &World, examples: &BTreeMap<String, String>) {
     answer(
-        &world,
+        world,
+        "list_contacts",
+        &list("data", &[&examples["contact"]]),
+    );
+    answer(world, "contact_companies", &examples["contact_companies"]);
+    answer(
+        world,
         "search_conversations",
         &list(
             "conversations",
@@ -84,7 +129,7 @@ async fn every_example_object_lands_and_reads_back() {
             ],
         ),
     );
-    // A scroll ends with an empty page; what scroll and list show are one shape.
+    // A scroll ends with an empty page. Scroll and list show one shape.
     world.simulator.inject(
         Fault::new(FaultAction::Status {
             status: 200,
@@ -98,7 +143,7 @@ async fn every_example_object_lands_and_reads_back() {
         .times(1),
     );
     answer(
-        &world,
+        world,
         "scroll_companies",
         &examples["company_scroll"]
             .replace("\"data\":", "\"unread\":")
@@ -126,43 +171,8 @@ async fn every_example_object_lands_and_reads_back() {
         ("data_attributes", "data_attributes"),
         ("conversation_attributes", "conversation_attributes"),
     ] {
-        answer(&world, operation, &examples[name]);
+        answer(world, operation, &examples[name]);
     }
-    let case = world
-        .connect(WorkspaceSpec {
-            contacts: 1,
-            companies: 0,
-            conversations: 0,
-            limit_per_window: 100_000,
-            ..WorkspaceSpec::default()
-        })
-        .await;
-    let _fleet = world.fleet(1);
-    case.until_walked().await;
-
-    assert_eq!(
-        case.ever_quarantined().await,
-        [],
-        "nothing official is unreadable"
-    );
-    let contacts = case.stored_contacts().await;
-    assert_eq!(contacts.len(), 1);
-    assert_eq!(
-        serde_json::from_str::<Value>(&contacts[0]).unwrap(),
-        serde_json::from_str::<Value>(contact).unwrap()
-    );
-    assert_eq!(case.stored_companies().await.len(), 1);
-    let expected: usize = ["conversation_with_parts", "conversation_redacted_part"]
-        .iter()
-        .map(|name| {
-            let thread = serde_json::from_str::<Value>(&examples[*name]).unwrap();
-            let parts = &thread["conversation_parts"]["conversation_parts"];
-            parts.as_array().unwrap().len()
-        })
-        .sum();
-    let parts = case.stored_parts().await;
-    assert_eq!(parts.len(), expected);
-    assert!(parts.iter().any(|part| part.redacted));
 }
 
 fn without_parts(thread: &str) -> String {

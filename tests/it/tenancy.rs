@@ -30,7 +30,7 @@ async fn every_table_has_row_security_and_keys_begin_with_the_tenant() {
             table.get::<String, _>("name")
         );
     }
-    // The two lookups before a tenant is known are by design, and not on tenant data; pauses are the operators'.
+    // The two lookups before a tenant is known are by design, and not on tenant data. Pauses belong to the operators.
     let loose: Vec<String> = sqlx::query_scalar(
         "SELECT i.indexrelid::regclass::text FROM pg_index i
          JOIN pg_class c ON c.oid = i.indrelid

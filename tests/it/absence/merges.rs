@@ -49,7 +49,7 @@ cases! {
         let second = survivor(&first);
         case.mutate(Mutation::merge(1).ids([second.clone()]).ago(10));
         let last = survivor(&second);
-        // The history of who was merged first went with whom it was merged into.
+        // The history of the first merge went with the contact that it was merged into.
         case.poll().await;
         case.assert_calls_within(2);
         assert_eq!(case.merged().await, [(second.clone(), last.clone())]);

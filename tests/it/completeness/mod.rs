@@ -161,7 +161,7 @@ cases! {
         assert!(note.message.contains(&format!("{} older parts", short[0].expected - short[0].held)), "{note:?}");
     }
 
-    who_is_absent_is_told_until_it_is_settled {
+    an_absence_is_told_until_it_is_settled {
         let case = Case::of(tiny()).await.synced().await;
         case.mutate(Mutation::new(Change::Delete, Kind::Contact, 1).ago(10));
         case.full_walk(0).await;

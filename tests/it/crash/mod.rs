@@ -49,7 +49,7 @@ async fn a_redis_killed_in_mid_run_and_restarted_empty_loses_nothing() {
     case.assert_exact().await;
 }
 
-/// An operator who ends workers one after the other may hit the same innocent slice three times.
+/// If workers are ended one after the other, the same innocent slice may be hit three times.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slice_that_kills_three_workers_is_quarantined() {
     let world = World::new().await;

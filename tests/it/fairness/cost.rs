@@ -1,5 +1,5 @@
 //! What the scripts cost, counted: commands and entries of each call, and memory. The clock is left to the
-//! benchmark: a busy machine is nobody's bug.
+//! benchmark, because a busy machine is no bug.
 
 use redis::{Commands, Connection};
 use servers::Servers;
@@ -218,12 +218,12 @@ fn a_dispatch_does_not_take_more_by_the_number_of_tenants() {
 fn no_call_is_long_at_its_worst() {
     let mut bare = Bare::new(&[COUNTED]);
     bare.push(60_000);
-    // Lost answers: leases nobody knows of.
+    // Lost answers: leases that no worker knows of.
     for _ in 0..200 {
         bare.leased.clear();
         bare.poll("done", BITE);
     }
-    // And a herd that is parked until now.
+    // And many tickets that are parked until now.
     for _ in 0..200 {
         bare.poll("snooze", BITE);
     }

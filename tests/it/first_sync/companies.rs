@@ -69,11 +69,11 @@ cases! {
         assert_eq!(blocked.code, "scroll_taken");
         assert!(!blocked.message.is_empty() && blocked.action.is_some() && blocked.until.is_some());
         assert!(!case.status().await.complete);
-        // Nobody knocks before the other's minute has passed.
+        // The scroll is not asked for again before the other's minute has passed.
         assert_eq!(case.calls("scroll_companies"), 1);
         case.workspace.release_scroll();
         case.make_due(&[Stream::Companies]).await;
-        // The knock.
+        // The call that found it taken.
         case.first_sync(1).await;
     }
 
@@ -99,7 +99,7 @@ cases! {
         let case = case.connect().await;
         case.until_hit(late).await;
         assert_eq!(case.stream(Stream::Companies).await.held, 100);
-        // The late page was made before the jump; the one after it is too late.
+        // The late page was made before the jump. The one after it is too late.
         case.world.simulator.clock().advance(Duration::from_secs(62));
         case.clear_fault(late);
         case.until_hit(again).await;

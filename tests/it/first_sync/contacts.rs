@@ -19,7 +19,7 @@ rows! { a_first_walk_costs_its_pages:
     two_full_pages_of_contacts_cost_two(300);
 }
 
-/// Everybody has more companies than a contact shows.
+/// Each contact has more companies than its own object shows.
 fn crowded(companies: u32) -> WorkspaceSpec {
     WorkspaceSpec {
         companies,

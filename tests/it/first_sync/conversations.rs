@@ -89,7 +89,7 @@ cases! {
         case.first_sync(2).await;
     }
 
-    a_cursor_that_repeats_is_not_followed_in_a_ring {
+    a_cursor_that_repeats_is_not_followed_in_a_circle {
         let case = Case::of(stubs(450)).await;
         let repeats = case.inject(Fault::new(FaultAction::RepeatCursor).operation("search_conversations").skip(1).times(1));
         let case = case.synced_with(2).await;
@@ -136,8 +136,8 @@ cases! {
         case.until_complete().await;
         // A poll, and a new count, since the walk saw fewer than there are.
         case.assert_calls_within(before + 2);
-        // The count, where nobody polled yet; and twice the threads that only a call shows to be empty, fetched within
-        // two seconds of their change.
+        // The count, if no poll has come yet. And twice the threads that only a call shows to be empty, because they are
+        // fetched within two seconds of their change.
         case.poll_exact(1 + 2 * case.uncounted()).await;
     }
 

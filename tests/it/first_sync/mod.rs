@@ -121,14 +121,14 @@ cases! {
 
     a_workspace_of_another_region_is_found_from_the_wrong_door {
         let case = Case::of(WorkspaceSpec { region: "AU".to_owned(), ..tiny() }).await.region(Region::Eu);
-        // The European host does not know the token; the American one leads on.
+        // The European host does not know the token. The American one leads on.
         let refused = case.inject(Fault::new(refusal(401, "unauthorized")).operation("me").times(1));
         let case = case.synced_with(1).await;
         assert_eq!(case.hits(refused), 1);
         assert_eq!(case.connection_row().await.region, Region::Au);
     }
 
-    contacts_merged_before_we_came_are_no_records_and_no_ghosts {
+    contacts_merged_before_we_came_are_no_records {
         let case = Case::of(WorkspaceSpec { merged_contacts: 3, deleted_contacts: 2, archived_contacts: 1, ..tiny() }).await;
         let case = case.synced().await;
         assert_eq!(case.merged().await, []);

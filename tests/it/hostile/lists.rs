@@ -184,7 +184,7 @@ async fn every_hostile_deletion_is_believed_or_quarantined() {
     );
     assert!(!case.status().await.complete);
 
-    // They are alive after all; and what could not be read is no longer listed.
+    // They are alive after all, and what could not be read is no longer listed.
     case.clear_fault(fault);
     read_reference(&case).await;
     case.sync(Mode::Full, Stream::ALL).await;

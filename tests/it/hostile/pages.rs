@@ -59,7 +59,7 @@ async fn a_page_of_large_contacts_is_read_in_smaller_pages() {
     let _fleet = world.fleet(1);
     case.until_complete().await;
     case.assert_exact().await;
-    // 150 are 40 MB, as are the 75 behind the first 75; then 37 and less, of which the last are a full page again.
+    // 150 are 40 MB, as are the 75 behind the first 75. Then come 37 and less, and the last page is a full one again.
     let calls = case.calls("list_contacts");
     assert!((4..=9).contains(&calls), "{calls} calls");
 }

@@ -12,7 +12,7 @@ use shared::{
 
 use crate::support::{Case, World};
 
-/// One of each kind in quarantine: its kind, id and the conversation of a part; and its good bytes.
+/// One of each kind in quarantine: its kind, its id with the conversation of a part, and its good bytes.
 async fn four_in_quarantine(world: &World) -> (Case, Vec<(&'static str, String, Vec<u8>)>) {
     let case = world
         .case(WorkspaceSpec {

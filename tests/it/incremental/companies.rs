@@ -59,14 +59,14 @@ cases! {
         case.assert_exact_within(case.walk_floor()).await;
     }
 
-    more_wishes_than_a_scroll_has_pages_become_a_scroll {
+    more_wanted_companies_than_scroll_pages_become_a_scroll {
         let case = Case::of(WorkspaceSpec { companies: 8, contacts: 60, ..tiny() }).await.synced().await;
         case.mutate(Mutation::update(Kind::Contact, 60).ago(10));
         case.poll_exact(2).await;
         assert_eq!((case.calls("scroll_companies"), case.calls("get_company")), (2, 0));
     }
 
-    a_wish_stored_while_the_slice_begins_is_served_once {
+    a_company_wanted_while_the_slice_begins_is_read_once {
         let case = Case::of(tiny()).await.synced().await;
         case.settle().await;
         case.want_a_company_in(3.0).await;
@@ -88,7 +88,7 @@ cases! {
         assert_eq!(case.absences().await, []);
         case.workspace.release_scroll();
         case.retry_now().await;
-        // The knock.
+        // The call that found it taken.
         case.assert_exact_within(case.walk_floor() + 1 + case.retry_floor()).await;
     }
 
@@ -98,7 +98,7 @@ cases! {
         case.mutate(Mutation::delete(Kind::Company, 1).ids([company]).ago(10));
         case.poll().await;
         assert_eq!(case.stored_links().await.len(), case.ids(Kind::Link).len());
-        // The rest of who left, and a scroll instead of each of their companies.
+        // The rest of the companies of those that left, and a scroll instead of each company.
         assert!(case.calls("contact_companies") <= 6);
         case.assert_calls_within(2 + case.calls("contact_companies") + 2);
         // The company is absent from a second walk, and asked for.
@@ -113,7 +113,7 @@ cases! {
         case.mutate(Mutation::update(Kind::Contact, 1).ids([contact.clone()]).ago(10));
         let gone = case.inject(Fault::status(404).path(format!("/contacts/{contact}/companies")).times(1));
         let asked = case.inject(Fault::status(404).path(format!("/contacts/{contact}")).times(1));
-        // Two refusals; and a scroll, since it has more companies than that has pages.
+        // Two refusals, and a scroll, because the contact has more companies than a scroll has pages.
         case.poll_exact(2 + 2).await;
         assert_eq!((case.hits(gone), case.hits(asked)), (1, 1));
     }

@@ -82,7 +82,7 @@ async fn every_kind_of_ending_is_held(version: &'static str) {
     case.assert_calls_within(2 + 2);
     case.sync(Mode::Incremental, &[Stream::Reference]).await;
     case.assert_calls_within(reference(version));
-    // The company, and who was deleted or archived; before 2.16 also who was merged away, and two conversations.
+    // The company, and the contacts that were deleted or archived. Before 2.16 also the merged contact, and two conversations.
     let asked = if version == "2.15" { 6 } else { 3 };
     let mut more = 0;
     for _ in 0..2 {
@@ -100,7 +100,7 @@ rows! { every_kind_of_ending_is_held:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interval_of_a_second_is_kept_without_anybody_asking() {
+async fn an_interval_of_a_second_is_kept_without_a_request() {
     let world = World::with(&[("SYNC_INTERVAL", "1s")]).await;
     let case = world.connect(tiny()).await;
     let _fleet = world.fleet(1);

@@ -26,7 +26,11 @@ async fn processes_share_a_window_while_one_is_killed() {
     let case = world.connect(workspace()).await;
     let _scheduler = world.process("scheduler");
     let mut workers: Vec<_> = (0..4).map(|_| world.process("worker")).collect();
-    tokio::time::sleep(Duration::from_secs(13)).await;
+    // More calls than one window allows, so that the death falls into a later one.
+    case.until("the second window is used", |_| {
+        case.all_calls() > u64::from(LIMIT + LIMIT / 2)
+    })
+    .await;
     workers[0].kill();
     workers[0] = world.process("worker");
     case.until_complete().await;
@@ -141,8 +145,12 @@ async fn without_redis_nothing_fails_and_nothing_is_throttled() {
         })
         .await;
     let _fleet = world.fleet(2);
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    case.until("threads are under way", |_| {
+        case.calls("get_conversation") > 0
+    })
+    .await;
     servers.redis().stop().unwrap();
+    // Longer than a lease. There is nothing to wait for, because backfill pauses without Redis.
     tokio::time::sleep(Duration::from_secs(8)).await;
     assert_eq!(case.failed_attempts().await, 0);
     servers.redis().start().unwrap();

@@ -27,7 +27,7 @@ pub(super) const OPERATIONS: &[&str] = &[
     "get_conversation",
 ];
 
-/// Calls of one operation, or of any; mostly a few, now and then all until they are healed.
+/// Calls of one operation, or of any. Mostly a few, and now and then all until they are healed.
 pub(super) fn fault(rng: &mut Rng) -> Fault {
     let paged = [
         "list_contacts",

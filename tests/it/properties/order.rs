@@ -123,8 +123,8 @@ fn no_order_of_pages_changes_what_is_held() {
             let both: Vec<Delivery> = early.iter().chain(&late).cloned().collect();
             write(&store, &case, &shuffled(&both, seed)).await;
             let (mut held, mut should) = (stored(&case).await, one_after_the_other.clone());
-            // An old answer makes its thread owed once more, which is no loss; nor do answers come so: one slice
-            // has a connection's threads at a time.
+            // An old answer makes its thread pending once more, which is no loss. Answers do not come so, because one
+            // slice has a connection's threads at a time.
             held.remove("threads")
                 .zip(should.remove("threads"))
                 .expect("the table of threads");

@@ -1,4 +1,4 @@
-//! How many calls things need, counted from the simulator's own truth; and that no more were made.
+//! How many calls an act needs, counted from the simulator's own truth, and that no more were made.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +21,7 @@ pub(crate) fn walk(truth: &[TruthLine]) -> u64 {
     for contact in live(Kind::Link).filter_map(|link| link.parent.as_deref()) {
         *companies_of.entry(contact).or_default() += 1;
     }
-    // A contact shows ten; the others come in pages of fifty.
+    // A contact shows ten. The others come in pages of fifty.
     let long_lists: u64 = companies_of
         .values()
         .filter(|n| **n > 10)

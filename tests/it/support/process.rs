@@ -4,7 +4,7 @@ use std::io::BufRead as _;
 
 use super::World;
 
-/// A process of the product; killed when dropped.
+/// A process of the product. It is killed when dropped.
 pub(crate) struct Process(std::process::Child);
 
 impl Process {
@@ -62,7 +62,7 @@ impl World {
                     .map(str::to_owned)
             })
             .expect("it says where it listens");
-        // A pipe that nobody reads would stop it.
+        // A pipe that is never read would stop it.
         std::thread::spawn(move || lines.for_each(|line| eprintln!("{line}")));
         // The last one of a name counts.
         self.environment

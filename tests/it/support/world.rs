@@ -16,7 +16,10 @@ use shared::{
 };
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
-use super::database::{fresh_database, servers};
+use super::{
+    PATIENCE,
+    database::{fresh_database, servers},
+};
 
 /// One test's world. Clones are the same world.
 #[derive(Clone)]
@@ -76,7 +79,9 @@ impl World {
             .await
             .expect("postgres answers");
         let admin = PgPoolOptions::new()
-            .max_connections(3)
+            .max_connections(4)
+            // Tests on a busy machine ask for more sessions at once than there are.
+            .acquire_timeout(PATIENCE)
             .connect(config.database_url.expose())
             .await
             .expect("postgres answers");

@@ -178,7 +178,7 @@ cases! {
             case.world.simulator.clock().set_now(unix("2026-05-05T10:10:00Z"));
             case.mutate(Mutation::grow(Kind::Conversation, 1).ids(ids[..1].to_vec()).seed(seed));
             case.poll().await;
-            // Its thread; and once more, since it was fetched within two seconds of its change.
+            // Its thread, and once more, because it was fetched within two seconds of its change.
             case.assert_calls_within(2 + 2);
             case.world.simulator.clock().set_now(unix("2026-05-05T10:10:05Z"));
             case.poll_exact(1).await;

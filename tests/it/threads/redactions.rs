@@ -73,7 +73,7 @@ cases! {
         case.clear_fault(late);
         case.until_complete().await;
         case.assert_calls_within(case.first_floor());
-        // Its thread; and once more where it was fetched within two seconds of its change.
+        // Its thread, and once more if it was fetched within two seconds of its change.
         case.poll_exact(2).await;
         assert_eq!(case.places_of("4111-1111").await, 0);
     }

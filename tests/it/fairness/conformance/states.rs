@@ -6,7 +6,7 @@ use redis::Script;
 use shared::domain::Class;
 use simulation::queue::model::{Key, Model, State};
 
-use super::{Pair, text};
+use super::pair::{Pair, text};
 
 impl Pair<'_> {
     /// Every key but the test's own time, in one form: a tenant's turn is one list.
@@ -63,7 +63,7 @@ impl Pair<'_> {
                             .values_mut()
                             .for_each(|state| *state = one_number_form(state)),
                         "counts" => fields.retain(|_, count| count != "0"),
-                        // The long field that makes it a hash is nobody's.
+                        // The long field that makes it a hash belongs to no tenant.
                         "inflight" => fields.retain(|tenant, _| !tenant.starts_with("--")),
                         _ => {}
                     }
@@ -113,14 +113,21 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
 end
 return dump";
 
+/// Keys as Redis would hold them. An empty value has no key.
+#[derive(Default)]
+struct Keys(BTreeMap<String, String>);
+
+impl Keys {
+    fn put(&mut self, name: &str, empty: bool, value: String) {
+        if !empty {
+            self.0.insert(name.to_owned(), value);
+        }
+    }
+}
+
 /// The model's state as Redis would hold it.
 pub(super) fn model_state(model: &Model) -> BTreeMap<String, String> {
-    let mut state = BTreeMap::new();
-    let mut put = |name: &str, empty: bool, value: String| {
-        if !empty {
-            state.insert(name.to_owned(), value);
-        }
-    };
+    let mut state = Keys::default();
     let tickets: BTreeMap<String, String> = model
         .tickets
         .iter()
@@ -139,18 +146,18 @@ pub(super) fn model_state(model: &Model) -> BTreeMap<String, String> {
             (text(*ticket), state)
         })
         .collect();
-    put("tickets", tickets.is_empty(), format!("{tickets:?}"));
+    state.put("tickets", tickets.is_empty(), format!("{tickets:?}"));
     let keys = |set: &mut dyn Iterator<Item = (Key, f64)>| {
         let members: Vec<(String, f64)> =
             set.map(|(ticket, score)| (text(ticket), score)).collect();
         format!("{members:?}")
     };
-    put(
+    state.put(
         "parked",
         model.parked.len() == 0,
         keys(&mut model.parked.iter()),
     );
-    put(
+    state.put(
         "leases",
         model.leases.len() == 0,
         keys(&mut model.leases.iter()),
@@ -160,67 +167,72 @@ pub(super) fn model_state(model: &Model) -> BTreeMap<String, String> {
         .iter()
         .map(|(tenant, count)| (tenant.to_string(), count.to_string()))
         .collect();
-    put("inflight", inflight.is_empty(), format!("{inflight:?}"));
+    state.put("inflight", inflight.is_empty(), format!("{inflight:?}"));
     let capped: Vec<String> = model.capped.iter().map(ToString::to_string).collect();
-    put("capped", capped.is_empty(), format!("{capped:?}"));
-    put(
+    state.put("capped", capped.is_empty(), format!("{capped:?}"));
+    state.put(
         "paused",
         model.paused.is_empty(),
         format!("{:?}", model.paused.iter().collect::<Vec<_>>()),
     );
-    put("fence", model.fence == 0, model.fence.to_string());
-    put("grace", model.grace == 0, model.grace.to_string());
-    put(
+    state.put("fence", model.fence == 0, model.fence.to_string());
+    state.put("grace", model.grace == 0, model.grace.to_string());
+    state.put(
         "clock",
         model.last == 0,
         format!("{}:{}", model.last, model.ahead),
     );
     let mut counts = BTreeMap::new();
     for class in Class::ALL {
-        let lane = model.lane_ref(*class);
-        put(
-            &format!("vtime:{class}"),
-            lane.vtime == 0.0,
-            format!("{:?}", lane.vtime),
-        );
-        put(
-            &format!("wake:{class}"),
-            !lane.token,
-            format!("{:?}", ["1"]),
-        );
-        let members: Vec<(String, f64)> = lane
-            .ring
+        put_lane(&mut state, &mut counts, model, *class);
+    }
+    state.put("counts", counts.is_empty(), format!("{counts:?}"));
+    state.0
+}
+
+/// What a class has of its own: virtual time, wake-up, ring, the tenants' turns, and counts.
+fn put_lane(state: &mut Keys, counts: &mut BTreeMap<String, String>, model: &Model, class: Class) {
+    let lane = model.lane_ref(class);
+    state.put(
+        &format!("vtime:{class}"),
+        lane.vtime == 0.0,
+        format!("{:?}", lane.vtime),
+    );
+    state.put(
+        &format!("wake:{class}"),
+        !lane.token,
+        format!("{:?}", ["1"]),
+    );
+    let members: Vec<(String, f64)> = lane
+        .ring
+        .iter()
+        .map(|(tenant, at)| (tenant.to_string(), at))
+        .collect();
+    state.put(
+        &format!("ring:{class}"),
+        members.is_empty(),
+        format!("{members:?}"),
+    );
+    for (tenant, list) in &lane.ready {
+        let entries: Vec<String> = list
             .iter()
-            .map(|(tenant, at)| (tenant.to_string(), at))
+            .map(|entry| format!("{},{},{}", entry.since, entry.crashes, text(entry.ticket)))
             .collect();
-        put(
-            &format!("ring:{class}"),
-            members.is_empty(),
-            format!("{members:?}"),
+        state.put(
+            &format!("ready:{class}:{tenant}"),
+            entries.is_empty(),
+            format!("{entries:?}"),
         );
-        for (tenant, list) in &lane.ready {
-            let entries: Vec<String> = list
-                .iter()
-                .map(|entry| format!("{},{},{}", entry.since, entry.crashes, text(entry.ticket)))
-                .collect();
-            put(
-                &format!("ready:{class}:{tenant}"),
-                entries.is_empty(),
-                format!("{entries:?}"),
-            );
-        }
-        for (name, count) in [
-            ("ready", lane.ready_count),
-            ("leased", lane.leased_count),
-            ("parked", lane.parked_count),
-        ] {
-            if count != 0 {
-                counts.insert(format!("{name}:{class}"), count.to_string());
-            }
+    }
+    for (name, count) in [
+        ("ready", lane.ready_count),
+        ("leased", lane.leased_count),
+        ("parked", lane.parked_count),
+    ] {
+        if count != 0 {
+            counts.insert(format!("{name}:{class}"), count.to_string());
         }
     }
-    put("counts", counts.is_empty(), format!("{counts:?}"));
-    state
 }
 
 /// A lease's virtual time as Rust writes it.

@@ -10,7 +10,7 @@ use shared::{
     queue::{Lease, PauseScope, Queue},
 };
 
-use super::{Worker, own_servers, ticket};
+use super::worker::{Worker, own_servers, ticket};
 use crate::support::{PATIENCE, World};
 
 /// Two nodes with half of the slots each.
@@ -90,7 +90,7 @@ async fn it_runs_on_a_cluster() {
             Verdict::Done
         })
     });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    worker.until_asked_again(&queue).await;
     queue
         .pause(&[PauseScope::Tenant(threads.tenant)])
         .await

@@ -1,6 +1,15 @@
 //! Workers that stop or die, and servers that go away.
 
-use super::*;
+use std::time::{Duration, Instant};
+
+use shared::{
+    domain::{Stream, Verdict},
+    queue::{Lease, Queue, Ticket},
+};
+use tokio::sync::watch;
+
+use super::worker::{Worker, done_when, open, own_servers, shared_queue, ticket, tickets};
+use crate::support::{PATIENCE, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_worker_finishes_what_it_began_and_returns_the_rest() {
@@ -28,7 +37,7 @@ async fn a_stopped_worker_finishes_what_it_began_and_returns_the_rest() {
     end.send_replace(true);
     let finished = worker.stop().await;
     assert_eq!(finished.len(), 4, "nothing was begun after the stop");
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    heir.until_asked_again(&queue).await;
     assert_eq!(heir.stop().await.len(), 8, "nothing ran twice");
     assert_eq!(queue.stats().await.unwrap().live, 0);
 }
@@ -120,7 +129,7 @@ async fn a_worker_outlives_every_outage_of_redis() {
             .until("it works again", |worker| has_begun(worker, after))
             .await;
         eprintln!("{outage}: flows again after {:?}", begun.elapsed());
-        // Nobody waits for longer than a second between two tries; the rest is left to a busy machine.
+        // No client waits for longer than a second between two tries. The remaining time is left to a busy machine.
         assert!(
             begun.elapsed() < Duration::from_secs(20),
             "{outage}: {:?}",
@@ -145,13 +154,13 @@ async fn a_worker_outlives_every_outage_of_redis() {
     }
 }
 
-/// A push whose answer does not come may have been heard nevertheless: the same ticket again changes nothing.
+/// A push whose answer does not come may have been heard nevertheless. The same ticket again changes nothing.
 async fn push_until_heard(queue: &Queue, tickets: &[Ticket]) {
-    let begun = Instant::now();
-    while let Err(error) = queue.push(tickets).await {
-        assert!(begun.elapsed() < PATIENCE, "{error}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    wait_for("the push is heard", async || {
+        let pushed = queue.push(tickets).await;
+        pushed.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await;
 }
 
 fn has_begun<F, A>(worker: &Worker<F>, ticket: Ticket) -> bool
@@ -162,7 +171,7 @@ where
     worker.seen().iter().any(|lease| lease.ticket == ticket)
 }
 
-/// The leases run out while nobody can renew them: that is no death of their workers.
+/// The leases run out while no worker can renew them. That is no death of their workers.
 #[tokio::test(flavor = "multi_thread")]
 async fn leases_survive_a_redis_outage_longer_than_a_lease() {
     let servers = own_servers(&[]);

@@ -1,12 +1,34 @@
-//! Who is served when, and how soon.
+//! Which tenant is served when, and how soon.
 
-use super::*;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use redis::Commands;
+use shared::{
+    domain::{Class, ConnectionId, Stream, TenantId, Verdict},
+    queue::{Lease, PauseScope, Ticket},
+};
+use tokio::sync::watch;
+
+use super::{
+    counters::{all_commands, info, times, until_waiting},
+    worker::{Worker, done_when, open, own_servers, shared_queue, ticket, tickets},
+};
+use crate::support::wait_for;
+
+fn percentile(values: &mut [usize], percent: usize) -> usize {
+    values.sort_unstable();
+    values[(values.len() * percent / 100).min(values.len() - 1)]
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn as_many_idle_workers_are_woken_as_there_is_work_for() {
     let servers = own_servers(&[]);
     let (queue, mut redis, _) = open(&servers);
-    // Whoever has one keeps it.
+    // A worker that has one keeps it.
     let workers: Vec<_> = (0..6)
         .map(|_| Worker::start(&queue, 1, |_| std::future::pending::<Verdict>()))
         .collect();
@@ -23,21 +45,24 @@ async fn as_many_idle_workers_are_woken_as_there_is_work_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_small_tenant_does_not_wait_for_giants() {
+async fn a_small_tenant_does_not_wait_for_large_ones() {
     let (queue, _, _) = shared_queue();
     let mut overtaken = Vec::new();
-    let giants: Vec<Ticket> = (0..20)
+    let tickets_of_large: Vec<Ticket> = (0..20)
         .flat_map(|_| {
             let tenant = TenantId::new();
             (0..10).map(move |_| Ticket::new(tenant, ConnectionId::new(), Stream::Threads))
         })
         .collect();
-    queue.push(&giants).await.unwrap();
-    let giant: Vec<TenantId> = giants.iter().map(|ticket| ticket.tenant).collect();
+    queue.push(&tickets_of_large).await.unwrap();
+    let large: Vec<TenantId> = tickets_of_large
+        .iter()
+        .map(|ticket| ticket.tenant)
+        .collect();
     let most: Arc<Mutex<HashMap<TenantId, (usize, usize)>>> = Arc::default();
     let counted = most.clone();
     let worker = Worker::start(&queue, 16, move |lease| {
-        let giant = giant.contains(&lease.ticket.tenant);
+        let is_large = large.contains(&lease.ticket.tenant);
         let counted = counted.clone();
         async move {
             let tenant = lease.ticket.tenant;
@@ -49,16 +74,18 @@ async fn a_small_tenant_does_not_wait_for_giants() {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
             counted.lock().unwrap().get_mut(&tenant).unwrap().0 -= 1;
-            if giant {
+            if is_large {
                 Verdict::Requeue
             } else {
                 Verdict::Done
             }
         }
     });
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    worker
+        .until("the large ones take turns", |worker| worker.slices() >= 100)
+        .await;
     for round in 0..100 {
-        // Half of them in the giants' own class.
+        // Half of them in the large tenants' own class.
         let stream = if round % 2 == 0 {
             Stream::Threads
         } else {
@@ -80,9 +107,9 @@ async fn a_small_tenant_does_not_wait_for_giants() {
         percentile(&mut overtaken, 99),
     );
     eprintln!(
-        "a small tenant beside 20 giants: {p50} slices of others come before (median), {p99} (p99)"
+        "a small tenant beside 20 large ones: {p50} slices of others come before (median), {p99} (p99)"
     );
-    // A turn of each giant, and what is under way.
+    // A turn of each large tenant, and what is under way.
     assert!(p99 <= 20 + 2 * 16, "{p99}");
     let most = most
         .lock()
@@ -112,8 +139,16 @@ async fn backfill_leaves_slots_for_fresh_work() {
     worker
         .until("backfill runs", |worker| worker.seen().len() == 8)
         .await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    worker.until_asked_again(&queue).await;
     assert_eq!(worker.seen().len(), 8, "four fifths of ten slots");
+    wait_for("the oldest ticket has waited", async || {
+        let oldest = queue.stats().await.unwrap().oldest_backfill;
+        let has_waited = oldest >= Some(Duration::from_millis(300));
+        has_waited
+            .then_some(())
+            .ok_or_else(|| format!("{oldest:?}"))
+    })
+    .await;
     queue.push(&tickets(4, Stream::Contacts)).await.unwrap();
     worker
         .until("fresh work is done beside it", |worker| {
@@ -145,7 +180,7 @@ async fn a_million_due_tickets_stall_no_worker_and_need_little_memory() {
     let (queue, mut redis, prefix) = open(&servers);
     let before = info(&mut redis, "memory", "used_memory");
     let count = 1_000_000;
-    // As a herd that was parked until now.
+    // As many tickets that were parked until now.
     let fill = redis::Script::new(
         "for i = ARGV[1], ARGV[1] + 4999 do
             local id = string.format('%08x-0000-7000-8000-%012x', i, i)

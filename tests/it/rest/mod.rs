@@ -1,0 +1,168 @@
+//! REST: keys, tenants, pages, repeats and errors, and what is read back.
+
+mod foreign;
+mod reading;
+
+use intercom_simulator::WorkspaceSpec;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::support::{Caller, Case, World};
+
+async fn synced() -> (World, Case, Caller) {
+    let world = World::new().await;
+    let case = world
+        .connect(WorkspaceSpec {
+            contacts: 30,
+            companies: 12,
+            conversations: 20,
+            limit_per_window: 100_000,
+            ..WorkspaceSpec::default()
+        })
+        .await;
+    let _fleet = world.fleet(1);
+    case.until_complete().await;
+    let base = world.api().await;
+    let caller = Caller::service(&world, &base, Some(case.tenant));
+    (world, case, caller)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_gets_401_and_a_missing_scope_403() {
+    let (_world, _, caller) = synced().await;
+    for key in [
+        "",
+        "wrong",
+        "pb_00000000000000000000000000000000_0000000000000000000000000000000000000000000",
+    ] {
+        let (status, body) = caller
+            .with_key(key)
+            .call(Method::GET, "/v1/contacts", None)
+            .await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{key:?}: {body}");
+    }
+    let (status, made) = caller
+        .call(
+            Method::POST,
+            "/v1/api_keys",
+            Some(json!({"name": "reader", "scopes": ["profiles:read"]})),
+        )
+        .await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let reader = caller.with_key(made["key"].as_str().unwrap());
+    assert_eq!(
+        reader.get("/v1/contacts?limit=1").await["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    let (status, body) = reader.call(Method::GET, "/v1/conversations", None).await;
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (StatusCode::FORBIDDEN, Some("missing_scope"))
+    );
+
+    let revoke = format!("/v1/api_keys/{}", made["id"].as_str().unwrap());
+    assert!(
+        caller
+            .call(Method::DELETE, &revoke, None)
+            .await
+            .0
+            .is_success()
+    );
+    assert_eq!(
+        reader.call(Method::GET, "/v1/contacts", None).await.0,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_post_is_answered_and_not_repeated() {
+    let world = World::new().await;
+    let base = world.api().await;
+    let caller = Caller::service(&world, &base, None);
+    let post = |key: &'static str, name: &'static str| {
+        let caller = &caller;
+        async move {
+            caller
+                .call_with(
+                    Method::POST,
+                    "/v1/tenants",
+                    Some(json!({"name": name})),
+                    &[("Idempotency-Key", key)],
+                )
+                .await
+        }
+    };
+    let (status, first) = post("k1", "Acme").await;
+    assert_eq!(status, StatusCode::CREATED);
+    assert_eq!(
+        post("k1", "Acme").await,
+        (StatusCode::CREATED, first.clone())
+    );
+    let (status, body) = post("k1", "Zeta").await;
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Some("idempotency_key_reused")
+        )
+    );
+    assert_ne!(post("k2", "Acme").await.1["id"], first["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resync_is_asked_for_once_and_can_be_followed() {
+    let (_world, case, caller) = synced().await;
+    let path = format!("/v1/connections/{}/syncs", case.connection());
+    let (status, run) = caller
+        .call(Method::POST, &path, Some(json!({"mode": "incremental"})))
+        .await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{run}");
+    let (status, again) = caller
+        .call(Method::POST, &path, Some(json!({"mode": "incremental"})))
+        .await;
+    assert_eq!((status, &again["id"]), (StatusCode::CONFLICT, &run["id"]));
+    let history = caller.get(&path).await;
+    assert_eq!(
+        history["items"].as_array().unwrap().len(),
+        2,
+        "the first sync and this one"
+    );
+    assert_eq!(
+        caller
+            .get(&format!("{path}/{}", run["id"].as_str().unwrap()))
+            .await["mode"],
+        "incremental"
+    );
+    let (status, body) = caller
+        .call(Method::POST, &path, Some(json!({"mode": "everything"})))
+        .await;
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (StatusCode::BAD_REQUEST, Some("invalid_request"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_error_has_one_form() {
+    let world = World::new().await;
+    let base = world.api().await;
+    let caller = Caller::service(&world, &base, None);
+    for (method, path, body, status) in [
+        (Method::GET, "/nowhere", None, 404),
+        (Method::PUT, "/v1/tenants", None, 405),
+        (Method::POST, "/v1/tenants", Some(json!({"nome": "x"})), 400),
+        (
+            Method::POST,
+            "/v1/tenants",
+            Some(json!({"name": "x".repeat(300_000)})),
+            413,
+        ),
+        (Method::GET, "/v1/contacts", None, 400),
+    ] {
+        let (found, body) = caller.call(method.clone(), path, body).await;
+        assert_eq!(found.as_u16(), status, "{method} {path}: {body}");
+    }
+}

@@ -1,0 +1,115 @@
+//! Everything that is stored is read back.
+
+use std::collections::BTreeSet;
+
+use intercom_simulator::Kind;
+use serde_json::{Value, json};
+
+use super::synced;
+use crate::support::{Caller, Case};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_held_is_read_back() {
+    let (_world, case, caller) = synced().await;
+    assert_status(&case, &caller).await;
+    let contacts = caller.all("/v1/contacts").await;
+    assert_eq!(sources(&contacts), live(&case, Kind::Contact));
+    let companies = caller.all("/v1/companies").await;
+    assert_eq!(sources(&companies), live(&case, Kind::Company));
+    let conversations = caller.all("/v1/conversations").await;
+    assert_eq!(
+        ids(&conversations, "source_id"),
+        live(&case, Kind::Conversation)
+    );
+    let mut parts = BTreeSet::new();
+    for conversation in &conversations {
+        parts.extend(parts_of(&caller, conversation).await);
+    }
+    assert_eq!(parts, live(&case, Kind::Part));
+
+    // One of each by id, and a contact's conversations.
+    for (list, items) in [
+        ("contacts", &contacts),
+        ("companies", &companies),
+        ("conversations", &conversations),
+    ] {
+        let id = items[0]["id"].as_str().unwrap();
+        assert_eq!(caller.get(&format!("/v1/{list}/{id}")).await["id"], id);
+    }
+    let spoken = conversations
+        .iter()
+        .find(|conversation| !conversation["contact_ids"].as_array().unwrap().is_empty())
+        .unwrap();
+    let contact = spoken["contact_ids"][0].as_str().unwrap();
+    let of_contact = caller
+        .get(&format!("/v1/contacts/{contact}/conversations"))
+        .await;
+    let of_contact = of_contact["items"].as_array().unwrap();
+    assert!(
+        of_contact
+            .iter()
+            .any(|conversation| conversation["id"] == spoken["id"])
+    );
+}
+
+/// The status of the sync shows the rate budget, and that nothing is left to fetch.
+async fn assert_status(case: &Case, caller: &Caller) {
+    let status = caller
+        .get(&format!("/v1/connections/{}/sync", case.connection()))
+        .await;
+    let rate = &status["rate"];
+    assert_eq!(
+        (&rate["limit"], &rate["window_seconds"], &rate["share"]),
+        (&json!(100_000), &json!(10), &json!(0.8))
+    );
+    let left = rate["calls_left"].as_u64().unwrap();
+    assert!(
+        left > 0 && left <= 80_000 && rate["resets_at"].is_string(),
+        "{rate}"
+    );
+    assert!(status["eta_seconds"].is_null(), "nothing is left to fetch");
+}
+
+/// The ids of a thread's parts. They are listed oldest first, and the conversation counts them.
+async fn parts_of(caller: &Caller, conversation: &Value) -> BTreeSet<String> {
+    let id = conversation["id"].as_str().unwrap();
+    let mut thread = caller.all(&format!("/v1/conversations/{id}/parts")).await;
+    let times: Vec<&str> = thread
+        .iter()
+        .map(|part| part["source_created_at"].as_str().unwrap())
+        .collect();
+    assert!(times.is_sorted(), "oldest first");
+    // The first message is listed as a part, and Intercom does not count it as one.
+    thread.retain(|part| part["kind"] != "source");
+    assert_eq!(
+        conversation["thread"]["held"].as_u64(),
+        Some(thread.len() as u64)
+    );
+    assert_eq!(conversation["thread"]["status"], "complete");
+    ids(&thread, "source_id")
+}
+
+/// Ids of what Intercom shows of a kind now.
+fn live(case: &Case, kind: Kind) -> BTreeSet<String> {
+    case.live(kind)
+        .into_iter()
+        .filter(|line| line.merged_into.is_none() && !line.hidden)
+        .map(|line| line.id)
+        .collect()
+}
+
+fn ids(items: &[Value], field: &str) -> BTreeSet<String> {
+    items
+        .iter()
+        .map(|item| item[field].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// A profile's ids in Intercom.
+fn sources(profiles: &[Value]) -> BTreeSet<String> {
+    profiles
+        .iter()
+        .map(|profile| profile["sources"][0]["source_id"].as_str().unwrap())
+        .map(str::to_owned)
+        .collect()
+}
