@@ -333,7 +333,7 @@ async fn why_says_in_one_sentence_what_keeps_a_tenant() {
         office.pathbound(&["why", &world.new_tenant().await.to_string(), "-o", "json"]);
     assert_eq!(
         (said(&other), &other["paused"]),
-        ("No workspace is case.".to_owned(), &json!([]))
+        ("No workspace is connected.".to_owned(), &json!([]))
     );
     assert_eq!(
         office

@@ -13,7 +13,12 @@ use tokio::sync::OnceCell;
 pub(crate) fn servers() -> &'static Servers {
     static SERVERS: OnceLock<Servers> = OnceLock::new();
     SERVERS.get_or_init(|| {
-        Servers::start(servers::Options::default()).expect("postgres and redis start")
+        // Every world that is under way has pools of its own.
+        let options = servers::Options {
+            max_connections: 400,
+            ..servers::Options::default()
+        };
+        Servers::start(options).expect("postgres and redis start")
     })
 }
 
