@@ -137,8 +137,8 @@ pub(super) fn not_begun(stream: Stream) -> String {
 
 pub(super) fn short(facts: &StreamFacts, missing: i64) -> String {
     let (noun, them) = match missing {
-        1 => (singular(facts.stream).to_owned(), "it"),
-        _ => (plural(singular(facts.stream)), "them"),
+        1 => (facts.stream.noun().to_owned(), "it"),
+        _ => (plural(facts.stream.noun()), "them"),
     };
     format!(
         "Intercom counts {missing} more {noun} than the {} stored here. The next sync looks for \
@@ -150,7 +150,7 @@ pub(super) fn short(facts: &StreamFacts, missing: i64) -> String {
 pub(super) fn surplus(facts: &StreamFacts) -> String {
     format!(
         "{} stored here, but Intercom is known to have {}. A full sync settles the difference.",
-        are(facts.held, singular(facts.stream)),
+        are(facts.held, facts.stream.noun()),
         facts.expected.unwrap_or_default()
     )
 }
@@ -160,12 +160,12 @@ pub(super) fn quarantined(stream: Stream, quarantined: &Quarantined) -> String {
     match count {
         1 => format!(
             "1 {} could not be read and is stored exactly as Intercom sent it: {example}.",
-            singular(stream)
+            stream.noun()
         ),
         _ => format!(
             "{count} {} could not be read and are stored exactly as Intercom sent them, for \
              example {example}.",
-            plural(singular(stream))
+            plural(stream.noun())
         ),
     }
 }
@@ -212,15 +212,15 @@ pub(super) fn absent(stream: Stream, count: i64) -> String {
     format!(
         "{} stored here, but the last full sync did not find {} in Intercom. {it} kept until a \
          second full sync and a lookup by id confirm that {was} deleted.",
-        are(count, singular(stream)),
+        are(count, stream.noun()),
         if count == 1 { "it" } else { "them" },
     )
 }
 
 pub(super) fn count_differs(stream: Stream, missing: i64) -> String {
     let (noun, them) = match missing {
-        1 => (singular(stream).to_owned(), "it"),
-        _ => (plural(singular(stream)), "them"),
+        1 => (stream.noun().to_owned(), "it"),
+        _ => (plural(stream.noun()), "them"),
     };
     format!(
         "Intercom's search counts {missing} more {noun} than are stored here, but its list does \
@@ -270,16 +270,6 @@ const fn name(stream: Stream) -> &'static str {
     match stream {
         Stream::Reference => "reference data",
         _ => stream.as_str(),
-    }
-}
-
-const fn singular(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Contacts => "contact",
-        Stream::Companies => "company",
-        Stream::Conversations => "conversation",
-        Stream::Threads => "thread",
-        Stream::Reference => "list item",
     }
 }
 

@@ -1,6 +1,7 @@
 //! The records that we store and their names. No I/O, no async, no foreign shapes.
 
 pub mod ids;
+pub mod permission;
 pub mod records;
 pub mod region;
 pub mod secret;

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::permission;
+
 /// Declares an enum whose names are the same in Rust, SQL, JSON, Redis and metrics.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
@@ -80,7 +82,42 @@ impl Mode {
     }
 }
 
+/// What a stream is called and what it needs. A new stream gets its line in each of these.
 impl Stream {
+    /// One of its objects, as a customer reads it.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Reference => "list item",
+            Self::Contacts => "contact",
+            Self::Companies => "company",
+            Self::Conversations => "conversation",
+            Self::Threads => "thread",
+        }
+    }
+
+    /// All of its objects, as a customer reads them in "may not read …".
+    #[must_use]
+    pub const fn objects(self) -> &'static str {
+        match self {
+            Self::Reference => "admins, teams, tags and attributes",
+            Self::Contacts => "contacts",
+            Self::Companies => "companies",
+            Self::Conversations => "conversations",
+            Self::Threads => "the messages of conversations",
+        }
+    }
+
+    /// The permissions that its calls need.
+    #[must_use]
+    pub const fn permissions(self) -> &'static [&'static str] {
+        match self {
+            Self::Reference => &[permission::READ_ADMINS, permission::READ_TAGS],
+            Self::Contacts | Self::Companies => &[permission::READ_CONTACTS],
+            Self::Conversations | Self::Threads => &[permission::READ_CONVERSATIONS],
+        }
+    }
+
     /// The class of this stream's tickets.
     #[must_use]
     pub const fn class(self) -> Class {

@@ -1,22 +1,13 @@
 //! What a customer reads about a blocked stream or connection: a sentence, and the next step.
-//!
-//! The names of permissions are Intercom's own, as its Developer Hub shows them.
 
-use crate::{domain::Stream, intercom::wire::ReferenceKind, store::ConnectionError};
-
-/// Intercom's Developer Hub names of the permissions that the sync needs.
-const READ_CONTACTS: &str = "Read and list users and companies";
-const READ_CONVERSATIONS: &str = "Read conversations";
-const READ_ADMINS: &str = "Read admins";
-const READ_TAGS: &str = "Read tags";
+use crate::{
+    domain::{Stream, permission},
+    intercom::wire::ReferenceKind,
+    store::ConnectionError,
+};
 
 pub(super) fn missing_scope(stream: Stream) -> ConnectionError {
-    let permissions: &[&str] = match stream {
-        Stream::Contacts | Stream::Companies => &[READ_CONTACTS],
-        Stream::Conversations | Stream::Threads => &[READ_CONVERSATIONS],
-        Stream::Reference => &[READ_ADMINS, READ_TAGS],
-    };
-    missing_permissions(objects(stream), permissions)
+    missing_permissions(stream.objects(), stream.permissions())
 }
 
 /// Names the refused lists, and the permissions that they need.
@@ -53,14 +44,16 @@ fn missing_permissions(objects: &str, permissions: &[&str]) -> ConnectionError {
 /// What a list holds, and the permission that it needs.
 const fn list(kind: ReferenceKind) -> (&'static str, &'static str) {
     match kind {
-        ReferenceKind::Admin => ("admins", READ_ADMINS),
-        ReferenceKind::Team => ("teams", READ_ADMINS),
-        ReferenceKind::Tag => ("tags", READ_TAGS),
-        ReferenceKind::Segment => ("segments", READ_CONTACTS),
+        ReferenceKind::Admin => ("admins", permission::READ_ADMINS),
+        ReferenceKind::Team => ("teams", permission::READ_ADMINS),
+        ReferenceKind::Tag => ("tags", permission::READ_TAGS),
+        ReferenceKind::Segment => ("segments", permission::READ_CONTACTS),
         ReferenceKind::ContactAttribute | ReferenceKind::CompanyAttribute => {
-            ("attributes", READ_CONTACTS)
+            ("attributes", permission::READ_CONTACTS)
         }
-        ReferenceKind::ConversationAttribute => ("conversation attributes", READ_CONVERSATIONS),
+        ReferenceKind::ConversationAttribute => {
+            ("conversation attributes", permission::READ_CONVERSATIONS)
+        }
     }
 }
 
@@ -69,7 +62,7 @@ pub(super) fn plan_restricted(stream: Stream) -> ConnectionError {
         code: "api_plan_restricted".to_owned(),
         message: format!(
             "The workspace's Intercom plan does not include API access to {}.",
-            objects(stream)
+            stream.objects()
         ),
         action: "Upgrade the Intercom plan to one that includes it. We check again every day."
             .to_owned(),
@@ -103,16 +96,6 @@ pub(super) fn app_suspended() -> ConnectionError {
         message: "Intercom has suspended our app for this workspace.".to_owned(),
         action: "You do not need to do anything. Our operators resolve this with Intercom."
             .to_owned(),
-    }
-}
-
-const fn objects(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Contacts => "contacts",
-        Stream::Companies => "companies",
-        Stream::Conversations => "conversations",
-        Stream::Threads => "the messages of conversations",
-        Stream::Reference => "admins, teams, tags and attributes",
     }
 }
 
