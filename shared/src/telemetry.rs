@@ -58,7 +58,7 @@ pub fn metrics() -> &'static PrometheusHandle {
         // Fails only if another recorder was installed first. Ours then stays empty.
         let _ = metrics::set_global_recorder(recorder);
         METRICS.iter().for_each(Metric::describe);
-        metrics::gauge!("pathbound_build_info", "version" => env!("CARGO_PKG_VERSION"), "commit" => option_env!("PATHBOUND_COMMIT").unwrap_or("unknown"), "schema" => crate::store::SCHEMA).set(1.0);
+        metrics::gauge!("pathbound_build_info", "version" => env!("CARGO_PKG_VERSION"), "commit" => option_env!("PATHBOUND_COMMIT").unwrap_or("unknown"), "schema" => crate::store::schema()).set(1.0);
         handle
     })
 }

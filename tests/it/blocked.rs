@@ -255,7 +255,7 @@ async fn a_block_beside_an_ending_stream_leaves_the_run_without_both() {
         mode: Mode::Full,
         begun_at: chrono::Utc::now() + chrono::TimeDelta::days(1),
         watermark: None,
-        witness: None,
+        overlap_probe: None,
         full: true,
         missing: None,
         next_in_seconds: None,

@@ -21,7 +21,7 @@ const ANSWER_BACKOFF: Backoff = Backoff::new(Duration::from_secs(3), Duration::f
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadBefore {
     /// The version that the newest stub shows.
-    pub wanted_version: DateTime<Utc>,
+    pub newest_version: DateTime<Utc>,
     /// Attempts in a row that did not complete it.
     pub attempts: i32,
 }
@@ -100,7 +100,7 @@ impl ThreadAttempt {
 impl ThreadAnswer {
     fn decide(&self, before: ThreadBefore) -> ThreadDecision {
         // Intercom's list may be ahead of the conversation itself, which a later attempt will show.
-        let is_behind = before.wanted_version > self.version;
+        let is_behind = before.newest_version > self.version;
         let is_short = self.expected.is_some_and(|count| self.stored < count);
         let is_cut = self.shown >= PARTS_SHOWN;
         let attempts = before.attempts + 1;
@@ -156,12 +156,12 @@ mod tests {
 
     fn before(attempts: i32) -> ThreadBefore {
         ThreadBefore {
-            wanted_version: at(100),
+            newest_version: at(100),
             attempts,
         }
     }
 
-    /// Of the wanted version, with ten of ten parts stored.
+    /// Of the newest version, with ten of ten parts stored.
     const WHOLE: ThreadAnswer = ThreadAnswer {
         version: DateTime::UNIX_EPOCH,
         expected: Some(10),

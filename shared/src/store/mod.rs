@@ -54,7 +54,7 @@ pub use conversations::Seen;
 pub use dead_letters::{DeadLetter, DeadLetterFilter};
 pub use error::StoreError;
 pub use idempotency::Claim;
-pub use migrate::{SCHEMA, check, migrate};
+pub use migrate::{check, migrate, schema};
 pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace};
 pub use pauses::Pause;
 pub use quarantine::QuarantinedObject;

@@ -81,7 +81,6 @@ pub(super) async fn end(
     cx: &SliceContext<'_>,
     mut found: AuditResult,
 ) -> Result<Vec<Stream>, SliceError> {
-    let connection = cx.key.connection;
     let search = Search::count_all();
     let contacts = Endpoint::ContactsSearch {
         search: &search,
@@ -91,6 +90,7 @@ pub(super) async fn end(
     let conversations = total(cx, &Endpoint::ConversationsSearch { search: &search }).await?;
     // Every stream is locked in the one order, because the audit may make two of them due.
     let mut tx = cx.begin_connection().await?;
+    let connection = cx.key.connection;
     let before = tx
         .last_audit(connection)
         .await?
@@ -112,19 +112,9 @@ pub(super) async fn end(
         ),
     ] {
         let Some(total) = total else { continue };
-        // More rows than Intercom counts are no loss. They are objects that search does not count,
-        // such as archived contacts.
-        let more = (total - tx.count_alive(connection, stream).await?).max(0);
-        // A count that differs by the same number every day costs one walk, and not one a day.
-        let is_new = more > before.unwrap_or(0);
-        if is_new && !tx.widen(connection, stream, Mode::Full, more).await? {
-            // A walk began meanwhile, so the two counts are of different times.
-            continue;
-        }
-        *missing = Some(more);
-        if is_new {
-            due.push(stream);
-        }
+        let (counted, is_due) = compare_count(&mut tx, cx, stream, total, before).await?;
+        *missing = counted;
+        due.extend(is_due.then_some(stream));
     }
     // A fault in so small a sample is hardly the only one, so every thread is read again.
     if found.threads_differing > 0
@@ -138,6 +128,28 @@ pub(super) async fn end(
     tx.commit().await?;
     report(found, &due);
     Ok(due)
+}
+
+/// Compares Intercom's count of a stream with the stored rows. Returns how many are missing, if the two counts are of
+/// one time, and whether the stream was made due to find them.
+async fn compare_count(
+    tx: &mut WorkerTx,
+    cx: &SliceContext<'_>,
+    stream: Stream,
+    total: i64,
+    before: Option<i64>,
+) -> Result<(Option<i64>, bool), SliceError> {
+    let connection = cx.key.connection;
+    // More rows than Intercom counts are no loss. They are objects that search does not count, such as archived
+    // contacts.
+    let missing = (total - tx.count_alive(connection, stream).await?).max(0);
+    // A count that differs by the same number every day costs one walk, and not one a day.
+    let is_new = missing > before.unwrap_or(0);
+    if is_new && !tx.widen(connection, stream, Mode::Full, missing).await? {
+        // A walk began meanwhile, so the two counts are of different times.
+        return Ok((None, false));
+    }
+    Ok((Some(missing), is_new))
 }
 
 fn report(found: AuditResult, due: &[Stream]) {

@@ -347,7 +347,7 @@ fn walk_end(
         },
         begun_at: cx.state.now,
         watermark: Some(started_at),
-        witness: None,
+        overlap_probe: None,
         full,
         missing,
         next_in_seconds: Some(next),

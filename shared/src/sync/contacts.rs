@@ -102,7 +102,7 @@ impl ContactWalk {
         let pages = PagedWalk::begin(cx);
         Self {
             from: pages.since.map(|since| {
-                overlap_probe::search_from(cx.workspace.version(), since, cx.state.witness)
+                overlap_probe::search_from(cx.workspace.version(), since, cx.state.overlap_probe)
             }),
             pages,
             probes: OverlapProbes::default(),
@@ -314,7 +314,7 @@ async fn end(
 
 fn walk_end(cx: &SliceContext<'_>, walk: &ContactWalk, missing: Option<i64>) -> WalkEnd {
     WalkEnd {
-        witness: walk.probes.first(),
+        overlap_probe: walk.probes.first(),
         ..walk.pages.end(cx, missing)
     }
 }

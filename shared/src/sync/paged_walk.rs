@@ -116,7 +116,7 @@ impl PagedWalk {
             mode: self.mode,
             begun_at: self.begun_at,
             watermark: Some(self.watermark(cx)),
-            witness: None,
+            overlap_probe: None,
             full: self.is_full(),
             missing,
             next_in_seconds: SliceContext::every(cx.config().intervals.sync),

@@ -65,7 +65,7 @@ struct Fetch<'a> {
     /// Whether Intercom answered for any thread.
     answered: bool,
     stop: Option<Stop>,
-    begun: Instant,
+    started_at: Instant,
     last_request: Instant,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Fetch<'a> {
             batch: Batch::default(),
             answered: false,
             stop: None,
-            begun: Instant::now(),
+            started_at: Instant::now(),
             last_request: Instant::now(),
         })
     }
@@ -96,7 +96,7 @@ impl<'a> Fetch<'a> {
     /// A stopping process finishes its calls in flight, and the rest stays pending.
     fn may_request(&self) -> bool {
         self.stop.is_none()
-            && self.begun.elapsed() < MAX_REQUEST_TIME
+            && self.started_at.elapsed() < MAX_REQUEST_TIME
             && !self.cx.ctx.stopping.is_cancelled()
     }
 
@@ -280,7 +280,7 @@ async fn end(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
             mode: Mode::Full,
             begun_at: cx.state.now,
             watermark: None,
-            witness: None,
+            overlap_probe: None,
             full: false,
             missing: None,
             next_in_seconds: next,

@@ -20,7 +20,7 @@ pub enum Within {
 pub const RETIRED: &[(&str, Within)] = &[
     ("appetite", Within::AnyName),
     ("armed", Within::AnyName),
-    ("begun", Within::AnyName),
+    ("begun", Within::TypeName),
     ("bite", Within::AnyName),
     ("books", Within::AnyName),
     ("exchanger", Within::AnyName),
@@ -31,7 +31,7 @@ pub const RETIRED: &[(&str, Within)] = &[
     ("owe", Within::AnyName),
     ("owed", Within::AnyName),
     ("owes", Within::AnyName),
-    ("place", Within::AnyName),
+    ("place", Within::TypeName),
     ("rest", Within::FunctionName),
     ("rhythm", Within::AnyName),
     ("room", Within::AnyName),

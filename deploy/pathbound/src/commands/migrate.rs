@@ -22,9 +22,9 @@ pub async fn run(file: Option<&Path>, format: Format, args: MigrateArgs) -> Resu
         store::migrate(&url).await?;
     }
     let mut table = Table::new(&["schema", if args.check { "pending" } else { "applied" }]);
-    table.row([store::SCHEMA.to_owned(), list(&pending)]);
+    table.row([store::schema(), list(&pending)]);
     let json = json!({
-        "schema": store::SCHEMA,
+        "schema": store::schema(),
         "pending": if args.check { pending.as_slice() } else { &[] },
         "applied": if args.check { &[] } else { pending.as_slice() },
     });

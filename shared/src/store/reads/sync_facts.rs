@@ -117,7 +117,7 @@ impl<R: ReadsStatus> Tx<R> {
     async fn pending_counts(&mut self, connection: ConnectionId) -> Result<(i64, i64), StoreError> {
         let tenant = self.tenant().0;
         let row = sqlx::query!(
-            r#"SELECT (SELECT count(*) FROM company_wants WHERE tenant_id = $1 AND connection_id = $2) AS "wanted!",
+            r#"SELECT (SELECT count(*) FROM company_wants WHERE tenant_id = $1 AND connection_id = $2) AS "pending!",
                       (SELECT coalesce(sum(expected - held), 0) FROM threads
                        WHERE tenant_id = $1 AND connection_id = $2 AND status = 'truncated') AS "parts_missing!""#,
             tenant,
@@ -125,7 +125,7 @@ impl<R: ReadsStatus> Tx<R> {
         )
         .fetch_one(self.session())
         .await?;
-        Ok((row.wanted, row.parts_missing))
+        Ok((row.pending, row.parts_missing))
     }
 
     /// The oldest run that has not finished.

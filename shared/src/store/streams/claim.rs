@@ -35,7 +35,7 @@ pub struct ClaimedStream {
     pub cursor: Option<serde_json::Value>,
     pub watermark: Option<DateTime<Utc>>,
     /// A change before the watermark that a search by seconds has to show again.
-    pub witness: Option<DateTime<Utc>>,
+    pub overlap_probe: Option<DateTime<Utc>>,
     /// When the last full walk ended.
     pub walked_at: Option<DateTime<Utc>>,
     pub attempts: i32,
@@ -71,7 +71,7 @@ impl Store<Worker> {
                  AND s.fence < $4 AND s.due_at <= now()
                  AND c.tenant_id = $1 AND c.id = $2 AND c.state <> 'disconnected'
                  AND k.tenant_id = $1 AND k.connection_id = $2 AND k.purpose = 'access_token'
-               RETURNING s.mode, s.cursor, s.watermark, s.witness, s.walked_at, s.attempts, s.restarts, s.held, s.expected,
+               RETURNING s.mode, s.cursor, s.watermark, s.witness AS overlap_probe, s.walked_at, s.attempts, s.restarts, s.held, s.expected,
                          EXISTS (SELECT FROM absences a WHERE a.tenant_id = $1 AND a.connection_id = $2 AND a.stream = $3 AND a.walks = 1) AS "absent!",
                          s.blocked_code IS NOT NULL AS "blocked!", now() AS "now!",
                          c.connected_at, c.region, c.workspace_id, c.api_version, c.state = 'active' AS "active!", k.sealed"#,
@@ -99,7 +99,7 @@ impl Store<Worker> {
             mode: row.mode.parse().map_err(|_| inconsistent(&row.mode))?,
             cursor: row.cursor,
             watermark: row.watermark,
-            witness: row.witness,
+            overlap_probe: row.overlap_probe,
             walked_at: row.walked_at,
             attempts: row.attempts,
             restarts: row.restarts,

@@ -22,7 +22,7 @@ pub struct WalkEnd {
     /// Every change up to here is stored.
     pub watermark: Option<DateTime<Utc>>,
     /// A change before the watermark that the next search has to show again.
-    pub witness: Option<DateTime<Utc>>,
+    pub overlap_probe: Option<DateTime<Utc>>,
     /// True if it saw every object, and not only changed ones.
     pub full: bool,
     /// Objects that Intercom counts and the walk did not show. `None` if Intercom does not count.
@@ -75,7 +75,7 @@ impl Tx<Worker> {
             next_mode,
             end.missing,
             next_in_seconds,
-            end.witness,
+            end.overlap_probe,
         )
         .execute(self.session())
         .await?;

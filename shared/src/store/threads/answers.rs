@@ -156,7 +156,7 @@ impl Tx<Worker> {
         // A lateral subquery with a lock of its own is never flattened into a join. Each row is therefore found by its
         // key, even if the plan was made when the table was empty.
         let rows = sqlx::query!(
-            r#"SELECT i.id AS "id!", t.source_id, t.wanted_version, t.attempts,
+            r#"SELECT i.id AS "id!", t.source_id, t.wanted_version AS newest_version, t.attempts,
                       (SELECT count(*) FROM parts p
                        WHERE p.tenant_id = $1 AND p.conversation_id = i.id AND p.source_id <> $4)::int AS "stored!"
                FROM unnest($3::uuid[]) AS i(id)
@@ -175,7 +175,7 @@ impl Tx<Worker> {
             .map(|row| {
                 let locked = LockedThread {
                     before: ThreadBefore {
-                        wanted_version: row.wanted_version,
+                        newest_version: row.newest_version,
                         attempts: row.attempts,
                     },
                     source_id: row.source_id,
@@ -213,7 +213,7 @@ impl Tx<Worker> {
             &decided.iter().map(|(id, ..)| *id).collect::<Vec<_>>(),
             &decided.iter().map(|(_, row, ..)| row.source_id.as_str()).collect::<Vec<_>>() as &[&str],
             &fates().map(ThreadFate::as_str).collect::<Vec<_>>() as &[&str],
-            &decided.iter().map(|(_, row, ..)| row.before.wanted_version).collect::<Vec<_>>(),
+            &decided.iter().map(|(_, row, ..)| row.before.newest_version).collect::<Vec<_>>(),
             &decided.iter().map(|(_, _, answer, _)| answer.version).collect::<Vec<_>>(),
             &decided.iter().map(|(_, _, answer, _)| answer.stored).collect::<Vec<_>>(),
             &decided.iter().map(|(_, _, answer, _)| answer.expected).collect::<Vec<_>>() as &[Option<i32>],

@@ -1,0 +1,24 @@
+//! How far a walk through the reference data has come.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::audit::AuditState;
+use crate::intercom::wire::ReferenceKind;
+
+/// How far a walk has come. Written to `streams.cursor`, so a new field needs a default.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ReferenceWalk {
+    /// By Postgres' clock.
+    pub(super) begun_at: DateTime<Utc>,
+    /// By Intercom's clock, at the first list that was read.
+    pub(super) started_at: Option<DateTime<Utc>>,
+    /// Lists that were read, refused, or do not exist in this version.
+    pub(super) done: Vec<ReferenceKind>,
+    pub(super) refused: Vec<ReferenceKind>,
+    /// The next page of deleted conversations. `None` when all pages are read.
+    pub(super) page: Option<u32>,
+    /// Whether Intercom offers the list of deleted conversations.
+    pub(super) deletions: bool,
+    pub(super) audit: Option<AuditState>,
+}
