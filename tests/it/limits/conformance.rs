@@ -79,6 +79,10 @@ fn the_embedded_redis_decides_as_the_real_one_does() {
             ..Scene::default()
         },
         Scene {
+            redis_clock: Some((60, 5_000)),
+            ..Scene::default()
+        },
+        Scene {
             workspaces: 4,
             scope: RateLimitScope::App,
             one_bucket: true,

@@ -90,7 +90,7 @@ end
 local function grant()
     if requested == 0 or look then return 0, 0 end
     if s.refill and now < s.refill then return 0, s.refill - now + jitter end
-    if s.blind and now - (s.seen or 0) > BLIND then return grant_by_pace() end
+    if is_blind() then return grant_by_pace() end
     if not s.reset then return grant_first_probe() end
     return grant_in_window()
 end

@@ -15,9 +15,10 @@ local function count_refusal(cause) causes[cause] = causes[cause] + 1 end
 
 -- Headers are absurd if their numbers contradict each other or Reset is far from the window.
 local function are_known(report)
+    local known = s.reset and not is_blind()
     return report.limit >= 1 and report.limit <= MAX_LIMIT
         and report.remaining >= 0 and report.remaining <= report.limit
-        and math.abs(report.reset * 1000 - (s.reset and window_ends() or now)) <= (s.reset and 60000 or 3600000)
+        and math.abs(report.reset * 1000 - (known and window_ends() or now)) <= (known and 60000 or 3600000)
 end
 
 local function settle_without_headers(report)
@@ -61,12 +62,21 @@ local function settle_in_window(report)
     end
 end
 
+-- Redis' clock was set, so the ledger may have begun windows that Intercom has not begun. The window of this response
+-- is the one that is known, and the fleet's calls in it are not.
+local function restart(reset)
+    if reset ~= s.reset then begin_window(reset) end
+    s.first = reset
+    forget_clock()
+end
+
 local function settle(report)
     end_permit(report.tick)
     local latency = report.got - report.sent
     s.latency = s.latency and s.latency * 0.95 + latency * 0.05 or latency
     if not are_known(report) then return settle_without_headers(report) end
     if not s.reset or report.reset > s.reset then begin_window(report.reset) end
+    if clock_was_set(report) then restart(report.reset) end
     s.seen = now
     local early = learn_clock(report.sent, report.got, report.reset, report.date)
     if early then refill_at(report.reset * 1000 + clock_high()) end

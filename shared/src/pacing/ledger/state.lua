@@ -23,6 +23,8 @@ local VALID = 800
 local COUNTED = 1500
 -- A process reports a response this soon, or within about a third of its latency.
 local REPORTED = 250
+-- A report that is slow on its way to Redis makes its call seem later than it was, by this much at most.
+local LATE_REPORT = 20
 -- The reserve for fresh calls ends this long after the window's start.
 local RESERVE_ENDS = 9700
 local FIRST_LIMIT, MAX_LIMIT = 166, 10000000
@@ -49,6 +51,9 @@ local cold = not s.reset
 -- Ticks of `open` that this call changed, the window that it closed, and the 429s that it settled by cause.
 local changed, closed, causes = {}, nil, {own = 0, foreign = 0, cold = 0}
 
+-- Fields that a call may end.
+local MAY_END = {'probe', 'undated', 'dated_low', 'dated_high'}
+
 local function save_window()
     local fields = {}
     for name, value in pairs(s) do
@@ -56,8 +61,11 @@ local function save_window()
         fields[#fields + 1] = string.format('%.3f', value)
     end
     if #fields > 0 then redis.call('HSET', STATE, unpack(fields)) end
-    if not s.probe then redis.call('HDEL', STATE, 'probe') end
-    if not s.dated_high then redis.call('HDEL', STATE, 'dated_high', 'dated_low') end
+    local gone = {}
+    for _, name in ipairs(MAY_END) do
+        if not s[name] then gone[#gone + 1] = name end
+    end
+    if #gone > 0 then redis.call('HDEL', STATE, unpack(gone)) end
 end
 
 local function save_open()

@@ -57,6 +57,9 @@ local function begin_window(reset)
     s.reset, s.used, s.own, s.granted, s.fresh, s.span = reset, 0, 0, 0, 0, 0
 end
 
+-- Responses have no headers that make sense, so the window is no longer known.
+local function is_blind() return s.blind and now - (s.seen or 0) > BLIND end
+
 local function roll_window()
     if s.reset and now >= window_ends() then
         begin_window(s.reset + 10 * (floor((now - window_ends()) / WINDOW) + 1))
