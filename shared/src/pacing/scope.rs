@@ -8,11 +8,18 @@ use std::collections::HashMap;
 use super::protocol::WindowUse;
 use crate::config::RateLimitScope;
 
-/// The budgets that one process knows, and their windows.
+/// A window that ended this long before another budget's is not compared any more. Seconds of Intercom's clock.
+const COMPARED: i64 = 60;
+/// The fewest windows at which old ones are removed.
+const MIN_WINDOWS: usize = 1_024;
+
+/// The budgets that one process called lately, and their windows.
 #[derive(Debug)]
 pub struct ScopeCheck {
     scope: RateLimitScope,
     windows: HashMap<String, WindowUse>,
+    /// With this many windows, old ones are removed.
+    sweep_at: usize,
     /// The last window that contradicted the option, so that each one counts once.
     counted: i64,
 }
@@ -23,6 +30,7 @@ impl ScopeCheck {
         Self {
             scope,
             windows: HashMap::new(),
+            sweep_at: MIN_WINDOWS,
             counted: 0,
         }
     }
@@ -33,7 +41,7 @@ impl ScopeCheck {
         let ended = match self.windows.get_mut(budget) {
             Some(known) => std::mem::replace(known, window),
             None => {
-                self.windows.insert(budget.to_owned(), window);
+                self.remember(budget, window);
                 return false;
             }
         };
@@ -52,6 +60,17 @@ impl ScopeCheck {
             self.counted = ended.reset;
         }
         contradicts
+    }
+
+    /// A process meets every workspace of the fleet in time, so idle ones are forgotten.
+    fn remember(&mut self, budget: &str, window: WindowUse) {
+        if self.windows.len() >= self.sweep_at {
+            let oldest = window.reset - COMPARED;
+            self.windows.retain(|_, known| known.reset >= oldest);
+            // Twice what is left, so that a new budget costs the same on average however many there are.
+            self.sweep_at = MIN_WINDOWS.max(2 * self.windows.len());
+        }
+        self.windows.insert(budget.to_owned(), window);
     }
 }
 
@@ -113,6 +132,20 @@ mod tests {
             ("b", window(10, 164, 80, 84)),
         ];
         assert!(contradicts(RateLimitScope::Workspace, &workspaces));
+    }
+
+    #[test]
+    fn windows_of_idle_budgets_are_forgotten() {
+        let mut check = ScopeCheck::new(RateLimitScope::Workspace);
+        for number in 0..20 * MIN_WINDOWS {
+            // A hundred budgets per window.
+            let reset = 10 * (number / 100 + 1) as i64;
+            check.observe(&number.to_string(), window(reset, 1, 1, 0));
+        }
+        let known = check.windows.len();
+        assert!(known <= 2 * MIN_WINDOWS, "{known} windows");
+        let busy = |known: &&WindowUse| known.reset >= 10 * (20 * MIN_WINDOWS as i64 / 100);
+        assert!(check.windows.values().filter(busy).count() >= 100);
     }
 
     #[test]
