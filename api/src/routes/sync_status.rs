@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use shared::{
-    completeness::{Audit, Blocked, Reason, StreamStatus, SyncStatus, ThreadCounts},
+    completeness::{AuditFacts, Blocked, Reason, StreamStatus, SyncStatus, ThreadCounts},
     domain::Stream,
 };
 
@@ -150,8 +150,8 @@ impl From<ThreadCounts> for ThreadCountsView {
     }
 }
 
-impl From<Audit> for AuditView {
-    fn from(audit: Audit) -> Self {
+impl From<AuditFacts> for AuditView {
+    fn from(audit: AuditFacts) -> Self {
         Self {
             audited_at: audit.audited_at,
             contacts_missing: audit.contacts_missing,

@@ -17,14 +17,14 @@ pub struct Facts {
     pub pending_companies: i64,
     /// Unreadable objects by kind. Parts are counted in `quarantined_parts`, because a part in
     /// quarantine already makes its thread blocked.
-    pub quarantined: Vec<Quarantined>,
+    pub quarantined: Vec<QuarantineFacts>,
     pub quarantined_parts: i64,
     /// Parts of truncated threads that Intercom never showed.
     pub missing_parts: i64,
     /// Stored objects that the last full walk did not find, by stream.
     pub absent: Vec<(Stream, i64)>,
     /// The last audit, if there was one.
-    pub audit: Option<Audit>,
+    pub audit: Option<AuditFacts>,
 }
 
 /// Whether the connection syncs at all.
@@ -92,7 +92,7 @@ pub struct OpenRun {
 
 /// Unreadable objects of one kind.
 #[derive(Clone, Debug)]
-pub struct Quarantined {
+pub struct QuarantineFacts {
     /// `contact`, `company`, `conversation` or `reference`.
     pub kind: String,
     pub count: i64,
@@ -102,7 +102,7 @@ pub struct Quarantined {
 
 /// What the last audit found when it compared the copy with Intercom by another way than a walk.
 #[derive(Clone, Copy, Debug)]
-pub struct Audit {
+pub struct AuditFacts {
     pub audited_at: DateTime<Utc>,
     /// Contacts that Intercom counts beyond the stored ones. `None` if Intercom gave no count.
     pub contacts_missing: Option<i64>,
@@ -119,7 +119,7 @@ impl Facts {
 
     /// Whether a full walk of the stream ended after the last audit, so that the audit's finding
     /// about the stream is out of date.
-    pub(super) fn is_walked_since(&self, stream: Stream, audit: &Audit) -> bool {
+    pub(super) fn is_walked_since(&self, stream: Stream, audit: &AuditFacts) -> bool {
         self.stream(stream)
             .and_then(|facts| facts.walked_at)
             .is_some_and(|walked_at| walked_at > audit.audited_at)

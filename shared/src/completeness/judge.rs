@@ -5,8 +5,8 @@ use super::{
     facts::{Facts, StreamFacts},
     notes::notes,
     reasons::reasons,
-    sentences,
-    status::{Reason, StreamState, StreamStatus, SyncStatus},
+    status::{Reason, StreamActivity, StreamStatus, SyncStatus},
+    summary::summary,
 };
 
 /// Judges one connection. The copy is complete exactly if there is no reason against it.
@@ -24,7 +24,7 @@ pub fn judge(facts: &Facts) -> SyncStatus {
     SyncStatus {
         complete,
         proven_at,
-        sentence: sentences::summary(facts, &reasons, &notes, proven_at),
+        sentence: summary(facts, &reasons, &notes, proven_at),
         streams: facts
             .streams
             .iter()
@@ -38,12 +38,13 @@ pub fn judge(facts: &Facts) -> SyncStatus {
 }
 
 fn status(facts: &StreamFacts, reasons: &[Reason]) -> StreamStatus {
+    // The reasons are sorted by importance, so the first one of the stream speaks for it.
     let reason = reasons
         .iter()
         .find(|reason| reason.stream == Some(facts.stream));
     StreamStatus {
         stream: facts.stream,
-        status: state(facts),
+        status: activity(facts),
         watermark: facts.watermark,
         last_ok_at: facts.last_ok_at,
         held: facts.held,
@@ -54,17 +55,18 @@ fn status(facts: &StreamFacts, reasons: &[Reason]) -> StreamStatus {
     }
 }
 
-fn state(facts: &StreamFacts) -> StreamState {
+fn activity(facts: &StreamFacts) -> StreamActivity {
+    // A cause that stops the stream hides the work that it stops, so it is asked first.
     if facts.blocked.is_some() {
-        StreamState::Blocked
+        StreamActivity::Blocked
     } else if facts.attempts > 0 && facts.last_error.is_some() {
-        StreamState::Failed
+        StreamActivity::Failed
     } else if facts.is_walking || (facts.is_due && facts.is_ticketed) {
-        StreamState::Running
+        StreamActivity::Running
     } else if facts.is_due && facts.last_ok_at.is_none() {
-        StreamState::Waiting
+        StreamActivity::Waiting
     } else {
-        StreamState::Idle
+        StreamActivity::Idle
     }
 }
 

@@ -8,8 +8,9 @@
 //! |----------------|--------------------------------------------------|
 //! | `facts.rs`     | what the store knows                             |
 //! | `reasons.rs`   | facts that keep the copy from being complete     |
-//! | `notes.rs`     | facts that are told without changing the answer  |
+//! | `notes.rs`     | facts that do not change the answer              |
 //! | `judge.rs`     | the answer                                       |
+//! | `summary.rs`   | the answer in brief                              |
 //! | `status.rs`    | the answer's types                               |
 //! | `sentences.rs` | every sentence that a customer or operator reads |
 
@@ -19,10 +20,12 @@ mod notes;
 mod reasons;
 mod sentences;
 mod status;
+mod summary;
 
 pub use facts::{
-    Audit, Blocked, ConnectionFacts, Facts, OpenRun, Quarantined, StreamFacts, ThreadCounts,
+    AuditFacts, Blocked, ConnectionFacts, Facts, OpenRun, QuarantineFacts, StreamFacts,
+    ThreadCounts,
 };
 pub use judge::judge;
 pub use sentences::thread_reason;
-pub use status::{Reason, StreamState, StreamStatus, SyncStatus};
+pub use status::{Reason, StreamActivity, StreamStatus, SyncStatus};

@@ -1,8 +1,8 @@
-//! Facts that are told beside completeness and do not change it: objects that will not come, and
-//! objects that may not stay.
+//! Facts that do not change the answer and that a reader should know: objects that cannot be fetched,
+//! and objects that may be deleted.
 
 use super::{
-    facts::{Audit, Facts},
+    facts::{AuditFacts, Facts},
     sentences,
     status::Reason,
 };
@@ -61,7 +61,7 @@ fn threads(facts: &Facts) -> Vec<Reason> {
 }
 
 /// The audit counted more objects than are stored, and no full walk since then has explained it.
-fn count_differs(facts: &Facts, audit: &Audit) -> impl Iterator<Item = Reason> {
+fn count_differs(facts: &Facts, audit: &AuditFacts) -> impl Iterator<Item = Reason> {
     let counts = [
         (Stream::Contacts, audit.contacts_missing),
         (Stream::Conversations, audit.conversations_missing),

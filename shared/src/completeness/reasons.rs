@@ -1,7 +1,7 @@
 //! The facts that keep a copy from being complete. It is complete exactly if there are none.
 
 use super::{
-    facts::{Audit, Blocked, ConnectionFacts, Facts, Quarantined, StreamFacts},
+    facts::{AuditFacts, Blocked, ConnectionFacts, Facts, QuarantineFacts, StreamFacts},
     sentences,
     status::Reason,
 };
@@ -19,7 +19,10 @@ pub(super) fn reasons(facts: &Facts) -> Vec<Reason> {
             .copied()
             .filter(|stream| facts.stream(*stream).is_none())
             .map(|stream| {
-                Reason::new("not_planned", sentences::not_scheduled(stream)).stream(stream)
+                // Only the end of a connect makes the rows of streams, so waiting would not help.
+                Reason::new("not_planned", sentences::not_scheduled(stream))
+                    .stream(stream)
+                    .action(sentences::CONNECT_AGAIN_TO_SCHEDULE)
             }),
     );
     let pending = facts.threads.pending;
@@ -93,7 +96,7 @@ fn stream(facts: &StreamFacts) -> Option<Reason> {
         };
         Reason::new(code, sentences::walking(facts))
     } else if facts.last_ok_at.is_none() {
-        Reason::new("not_begun", sentences::not_begun(facts.stream)).until(facts.due_at)
+        Reason::new("not_begun", sentences::not_synced_yet(facts.stream)).until(facts.due_at)
     } else {
         count_mismatch(facts)?
     };
@@ -111,7 +114,7 @@ fn count_mismatch(facts: &StreamFacts) -> Option<Reason> {
     Some(reason.until(facts.due_at))
 }
 
-fn quarantine(quarantined: &Quarantined) -> Reason {
+fn quarantine(quarantined: &QuarantineFacts) -> Reason {
     let stream = match quarantined.kind.as_str() {
         "contact" => Stream::Contacts,
         "company" => Stream::Companies,
@@ -122,11 +125,11 @@ fn quarantine(quarantined: &Quarantined) -> Reason {
     Reason::new("quarantined", message)
         .stream(stream)
         .count(quarantined.count)
-        .action(sentences::REREAD_QUARANTINE)
+        .action(&sentences::reread_quarantine(quarantined.count))
 }
 
 /// The last audit found threads that differ, and not every thread was read again since then.
-fn audit_differs(facts: &Facts, audit: &Audit) -> Option<Reason> {
+fn audit_differs(facts: &Facts, audit: &AuditFacts) -> Option<Reason> {
     facts.stream(Stream::Conversations)?;
     if audit.threads_differing == 0 || facts.is_walked_since(Stream::Conversations, audit) {
         return None;

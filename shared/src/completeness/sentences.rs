@@ -5,19 +5,16 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    facts::{Audit, Facts, OpenRun, Quarantined, StreamFacts},
-    status::Reason,
-};
+use super::facts::{AuditFacts, OpenRun, QuarantineFacts, StreamFacts};
 use crate::domain::{Mode, Stream};
 
 pub(super) const NOTHING_TO_DO: &str = "Nothing to do. The sync continues on its own.";
 pub(super) const NOTHING_TO_DO_AT_ALL: &str = "Nothing to do.";
 pub(super) const CONNECT_AGAIN: &str = "Connect the workspace again to resume syncing.";
+pub(super) const CONNECT_AGAIN_TO_SCHEDULE: &str =
+    "Connect the workspace again, because that schedules every sync.";
 pub(super) const RETRY_DEAD_LETTER: &str = "Nothing to do for the customer. The sync is retried on its own, and operators can \
      retry it now with `pathbound dead retry`.";
-pub(super) const REREAD_QUARANTINE: &str =
-    "Nothing to do. It is read again when it changes, and in every full sync.";
 pub(super) const REREAD_THREADS: &str = "Nothing to do. A thread is read again when its conversation changes, and in every reconcile \
      run.";
 pub(super) const EXPORT_HAS_THEM: &str =
@@ -25,44 +22,6 @@ pub(super) const EXPORT_HAS_THEM: &str =
 pub(super) const FULL_SYNC_IF_IT_GROWS: &str =
     "Nothing to do. If the difference grows, a full sync starts on its own.";
 pub(super) const DISCONNECTED: &str = "The workspace is disconnected, so nothing is synced.";
-
-/// The whole answer in brief.
-pub(super) fn summary(
-    facts: &Facts,
-    reasons: &[Reason],
-    notes: &[Reason],
-    proven_at: Option<DateTime<Utc>>,
-) -> String {
-    let Some((first, others)) = reasons.split_first() else {
-        return complete(facts, notes, proven_at);
-    };
-    let others = match others.len() {
-        0 => String::new(),
-        1 => " There is one more reason.".to_owned(),
-        others => format!(" There are {others} more reasons."),
-    };
-    format!("Not complete: {}{others}", first.message)
-}
-
-fn complete(facts: &Facts, notes: &[Reason], proven_at: Option<DateTime<Utc>>) -> String {
-    let held = |stream| facts.stream(stream).map_or(0, |facts| facts.held);
-    let mut text = format!(
-        "Complete as of {}: {}, {}, {} and {} are stored, which is everything that Intercom shows.",
-        proven_at.map_or_else(|| "never".to_owned(), time),
-        counted(held(Stream::Contacts), "contact"),
-        counted(held(Stream::Companies), "company"),
-        counted(held(Stream::Conversations), "conversation"),
-        counted(facts.threads.complete, "whole thread"),
-    );
-    if !notes.is_empty() {
-        text.push_str(" Please note:");
-    }
-    for note in notes {
-        text.push(' ');
-        text.push_str(&note.message);
-    }
-    text
-}
 
 pub(super) fn not_scheduled(stream: Stream) -> String {
     format!("No sync of {} is scheduled.", name(stream))
@@ -128,7 +87,7 @@ pub(super) fn walking(facts: &StreamFacts) -> String {
     format!("{which} of {} is under way{stored}.", name(facts.stream))
 }
 
-pub(super) fn not_begun(stream: Stream) -> String {
+pub(super) fn not_synced_yet(stream: Stream) -> String {
     match stream {
         Stream::Reference => "Reference data has not been synced yet.".to_owned(),
         _ => format!("{} have not been synced yet.", capitalized(name(stream))),
@@ -155,8 +114,8 @@ pub(super) fn surplus(facts: &StreamFacts) -> String {
     )
 }
 
-pub(super) fn quarantined(stream: Stream, quarantined: &Quarantined) -> String {
-    let Quarantined { count, example, .. } = quarantined;
+pub(super) fn quarantined(stream: Stream, quarantined: &QuarantineFacts) -> String {
+    let QuarantineFacts { count, example, .. } = quarantined;
     match count {
         1 => format!(
             "1 {} could not be read and is stored exactly as Intercom sent it: {example}.",
@@ -170,7 +129,15 @@ pub(super) fn quarantined(stream: Stream, quarantined: &Quarantined) -> String {
     }
 }
 
-pub(super) fn audit_differs(audit: &Audit) -> String {
+pub(super) fn reread_quarantine(count: i64) -> String {
+    let (it, changes) = match count {
+        1 => ("It is", "it changes"),
+        _ => ("They are", "they change"),
+    };
+    format!("Nothing to do. {it} read again when {changes}, and in every full sync.")
+}
+
+pub(super) fn audit_differs(audit: &AuditFacts) -> String {
     format!(
         "The audit at {} read {} again and found that {} from Intercom. Every thread is now read \
          again.",
@@ -197,11 +164,14 @@ pub(super) fn blocked_threads(count: i64) -> String {
 }
 
 pub(super) fn gone_threads(count: i64) -> String {
-    let (were, them) = match count {
-        1 => ("1 conversation was".to_owned(), "it"),
-        _ => (format!("{count} conversations were"), "them"),
+    let copy = match count {
+        1 => "Its stored copy is kept.",
+        _ => "Their stored copies are kept.",
     };
-    format!("{were} deleted in Intercom. The stored copy of {them} is kept.")
+    format!(
+        "{} deleted in Intercom. {copy}",
+        were(count, "conversation")
+    )
 }
 
 pub(super) fn absent(stream: Stream, count: i64) -> String {
@@ -218,14 +188,12 @@ pub(super) fn absent(stream: Stream, count: i64) -> String {
 }
 
 pub(super) fn count_differs(stream: Stream, missing: i64) -> String {
-    let (noun, them) = match missing {
-        1 => (stream.noun().to_owned(), "it"),
-        _ => (plural(stream.noun()), "them"),
+    let noun = stream.noun();
+    let (more, them) = match missing {
+        1 => (format!("1 more {noun} than is"), "it"),
+        _ => (format!("{missing} more {} than are", plural(noun)), "them"),
     };
-    format!(
-        "Intercom's search counts {missing} more {noun} than are stored here, but its list does \
-         not show {them}."
-    )
+    format!("Intercom's search counts {more} stored here, but its list does not show {them}.")
 }
 
 pub(super) fn quarantined_parts(count: i64) -> String {
@@ -245,9 +213,9 @@ pub(super) fn quarantined_parts(count: i64) -> String {
 pub fn thread_reason(status: &str, error: Option<&str>) -> Option<String> {
     match (status, error) {
         ("complete", _) => None,
-        ("gone", _) => Some(
-            "The conversation was deleted in Intercom. The stored copy of it is kept.".to_owned(),
-        ),
+        ("gone", _) => {
+            Some("The conversation was deleted in Intercom. Its stored copy is kept.".to_owned())
+        }
         ("pending", None) => Some(
             "The thread is waiting to be fetched. Threads with the most recent changes come first."
                 .to_owned(),
@@ -280,7 +248,7 @@ fn plural(noun: &str) -> String {
     }
 }
 
-fn counted(count: i64, noun: &str) -> String {
+pub(super) fn counted(count: i64, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
         _ => format!("{count} {}", plural(noun)),
@@ -305,6 +273,6 @@ fn capitalized(text: &str) -> String {
     text
 }
 
-fn time(at: DateTime<Utc>) -> String {
+pub(super) fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::facts::{Audit, Blocked, ThreadCounts};
+use super::facts::{AuditFacts, Blocked, ThreadCounts};
 use crate::domain::Stream;
 
 /// The state of a connection's copy.
@@ -22,14 +22,14 @@ pub struct SyncStatus {
     pub streams: Vec<StreamStatus>,
     pub threads: ThreadCounts,
     /// `None` before the first audit.
-    pub audit: Option<Audit>,
+    pub audit: Option<AuditFacts>,
 }
 
 /// One stream's part of the answer.
 #[derive(Clone, Debug)]
 pub struct StreamStatus {
     pub stream: Stream,
-    pub status: StreamState,
+    pub status: StreamActivity,
     /// Every change up to this time is stored.
     pub watermark: Option<DateTime<Utc>>,
     pub last_ok_at: Option<DateTime<Utc>>,
@@ -44,8 +44,8 @@ pub struct StreamStatus {
 
 /// What a stream is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamState {
-    /// Due for the first time and not begun.
+pub enum StreamActivity {
+    /// Due for the first time and not started.
     Waiting,
     /// A walk is under way, or its ticket is in the queue.
     Running,
@@ -57,7 +57,7 @@ pub enum StreamState {
     Failed,
 }
 
-impl StreamState {
+impl StreamActivity {
     /// The state's name in REST.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

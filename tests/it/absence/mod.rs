@@ -4,7 +4,7 @@ mod merges;
 
 use intercom_simulator::{Change, Fault, Garble, Kind, Mutation, WorkspaceSpec};
 use shared::{
-    completeness::StreamState,
+    completeness::StreamActivity,
     domain::{Mode, Stream},
 };
 
@@ -93,7 +93,7 @@ cases! {
         case.begin_run(Mode::Full, OBJECTS).await;
         case.until_hit(broken).await;
         case.until("the walk has failed", |status| of(status, Stream::Contacts).status
-            == StreamState::Failed).await;
+            == StreamActivity::Failed).await;
         assert_eq!((case.tombstones().await.len(), case.absences().await), (0, Vec::new()));
         case.clear_fault(broken);
         case.until_complete().await;

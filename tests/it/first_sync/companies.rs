@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use intercom_simulator::{Change, Fault, FaultAction, Kind, Mutation, ScrollEnd, WorkspaceSpec};
-use shared::{completeness::StreamState, domain::Stream};
+use shared::{completeness::StreamActivity, domain::Stream};
 
 use crate::support::{Case, cases, held, rows, tiny};
 
@@ -111,7 +111,7 @@ cases! {
         // Two pages and the dead cursor.
         case.first_sync(3).await;
         let companies = case.stream(Stream::Companies).await;
-        assert_eq!((companies.held, companies.status), (150, StreamState::Idle));
+        assert_eq!((companies.held, companies.status), (150, StreamActivity::Idle));
         // And then two pages and the empty one.
         assert_eq!(case.calls("scroll_companies"), 3 + 3);
     }

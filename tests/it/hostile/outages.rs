@@ -1,7 +1,7 @@
 //! Faults that pass: waited out, and never taken for data.
 
 use intercom_simulator::{Fault, FaultAction, WorkspaceSpec};
-use shared::{completeness::StreamState, domain::Stream};
+use shared::{completeness::StreamActivity, domain::Stream};
 
 use crate::support::{Case, cases, tiny, wait_for};
 
@@ -52,7 +52,7 @@ cases! {
             if failed >= 3 { Ok(()) } else { Err(format!("{failed} times")) }
         })
         .await;
-        assert_eq!(case.stream(Stream::Threads).await.status, StreamState::Failed);
+        assert_eq!(case.stream(Stream::Threads).await.status, StreamActivity::Failed);
         assert_eq!(case.runs().await[0].1, "running", "a run without its threads has not ended");
         case.clear_fault(outage);
         case.until_complete().await;

@@ -1,6 +1,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{super::facts::*, *};
+use super::{
+    super::{facts::*, sentences},
+    *,
+};
 use crate::domain::{Mode, Stream};
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -104,7 +107,7 @@ fn a_fact_beside_the_streams_makes_it_incomplete() {
         },
         |facts| facts.pending_companies = 1,
         |facts| {
-            facts.quarantined = vec![Quarantined {
+            facts.quarantined = vec![QuarantineFacts {
                 kind: "contact".into(),
                 count: 1,
                 example: "x".into(),
@@ -164,23 +167,23 @@ fn a_stream_says_what_it_does() {
     let state = |change: fn(&mut StreamFacts)| {
         judged(|facts| change(&mut facts.streams[0])).streams[0].status
     };
-    assert_eq!(state(|_| {}), StreamState::Idle);
+    assert_eq!(state(|_| {}), StreamActivity::Idle);
     assert_eq!(
         state(|stream| (stream.is_due, stream.last_ok_at) = (true, None)),
-        StreamState::Waiting
+        StreamActivity::Waiting
     );
     assert_eq!(
         state(|stream| (stream.is_due, stream.is_ticketed) = (true, true)),
-        StreamState::Running
+        StreamActivity::Running
     );
     assert_eq!(
         state(|stream| stream.is_walking = true),
-        StreamState::Running
+        StreamActivity::Running
     );
     let failed = |stream: &mut StreamFacts| {
         (stream.attempts, stream.last_error, stream.is_walking) = (2, Some("e".into()), true);
     };
-    assert_eq!(state(failed), StreamState::Failed);
+    assert_eq!(state(failed), StreamActivity::Failed);
 }
 
 /// Every sentence of the judgement, with one object and with several.
@@ -242,13 +245,13 @@ fn every_sentence_reads_well() {
             facts.threads.pending = count;
             facts.pending_companies = count;
             facts.quarantined = ["contact", "company", "conversation", "reference"]
-                .map(|kind| Quarantined {
+                .map(|kind| QuarantineFacts {
                     kind: kind.into(),
                     count,
                     example: "65a1f0".into(),
                 })
                 .into();
-            facts.audit = Some(Audit {
+            facts.audit = Some(AuditFacts {
                 audited_at: at(2_000),
                 contacts_missing: None,
                 conversations_missing: None,
@@ -267,7 +270,7 @@ fn every_sentence_reads_well() {
             facts.missing_parts = count;
             facts.quarantined_parts = count;
             facts.absent = vec![(Stream::Contacts, count), (Stream::Companies, count)];
-            facts.audit = Some(Audit {
+            facts.audit = Some(AuditFacts {
                 audited_at: at(2_000),
                 contacts_missing: Some(count),
                 conversations_missing: Some(count),

@@ -3,7 +3,8 @@
 use super::super::{Connection, ConnectionState, StoreError, Tx, roles::ReadsStatus};
 use crate::{
     completeness::{
-        Audit, Blocked, ConnectionFacts, Facts, OpenRun, Quarantined, StreamFacts, ThreadCounts,
+        AuditFacts, Blocked, ConnectionFacts, Facts, OpenRun, QuarantineFacts, StreamFacts,
+        ThreadCounts,
     },
     domain::{ConnectionId, Stream},
 };
@@ -177,7 +178,7 @@ impl<R: ReadsStatus> Tx<R> {
     async fn quarantined_counts(
         &mut self,
         connection: ConnectionId,
-    ) -> Result<(Vec<Quarantined>, i64), StoreError> {
+    ) -> Result<(Vec<QuarantineFacts>, i64), StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             r#"SELECT kind, count(*) AS "count!", min(source_id) AS "example!" FROM quarantine
@@ -189,7 +190,7 @@ impl<R: ReadsStatus> Tx<R> {
         .await?;
         let (parts, objects): (Vec<_>, Vec<_>) = rows
             .into_iter()
-            .map(|row| Quarantined {
+            .map(|row| QuarantineFacts {
                 kind: row.kind,
                 count: row.count,
                 example: row.example,
@@ -198,9 +199,12 @@ impl<R: ReadsStatus> Tx<R> {
         Ok((objects, parts.iter().map(|parts| parts.count).sum()))
     }
 
-    async fn audit_facts(&mut self, connection: ConnectionId) -> Result<Option<Audit>, StoreError> {
+    async fn audit_facts(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<Option<AuditFacts>, StoreError> {
         let audit = self.last_audit(connection).await?;
-        Ok(audit.map(|(audited_at, found)| Audit {
+        Ok(audit.map(|(audited_at, found)| AuditFacts {
             audited_at,
             contacts_missing: found.contacts_missing,
             conversations_missing: found.conversations_missing,
