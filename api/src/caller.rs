@@ -1,5 +1,7 @@
-//! Who calls. A request proves its tenant before it reaches a handler: [`gate`] stands before every
-//! `/v1` route, and a handler can learn a tenant only from what the gate left behind.
+//! The caller of a request, and the tenant that it acts for.
+//!
+//! [`gate`] stands before every `/v1` route and proves the tenant. A handler can learn a tenant only
+//! from the [`CallerTenant`] that the gate leaves behind.
 
 use std::fmt;
 
@@ -14,6 +16,7 @@ use shared::{
     store::KeyHolder,
     vault,
 };
+use tracing::{Span, field::display};
 use uuid::Uuid;
 
 use crate::{Api, error::ApiError, idempotency};
@@ -26,7 +29,7 @@ const SECRET_LENGTH: usize = 43;
 
 /// What a tenant key may do. The names are part of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub(crate) enum KeyScope {
     ProfilesRead,
     ConversationsRead,
     ConnectionsRead,
@@ -34,9 +37,9 @@ pub enum Scope {
     SourcesWrite,
 }
 
-impl Scope {
+impl KeyScope {
     /// Every scope.
-    pub const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::ProfilesRead,
         Self::ConversationsRead,
         Self::ConnectionsRead,
@@ -44,8 +47,7 @@ impl Scope {
         Self::SourcesWrite,
     ];
 
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::ProfilesRead => "profiles:read",
             Self::ConversationsRead => "conversations:read",
@@ -56,7 +58,7 @@ impl Scope {
     }
 }
 
-/// Who may call a route.
+/// The key that a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// The service key, for no tenant in particular.
@@ -64,14 +66,14 @@ pub(crate) enum Access {
     /// The service key, for the tenant that it names.
     ServiceForTenant,
     /// A tenant key with this scope, or the service key for the tenant that it names.
-    Scope(Scope),
+    Scope(KeyScope),
 }
 
-/// The tenant that the request has proven. A handler that takes it is behind the gate.
+/// The tenant that the caller has proven. A handler that takes it is behind the gate.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tenant(pub(crate) TenantId);
+pub(crate) struct CallerTenant(pub(crate) TenantId);
 
-/// A new key: its id, and the whole of it, to be shown once.
+/// A new key. `key` is shown once and never stored.
 #[derive(Debug)]
 pub(crate) struct NewKey {
     pub(crate) id: Uuid,
@@ -81,7 +83,7 @@ pub(crate) struct NewKey {
 
 impl NewKey {
     /// # Errors
-    /// When the system gives no random bytes.
+    /// If the system gives no random bytes.
     pub(crate) fn make() -> Result<Self, ApiError> {
         let id = Uuid::now_v7();
         let secret = vault::random_token().map_err(|_| ApiError::internal())?;
@@ -93,14 +95,17 @@ impl NewKey {
     }
 }
 
-/// Lets through who may call the route, and says which tenant it acts for.
+/// Refuses a request without an acceptable key, and proves the tenant of every other.
 pub(crate) async fn gate(
     State((api, access)): State<(Api, Access)>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     let tenant = admit(&api, access, request.headers()).await?;
-    request.extensions_mut().insert(Tenant(tenant));
+    if !tenant.0.is_nil() {
+        Span::current().record("tenant", display(tenant));
+    }
+    request.extensions_mut().insert(CallerTenant(tenant));
     idempotency::once(&api, tenant, request, next).await
 }
 
@@ -110,7 +115,8 @@ async fn admit(api: &Api, access: Access, headers: &HeaderMap) -> Result<TenantI
         &vault::sha256(presented.as_bytes()),
         &api.service_key_sha256,
     ) {
-        // Calls for no tenant are kept under the nil id, which no tenant has.
+        // A call for no tenant has the nil id, which no tenant has, so that its idempotency key has
+        // an owner too.
         return if access == Access::Service {
             Ok(TenantId(Uuid::nil()))
         } else {
@@ -118,6 +124,7 @@ async fn admit(api: &Api, access: Access, headers: &HeaderMap) -> Result<TenantI
         };
     }
     let holder = key_holder(api, presented).await?;
+    // A client that sends both may mean another tenant than the key's, so the call is refused.
     if headers.contains_key(TENANT_HEADER) {
         return Err(ApiError::tenant_not_allowed());
     }
@@ -130,7 +137,7 @@ async fn admit(api: &Api, access: Access, headers: &HeaderMap) -> Result<TenantI
     }
 }
 
-/// The tenant that the service key names.
+/// The tenant that a call with the service key names.
 async fn named_tenant(api: &Api, headers: &HeaderMap) -> Result<TenantId, ApiError> {
     let Some(named) = headers.get(TENANT_HEADER) else {
         return Err(ApiError::tenant_required());
@@ -145,12 +152,13 @@ async fn named_tenant(api: &Api, headers: &HeaderMap) -> Result<TenantId, ApiErr
     }
 }
 
-/// Whose tenant key this is. An unknown id costs the same look-up and comparison as a wrong secret.
+/// The tenant and the scopes of a tenant key. An unknown id costs the same look-up and comparison as a
+/// wrong secret, so that the time of an answer does not tell which ids exist.
 async fn key_holder(api: &Api, presented: &str) -> Result<KeyHolder, ApiError> {
     let (id, secret) = split_key(presented).ok_or_else(ApiError::unauthorized)?;
     let found = api.store.find_api_key(id).await?;
     let digest = vault::sha256(secret.as_bytes());
-    // The digest of nothing stands in: no 43-character secret has it.
+    // The digest of an empty secret stands in, because no secret of 43 characters has it.
     let stands_in = vault::sha256(b"");
     let expected = found
         .as_ref()
@@ -162,7 +170,8 @@ async fn key_holder(api: &Api, presented: &str) -> Result<KeyHolder, ApiError> {
     }
 }
 
-/// `pb_<id, 32 hex digits>_<secret, 43 characters>`. The secret may hold `_` itself, so places count.
+/// Splits `pb_<id, 32 hex digits>_<secret, 43 characters>`. The secret may contain `_` too, so the key is
+/// split by length.
 fn split_key(key: &str) -> Option<(Uuid, &str)> {
     let rest = key.strip_prefix(KEY_PREFIX)?;
     let (id, rest) = rest.split_at_checked(KEY_ID_LENGTH)?;
@@ -182,11 +191,11 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
         .then_some(token.trim())
 }
 
-impl<S: Sync> FromRequestParts<S> for Tenant {
+impl<S: Sync> FromRequestParts<S> for CallerTenant {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        // Missing only if a route was mounted without its gate: then nobody gets in.
+        // It is missing only if a route was mounted without its gate. Such a route answers no one.
         parts
             .extensions
             .get::<Self>()
@@ -195,7 +204,7 @@ impl<S: Sync> FromRequestParts<S> for Tenant {
     }
 }
 
-impl fmt::Display for Scope {
+impl fmt::Display for KeyScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

@@ -19,7 +19,7 @@ pub(crate) struct ApiError(Box<Problem>);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
     pub status: u16,
-    /// Stable; what clients decide by.
+    /// Stable, because clients decide by it.
     pub code: String,
     /// What went wrong here and what to do about it.
     pub detail: String,

@@ -24,6 +24,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| ApiError::of_status(rejection.status()))?;
+        // Many clients send no body with a POST that needs none.
         let text: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) {
             b"{}"
         } else {
@@ -32,6 +33,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         let mut reader = serde_json::Deserializer::from_slice(text);
         let value =
             serde_path_to_error::deserialize(&mut reader).map_err(|error| fault(&error, "body"))?;
+        // Without this, anything after the first JSON value would pass unread.
         reader
             .end()
             .map_err(|error| ApiError::invalid("body", error.to_string()))?;
@@ -55,12 +57,12 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// An id of a path. One that is no uuid is simply unknown.
+/// An id of a path. An id that is no uuid is unknown like any other.
 pub(crate) fn id(text: &str) -> Result<Uuid, ApiError> {
     Uuid::try_parse(text).map_err(|_| ApiError::not_found())
 }
 
-/// `application/json`, anything `+json`, or no word at all about the type.
+/// `application/json`, any `+json`, or no content type at all.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(kind) = headers.get(header::CONTENT_TYPE) else {
         return true;

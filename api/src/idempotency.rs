@@ -1,7 +1,7 @@
-//! `Idempotency-Key` on any POST: a repeated call is answered, not carried out again.
+//! `Idempotency-Key` on any POST: a repeated call gets the first answer and is not carried out again.
 //!
-//! A key is good for 24 hours, one route and one body. The answer is kept sealed, because it may hold
-//! a new key's secret. Failures of our own (5xx) are not kept: a repeat runs.
+//! A key is valid for 24 hours, one route and one body. The answer is stored sealed, because it may
+//! hold the secret of a new key. A failure of ours (5xx) is not stored, so a repeat runs.
 
 use std::panic::AssertUnwindSafe;
 
@@ -20,6 +20,7 @@ use shared::{
     store::Claim,
     vault::{self, SealContext},
 };
+use tracing::Instrument;
 
 use crate::{
     Api, BODY_LIMIT,
@@ -28,7 +29,7 @@ use crate::{
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-const LONGEST_KEY: usize = 255;
+const MAX_KEY_LENGTH: usize = 255;
 
 /// Carries a request out, at most once if it brings a key.
 pub(crate) async fn once(
@@ -37,19 +38,9 @@ pub(crate) async fn once(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let Some(key) = request
-        .headers()
-        .get(KEY_HEADER)
-        .filter(|_| request.method() == Method::POST)
-    else {
+    let Some(key) = key_of(&request)? else {
         return Ok(next.run(request).await);
     };
-    if key.is_empty() || key.len() > LONGEST_KEY || key.to_str().is_err() {
-        return Err(ApiError::invalid(
-            "Idempotency-Key",
-            "must be 1 to 255 visible ASCII characters",
-        ));
-    }
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, BODY_LIMIT)
         .await
@@ -57,33 +48,36 @@ pub(crate) async fn once(
     let key = Key {
         api: api.clone(),
         tenant,
-        // The path with its ids: an equal body for another object is another call.
+        // The path with its ids, because an equal body for another object is another call.
         route: format!("POST {}", parts.uri.path()),
-        sha256: vault::sha256(parts.headers[KEY_HEADER].as_bytes()),
+        sha256: vault::sha256(key.as_bytes()),
     };
-
-    let mut tx = api.store.begin(tenant).await?;
-    let claim = tx
-        .claim_idempotency_key(&key.route, &key.sha256, &vault::sha256(&body))
-        .await?;
-    tx.commit().await?;
-    match claim {
+    match key.claim(&body).await? {
         Claim::Answered { status, sealed } => key.replay(status, &sealed),
         Claim::InProgress => Err(ApiError::idempotency_in_progress()),
         Claim::Reused => Err(ApiError::idempotency_key_reused()),
-        // In a task of its own: a client that hangs up does not leave the call half recorded.
-        Claim::Granted => tokio::spawn(async move {
-            let run = AssertUnwindSafe(next.run(Request::from_parts(parts, Body::from(body))));
-            // A panic is a failure of ours like any other: the key is given back.
-            let response = run
-                .catch_unwind()
-                .await
-                .unwrap_or_else(|_| ApiError::internal().into_response());
-            key.keep(response).await
-        })
-        .await
-        .unwrap_or_else(|_| Err(ApiError::internal())),
+        Claim::Granted => {
+            let request = Request::from_parts(parts, Body::from(body));
+            // A task of its own, so that a client that hangs up does not leave a call half recorded.
+            let run = tokio::spawn(key.run(request, next).in_current_span());
+            run.await.unwrap_or_else(|_| Err(ApiError::internal()))
+        }
     }
+}
+
+/// The request's key. `None` if the request has none or is no POST.
+fn key_of(request: &Request) -> Result<Option<HeaderValue>, ApiError> {
+    let key = request.headers().get(KEY_HEADER);
+    let Some(key) = key.filter(|_| request.method() == Method::POST) else {
+        return Ok(None);
+    };
+    if key.is_empty() || key.len() > MAX_KEY_LENGTH || key.to_str().is_err() {
+        return Err(ApiError::invalid(
+            "Idempotency-Key",
+            format!("must be 1 to {MAX_KEY_LENGTH} visible ASCII characters"),
+        ));
+    }
+    Ok(Some(key.clone()))
 }
 
 /// One key of one tenant for one route.
@@ -94,7 +88,7 @@ struct Key {
     sha256: [u8; 32],
 }
 
-/// An answer as it is kept.
+/// An answer as it is stored.
 #[derive(Serialize, Deserialize)]
 enum Kept {
     Json(String),
@@ -103,9 +97,29 @@ enum Kept {
 }
 
 impl Key {
+    /// Claims the key in a transaction of its own. A second request with the key then finds it claimed
+    /// and does not wait for the first.
+    async fn claim(&self, body: &[u8]) -> Result<Claim, ApiError> {
+        let mut tx = self.api.store.begin(self.tenant).await?;
+        let claim = tx
+            .claim_idempotency_key(&self.route, &self.sha256, &vault::sha256(body))
+            .await?;
+        tx.commit().await?;
+        Ok(claim)
+    }
+
+    async fn run(self, request: Request, next: Next) -> Result<Response, ApiError> {
+        let response = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        // A panic releases the key like any other failure of ours. Without this the key would stay
+        // claimed and every repeat would be refused.
+        let response = response.unwrap_or_else(|_| ApiError::internal().into_response());
+        self.keep(response).await
+    }
+
     async fn keep(self, response: Response) -> Result<Response, ApiError> {
         let status = response.status();
         let mut tx = self.api.store.begin(self.tenant).await?;
+        // A failure of ours may pass, so the same key may try again.
         if status.is_server_error() {
             tx.release_idempotency_key(&self.route, &self.sha256)
                 .await?;
@@ -125,7 +139,7 @@ impl Key {
         let sealed = self
             .api
             .vault
-            .seal(&self.place(), &plain)
+            .seal(&self.seal_context(), &plain)
             .map_err(|_| ApiError::internal())?;
         tx.answer_idempotency_key(&self.route, &self.sha256, status.as_u16(), &sealed)
             .await?;
@@ -137,9 +151,9 @@ impl Key {
         let plain = self
             .api
             .vault
-            .open(&self.place(), sealed)
+            .open(&self.seal_context(), sealed)
             .map_err(|error| {
-                tracing::error!(%error, "a kept answer cannot be opened");
+                tracing::error!(%error, "a stored answer cannot be opened");
                 ApiError::internal()
             })?;
         let kept = serde_json::from_slice(&plain).map_err(|_| ApiError::internal())?;
@@ -160,7 +174,7 @@ impl Key {
         Ok(response)
     }
 
-    fn place(&self) -> SealContext {
+    fn seal_context(&self) -> SealContext {
         SealContext::response(self.tenant, &self.route)
     }
 }

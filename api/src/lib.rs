@@ -1,7 +1,8 @@
-//! The API: REST under `/v1`, and the browser's side of connecting a workspace.
+//! The API: REST under `/v1`, and the pages that connect a workspace.
 //!
-//! [`Api::router`] is the whole of it on one screen. Each `/v1` route says who may call it; the gate
-//! before it (`caller.rs`) proves the tenant, and every error leaves in one form (`error.rs`).
+//! `router.rs` lists every route with the key that it needs. The gate before a route (`caller.rs`)
+//! proves the tenant, `envelope.rs` gives every request its id, its span and its time limit, and every
+//! error leaves in one form (`error.rs`).
 
 mod caller;
 mod envelope;
@@ -13,17 +14,12 @@ pub mod ops;
 mod page;
 mod problems;
 mod purge;
+mod router;
 mod routes;
 pub mod text;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware::{from_fn, from_fn_with_state},
-    routing::{MethodRouter, delete, get, post},
-};
 use shared::{
     config::Config,
     intercom::Intercom,
@@ -35,19 +31,12 @@ use shared::{
 };
 use tokio::net::TcpListener;
 
-pub use caller::Scope;
-use caller::{
-    Access::{self, Service, ServiceForTenant},
-    Scope::{ConnectionsRead, ConnectionsWrite, ConversationsRead, ProfilesRead},
-    gate,
-};
 pub use error::{FieldError, Problem};
-use routes::{api_keys, companies, connections, contacts, conversations, syncs, tenants};
 
 /// A larger body is refused before it is read.
 const BODY_LIMIT: usize = 256 * 1024;
 
-/// Sessions for the OAuth path: a handful of browsers at once is a busy day.
+/// Database sessions for connecting. Even on a busy day only a few browsers connect at once.
 const OAUTH_SESSIONS: u32 = 4;
 
 /// What the handlers work with. Cheap to clone.
@@ -62,7 +51,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// Puts the API together.
+    /// The API over servers that the caller has opened.
     #[must_use]
     pub fn new(
         config: Arc<Config>,
@@ -92,7 +81,7 @@ impl Api {
     /// Connects to the servers that the configuration names.
     ///
     /// # Errors
-    /// When Postgres cannot be reached or a setting cannot be used. Redis may be away.
+    /// If Postgres cannot be reached or a setting cannot be used. Redis may be away.
     pub async fn open(config: Arc<Config>) -> Result<Self, StartError> {
         let vault = Arc::new(KeyRing::parse(config.encryption_keys.expose())?);
         let store = ApiStore::connect(&config.database_url, config.database_connections).await?;
@@ -109,80 +98,7 @@ impl Api {
         ))
     }
 
-    /// Every route, and who may call it.
-    pub fn router(self) -> Router {
-        let is = |access: Access, methods: MethodRouter<Self>| {
-            methods.route_layer(from_fn_with_state((self.clone(), access), gate))
-        };
-        let may = |scope: Scope, methods: MethodRouter<Self>| is(Access::Scope(scope), methods);
-
-        Router::new()
-            .route("/v1/tenants", is(Service, post(tenants::create)))
-            .route(
-                "/v1/api_keys",
-                is(ServiceForTenant, post(api_keys::create).get(api_keys::list)),
-            )
-            .route(
-                "/v1/api_keys/{id}",
-                is(ServiceForTenant, delete(api_keys::revoke)),
-            )
-            .route(
-                "/v1/integrations/intercom/connect",
-                may(ConnectionsWrite, post(connections::connect)),
-            )
-            .route(
-                "/v1/connections",
-                may(ConnectionsRead, get(connections::list)),
-            )
-            .route(
-                "/v1/connections/{id}",
-                may(ConnectionsRead, get(connections::show))
-                    .merge(may(ConnectionsWrite, delete(connections::end))),
-            )
-            .route(
-                "/v1/connections/{id}/sync",
-                may(ConnectionsRead, get(syncs::status)),
-            )
-            .route(
-                "/v1/connections/{id}/syncs",
-                may(ConnectionsRead, get(syncs::list))
-                    .merge(may(ConnectionsWrite, post(syncs::create))),
-            )
-            .route(
-                "/v1/connections/{id}/syncs/{run}",
-                may(ConnectionsRead, get(syncs::show)),
-            )
-            .route("/v1/contacts", may(ProfilesRead, get(contacts::list)))
-            .route("/v1/contacts/{id}", may(ProfilesRead, get(contacts::show)))
-            .route(
-                "/v1/contacts/{id}/conversations",
-                may(ConversationsRead, get(contacts::conversations)),
-            )
-            .route("/v1/companies", may(ProfilesRead, get(companies::list)))
-            .route(
-                "/v1/companies/{id}",
-                may(ProfilesRead, get(companies::show)),
-            )
-            .route(
-                "/v1/conversations",
-                may(ConversationsRead, get(conversations::list)),
-            )
-            .route(
-                "/v1/conversations/{id}",
-                may(ConversationsRead, get(conversations::show)),
-            )
-            .route(
-                "/v1/conversations/{id}/parts",
-                may(ConversationsRead, get(conversations::parts)),
-            )
-            .route("/oauth/intercom/start", get(oauth::start))
-            .route("/oauth/intercom/callback", get(oauth::callback))
-            .layer(DefaultBodyLimit::max(BODY_LIMIT))
-            .layer(from_fn(envelope::envelope))
-            .with_state(self)
-    }
-
-    /// What the API needs to be ready, and its pools' gauges.
+    /// The checks that make the API ready, and the gauges of its pool.
     #[must_use]
     pub fn ops(&self) -> ops::Ops {
         let (store, queue, pool) = (self.store.clone(), self.queue.clone(), self.store.clone());
@@ -207,14 +123,15 @@ impl Api {
     /// Serves until `shutdown`, then finishes the requests under way.
     ///
     /// # Errors
-    /// When the listener fails.
+    /// If the listener fails.
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
         let (store, oauth_store) = (self.store.clone(), self.connect.store.clone());
         let purges = tokio::spawn(purge::rounds(store.clone(), shutdown.clone()));
         axum::serve(listener, self.router())
             .with_graceful_shutdown(async move { shutdown.cancelled().await })
             .await?;
-        // Ends with the same shutdown; a purge that it interrupts stays owed.
+        // The purges end with the same shutdown. An interrupted one stays pending in Postgres, so any
+        // API process can finish it.
         let _ = purges.await;
         store.close().await;
         oauth_store.close().await;
@@ -242,7 +159,7 @@ pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), StartErr
         .map_err(|error| StartError::Listen(address, error))
 }
 
-/// Why the API could not start or go on.
+/// The API could not start, or it ended.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("the encryption keys cannot be used")]

@@ -17,20 +17,20 @@ use shared::{
 use crate::error::ApiError;
 
 const DEFAULT_LIMIT: u32 = 50;
-const MOST: u32 = 200;
+const MAX_LIMIT: u32 = 200;
 
-/// One list as one caller asked for it: how many items, from where, and what a cursor is bound to.
+/// One list as one caller asked for it: its limit, and the context that its cursors are bound to.
 pub(crate) struct Pager<'a> {
     vault: &'a KeyRing,
-    place: SealContext,
+    context: SealContext,
     limit: usize,
 }
 
 impl<'a> Pager<'a> {
-    /// `list` holds the list's name and its filters, so that other filters make another place.
+    /// `list` holds the list's name and its filters, so that a cursor does not open with other filters.
     ///
     /// # Errors
-    /// When `limit` is not 1 to 200.
+    /// If `limit` is not 1 to 200.
     pub(crate) fn new(
         vault: &'a KeyRing,
         tenant: TenantId,
@@ -38,25 +38,28 @@ impl<'a> Pager<'a> {
         limit: Option<u32>,
     ) -> Result<Self, ApiError> {
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MOST).contains(&limit) {
-            return Err(ApiError::invalid("limit", format!("must be 1 to {MOST}")));
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(ApiError::invalid(
+                "limit",
+                format!("must be 1 to {MAX_LIMIT}"),
+            ));
         }
         Ok(Self {
             vault,
-            place: SealContext::cursor(tenant, list),
+            context: SealContext::cursor(tenant, list),
             limit: limit as usize,
         })
     }
 
-    /// One more than a page: whether there is a next one.
+    /// The number of rows to read: one more than a page, because that row shows a next page.
     pub(crate) fn fetch(&self) -> i64 {
         self.limit as i64 + 1
     }
 
-    /// Where the caller's cursor stands; `None` at the start.
+    /// The position in the caller's cursor. `None` at the start of the list.
     ///
     /// # Errors
-    /// When the cursor was not made here for this tenant and these filters.
+    /// If the cursor was not made here for this tenant and these filters.
     pub(crate) fn position<P: DeserializeOwned>(
         &self,
         cursor: Option<&str>,
@@ -64,19 +67,20 @@ impl<'a> Pager<'a> {
         let Some(cursor) = cursor else {
             return Ok(None);
         };
+        // One error for every fault, because the reason would help only a forger.
         let open = || {
             let sealed = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-            let plain = self.vault.open(&self.place, &sealed).ok()?;
+            let plain = self.vault.open(&self.context, &sealed).ok()?;
             serde_json::from_slice(&plain).ok()
         };
         open().map(Some).ok_or_else(ApiError::invalid_cursor)
     }
 
-    /// The page's answer. `fetched` may hold one row more than the page. `position` gives the place
-    /// of a row in the list, and `view` the row's shape in JSON.
+    /// The page's answer. `fetched` may hold one row more than the page. `position` gives a row's
+    /// position in the list, and `view` the row's shape in JSON.
     ///
     /// # Errors
-    /// When the system gives no random bytes for sealing.
+    /// If the system gives no random bytes for sealing.
     pub(crate) fn answer<Row, P: Serialize, View: Serialize>(
         &self,
         mut fetched: Vec<Row>,
@@ -91,7 +95,7 @@ impl<'a> Pager<'a> {
                     serde_json::to_vec(&position(last)).map_err(|_| ApiError::internal())?;
                 let sealed = self
                     .vault
-                    .seal(&self.place, &plain)
+                    .seal(&self.context, &plain)
                     .map_err(|_| ApiError::internal())?;
                 Some(URL_SAFE_NO_PAD.encode(sealed))
             }

@@ -3,9 +3,10 @@
 //! Clients decide by the code and people read the sentence. It says what is wrong and what to do.
 
 use axum::http::StatusCode;
+use shared::store::ConnectionState;
 
 use crate::{
-    caller::Scope,
+    caller::KeyScope,
     error::{ApiError, FieldError},
 };
 
@@ -28,7 +29,7 @@ impl ApiError {
         )
     }
 
-    pub(crate) fn missing_scope(scope: Scope) -> Self {
+    pub(crate) fn missing_scope(scope: KeyScope) -> Self {
         let detail = format!("The key lacks the scope `{scope}`. Use a key that has it.");
         Self::new(StatusCode::FORBIDDEN, "missing_scope", detail)
     }
@@ -147,11 +148,16 @@ impl ApiError {
         )
     }
 
-    /// `state` is the connection's state as REST names it.
-    pub(crate) fn connection_not_active(state: &str) -> Self {
+    pub(crate) fn connection_not_active(state: ConnectionState) -> Self {
+        // A workspace whose app Intercom suspended cannot be connected again until Intercom lifts
+        // the suspension, so only the connection itself knows the next step.
+        let next_step = match state {
+            ConnectionState::Error => "The connection's `error` names the cause and the next step.",
+            _ => "Connect the workspace again first.",
+        };
         let detail = format!(
-            "The connection does not sync, because its state is `{state}`. Connect the workspace \
-             again first."
+            "The connection does not sync, because its state is `{}`. {next_step}",
+            state.as_str()
         );
         Self::new(StatusCode::CONFLICT, "connection_not_active", detail)
     }
@@ -206,7 +212,7 @@ mod tests {
         let problems = [
             ApiError::unauthorized(),
             ApiError::service_key_required(),
-            ApiError::missing_scope(Scope::ProfilesRead),
+            ApiError::missing_scope(KeyScope::ProfilesRead),
             ApiError::tenant_not_allowed(),
             ApiError::tenant_required(),
             ApiError::tenant_not_found(),
@@ -221,7 +227,8 @@ mod tests {
             ApiError::too_large(),
             ApiError::idempotency_in_progress(),
             ApiError::idempotency_key_reused(),
-            ApiError::connection_not_active("reauth_required"),
+            ApiError::connection_not_active(ConnectionState::ReauthRequired),
+            ApiError::connection_not_active(ConnectionState::Error),
             ApiError::run_already_active(),
             ApiError::internal(),
             ApiError::unavailable(),

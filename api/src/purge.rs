@@ -1,5 +1,7 @@
-//! Purges: what a connection brought is deleted after its end was answered. They are owed in Postgres,
-//! so one that a restart interrupts is taken up again by any API process.
+//! Purges: the data of a connection is deleted after the end of the connection was answered.
+//!
+//! A pending purge is recorded in Postgres, so any API process can continue one that a restart
+//! interrupted.
 
 use std::time::Duration;
 
@@ -9,44 +11,46 @@ use shared::{
     store::ApiStore,
 };
 
-/// How long a DELETE waits for its purge: most end well within, and the answer then finds them done.
+/// How long a DELETE waits for its purge. Most purges end well within this time, and the answer then
+/// comes after the last row.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often interrupted purges are looked for.
-const ROUND: Duration = Duration::from_secs(30);
+/// How often a process looks for interrupted purges.
+const ROUND_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Begins a purge that outlives the request, and waits for its end for a while.
-pub(crate) async fn begin(store: &ApiStore, tenant: TenantId, connection: ConnectionId) {
+/// Starts a purge that outlives the request, and waits for its end for a while.
+pub(crate) async fn start(store: &ApiStore, tenant: TenantId, connection: ConnectionId) {
     let store = store.clone();
     let purge = tokio::spawn(async move { run(&store, tenant, connection).await });
-    // Still running after that is fine: the end of the connection is committed, the rest is owed.
+    // A purge that takes longer goes on alone. The end of the connection is committed by now.
     let _ = tokio::time::timeout(PATIENCE, purge).await;
 }
 
-/// Takes up owed purges until `shutdown`.
+/// Runs pending purges until `shutdown`.
 pub(crate) async fn rounds(store: ApiStore, shutdown: Shutdown) {
     while shutdown
-        .run_until_cancelled(tokio::time::sleep(ROUND))
+        .run_until_cancelled(tokio::time::sleep(ROUND_INTERVAL))
         .await
         .is_some()
     {
-        match store.pending_purges().await {
-            Ok(owed) => {
-                for (tenant, connection) in owed {
-                    if shutdown
-                        .run_until_cancelled(run(&store, tenant, connection))
-                        .await
-                        .is_none()
-                    {
-                        return;
-                    }
-                }
-            }
-            Err(error) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "owed purges could not be read"
-            ),
+        // A purge deletes in short transactions, so it may be dropped between any two of them.
+        if shutdown.run_until_cancelled(round(&store)).await.is_none() {
+            return;
         }
+    }
+}
+
+async fn round(store: &ApiStore) {
+    match store.pending_purges().await {
+        Ok(pending) => {
+            for (tenant, connection) in pending {
+                run(store, tenant, connection).await;
+            }
+        }
+        Err(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the pending purges could not be read"
+        ),
     }
 }
 
@@ -55,7 +59,7 @@ async fn run(store: &ApiStore, tenant: TenantId, connection: ConnectionId) {
         Ok(()) => tracing::info!(%tenant, %connection, "purged"),
         Err(error) => {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(%tenant, %connection, error, "a purge was interrupted: it is taken up again");
+            tracing::warn!(%tenant, %connection, error, "a purge was interrupted and will be continued");
         }
     }
 }

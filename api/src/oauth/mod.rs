@@ -40,6 +40,7 @@ pub(crate) async fn start(State(api): State<Api>, Params(query): Params<StartQue
         Ok(opened) => opened,
         Err(error) => return error_page(&error),
     };
+    // Each region has its own host for the consent page.
     let app_url = api.connect.intercom.app_host(opened.region);
     let target = authorize_url(
         &app_url,
@@ -66,6 +67,7 @@ pub(crate) async fn callback(
     };
     let mut response = match outcome {
         Ok(connected) => {
+            // The streams are due in Postgres, so the scheduler makes the tickets if this push is lost.
             api.queue
                 .push_due(connected.tenant, connected.connection, &connected.streams)
                 .await;
@@ -73,6 +75,7 @@ pub(crate) async fn callback(
         }
         Err(error) => error_page(&error),
     };
+    // A flow is over after one callback, so its session must not serve another one.
     if let Ok(clear) = HeaderValue::from_str(&cookie.clear()) {
         response.headers_mut().insert(header::SET_COOKIE, clear);
     }

@@ -45,60 +45,73 @@ struct ErrorPage {
 
 impl ErrorPage {
     fn of(error: &ConnectError) -> (StatusCode, Self) {
-        let (status, title, text) = match error {
-            ConnectError::StartUnknown => (
-                StatusCode::BAD_REQUEST,
-                "This link no longer works",
-                "It was already used, or it is older than ten minutes.",
-            ),
-            ConnectError::StateUnknown | ConnectError::StateUsed => (
-                StatusCode::BAD_REQUEST,
-                "This step was already done",
-                "An attempt to connect can be finished only once.",
-            ),
-            ConnectError::StateExpired => (
-                StatusCode::BAD_REQUEST,
-                "This took too long",
-                "An attempt to connect is valid for ten minutes.",
-            ),
-            ConnectError::SessionMismatch => (
-                StatusCode::FORBIDDEN,
-                "This browser did not start the connection",
-                "Start and finish in the same browser, with cookies allowed. Nothing was connected.",
-            ),
-            ConnectError::Denied => (
-                StatusCode::BAD_REQUEST,
-                "Intercom was not connected",
-                "Intercom did not give us access. Nothing was changed.",
-            ),
-            ConnectError::ExchangeFailed(_) => (
-                StatusCode::BAD_GATEWAY,
-                "Intercom did not accept the connection",
-                "Its approval was no longer valid.",
-            ),
-            ConnectError::TokenRefused(_) => (
-                StatusCode::BAD_GATEWAY,
-                "Intercom did not tell us which workspace this is",
-                "Our app may lack the permission to read admins.",
-            ),
-            ConnectError::PurgeUnderWay => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "This workspace is still being disconnected",
-                "Its earlier data is being deleted. Try again in a few minutes.",
-            ),
-            ConnectError::Unavailable(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Intercom cannot be reached",
-                "Try again in a few minutes.",
-            ),
-            ConnectError::Store(_) | ConnectError::Seal(_) | ConnectError::Random => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something went wrong on our side",
-                "Try again in a few minutes.",
-            ),
-        };
+        let (title, text) = sentences(error);
         let code = error.code();
-        (status, Self { code, title, text })
+        (status(error), Self { code, title, text })
+    }
+}
+
+const fn status(error: &ConnectError) -> StatusCode {
+    match error {
+        ConnectError::StartUnknown
+        | ConnectError::StateUnknown
+        | ConnectError::StateUsed
+        | ConnectError::StateExpired
+        | ConnectError::Denied => StatusCode::BAD_REQUEST,
+        ConnectError::SessionMismatch => StatusCode::FORBIDDEN,
+        ConnectError::ExchangeFailed(_) | ConnectError::TokenRefused(_) => StatusCode::BAD_GATEWAY,
+        ConnectError::PurgeUnderWay | ConnectError::Unavailable(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        ConnectError::Store(_) | ConnectError::Seal(_) | ConnectError::Random => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
+/// The title and the text of the page.
+const fn sentences(error: &ConnectError) -> (&'static str, &'static str) {
+    match error {
+        ConnectError::StartUnknown => (
+            "This link no longer works",
+            "It was already used, or it is older than ten minutes.",
+        ),
+        // A customer can do the same about both: start again.
+        ConnectError::StateUnknown | ConnectError::StateUsed => (
+            "This step was already done",
+            "An attempt to connect can be finished only once.",
+        ),
+        ConnectError::StateExpired => (
+            "This took too long",
+            "An attempt to connect is valid for ten minutes.",
+        ),
+        ConnectError::SessionMismatch => (
+            "This browser did not start the connection",
+            "Start and finish in the same browser, with cookies allowed. Nothing was connected.",
+        ),
+        ConnectError::Denied => (
+            "Intercom was not connected",
+            "Intercom did not give us access. Nothing was changed.",
+        ),
+        ConnectError::ExchangeFailed(_) => (
+            "Intercom did not accept the connection",
+            "Its approval was no longer valid.",
+        ),
+        ConnectError::TokenRefused(_) => (
+            "Intercom did not tell us which workspace this is",
+            "Our app may lack the permission to read admins.",
+        ),
+        ConnectError::PurgeUnderWay => (
+            "This workspace is still being disconnected",
+            "Its earlier data is being deleted. Try again in a few minutes.",
+        ),
+        ConnectError::Unavailable(_) => {
+            ("Intercom cannot be reached", "Try again in a few minutes.")
+        }
+        ConnectError::Store(_) | ConnectError::Seal(_) | ConnectError::Random => (
+            "Something went wrong on our side",
+            "Try again in a few minutes.",
+        ),
     }
 }
 

@@ -1,6 +1,7 @@
-//! The ops listener's basics, the same for every role: liveness, readiness, metrics.
+//! The ops listener of every role: liveness, readiness, metrics, and the operators' routes.
 //!
-//! Served apart from the API: this listener needs no tenant's key and must not be reachable by tenants.
+//! It is a listener of its own, because its first three routes need no key and tenants must not reach
+//! them.
 
 mod dead_letters;
 mod operator;
@@ -24,7 +25,7 @@ use tokio::net::TcpListener;
 
 pub use operator::Operator;
 
-/// A check that has not answered by then has failed.
+/// A check that has not answered after this time has failed.
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
 type Check =
@@ -32,7 +33,7 @@ type Check =
 type Alive = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 type Sample = Arc<dyn Fn() + Send + Sync>;
 
-/// What a role shows: what it needs to be ready, and gauges to be read when metrics are asked for.
+/// What a role shows: its signs of life, its checks, and gauges that are set when metrics are read.
 #[derive(Clone, Default)]
 pub struct Ops {
     alive: Vec<Alive>,
@@ -41,13 +42,13 @@ pub struct Ops {
 }
 
 impl Ops {
-    /// Nothing to check: ready as soon as it listens.
+    /// Without checks, so ready as soon as it listens.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds something that the role cannot do its work without, such as `postgres`.
+    /// Adds a check of a server that the role cannot work without, such as `postgres`.
     #[must_use]
     pub fn check<F, Answer, E>(mut self, name: &'static str, check: F) -> Self
     where
@@ -63,8 +64,8 @@ impl Ops {
         self
     }
 
-    /// Adds a sign of life: the process hangs, and a new one would do better, when it gives an error.
-    /// It must not depend on a server, which no restart of ours would heal.
+    /// Adds a sign of life. An error means that the process hangs and should be restarted. A sign must
+    /// not depend on a server, because a restart of ours does not bring a server back.
     #[must_use]
     pub fn alive(mut self, sign: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
         self.alive.push(Arc::new(sign));
@@ -78,7 +79,7 @@ impl Ops {
         self
     }
 
-    /// `/livez`, `/readyz`, `/metrics`, and what operators may do.
+    /// `/livez`, `/readyz`, `/metrics`, and the operators' routes if a key is configured.
     pub fn router(self, operator: Option<Operator>) -> Router {
         Router::new()
             .route("/livez", get(live))
@@ -101,7 +102,7 @@ impl fmt::Debug for Ops {
 /// The address that was bound is printed to stderr, because port 0 picks any.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// If the address cannot be bound.
 pub async fn serve(address: SocketAddr, router: Router, shutdown: Shutdown) -> std::io::Result<()> {
     // The recorder must be there before the first metric is counted.
     telemetry::metrics();
@@ -120,7 +121,7 @@ async fn live(State(ops): State<Ops>) -> (StatusCode, String) {
     )
 }
 
-/// All checks at once, each with its own answer.
+/// Runs all checks at once, so that a slow server does not delay the answer about another.
 async fn ready(State(ops): State<Ops>) -> impl IntoResponse {
     let checked = ops.checks.iter().map(|(name, check)| async move {
         let answer = tokio::time::timeout(CHECK_LIMIT, check()).await;
@@ -153,7 +154,7 @@ async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
         sample();
     }
     let recorder = telemetry::metrics();
-    // Folds the histograms' raw samples in; without it they would pile up.
+    // Folds the raw samples of the histograms in. Without this they would pile up.
     recorder.run_upkeep();
     (
         [(

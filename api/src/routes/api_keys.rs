@@ -1,4 +1,4 @@
-//! Tenant keys: made, listed and revoked by the product backend on a tenant's behalf.
+//! Tenant keys. The product backend makes, lists and revokes them on a tenant's behalf.
 
 use axum::{
     Json,
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{ListQuery, Mark, before, tenants::check_name};
 use crate::{
     Api,
-    caller::{NewKey, Scope, Tenant},
+    caller::{CallerTenant, KeyScope, NewKey},
     error::{ApiError, FieldError},
     extract::{JsonBody, Params, id},
     page::Pager,
@@ -44,7 +44,7 @@ pub(crate) struct ApiKeyView {
 /// `POST /v1/api_keys {name, scopes[], expires_at?}`
 pub(crate) async fn create(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     JsonBody(new): JsonBody<NewApiKey>,
 ) -> Result<(StatusCode, Json<ApiKeyView>), ApiError> {
     check_name(&new.name)?;
@@ -54,7 +54,7 @@ pub(crate) async fn create(
     }
     let made = NewKey::make()?;
     let mut tx = api.store.begin(tenant).await?;
-    let kept = tx
+    let stored = tx
         .create_api_key(
             made.id,
             &new.name,
@@ -66,7 +66,7 @@ pub(crate) async fn create(
     tx.commit().await?;
     let view = ApiKeyView {
         key: Some(made.key.expose().to_owned()),
-        ..ApiKeyView::from(kept)
+        ..ApiKeyView::from(stored)
     };
     Ok((StatusCode::CREATED, Json(view)))
 }
@@ -74,7 +74,7 @@ pub(crate) async fn create(
 /// `GET /v1/api_keys`: those that are not revoked, newest first.
 pub(crate) async fn list(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Params(query): Params<ListQuery>,
 ) -> Result<Response, ApiError> {
     let pager = Pager::new(&api.vault, tenant, "api_keys", query.limit)?;
@@ -87,7 +87,7 @@ pub(crate) async fn list(
 /// `DELETE /v1/api_keys/{id}`: the key's next use is refused, on every replica.
 pub(crate) async fn revoke(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Path(key): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
@@ -100,7 +100,7 @@ pub(crate) async fn revoke(
 
 /// Known scopes, each once, in the contract's order.
 fn check_scopes(given: &[String]) -> Result<Vec<String>, ApiError> {
-    let known = |scope: &String| Scope::ALL.iter().any(|known| known.as_str() == scope);
+    let known = |scope: &String| KeyScope::ALL.iter().any(|known| known.as_str() == scope);
     let mut faults: Vec<FieldError> = given
         .iter()
         .enumerate()
@@ -109,7 +109,7 @@ fn check_scopes(given: &[String]) -> Result<Vec<String>, ApiError> {
             field: format!("scopes[{at}]"),
             detail: format!(
                 "must be one of {}",
-                Scope::ALL.map(Scope::as_str).join(", ")
+                KeyScope::ALL.map(KeyScope::as_str).join(", ")
             ),
         })
         .collect();
@@ -122,10 +122,10 @@ fn check_scopes(given: &[String]) -> Result<Vec<String>, ApiError> {
     if !faults.is_empty() {
         return Err(ApiError::invalid_all(faults));
     }
-    let held = |scope: &Scope| given.iter().any(|given| given == scope.as_str());
-    Ok(Scope::ALL
+    let is_given = |scope: &KeyScope| given.iter().any(|given| given == scope.as_str());
+    Ok(KeyScope::ALL
         .into_iter()
-        .filter(held)
+        .filter(is_given)
         .map(|scope| scope.to_string())
         .collect())
 }

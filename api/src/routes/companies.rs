@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Include, Mark, OneQuery, ProfilesQuery, SourceView, before};
 use crate::{
     Api,
-    caller::Tenant,
+    caller::CallerTenant,
     error::ApiError,
     extract::{Params, id},
     page::Pager,
@@ -42,7 +42,7 @@ pub(crate) struct CompanyView {
 /// `GET /v1/companies`: last changed first.
 pub(crate) async fn list(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Params(query): Params<ProfilesQuery>,
 ) -> Result<Response, ApiError> {
     let (filter, _) = query.filter()?;
@@ -65,7 +65,7 @@ pub(crate) async fn list(
 /// `GET /v1/companies/{id}`
 pub(crate) async fn show(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Path(company): Path<String>,
     Params(query): Params<OneQuery>,
 ) -> Result<Json<CompanyView>, ApiError> {

@@ -1,4 +1,4 @@
-//! Connections: begun with a link, looked at, ended.
+//! Connections: started with a link, listed, shown and ended.
 
 use axum::{
     Json,
@@ -17,14 +17,15 @@ use shared::{
 use super::{ListQuery, Mark};
 use crate::{
     Api,
-    caller::Tenant,
+    caller::CallerTenant,
     error::ApiError,
     extract::{JsonBody, Params, id},
     page::Pager,
     purge,
 };
 
-/// An end that meets workers' transactions may be chosen to give way (a deadlock): it is tried again.
+/// The end of a connection may deadlock with the transactions of workers, and Postgres may choose it as
+/// the victim. It is then tried again.
 const TRIES: u32 = 3;
 
 #[derive(Debug, Deserialize)]
@@ -47,7 +48,7 @@ pub(crate) struct EndQuery {
     data: EndData,
 }
 
-/// What `data=` may say.
+/// The values of `data=`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum EndData {
@@ -86,7 +87,7 @@ struct ErrorView {
 /// `POST /v1/integrations/intercom/connect {region?}`: a link for the customer's browser.
 pub(crate) async fn connect(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     JsonBody(request): JsonBody<ConnectRequest>,
 ) -> Result<(StatusCode, Json<StartView>), ApiError> {
     let started = connect::start(&api.connect.store, tenant, request.region).await?;
@@ -107,7 +108,7 @@ pub(crate) async fn connect(
 /// `GET /v1/connections`: oldest first. A tenant has few, so they are paged here and not in SQL.
 pub(crate) async fn list(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Params(query): Params<ListQuery>,
 ) -> Result<Response, ApiError> {
     let pager = Pager::new(&api.vault, tenant, "connections", query.limit)?;
@@ -131,7 +132,7 @@ pub(crate) async fn list(
 /// `GET /v1/connections/{id}`
 pub(crate) async fn show(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Path(connection): Path<String>,
 ) -> Result<Json<ConnectionView>, ApiError> {
     let found = api
@@ -143,11 +144,11 @@ pub(crate) async fn show(
         .ok_or_else(ApiError::not_found)
 }
 
-/// `DELETE /v1/connections/{id}?data=retain|purge`: after the answer nothing is written for it, and no call to Intercom
-/// begins.
+/// `DELETE /v1/connections/{id}?data=retain|purge`. After the answer nothing is written for the
+/// connection, and no call to Intercom begins.
 pub(crate) async fn end(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Path(connection): Path<String>,
     Params(query): Params<EndQuery>,
 ) -> Result<(StatusCode, Json<ConnectionView>), ApiError> {
@@ -165,9 +166,9 @@ pub(crate) async fn end(
         }
     };
     if data == AfterDisconnect::Purge {
-        purge::begin(&api.store, tenant, connection).await;
+        purge::start(&api.store, tenant, connection).await;
     }
-    // A slice that is under way has seen it by then, and makes no more calls.
+    // A slice under way checks its fence at this interval, so after two of them it makes no more calls.
     tokio::time::sleep(2 * FENCE_RECHECK_INTERVAL).await;
     tracing::info!(%tenant, %connection, ?data, "connection ended");
     Ok((StatusCode::ACCEPTED, Json(ended.into())))

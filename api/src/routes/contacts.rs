@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Api,
-    caller::Tenant,
+    caller::CallerTenant,
     error::ApiError,
     extract::{Params, id},
     page::Pager,
@@ -64,7 +64,7 @@ struct ProvenanceView {
 /// `GET /v1/contacts`: last changed first.
 pub(crate) async fn list(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Params(query): Params<ProfilesQuery>,
 ) -> Result<Response, ApiError> {
     let (filter, include) = query.filter()?;
@@ -89,7 +89,7 @@ pub(crate) async fn list(
 /// `GET /v1/contacts/{id}`: a merged contact's id answers with the survivor.
 pub(crate) async fn show(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Path(contact): Path<String>,
     Params(query): Params<OneQuery>,
 ) -> Result<Json<ContactView>, ApiError> {
@@ -108,7 +108,7 @@ pub(crate) async fn show(
 /// `GET /v1/contacts/{id}/conversations`: last changed first.
 pub(crate) async fn conversations(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Path(contact): Path<String>,
     Params(query): Params<ConversationsQuery>,
 ) -> Result<Response, ApiError> {

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::{Include, Mark, OneQuery, before};
 use crate::{
     Api,
-    caller::Tenant,
+    caller::CallerTenant,
     error::ApiError,
     extract::{Params, id},
     page::Pager,
@@ -68,7 +68,7 @@ pub(crate) struct PartsQuery {
 enum BodyFormat {
     #[default]
     Text,
-    /// As Intercom sent it: written by anybody, so whoever shows it must make it harmless first.
+    /// As Intercom sent it. Anyone may have written it, so a page must sanitize it first.
     Html,
 }
 
@@ -146,7 +146,7 @@ type PartMark = (DateTime<Utc>, String);
 /// `GET /v1/conversations`: last changed first.
 pub(crate) async fn list(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Params(query): Params<ConversationsQuery>,
 ) -> Result<Response, ApiError> {
     let mut filter = query.filter()?;
@@ -154,7 +154,7 @@ pub(crate) async fn list(
     if let Some(contact) = &query.contact_id {
         let contact = Uuid::try_parse(contact)
             .map_err(|_| ApiError::invalid("contact_id", "must be a contact's id"))?;
-        // An unknown contact took part in nothing: its own id selects no conversation.
+        // An unknown contact took part in nothing, and its own id selects no conversation.
         filter.contact = Some(tx.resolve_contact(contact).await?.unwrap_or(contact));
     }
     list_filtered(&api, tx, &query, &filter).await
@@ -163,7 +163,7 @@ pub(crate) async fn list(
 /// `GET /v1/conversations/{id}`
 pub(crate) async fn show(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Path(conversation): Path<String>,
     Params(query): Params<OneQuery>,
 ) -> Result<Json<ConversationView>, ApiError> {
@@ -178,7 +178,7 @@ pub(crate) async fn show(
 /// `GET /v1/conversations/{id}/parts?body_format=text|html`: oldest first.
 pub(crate) async fn parts(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Path(conversation): Path<String>,
     Params(query): Params<PartsQuery>,
 ) -> Result<Response, ApiError> {

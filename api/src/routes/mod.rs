@@ -1,4 +1,4 @@
-//! The calls of `/v1`, one file per kind of object.
+//! The calls of `/v1`, one file per kind of object. `router.rs` mounts them.
 
 pub(crate) mod api_keys;
 pub(crate) mod companies;

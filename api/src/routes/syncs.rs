@@ -1,4 +1,4 @@
-//! A connection's runs, and how complete its mirror is.
+//! A connection's runs, and how complete its copy is.
 
 use axum::{
     Json,
@@ -22,7 +22,7 @@ use shared::{
 use super::{ListQuery, Mark, before, sync_status::SyncStatusView};
 use crate::{
     Api,
-    caller::Tenant,
+    caller::CallerTenant,
     error::ApiError,
     extract::{JsonBody, Params, id},
     page::Pager,
@@ -42,7 +42,7 @@ const WINDOW_SECONDS: u32 = 10;
 pub(crate) struct StatusView {
     #[serde(flatten)]
     status: SyncStatusView,
-    /// Until the pending threads are fetched, at a call each and all that we may spend.
+    /// The time until the pending threads are fetched, at one call each and our whole share of the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     eta_seconds: Option<u64>,
     /// Absent while Redis is away.
@@ -56,11 +56,11 @@ struct RateView {
     /// Calls per window that Intercom allows, to us and the customer's other apps together.
     limit: u32,
     window_seconds: u32,
-    /// Calls counted in the window that is open, everybody's.
+    /// Calls in the open window, by us and the customer's other apps together.
     used: u32,
-    /// What of our share of it is left.
+    /// Calls that are left of our share.
     calls_left: u32,
-    /// When the next window opens; absent while nobody has called lately.
+    /// When the next window opens. Absent if there was no call for a while.
     #[serde(skip_serializing_if = "Option::is_none")]
     resets_at: Option<DateTime<Utc>>,
     /// Our share of the limit.
@@ -120,7 +120,7 @@ impl From<RunError> for RunErrorView {
 /// `GET /v1/connections/{id}/sync`
 pub(crate) async fn status(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Path(connection): Path<String>,
 ) -> Result<Json<StatusView>, ApiError> {
     let connection = ConnectionId(id(&connection)?);
@@ -133,7 +133,7 @@ pub(crate) async fn status(
         .sync_facts(connection)
         .await?
         .ok_or_else(ApiError::not_found)?;
-    // Redis is asked without holding a session of Postgres.
+    // Redis may be slow, and it must not keep a session of Postgres from other requests.
     drop(tx);
     let status = completeness::judge(&facts);
     let intercom = &api.connect.intercom;
@@ -167,29 +167,30 @@ fn eta(pending: i64, allowed: u32) -> Option<u64> {
 /// `POST /v1/connections/{id}/syncs {mode, streams?}`
 pub(crate) async fn create(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Path(connection): Path<String>,
     JsonBody(new): JsonBody<NewRun>,
 ) -> Result<Response, ApiError> {
     let connection = ConnectionId(id(&connection)?);
-    let streams = chosen(new.streams)?;
+    let streams = selected(new.streams)?;
     let mut tx = api.store.begin(tenant).await?;
     match tx.request_run(connection, new.mode, &streams).await? {
         None => Err(ApiError::not_found()),
         Some(RunRequest::Queued(run)) => {
+            // The tickets follow the commit. A worker that is faster would find streams that are not due.
             tx.commit().await?;
             api.queue.push_due(tenant, connection, &streams).await;
             Ok((StatusCode::ACCEPTED, Json(RunView::from(run))).into_response())
         }
         Some(RunRequest::AlreadyActive(run)) => Err(already_active(run)),
-        Some(RunRequest::NotActive(state)) => Err(ApiError::connection_not_active(state.as_str())),
+        Some(RunRequest::NotActive(state)) => Err(ApiError::connection_not_active(state)),
     }
 }
 
 /// `GET /v1/connections/{id}/syncs`: newest first.
 pub(crate) async fn list(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Path(connection): Path<String>,
     Params(query): Params<ListQuery>,
 ) -> Result<Response, ApiError> {
@@ -212,7 +213,7 @@ pub(crate) async fn list(
 /// `GET /v1/connections/{id}/syncs/{run}`
 pub(crate) async fn show(
     State(api): State<Api>,
-    Tenant(tenant): Tenant,
+    CallerTenant(tenant): CallerTenant,
     Path((connection, run)): Path<(String, String)>,
 ) -> Result<Json<RunView>, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
@@ -223,8 +224,8 @@ pub(crate) async fn show(
         .ok_or_else(ApiError::not_found)
 }
 
-/// Each stream once, in the order of the data; all of them unless some are named.
-fn chosen(named: Option<Vec<Stream>>) -> Result<Vec<Stream>, ApiError> {
+/// Each named stream once, in the order of the data. All streams if none are named.
+fn selected(named: Option<Vec<Stream>>) -> Result<Vec<Stream>, ApiError> {
     match named {
         None => Ok(Stream::ALL.to_vec()),
         Some(mut streams) => {
@@ -241,8 +242,8 @@ fn chosen(named: Option<Vec<Stream>>) -> Result<Vec<Stream>, ApiError> {
     }
 }
 
-/// The run that does what was asked for, beside the problem. `status` stays the problem's own number;
-/// the run's is in `run`.
+/// The problem, with the members of the run that already does what was asked for. `status` is a member
+/// of both and stays the problem's, so the run is given in `run` once more.
 fn already_active(run: Run) -> ApiError {
     let error = ApiError::run_already_active();
     let Ok(Value::Object(view)) = serde_json::to_value(RunView::from(run)) else {
@@ -289,12 +290,12 @@ mod tests {
 
     #[test]
     fn streams_are_counted_once_and_default_to_all() {
-        assert_eq!(chosen(None).unwrap(), Stream::ALL);
+        assert_eq!(selected(None).unwrap(), Stream::ALL);
         let twice = vec![Stream::Threads, Stream::Contacts, Stream::Threads];
         assert_eq!(
-            chosen(Some(twice)).unwrap(),
+            selected(Some(twice)).unwrap(),
             [Stream::Contacts, Stream::Threads]
         );
-        assert!(chosen(Some(Vec::new())).is_err());
+        assert!(selected(Some(Vec::new())).is_err());
     }
 }

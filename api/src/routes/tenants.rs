@@ -1,4 +1,4 @@
-//! Tenants: made by the product backend.
+//! Tenants. The product backend creates them.
 
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
@@ -7,7 +7,7 @@ use shared::domain::TenantId;
 
 use crate::{Api, error::ApiError, extract::JsonBody};
 
-const LONGEST_NAME: usize = 200;
+const MAX_NAME_CHARACTERS: usize = 200;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,10 +39,10 @@ pub(crate) async fn create(
 
 pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
     let length = name.chars().count();
-    if name.trim().is_empty() || length > LONGEST_NAME {
+    if name.trim().is_empty() || length > MAX_NAME_CHARACTERS {
         return Err(ApiError::invalid(
             "name",
-            format!("must have 1 to {LONGEST_NAME} characters"),
+            format!("must have 1 to {MAX_NAME_CHARACTERS} characters"),
         ));
     }
     Ok(())
