@@ -1,4 +1,4 @@
-//! Runs the roles, alone or together, beside the ops listener, and says which ended and why.
+//! Runs the roles, alone or together, beside the ops listener.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,121 +19,160 @@ use worker::{Worker, WorkerError};
 
 use crate::failure::Failure;
 
-/// A worker that has not gone round for this long hangs.
+/// A worker without a completed round for this long hangs.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// Runs a role and the ops listener until `shutdown`. When one part ends before that, the others are
-/// told to end too, because half a process must not pass for a whole one.
+/// Runs a role and the ops listener until `shutdown`. If one part ends before that, the others are
+/// told to end too.
 ///
 /// # Errors
-/// When a part cannot start or ends by itself. The error names the part and the cause.
+/// If a part cannot start or ends on its own. The error names the part and the cause.
 pub async fn run(config: Config, role: ProcessRole, shutdown: Shutdown) -> Result<(), Failure> {
     // The recorder must be there before the first metric is counted.
     telemetry::metrics();
-    if config.profile == Profile::Production
-        && store::login_is_unbound(&config.database_url).await?
-    {
-        let what = "database_url logs in as a superuser (or with BYPASSRLS): give pathbound a login of its own";
-        return Err(Failure::Setting(what.to_owned()));
-    }
-    let config = Arc::new(config);
-    let mut tasks = JoinSet::new();
-    let ops = if role.runs_api() {
-        let api = Api::open(Arc::clone(&config)).await.map_err(api_failure)?;
-        let ops = api.ops();
-        let listener = listen(&config).await?;
-        spawn(
-            &mut tasks,
-            "the api",
-            serve(api, listener, shutdown.clone()),
-        );
-        ops
-    } else {
-        checks(&config, role).await?
+    refuse_unbound_login(&config).await?;
+    let mut parts = Parts {
+        config: Arc::new(config),
+        shutdown,
+        tasks: JoinSet::new(),
     };
+    let mut ops = if role.runs_api() {
+        parts.start_api().await?
+    } else {
+        checks(&parts.config, role).await?
+    };
+    // Opened before the ops listener starts, because `/livez` reads the worker's heartbeat.
     let worker = if role.runs_worker() {
-        Some(
-            Worker::open(Arc::clone(&config))
-                .await
-                .map_err(worker_failure)?,
-        )
+        let worker = Worker::open(Arc::clone(&parts.config))
+            .await
+            .map_err(worker_failure)?;
+        let heartbeat = worker.heartbeat();
+        ops = ops.alive(move || completes_rounds(&heartbeat));
+        Some(worker)
     } else {
         None
     };
-    let ops = match worker.as_ref().map(Worker::heartbeat) {
-        Some(heartbeat) => ops.alive(move || completes_rounds(&heartbeat)),
-        None => ops,
-    };
-    let operator = Operator::open(&config).await.map_err(api_failure)?;
-    let serving = ops::serve(config.ops_listen, ops.router(operator), shutdown.clone());
-    let address = config.ops_listen;
-    spawn(&mut tasks, "the ops listener", async move {
-        serving
-            .await
-            .map_err(|error| Failure::failed(format!("could not listen on {address}"), error))
-    });
+    parts.start_ops_listener(ops).await?;
     if let Some(worker) = worker {
-        let shutdown = shutdown.clone();
-        spawn(&mut tasks, "the worker", async {
+        parts.start_worker(worker);
+    }
+    if role.runs_scheduler() {
+        parts.start_scheduler();
+    }
+    until_all_end(parts.tasks, &parts.shutdown).await
+}
+
+/// The parts of one process, each in a task.
+struct Parts {
+    config: Arc<Config>,
+    shutdown: Shutdown,
+    tasks: JoinSet<Ended>,
+}
+
+/// The name of a part that ended, and its outcome.
+type Ended = (&'static str, Result<(), Failure>);
+
+impl Parts {
+    /// Gives the API's checks for the ops listener.
+    async fn start_api(&mut self) -> Result<Ops, Failure> {
+        let api = Api::open(Arc::clone(&self.config))
+            .await
+            .map_err(api_failure)?;
+        let ops = api.ops();
+        // Bound here and not in the task, so that a port that is taken fails the start.
+        let listener = listen(&self.config).await?;
+        let serving = serve(api, listener, self.shutdown.clone());
+        self.spawn("the api", serving);
+        Ok(ops)
+    }
+
+    async fn start_ops_listener(&mut self, ops: Ops) -> Result<(), Failure> {
+        let operator = Operator::open(&self.config).await.map_err(api_failure)?;
+        let address = self.config.ops_listen;
+        let serving = ops::serve(address, ops.router(operator), self.shutdown.clone());
+        self.spawn("the ops listener", async move {
+            serving
+                .await
+                .map_err(|error| Failure::failed(format!("could not listen on {address}"), error))
+        });
+        Ok(())
+    }
+
+    fn start_worker(&mut self, worker: Worker) {
+        let shutdown = self.shutdown.clone();
+        self.spawn("the worker", async {
             worker.run(shutdown).await.map_err(worker_failure)
         });
     }
-    if role.runs_scheduler() {
-        let (config, shutdown) = (Arc::clone(&config), shutdown.clone());
-        spawn(&mut tasks, "the scheduler", async {
+
+    fn start_scheduler(&mut self) {
+        let (config, shutdown) = (Arc::clone(&self.config), self.shutdown.clone());
+        self.spawn("the scheduler", async {
             scheduler::run(config, shutdown)
                 .await
                 .map_err(scheduler_failure)
         });
     }
-    until_all_end(tasks, &shutdown).await
+
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        part: impl Future<Output = Result<(), Failure>> + Send + 'static,
+    ) {
+        self.tasks.spawn(async move {
+            // A task inside the task, because the join error of a panic does not carry the name.
+            let outcome = tokio::spawn(part).await;
+            (
+                name,
+                outcome.unwrap_or_else(|error| {
+                    Err(Failure::failed(format!("{name} panicked"), error))
+                }),
+            )
+        });
+    }
 }
 
-/// Serves the API on a listener of the caller's.
+/// Row-level security does not bind a superuser, so one forgotten condition would show all tenants.
+async fn refuse_unbound_login(config: &Config) -> Result<(), Failure> {
+    if config.profile == Profile::Production
+        && store::login_is_unbound(&config.database_url).await?
+    {
+        return Err(Failure::Setting(
+            "database_url logs in as a superuser or with BYPASSRLS, so give pathbound a login of its own"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Serves the API on an open listener.
 ///
 /// # Errors
-/// When the listener fails.
+/// If the listener fails.
 pub async fn serve(api: Api, listener: TcpListener, shutdown: Shutdown) -> Result<(), Failure> {
     api.serve(listener, shutdown)
         .await
         .map_err(|error| Failure::failed("the API's listener failed", error))
 }
 
-/// A worker goes round every second, every four when Redis is away.
+/// A worker completes a round every second, and every four seconds if Redis is away.
 fn completes_rounds(heartbeat: &Heartbeat) -> Result<(), String> {
     match heartbeat.last_round() {
         Some(ago) if ago > STUCK => Err(format!(
-            "the worker has not gone round for {} s",
+            "the worker has not completed a round for {} s",
             ago.as_secs()
         )),
         _ => Ok(()),
     }
 }
 
-/// What ended, and how.
-type Ended = (&'static str, Result<(), Failure>);
-
-fn spawn(
-    tasks: &mut JoinSet<Ended>,
-    name: &'static str,
-    part: impl Future<Output = Result<(), Failure>> + Send + 'static,
-) {
-    tasks.spawn(async move {
-        // A task of its own, so that a panic still has a name.
-        let outcome = tokio::spawn(part).await;
-        (
-            name,
-            outcome.unwrap_or_else(|error| Err(Failure::failed(format!("{name} panicked"), error))),
-        )
-    });
-}
-
-/// The first part that ends early is the failure; one that fails on the way out only says so.
+/// The first part that ends early is the failure. A part that fails during the shutdown is only printed.
 async fn until_all_end(mut tasks: JoinSet<Ended>, shutdown: &Shutdown) -> Result<(), Failure> {
     let mut first = None;
     while let Some(ended) = tasks.join_next().await {
         let Ok((part, outcome)) = ended else { continue };
         let early = !shutdown.is_cancelled();
+        // Half a process must not pass for a whole one.
         shutdown.cancel();
         let failure = match outcome {
             Err(failure) => failure,
@@ -162,7 +201,8 @@ async fn listen(config: &Config) -> Result<TcpListener, Failure> {
     Ok(listener)
 }
 
-/// Readiness of a role without the API: both servers answer, asked over connections of their own.
+/// The checks of a role without the API, over connections of their own, so that a busy pool does not
+/// make the role unready.
 async fn checks(config: &Config, role: ProcessRole) -> Result<Ops, Failure> {
     if role.runs_worker() {
         checks_with(config, WorkerStore::connect(&config.database_url, 1).await?)

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use serde_json::{Map, json};
 use shared::{
-    config::{Config, Environment, ProcessRole, Profile},
+    config::{Config, Environment, IntercomConfig, Intervals, ProcessRole, Profile},
     domain::Secret,
 };
 
@@ -68,12 +68,21 @@ fn check(file: Option<&Path>, format: Format, role: ProcessRole) -> Result<(), F
 
 /// Every option in the order of the manual (`default.toml`).
 fn values(config: &Config) -> Vec<(&'static str, String)> {
-    let intercom = &config.intercom;
-    let intervals = &config.intervals;
+    [
+        servers(config),
+        intercom(&config.intercom),
+        intervals(&config.intervals),
+        worker_and_logs(config),
+    ]
+    .concat()
+}
+
+fn servers(config: &Config) -> Vec<(&'static str, String)> {
     let profile = match config.profile {
         Profile::Production => "production",
         Profile::Development => "development",
     };
+    let operator_key = config.operator_key.as_ref();
     vec![
         ("profile", profile.to_owned()),
         ("database_url", secret(&config.database_url)),
@@ -92,22 +101,19 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("service_key", secret(&config.service_key)),
         (
             "operator_key",
-            config
-                .operator_key
-                .as_ref()
-                .map_or_else(|| is_set(false), secret),
+            operator_key.map_or_else(|| is_set(false), secret),
         ),
         ("encryption_keys", secret(&config.encryption_keys)),
+    ]
+}
+
+fn intercom(intercom: &IntercomConfig) -> Vec<(&'static str, String)> {
+    let url = |url: &Option<String>| url.clone().unwrap_or_default();
+    vec![
         ("intercom_client_id", intercom.client_id.clone()),
         ("intercom_client_secret", secret(&intercom.client_secret)),
-        (
-            "intercom_api_url",
-            intercom.api_url.clone().unwrap_or_default(),
-        ),
-        (
-            "intercom_app_url",
-            intercom.app_url.clone().unwrap_or_default(),
-        ),
+        ("intercom_api_url", url(&intercom.api_url)),
+        ("intercom_app_url", url(&intercom.app_url)),
         ("intercom_version", intercom.version.clone()),
         ("max_share", intercom.max_share.to_string()),
         (
@@ -115,12 +121,22 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
             intercom.rate_limit_scope.as_str().to_owned(),
         ),
         ("request_timeout", duration(intercom.request_timeout)),
+    ]
+}
+
+fn intervals(intervals: &Intervals) -> Vec<(&'static str, String)> {
+    vec![
         ("sync_interval", duration(intervals.sync)),
         ("reconcile_interval", duration(intervals.reconcile)),
         ("company_walk_interval", duration(intervals.company_walk)),
         ("reference_interval", duration(intervals.reference)),
         ("audit_interval", duration(intervals.audit)),
         ("search_index_lag", duration(intervals.search_index_lag)),
+    ]
+}
+
+fn worker_and_logs(config: &Config) -> Vec<(&'static str, String)> {
+    vec![
         ("worker_slots", config.worker_slots.to_string()),
         (
             "conversations_per_slice",
@@ -131,6 +147,7 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
             config.conversation_concurrency.to_string(),
         ),
         (
+            // The option counts MiB.
             "response_memory",
             (config.response_memory >> 20).to_string(),
         ),
