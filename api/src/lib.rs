@@ -101,16 +101,9 @@ impl Api {
     /// The checks that make the API ready, and the gauges of its pool.
     #[must_use]
     pub fn ops(&self) -> ops::Ops {
-        let (store, queue, pool) = (self.store.clone(), self.queue.clone(), self.store.clone());
+        let pool = self.store.clone();
         ops::Ops::new()
-            .check("postgres", move || {
-                let store = store.clone();
-                async move { store.ping().await }
-            })
-            .check("redis", move || {
-                let queue = queue.clone();
-                async move { queue.ping().await }
-            })
+            .servers(self.store.clone(), self.queue.clone())
             .sample(move || {
                 let (open, idle) = pool.pool_use();
                 metrics::gauge!("pathbound_db_pool_connections", "state" => "open")

@@ -20,7 +20,12 @@ use axum::{
     routing::get,
 };
 use serde_json::{Map, Value, json};
-use shared::{shutdown::Shutdown, telemetry};
+use shared::{
+    queue::Queue,
+    shutdown::Shutdown,
+    store::{Store, roles::DbRole},
+    telemetry,
+};
 use tokio::net::TcpListener;
 
 pub use operator::Operator;
@@ -62,6 +67,19 @@ impl Ops {
         });
         self.checks.push((name, check));
         self
+    }
+
+    /// Adds the checks of both servers.
+    #[must_use]
+    pub fn servers<R: DbRole>(self, store: Store<R>, queue: Queue) -> Self {
+        self.check("postgres", move || {
+            let store = store.clone();
+            async move { store.ping().await }
+        })
+        .check("redis", move || {
+            let queue = queue.clone();
+            async move { queue.ping().await }
+        })
     }
 
     /// Adds a sign of life. An error means that the process hangs and should be restarted. A sign must

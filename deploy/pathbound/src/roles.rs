@@ -11,7 +11,7 @@ use shared::{
     config::{Config, ProcessRole, Profile},
     queue::{Heartbeat, Queue},
     shutdown::Shutdown,
-    store::{self, SchedulerStore, Store, WorkerStore, roles::DbRole},
+    store::{self, SchedulerStore, WorkerStore},
     telemetry,
 };
 use tokio::{net::TcpListener, task::JoinSet};
@@ -31,7 +31,7 @@ pub async fn run(config: Config, role: ProcessRole, shutdown: Shutdown) -> Resul
     // The recorder must be there before the first metric is counted.
     telemetry::metrics();
     refuse_unbound_login(&config).await?;
-    let mut parts = Parts {
+    let mut parts = RunningParts {
         config: Arc::new(config),
         shutdown,
         tasks: JoinSet::new(),
@@ -63,7 +63,7 @@ pub async fn run(config: Config, role: ProcessRole, shutdown: Shutdown) -> Resul
 }
 
 /// The parts of one process, each in a task.
-struct Parts {
+struct RunningParts {
     config: Arc<Config>,
     shutdown: Shutdown,
     tasks: JoinSet<Ended>,
@@ -72,7 +72,7 @@ struct Parts {
 /// The name of a part that ended, and its outcome.
 type Ended = (&'static str, Result<(), Failure>);
 
-impl Parts {
+impl RunningParts {
     /// Gives the API's checks for the ops listener.
     async fn start_api(&mut self) -> Result<Ops, Failure> {
         let api = Api::open(Arc::clone(&self.config))
@@ -204,27 +204,12 @@ async fn listen(config: &Config) -> Result<TcpListener, Failure> {
 /// The checks of a role without the API, over connections of their own, so that a busy pool does not
 /// make the role unready.
 async fn checks(config: &Config, role: ProcessRole) -> Result<Ops, Failure> {
-    if role.runs_worker() {
-        checks_with(config, WorkerStore::connect(&config.database_url, 1).await?)
+    let (url, queue) = (&config.database_url, Queue::connect(config)?);
+    Ok(if role.runs_worker() {
+        Ops::new().servers(WorkerStore::connect(url, 1).await?, queue)
     } else {
-        checks_with(
-            config,
-            SchedulerStore::connect(&config.database_url, 1).await?,
-        )
-    }
-}
-
-fn checks_with<R: DbRole>(config: &Config, store: Store<R>) -> Result<Ops, Failure> {
-    let queue = Queue::connect(config)?;
-    Ok(Ops::new()
-        .check("postgres", move || {
-            let store = store.clone();
-            async move { store.ping().await }
-        })
-        .check("redis", move || {
-            let queue = queue.clone();
-            async move { queue.ping().await }
-        }))
+        Ops::new().servers(SchedulerStore::connect(url, 1).await?, queue)
+    })
 }
 
 pub(crate) fn api_failure(error: StartError) -> Failure {
