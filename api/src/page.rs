@@ -101,7 +101,7 @@ impl<'a> Pager<'a> {
             }
             _ => None,
         };
-        Ok(Json(List {
+        Ok(Json(ListView {
             items: fetched.into_iter().map(view).collect(),
             next_cursor,
         })
@@ -110,7 +110,7 @@ impl<'a> Pager<'a> {
 }
 
 #[derive(Serialize)]
-struct List<T> {
+struct ListView<T> {
     items: Vec<T>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,

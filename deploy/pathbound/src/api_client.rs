@@ -21,7 +21,7 @@ pub struct ApiClient {
 
 /// The answer to a call. The body is `null` if there is none.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct ApiAnswer {
     pub status: StatusCode,
     pub body: Value,
 }
@@ -56,7 +56,7 @@ impl ApiClient {
         tenant: Option<TenantId>,
         path: &str,
         body: &Value,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<ApiAnswer, Failure> {
         self.send(Method::POST, tenant, path, Some(body)).await
     }
 
@@ -66,7 +66,7 @@ impl ApiClient {
         tenant: Option<TenantId>,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<ApiAnswer, Failure> {
         let mut call = self
             .http
             .request(method, format!("{}{path}", self.base))
@@ -80,7 +80,7 @@ impl ApiClient {
         let answer = call.send().await.map_err(unreachable)?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(unreachable)?;
-        let answer = Answer {
+        let answer = ApiAnswer {
             status,
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
         };
@@ -93,7 +93,7 @@ impl ApiClient {
     }
 }
 
-impl Answer {
+impl ApiAnswer {
     /// The body of a success.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ impl OpsClient {
         let answer = call.send().await.map_err(unreachable)?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(unreachable)?;
-        let answer = api_client::Answer {
+        let answer = api_client::ApiAnswer {
             status,
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
         };
