@@ -52,11 +52,13 @@ fn sources(folder: &str) -> BTreeMap<String, String> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
+                // Built files are no sources.
                 if path.file_name().is_some_and(|name| name != "target") {
                     folders.push(path);
                 }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
+                // Unit tests may name what the layer itself must not.
                 let code = text.split("#[cfg(test)]").next().unwrap();
                 let code: String = code
                     .lines()
@@ -301,6 +303,7 @@ fn crates_of_the_binary(arguments: &[&str]) -> String {
 #[test]
 fn a_release_has_no_simulator_and_no_launcher() {
     let names = ["intercom-simulator v", "servers v", "indicatif v"];
+    // If the names were misspelt, the release would pass for the wrong reason.
     let with_demo = crates_of_the_binary(&[]);
     let release = crates_of_the_binary(&["--no-default-features"]);
     for name in names {

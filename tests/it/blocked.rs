@@ -242,6 +242,7 @@ async fn a_block_beside_an_ending_stream_leaves_the_run_without_both() {
         tenant: case.tenant,
         connection: case.connection(),
         stream,
+        // Higher than any fence that a fleet could give out.
         fence: i64::MAX,
     };
     for stream in [Stream::Contacts, Stream::Conversations] {

@@ -55,6 +55,7 @@ impl Flow {
             .next()
             .unwrap()
             .to_owned();
+        // The simulator plays the customer who clicks on this workspace.
         let authorize = format!(
             "{}&auto_workspace={}",
             opened.headers()["location"].to_str().unwrap(),
@@ -162,6 +163,7 @@ async fn of_sixty_four_equal_callbacks_one_exchanges_the_code() {
 async fn another_browsers_callback_is_refused_and_burns_the_state() {
     let flow = begun().await;
     let (cookie, callback) = flow.opened().await;
+    // The name of the cookie is no secret, and its value is.
     let name = cookie.split('=').next().unwrap();
     for stolen in [None, Some(format!("{name}={}", "A".repeat(43)))] {
         let (status, _, page) = flow.callback(&callback, stolen.as_deref()).await;
@@ -190,6 +192,7 @@ async fn a_refusal_or_a_forged_state_is_never_reflected_in_the_page() {
         .split('&')
         .next()
         .unwrap();
+    // A page that shows it unescaped would run it.
     let script = "<script>alert(1)</script>";
     let denied = format!("{base}?error=access_denied&error_description={script}&state={state}");
     let (status, _, page) = flow.callback(&denied, Some(&cookie)).await;

@@ -31,6 +31,7 @@ async fn nothing_is_written_after_a_disconnect_in_mid_run() {
     .await;
 
     let caller = Caller::service(&world, &base, Some(case.tenant));
+    // The product backend asks for the end while slices are under way.
     let (status, _) = caller
         .call(
             Method::DELETE,

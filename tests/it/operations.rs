@@ -69,6 +69,7 @@ async fn fail_for_good(case: &Case, stream: Stream, cause: &str, fence: i64) {
         stream,
         fence,
     };
+    // The claim raises the fence, as a slice does before it fails.
     assert!(matches!(
         store.claim_stream(key).await.unwrap(),
         StreamClaim::Acquired(_)
@@ -231,6 +232,7 @@ async fn a_pause_of_a_tenant_survives_the_loss_of_redis() {
         "a test",
     ]);
     assert_eq!((code, said), (0, Value::Null), "a table, not json");
+    // A pause is a row in Postgres. The scheduler writes it into a Redis that has lost it.
     world.empty_redis().await;
     let _fleet = world.fleet(1);
     other.until_complete().await;
@@ -251,6 +253,7 @@ async fn a_pause_of_a_tenant_survives_the_loss_of_redis() {
             .0,
         200
     );
+    // Connected while the class is paused, so its threads have never been worked.
     let third = world.connect(workspace(3)).await;
     third
         .until("stubs are held", |status| {

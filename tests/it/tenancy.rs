@@ -75,6 +75,7 @@ async fn a_statement_without_its_where_sees_one_tenant_or_none() {
     let mut admin = superuser(&world).await;
     for role in ["pathbound_api", "pathbound_worker"] {
         for (tenant, contacts) in [(Some(&acme), 8), (Some(&zeta), 8), (None, 0)] {
+            // A role and a tenant last as long as their transaction.
             let mut tx = admin.begin().await.unwrap();
             sqlx::query(
                 "SELECT set_config('role', $1, true), set_config('app.tenant_id', $2, true)",
@@ -180,6 +181,7 @@ async fn refused_to_operator(case: &Case, query: &str) -> bool {
         .expect("a setting");
     match session.execute(sqlx::AssertSqlSafe(query.to_owned())).await {
         Ok(_) => false,
+        // 42501 is the lack of a right. Any other error would hide a misspelt query.
         Err(sqlx::Error::Database(error)) => error.code().as_deref() == Some("42501"),
         Err(error) => panic!("{query}: {error}"),
     }

@@ -45,6 +45,7 @@ cases! {
         let case = Case::of(WorkspaceSpec { contacts: 3, leads: 0.0, ..people() }).await.synced().await;
         let first = case.ids(Kind::Contact)[0].clone();
         case.mutate(Mutation::merge(1).ids([first.clone()]).ago(10));
+        // The simulator chooses the survivor.
         let survivor = |id: &str| case.workspace.truth().into_iter().find(|line| line.id == id).unwrap().merged_into.unwrap();
         let second = survivor(&first);
         case.mutate(Mutation::merge(1).ids([second.clone()]).ago(10));

@@ -19,6 +19,7 @@ async fn told(case: &Case, code: &str) -> Reason {
         status.reasons.iter().any(|reason| reason.code == code)
     })
     .await;
+    // Both are read from one status, so that the sentence fits its reasons.
     let status = case.status().await;
     assert!(!status.complete && status.proven_at.is_none());
     assert!(

@@ -34,6 +34,7 @@ async fn a_redis_killed_in_mid_run_and_restarted_empty_loses_nothing() {
         case.hits(fault) > 0 && status.threads.complete > 100 && status.threads.pending > 30
     })
     .await;
+    // Killed, so that no call is answered and nothing is saved.
     servers.redis().kill9().unwrap();
     let stored = case.status().await;
     assert!(!stored.complete);

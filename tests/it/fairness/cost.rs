@@ -128,6 +128,7 @@ impl Bare {
     /// What a ticket costs that is settled with `verdict` while another is leased, so many of both in a call.
     fn dispatch(&mut self, verdict: &str, bite: usize) -> Work {
         const ROUNDS: usize = 100;
+        // The first call leases without settling, so it is not counted.
         self.poll("requeue", bite);
         self.work();
         for _ in 0..ROUNDS {
@@ -157,6 +158,7 @@ fn finished_tickets_leave_nothing() {
         let keys: i64 = redis::cmd("DBSIZE").query(&mut bare.redis).unwrap();
         (bare.memory(), keys)
     };
+    // The first rounds fill buffers that Redis keeps.
     let (before, _) = through(20_000);
     let (again, _) = through(20_000);
     eprintln!("{} bytes more after 20,000", again - before);
@@ -203,6 +205,7 @@ fn a_dispatch_takes_few_commands() {
 fn a_dispatch_does_not_take_more_by_the_number_of_tenants() {
     let mut bare = Bare::new(&[COUNTED]);
     bare.push(256);
+    // More tenants than a call takes, so that the ring is never empty.
     let few = bare.dispatch("requeue", BITE);
     bare.push(100_000);
     let many = bare.dispatch("requeue", BITE);

@@ -39,6 +39,7 @@ async fn what_is_no_list_is_never_data_nor_its_end() {
     let tenants = tenants(&world, refused, None).await;
     let _fleet = world.fleet(1);
     join_all(tenants.iter().map(|(entry, case, _)| async move {
+        // All wait at once, because each retry waits longer than the one before.
         let error = case.until_error(Stream::Contacts).await;
         assert!(
             error.starts_with("intercom is unavailable: ") && error.len() <= 400,
@@ -55,6 +56,7 @@ async fn what_is_no_list_is_never_data_nor_its_end() {
         assert!(!case.status().await.complete, "{}", entry.name);
     }))
     .await;
+    // From now on Intercom answers well, and the next retry brings the data.
     world.simulator.clear_faults();
     for (entry, case, fault) in &tenants {
         case.first_sync(case.hits(*fault)).await;

@@ -28,6 +28,7 @@ pub(super) fn of(kind: &str) -> Vec<Hostile> {
     let mut entries = Vec::new();
     let mut fate = "";
     for line in text.lines().filter(|line| !line.is_empty()) {
+        // A fate holds for all entries below it.
         if let Some(next) = line.strip_prefix("# ") {
             fate = next;
             continue;
@@ -112,6 +113,7 @@ fn grow(bytes: &[u8]) -> Vec<u8> {
             .into_iter()
             .find(|call| rest.starts_with(call.as_bytes()));
         let Some(call) = call else {
+            // A dollar that begins no call is itself.
             grown.push(b'$');
             rest = &rest[1..];
             continue;

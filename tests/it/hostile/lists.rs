@@ -60,6 +60,7 @@ async fn every_hostile_tag_ends_where_it_belongs_and_heals() {
     let mut items: Vec<Vec<u8>> = sent.iter().map(|(_, bytes)| bytes.clone()).collect();
     let good: Vec<String> = (0..items.len()).map(|n| format!("good-{n}")).collect();
     for (n, id) in good.iter().enumerate() {
+        // Good neighbours stand before and behind each hostile one.
         items.insert(
             2 * n,
             format!(r#"{{"type":"tag","id":"{id}","name":"good"}}"#).into_bytes(),

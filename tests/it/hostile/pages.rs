@@ -86,6 +86,7 @@ async fn steps_over(case: &Case, stream: Stream, giant: &TruthLine, most_calls: 
         [(format!("{kind}/{}", giant.id), reason, Vec::new())]
     );
     assert!(!case.status().await.complete);
+    // The count that Intercom gives includes the giant.
     let there_are = shown(case, giant.kind).len() as i64;
     assert_eq!(case.held(stream).await, (there_are - 1, Some(there_are)));
     let calls = case.calls(operation);

@@ -21,6 +21,7 @@ async fn every_change_around_midnight_is_held(timezone: &str, midnight: &str) {
         ..tiny()
     };
     let case = Case::at(midnight, spec).await;
+    // The first sync ends half a day before, so that midnight lies between two polls.
     clock_of(&case, -43_200);
     let case = case.synced().await;
     // Each line: seconds after midnight at which a contact changes, and at which a poll follows.

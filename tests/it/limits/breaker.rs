@@ -65,6 +65,7 @@ async fn a_failing_workspace(action: FaultAction, variables: &[(&str, &str)]) {
     assert!(neighbour.all_calls() > others);
     assert_eq!(neighbour.failed_attempts().await, 0);
 
+    // The rows behind this one show how the breaker closes.
     let calls = failing.workspace.ledger().rows().len();
     failing.clear_fault(fault);
     failing.until_complete().await;

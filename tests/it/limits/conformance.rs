@@ -22,6 +22,7 @@ impl RealRedis {
     fn new() -> Self {
         let client = redis::Client::open(servers().redis_url()).unwrap();
         let ledger = LEDGER_SCRIPT.replace(TIME.0, TIME.1);
+        // A script that no longer reads the time in this way would compare nothing.
         assert!(ledger != LEDGER_SCRIPT);
         Self {
             connection: client.get_connection().unwrap(),
@@ -90,6 +91,7 @@ fn the_embedded_redis_decides_as_the_real_one_does() {
         },
     ];
     for (i, scene) in scenes.iter().enumerate() {
+        // The same scene, seed and clock on both.
         let embedded = run_on(scene, 1, true, &mut EmbeddedRedis::new(None));
         let real = run_on(scene, 1, true, &mut RealRedis::new());
         assert!(

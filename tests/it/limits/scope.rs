@@ -44,6 +44,7 @@ async fn processes_share_the_limit_of_an_app() {
             companies: 3,
             conversations: 180,
             parts: 2.0,
+            // No workspace reaches a limit of its own.
             limit_per_window: 2 * APP_LIMIT,
             ..WorkspaceSpec::default()
         };

@@ -68,6 +68,7 @@ pub(super) async fn everything(case: &Case) -> Vec<Delivery> {
         .iter()
         .filter_map(|raw| wire::read_company(raw).ok())
         .collect();
+    // A workspace has one scroll, and the next reading needs it.
     case.workspace.release_scroll();
     let search = Search {
         after: chrono::DateTime::UNIX_EPOCH,
@@ -123,6 +124,7 @@ pub(super) fn shuffled(all: &[Delivery], seed: u64) -> Vec<Delivery> {
         while !records.is_empty() {
             let most = records.len().min(rng.between(1, 12) as usize);
             let page: Vec<T> = records.drain(..most).collect();
+            // An answer may be written twice, if a crash comes between commit and settlement.
             if rng.chance(30) {
                 into.push(make(page.clone()));
             }

@@ -107,6 +107,7 @@ pub(super) fn fault(rng: &mut Rng) -> Fault {
         }
     };
     let fault = Fault::new(action).skip(rng.between(0, 4) as u64);
+    // A fault without an end lasts until the life heals it.
     let fault = if rng.chance(85) {
         fault.times(rng.between(1, 5) as u64)
     } else {

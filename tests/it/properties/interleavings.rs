@@ -102,6 +102,7 @@ async fn shortened(mut plan: Plan, mut wrong: Wrong) -> (Plan, Wrong) {
         at -= 1;
         tries += 1;
         let mut shorter = plan.clone();
+        // From the end, because later steps depend on earlier ones.
         shorter.ops.remove(at);
         if let Err(still) = play(servers().await, &shorter).await {
             (plan, wrong) = (shorter, still);

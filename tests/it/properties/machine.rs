@@ -88,6 +88,7 @@ impl Machine {
     async fn new(servers: &World, plan: &Plan) -> Self {
         let world = servers.beside(&[("REQUEST_TIMEOUT", "1s")]).await;
         let case = world.case(plan.spec.clone()).await.version(plan.version);
+        // A life without a connection has nothing to break.
         let connection = click(&case).await.expect("it connects");
         Self {
             case: case.connected_as(connection),

@@ -261,8 +261,10 @@ fn change(rng: &mut Rng, is_large: bool) -> Op {
         (Change::Delete, Kind::Conversation),
         (Change::Merge, Kind::Conversation),
     ]);
+    // Endings in great number would leave nothing to change.
     let is_ending = matches!(change, Change::Delete | Change::Archive | Change::Merge);
     let most = if is_large && !is_ending { 60 } else { 3 };
+    // Twice this many parts are more than Intercom shows.
     let parts = if rng.chance(10) {
         270
     } else {

@@ -28,6 +28,7 @@ fn an_answer_that_times_out_comes_later_for_every_call() {
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
+        // All are told, because one defect shows in several operations.
         let wrong: Vec<Wrong> = ended.into_iter().filter_map(Result::err).collect();
         assert!(
             wrong.is_empty(),

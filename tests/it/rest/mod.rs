@@ -63,6 +63,7 @@ async fn a_wrong_key_gets_401_and_a_missing_scope_403() {
         (StatusCode::FORBIDDEN, Some("missing_scope"))
     );
 
+    // A key that is revoked is refused at its next call.
     let revoke = format!("/v1/api_keys/{}", made["id"].as_str().unwrap());
     assert!(
         caller
@@ -120,6 +121,7 @@ async fn a_resync_is_asked_for_once_and_can_be_followed() {
         .call(Method::POST, &path, Some(json!({"mode": "incremental"})))
         .await;
     assert_eq!(status, StatusCode::ACCEPTED, "{run}");
+    // A second run would do the same work again, so the open one is named instead.
     let (status, again) = caller
         .call(Method::POST, &path, Some(json!({"mode": "incremental"})))
         .await;

@@ -83,6 +83,7 @@ impl Caller {
                 .map(|kind| kind.to_str().unwrap().to_owned()),
         );
         let body: Value = answer.json().await.unwrap_or(Value::Null);
+        // Every error has one form, whichever test meets it.
         if status.is_client_error() || status.is_server_error() {
             assert_eq!(
                 kind.as_deref(),
@@ -118,6 +119,7 @@ impl Caller {
 
 pub(crate) fn client() -> Client {
     Client::builder()
+        // A redirect is an answer that tests look at.
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap()

@@ -46,6 +46,7 @@ impl Case {
             &code,
         )
         .await?;
+        // As the API does. Without them the scheduler would push them a second later.
         let tickets: Vec<Ticket> = connected
             .streams
             .iter()

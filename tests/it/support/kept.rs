@@ -99,6 +99,7 @@ impl Case {
         .execute(&self.world.admin)
         .await
         .expect("postgres answers");
+        // A row that is not there would let the test pass without a replay.
         assert_eq!(changed.rows_affected(), 1, "{kind}/{id} is in quarantine");
     }
 }

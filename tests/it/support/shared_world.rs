@@ -62,6 +62,7 @@ async fn shared_world(world: &'static Shared) -> &'static World {
     let (world, _) = world
         .get_or_init(|| async {
             let world = World::with(&[("DATABASE_CONNECTIONS", "16")]).await;
+            // It lives as long as the world, which is never dropped.
             let fleet = world.fleet(1);
             (world, fleet)
         })
@@ -98,6 +99,7 @@ impl Case {
     pub(crate) async fn at(moment: &str, spec: WorkspaceSpec) -> Self {
         static CLOCKED: Shared = OnceCell::const_new();
         static TURN: Mutex<()> = Mutex::const_new(());
+        // Taken before the clock is set, and held until the case ends.
         let turn = TURN.lock().await;
         let world = shared_world(&CLOCKED).await;
         world.simulator.clock().set_now(unix(moment));

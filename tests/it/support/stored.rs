@@ -251,6 +251,7 @@ impl Case {
                  UNION ALL SELECT convert_from(raw, 'UTF8') FROM quarantine WHERE connection_id = $1",
             )
             .await;
+        // An empty answer would find no trace of anything.
         assert!(!rows.is_empty());
         rows.iter().filter(|held| held.contains(text)).count()
     }

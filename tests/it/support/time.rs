@@ -113,6 +113,7 @@ impl Case {
             .simulator
             .clock()
             .advance(Duration::from_secs_f64(seconds));
+        // The product compares with the clock of Postgres, which cannot be set. So the times are moved.
         for query in [
             "UPDATE streams SET due_at = due_at - make_interval(secs => $3),
                     walked_at = walked_at - make_interval(secs => $3),

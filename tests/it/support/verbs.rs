@@ -76,6 +76,7 @@ impl Case {
 
     /// Asks for a run over some streams, and waits for nothing.
     pub(crate) async fn request(&self, mode: Mode, streams: &[Stream]) {
+        // The request commits before its tickets are pushed, because a worker may take a ticket at once.
         let mut tx = self
             .world
             .store

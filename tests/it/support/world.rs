@@ -75,6 +75,7 @@ impl World {
         environment.extend(own_addresses(&simulator));
         environment.extend(prefixed(variables));
         let config = load(&environment);
+        // Small pools, because many worlds share one Postgres.
         let store = ApiStore::connect(&config.database_url, 4)
             .await
             .expect("postgres answers");

@@ -82,6 +82,7 @@ cases! {
         let case = Case::of(silent()).await;
         case.mutate(Mutation::grow(Kind::Conversation, 1).parts(1).ago(4_000));
         let part = case.workspace.truth().into_iter().find(|line| line.kind == Kind::Part).unwrap();
+        // A date that is text makes the part unreadable, and the text is what must vanish.
         let mut bad = part.value();
         bad["created_at"] = "the number is 4111-1111".into();
         assert!(case.workspace.put_raw(Kind::Part, &part.id, bad.to_string()));

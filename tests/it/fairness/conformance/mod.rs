@@ -36,6 +36,7 @@ fn conform(redis: &mut Connection, scripts: &Scripts, seed: u64) -> Result<(), S
                 break;
             }
         }
+        // After each step, because a later one may hide what this one did wrong.
         let (theirs, ours) = (pair.redis_state(), model_state(&pair.model));
         if theirs != ours {
             let differ = theirs
@@ -57,6 +58,7 @@ fn conform(redis: &mut Connection, scripts: &Scripts, seed: u64) -> Result<(), S
             break;
         }
     }
+    // The keys of a seed must not stay for the next one.
     let _ = pair.flush();
     let _: RedisResult<()> = pair.redis.del(format!("{}:time", pair.prefix));
     outcome.map_err(|error| {
@@ -95,6 +97,7 @@ fn a_broken_script_is_noticed() {
     for (what, change) in BROKEN {
         let scripts = Scripts::new(&[TIME, *change]);
         let at = (0..400).find(|seed| conform(&mut redis, &scripts, *seed).is_err());
+        // A fault that no seed shows means that the comparison does not see it.
         let at = at.unwrap_or_else(|| panic!("not noticed: {what}"));
         assert_eq!(
             conform(&mut redis, &sound, at),

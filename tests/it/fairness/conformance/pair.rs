@@ -70,12 +70,14 @@ impl<'a> Pair<'a> {
 
     pub(super) fn step(&mut self, rng: &mut Rng, cap: i64) -> Step {
         self.raw += match rng.between(0, 10) {
+            // Often no time passes, because the order within a millisecond is where scripts go wrong.
             0..4 => 0,
             4..7 => rng.between(1, 300),
             7..9 => rng.between(300, 4_000),
             _ => rng.between(4_000, 15_000),
         };
         if rng.chance(3) {
+            // A failover may bring an older clock.
             self.raw -= rng.between(1, 3_600_000);
         }
         self.set_time().map_err(|error| error.to_string())?;
@@ -110,6 +112,7 @@ impl<'a> Pair<'a> {
         } else {
             cap
         };
+        // A poll without free slots still settles and reaps.
         let limit = if rng.chance(15) {
             0
         } else {
@@ -143,6 +146,7 @@ impl<'a> Pair<'a> {
             };
             call.arg(text(*ticket)).arg(*fence).arg(word).arg(wait);
         }
+        // Order and number of the answers are compared as well, because Rust reads them by place.
         let (next_parked, reaped, settled, claimed, refused): Answer =
             answer(call.invoke(self.redis))?;
         let ours = self
@@ -165,6 +169,7 @@ impl<'a> Pair<'a> {
                 waited,
             })
             .collect();
+        // Also leases that expire are kept, so that a later settlement may be stale.
         self.leases.extend(
             claimed
                 .iter()
@@ -181,6 +186,7 @@ impl<'a> Pair<'a> {
             if self.leases.is_empty() {
                 break;
             }
+            // Mostly a live lease, and now and then a stale one.
             let back = rng.between(0, self.leases.len().min(6) as i64 + 1) as usize;
             let at = self
                 .leases
@@ -188,6 +194,7 @@ impl<'a> Pair<'a> {
                 .saturating_sub(back)
                 .min(self.leases.len() - 1);
             let (ticket, fence) = self.leases[at];
+            // A fence that was never given out must settle nothing.
             let fence = if rng.chance(5) { fence + 1 } else { fence };
             let verdict = match rng.between(0, 10) {
                 0..3 => Verdict::Done,
@@ -316,6 +323,7 @@ impl<'a> Pair<'a> {
 
     pub(super) fn flush(&mut self) -> Step {
         let keys: Vec<String> = answer(self.redis.keys(format!("{}:*", glob(&self.prefix))))?;
+        // Redis refuses a DEL without keys.
         if !keys.is_empty() {
             answer::<()>(self.redis.del(keys))?;
         }

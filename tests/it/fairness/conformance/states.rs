@@ -44,47 +44,9 @@ impl Pair<'_> {
                     .extend(values);
                 continue;
             }
-            let pairs = || {
-                values
-                    .as_chunks::<2>()
-                    .0
-                    .iter()
-                    .map(|[a, b]| (a.clone(), b.clone()))
-            };
-            let value = match kind.as_str() {
-                "string" if name.starts_with("vtime") => {
-                    format!("{:?}", values[0].parse::<f64>().unwrap())
-                }
-                "string" => values[0].clone(),
-                "hash" => {
-                    let mut fields: BTreeMap<String, String> = pairs().collect();
-                    match name.as_str() {
-                        "tickets" => fields
-                            .values_mut()
-                            .for_each(|state| *state = one_number_form(state)),
-                        "counts" => fields.retain(|_, count| count != "0"),
-                        // The long field that makes it a hash belongs to no tenant.
-                        "inflight" => fields.retain(|tenant, _| !tenant.starts_with("--")),
-                        _ => {}
-                    }
-                    if fields.is_empty() {
-                        continue;
-                    }
-                    format!("{fields:?}")
-                }
-                "set" => format!("{:?}", values.iter().collect::<BTreeSet<_>>())
-                    .replace('{', "[")
-                    .replace('}', "]"),
-                "zset" => {
-                    let members: Vec<(String, f64)> = pairs()
-                        .map(|(member, score)| (member, score.parse().unwrap()))
-                        .collect();
-                    format!("{members:?}")
-                }
-                "list" => format!("{values:?}"),
-                other => panic!("a key of type {other}"),
-            };
-            state.insert(name, value);
+            if let Some(value) = value_of(&name, &kind, &values) {
+                state.insert(name, value);
+            }
         }
         // A rest without a first one that says so would be forgotten.
         for turn in rests.difference(&marked) {
@@ -97,6 +59,51 @@ impl Pair<'_> {
         );
         state
     }
+}
+
+/// A key's value as one text. A hash without a field that counts has no key in the model.
+fn value_of(name: &str, kind: &str, values: &[String]) -> Option<String> {
+    let pairs = || {
+        values
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|[a, b]| (a.clone(), b.clone()))
+    };
+    let value = match kind {
+        "string" if name.starts_with("vtime") => {
+            format!("{:?}", values[0].parse::<f64>().unwrap())
+        }
+        "string" => values[0].clone(),
+        "hash" => {
+            let mut fields: BTreeMap<String, String> = pairs().collect();
+            match name {
+                "tickets" => fields
+                    .values_mut()
+                    .for_each(|state| *state = one_number_form(state)),
+                "counts" => fields.retain(|_, count| count != "0"),
+                // The long field that makes it a hash belongs to no tenant.
+                "inflight" => fields.retain(|tenant, _| !tenant.starts_with("--")),
+                _ => {}
+            }
+            if fields.is_empty() {
+                return None;
+            }
+            format!("{fields:?}")
+        }
+        "set" => format!("{:?}", values.iter().collect::<BTreeSet<_>>())
+            .replace('{', "[")
+            .replace('}', "]"),
+        "zset" => {
+            let members: Vec<(String, f64)> = pairs()
+                .map(|(member, score)| (member, score.parse().unwrap()))
+                .collect();
+            format!("{members:?}")
+        }
+        "list" => format!("{values:?}"),
+        other => panic!("a key of type {other}"),
+    };
+    Some(value)
 }
 
 /// Everything below a prefix: {{name, type, {value, ...}}, ...}.
@@ -175,6 +182,7 @@ pub(super) fn model_state(model: &Model) -> BTreeMap<String, String> {
         model.paused.is_empty(),
         format!("{:?}", model.paused.iter().collect::<Vec<_>>()),
     );
+    // A key that was never written reads as zero in the model.
     state.put("fence", model.fence == 0, model.fence.to_string());
     state.put("grace", model.grace == 0, model.grace.to_string());
     state.put(
@@ -203,6 +211,7 @@ fn put_lane(state: &mut Keys, counts: &mut BTreeMap<String, String>, model: &Mod
         !lane.token,
         format!("{:?}", ["1"]),
     );
+    // Members of equal score are ordered by name in both.
     let members: Vec<(String, f64)> = lane
         .ring
         .iter()

@@ -81,6 +81,49 @@ async fn it_runs_on_a_cluster() {
         ("REDIS_CLUSTER", "true"),
     ])
     .await;
+    assert_queue_works(&world).await;
+
+    // The whole fleet: its budgets lie on both nodes, its queue on the one that was not named.
+    let fleet = world.fleet(1);
+    let spec = |seed| WorkspaceSpec {
+        seed,
+        contacts: 20,
+        companies: 2,
+        conversations: 5,
+        ..WorkspaceSpec::default()
+    };
+    for seed in 0..6 {
+        let case = world.connect(spec(seed)).await;
+        case.until_complete().await;
+        case.assert_exact().await;
+    }
+    // The keys are read when nothing moves them any more.
+    drop(fleet);
+    let keys = nodes.each_ref().map(|node| {
+        let mut redis = redis::Client::open(node.redis_url())
+            .unwrap()
+            .get_connection()
+            .unwrap();
+        redis::cmd("KEYS")
+            .arg("*")
+            .query::<Vec<String>>(&mut redis)
+            .unwrap()
+    });
+    assert!(
+        keys[1]
+            .iter()
+            .any(|key| key.starts_with(&format!("{{{prefix}}}"))),
+        "{keys:?}"
+    );
+    assert!(
+        keys.iter()
+            .all(|keys| keys.iter().any(|key| key.contains(":rate:"))),
+        "{keys:?}"
+    );
+}
+
+/// Pauses, pushes, wake-ups and settlements, all of which name several keys.
+async fn assert_queue_works(world: &World) {
     let queue = Queue::connect(&world.config).unwrap();
     let (contacts, threads) = (ticket(Stream::Contacts), ticket(Stream::Threads));
     let worker = Worker::start(&queue, 2, |lease: Lease| {
@@ -106,41 +149,4 @@ async fn it_runs_on_a_cluster() {
     queue.raise_fence(1).await.unwrap();
     worker.stop().await;
     assert_eq!(queue.stats().await.unwrap().live, 0);
-
-    // The whole fleet: its budgets lie on both nodes, its queue on the one that was not named.
-    let fleet = world.fleet(1);
-    let spec = |seed| WorkspaceSpec {
-        seed,
-        contacts: 20,
-        companies: 2,
-        conversations: 5,
-        ..WorkspaceSpec::default()
-    };
-    for seed in 0..6 {
-        let case = world.connect(spec(seed)).await;
-        case.until_complete().await;
-        case.assert_exact().await;
-    }
-    drop(fleet);
-    let keys = nodes.each_ref().map(|node| {
-        let mut redis = redis::Client::open(node.redis_url())
-            .unwrap()
-            .get_connection()
-            .unwrap();
-        redis::cmd("KEYS")
-            .arg("*")
-            .query::<Vec<String>>(&mut redis)
-            .unwrap()
-    });
-    assert!(
-        keys[1]
-            .iter()
-            .any(|key| key.starts_with(&format!("{{{prefix}}}"))),
-        "{keys:?}"
-    );
-    assert!(
-        keys.iter()
-            .all(|keys| keys.iter().any(|key| key.contains(":rate:"))),
-        "{keys:?}"
-    );
 }

@@ -32,6 +32,7 @@ where
     A: Future<Output = Verdict> + Send,
 {
     async fn work(&self, lease: Lease) -> Verdict {
+        // Noted before the work, so that a slice that never ends is seen too.
         self.seen.lock().unwrap().push(lease);
         let verdict = (self.work)(lease).await;
         self.slices.fetch_add(1, Ordering::Relaxed);
@@ -114,6 +115,7 @@ pub(super) fn shared_queue() -> (Queue, Connection, String) {
 }
 
 pub(super) fn open(servers: &Servers) -> (Queue, Connection, String) {
+    // Tests run at once in one Redis.
     let prefix = uuid::Uuid::now_v7().simple().to_string();
     let queue = Queue::open(&Secret::new(servers.redis_url()), &prefix).unwrap();
     (
