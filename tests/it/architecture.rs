@@ -262,6 +262,44 @@ fn no_migration_is_without_isolation() {
     }
 }
 
+/// The table has one home, so that a reader finds every change of a stream in one folder.
+#[test]
+fn only_one_folder_writes_streams() {
+    for (path, code) in sources("shared/src") {
+        if path.starts_with("shared/src/store/streams/") {
+            continue;
+        }
+        for writes in [
+            "UPDATE streams",
+            "INSERT INTO streams",
+            "DELETE FROM streams",
+        ] {
+            assert!(
+                !code.contains(writes),
+                "{path} has {writes}: move it to store/streams"
+            );
+        }
+    }
+}
+
+/// One trace shows a slice with its calls and its statements, because each method of the store is a span.
+#[test]
+fn every_public_method_of_the_store_is_a_span() {
+    for (path, code) in sources("shared/src/store") {
+        let lines: Vec<&str> = code.lines().map(str::trim).collect();
+        for (n, line) in lines.iter().enumerate() {
+            let Some(method) = line.strip_prefix("pub async fn ") else {
+                continue;
+            };
+            let name = method.split(['(', '<']).next().unwrap();
+            let span = format!(
+                "#[tracing::instrument(name = \"db.{name}\", level = \"debug\", skip_all)]"
+            );
+            assert_eq!(lines[n - 1], span, "{path}: {name} has no span of its name");
+        }
+    }
+}
+
 #[test]
 fn files_of_shared_do_not_import_each_other() {
     let product = stats::tree::Tree::product(&root()).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! An absence deletes nothing. It is only a reason to ask Intercom for the object by its id.
 
-use super::{SliceKey, StoreError, Tx, roles::Worker};
+use super::{SliceKey, StoreError, Tx, roles::Worker, threads::Reopen};
 use crate::domain::{ConnectionId, Stream};
 
 impl Tx<Worker> {
@@ -145,6 +145,6 @@ impl Tx<Worker> {
         if absent.is_empty() {
             return Ok(());
         }
-        self.ask_for_threads(key.connection, &absent).await
+        self.reopen(key.connection, &absent, Reopen::Absent).await
     }
 }

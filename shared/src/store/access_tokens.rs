@@ -37,6 +37,7 @@ impl Store<Worker> {
         tenant: TenantId,
         id: ConnectionId,
     ) -> Result<Option<(Region, Vec<u8>)>, StoreError> {
+        // A transaction for one read, because row-level security needs the tenant in one.
         let mut tx = self.begin(tenant).await?;
         let tenant = tx.tenant().0;
         let row = sqlx::query!(

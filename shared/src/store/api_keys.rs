@@ -1,7 +1,6 @@
-//! Tenant keys: made and revoked by the product backend, looked up by every call that brings one.
+//! Tenant keys: made and revoked by the product backend, and looked up by every call that presents one.
 //!
-//! A key's secret half is 256 random bits. Only its SHA-256 is kept, so a copy of the table holds
-//! no key that works.
+//! A key's secret half is 256 random bits. Only its SHA-256 is stored, so a copy of the table has no key that works.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -9,7 +8,7 @@ use uuid::Uuid;
 use super::{Store, StoreError, Tx, reads::Position, roles::Api};
 use crate::domain::TenantId;
 
-/// A key as its owner sees it afterwards: without the secret.
+/// A key without its secret, as its owner sees it later.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
     pub id: Uuid,
@@ -28,7 +27,7 @@ pub struct KeyHolder {
 }
 
 impl Store<Api> {
-    /// A key that is neither revoked nor expired, whoever's it is: the one read across tenants.
+    /// A key of any tenant that is neither revoked nor expired. The API makes no other read across tenants.
     #[tracing::instrument(name = "db.find_api_key", level = "debug", skip_all)]
     pub async fn find_api_key(&self, id: Uuid) -> Result<Option<KeyHolder>, StoreError> {
         let found = sqlx::query!(
@@ -47,10 +46,10 @@ impl Store<Api> {
 }
 
 impl Tx<Api> {
-    /// Keeps a new key by the digest of its secret half.
+    /// Stores a new key by the digest of its secret half.
     ///
     /// # Errors
-    /// When Postgres fails or refuses a value (the API checks name and scopes first).
+    /// When Postgres refuses a value. The API checks name and scopes first.
     #[tracing::instrument(name = "db.create_api_key", level = "debug", skip_all)]
     pub async fn create_api_key(
         &mut self,
@@ -104,7 +103,7 @@ impl Tx<Api> {
         .await?)
     }
 
-    /// Ends a key at once, on every replica. `false` for an unknown or foreign id; ending it twice is fine.
+    /// Revokes a key at once, on every replica. `false` for an unknown or foreign id. A second call changes nothing.
     #[tracing::instrument(name = "db.revoke_api_key", level = "debug", skip_all)]
     pub async fn revoke_api_key(&mut self, id: Uuid) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;

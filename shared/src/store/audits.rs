@@ -49,6 +49,7 @@ impl Tx<Worker> {
         every: Duration,
     ) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;
+        // A new connection waits for one interval, because its first walks have to end before there is a copy to audit.
         Ok(sqlx::query_scalar!(
             r#"SELECT coalesce((SELECT audited_at FROM audits WHERE tenant_id = $1 AND connection_id = $2), c.connected_at)
                       < now() - make_interval(secs => $3)
@@ -74,6 +75,7 @@ impl Tx<Worker> {
         limit: i64,
     ) -> Result<Vec<SampledThread>, StoreError> {
         let tenant = self.tenant().0;
+        // A range of the primary key, so that a sample of a million threads costs as much as one of ten.
         Ok(sqlx::query_as!(
             SampledThread,
             "SELECT conversation_id, source_id, fetched_version AS version FROM threads

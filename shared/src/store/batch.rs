@@ -38,6 +38,24 @@ impl WriteSummary {
     }
 }
 
+/// A source record that a statement inserted or updated.
+pub(super) struct ChangedRecord {
+    pub(super) source_id: String,
+    pub(super) inserted: bool,
+}
+
+impl WriteSummary {
+    pub(super) fn of(seen: usize, rows: Vec<ChangedRecord>) -> Self {
+        let inserted = rows.iter().filter(|row| row.inserted).count();
+        Self {
+            seen,
+            inserted,
+            updated: rows.len() - inserted,
+            changed: rows.into_iter().map(|row| row.source_id).collect(),
+        }
+    }
+}
+
 /// Source records of contacts or companies as one array per column, which is the shape that `unnest` takes.
 #[derive(Default)]
 pub(super) struct SourceColumns {

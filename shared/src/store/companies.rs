@@ -2,7 +2,7 @@
 
 use super::{
     StoreError, Tx, WriteSummary,
-    batch::{SourceColumns, SourceRow, last_of_each},
+    batch::{ChangedRecord, SourceColumns, SourceRow, last_of_each},
     roles::Worker,
 };
 use crate::domain::{ConnectionId, ids, records::Company};
@@ -29,9 +29,19 @@ impl Tx<Worker> {
                 raw: company.raw,
             })?;
         }
+        let rows = self.upsert_companies(connection, &columns).await?;
+        Ok(WriteSummary::of(columns.source_ids.len(), rows))
+    }
+
+    async fn upsert_companies(
+        &mut self,
+        connection: ConnectionId,
+        columns: &SourceColumns,
+    ) -> Result<Vec<ChangedRecord>, StoreError> {
         let tenant = self.tenant().0;
         // Records and profiles in one statement, so that an unchanged record never touches its profile.
-        let rows = sqlx::query!(
+        Ok(sqlx::query_as!(
+            ChangedRecord,
             r#"WITH written AS (
                 INSERT INTO company_sources AS s
                     (tenant_id, connection_id, source_id, company_id, external_id, fields, source_updated_at, sanitised, raw)
@@ -69,13 +79,6 @@ impl Tx<Worker> {
             &columns.raws,
         )
         .fetch_all(self.session())
-        .await?;
-        let inserted = rows.iter().filter(|row| row.inserted).count();
-        Ok(WriteSummary {
-            seen: columns.source_ids.len(),
-            inserted,
-            updated: rows.len() - inserted,
-            changed: rows.into_iter().map(|row| row.source_id).collect(),
-        })
+        .await?)
     }
 }

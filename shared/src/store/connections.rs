@@ -79,6 +79,7 @@ impl TryFrom<ConnectionRow> for Connection {
     type Error = StoreError;
 
     fn try_from(row: ConnectionRow) -> Result<Self, StoreError> {
+        // A state that this build does not know was written by a newer one, so it is an error and no default.
         let inconsistent = |what: String| StoreError::Inconsistent {
             table: "connections",
             what,
@@ -120,33 +121,29 @@ impl<R: ReadsConnections> Tx<R> {
     /// A connection of this tenant. `None` for an unknown or foreign id.
     #[tracing::instrument(name = "db.connection", level = "debug", skip_all)]
     pub async fn connection(&mut self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
-        let tenant = self.tenant().0;
-        sqlx::query_as!(
-            ConnectionRow,
-            "SELECT tenant_id, id, state, generation, region, workspace_id, workspace_name, timezone, api_version,
-                    connected_at, error_code, error_message, error_action,
-                    (SELECT max(last_ok_at) FROM streams s WHERE s.tenant_id = $1 AND s.connection_id = c.id) AS last_synced_at
-             FROM connections c WHERE tenant_id = $1 AND id = $2",
-            tenant,
-            id.0,
-        )
-        .fetch_optional(self.session())
-        .await?
-        .map(Connection::try_from)
-        .transpose()
+        Ok(self.find_connections(Some(id)).await?.pop())
     }
 
     /// The tenant's connections, oldest first.
     #[tracing::instrument(name = "db.connections", level = "debug", skip_all)]
     pub async fn connections(&mut self) -> Result<Vec<Connection>, StoreError> {
+        self.find_connections(None).await
+    }
+
+    async fn find_connections(
+        &mut self,
+        only: Option<ConnectionId>,
+    ) -> Result<Vec<Connection>, StoreError> {
         let tenant = self.tenant().0;
+        // A tenant has few connections, so the optional condition costs no index.
         sqlx::query_as!(
             ConnectionRow,
             "SELECT tenant_id, id, state, generation, region, workspace_id, workspace_name, timezone, api_version,
                     connected_at, error_code, error_message, error_action,
                     (SELECT max(last_ok_at) FROM streams s WHERE s.tenant_id = $1 AND s.connection_id = c.id) AS last_synced_at
-             FROM connections c WHERE tenant_id = $1 ORDER BY connected_at, id",
+             FROM connections c WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY connected_at, id",
             tenant,
+            only.map(|id| id.0),
         )
         .fetch_all(self.session())
         .await?

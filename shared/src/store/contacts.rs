@@ -1,10 +1,8 @@
 //! Contacts: source record, per-source fields and profile in one statement.
 
-use std::collections::HashSet;
-
 use super::{
     StoreError, Tx, WriteSummary,
-    batch::{SourceColumns, SourceRow, last_of_each},
+    batch::{ChangedRecord, SourceColumns, SourceRow, last_of_each},
     contact_links::ReportedLinks,
     roles::Worker,
 };
@@ -25,6 +23,7 @@ impl Tx<Worker> {
         let mut reported = ReportedLinks::default();
         let mut absorbed = Vec::new();
         for contact in contacts {
+            // A contact lists what was merged into it, so the survivor's page is where merges are learnt.
             let id = contact.source_id;
             absorbed.extend(contact.absorbed.into_iter().map(|gone| (gone, id.clone())));
             reported.versions.insert(id.clone(), contact.updated_at);
@@ -39,27 +38,29 @@ impl Tx<Worker> {
                 raw: contact.raw,
             })?;
         }
-        let (changed, updated) = self.upsert_contacts(connection, &columns).await?;
-        self.write_links(connection, &reported, &changed, &updated)
+        let rows = self.upsert_contacts(connection, &columns).await?;
+        // Only a known contact can have links to remove.
+        let updated = rows
+            .iter()
+            .filter(|row| !row.inserted)
+            .map(|row| row.source_id.clone())
+            .collect();
+        let written = WriteSummary::of(columns.source_ids.len(), rows);
+        self.write_links(connection, &reported, &written.changed, &updated)
             .await?;
         self.note_merges(connection, &absorbed).await?;
-        Ok(WriteSummary {
-            seen: columns.source_ids.len(),
-            inserted: changed.len() - updated.len(),
-            updated: updated.len(),
-            changed,
-        })
+        Ok(written)
     }
 
-    /// Returns the source ids of all changed contacts, and of the updated ones among them.
     async fn upsert_contacts(
         &mut self,
         connection: ConnectionId,
         columns: &SourceColumns,
-    ) -> Result<(Vec<String>, HashSet<String>), StoreError> {
+    ) -> Result<Vec<ChangedRecord>, StoreError> {
         let tenant = self.tenant().0;
         // Records and profiles in one statement, so that an unchanged record never touches its profile.
-        let rows = sqlx::query!(
+        Ok(sqlx::query_as!(
+            ChangedRecord,
             r#"WITH written AS (
                 INSERT INTO contact_sources AS s
                     (tenant_id, connection_id, source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw)
@@ -100,14 +101,7 @@ impl Tx<Worker> {
             &columns.raws,
         )
         .fetch_all(self.session())
-        .await?;
-        let updated = rows
-            .iter()
-            .filter(|row| !row.inserted)
-            .map(|row| row.source_id.clone())
-            .collect();
-        let changed = rows.into_iter().map(|row| row.source_id).collect();
-        Ok((changed, updated))
+        .await?)
     }
 
     /// Points contacts that Intercom merged away to their survivors. Their rows stay.

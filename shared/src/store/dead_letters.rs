@@ -133,6 +133,7 @@ impl Tx<Worker> {
         attempts: i32,
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
+        // One open letter per stream: a repeated failure updates it, and operators see its last cause.
         sqlx::query!(
             "INSERT INTO dead_letters (tenant_id, id, connection_id, stream, cause, attempts)
              VALUES ($1, $2, $3, $4, $5, $6)

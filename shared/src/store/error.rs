@@ -1,17 +1,20 @@
-//! What can go wrong with the store.
+//! Failures of the store.
+//!
+//! Every method of the store fails with [`StoreError::Postgres`] if a statement fails. An `# Errors` section names only
+//! what comes on top.
 
-/// A failure of Postgres, or a row that should not be.
+/// A failure of Postgres, or a row that this build cannot read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("postgres failed")]
     Postgres(#[from] sqlx::Error),
     #[error("the schema could not be migrated")]
     Migrate(#[from] sqlx::migrate::MigrateError),
-    /// A value that our own constraints rule out: a newer version wrote it, or a hand did.
+    /// A value that our own constraints rule out, so a newer version wrote it, or a person did by hand.
     #[error("inconsistent row in {table}: {what}")]
     Inconsistent { table: &'static str, what: String },
-    /// The lease or the connection's generation is no longer ours: nothing was written.
-    #[error("fenced: the work was given to someone else, or the connection has changed")]
+    /// The lease or the connection's generation is no longer ours. Nothing was written.
+    #[error("fenced: another lease has the work, or the connection has changed")]
     Fenced,
 }
 

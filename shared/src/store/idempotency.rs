@@ -35,7 +35,7 @@ impl Tx<Api> {
         .execute(self.session())
         .await?;
 
-        // A call lasts 30 seconds at most: one that is still open after two minutes died with its process.
+        // A call lasts 30 seconds at most, so one that is still open after two minutes died with its process.
         let granted = sqlx::query_scalar!(
             r#"INSERT INTO idempotency_keys AS k (tenant_id, route, key_sha256, body_sha256) VALUES ($1, $2, $3, $4)
                ON CONFLICT (tenant_id, route, key_sha256) DO UPDATE SET created_at = now()
@@ -71,12 +71,12 @@ impl Tx<Api> {
                 },
                 None => Claim::InProgress,
             },
-            // Released between the two statements: the caller may try again at once.
+            // Released between the two statements, so the caller may try again at once.
             None => Claim::InProgress,
         })
     }
 
-    /// Keeps the answer to a granted call.
+    /// Stores the answer to a granted call.
     #[tracing::instrument(name = "db.answer_idempotency_key", level = "debug", skip_all)]
     pub async fn answer_idempotency_key(
         &mut self,
@@ -100,7 +100,7 @@ impl Tx<Api> {
         Ok(())
     }
 
-    /// Gives a granted key back: the call failed on our side, and a repeat should run.
+    /// Releases a granted key, because the call failed on our side and a repeat should run.
     #[tracing::instrument(name = "db.release_idempotency_key", level = "debug", skip_all)]
     pub async fn release_idempotency_key(
         &mut self,

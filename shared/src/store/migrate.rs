@@ -21,6 +21,7 @@ pub fn schema() -> String {
 #[tracing::instrument(name = "db.migrate", level = "debug", skip_all)]
 pub async fn migrate(url: &Secret) -> Result<(), StoreError> {
     let mut session = PgConnection::connect(url.expose()).await?;
+    // sqlx takes an advisory lock, so the second of two processes finds nothing to do.
     MIGRATOR.run(&mut session).await?;
     session.close().await?;
     Ok(())

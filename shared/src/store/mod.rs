@@ -1,4 +1,4 @@
-//! Postgres: the truth. The only place with SQL.
+//! Postgres, which is the truth. No other layer has SQL.
 //!
 //! A tenant's rows are reached through a [`Tx`] only. The transaction carries the tenant, so that
 //! row-level security holds, and each of its statements says `tenant_id = $1` as well. Its type names

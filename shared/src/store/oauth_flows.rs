@@ -65,6 +65,7 @@ impl Store<Oauth> {
         &self,
         state_sha256: &[u8; 32],
     ) -> Result<Option<BurntFlow>, StoreError> {
+        // One UPDATE, which consumes the state even if the session will not match: there is no second try.
         let burnt = sqlx::query!(
             r#"SELECT tenant_id AS "tenant_id!", region AS "region!", session_sha256 AS "session_sha256!"
                FROM burn_oauth_flow($1)"#,

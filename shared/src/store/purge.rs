@@ -73,7 +73,7 @@ impl Store<Api> {
             if !tx.lock_purge(connection).await? {
                 return Ok(());
             }
-            // Conversations first: until its contacts are gone, a conversation in the middle would lose its people.
+            // Conversations first, so that no reader sees one without its participants.
             let more = tx.delete_conversations(connection).await?
                 || tx.delete_contacts(connection).await?
                 || tx.delete_companies(connection).await?;

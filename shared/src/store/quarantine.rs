@@ -44,6 +44,7 @@ impl Tx<Worker> {
             )
             .fetch_one(self.session())
             .await?;
+            // A known one counts in the proof already.
             opened += i64::from(!seen_before);
             metrics::counter!("pathbound_quarantined_total", "stream" => poison.kind, "reason" => "unreadable")
                 .increment(1);

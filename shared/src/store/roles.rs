@@ -17,11 +17,19 @@
 //! # }
 //! ```
 
+//! # Names
+//!
+//! Roles belong to the server and not to the database. `NAME` is therefore a prefix and the role's own word
+//! (`pathbound` + `_worker`), and the option `PATHBOUND_ROLE_PREFIX` is meant to replace the prefix, so that several
+//! installations can share one server. This build does not read the option yet: the prefix is `pathbound`, here and in
+//! the migrations. A build that reads it has to change three places together: `NAME` becomes the own word, the `SET ROLE`
+//! of `Store::connect` joins prefix and word, and the migrations take the prefix from a setting of their session.
+
 use std::fmt;
 
 /// A role that the sessions of a pool take with `SET ROLE`.
 pub trait DbRole: sealed::Sealed + fmt::Debug + Clone + Send + Sync + 'static {
-    /// Its name in Postgres; see `migrations/0001_roles.sql`.
+    /// Its name in Postgres, prefix included. `migrations/0001_roles.sql` creates it.
     const NAME: &'static str;
 }
 

@@ -57,6 +57,7 @@ impl Tx<Api> {
         streams: &[String],
     ) -> Result<Option<RunId>, StoreError> {
         let tenant = self.tenant().0;
+        // Both containments: the same set of streams, whatever their order.
         Ok(sqlx::query_scalar!(
             "SELECT id FROM sync_runs
              WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL
@@ -97,6 +98,7 @@ impl Tx<Api> {
     /// Cancels every open run of a connection that ends.
     pub(super) async fn cancel_runs(&mut self, connection: ConnectionId) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
+        // `pending` is emptied, so that no walk of a later life of the connection can end the run a second time.
         sqlx::query!(
             "UPDATE sync_runs SET status = 'cancelled', pending = '{}', finished_at = now()
              WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL",

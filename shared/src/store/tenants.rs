@@ -1,4 +1,4 @@
-//! Tenants: Pathbound's customers. Only the product backend makes them.
+//! Tenants: Pathbound's customers. Only the product backend creates them.
 
 use chrono::{DateTime, Utc};
 
@@ -17,13 +17,13 @@ pub struct CreatedTenant {
 }
 
 impl Store<Api> {
-    /// Makes a tenant. The name is a label, 1 to 200 characters, and need not be unique.
+    /// Creates a tenant. The name is a label of 1 to 200 characters, and need not be unique.
     ///
     /// # Errors
-    /// When Postgres fails or refuses the name.
+    /// When Postgres refuses the name.
     #[tracing::instrument(name = "db.create_tenant", level = "debug", skip_all)]
     pub async fn create_tenant(&self, name: &str) -> Result<CreatedTenant, StoreError> {
-        // The row's own id is the tenant of the transaction: row-level security allows no other.
+        // The row's own id is the tenant of the transaction, because row-level security allows no other.
         let id = TenantId::new();
         let mut tx = self.begin(id).await?;
         let created_at = sqlx::query_scalar!(
@@ -43,7 +43,7 @@ impl Store<Api> {
 }
 
 impl<R: LooksUpTenants> Store<R> {
-    /// Whether a tenant exists: asked for the service key, which names its tenant itself.
+    /// Whether a tenant exists. The service key names its tenant itself, so the API has to ask.
     #[tracing::instrument(name = "db.tenant_exists", level = "debug", skip_all)]
     pub async fn tenant_exists(&self, tenant: TenantId) -> Result<bool, StoreError> {
         Ok(

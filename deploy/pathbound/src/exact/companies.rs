@@ -2,7 +2,7 @@
 
 use intercom_simulator::TruthLine;
 use serde_json::Value;
-use shared::store::reads::{StoredCompany, StoredCompanyProfile};
+use shared::{domain::records::CompanyFields, store::reads::StoredCompany};
 
 use super::{fields::Fields, truth::Shape, value};
 
@@ -52,7 +52,7 @@ fn source_fields(fields: &mut Fields, source: &Value, truth: &Value) {
     fields.json("attributes", &source["attributes"], &attributes);
 }
 
-fn profile(fields: &mut Fields, profile: &StoredCompanyProfile, truth: &Value) {
+fn profile(fields: &mut Fields, profile: &CompanyFields, truth: &Value) {
     fields.text(
         "the profile's name",
         profile.name.as_deref(),

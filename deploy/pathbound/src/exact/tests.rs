@@ -9,9 +9,9 @@
 use chrono::{DateTime, Utc};
 use intercom_simulator::{Kind, TruthLine};
 use serde_json::{Value, json, value::RawValue};
-use shared::store::reads::{
-    StoredCompany, StoredCompanyProfile, StoredContact, StoredContactProfile, StoredConversation,
-    StoredPart, StoredThread,
+use shared::{
+    domain::records::{CompanyFields, ContactFields},
+    store::reads::{StoredCompany, StoredContact, StoredConversation, StoredPart, StoredThread},
 };
 use uuid::Uuid;
 
@@ -81,7 +81,7 @@ fn contact() -> (TruthLine, StoredContact) {
         deleted_at: None,
         sanitised: false,
         raw: object.to_string().into_bytes(),
-        profile: StoredContactProfile {
+        profile: ContactFields {
             role: Some("user".to_owned()),
             email: Some("a@b.example".to_owned()),
             name: Some("Ann".to_owned()),
@@ -174,7 +174,7 @@ fn each_column_of_a_company() {
         deleted_at: None,
         sanitised: false,
         raw: object.to_string().into_bytes(),
-        profile: StoredCompanyProfile {
+        profile: CompanyFields {
             name: Some("Acme".to_owned()),
             domain: Some("acme.example".to_owned()),
             plan: Some("Pro".to_owned()),

@@ -30,7 +30,7 @@ pub struct CompanyProfile {
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
-/// The profile's own row; the sources are joined to it by the page.
+/// The profile's own row. A page adds the sources.
 struct CompanyRow {
     id: Uuid,
     name: Option<String>,
@@ -70,6 +70,7 @@ impl Tx<Api> {
         limit: i64,
     ) -> Result<Vec<CompanyProfile>, StoreError> {
         let tenant = self.tenant().0;
+        // The row comparison is one range of the index, so a late page costs as much as the first.
         let rows = sqlx::query_as!(
             CompanyRow,
             "SELECT id, name, domain, plan, size, industry, user_count, session_count, attributes, updated_at
@@ -95,6 +96,7 @@ impl Tx<Api> {
         rows: Vec<CompanyRow>,
     ) -> Result<Vec<CompanyProfile>, StoreError> {
         let tenant = self.tenant().0;
+        // One statement for all sources of a page. They are in the order in which the profile is folded.
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let found = sqlx::query!(
             "SELECT s.company_id, c.source, s.connection_id, s.source_id, s.source_updated_at, s.deleted_at

@@ -45,7 +45,7 @@ pub struct Provenance {
     pub source_updated_at: DateTime<Utc>,
 }
 
-/// The profile's own row; the rest is joined to it by the page.
+/// The profile's own row. A page adds everything else.
 struct ContactRow {
     id: Uuid,
     email: Option<String>,
@@ -62,7 +62,7 @@ struct ContactRow {
 }
 
 impl Tx<Api> {
-    /// The contact that an id stands for: itself, or whoever it was merged into. `None` when unknown.
+    /// The contact that an id stands for: itself, or the one it was merged into. `None` if unknown.
     #[tracing::instrument(name = "db.resolve_contact", level = "debug", skip_all)]
     pub async fn resolve_contact(&mut self, id: Uuid) -> Result<Option<Uuid>, StoreError> {
         let tenant = self.tenant().0;
@@ -108,7 +108,7 @@ impl Tx<Api> {
         Ok(self.complete_contacts(rows, provenance).await?.pop())
     }
 
-    /// Contacts, last changed first; without those merged into another.
+    /// Contacts, last changed first, without those merged into another.
     #[tracing::instrument(name = "db.contacts", level = "debug", skip_all)]
     pub async fn contacts(
         &mut self,
@@ -118,6 +118,7 @@ impl Tx<Api> {
         provenance: bool,
     ) -> Result<Vec<ContactProfile>, StoreError> {
         let tenant = self.tenant().0;
+        // The row comparison is one range of the index, so a late page costs as much as the first.
         let rows = sqlx::query_as!(
             ContactRow,
             "SELECT id, email, name, role, phone, owner, attributes, location, last_seen_at, last_replied_at,
@@ -140,7 +141,7 @@ impl Tx<Api> {
         self.complete_contacts(rows, provenance).await
     }
 
-    /// Adds sources, companies and the owner's name: three statements for a page, however long it is.
+    /// Adds sources, companies and the owner's name, by three statements for a page of any length.
     async fn complete_contacts(
         &mut self,
         rows: Vec<ContactRow>,
@@ -154,6 +155,7 @@ impl Tx<Api> {
             .into_iter()
             .map(|row| {
                 let records = sources.remove(&row.id).unwrap_or_default();
+                // Admin ids are unique only within a workspace, so the name comes from one of the record's own.
                 let owner = row.owner.map(|id| {
                     let known = records
                         .iter()
@@ -220,7 +222,7 @@ impl Tx<Api> {
         Ok(of)
     }
 
-    /// A company that has not synced yet is simply absent until it has.
+    /// Company ids by contact. A company that is not synced yet is left out until it is.
     async fn companies_of(
         &mut self,
         contacts: &[Uuid],
@@ -267,6 +269,7 @@ impl Tx<Api> {
             return Ok(HashMap::new());
         }
         let tenant = self.tenant().0;
+        // A removed admin keeps its row, so an old owner still has a name.
         let named = sqlx::query!(
             r#"SELECT connection_id, source_id, name AS "name!" FROM reference_items
                WHERE tenant_id = $1 AND connection_id = ANY($2) AND kind = 'admin' AND source_id = ANY($3)
@@ -284,13 +287,13 @@ impl Tx<Api> {
     }
 }
 
-/// One source's record and what it says.
+/// One source's record and its fields.
 struct Record {
     source: ProfileSource,
     fields: Value,
 }
 
-/// For each field, the first record in source order that says anything: as the profile is folded.
+/// For each field, the first record in source order that has a value. The profile is folded in the same way.
 fn provenance_of(records: &[Record]) -> BTreeMap<String, Provenance> {
     let mut provenance = BTreeMap::new();
     for record in records {

@@ -18,14 +18,14 @@ pub struct ConversationRecord {
     pub connection_id: ConnectionId,
     pub source_id: String,
     pub title: Option<String>,
-    /// `open`, `closed` or `snoozed`, as Intercom says it.
+    /// `open`, `closed` or `snoozed`, as Intercom reports it.
     pub state: Option<String>,
     pub open: bool,
     pub priority: Option<String>,
     pub assignee: Option<Assignee>,
     /// Names.
     pub tags: Vec<String>,
-    /// Who takes part; someone who has not synced yet is absent until then.
+    /// The participants' contact ids. A contact that is not synced yet is left out until it is.
     pub contact_ids: Vec<Uuid>,
     pub thread: ThreadState,
     pub source_created_at: DateTime<Utc>,
@@ -33,7 +33,7 @@ pub struct ConversationRecord {
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
-/// Who works on a conversation: the teammate, else the team.
+/// The assigned teammate, or else the team.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignee {
     /// `admin` or `team`.
@@ -43,7 +43,7 @@ pub struct Assignee {
     pub name: Option<String>,
 }
 
-/// How much of the thread is held, without the first message.
+/// How much of the thread is stored, without the first message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadState {
     /// `pending`, `complete`, `truncated`, `gone` or `blocked`.
@@ -57,8 +57,7 @@ pub struct ThreadState {
 /// What conversations are filtered by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConversationFilter {
-    /// A contact's own id (see [`Tx::resolve_contact`]): those it took part in, under any id
-    /// that was merged into it.
+    /// A contact's own id (see [`Tx::resolve_contact`]). Conversations of contacts that were merged into it count too.
     pub contact: Option<Uuid>,
     pub state: Option<String>,
     /// Changed at or after this time, by Intercom's clock.
@@ -107,6 +106,7 @@ impl Tx<Api> {
         before: Position,
         limit: i64,
     ) -> Result<Vec<ConversationRecord>, StoreError> {
+        // Ids first, details second, so that the two filters share one select list.
         let ids = match filter.contact {
             Some(contact) => {
                 self.conversation_ids_of(contact, filter, before, limit)
@@ -141,7 +141,7 @@ impl Tx<Api> {
         .await?)
     }
 
-    /// From the person to their conversations: there are few of those, so this order is the cheap one.
+    /// Ids of one contact's conversations.
     async fn conversation_ids_of(
         &mut self,
         contact: Uuid,
@@ -150,6 +150,9 @@ impl Tx<Api> {
         limit: i64,
     ) -> Result<Vec<Uuid>, StoreError> {
         let tenant = self.tenant().0;
+        // From the contact to its conversations, because a contact has few. `MATERIALIZED` keeps the planner from
+        // walking the index by time and testing each conversation instead. The depth stops a cycle that only
+        // contradictory merge histories could make.
         Ok(sqlx::query_scalar!(
             "WITH RECURSIVE person AS (
                  SELECT connection_id, source_id, 0 AS depth
@@ -188,6 +191,7 @@ impl Tx<Api> {
         ids: &[Uuid],
     ) -> Result<Vec<ConversationRecord>, StoreError> {
         let tenant = self.tenant().0;
+        // Names by left joins, because an assignee may be removed, or not be synced yet.
         let rows = sqlx::query_as!(
             ConversationRow,
             r#"SELECT c.id, c.connection_id, c.source_id, c.title, c.state, c.open, c.priority,
@@ -218,12 +222,13 @@ impl Tx<Api> {
             .collect())
     }
 
-    /// Who takes part, under the ids that answer today: a merged contact stands for its survivor.
+    /// The participants by conversation. A merged contact is replaced by its survivor.
     async fn participants(
         &mut self,
         conversations: &[Uuid],
     ) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
         let tenant = self.tenant().0;
+        // The last step of each merge chain is the contact that answers today.
         let rows = sqlx::query!(
             r#"WITH RECURSIVE person AS (
                    SELECT l.conversation_id, l.contact_source_id, s.connection_id, s.contact_id, s.merged_into, 0 AS depth

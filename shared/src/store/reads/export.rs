@@ -1,15 +1,18 @@
 //! Everything that is stored for one connection, page by page in key order: typed columns beside the raw
 //! bytes. The demo, the tests and the benchmarks compare it with its source.
 //!
-//! A page begins after a key, so a large connection costs the memory of one page. Deleted, merged and
-//! sanitised rows are included with their marks.
+//! A page begins after a key, so a large connection costs the memory of one page. Deleted, merged and sanitised rows
+//! are included, with their marks.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    domain::ConnectionId,
+    domain::{
+        ConnectionId,
+        records::{CompanyFields, ContactFields},
+    },
     store::{StoreError, Tx, roles::Api},
 };
 
@@ -26,22 +29,8 @@ pub struct StoredContact {
     pub deleted_at: Option<DateTime<Utc>>,
     pub sanitised: bool,
     pub raw: Vec<u8>,
-    pub profile: StoredContactProfile,
-}
-
-/// A contact's profile row.
-#[derive(Clone, Debug)]
-pub struct StoredContactProfile {
-    pub role: Option<String>,
-    pub email: Option<String>,
-    pub name: Option<String>,
-    pub phone: Option<String>,
-    pub owner: Option<String>,
-    pub attributes: Value,
-    pub location: Value,
-    pub last_seen_at: Option<DateTime<Utc>>,
-    pub last_replied_at: Option<DateTime<Utc>>,
-    pub last_contacted_at: Option<DateTime<Utc>>,
+    /// The columns of the profile, which has the same fields.
+    pub profile: ContactFields,
 }
 
 /// The connection's record of a company, and the profile merged from it.
@@ -55,20 +44,8 @@ pub struct StoredCompany {
     pub deleted_at: Option<DateTime<Utc>>,
     pub sanitised: bool,
     pub raw: Vec<u8>,
-    pub profile: StoredCompanyProfile,
-}
-
-/// A company's profile row.
-#[derive(Clone, Debug)]
-pub struct StoredCompanyProfile {
-    pub name: Option<String>,
-    pub domain: Option<String>,
-    pub plan: Option<String>,
-    pub size: Option<i64>,
-    pub industry: Option<String>,
-    pub user_count: Option<i64>,
-    pub session_count: Option<i64>,
-    pub attributes: Value,
+    /// The columns of the profile, which has the same fields.
+    pub profile: CompanyFields,
 }
 
 /// A conversation, its participants, and the state of its thread.
@@ -91,11 +68,11 @@ pub struct StoredConversation {
     pub deleted_at: Option<DateTime<Utc>>,
     pub sanitised: bool,
     pub raw: Vec<u8>,
-    /// `None`: no thread row, which is a fault of ours.
+    /// `None` if there is no thread row, which is a fault of ours.
     pub thread: Option<StoredThread>,
 }
 
-/// What is said of a thread.
+/// The state of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredThread {
     /// `pending`, `complete`, `truncated`, `gone` or `blocked`.
@@ -151,6 +128,7 @@ impl Tx<Api> {
         limit: i64,
     ) -> Result<Vec<StoredContact>, StoreError> {
         let tenant = self.tenant().0;
+        // Fields and profile side by side, because the comparison checks each against the source.
         let rows = sqlx::query!(
             "SELECT s.source_id, s.external_id, s.fields, s.source_updated_at, s.merged_into, s.deleted_at,
                     s.sanitised, s.raw, c.role, c.email, c.name, c.phone, c.owner, c.attributes, c.location,
@@ -175,7 +153,7 @@ impl Tx<Api> {
             deleted_at: row.deleted_at,
             sanitised: row.sanitised,
             raw: row.raw,
-            profile: StoredContactProfile {
+            profile: ContactFields {
                 role: row.role,
                 email: row.email,
                 name: row.name,
@@ -222,7 +200,7 @@ impl Tx<Api> {
             deleted_at: row.deleted_at,
             sanitised: row.sanitised,
             raw: row.raw,
-            profile: StoredCompanyProfile {
+            profile: CompanyFields {
                 name: row.name,
                 domain: row.domain,
                 plan: row.plan,
@@ -245,6 +223,7 @@ impl Tx<Api> {
         limit: i64,
     ) -> Result<Vec<StoredConversation>, StoreError> {
         let tenant = self.tenant().0;
+        // A left join, so that a conversation without a thread row shows as a fault instead of being left out.
         let rows = sqlx::query!(
             r#"SELECT c.id, c.source_id, c.title, c.state, c.open, c.priority, c.admin_assignee_id, c.team_assignee_id,
                       c.tags, c.source_created_at, c.source_updated_at, c.deleted_at, c.sanitised, c.raw,

@@ -1,5 +1,5 @@
-//! What readers see: REST today, agents tomorrow. Every read is one tenant's, and lists go by keyset,
-//! so page 1,000 costs what page 1 does.
+//! The reads behind REST and the judgement of completeness. Every read is of one tenant. Lists continue after a key, so
+//! page 1,000 costs as much as page 1.
 
 mod companies;
 mod contacts;
@@ -18,15 +18,15 @@ pub use contacts::{ContactProfile, Provenance};
 pub use conversations::{Assignee, ConversationFilter, ConversationRecord, ThreadState};
 #[cfg(feature = "export")]
 pub use export::{
-    StoredCompany, StoredCompanyProfile, StoredContact, StoredContactProfile, StoredConversation,
-    StoredLink, StoredPart, StoredReference, StoredThread,
+    StoredCompany, StoredContact, StoredConversation, StoredLink, StoredPart, StoredReference,
+    StoredThread,
 };
 pub use parts::{PartAuthor, PartPosition, PartRecord};
 pub use runs::{Run, RunError};
 
 use crate::domain::ConnectionId;
 
-/// Where a list that goes from newest to oldest stands: the time and id of the last row given.
+/// The last row of the page before, in a list from newest to oldest: its time and id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     pub at: DateTime<Utc>,
@@ -70,7 +70,7 @@ pub struct ProfileSource {
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
-/// When the object was deleted: only if it is so in every source.
+/// When the object was deleted. `None` unless every source has deleted it.
 fn deleted_everywhere(sources: &[ProfileSource]) -> Option<DateTime<Utc>> {
     let times: Option<Vec<_>> = sources.iter().map(|source| source.deleted_at).collect();
     times.and_then(|times| times.into_iter().max())

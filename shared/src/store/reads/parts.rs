@@ -13,19 +13,19 @@ use crate::{
 pub struct PartRecord {
     pub id: Uuid,
     pub source_id: String,
-    /// Intercom's part type; `source` for the first message.
+    /// Intercom's part type, or `source` for the first message.
     pub kind: String,
     pub author: PartAuthor,
     /// HTML as Intercom sent it, unless the reader asked for text.
     pub body: Option<String>,
     pub redacted: bool,
-    /// A teammates' note, never to be shown to the customer's customer.
+    /// A note between teammates, never to be shown to the customer's customer.
     pub internal: bool,
     pub source_created_at: DateTime<Utc>,
     pub source_updated_at: DateTime<Utc>,
 }
 
-/// Who wrote a part.
+/// The author of a part.
 #[derive(Clone, Debug)]
 pub struct PartAuthor {
     pub kind: Option<String>,
@@ -33,7 +33,7 @@ pub struct PartAuthor {
     pub name: Option<String>,
 }
 
-/// Where a thread that goes from oldest to newest stands: the last part given.
+/// The last part of the page before, in a list from oldest to newest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartPosition {
     pub at: DateTime<Utc>,
@@ -41,8 +41,8 @@ pub struct PartPosition {
 }
 
 impl Tx<Api> {
-    /// Parts after a position, oldest first; the first message leads whatever its time.
-    /// Parts of one second follow their ids, which Intercom counts up.
+    /// Parts after a position, oldest first. The first message leads, whatever its time. Parts of one second are in the
+    /// order of their ids, which Intercom counts up.
     #[tracing::instrument(name = "db.parts", level = "debug", skip_all)]
     pub async fn parts(
         &mut self,
@@ -51,6 +51,7 @@ impl Tx<Api> {
         limit: i64,
     ) -> Result<Vec<PartRecord>, StoreError> {
         let tenant = self.tenant().0;
+        // Ids are digits as text, so the shorter one is the smaller number.
         let rows = sqlx::query!(
             "SELECT source_id, kind, author_kind, author_source_id, author_name, body, redacted, internal,
                     source_created_at, source_updated_at

@@ -1,4 +1,4 @@
-//! Runs: what somebody asked for and how it ended.
+//! Runs: what was requested, and how it ended.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -95,6 +95,7 @@ impl Tx<Api> {
         limit: i64,
     ) -> Result<Vec<Run>, StoreError> {
         let tenant = self.tenant().0;
+        // Run ids grow with time, so of two runs in one moment the newer one comes first.
         let rows = sqlx::query_as!(
             RunRow,
             "SELECT id, mode, streams, status, requested_at, started_at, finished_at, counters, error_code, error_message

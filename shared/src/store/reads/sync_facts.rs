@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl<R: ReadsStatus> Tx<R> {
-    /// The facts about one connection, all of one snapshot. `None` for an unknown or foreign id.
+    /// The facts about one connection. `None` for an unknown or foreign id.
     #[tracing::instrument(name = "db.sync_facts", level = "debug", skip_all)]
     pub async fn sync_facts(
         &mut self,
@@ -19,6 +19,8 @@ impl<R: ReadsStatus> Tx<R> {
         let Some(found) = self.connection(connection).await? else {
             return Ok(None);
         };
+        // Each statement sees a moment of its own. Streams come first: a thread that is added in between shows as
+        // pending, so the judgement may say incomplete too early, but never complete.
         let mut streams = self.stream_facts(connection).await?;
         streams.sort_by_key(|facts| facts.stream);
         let threads = self.thread_counts(connection).await?;
@@ -87,6 +89,7 @@ impl<R: ReadsStatus> Tx<R> {
         connection: ConnectionId,
     ) -> Result<ThreadCounts, StoreError> {
         let tenant = self.tenant().0;
+        // Counted rather than kept as a number, so that the proof cannot drift from the rows.
         let rows = sqlx::query!(
             r#"SELECT status, count(*) AS "count!" FROM threads
                WHERE tenant_id = $1 AND connection_id = $2 GROUP BY status"#,
@@ -188,6 +191,7 @@ impl<R: ReadsStatus> Tx<R> {
         )
         .fetch_all(self.session())
         .await?;
+        // A part belongs to a thread, so it is a reason of its own and no missing object of a stream.
         let (parts, objects): (Vec<_>, Vec<_>) = rows
             .into_iter()
             .map(|row| QuarantineFacts {

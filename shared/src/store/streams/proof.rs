@@ -26,6 +26,7 @@ impl Tx<Worker> {
         delta: ProofDelta,
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
+        // `expected` stays NULL if Intercom gives no count.
         sqlx::query!(
             "UPDATE streams SET held = held + $4, expected = expected + $4 + $5
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
@@ -83,6 +84,8 @@ impl Tx<Worker> {
     #[tracing::instrument(name = "db.recount", level = "debug", skip_all)]
     pub async fn recount(&mut self, key: SliceKey, total: i64) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
+        // By rows and not by `held`, whose running count may be behind until the next full walk. Never below zero,
+        // because objects may be created between Intercom's count and ours.
         sqlx::query!(
             "UPDATE streams SET expected = held + greatest(0, $4 - (
                 SELECT count(*) FROM alive WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3))

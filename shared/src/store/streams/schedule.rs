@@ -36,6 +36,7 @@ impl Store<Scheduler> {
         limit: i32,
         before: DateTime<Utc>,
     ) -> Result<Vec<Due>, StoreError> {
+        // The function skips locked rows, so a slice at work does not delay the scheduler.
         sqlx::query_as!(
             DueRow,
             r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!"

@@ -35,7 +35,7 @@ pub struct FailedThread<'a> {
 }
 
 /// A fetched thread whose parts are stored and not counted yet.
-struct Answer {
+struct StoredAnswer {
     id: Uuid,
     answer: ThreadAnswer,
 }
@@ -56,7 +56,7 @@ impl Tx<Worker> {
         for fetched in fetched {
             let id = ids::conversation_id(connection, &fetched.thread.conversation.source_id);
             let answer = answer_of(&fetched);
-            answers.push(Answer { id, answer });
+            answers.push(StoredAnswer { id, answer });
             stubs.push(StubVersion::of(connection, &fetched.thread.conversation));
             parts.extend(fetched.thread.parts.into_iter().map(|part| (id, part)));
             conversations.push(fetched.thread.conversation);
@@ -125,14 +125,14 @@ impl Tx<Worker> {
     async fn store_answers(
         &mut self,
         connection: ConnectionId,
-        mut answers: Vec<Answer>,
+        mut answers: Vec<StoredAnswer>,
     ) -> Result<(), StoreError> {
         answers.sort_by_key(|answer| answer.id);
         answers.dedup_by_key(|answer| answer.id);
         let ids: Vec<Uuid> = answers.iter().map(|answer| answer.id).collect();
         let locked = self.lock_threads(connection, &ids).await?;
         let mut decided = Vec::with_capacity(answers.len());
-        for Answer { id, mut answer } in answers {
+        for StoredAnswer { id, mut answer } in answers {
             let Some(row) = locked.get(&id) else {
                 continue;
             };

@@ -11,3 +11,4 @@ mod reopen;
 pub use answers::{FailedThread, FetchedThread};
 pub(super) use backlog::StubVersion;
 pub use backlog::{PendingThread, ThreadBacklog};
+pub(super) use reopen::Reopen;

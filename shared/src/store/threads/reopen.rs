@@ -10,6 +10,15 @@ use crate::{
     store::{StoreError, Tx, roles::Worker},
 };
 
+/// Which of the given threads become pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Reopen {
+    /// Those with parts that are not pending already.
+    Stored,
+    /// All, because their calls ask whether the absent conversations still exist.
+    Absent,
+}
+
 impl Tx<Worker> {
     /// Makes stored threads pending, to be fetched and compared once more. A thread without parts costs no call.
     #[tracing::instrument(name = "db.reopen_threads", level = "debug", skip_all)]
@@ -18,33 +27,29 @@ impl Tx<Worker> {
         connection: ConnectionId,
         source_ids: &[String],
     ) -> Result<(), StoreError> {
-        let tenant = self.tenant().0;
-        sqlx::query!(
-            "UPDATE threads SET status = 'pending', due_at = now(), attempts = 0, error = NULL
-             WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = ANY ($3)
-               AND status NOT IN ('pending', 'gone') AND (held > 0 OR expected IS DISTINCT FROM 0)",
-            tenant,
-            connection.0,
-            &sorted_ids(connection, source_ids),
-        )
-        .execute(self.session())
-        .await?;
-        Ok(())
+        self.reopen(connection, source_ids, Reopen::Stored).await
     }
 
-    /// Makes threads pending whatever is stored of them, because their calls ask whether the conversations still exist.
-    pub(in crate::store) async fn ask_for_threads(
+    pub(in crate::store) async fn reopen(
         &mut self,
         connection: ConnectionId,
         source_ids: &[String],
+        which: Reopen,
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
+        let mut threads: Vec<Uuid> = source_ids
+            .iter()
+            .map(|id| ids::conversation_id(connection, id))
+            .collect();
+        threads.sort_unstable();
         sqlx::query!(
             "UPDATE threads SET status = 'pending', due_at = now(), attempts = 0, error = NULL
-             WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = ANY ($3) AND status <> 'gone'",
+             WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = ANY ($3) AND status <> 'gone'
+               AND ($4 OR (status <> 'pending' AND (held > 0 OR expected IS DISTINCT FROM 0)))",
             tenant,
             connection.0,
-            &sorted_ids(connection, source_ids),
+            &threads,
+            which == Reopen::Absent,
         )
         .execute(self.session())
         .await?;
@@ -100,13 +105,4 @@ impl Tx<Worker> {
         .await?;
         Ok(written.inserted)
     }
-}
-
-fn sorted_ids(connection: ConnectionId, source_ids: &[String]) -> Vec<Uuid> {
-    let mut ids: Vec<Uuid> = source_ids
-        .iter()
-        .map(|id| ids::conversation_id(connection, id))
-        .collect();
-    ids.sort_unstable();
-    ids
 }
