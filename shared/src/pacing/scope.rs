@@ -19,7 +19,7 @@ pub struct ScopeCheck {
     scope: RateLimitScope,
     windows: HashMap<String, WindowUse>,
     /// With this many windows, old ones are removed.
-    sweep_at: usize,
+    prune_at: usize,
     /// The last window that contradicted the option, so that each one counts once.
     counted: i64,
 }
@@ -30,7 +30,7 @@ impl ScopeCheck {
         Self {
             scope,
             windows: HashMap::new(),
-            sweep_at: MIN_WINDOWS,
+            prune_at: MIN_WINDOWS,
             counted: 0,
         }
     }
@@ -64,11 +64,11 @@ impl ScopeCheck {
 
     /// A process meets every workspace of the fleet in time, so idle ones are forgotten.
     fn remember(&mut self, budget: &str, window: WindowUse) {
-        if self.windows.len() >= self.sweep_at {
+        if self.windows.len() >= self.prune_at {
             let oldest = window.reset - COMPARED;
             self.windows.retain(|_, known| known.reset >= oldest);
             // Twice what is left, so that a new budget costs the same on average however many there are.
-            self.sweep_at = MIN_WINDOWS.max(2 * self.windows.len());
+            self.prune_at = MIN_WINDOWS.max(2 * self.windows.len());
         }
         self.windows.insert(budget.to_owned(), window);
     }
