@@ -2,11 +2,12 @@
 //! and every fault, all from one seed. The history that comes out is for `history::check`.
 
 mod faults;
+mod state;
 mod workers;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
+    collections::{BTreeSet, BinaryHeap},
 };
 
 use shared::{
@@ -20,6 +21,7 @@ use super::{
     model::{Bug, Capacity, Key, Model, SUSPECT, Settlement, Verdict, key, ticket},
 };
 use crate::rng::Rng;
+use state::{Call, Fault, Row, Slice, Then, Worker};
 
 const LEASE: i64 = 6_000;
 const RENEWAL: i64 = 2_000;
@@ -60,78 +62,6 @@ pub fn run(seed: u64, faulty: Faulty) -> Run {
         rules,
         met: sim.met,
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Then {
-    Tick,
-    /// Worker, its generation, and the number of this plan: a newer plan outdates it.
-    Round(usize, u32, u64),
-    Renew(usize, u32),
-    Begin(usize, u32, i64),
-    Commit(usize, u32, i64),
-    Fault(Fault),
-    Start(usize),
-    Return(usize),
-    Quiet,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Fault {
-    Kill,
-    Terminate,
-    Freeze(i64),
-    Flush,
-    Outage(i64),
-    LoseAnswers(i64),
-    ClockBack(i64),
-    Pushes,
-    Pause,
-    Resume,
-}
-
-/// A row of `streams`.
-#[derive(Debug)]
-struct Row {
-    ticket: Key,
-    due: Option<i64>,
-    ticketed: Option<i64>,
-    fence: i64,
-    page: u64,
-    pages: u64,
-    /// Working on it kills the worker.
-    poison: bool,
-    /// Comes back soon after it is done, while the run is not quiet.
-    returns: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Slice {
-    row: usize,
-    crashes: u32,
-    begun: bool,
-    settled: bool,
-}
-
-#[derive(Debug, Default)]
-struct Worker {
-    generation: u32,
-    alive: bool,
-    stopping: bool,
-    frozen_until: i64,
-    held: BTreeMap<i64, Slice>,
-    pending: Vec<Settlement>,
-    plan: u64,
-    planned: i64,
-}
-
-/// How a call to Redis went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Call {
-    Answered,
-    /// It was done, and nobody heard of it.
-    Lost,
-    Unreachable,
 }
 
 struct Sim {
@@ -257,21 +187,6 @@ impl Sim {
             self.clock += at - self.now;
             self.now = at;
             self.happen(then);
-        }
-    }
-
-    fn any_fault(&mut self) -> Fault {
-        match self.rng.between(0, 14) {
-            0..3 => Fault::Kill,
-            3 => Fault::Terminate,
-            4..6 => Fault::Freeze(self.rng.between(2_000, 30_000)),
-            6 => Fault::Flush,
-            7 => Fault::Outage(self.rng.between(200, 9_000)),
-            8 => Fault::LoseAnswers(self.rng.between(500, 5_000)),
-            9 => Fault::ClockBack(self.rng.between(1_000, 3_600_000)),
-            10..12 => Fault::Pushes,
-            12 => Fault::Pause,
-            _ => Fault::Resume,
         }
     }
 

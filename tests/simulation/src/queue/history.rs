@@ -1,11 +1,12 @@
-//! The checker: what a history of the queue must never show, whoever recorded it.
+//! The checker: what a history of the queue must never show, from any recorder.
 //!
-//! It knows no implementation. It rebuilds from the events alone who held which lease when, and holds that
+//! It knows no implementation. It rebuilds from the events alone which worker held which lease when, and holds that
 //! against the laws: no lost work, one effect per page, no effect after a higher fence, caps held, pauses
 //! honoured, waits honoured, bounded waiting, no lease taken from the living, idle in the end, nothing left.
-//! Events that a recorder cannot see are simply left out; the rules that need them then say nothing.
+//! Events that a recorder cannot see are simply left out. The rules that need them then say nothing.
 
 mod events;
+mod waiting;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -121,7 +122,7 @@ impl Checker {
                 self.crashes.clear();
                 self.overtaken.clear();
                 self.paused.clear();
-                // A server that comes back with an older clock begins lower; Postgres' fences still hold.
+                // A server that comes back with an older clock begins lower. Postgres' fences still hold.
                 self.given.clear();
                 Ok(())
             }
@@ -266,38 +267,6 @@ impl Checker {
         self.overtake(ticket)
     }
 
-    /// Everybody of the class who could have been served instead was overtaken.
-    fn overtake(&mut self, by: Ticket) -> Result<(), Violation> {
-        let Some(turns) = self.rules.turns else {
-            return Ok(());
-        };
-        let limit = turns * self.tenants.max(1) + turns;
-        let waiting: Vec<Ticket> = self
-            .place
-            .iter()
-            .filter(|(ticket, place)| {
-                matches!(place, Place::Ready { from } if *from <= self.now)
-                    && ticket.class() == by.class()
-            })
-            .map(|(ticket, _)| *ticket)
-            .filter(|ticket| ticket.tenant != by.tenant && self.could_be_leased(*ticket))
-            // Those whose workers died twice are worked one at a time.
-            .filter(|ticket| self.crashes.get(ticket).is_none_or(|crashes| *crashes < 2))
-            .collect();
-        for ticket in waiting {
-            let overtaken = self.overtaken.entry(ticket).or_default();
-            *overtaken += 1;
-            if *overtaken > limit {
-                let overtaken = *overtaken;
-                return self.broken(
-                    "waiting is bounded",
-                    format!("{ticket} was overtaken {overtaken} times"),
-                );
-            }
-        }
-        Ok(())
-    }
-
     fn settled(&mut self, ticket: Ticket, fence: i64, end: End) -> Result<(), Violation> {
         let Place::Leased {
             fence: held, again, ..
@@ -352,7 +321,7 @@ impl Checker {
         }
         self.release(ticket);
         *self.crashes.entry(ticket).or_default() += 1;
-        // Those who died with it start waiting anew.
+        // The tickets that died with it start waiting anew.
         self.restart_waits();
         self.make_ready(ticket, self.now);
         Ok(())
@@ -377,42 +346,6 @@ impl Checker {
         Ok(())
     }
 
-    /// In the quiet nobody who could be leased waits for long.
-    fn waited_too_long(&mut self) -> Result<(), Violation> {
-        let (Some(wait), Some(quiet)) = (self.rules.wait, self.quiet_since) else {
-            return Ok(());
-        };
-        let late = self.place.iter().find_map(|(ticket, place)| match place {
-            Place::Ready { from } => {
-                let waited = self.now - (*from).max(quiet);
-                (waited > wait && self.could_be_leased(*ticket)).then_some((*ticket, waited))
-            }
-            _ => None,
-        });
-        let Some((ticket, waited)) = late else {
-            return Ok(());
-        };
-        self.broken(
-            "nobody is forgotten",
-            format!("{ticket} has been ready for {waited} ms"),
-        )
-    }
-
-    fn could_be_leased(&self, ticket: Ticket) -> bool {
-        let full = self
-            .rules
-            .cap
-            .is_some_and(|cap| self.inflight.get(&ticket.tenant).is_some_and(|n| *n >= cap));
-        !full
-            && ![
-                PauseScope::Fleet,
-                PauseScope::Class(ticket.class()),
-                PauseScope::Tenant(ticket.tenant),
-            ]
-            .iter()
-            .any(|scope| self.paused.contains(scope))
-    }
-
     fn place(&self, ticket: Ticket) -> Place {
         self.place.get(&ticket).copied().unwrap_or(Place::Nowhere)
     }
@@ -429,16 +362,6 @@ impl Checker {
         // Its tenant is below its cap again, so its other tickets start waiting now.
         self.overtaken
             .retain(|waiting, _| waiting.tenant != ticket.tenant);
-    }
-
-    fn restart_waits(&mut self) {
-        self.overtaken.clear();
-        let now = self.now;
-        for place in self.place.values_mut() {
-            if let Place::Ready { from } = place {
-                *from = (*from).max(now);
-            }
-        }
     }
 
     fn broken(&self, law: &'static str, what: String) -> Result<(), Violation> {

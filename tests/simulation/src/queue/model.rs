@@ -1,16 +1,20 @@
 //! The queue's state machine in plain Rust: what `shared/src/queue/scripts` do, without Redis.
 //!
-//! `conformance` holds it against the real scripts, step by step; `fleet` runs a fleet on it.
+//! `conformance` holds it against the real scripts, step by step. `fleet` runs a fleet on it.
 //! A [`Bug`] breaks it in one place, to see that the tests would notice.
 
 mod poll;
+mod types;
 mod zset;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use shared::{
-    domain::{Class, ConnectionId, Stream, TenantId},
-    queue::{PauseScope, Ticket},
+    domain::{Class, TenantId},
+    queue::PauseScope,
+};
+pub use types::{
+    Bug, Capacity, Claimed, Entry, Key, Leased, PollReply, Settlement, State, Verdict, key, ticket,
 };
 use zset::Zset;
 
@@ -22,125 +26,6 @@ const TURN: f64 = 65_536.0;
 const UNHEARD: i64 = 3_000;
 const ONE_LEASE: i64 = 6_000;
 const CLASSES: [Class; 2] = [Class::Fresh, Class::Backfill];
-
-/// A ticket in the order of its text, which breaks ties in sorted sets.
-pub type Key = (&'static str, TenantId, ConnectionId, &'static str);
-
-pub fn key(ticket: Ticket) -> Key {
-    (
-        ticket.class().as_str(),
-        ticket.tenant,
-        ticket.connection,
-        ticket.stream.as_str(),
-    )
-}
-
-pub fn ticket((_, tenant, connection, stream): Key) -> Ticket {
-    let stream = *Stream::ALL
-        .iter()
-        .find(|known| known.as_str() == stream)
-        .unwrap();
-    Ticket::new(tenant, connection, stream)
-}
-
-/// One deliberate fault.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Bug {
-    #[default]
-    None,
-    /// `settle` takes any fence for the lease's own.
-    SettleIgnoresFence,
-    /// `reap` puts the ticket back and leaves its lease.
-    ReapKeepsLease,
-    /// `reap` does not count the death.
-    ReapForgetsCrash,
-    /// `push` makes a ticket ready that is live already.
-    PushDoubles,
-    /// `push` of a leased ticket leaves no mark.
-    AgainLost,
-    /// `push` of a parked ticket readies it.
-    PushUnparks,
-    /// A paused tenant is let into the ring.
-    EnterIgnoresPause,
-    /// `claim` does not move the virtual time on.
-    VtimeStands,
-    /// `claim` does not look at the cap.
-    CapIgnored,
-    /// The end of a lease does not bring its tenant below the cap.
-    CapNotGivenBack,
-    /// A tenant that is below its cap again does not come back into the ring.
-    UncapForgotten,
-    /// A parked ticket becomes ready, and its tenant does not come into the ring.
-    PromoteForgetsRing,
-    /// `renew` says yes and does nothing.
-    RenewDoesNothing,
-    /// A ticket handed back is dropped.
-    ReleaseDrops,
-    /// The server's clock is believed when it runs back.
-    ClockBelieved,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Leased {
-    pub fence: i64,
-    pub again: bool,
-    pub finish: f64,
-    pub since: i64,
-    pub crashes: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum State {
-    Ready,
-    Leased(Leased),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub since: i64,
-    pub crashes: u32,
-    pub ticket: Key,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Done,
-    Requeue,
-    Snooze(i64),
-    Release,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settlement {
-    pub ticket: Key,
-    pub fence: i64,
-    pub verdict: Verdict,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Capacity {
-    pub limit: usize,
-    pub backfill_limit: usize,
-    pub suspects: u32,
-    pub pass_on: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claimed {
-    pub ticket: Key,
-    pub fence: i64,
-    pub crashes: u32,
-    pub waited: i64,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct PollReply {
-    pub next_parked: Option<i64>,
-    pub reaped: Vec<(Key, i64)>,
-    pub settled: Vec<bool>,
-    pub claimed: Vec<Claimed>,
-    pub refused: Vec<&'static str>,
-}
 
 /// What one class has of its own.
 #[derive(Clone, Debug, Default)]
@@ -170,7 +55,7 @@ pub struct Model {
     pub fence: i64,
     pub last: i64,
     pub ahead: i64,
-    /// Until when no lease is taken back: nobody was heard for a while before.
+    /// Until when no lease is taken back, because no worker was heard for a while before.
     pub grace: i64,
     now: i64,
 }
@@ -336,7 +221,7 @@ impl Model {
         std::mem::take(&mut self.lane(class).token)
     }
 
-    /// What is left when nothing is owed; must be nothing.
+    /// What is left when no work is owed. It must be empty.
     pub fn leftovers(&self) -> Vec<String> {
         let mut left = Vec::new();
         let mut note = |name: &str, size: usize| {
@@ -412,7 +297,7 @@ impl Model {
         }
     }
 
-    /// Where one begins who comes, or comes back.
+    /// The virtual time at which a tenant begins that comes, or comes back.
     fn start(&self, class: Class) -> f64 {
         (self.lane_ref(class).vtime - TURN).max(0.0)
     }

@@ -3,6 +3,21 @@
 use super::*;
 
 impl Sim {
+    pub(super) fn any_fault(&mut self) -> Fault {
+        match self.rng.between(0, 14) {
+            0..3 => Fault::Kill,
+            3 => Fault::Terminate,
+            4..6 => Fault::Freeze(self.rng.between(2_000, 30_000)),
+            6 => Fault::Flush,
+            7 => Fault::Outage(self.rng.between(200, 9_000)),
+            8 => Fault::LoseAnswers(self.rng.between(500, 5_000)),
+            9 => Fault::ClockBack(self.rng.between(1_000, 3_600_000)),
+            10..12 => Fault::Pushes,
+            12 => Fault::Pause,
+            _ => Fault::Resume,
+        }
+    }
+
     pub(super) fn fault(&mut self, fault: Fault) {
         let worker = (self.rng.next() % self.workers.len() as u64) as usize;
         match fault {

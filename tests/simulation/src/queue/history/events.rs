@@ -23,7 +23,7 @@ pub enum What {
     Pushed {
         ticket: Ticket,
     },
-    /// Redis gave a lease, whether anybody heard of it or not.
+    /// Redis gave a lease, whether its reply arrived or not.
     Leased {
         ticket: Ticket,
         fence: i64,
@@ -63,9 +63,9 @@ pub enum What {
     /// From now on nothing breaks, as far as the recorder has a say in it.
     Quiet,
     /// Something broke after all, such as a worker that died of its work. The time to idle counts from the last
-    /// one; no other law is any laxer for it.
+    /// one. No other law is any laxer for it.
     Fault,
-    /// Nothing is owed and nothing is under way; what Redis still holds beyond its constant keys.
+    /// Nothing is owed and nothing is under way. It says what Redis still holds beyond its constant keys.
     Idle {
         left_in_redis: Vec<String>,
     },
@@ -85,7 +85,7 @@ pub enum End {
 pub struct Rules {
     /// Leases that a tenant may have at once.
     pub cap: Option<usize>,
-    /// A lease's life, in milliseconds: nobody is reaped sooner after a renewal.
+    /// A lease's life, in milliseconds. No lease is reaped sooner after a renewal.
     pub lease: Option<i64>,
     /// A ticket that could be leased must not see more leases of its class go to others than this many per
     /// tenant of the history.
