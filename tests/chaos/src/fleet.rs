@@ -65,7 +65,7 @@ pub(crate) struct Process {
 /// What the supervisor saw.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
-    /// Ends that nobody asked for, and that no server's absence explains.
+    /// Ends that the run did not ask for, and that no server's absence explains.
     pub(crate) died: Vec<String>,
     /// Starts that found a server away and left, as they should.
     pub(crate) turned_away: u32,
@@ -125,7 +125,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// A worker's place, locked; `number` counts workers.
+    /// A worker's place, locked. `number` counts workers.
     pub(crate) async fn worker(&self, number: usize) -> MutexGuard<'_, Place> {
         self.0.places[1 + SCHEDULERS + number % WORKERS]
             .lock()

@@ -1,7 +1,7 @@
 //! The history in Postgres: asked during the run whether a fault hit something, and judged at the end.
 //!
 //! The judgement uses none of the product's own checks. A commit belongs to the process whose user wrote
-//! it; a stream belongs to the process that last raised its fence. Every effect has to come from the owner.
+//! it. A stream belongs to the process that last raised its fence. Every effect has to come from the owner.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -43,7 +43,7 @@ pub(crate) struct Verdict {
     pub(crate) commits: u64,
     /// Times that a stream was taken over.
     pub(crate) leases: u64,
-    /// Effects by somebody who no longer owned the stream.
+    /// Effects by a process that no longer owned the stream.
     pub(crate) after_higher_fence: u64,
     /// Fences that went back.
     pub(crate) fences_back: u64,
@@ -51,7 +51,7 @@ pub(crate) struct Verdict {
     pub(crate) miscounted: u64,
     /// Dead letters that are open.
     pub(crate) dead_letters: u64,
-    /// Slices that were cut off by a kill, and the seconds until somebody else took each over: half, 99 %, all.
+    /// Slices that were cut off by a kill, and the seconds until another process took each over: half, 99 %, all.
     pub(crate) cut_off: usize,
     pub(crate) recovered_seconds: [f64; 3],
     /// The same of those that waited while no server was broken.
@@ -96,7 +96,7 @@ impl History {
         Ok(rows.iter().map(|row| Open { seq: row.get(0) }).collect())
     }
 
-    /// How many of them have been taken over by somebody else since.
+    /// How many of them have been taken over by another process since.
     pub(crate) async fn taken_over(&self, open: &[Open]) -> Result<usize, Failure> {
         const TAKEN: &str = "SELECT count(*) FROM chaos.history h WHERE h.seq = ANY ($1) AND EXISTS (
                 SELECT FROM chaos.history n
@@ -121,8 +121,8 @@ impl History {
             .await?)
     }
 
-    /// Waits until somebody begins a slice after this place in the history: work flows (again).
-    /// Returns how long that took; `None` when it did not within `patience`.
+    /// Waits until a worker begins a slice after this place in the history: work flows (again).
+    /// Returns how long that took, or `None` if it did not happen within `patience`.
     pub(crate) async fn until_work(
         &self,
         after: i64,
@@ -150,7 +150,7 @@ impl History {
             .await?)
     }
 
-    /// Cuts every session of the fleet; returns how many there were.
+    /// Cuts every session of the fleet. Returns how many there were.
     pub(crate) async fn cut_sessions(&self) -> Result<i64, Failure> {
         const CUT: &str = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename LIKE 'chaos%'";
         Ok(self
@@ -238,7 +238,7 @@ const COUNTS: [(&str, &str); 3] = [
     ),
 ];
 
-/// The stream's fence and who raised it.
+/// The stream's fence and the process that raised it.
 struct Owner {
     fence: i64,
     who: String,
@@ -249,7 +249,7 @@ struct Owner {
 #[derive(Default)]
 struct Judge {
     owners: HashMap<(Uuid, String), Owner>,
-    /// Slices cut off: who, and when somebody else took over.
+    /// Slices cut off: of which process, and when another one took over.
     taken: Vec<(String, f64, String)>,
     verdict: Verdict,
 }

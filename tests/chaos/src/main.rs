@@ -1,9 +1,9 @@
 //! `make chaos`: real processes, real faults, an exact copy at the end, or exit code 1.
 //!
-//! - [`world`] starts private servers, the simulator and the fleet; [`fleet`] keeps the processes;
-//! - [`faults`] breaks them, on three tracks at once, while [`mutations`] changes the workspaces;
-//! - [`history`] writes down every commit from inside Postgres, and judges it;
-//! - [`ending`] waits for rest and compares; [`report`] prints what was wanted, done and hit.
+//! - [`world`] starts private servers, the simulator and the fleet. [`fleet`] keeps the processes.
+//! - [`faults`] breaks them, on three tracks at once, while [`mutations`] changes the workspaces.
+//! - [`history`] writes down every commit from inside Postgres, and judges it.
+//! - [`ending`] waits for rest and compares. [`report`] prints what was wanted, done and hit.
 
 mod ending;
 mod faults;
@@ -31,10 +31,10 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// every record and every commit.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How long faults are injected; the number of each kind follows from it
+    /// How long faults are injected. The number of each kind follows from it
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(10..=86_400))]
     seconds: u64,
-    /// Where all choices come from; by default the clock
+    /// The seed of all choices. By default it comes from the clock
     #[arg(long)]
     seed: Option<u64>,
     /// Print one JSON line on stdout instead of the table

@@ -51,7 +51,7 @@ pub(crate) fn begin(world: &World, seed: u64) -> Mutations {
 }
 
 impl Mutations {
-    /// Ends them; returns how many objects each kind of change touched.
+    /// Ends them. Returns how many objects each kind of change touched.
     pub(crate) async fn stop(self) -> BTreeMap<String, u64> {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.unwrap_or_default()

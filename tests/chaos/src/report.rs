@@ -1,4 +1,4 @@
-//! What was wanted, done and hit; what it did; and whether all is well.
+//! Which faults were planned, injected and hit, what they did, and whether all is well.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,7 +22,7 @@ pub(crate) struct Report {
     worker_kills: u64,
     redis_deaths: u64,
     postgres_restarts: u64,
-    /// Records missing or different, and records extra, miscounted, or written by somebody who no longer might.
+    /// Records missing or different, and records extra, miscounted, or written by a process that no longer might.
     lost: u64,
     doubled: u64,
     figures: BTreeMap<&'static str, f64>,

@@ -46,7 +46,7 @@ impl Nursery {
         Self { orders }
     }
 
-    /// Starts `pathbound ROLE`; what it prints goes to `log`.
+    /// Starts `pathbound ROLE`. Its output goes to `log`.
     pub(crate) async fn start(
         &self,
         role: &str,
@@ -100,8 +100,8 @@ fn run_pathbound() -> ExitCode {
     }
 }
 
-/// Twice: the end of standard input works everywhere; the kernel's signal also reaches a process that
-/// is suspended, which could not see anything end.
+/// Twice, because the end of standard input works everywhere, and the kernel's signal also reaches a process that
+/// is suspended and cannot see its input end.
 fn end_with_parent() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));

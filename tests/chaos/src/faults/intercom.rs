@@ -14,7 +14,7 @@ use crate::Failure;
 /// How long a fault waits for calls to spoil.
 const ARMED: Duration = Duration::from_secs(8);
 
-/// Does it; returns whether it hit.
+/// Injects the fault. Returns whether it hit.
 pub(super) async fn strike(
     stage: &Stage<'_>,
     kind: Kind,

@@ -28,7 +28,7 @@ pub(crate) enum Kind {
     WorkerTerminated,
     /// Longer than a lease, then back: a zombie.
     WorkerFrozen,
-    /// Shorter than a lease, then back: nobody may take its work.
+    /// Shorter than a lease, then back: no other worker may take its work.
     WorkerPaused,
     SchedulerKilled,
     RedisKilled,
@@ -161,7 +161,7 @@ pub(crate) struct Broken {
     pub(crate) drained_seconds: Vec<f64>,
     /// From when to when a server was broken or work had not yet gone on, in Unix seconds.
     pub(crate) storms: Vec<(f64, f64)>,
-    /// Slices of a worker paused for less than a lease that somebody else took.
+    /// Slices of a worker paused for less than a lease that another worker took.
     pub(crate) false_orphans: u64,
     /// Writes and slices of zombies that were refused.
     pub(crate) zombies_refused: u64,
@@ -211,7 +211,7 @@ pub(crate) async fn inject(world: &World, time: Duration, seed: u64) -> Result<B
             counts,
             ..Broken::default()
         })),
-        // 30 s where there is time; always longer than a lease and a sweep.
+        // 30 s if there is time, and always longer than a lease and a sweep.
         freeze: (time / 3).clamp(Duration::from_secs(8), Duration::from_secs(30)),
     };
     let track = |track, salt: u64| run(&stage, track, time, StdRng::seed_from_u64(seed ^ salt));

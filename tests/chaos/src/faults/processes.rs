@@ -24,7 +24,7 @@ const TAKEN_OVER: Duration = Duration::from_secs(60);
 const REFUSED: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(4);
 
-/// Does it; returns whether it hit.
+/// Injects the fault. Returns whether it hit.
 pub(super) async fn strike(
     stage: &Stage<'_>,
     kind: Kind,
@@ -83,7 +83,7 @@ async fn terminate(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure>
     Ok(!open.is_empty())
 }
 
-/// Hit: somebody took over a slice that it was in, and after it went on something of it was refused.
+/// Hit: another worker took over a slice that it was in, and after it went on something of it was refused.
 async fn freeze(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
     let Some((mut place, _)) = victim(stage, rng).await? else {
         return Ok(false);
@@ -119,7 +119,7 @@ async fn freeze(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
     Ok(taken > 0 && refused > 0.0)
 }
 
-/// Hit: it was in the middle of slices. Nobody may have taken them. Needs whole servers: an emptied Redis
+/// Hit: it was in the middle of slices. No other worker may have taken them. Needs whole servers: an emptied Redis
 /// gives the work to others, and rightly.
 async fn pause(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
     let _calm = stage.calm.lock().await;
@@ -142,7 +142,7 @@ async fn pause(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
     Ok(!held.is_empty())
 }
 
-/// Hit: work went on without it. Nobody is the leader.
+/// Hit: work went on without it. There is no leader.
 async fn kill_scheduler(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
     let mut place = stage.world.fleet.scheduler(rng.random_range(0..2)).await;
     let Some(mut process) = place.take() else {
@@ -160,7 +160,7 @@ async fn kill_scheduler(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Fai
     Ok(went_on.is_some())
 }
 
-/// A worker in the middle of slices, its place locked; any worker when none is found.
+/// A worker in the middle of slices, or any worker if none is found. Its place is locked.
 async fn victim<'s>(
     stage: &'s Stage<'_>,
     rng: &mut StdRng,

@@ -16,7 +16,7 @@ use crate::{Failure, world::now};
 /// Work that has not gone on by then counts as wedged.
 const RESUMED: Duration = Duration::from_secs(60);
 
-/// Does it; returns whether it hit. A track that ends well leaves both servers up.
+/// Injects the fault. Returns whether it hit. A track that ends well leaves both servers up.
 pub(super) async fn strike(
     stage: &Stage<'_>,
     kind: Kind,
@@ -65,7 +65,7 @@ async fn redis_killed(stage: &Stage<'_>, away: Duration) -> Result<bool, Failure
     Ok(lost > 0)
 }
 
-/// Hit: there were tickets that nobody could reach meanwhile.
+/// Hit: there were tickets that no worker could reach meanwhile.
 async fn redis_stopped(stage: &Stage<'_>, away: Duration) -> Result<bool, Failure> {
     let live = stage.world.live().await?;
     on_servers(stage, move |servers| {
@@ -103,7 +103,7 @@ async fn postgres(stage: &Stage<'_>, kind: Kind, away: Duration) -> Result<bool,
                     .and_then(|pid| i32::try_from(pid).ok())
                     .and_then(Pid::from_raw)
                 {
-                    // It ends at once and recovers when it starts; the kill after it only buries it.
+                    // It ends at once and recovers when it starts. The kill after it only reaps the process.
                     let _ = kill_process(pid, Signal::QUIT);
                     std::thread::sleep(Duration::from_millis(300));
                 }
