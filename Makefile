@@ -36,7 +36,7 @@ fuzz: ## Let libFuzzer look for inputs that break a parser (FUZZ_SECONDS= each, 
 	@deploy/setup/fuzz.sh $(FUZZ_SECONDS) $(ARGS)
 
 reference: ## Write the lists of options and metrics in deploy/reference anew
-	@REFERENCE=write cargo test $(QUIET) --package shared --test reference
+	@REFERENCE=write cargo test $(QUIET) --workspace --test reference
 
 sqlx: servers ## Write .sqlx anew after a query or a migration changed
 	@deploy/setup/sqlx.sh
