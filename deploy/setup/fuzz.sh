@@ -34,17 +34,28 @@ fuzz() {
 kept=tests/fuzz/parsers/__fuzz__
 seeds=tests/fuzz/seeds
 
+# archive TARGET-FOLDER: the targets of one file share an archive, which has a folder per target.
+archive() {
+    echo "$seeds/${1%%__*}.tar.gz"
+}
+
 # unpack TARGET-FOLDER
 unpack() {
     rm -rf "$kept/$1/corpus"
     mkdir -p "$kept/$1/corpus" "$kept/$1/crashes"
-    [ ! -f "$seeds/$1.tar.gz" ] || tar -xzf "$seeds/$1.tar.gz" -C "$kept/$1/corpus"
+    [ ! -f "$(archive "$1")" ] || tar -xzf "$(archive "$1")" -C "$kept" --wildcards "./$1/*" || true
 }
 
-# pack TARGET-FOLDER: the same seeds always give the same archive.
+# pack TARGET-FOLDER: replaces the target's folder in its archive. The same seeds always give the same archive.
 pack() {
+    local all
+    all=$(mktemp -d -p "$work")
+    [ ! -f "$(archive "$1")" ] || tar -xzf "$(archive "$1")" -C "$all"
+    rm -rf "${all:?}/$1"
+    mkdir -p "$all/$1"
+    cp -r "$kept/$1/corpus" "$all/$1/corpus"
     tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --format=ustar \
-        -C "$kept/$1/corpus" -cf - . | gzip -9n >"$seeds/$1.tar.gz"
+        -C "$all" -cf - . | gzip -9n >"$(archive "$1")"
 }
 
 [ $# -gt 0 ] || set -- $("$binary" --list | sed -n 's/: test$//p')

@@ -103,6 +103,10 @@ mod tests {
             };
             sentence(&[pause], &[]) + "\n"
         });
-        insta::assert_snapshot!(sentences.concat());
+        insta::assert_snapshot!(sentences.concat(), @r"
+        Paused by an operator since 1970-01-01 00:00:00 UTC: no new work starts in the whole fleet. Reason: Intercom is down. No workspace is connected.
+        Paused by an operator since 1970-01-01 00:00:00 UTC: no new backfill work starts for any tenant. Reason: load test. No workspace is connected.
+        Paused by an operator since 1970-01-01 00:00:00 UTC: no new work starts for this tenant. No reason was given. No workspace is connected.
+        ");
     }
 }

@@ -205,6 +205,16 @@ mod tests {
             Failure::failed("could not listen on 127.0.0.1:8080", cause()),
         ];
         let lines = failures.map(|failure| format!("{} {}\n", failure.code(), failure.line()));
-        insta::assert_snapshot!(lines.concat());
+        insta::assert_snapshot!(lines.concat(), @r"
+        78 the configuration has 1 fault: PATHBOUND_DATABASE_URL is not set
+        78 the configuration has 2 faults: PATHBOUND_DATABASE_URL is not set; PATHBOUND_MAX_SHARE is 7
+        78 the configuration has 1 fault
+        3 could not reach postgres: connection refused
+        3 could not reach the ops listener: connection refused
+        4 not allowed: The key is missing, unknown, revoked or expired
+        5 only partly done: 1 of 3 connections
+        1 the worker ended: it stopped on its own, without an error
+        1 could not listen on 127.0.0.1:8080: connection refused
+        ");
     }
 }

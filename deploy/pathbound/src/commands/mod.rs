@@ -1,7 +1,5 @@
-//! One file per command.
+//! One file per command. The commands that run a role share [`serve`].
 
-pub mod all;
-pub mod api;
 pub mod config;
 pub mod dead;
 #[cfg(feature = "demo")]
@@ -10,10 +8,8 @@ pub mod migrate;
 pub mod queues;
 pub mod replay;
 pub mod resync;
-pub mod scheduler;
 pub mod tenants;
 pub mod why;
-pub mod worker;
 
 use std::{path::Path, time::Instant};
 
@@ -42,10 +38,10 @@ use crate::{
 pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
     let (file, format) = (cli.config.as_deref(), cli.output);
     match cli.command {
-        Command::Api => api::run(file).await,
-        Command::Scheduler => scheduler::run(file).await,
-        Command::Worker => worker::run(file).await,
-        Command::All => all::run(file).await,
+        Command::Api => serve(file, ProcessRole::Api).await,
+        Command::Scheduler => serve(file, ProcessRole::Scheduler).await,
+        Command::Worker => serve(file, ProcessRole::Worker).await,
+        Command::All => serve(file, ProcessRole::All).await,
         Command::Migrate(args) => migrate::run(file, format, args).await,
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args, started).await,

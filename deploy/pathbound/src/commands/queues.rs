@@ -129,6 +129,13 @@ mod tests {
             text.push_str(&remark);
             text.push('\n');
         }
-        insta::assert_snapshot!(text);
+        insta::assert_snapshot!(text, @r"
+        class     ready  leased  parked  tenants  oldest ready
+        fresh         4       1       2        3  1.3s
+        backfill      0       1       2        3  -
+        no ticket is parked
+        the next parked ticket becomes ready in 3.2s
+        paused by an operator: fleet, backfill
+        ");
     }
 }

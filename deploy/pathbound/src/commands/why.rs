@@ -74,6 +74,10 @@ mod tests {
             }],
         });
         let answer: WhyView = serde_json::from_value(answer).unwrap();
-        insta::assert_snapshot!(table(&answer).render());
+        insta::assert_snapshot!(table(&answer).render(), @r"
+        connection                            stream    code      what                  next step       next check
+        00000000-0000-0000-0000-000000000002  contacts  retrying  Syncing failed once.  Nothing to do.  2026-01-02T03:04:05Z
+        00000000-0000-0000-0000-000000000002  -         absent    It is gone.           Nothing to do.  -
+        ");
     }
 }
