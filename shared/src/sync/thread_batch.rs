@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 4 << 20;
 pub(super) struct Batch {
     pub(super) fetched: Vec<FetchedThread>,
     pub(super) poisons: Vec<Poison>,
-    pub(super) failed: Vec<Failure>,
+    pub(super) failed: Vec<UnreadThread>,
     /// Threads that got no answer, with the error. It counts against them only if other threads got one.
     pub(super) unanswered: Vec<(PendingThread, String)>,
     bytes: usize,
@@ -32,7 +32,7 @@ pub(super) struct Batch {
 }
 
 /// A thread that could not be fetched.
-pub(super) struct Failure {
+pub(super) struct UnreadThread {
     pub(super) thread: PendingThread,
     pub(super) attempt: ThreadAttempt,
     pub(super) error: String,
@@ -40,7 +40,7 @@ pub(super) struct Failure {
     pub(super) poison: Option<Poison>,
 }
 
-impl Failure {
+impl UnreadThread {
     /// As the store takes it.
     pub(super) fn as_failed(&self) -> FailedThread<'_> {
         FailedThread {
@@ -173,7 +173,7 @@ impl Batch {
             source_id: format!("{}/thread", thread.source_id),
             ..poison
         };
-        self.failed.push(Failure {
+        self.failed.push(UnreadThread {
             thread,
             attempt,
             error: poison.reason.clone(),
@@ -182,7 +182,7 @@ impl Batch {
     }
 
     fn fail(&mut self, thread: PendingThread, attempt: ThreadAttempt, error: String) {
-        self.failed.push(Failure {
+        self.failed.push(UnreadThread {
             thread,
             attempt,
             error,

@@ -11,7 +11,7 @@ use super::{
     SliceError, SliceOutcome,
     slice::SliceContext,
     thread_backlog::Backlog,
-    thread_batch::{Batch, Failure},
+    thread_batch::{Batch, UnreadThread},
 };
 use crate::{
     domain::{
@@ -232,12 +232,15 @@ async fn store(cx: &SliceContext<'_>, batch: Batch) -> Result<(), SliceError> {
 }
 
 /// Stores the threads that could not be fetched, and the bytes of those that are blocked now.
-async fn store_failures(cx: &SliceContext<'_>, failures: &[Failure]) -> Result<(), SliceError> {
+async fn store_failures(
+    cx: &SliceContext<'_>,
+    failures: &[UnreadThread],
+) -> Result<(), SliceError> {
     if failures.is_empty() {
         return Ok(());
     }
     let connection = cx.key.connection;
-    let failed: Vec<FailedThread<'_>> = failures.iter().map(Failure::as_failed).collect();
+    let failed: Vec<FailedThread<'_>> = failures.iter().map(UnreadThread::as_failed).collect();
     let mut tx = cx.begin_unfenced().await?;
     let fates = tx.fail_threads(connection, &failed).await?;
     // A thread that is tried again needs no bytes, because its next answer may be good.
