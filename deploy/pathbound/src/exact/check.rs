@@ -87,6 +87,8 @@ impl<'t> Comparison<'t> {
             return;
         };
         let difference = if line.deleted {
+            // A merged contact may name any survivor of its chain, because Intercom shows only the
+            // last one.
             contacts::ended(stored, line, &self.survivors, self.shape)
         } else {
             object.and_then(|object| contacts::differs(stored, line, &object, self.shape))
@@ -130,6 +132,7 @@ impl<'t> Comparison<'t> {
         let claimed = stored
             .thread
             .as_ref()
+            // A conversation without a thread claims no parts.
             .map_or(0, |thread| thread.held.into());
         self.threads.insert(
             stored.id,
@@ -158,10 +161,12 @@ impl<'t> Comparison<'t> {
 
     pub(super) fn part(&mut self, stored: &StoredPart) {
         let conversation = stored.conversation_source_id.as_str();
+        // It is in `source` of its conversation, so the truth has no line of its own for it.
         if stored.source_id == parts::FIRST_MESSAGE {
             return self.first_message(stored);
         }
         if let Some(thread) = self.threads.get_mut(&stored.conversation_id) {
+            // Counted for hidden and deleted parts as well, because the thread counts them too.
             thread.found += 1;
         }
         let Some((line, object)) = self.take(Kind::Part, conversation, &stored.source_id) else {
@@ -191,6 +196,7 @@ impl<'t> Comparison<'t> {
         if line.deleted {
             return;
         }
+        // Names have a column of their own, and everything else is in `doc`.
         let mut fields = Fields::default();
         fields.same("removed_at", &stored.removed_at, &None);
         fields.text("name", stored.name.as_deref(), &object["name"]);
@@ -204,11 +210,13 @@ impl<'t> Comparison<'t> {
     /// Counts every line that no row took as missing, and every thread with a wrong count as different.
     pub(super) fn finish(mut self) -> Report {
         let mut left: Vec<&TruthLine> = std::mem::take(&mut self.left).into_values().collect();
+        // Sorted, so that two runs with one difference print the same examples.
         left.sort_by(|a, b| (a.kind, &a.parent, &a.id).cmp(&(b.kind, &b.parent, &b.id)));
         left.retain(|line| {
             !line.deleted && !line.hidden && (line.kind == Kind::Link || readable(line).is_some())
         });
         if left.iter().any(|line| line.kind == Kind::Link) {
+            // Only looked for if a link is missing, because it reads every contact again.
             let unreadable = self.unreadable_contacts();
             left.retain(|line| {
                 line.kind != Kind::Link

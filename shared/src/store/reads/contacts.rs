@@ -149,6 +149,7 @@ impl Tx<Api> {
     ) -> Result<Vec<ContactProfile>, StoreError> {
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let mut sources = self.contact_sources(&ids, provenance).await?;
+        // By ids and not by a join, because a contact has several sources and several companies.
         let mut companies = self.companies_of(&ids).await?;
         let owners = self.admin_names(&sources, &rows).await?;
         Ok(rows

@@ -106,6 +106,7 @@ impl<R: ReadsStatus> Tx<R> {
                 "truncated" => counts.truncated = row.count,
                 "gone" => counts.gone = row.count,
                 "blocked" => counts.blocked = row.count,
+                // Written by a newer build. A count without it could pass for complete.
                 other => {
                     return Err(StoreError::Inconsistent {
                         table: "threads",
@@ -173,6 +174,7 @@ impl<R: ReadsStatus> Tx<R> {
         .fetch_all(self.session())
         .await?
         .into_iter()
+        // No absence is no row, so a stream that is missing here has none.
         .map(|row| Ok((stream_of("absences", &row.stream)?, row.count)))
         .collect()
     }
