@@ -1,4 +1,4 @@
-//! One file per command. The commands that run a role share [`serve`].
+//! One file per command. The commands that run a role share one function.
 
 pub mod config;
 pub mod dead;
