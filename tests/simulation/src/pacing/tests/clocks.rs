@@ -60,13 +60,13 @@ fn set_redis_clock(by: i64, default_seeds: u64) {
 #[test]
 fn redis_clock_set_forward_costs_a_window_at_most() {
     eprintln!("{HEADER}");
-    set_redis_clock(5_000, 48);
+    set_redis_clock(5_000, 16);
 }
 
 #[test]
 fn redis_clock_set_back_costs_a_window_at_most() {
     eprintln!("{HEADER}");
-    set_redis_clock(-5_000, 48);
+    set_redis_clock(-5_000, 16);
 }
 
 /// A second Redis takes over whose clock is a little ahead.
