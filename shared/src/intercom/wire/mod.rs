@@ -19,15 +19,17 @@ mod refused;
 mod repair;
 mod salvage;
 mod scalar;
+mod thread;
 mod token;
 
 pub use company::read_company;
 pub use contact::{company_ids, read_contact};
-pub use conversation::{read_conversation, read_part, read_thread};
+pub use conversation::{read_conversation, read_part};
 pub use deleted::{Deleted, read_deleted};
 pub use page::{Next, Page};
 pub use poison::oversized;
 pub use readable::readable;
 pub use reference::{ReferenceKind, read_reference};
 pub use refused::{error_code, survivor};
+pub use thread::read_thread;
 pub use token::read_token;
