@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Due, SliceKey, Store, StoreError, Tx,
     roles::{Operator, Worker},
-    streams::DueRow,
+    streams::{DueRow, dues},
 };
 use crate::domain::{Stream, TenantId};
 
@@ -85,7 +85,7 @@ impl Store<Operator> {
         filter: &DeadLetterFilter,
         limit: i32,
     ) -> Result<Vec<Due>, StoreError> {
-        sqlx::query_as!(
+        let rows = sqlx::query_as!(
             DueRow,
             r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!"
                FROM retry_dead_letters($1, $2, $3, $4, $5)"#,
@@ -96,10 +96,8 @@ impl Store<Operator> {
             limit,
         )
         .fetch_all(&self.pool)
-        .await?
-        .into_iter()
-        .map(Due::try_from)
-        .collect()
+        .await?;
+        dues(rows)
     }
 
     /// Closes at most `limit` dead letters and discards the walks that failed. The streams continue with their next

@@ -18,10 +18,7 @@ impl Tx<Worker> {
             return Ok(());
         }
         let tenant = self.tenant().0;
-        let (left, right): (Vec<Uuid>, Vec<&str>) = participants
-            .iter()
-            .map(|(id, contact)| (*id, contact.as_str()))
-            .unzip();
+        let (ids, contacts) = columns(participants);
         // `NOT IN` over a set that is hashed once. The participants of one page fit in memory.
         sqlx::query!(
             "DELETE FROM conversation_contacts
@@ -29,8 +26,8 @@ impl Tx<Worker> {
                AND (conversation_id, contact_source_id) NOT IN (SELECT * FROM unnest($3::uuid[], $4::text[]))",
             tenant,
             conversations,
-            &left,
-            &right as &[&str],
+            &ids,
+            &contacts as &[&str],
         )
         .execute(self.session())
         .await?;
@@ -46,10 +43,7 @@ impl Tx<Worker> {
             return Ok(());
         }
         let tenant = self.tenant().0;
-        let (left, right): (Vec<Uuid>, Vec<&str>) = participants
-            .iter()
-            .map(|(id, contact)| (*id, contact.as_str()))
-            .unzip();
+        let (ids, contacts) = columns(participants);
         sqlx::query!(
             "INSERT INTO conversation_contacts (tenant_id, connection_id, conversation_id, contact_source_id)
              SELECT DISTINCT $1::uuid, $2::uuid, conversation, contact
@@ -57,11 +51,19 @@ impl Tx<Worker> {
              ON CONFLICT DO NOTHING",
             tenant,
             connection.0,
-            &left,
-            &right as &[&str],
+            &ids,
+            &contacts as &[&str],
         )
         .execute(self.session())
         .await?;
         Ok(())
     }
+}
+
+/// The conversations and the contacts as one array each, which is the shape that `unnest` takes.
+fn columns(participants: &[(Uuid, String)]) -> (Vec<Uuid>, Vec<&str>) {
+    participants
+        .iter()
+        .map(|(id, contact)| (*id, contact.as_str()))
+        .unzip()
 }

@@ -21,4 +21,4 @@ pub use claim::{ClaimedStream, SliceKey, StreamClaim};
 pub use finish::{CursorAfterFailure, WalkEnd};
 pub use proof::ProofDelta;
 pub use schedule::Due;
-pub(super) use schedule::DueRow;
+pub(super) use schedule::{DueRow, dues};

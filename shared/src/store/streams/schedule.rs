@@ -16,17 +16,15 @@ impl Store<Scheduler> {
     /// Any number of schedulers may call it at once, because no row is claimed twice.
     #[tracing::instrument(name = "db.claim_due_streams", level = "debug", skip_all)]
     pub async fn claim_due_streams(&self, limit: i32) -> Result<Vec<Due>, StoreError> {
-        sqlx::query_as!(
+        let rows = sqlx::query_as!(
             DueRow,
             r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!"
                FROM claim_due_streams($1)"#,
             limit,
         )
         .fetch_all(&self.pool)
-        .await?
-        .into_iter()
-        .map(Due::try_from)
-        .collect()
+        .await?;
+        dues(rows)
     }
 
     /// Claims streams that are due and were ticketed before `before`, because their tickets may be lost.
@@ -37,7 +35,7 @@ impl Store<Scheduler> {
         before: DateTime<Utc>,
     ) -> Result<Vec<Due>, StoreError> {
         // The function skips locked rows, so a slice at work does not delay the scheduler.
-        sqlx::query_as!(
+        let rows = sqlx::query_as!(
             DueRow,
             r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!"
                FROM claim_stale_tickets($1, $2)"#,
@@ -45,10 +43,8 @@ impl Store<Scheduler> {
             before,
         )
         .fetch_all(&self.pool)
-        .await?
-        .into_iter()
-        .map(Due::try_from)
-        .collect()
+        .await?;
+        dues(rows)
     }
 
     /// Due streams after `after` in the order of their keys, ticketed or not. `None` begins at the first. Claims
@@ -64,7 +60,7 @@ impl Store<Scheduler> {
             (Uuid::nil(), Uuid::nil(), ""),
             |(tenant, connection, stream)| (tenant.0, connection.0, stream.as_str()),
         );
-        sqlx::query_as!(
+        let rows = sqlx::query_as!(
             DueRow,
             r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!"
                FROM due_streams_after($1, $2, $3, $4)"#,
@@ -74,10 +70,8 @@ impl Store<Scheduler> {
             limit,
         )
         .fetch_all(&self.pool)
-        .await?
-        .into_iter()
-        .map(Due::try_from)
-        .collect()
+        .await?;
+        dues(rows)
     }
 
     /// Postgres' clock.
@@ -96,10 +90,12 @@ pub(in crate::store) struct DueRow {
     pub(in crate::store) stream: String,
 }
 
-impl TryFrom<DueRow> for Due {
-    type Error = StoreError;
-
-    fn try_from(row: DueRow) -> Result<Self, StoreError> {
+/// The streams of these rows.
+///
+/// # Errors
+/// When a stream has a name that this build does not know.
+pub(in crate::store) fn dues(rows: Vec<DueRow>) -> Result<Vec<Due>, StoreError> {
+    let due = |row: DueRow| {
         let stream = row.stream.parse().map_err(|_| StoreError::Inconsistent {
             table: "streams",
             what: row.stream,
@@ -109,5 +105,6 @@ impl TryFrom<DueRow> for Due {
             ConnectionId(row.connection_id),
             stream,
         ))
-    }
+    };
+    rows.into_iter().map(due).collect()
 }

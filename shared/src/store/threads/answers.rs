@@ -90,7 +90,7 @@ impl Tx<Worker> {
             self.mark_gone(&gone).await?;
         }
         let ids: Vec<Uuid> = failed.iter().map(|failed| failed.conversation_id).collect();
-        let locked = self.lock_threads(connection, &ids).await?;
+        let locked = self.lock_threads(connection, ids).await?;
         let mut decisions = Vec::with_capacity(failed.len());
         let mut fates = Vec::with_capacity(failed.len());
         for failed in failed {
@@ -130,7 +130,7 @@ impl Tx<Worker> {
         answers.sort_by_key(|answer| answer.id);
         answers.dedup_by_key(|answer| answer.id);
         let ids: Vec<Uuid> = answers.iter().map(|answer| answer.id).collect();
-        let locked = self.lock_threads(connection, &ids).await?;
+        let locked = self.lock_threads(connection, ids).await?;
         let mut decided = Vec::with_capacity(answers.len());
         for StoredAnswer { id, mut answer } in answers {
             let Some(row) = locked.get(&id) else {
@@ -148,10 +148,9 @@ impl Tx<Worker> {
     async fn lock_threads(
         &mut self,
         connection: ConnectionId,
-        ids: &[Uuid],
+        mut ids: Vec<Uuid>,
     ) -> Result<HashMap<Uuid, LockedThread>, StoreError> {
         let tenant = self.tenant().0;
-        let mut ids = ids.to_vec();
         ids.sort_unstable();
         // A lateral subquery with a lock of its own is never flattened into a join. Each row is therefore found by its
         // key, even if the plan was made when the table was empty.
