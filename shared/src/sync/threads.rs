@@ -169,7 +169,7 @@ impl<'a> Fetch<'a> {
         if !failed && !self.answered && !self.batch.unanswered.is_empty() {
             return outage(self.cx, &self.batch.unanswered).await;
         }
-        // Intercom answered for other threads, so the failure counts as an attempt of these.
+        // No outage: Intercom answered for other threads or refused them all. The failure counts as an attempt.
         self.batch.give_up_unanswered();
         store(self.cx, self.batch).await?;
         match self.stop {

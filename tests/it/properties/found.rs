@@ -17,9 +17,9 @@ fn ends_exact(ops: Vec<Op>) {
     });
 }
 
-// Its run asked every stream for a full walk, and only one of them owed one: the others polled without end.
+// Its run asked every stream for a full walk, and only one of them was due for one. The others polled without end.
 #[test]
-fn a_reconnect_while_one_stream_owes_a_full_walk_comes_to_rest() {
+fn a_reconnect_while_one_stream_needs_a_full_walk_comes_to_rest() {
     ends_exact(vec![
         Op::Work,
         Op::Request {

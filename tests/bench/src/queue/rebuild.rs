@@ -1,5 +1,5 @@
 //! 100,000 tenants: how long an emptied Redis takes to be filled again by the real scheduler, and what the
-//! fleet costs when none of them owes anything.
+//! fleet costs when none of them is due.
 
 use std::{
     sync::Arc,

@@ -244,12 +244,12 @@ async fn run(
     let (begun, mut again) = (Instant::now(), deck.len() / 4 + 4);
     while let Some(kind) = deck.pop() {
         let left = time.saturating_sub(begun.elapsed());
-        let owed: Duration = deck
+        let needed: Duration = deck
             .iter()
             .map(|kind| usual(*kind, stage.freeze))
             .sum::<Duration>()
             + usual(kind, stage.freeze);
-        let pause = left.saturating_sub(owed) / (deck.len() as u32 + 1);
+        let pause = left.saturating_sub(needed) / (deck.len() as u32 + 1);
         tokio::time::sleep(pause.mul_f64(rng.random_range(0.3..1.5)).min(left)).await;
         let hit = match track {
             Track::Processes => processes::strike(stage, kind, &mut rng).await?,
