@@ -11,6 +11,7 @@
 //! | [`limits`] | the fleet spends exactly the rate limit |
 //! | [`fairness`] | the queue, and which tenant is next |
 //! | [`crash`] | workers and Redis die |
+//! | [`servers`] | servers move, hang and refuse |
 //! | [`properties`] | any order of all this ends exact |
 //! | [`hostile`] | answers that no API should give |
 //! | [`blocked`] | tokens, scopes and plans that end |
@@ -45,6 +46,8 @@ mod limits;
 mod fairness;
 
 mod crash;
+
+mod servers;
 
 mod properties;
 

@@ -4,7 +4,7 @@ use intercom_simulator::WorkspaceSpec;
 use serde_json::{Value, json};
 use shared::{
     domain::{ConnectionId, Mode, Stream},
-    store::{CursorAfterFailure, SliceKey, StreamClaim},
+    store::{AfterDisconnect, CursorAfterFailure, SliceKey, StreamClaim},
 };
 
 use crate::support::{Case, Process, World};
@@ -345,4 +345,23 @@ async fn why_says_in_one_sentence_what_keeps_a_tenant() {
         1,
         "no such tenant"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_connection_owes_nothing_to_a_dead_letter() {
+    let office = Office::open().await;
+    let case = office.world.connect(workspace(1)).await;
+    fail_for_good(&case, Stream::Contacts, "status 503", 1).await;
+    let mut tx = office.world.store.begin(case.tenant).await.unwrap();
+    tx.disconnect(case.connection(), AfterDisconnect::Retain)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(case.open_dead_letters().await, []);
+
+    // An earlier build left the letters of ended connections open.
+    case.reopen_dead_letters().await;
+    let (_, retried) = office.pathbound(&["dead", "retry", "--all", "-o", "json"]);
+    assert_eq!(retried["retried"], 0);
+    assert_eq!(case.due_in(Stream::Contacts).await, None);
 }

@@ -112,9 +112,9 @@ impl Tx<Worker> {
 }
 
 impl Tx<Api> {
-    /// Disconnects: raises generation and fences, deletes the token, stops the streams, cancels open runs. After the
-    /// commit nothing is written for the connection. `false` for an unknown or foreign id. A second call changes
-    /// nothing more.
+    /// Disconnects: raises generation and fences, deletes the token, stops the streams, closes their dead letters,
+    /// cancels open runs. After the commit nothing is written for the connection. `false` for an unknown or foreign
+    /// id. A second call changes nothing more.
     #[tracing::instrument(name = "db.disconnect", level = "debug", skip_all)]
     pub async fn disconnect(
         &mut self,
@@ -140,6 +140,7 @@ impl Tx<Api> {
         }
         self.delete_tokens(connection).await?;
         self.stop_streams(connection).await?;
+        self.close_dead_letters(connection).await?;
         self.cancel_runs(connection).await?;
         if data == AfterDisconnect::Purge {
             // The streams look new at once, although the objects go later, in short transactions.

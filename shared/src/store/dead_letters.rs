@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::{
     Due, SliceKey, Store, StoreError, Tx,
-    roles::{Operator, Worker},
+    roles::{Api, Operator, Worker},
     streams::{DueRow, dues},
 };
-use crate::domain::{Stream, TenantId};
+use crate::domain::{ConnectionId, Stream, TenantId};
 
 /// Which dead letters are meant. Without a condition: all open ones.
 #[derive(Clone, Debug, Default)]
@@ -159,6 +159,25 @@ impl Tx<Worker> {
             tenant,
             key.connection.0,
             key.stream.as_str(),
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+}
+
+impl Tx<Api> {
+    /// Closes the open dead letters of a connection that ends, because an ended connection owes nothing.
+    pub(super) async fn close_dead_letters(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "UPDATE dead_letters SET resolved_at = now()
+             WHERE tenant_id = $1 AND connection_id = $2 AND resolved_at IS NULL",
+            tenant,
+            connection.0,
         )
         .execute(self.session())
         .await?;

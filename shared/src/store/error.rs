@@ -3,11 +3,24 @@
 //! Every method of the store fails with [`StoreError::Postgres`] if a statement fails. An `# Errors` section names only
 //! what comes on top.
 
+/// SQLSTATE `query_canceled`: a time limit or an operator ended the statement.
+const CANCELLED: &str = "57014";
+
+/// SQLSTATEs of a server that may work again soon, and of one that has become a standby: connection trouble,
+/// transaction rollback (deadlock, serialization), out of resources, operator intervention (restart), a transaction
+/// that was idle too long, a lock that was waited for too long, and a write on a read-only server.
+const PASSING: [&str; 8] = ["08", "40", "53", "57", "25P03", "25P04", "55P03", "25006"];
+
 /// A failure of Postgres, or a row that this build cannot read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("postgres failed")]
-    Postgres(#[from] sqlx::Error),
+    Postgres(#[source] sqlx::Error),
+    /// Postgres cancelled the statement. It may do so every time, so this counts as a failed attempt.
+    #[error(
+        "postgres cancelled a statement that ran into its time limit, so raise statement_timeout of pathbound's login if this happens again and again"
+    )]
+    Cancelled(#[source] sqlx::Error),
     #[error("the schema could not be migrated")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// A value that our own constraints rule out, so a newer version wrote it, or a person did by hand.
@@ -18,20 +31,22 @@ pub enum StoreError {
     Fenced,
 }
 
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if code(&error).is_some_and(|code| code == CANCELLED) {
+            Self::Cancelled(error)
+        } else {
+            Self::Postgres(error)
+        }
+    }
+}
+
 impl StoreError {
-    /// Whether trying again later may help: the server was busy, restarting or out of reach.
+    /// Whether trying again later may help: the server was busy, restarting, read-only or out of reach.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Postgres(sqlx::Error::Database(error)) => {
-                // Connection trouble, transaction rollback (deadlock, serialization), out of resources,
-                // operator intervention (restart).
-                error.code().is_some_and(|code| {
-                    ["08", "40", "53", "57"]
-                        .iter()
-                        .any(|class| code.starts_with(class))
-                })
-            }
+            Self::Postgres(sqlx::Error::Database(_)) => self.has_code(&PASSING),
             Self::Postgres(error) => {
                 matches!(
                     error,
@@ -41,14 +56,34 @@ impl StoreError {
                         | sqlx::Error::Protocol(_)
                 )
             }
-            Self::Migrate(_) | Self::Inconsistent { .. } | Self::Fenced => false,
+            Self::Cancelled(_) | Self::Migrate(_) | Self::Inconsistent { .. } | Self::Fenced => {
+                false
+            }
         }
     }
 
     /// Whether the rows themselves were refused (SQLSTATE 22 data, 54 limits): no retry helps.
     #[must_use]
     pub fn is_bad_data(&self) -> bool {
-        matches!(self, Self::Postgres(sqlx::Error::Database(error))
-            if error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("54")))
+        self.has_code(&["22", "54"])
+    }
+
+    /// Whether a name is unknown (42P01 table, 22023 role) or the login lacks a right (42501).
+    pub(super) fn is_undefined_or_refused(&self) -> bool {
+        self.has_code(&["42P01", "22023", "42501"])
+    }
+
+    fn has_code(&self, beginnings: &[&str]) -> bool {
+        let Self::Postgres(error) = self else {
+            return false;
+        };
+        code(error).is_some_and(|code| beginnings.iter().any(|start| code.starts_with(start)))
+    }
+}
+
+fn code(error: &sqlx::Error) -> Option<std::borrow::Cow<'_, str>> {
+    match error {
+        sqlx::Error::Database(error) => error.code(),
+        _ => None,
     }
 }

@@ -10,8 +10,12 @@ static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 /// The schema that this build expects: the number of its last migration.
 #[must_use]
 pub fn schema() -> String {
-    let last = MIGRATOR.iter().map(|migration| migration.version).max();
-    last.unwrap_or_default().to_string()
+    versions().max().unwrap_or_default().to_string()
+}
+
+/// The numbers of this build's migrations, in order.
+pub(super) fn versions() -> impl Iterator<Item = i64> {
+    MIGRATOR.iter().map(|migration| migration.version)
 }
 
 /// Brings the database to this build's schema. Safe to repeat and to run twice at once.
@@ -45,9 +49,7 @@ pub async fn check(url: &Secret) -> Result<Vec<i64>, StoreError> {
         Vec::new()
     };
     session.close().await?;
-    Ok(MIGRATOR
-        .iter()
-        .map(|migration| migration.version)
+    Ok(versions()
         .filter(|version| !applied.contains(version))
         .collect())
 }

@@ -27,6 +27,7 @@ mod parts;
 mod pauses;
 mod purge;
 mod quarantine;
+mod readiness;
 pub mod reads;
 mod reference_items;
 pub mod roles;
@@ -58,6 +59,7 @@ pub use migrate::{check, migrate, schema};
 pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace};
 pub use pauses::Pause;
 pub use quarantine::QuarantinedObject;
+pub use readiness::NotReady;
 use roles::DbRole;
 pub use runs::RunRequest;
 pub use streams::{
@@ -126,6 +128,11 @@ impl<R: DbRole> Store<R> {
     #[tracing::instrument(name = "db.begin", level = "debug", skip_all)]
     pub async fn begin(&self, tenant: TenantId) -> Result<Tx<R>, StoreError> {
         Tx::begin(&self.pool, tenant).await
+    }
+
+    /// A transaction for what belongs to no tenant. It sees no tenant's rows.
+    async fn begin_for_all(&self) -> Result<Tx<R>, StoreError> {
+        Tx::begin(&self.pool, TenantId(uuid::Uuid::nil())).await
     }
 
     /// Whether Postgres answers.

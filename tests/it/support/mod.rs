@@ -20,6 +20,7 @@ mod damage;
 mod database;
 pub(crate) mod floors;
 mod kept;
+mod postgres;
 mod process;
 mod redis;
 mod shared_world;
