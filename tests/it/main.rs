@@ -14,7 +14,7 @@
 //! | [`servers`] | servers move, hang and refuse |
 //! | [`properties`] | any order of all this ends exact |
 //! | [`hostile`] | answers that no API should give |
-//! | [`blocked`] | tokens, scopes and plans that end |
+//! | [`refusals`] | what Intercom refuses, and how much of it is believed |
 //! | [`disconnect`] | the end of a connection |
 //! | [`tenancy`] | no tenant sees another |
 //! | [`rest`] | what programs read |
@@ -53,7 +53,7 @@ mod properties;
 
 mod hostile;
 
-mod blocked;
+mod refusals;
 
 mod disconnect;
 

@@ -14,20 +14,23 @@ pub enum Error {
     /// 429: Intercom asks us to wait. Costs no attempt.
     #[error("intercom asked us to wait")]
     Throttled { until: Instant },
-    /// 5xx, a time-out, a cut connection, or a response that is not what the endpoint gives. A later
-    /// try helps. It is never taken for data or for the end of data.
+    /// 5xx, a time-out, a cut connection, or a response that is not what the endpoint gives. That
+    /// includes every status without Intercom's error list, because a proxy or a firewall sent it. A
+    /// later try helps. It is never taken for data or for the end of data.
     #[error("intercom is unavailable: {0}")]
     Unavailable(String),
     /// The response is larger than this many bytes, and nothing of it is kept. A page of fewer records
     /// fits. The same page does not fit later either.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
-    /// Intercom understood the call and said no.
-    #[error("intercom refused the call: {refusal:?} ({status} {code})")]
+    /// Intercom understood the call and said no, with its own error list.
+    #[error("intercom refused the call of {endpoint}: {refusal:?} ({status} {code})")]
     Refused {
         status: u16,
         code: String,
         refusal: Refusal,
+        /// The operation's name, as metrics have it.
+        endpoint: &'static str,
     },
     /// The [`Gate`](super::Gate) is closed, so the call was not made.
     #[error("the connection has ended, or another worker has the slice: no call was made")]
@@ -61,13 +64,38 @@ pub enum Refusal {
 }
 
 impl Error {
-    /// The error of a non-2xx response. `link` is the `Link` header, which names the contact that a merged
-    /// one became part of.
-    pub(super) fn from_response(status: u16, body: &[u8], link: Option<&str>) -> Self {
-        if status >= 500 || status == 408 {
+    /// The error of a non-2xx response of an endpoint. `link` is the `Link` header, which names the
+    /// contact that a merged one became part of.
+    pub(super) fn from_response(
+        status: u16,
+        body: &[u8],
+        link: Option<&str>,
+        endpoint: &'static str,
+    ) -> Self {
+        // 429 asks to wait, so it is no refusal either.
+        if !(400..500).contains(&status) || matches!(status, 408 | 429) {
             return Self::Unavailable(format!("status {status}"));
         }
-        let code = wire::error_code(body);
+        match wire::error_code(body) {
+            Some(code) => Self::refused(status, code, link, endpoint),
+            None => Self::not_intercoms(status),
+        }
+    }
+
+    /// A response between Intercom and us. It says nothing about the workspace, whatever its status.
+    pub(super) fn not_intercoms(status: u16) -> Self {
+        Self::Unavailable(format!(
+            "status {status} without intercom's error list, so a proxy may have sent it"
+        ))
+    }
+
+    /// What a code of Intercom's means.
+    pub(super) fn refused(
+        status: u16,
+        code: String,
+        link: Option<&str>,
+        endpoint: &'static str,
+    ) -> Self {
         let refusal = match (status, code.as_str()) {
             (401, "token_unauthorized") | (403, _) if code != "api_plan_restricted" => {
                 Refusal::MissingScope
@@ -87,6 +115,7 @@ impl Error {
             status,
             code,
             refusal,
+            endpoint,
         }
     }
 
@@ -116,7 +145,7 @@ mod tests {
     fn refusal(status: u16, code: &str) -> Refusal {
         let body =
             format!(r#"{{"type":"error.list","errors":[{{"code":"{code}","message":"m"}}]}}"#);
-        match Error::from_response(status, body.as_bytes(), None) {
+        match Error::from_response(status, body.as_bytes(), None, "me") {
             Error::Refused { refusal, .. } => refusal,
             other => panic!("{other:?}"),
         }
@@ -137,18 +166,37 @@ mod tests {
 
     #[test]
     fn a_server_error_is_never_a_refusal_whatever_its_body() {
-        for status in [500, 502, 503, 504, 408] {
+        let list = br#"{"type":"error.list","errors":[{"code":"token_revoked"}]}"#;
+        for status in [301, 302, 408, 429, 500, 502, 503, 504] {
             assert!(matches!(
-                Error::from_response(status, b"<html>", None),
+                Error::from_response(status, list, None, "me"),
                 Error::Unavailable(_)
             ));
         }
     }
 
     #[test]
+    fn a_page_of_a_proxy_is_an_outage_whatever_its_status() {
+        let bodies: [&[u8]; 4] = [b"<html>", b"", b"{}", br#"{"error":"forbidden"}"#];
+        for status in [302, 400, 401, 402, 403, 404, 407, 410, 418, 422, 451, 503] {
+            for body in bodies {
+                let error = Error::from_response(status, body, None, "me");
+                assert!(
+                    matches!(error, Error::Unavailable(_)) && !error.is_gone(),
+                    "{status}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_merged_contact_names_its_survivor() {
-        let error =
-            Error::from_response(410, b"{}", Some("</contacts/6762f0dd>; rel=\"canonical\""));
+        let error = Error::from_response(
+            410,
+            br#"{"type":"error.list","errors":[{"code":"contact_merged"}]}"#,
+            Some("</contacts/6762f0dd>; rel=\"canonical\""),
+            "contact",
+        );
         assert_eq!(
             error.refusal(),
             Some(&Refusal::Merged {

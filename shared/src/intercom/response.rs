@@ -57,6 +57,7 @@ pub(super) fn classify_response(
             response.status,
             response.body.whole(),
             link,
+            endpoint,
         ));
     }
     let (body, is_outline) = match response.body {

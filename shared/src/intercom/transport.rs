@@ -18,6 +18,7 @@ use super::{
     endpoint::Request,
     memory::{MAX_RESPONSE_BYTES, MemoryPermit, ResponseMemory},
     outline::Outline,
+    wire,
 };
 use crate::domain::Secret;
 
@@ -143,11 +144,7 @@ impl Transport {
         if answer.status == StatusCode::OK.as_u16() {
             Ok(answer)
         } else {
-            Err(Error::from_response(
-                answer.status,
-                answer.body.whole(),
-                None,
-            ))
+            Err(refused_exchange(answer.status, answer.body.whole()))
         }
     }
 
@@ -203,6 +200,17 @@ impl Transport {
             body: ReceivedBody::Whole(body.freeze()),
             permit,
         })
+    }
+}
+
+/// The error of a token exchange. A 4xx with a code refuses the customer's code, so the flow has to begin again. Any
+/// other answer says nothing about it.
+fn refused_exchange(status: u16, body: &[u8]) -> Error {
+    match wire::exchange_error_code(body) {
+        Some(code) if (400..500).contains(&status) && status != 429 => {
+            Error::refused(status, code, None, "token")
+        }
+        _ => Error::not_intercoms(status),
     }
 }
 

@@ -279,6 +279,7 @@ mod tests {
             status,
             code: "c".to_owned(),
             refusal: Refusal::Unauthorized,
+            endpoint: "me",
         }
     }
 

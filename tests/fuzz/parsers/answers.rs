@@ -145,11 +145,15 @@ fn me_and_token() {
 #[test]
 fn error() {
     check!().for_each(|bytes: &[u8]| {
-        let code = wire::error_code(bytes);
-        assert!(
-            code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_graphic()),
-            "{code:?}"
-        );
+        for code in [wire::error_code(bytes), wire::exchange_error_code(bytes)]
+            .into_iter()
+            .flatten()
+        {
+            assert!(
+                (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic()),
+                "{code:?}"
+            );
+        }
         if let Some(id) = std::str::from_utf8(bytes).ok().and_then(wire::survivor) {
             assert!((1..=64).contains(&id.len()) && id.is_ascii());
         }

@@ -12,6 +12,11 @@ pub(crate) fn refusal(status: u16, code: &str) -> FaultAction {
     }
 }
 
+/// A page that a proxy or a firewall sends in Intercom's place.
+pub(crate) const fn proxy_page(status: u16) -> FaultAction {
+    FaultAction::Html { status }
+}
+
 /// These bytes, whatever they are.
 pub(crate) const fn raw(status: u16, body: Vec<u8>) -> FaultAction {
     FaultAction::Raw {

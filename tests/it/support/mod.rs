@@ -31,7 +31,7 @@ mod verbs;
 mod waits;
 mod world;
 
-pub(crate) use answers::{drip, garbled, hang, held, raw, refusal};
+pub(crate) use answers::{drip, garbled, hang, held, proxy_page, raw, refusal};
 pub(crate) use caller::{Caller, client};
 pub(crate) use case::Case;
 pub(crate) use database::servers;

@@ -30,6 +30,6 @@ pub use page::{Next, Page};
 pub use poison::oversized;
 pub use readable::readable;
 pub use reference::{ReferenceKind, read_reference};
-pub use refused::{error_code, survivor};
+pub use refused::{error_code, exchange_error_code, survivor};
 pub use thread::read_thread;
 pub use token::read_token;

@@ -1,5 +1,7 @@
 //! Partial failure is a state with a sentence and a next step. It touches nothing else and heals by itself.
 
+mod proxies;
+
 use intercom_simulator::{
     Fault, FaultId, Kind, MissingScope, Mutation, Scope, TokenState, WorkspaceSpec,
 };
