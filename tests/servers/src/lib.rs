@@ -23,6 +23,7 @@ mod port;
 mod postgres;
 mod reaper;
 mod redis;
+mod relay;
 mod scratch;
 mod template;
 
@@ -34,6 +35,7 @@ pub use locate::{Binaries, PostgresBinaries, RedisBinary};
 pub use port::free_port;
 pub use postgres::Postgres;
 pub use redis::Redis;
+pub use relay::Relay;
 
 use launcher::Launcher;
 
