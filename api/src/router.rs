@@ -29,9 +29,12 @@ impl Api {
             .merge(gated.connection_routes())
             .merge(gated.profile_routes())
             .merge(gated.conversation_routes())
-            // A browser has no key. These two routes prove themselves by state and session cookie.
-            .route("/oauth/intercom/start", get(oauth::start))
-            .route("/oauth/intercom/callback", get(oauth::callback))
+            // A browser has no key. These routes prove themselves by state and session cookie.
+            .route("/oauth/intercom/start", get(oauth::start).post(oauth::open))
+            .route(
+                "/oauth/intercom/callback",
+                get(oauth::callback).head(oauth::look),
+            )
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             // Outermost, so that an error of any layer leaves as a problem with the request's id.
             .layer(from_fn(envelope::envelope))

@@ -5,11 +5,15 @@ use intercom_simulator::{Fault, FaultAction, Workspace, WorkspaceSpec};
 use pathbound::demo::browser::Browser;
 use reqwest::Method;
 use serde_json::json;
+use shared::domain::TenantId;
 
 use crate::support::{Caller, World, client};
 
+mod start_page;
+
 struct Flow {
     world: World,
+    tenant: TenantId,
     caller: Caller,
     workspace: Workspace,
     start_url: String,
@@ -26,6 +30,16 @@ async fn begun() -> Flow {
         conversations: 5,
         ..WorkspaceSpec::default()
     });
+    Flow {
+        start_url: start_url(&caller).await,
+        tenant,
+        world,
+        caller,
+        workspace,
+    }
+}
+
+async fn start_url(caller: &Caller) -> String {
     let (status, started) = caller
         .call(
             Method::POST,
@@ -34,38 +48,21 @@ async fn begun() -> Flow {
         )
         .await;
     assert_eq!(status, 201, "{started}");
-    let start_url = started["start_url"].as_str().unwrap().to_owned();
-    Flow {
-        world,
-        caller,
-        workspace,
-        start_url,
-    }
+    started["start_url"].as_str().unwrap().to_owned()
 }
 
 impl Flow {
-    /// Opens the start link: the cookie, and the callback that Intercom leads to.
+    /// Opens the start link and presses its button: the cookie, and the callback that Intercom leads to.
     async fn opened(&self) -> (String, String) {
-        let opened = client().get(&self.start_url).send().await.unwrap();
-        assert_eq!(opened.status(), 303);
-        let cookie = opened.headers()["set-cookie"]
-            .to_str()
-            .unwrap()
-            .split(';')
-            .next()
-            .unwrap()
-            .to_owned();
-        // The simulator plays the customer who clicks on this workspace.
-        let authorize = format!(
-            "{}&auto_workspace={}",
-            opened.headers()["location"].to_str().unwrap(),
-            self.workspace.id_code()
-        );
+        let opened = Browser::new().unwrap().open(&self.start_url).await.unwrap();
+        (opened.cookie, self.allowed(&opened.authorize).await)
+    }
+
+    /// The callback that Intercom leads to. The simulator plays the customer who clicks on this workspace.
+    async fn allowed(&self, authorize: &str) -> String {
+        let authorize = format!("{authorize}&auto_workspace={}", self.workspace.id_code());
         let allowed = client().get(authorize).send().await.unwrap();
-        (
-            cookie,
-            allowed.headers()["location"].to_str().unwrap().to_owned(),
-        )
+        allowed.headers()["location"].to_str().unwrap().to_owned()
     }
 
     async fn callback(&self, url: &str, cookie: Option<&str>) -> (u16, String, String) {

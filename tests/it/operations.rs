@@ -365,3 +365,24 @@ async fn an_ended_connection_owes_nothing_to_a_dead_letter() {
     assert_eq!(retried["retried"], 0);
     assert_eq!(case.due_in(Stream::Contacts).await, None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_of_two_tenants_is_an_event() {
+    let office = Office::open().await;
+    let first = office.world.connect(workspace(1)).await;
+    let (_, none) = office.pathbound(&["events", "-o", "json"]);
+    assert_eq!(none, json!({"items": []}), "one tenant is no event");
+    let second = first.connected_by_another_tenant().await;
+    second.reconnect().await;
+    let (code, listed) = office.pathbound(&["events", "-o", "json"]);
+    assert_eq!(code, 0);
+    let events = listed["items"].as_array().unwrap();
+    assert_eq!(events.len(), 2, "a reconnect is one more: {listed}");
+    for event in events {
+        assert_eq!(event["code"], "workspace_shared");
+        assert_eq!(event["tenant_id"], second.tenant.to_string());
+        assert_eq!(event["workspace_id"], first.workspace.id_code());
+        let message = event["message"].as_str().unwrap();
+        assert!(message.contains("1 other tenant has"), "{message}");
+    }
+}

@@ -1,20 +1,30 @@
-//! The browser's side of connecting: the start link, and the callback that Intercom sends back to.
+//! The browser's side of connecting: the start page, its button, and the callback that Intercom sends back to.
 //!
-//! A page shows only our own sentences, so nothing of a query is ever shown or logged. The browser is
-//! sent on with a 303, so that the code and the state do not stay in its history.
+//! A page shows only our own sentences and the tenant's name, so nothing of a query is ever shown or logged. The
+//! browser is sent on with a 303, so that the code and the state do not stay in its history.
+//!
+//! Only a press of the button opens a flow, and only with the cookie that came with the page. A link scanner or a
+//! preview has no cookie, so it changes nothing, whatever it requests.
 
 mod cookie;
 mod pages;
+mod start_page;
 
 use axum::{
+    body::Bytes,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use shared::{intercom::authorize_url, sync::connect};
+use shared::{
+    domain::Secret,
+    intercom::authorize_url,
+    sync::connect::{self, ConnectError},
+    vault,
+};
 
-use cookie::Cookie;
+use cookie::Cookies;
 use pages::{error_page, html};
 
 use crate::{Api, extract::Params};
@@ -23,6 +33,15 @@ use crate::{Api, extract::Params};
 pub(crate) struct StartQuery {
     #[serde(default)]
     flow: String,
+}
+
+/// The form of the start page.
+#[derive(Default, Deserialize)]
+struct StartForm {
+    #[serde(default)]
+    flow: String,
+    #[serde(default)]
+    confirmation: String,
 }
 
 /// Intercom may add parameters of its own, so unknown ones pass.
@@ -34,21 +53,79 @@ pub(crate) struct CallbackQuery {
     state: String,
 }
 
-/// `GET /oauth/intercom/start?flow=…`: ties the flow to this browser and sends it to Intercom.
-pub(crate) async fn start(State(api): State<Api>, Params(query): Params<StartQuery>) -> Response {
-    let opened = match connect::open(&api.connect.store, &query.flow).await {
-        Ok(opened) => opened,
-        Err(error) => return error_page(&error),
+/// `GET /oauth/intercom/start?flow=…`: the page that names the tenant and what will be read. It opens nothing.
+pub(crate) async fn start(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Params(StartQuery { flow }): Params<StartQuery>,
+) -> Response {
+    match show_start_page(&api, &headers, &flow).await {
+        Ok(page) => page,
+        Err(error) => error_page(&error),
+    }
+}
+
+async fn show_start_page(
+    api: &Api,
+    headers: &HeaderMap,
+    flow: &str,
+) -> Result<Response, ConnectError> {
+    let page = connect::start_page(&api.connect.store, flow).await?;
+    let cookies = Cookies::of(&api.config);
+    // A second tab or a reload keeps the session of the first, so that neither replaces the other.
+    let session = match cookies.session_of(headers, flow) {
+        Some(session) => session,
+        None => connect::new_session()?,
     };
-    // Each region has its own host for the consent page.
-    let app_url = api.connect.intercom.app_host(opened.region);
-    let target = authorize_url(
+    let app_url = api.connect.intercom.app_host(page.region);
+    let shown = start_page::start_page(
+        &page.tenant_name,
+        flow,
+        confirmation(&session).expose(),
         &app_url,
+    );
+    Ok(with_cookie(shown, &cookies.set(flow, &session)))
+}
+
+/// `POST /oauth/intercom/start`: opens the flow in this browser and sends it to Intercom.
+pub(crate) async fn open(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
+    // A body that is no form has no flow, which is an unknown one.
+    let StartForm { flow, confirmation } = serde_urlencoded::from_bytes(&body).unwrap_or_default();
+    match open_flow(&api, &headers, &flow, &confirmation).await {
+        Ok(redirect) => redirect,
+        Err(error) => error_page(&error),
+    }
+}
+
+async fn open_flow(
+    api: &Api,
+    headers: &HeaderMap,
+    flow: &str,
+    confirmed: &str,
+) -> Result<Response, ConnectError> {
+    let cookies = Cookies::of(&api.config);
+    let session = cookies
+        .session_of(headers, flow)
+        .ok_or(ConnectError::SessionMismatch)?;
+    // Another site can send the form, and cannot read the page that has the confirmation.
+    let expected = confirmation(&session);
+    if !vault::constant_time_eq(expected.expose().as_bytes(), confirmed.as_bytes()) {
+        return Err(ConnectError::SessionMismatch);
+    }
+    let opened = connect::open(&api.connect.store, flow, &session).await?;
+    // Each region has its own host for the consent page.
+    let target = authorize_url(
+        &api.connect.intercom.app_host(opened.region),
         &api.config.intercom.client_id,
         &opened.state,
         &api.config.redirect_uri(),
     );
-    see_other(&target, &Cookie::of(&api.config).set(&opened.session))
+    Ok(see_other(&target, &cookies.set(flow, &session)))
+}
+
+/// What only a browser knows that has the cookie and has read the page.
+fn confirmation(session: &Secret) -> Secret {
+    vault::derived_token(&["oauth confirmation", session.expose()])
 }
 
 /// `GET /oauth/intercom/callback?code&state`: finishes the flow and sends the browser home.
@@ -57,29 +134,36 @@ pub(crate) async fn callback(
     headers: HeaderMap,
     Params(query): Params<CallbackQuery>,
 ) -> Response {
-    let cookie = Cookie::of(&api.config);
-    let session = cookie.read(&headers);
+    let cookies = Cookies::of(&api.config);
+    let sessions = cookies.sessions(&headers);
+    let values: Vec<&str> = sessions.iter().map(|session| session.value).collect();
+    let burnt = match connect::burn(&api.connect.store, &query.state, &values).await {
+        Ok(burnt) => burnt,
+        Err(error) => return error_page(&error),
+    };
+    // A flow is over after one callback. The browser's other flows keep their sessions.
+    let clear = cookies.clear(&sessions[burnt.session]);
     let outcome = if query.code.is_empty() {
         // Intercom does not document how it reports a denial, so a callback without a code is one.
-        Err(connect::refuse(&api.connect.store, &query.state, session).await)
+        Err(ConnectError::Denied)
     } else {
-        connect::finish(&api.connect, &query.state, session, &query.code).await
+        connect::finish(&api.connect, burnt, &query.code).await
     };
-    let mut response = match outcome {
+    match outcome {
         Ok(connected) => {
             // The streams are due in Postgres, so the scheduler makes the tickets if this push is lost.
             api.queue
                 .push_due(connected.tenant, connected.connection, &connected.streams)
                 .await;
-            return see_other(&returned(&api.config.return_url), &cookie.clear());
+            see_other(&returned(&api.config.return_url), &clear)
         }
-        Err(error) => error_page(&error),
-    };
-    // A flow is over after one callback, so its session must not serve another one.
-    if let Ok(clear) = HeaderValue::from_str(&cookie.clear()) {
-        response.headers_mut().insert(header::SET_COOKIE, clear);
+        Err(error) => with_cookie(error_page(&error), &clear),
     }
-    response
+}
+
+/// `HEAD /oauth/intercom/callback`: nothing. Without it a HEAD request would be served as a GET and burn the state.
+pub(crate) async fn look() -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 /// The return URL with `intercom=connected` added to its query.
@@ -97,14 +181,22 @@ fn returned(return_url: &str) -> String {
 }
 
 fn see_other(target: &str, cookie: &str) -> Response {
-    let (Ok(location), Ok(cookie)) = (HeaderValue::from_str(target), HeaderValue::from_str(cookie))
-    else {
+    let Ok(location) = HeaderValue::from_str(target) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let mut response = html(StatusCode::SEE_OTHER, String::new());
+    let mut response = html(StatusCode::SEE_OTHER, "'none'", String::new());
     response.headers_mut().insert(header::LOCATION, location);
-    response.headers_mut().insert(header::SET_COOKIE, cookie);
-    response
+    with_cookie(response, cookie)
+}
+
+fn with_cookie(mut response: Response, cookie: &str) -> Response {
+    match HeaderValue::from_str(cookie) {
+        Ok(cookie) => {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+            response
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,10 @@ use axum::{
 };
 use shared::sync::connect::ConnectError;
 
+/// The style of every page.
+pub(super) const STYLE: &str =
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:15vh auto;padding:0 1rem}";
+
 /// The page for an error: what happened in our words, and the code for programs.
 pub(super) fn error_page(error: &ConnectError) -> Response {
     let (status, page) = ErrorPage::of(error);
@@ -20,19 +24,21 @@ pub(super) fn error_page(error: &ConnectError) -> Response {
     } else {
         tracing::info!(code = page.code, "connecting failed");
     }
-    html(status, page.to_string())
+    html(status, "'none'", page.to_string())
 }
 
-/// Sends HTML that may load, frame, submit and refer to nothing, so that the code and the state go
-/// no further than this page.
-pub(super) fn html(status: StatusCode, html: String) -> Response {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Sends HTML that may load, frame and refer to nothing, so that the code and the state go no further than this page.
+/// Its forms may lead to `form_action` only.
+pub(super) fn html(status: StatusCode, form_action: &str, html: String) -> Response {
+    let policy = format!(
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action {form_action}; frame-ancestors 'none'"
+    );
     let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::REFERRER_POLICY, "no-referrer".to_owned()),
         (header::CONTENT_SECURITY_POLICY, policy),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
     (status, headers, html).into_response()
 }
@@ -123,7 +129,7 @@ impl fmt::Display for ErrorPage {
             r#"<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:15vh auto;padding:0 1rem}}</style></head>
+<style>{STYLE}</style></head>
 <body data-code="{code}">
 <h1>{title}</h1>
 <p>{text}</p>

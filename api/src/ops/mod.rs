@@ -4,6 +4,7 @@
 //! them.
 
 mod dead_letters;
+mod events;
 mod operator;
 mod pauses;
 mod queues;

@@ -1,4 +1,4 @@
-//! The operators' routes: dead letters, pauses, queues, and why a tenant is in its state.
+//! The operators' routes: dead letters, events, pauses, queues, and why a tenant is in its state.
 //!
 //! They need the operator key and are served on the ops listener of every role. The command line
 //! calls exactly these.
@@ -14,7 +14,7 @@ use axum::{
 };
 use shared::{config::Config, queue::Queue, store::OperatorStore, vault};
 
-use super::{dead_letters, pauses, queues, why};
+use super::{dead_letters, events, pauses, queues, why};
 use crate::{StartError, caller::bearer, envelope, error::ApiError};
 
 /// What the operators' handlers work with. Cheap to clone.
@@ -51,6 +51,7 @@ impl Operator {
             .route("/ops/dead/{id}", get(dead_letters::show))
             .route("/ops/dead/{id}/retry", post(dead_letters::retry_one))
             .route("/ops/dead/{id}/drop", post(dead_letters::drop_one))
+            .route("/ops/events", get(events::list))
             .route("/ops/queues", get(queues::show))
             .route("/ops/queues/{class}/pause", post(pauses::pause_class))
             .route("/ops/queues/{class}/resume", post(pauses::resume_class))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use shared::{
     domain::{ConnectionId, TenantId},
     queue::{QueueStats, TicketCounts},
-    store::{DeadLetter, Pause},
+    store::{DeadLetter, OperatorEvent, Pause},
 };
 use uuid::Uuid;
 
@@ -50,6 +50,26 @@ pub struct ChangedView {
     pub dry_run: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retried: Option<i64>,
+}
+
+/// A page of events, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventsView {
+    pub items: Vec<EventView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<Uuid>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventView {
+    pub id: Uuid,
+    /// `workspace_shared`.
+    pub code: String,
+    pub message: String,
+    pub tenant_id: TenantId,
+    pub connection_id: Option<ConnectionId>,
+    pub workspace_id: Option<String>,
+    pub happened_at: DateTime<Utc>,
 }
 
 /// Queue depth and age, and the pauses in force.
@@ -155,6 +175,27 @@ impl From<&QueueStats> for ClassesView {
                 stats.oldest_backfill,
             ),
             fresh: class(stats.fresh, stats.fresh_tenants, stats.oldest_fresh),
+        }
+    }
+}
+
+impl From<OperatorEvent> for EventView {
+    fn from(event: OperatorEvent) -> Self {
+        let workspace = event.workspace_id.as_deref().unwrap_or("?");
+        let others = match event.others {
+            1 => "1 other tenant has".to_owned(),
+            n => format!("{n} other tenants have"),
+        };
+        Self {
+            message: format!(
+                "connected workspace {workspace}, which {others} connected as well: check that this tenant may read it"
+            ),
+            id: event.id,
+            code: event.code,
+            tenant_id: TenantId(event.tenant_id),
+            connection_id: event.connection_id.map(ConnectionId),
+            workspace_id: event.workspace_id,
+            happened_at: event.happened_at,
         }
     }
 }

@@ -65,12 +65,22 @@ pub enum Command {
     /// List, show, retry or drop dead letters, the syncs that failed too often
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// List what operators should know of, such as a workspace that two tenants have connected
+    Events(EventsArgs),
     /// Pause or resume the work for a tenant
     #[command(subcommand)]
     Tenants(TenantsCommand),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+/// A call of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct EventsArgs {
+    /// How many to show
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
 }
 
 /// Calls of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.

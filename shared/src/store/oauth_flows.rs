@@ -17,10 +17,20 @@ pub struct BurntFlow {
     pub session_sha256: Vec<u8>,
 }
 
-/// Why a state could not be consumed.
+/// A flow as its start page shows it.
+#[derive(Clone, Debug)]
+pub struct StartPage {
+    /// The tenant that will receive the workspace's data.
+    pub tenant_name: String,
+    pub region: Region,
+}
+
+/// What is known of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlowFate {
     Unknown,
+    /// Neither used nor expired.
+    Open,
     Used,
     Expired,
 }
@@ -38,6 +48,27 @@ pub struct NewWorkspace {
 }
 
 impl Store<Oauth> {
+    /// Reads what the start page shows, and changes nothing. `None` if the token is unknown, used or expired.
+    #[tracing::instrument(name = "db.oauth_start_page", level = "debug", skip_all)]
+    pub async fn oauth_start_page(
+        &self,
+        start_sha256: &[u8; 32],
+    ) -> Result<Option<StartPage>, StoreError> {
+        let page = sqlx::query!(
+            r#"SELECT tenant_name AS "tenant_name!", region AS "region!" FROM oauth_start_page($1)"#,
+            start_sha256,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        page.map(|row| {
+            Ok(StartPage {
+                tenant_name: row.tenant_name,
+                region: parse_region(&row.region)?,
+            })
+        })
+        .transpose()
+    }
+
     /// Opens a flow by its start token's digest and ties it to a browser. Opening it again (a reload) replaces state and
     /// session. `None` if the token is unknown, used or expired.
     #[tracing::instrument(name = "db.open_oauth_flow", level = "debug", skip_all)]
@@ -92,6 +123,7 @@ impl Store<Oauth> {
             .await?;
         Ok(match fate.as_deref() {
             None => FlowFate::Unknown,
+            Some("open") => FlowFate::Open,
             Some("expired") => FlowFate::Expired,
             Some(_) => FlowFate::Used,
         })

@@ -1,8 +1,10 @@
 //! Connecting a workspace: start link → a browser opens it → Intercom asks the customer → callback.
 //!
 //! Intercom's OAuth has no PKCE and its tokens do not expire, so only the state ties a callback to the browser that
-//! began the flow. The state is 256 random bits, stored as a digest, bound to the browser's session cookie and the
-//! tenant, valid for ten minutes, and burnt by its first use.
+//! began the flow. The state is derived from 256 random bits, stored as a digest, bound to the browser's session cookie
+//! and the tenant, valid for ten minutes, and burnt by its first use.
+//!
+//! Link scanners and previews open links without a cookie. Nothing that they can do opens, replaces or burns a flow.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +14,7 @@ use crate::{
     config::Config,
     domain::{ConnectionId, Region, Secret, Stream, TenantId},
     intercom::{self, Intercom, Me, Refusal},
-    store::{FlowFate, NewWorkspace, OauthStore, StoreError},
+    store::{FlowFate, NewWorkspace, OauthStore, StartPage, StoreError},
     vault::{self, KeyRing, SealContext, SealError},
 };
 
@@ -40,9 +42,16 @@ pub struct Started {
 pub struct Opened {
     /// Sent to Intercom, which returns it in the callback.
     pub state: Secret,
-    /// Stored in the browser, as a cookie.
-    pub session: Secret,
     pub region: Region,
+}
+
+/// A flow whose state is burnt, so that only its holder can finish it.
+#[derive(Clone, Copy, Debug)]
+pub struct Burnt {
+    tenant: TenantId,
+    region: Region,
+    /// Which of the browser's sessions began the flow.
+    pub session: usize,
 }
 
 /// A connected workspace. Its streams are due now.
@@ -74,37 +83,95 @@ pub async fn start(
     })
 }
 
-/// Opens a flow in a browser. Opening it again (a reload, a link preview) replaces the state and the session.
+/// Reads what the start page shows. Nothing is opened, so a link preview may come first.
 ///
 /// # Errors
 /// [`ConnectError::StartUnknown`] when the link is unknown, used or expired.
-pub async fn open(store: &OauthStore, start_token: &str) -> Result<Opened, ConnectError> {
-    // A link preview may open the link before the customer does. The last opening counts, because
-    // its browser has the cookie.
-    let (state, session) = (token()?, token()?);
+pub async fn start_page(store: &OauthStore, start_token: &str) -> Result<StartPage, ConnectError> {
+    store
+        .oauth_start_page(&vault::sha256(start_token.as_bytes()))
+        .await?
+        .ok_or(ConnectError::StartUnknown)
+}
+
+/// A session for a browser that has none for this flow. Stored in the browser, as a cookie.
+///
+/// # Errors
+/// [`ConnectError::Random`] when the system gives no random bytes.
+pub fn new_session() -> Result<Secret, ConnectError> {
+    token()
+}
+
+/// Opens a flow in the browser that has this session. Another browser that opens it later takes it over.
+///
+/// # Errors
+/// [`ConnectError::StartUnknown`] when the link is unknown, used or expired.
+pub async fn open(
+    store: &OauthStore,
+    start_token: &str,
+    session: &Secret,
+) -> Result<Opened, ConnectError> {
+    // Derived, so that a second press of the button leads to the same state and both of its tabs can finish.
+    let state = vault::derived_token(&["oauth state", start_token, session.expose()]);
     let start = vault::sha256(start_token.as_bytes());
     let region = store
-        .open_oauth_flow(&start, &digest(&state), &digest(&session))
+        .open_oauth_flow(&start, &digest(&state), &digest(session))
         .await?;
     Ok(Opened {
         state,
-        session,
         region: region.ok_or(ConnectError::StartUnknown)?,
     })
 }
 
-/// Finishes a flow: burns the state, exchanges the code, reads the workspace of the token, and stores the connection,
-/// the token, the streams and the first run in one transaction.
+/// Burns a state that one of the browser's sessions began. Without any session nothing is burnt, because a link scanner
+/// has none. A browser with other sessions only is no scanner, and gets no second try.
 ///
 /// # Errors
-/// See [`ConnectError`]. The state is burnt even then.
+/// [`ConnectError::SessionMismatch`], or what is wrong with the state.
+pub async fn burn(
+    store: &OauthStore,
+    state: &str,
+    sessions: &[&str],
+) -> Result<Burnt, ConnectError> {
+    let state = vault::sha256(state.as_bytes());
+    // One statement finds and burns the state, so that of two callbacks at once one fails.
+    let burnt = if sessions.is_empty() {
+        None
+    } else {
+        store.burn_oauth_flow(&state).await?
+    };
+    let Some(flow) = burnt else {
+        return Err(match store.oauth_flow_fate(&state).await? {
+            FlowFate::Open => ConnectError::SessionMismatch,
+            FlowFate::Unknown => ConnectError::StateUnknown,
+            FlowFate::Used => ConnectError::StateUsed,
+            FlowFate::Expired => ConnectError::StateExpired,
+        });
+    };
+    let is_of_flow = |session: &&str| {
+        vault::constant_time_eq(&vault::sha256(session.as_bytes()), &flow.session_sha256)
+    };
+    let Some(session) = sessions.iter().position(is_of_flow) else {
+        tracing::warn!(tenant = %flow.tenant, "the oauth callback came from another browser than the one that began the flow");
+        return Err(ConnectError::SessionMismatch);
+    };
+    Ok(Burnt {
+        tenant: flow.tenant,
+        region: flow.region,
+        session,
+    })
+}
+
+/// Finishes a flow: exchanges the code, reads the workspace of the token, and stores the connection, the token, the
+/// streams and the first run in one transaction.
+///
+/// # Errors
+/// See [`ConnectError`].
 pub async fn finish(
     context: &ConnectContext,
-    state: &str,
-    session: Option<&str>,
+    Burnt { tenant, region, .. }: Burnt,
     code: &str,
 ) -> Result<Connected, ConnectError> {
-    let (tenant, region) = burn(&context.store, state, session).await?;
     let token = context
         .intercom
         .exchange(code)
@@ -134,48 +201,20 @@ pub async fn finish(
     )?;
     tx.put_access_token(connection, &sealed).await?;
     tx.mark_all_due(connection).await?;
+    let others = tx.note_shared_workspace(connection).await?;
     tx.commit().await?;
     tracing::info!(%tenant, %connection, "workspace connected");
+    if others > 0 {
+        // It may be one company with two accounts. It may also be a start link that was sent to the wrong person.
+        tracing::warn!(%tenant, %connection, others, "other tenants have connected this workspace as well");
+        metrics::counter!("pathbound_operator_events_total", "code" => "workspace_shared")
+            .increment(1);
+    }
     Ok(Connected {
         tenant,
         connection,
         streams: Stream::ALL.to_vec(),
     })
-}
-
-/// Ends a flow without a code, because the customer declined. The state is burnt here too.
-///
-/// # Errors
-/// Always. [`ConnectError::Denied`], or the fault of the state itself.
-pub async fn refuse(store: &OauthStore, state: &str, session: Option<&str>) -> ConnectError {
-    match burn(store, state, session).await {
-        Ok(_) => ConnectError::Denied,
-        Err(error) => error,
-    }
-}
-
-/// Burns the state, then compares the session, so that another browser gets no second try.
-async fn burn(
-    store: &OauthStore,
-    state: &str,
-    session: Option<&str>,
-) -> Result<(TenantId, Region), ConnectError> {
-    let state = vault::sha256(state.as_bytes());
-    // One statement finds and burns the state, so that of two callbacks at once one fails.
-    let Some(flow) = store.burn_oauth_flow(&state).await? else {
-        return Err(match store.oauth_flow_fate(&state).await? {
-            FlowFate::Unknown => ConnectError::StateUnknown,
-            FlowFate::Used => ConnectError::StateUsed,
-            FlowFate::Expired => ConnectError::StateExpired,
-        });
-    };
-    // A callback without a cookie is compared too. No session has the digest of the empty text.
-    let session = vault::sha256(session.unwrap_or_default().as_bytes());
-    if !vault::constant_time_eq(&session, &flow.session_sha256) {
-        tracing::warn!(tenant = %flow.tenant, "the oauth callback came from another browser than the one that began the flow");
-        return Err(ConnectError::SessionMismatch);
-    }
-    Ok((flow.tenant, flow.region))
 }
 
 /// `GET /me`. If the region refuses a fresh token, the US host is tried once, because it routes to the other regions.

@@ -122,6 +122,11 @@ pub const METRICS: &[Metric] = &[
         "429 responses from Intercom, by their likely cause.",
     ),
     counter(
+        "pathbound_operator_events_total",
+        &["code"],
+        "Events that operators should know of. `GET /ops/events` lists them.",
+    ),
+    counter(
         "pathbound_orphans_recovered_total",
         &[],
         "Tickets whose lease ran out, because their worker died or lost Redis.",

@@ -7,7 +7,7 @@ mod key_ring;
 mod random;
 
 pub use key_ring::{KeyRing, KeyRingError, OpenError, SealError};
-pub use random::{constant_time_eq, random_token, sha256};
+pub use random::{constant_time_eq, derived_token, random_token, sha256};
 
 use crate::domain::{ConnectionId, TenantId};
 

@@ -22,6 +22,15 @@ pub fn random_token() -> Result<Secret, NoRandomness> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
+/// A token that only the holder of all `secrets` can derive, as 43 URL-safe characters. One of them must be a random
+/// token.
+#[must_use]
+pub fn derived_token(secrets: &[&str]) -> Secret {
+    // No secret contains a line end, so different lists never join to one text.
+    let digest = sha256(secrets.join("\n").as_bytes());
+    Secret::new(URL_SAFE_NO_PAD.encode(digest))
+}
+
 /// SHA-256. It is enough for the digest of a 256-bit random token, and too weak for passwords.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {

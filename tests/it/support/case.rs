@@ -44,6 +44,19 @@ impl World {
 }
 
 impl Case {
+    /// Another tenant that connects the same workspace.
+    pub(crate) async fn connected_by_another_tenant(&self) -> Case {
+        let case = Case {
+            world: self.world.clone(),
+            workspace: self.workspace.clone(),
+            tenant: self.world.new_tenant().await,
+            connection: None,
+            _turn: None,
+            ..*self
+        };
+        case.connect().await
+    }
+
     /// Pins the connection to a version of Intercom's API.
     pub(crate) fn version(mut self, version: &'static str) -> Self {
         self.version = version;

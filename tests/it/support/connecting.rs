@@ -35,17 +35,13 @@ impl Case {
         let started = connect::start(&oauth.store, self.tenant, self.region)
             .await
             .expect("a flow starts");
-        let opened = connect::open(&oauth.store, started.start_token.expose())
+        let session = connect::new_session().expect("a session");
+        let opened = connect::open(&oauth.store, started.start_token.expose(), &session)
             .await
             .expect("it opens");
         let code = self.authorize(opened.state.expose()).await;
-        let connected = connect::finish(
-            &oauth,
-            opened.state.expose(),
-            Some(opened.session.expose()),
-            &code,
-        )
-        .await?;
+        let burnt = connect::burn(&oauth.store, opened.state.expose(), &[session.expose()]).await?;
+        let connected = connect::finish(&oauth, burnt, &code).await?;
         // As the API does. Without them the scheduler would push them a second later.
         let tickets: Vec<Ticket> = connected
             .streams

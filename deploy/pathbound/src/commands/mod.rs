@@ -4,6 +4,7 @@ pub mod config;
 pub mod dead;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod events;
 pub mod migrate;
 pub mod queues;
 pub mod replay;
@@ -50,6 +51,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Resync(args) => resync::run(file, format, args).await,
         Command::Replay(args) => replay::run(file, format, args).await,
         Command::Dead(command) => dead::run(file, format, command).await,
+        Command::Events(args) => events::run(file, format, args).await,
         Command::Tenants(command) => tenants::run(file, format, command).await,
         Command::Config(command) => config::run(file, format, command),
     }
