@@ -29,8 +29,8 @@ check: ## Run what CI runs
 bench: servers ## Measure, and write target/bench/report.json (BENCH=name-prefix)
 	@cargo run $(QUIET) --release --package bench --features rivals -- $(BENCH)
 
-chaos: servers ## Break everything while it syncs, then compare (CHAOS_SECONDS=, SEED=)
-	@deploy/setup/run.sh dev chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+chaos: servers ## Break everything while it syncs, then compare (CHAOS_SECONDS=, SEED=, FAULTS=basic|all)
+	@deploy/setup/run.sh dev chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(ARGS)
 
 fuzz: ## Let libFuzzer look for inputs that break a parser (FUZZ_SECONDS= each, ARGS=target, needs nightly)
 	@deploy/setup/fuzz.sh $(FUZZ_SECONDS) $(ARGS)

@@ -22,7 +22,7 @@ use std::{
 
 use clap::Parser;
 
-use crate::{report::Report, world::World};
+use crate::{faults::Faults, report::Report, world::World};
 
 /// Whatever stops the harness itself.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -37,6 +37,9 @@ struct Arguments {
     /// The seed of all choices. By default it comes from the clock
     #[arg(long)]
     seed: Option<u64>,
+    /// How much is broken
+    #[arg(long, value_enum, default_value_t)]
+    faults: Faults,
     /// Print one JSON line on stdout instead of the table
     #[arg(long)]
     json: bool,
@@ -57,7 +60,13 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(Failure::from)
-        .and_then(|runtime| runtime.block_on(run(Duration::from_secs(arguments.seconds), seed)));
+        .and_then(|runtime| {
+            runtime.block_on(run(
+                Duration::from_secs(arguments.seconds),
+                seed,
+                arguments.faults,
+            ))
+        });
     let report = match ran {
         Ok(report) => report,
         Err(error) => {
@@ -77,7 +86,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(time: Duration, seed: u64) -> Result<Report, Failure> {
+async fn run(time: Duration, seed: u64, faults: Faults) -> Result<Report, Failure> {
     eprintln!(
         "chaos: seed {seed}, {} s of faults; logs of the fleet in {}",
         time.as_secs(),
@@ -86,17 +95,17 @@ async fn run(time: Duration, seed: u64) -> Result<Report, Failure> {
     let stop = shared::shutdown::on_signals()?;
     let world = World::start(seed).await?;
     let outcome = tokio::select! {
-        outcome = play(&world, time, seed) => outcome,
+        outcome = play(&world, time, seed, faults) => outcome,
         () = stop.cancelled() => Err("stopped before the end".into()),
     };
     world.stop().await;
     outcome
 }
 
-async fn play(world: &World, time: Duration, seed: u64) -> Result<Report, Failure> {
+async fn play(world: &World, time: Duration, seed: u64, faults: Faults) -> Result<Report, Failure> {
     let supervisor = world.fleet.supervise();
     let mutations = mutations::begin(world, seed);
-    let broken = faults::inject(world, time, seed).await?;
+    let broken = faults::inject(world, time, seed, faults).await?;
     let changes = mutations.stop().await;
     let ending = ending::wait_and_compare(world).await?;
     supervisor.stop().await;

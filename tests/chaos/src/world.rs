@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use intercom_simulator::{Latency, Simulator, Workspace, WorkspaceSpec};
 use pathbound::{api_client::ApiClient, demo::browser::Browser};
 use serde_json::json;
-use servers::Servers;
+use servers::{Relay, Servers};
 use shared::{
     completeness::{self, SyncStatus},
     domain::{ConnectionId, Secret, TenantId},
@@ -30,6 +30,8 @@ pub(crate) const WORKSPACES: u32 = 8;
 /// The world of one run.
 pub(crate) struct World {
     pub(crate) servers: Arc<Servers>,
+    /// What stands between the fleet and the servers.
+    pub(crate) relays: Relays,
     pub(crate) simulator: Simulator,
     pub(crate) tenants: Vec<Connected>,
     pub(crate) fleet: Fleet,
@@ -38,6 +40,22 @@ pub(crate) struct World {
     pub(crate) store: ApiStore,
     pub(crate) queue: Queue,
     deaths: Mutex<BTreeMap<String, f64>>,
+}
+
+/// One relay for each server.
+pub(crate) struct Relays {
+    pub(crate) redis: Relay,
+    pub(crate) postgres: Relay,
+}
+
+impl Relays {
+    fn start(servers: &Servers) -> Result<Self, Failure> {
+        let to = |port: u16| Relay::start(&format!("127.0.0.1:{port}"));
+        Ok(Self {
+            redis: to(servers.redis().port())?,
+            postgres: to(servers.postgres().port())?,
+        })
+    }
 }
 
 /// A tenant whose workspace is connected.
@@ -65,12 +83,16 @@ impl World {
         let history = History::begin(&servers.database_url()).await?;
         let port = servers::free_port()?;
         let public_url = format!("http://127.0.0.1:{port}");
-        let environment = environment(&servers, &simulator, &public_url);
-        let fleet = Fleet::start(environment, servers.database_url()).await?;
+        let relays = Relays::start(&servers)?;
+        let redis_url = relays.redis.of_url(&servers.redis_url());
+        let database_url = relays.postgres.of_url(&servers.database_url());
+        let environment = environment(&redis_url, &simulator, &public_url);
+        let fleet = Fleet::start(environment, database_url).await?;
         let mut world = Self {
             store: ApiStore::connect(&url, 4).await?,
             queue: Queue::open(&Secret::new(servers.redis_url()), PREFIX)?,
             servers,
+            relays,
             simulator,
             tenants: Vec::new(),
             fleet,
@@ -174,6 +196,7 @@ impl World {
         self.store.close().await;
         self.simulator.stop().await;
         drop(self.fleet);
+        drop(self.relays);
         let servers = self.servers;
         let _ = tokio::task::spawn_blocking(move || drop(servers)).await;
     }
@@ -207,14 +230,10 @@ fn spec(number: u32, seed: u64) -> WorkspaceSpec {
     }
 }
 
-fn environment(
-    servers: &Servers,
-    simulator: &Simulator,
-    public_url: &str,
-) -> Vec<(String, String)> {
+fn environment(redis_url: &str, simulator: &Simulator, public_url: &str) -> Vec<(String, String)> {
     [
         ("PROFILE", "development"),
-        ("REDIS_URL", &servers.redis_url()),
+        ("REDIS_URL", redis_url),
         ("REDIS_PREFIX", PREFIX),
         ("PUBLIC_URL", public_url),
         ("LISTEN", public_url.trim_start_matches("http://")),

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use intercom_simulator::{Fault, FaultAction};
+use intercom_simulator::{Fault, FaultAction, Kind as Object, Workspace};
 use rand::{Rng, rngs::StdRng};
 
 use super::{Kind, Stage};
@@ -21,13 +21,15 @@ pub(super) async fn strike(
     rng: &mut StdRng,
 ) -> Result<bool, Failure> {
     let tenants = &stage.world.tenants;
-    let workspace = tenants[rng.random_range(0..tenants.len())]
-        .workspace
-        .id_code();
+    let workspace = &tenants[rng.random_range(0..tenants.len())].workspace;
     let times = rng.random_range(1..=3);
-    let fault = Fault::new(action(kind, rng))
-        .workspace(workspace)
+    let action = action(kind, workspace, rng);
+    let mut fault = Fault::new(action)
+        .workspace(workspace.id_code())
         .times(times);
+    if let Some(operation) = operation(kind, rng) {
+        fault = fault.operation(operation);
+    }
     let id = stage.world.simulator.inject(fault);
     let begun = Instant::now();
     while stage.world.simulator.fault_hits(id) < times && begun.elapsed() < ARMED {
@@ -37,9 +39,52 @@ pub(super) async fn strike(
     Ok(stage.world.simulator.fault_hits(id) > 0)
 }
 
-fn action(kind: Kind, rng: &mut StdRng) -> FaultAction {
+/// The calls that a rough answer belongs to. The others hit any call.
+fn operation(kind: Kind, rng: &mut StdRng) -> Option<&'static str> {
     match kind {
-        Kind::Intercom5xx => FaultAction::Status {
+        Kind::ThreadRefused | Kind::ThreadNotFound | Kind::ThreadGone => Some("get_conversation"),
+        Kind::ListRefused => Some(
+            [
+                "search_contacts",
+                "search_conversations",
+                "scroll_companies",
+            ][rng.random_range(0..3)],
+        ),
+        Kind::SublistFails => Some("contact_companies"),
+        Kind::ReferenceFails => {
+            Some(["list_teams", "list_tags", "list_segments"][rng.random_range(0..3)])
+        }
+        _ => None,
+    }
+}
+
+/// An error, in the words of Intercom's reference.
+fn refusal(status: u16, code: &str) -> FaultAction {
+    let body = serde_json::json!({"type": "error.list", "request_id": null, "errors": [{"code": code, "message": "no"}]});
+    FaultAction::Status {
+        status,
+        body: Some(body.to_string()),
+        headers: Vec::new(),
+    }
+}
+
+fn action(kind: Kind, workspace: &Workspace, rng: &mut StdRng) -> FaultAction {
+    match kind {
+        Kind::ThreadRefused | Kind::ListRefused => match rng.random_range(0..3) {
+            0 => refusal(401, "unauthorized"),
+            1 => refusal(403, "forbidden"),
+            _ => refusal(403, "api_plan_restricted"),
+        },
+        Kind::ThreadNotFound => refusal(404, "not_found"),
+        Kind::ThreadGone => refusal(410, "gone"),
+        Kind::ProxyPage => FaultAction::Html {
+            status: [200, 401, 402, 403, 404, 407, 451, 503][rng.random_range(0..8)],
+        },
+        Kind::ContactChokes => FaultAction::Choke {
+            id: some_contact(workspace, rng),
+            status: 500,
+        },
+        Kind::Intercom5xx | Kind::SublistFails | Kind::ReferenceFails => FaultAction::Status {
             status: [500, 502, 503][rng.random_range(0..3)],
             body: None,
             headers: Vec::new(),
@@ -55,4 +100,18 @@ fn action(kind: Kind, rng: &mut StdRng) -> FaultAction {
             keep: rng.random_range(0..200),
         },
     }
+}
+
+/// The id of a contact, or of none if there is none.
+fn some_contact(workspace: &Workspace, rng: &mut StdRng) -> String {
+    let contacts: Vec<String> = workspace
+        .truth()
+        .into_iter()
+        .filter(|line| line.kind == Object::Contact)
+        .map(|line| line.id)
+        .collect();
+    contacts
+        .get(rng.random_range(0..contacts.len().max(1)))
+        .cloned()
+        .unwrap_or_default()
 }

@@ -4,6 +4,7 @@
 //! processes, to the servers, and to Intercom. So workers also die while Redis is away.
 
 mod intercom;
+mod network;
 mod processes;
 mod servers;
 
@@ -45,6 +46,39 @@ pub(crate) enum Kind {
     IntercomSlowBody,
     IntercomReset,
     IntercomTruncated,
+    // Only with `--faults all`, from here on.
+    RedisFrozen,
+    /// The old connections stay silent for ever, and new ones are served.
+    RedisAbandoned,
+    RedisReadOnly,
+    RedisFull,
+    PostgresFrozen,
+    PostgresAbandoned,
+    PostgresReadOnly,
+    /// One conversation, or a few, that may not be read.
+    ThreadRefused,
+    ThreadNotFound,
+    ThreadGone,
+    /// A list that is refused once or twice.
+    ListRefused,
+    /// A page of a proxy, with any status.
+    ProxyPage,
+    /// Every page that shows one contact fails.
+    ContactChokes,
+    /// The companies of a contact cannot be read.
+    SublistFails,
+    /// One list of reference data fails.
+    ReferenceFails,
+}
+
+/// How much is broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Faults {
+    /// What happens in every fleet: deaths, restarts, resets
+    #[default]
+    Basic,
+    /// Also servers that hang or refuse, and answers that lie
+    All,
 }
 
 /// How often a kind comes: once in so many seconds, and at least this often, if the run is long enough.
@@ -102,6 +136,35 @@ const RATES: [Rate; 19] = [
     rate(Kind::IntercomTruncated, Track::Intercom, 60, 1, 0),
 ];
 
+/// Only with `--faults all`. A server that is away as a whole takes the track's time, so these come rarely.
+const ROUGH_RATES: [Rate; 15] = [
+    rate(Kind::RedisFrozen, Track::Servers, 300, 1, 0),
+    rate(Kind::RedisAbandoned, Track::Servers, 200, 1, 0),
+    rate(Kind::RedisReadOnly, Track::Servers, 300, 1, 0),
+    rate(Kind::RedisFull, Track::Servers, 300, 1, 0),
+    rate(Kind::PostgresFrozen, Track::Servers, 300, 1, 0),
+    rate(Kind::PostgresAbandoned, Track::Servers, 200, 1, 0),
+    rate(Kind::PostgresReadOnly, Track::Servers, 300, 1, 0),
+    rate(Kind::ThreadRefused, Track::Intercom, 60, 1, 0),
+    rate(Kind::ThreadNotFound, Track::Intercom, 60, 1, 0),
+    rate(Kind::ThreadGone, Track::Intercom, 60, 1, 0),
+    rate(Kind::ListRefused, Track::Intercom, 60, 1, 0),
+    rate(Kind::ProxyPage, Track::Intercom, 60, 1, 0),
+    rate(Kind::ContactChokes, Track::Intercom, 60, 1, 0),
+    rate(Kind::SublistFails, Track::Intercom, 60, 1, 0),
+    rate(Kind::ReferenceFails, Track::Intercom, 60, 1, 0),
+];
+
+impl Faults {
+    fn rates(self) -> impl Iterator<Item = &'static Rate> {
+        let rough: &'static [Rate] = match self {
+            Self::Basic => &[],
+            Self::All => &ROUGH_RATES,
+        };
+        RATES.iter().chain(rough)
+    }
+}
+
 impl Rate {
     fn wanted(&self, time: Duration) -> u64 {
         let seconds = time.as_secs();
@@ -135,6 +198,21 @@ impl fmt::Display for Kind {
             Self::IntercomSlowBody => "intercom: slow bodies",
             Self::IntercomReset => "intercom: connections reset",
             Self::IntercomTruncated => "intercom: bodies cut short",
+            Self::RedisFrozen => "redis: frozen, sockets open",
+            Self::RedisAbandoned => "redis: old sockets silent for ever",
+            Self::RedisReadOnly => "redis: read-only, as a replica",
+            Self::RedisFull => "redis: out of memory",
+            Self::PostgresFrozen => "postgres: frozen, sockets open",
+            Self::PostgresAbandoned => "postgres: old sockets silent for ever",
+            Self::PostgresReadOnly => "postgres: read-only",
+            Self::ThreadRefused => "intercom: threads refused (401, 403)",
+            Self::ThreadNotFound => "intercom: a thread not found once",
+            Self::ThreadGone => "intercom: a thread gone (410) once",
+            Self::ListRefused => "intercom: a list refused once",
+            Self::ProxyPage => "intercom: pages of a proxy",
+            Self::ContactChokes => "intercom: one contact breaks its pages",
+            Self::SublistFails => "intercom: a contact's companies fail",
+            Self::ReferenceFails => "intercom: one reference list fails",
         })
     }
 }
@@ -194,9 +272,14 @@ impl Stage<'_> {
 }
 
 /// Injects faults for this long, and a little longer if the decks are not empty. All are over when it returns.
-pub(crate) async fn inject(world: &World, time: Duration, seed: u64) -> Result<Broken, Failure> {
-    let counts = RATES
-        .iter()
+pub(crate) async fn inject(
+    world: &World,
+    time: Duration,
+    seed: u64,
+    faults: Faults,
+) -> Result<Broken, Failure> {
+    let counts = faults
+        .rates()
         .map(|rate| Count {
             kind: rate.kind,
             wanted: rate.wanted(time),
@@ -214,7 +297,20 @@ pub(crate) async fn inject(world: &World, time: Duration, seed: u64) -> Result<B
         // 30 s if there is time, and always longer than a lease and a sweep.
         freeze: (time / 3).clamp(Duration::from_secs(8), Duration::from_secs(30)),
     };
-    let track = |track, salt: u64| run(&stage, track, time, StdRng::seed_from_u64(seed ^ salt));
+    let track = |track, salt: u64| {
+        let deck = faults
+            .rates()
+            .filter(|rate| rate.track == track)
+            .flat_map(|rate| (0..rate.wanted(time)).map(|_| rate.kind))
+            .collect();
+        run(
+            &stage,
+            track,
+            deck,
+            time,
+            StdRng::seed_from_u64(seed ^ salt),
+        )
+    };
     let (processes, servers, intercom) = futures::join!(
         track(Track::Processes, 0x70),
         track(Track::Servers, 0x73),
@@ -232,14 +328,10 @@ pub(crate) async fn inject(world: &World, time: Duration, seed: u64) -> Result<B
 async fn run(
     stage: &Stage<'_>,
     track: Track,
+    mut deck: Vec<Kind>,
     time: Duration,
     mut rng: StdRng,
 ) -> Result<(), Failure> {
-    let mut deck: Vec<Kind> = RATES
-        .iter()
-        .filter(|rate| rate.track == track)
-        .flat_map(|rate| (0..rate.wanted(time)).map(|_| rate.kind))
-        .collect();
     deck.shuffle(&mut rng);
     let (begun, mut again) = (Instant::now(), deck.len() / 4 + 4);
     while let Some(kind) = deck.pop() {
@@ -273,6 +365,12 @@ fn usual(kind: Kind, freeze: Duration) -> Duration {
         Kind::WorkerPaused => Duration::from_secs(8),
         Kind::RedisStopped5s => Duration::from_secs(7),
         Kind::RedisStopped60s => Duration::from_secs(63),
+        Kind::RedisFrozen
+        | Kind::RedisReadOnly
+        | Kind::RedisFull
+        | Kind::PostgresFrozen
+        | Kind::PostgresReadOnly => Duration::from_secs(30),
+        Kind::RedisAbandoned | Kind::PostgresAbandoned => Duration::from_secs(15),
         _ => Duration::from_secs(2),
     }
 }

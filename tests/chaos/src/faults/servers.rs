@@ -10,7 +10,7 @@ use redis::aio::MultiplexedConnection;
 use rustix::process::{Pid, Signal, kill_process};
 use servers::Servers;
 
-use super::{Kind, Stage};
+use super::{Kind, Stage, network};
 use crate::{Failure, world::now};
 
 /// Work that has not gone on by then counts as wedged.
@@ -32,7 +32,10 @@ pub(super) async fn strike(
         Kind::RedisStopped60s => redis_stopped(stage, Duration::from_secs(60)).await,
         Kind::RedisConnectionsCut => redis_cut(stage).await,
         Kind::PostgresConnectionsCut => Ok(stage.world.history.cut_sessions().await? > 0),
-        _ => postgres(stage, kind, away).await,
+        Kind::PostgresFast | Kind::PostgresImmediate | Kind::PostgresKilled => {
+            postgres(stage, kind, away).await
+        }
+        _ => network::strike(stage, kind, rng).await,
     }?;
     resumed(stage, kind).await?;
     stage.note(|broken| broken.storms.push((begun, now())));
