@@ -47,6 +47,9 @@ pub(crate) struct ContactView {
     updated_at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deleted_at: Option<DateTime<Utc>>,
+    /// The contact that this one was merged into. Its id answers with that contact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged_into: Option<Uuid>,
     /// Which source each field came from, if the request asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<BTreeMap<String, ProvenanceView>>,
@@ -142,6 +145,7 @@ impl From<ContactProfile> for ContactView {
             sources: contact.sources.into_iter().map(SourceView::from).collect(),
             updated_at: contact.updated_at,
             deleted_at: contact.deleted_at,
+            merged_into: contact.merged_into,
             provenance: contact.provenance.map(|fields| {
                 fields
                     .into_iter()

@@ -91,6 +91,8 @@ pub(crate) struct ConversationView {
     thread: ThreadView,
     source_created_at: DateTime<Utc>,
     source_updated_at: DateTime<Utc>,
+    /// When it last changed here: its own fields, its participants or its thread.
+    updated_at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deleted_at: Option<DateTime<Utc>>,
 }
@@ -227,7 +229,7 @@ pub(super) async fn list_filtered(
     let conversations = tx.conversations(filter, before(at), pager.fetch()).await?;
     pager.answer(
         conversations,
-        |conversation| (conversation.source_updated_at, conversation.id),
+        |conversation| (filter.order_of(conversation), conversation.id),
         ConversationView::from,
     )
 }
@@ -248,6 +250,7 @@ impl From<ConversationRecord> for ConversationView {
             thread: conversation.thread.into(),
             source_created_at: conversation.source_created_at,
             source_updated_at: conversation.source_updated_at,
+            updated_at: conversation.updated_at,
             deleted_at: conversation.deleted_at,
         }
     }

@@ -30,6 +30,12 @@ impl Tx<Worker> {
             })?;
         }
         let rows = self.upsert_companies(connection, &columns).await?;
+        let arrived: Vec<&str> = rows
+            .iter()
+            .filter(|row| row.inserted)
+            .map(|row| row.source_id.as_str())
+            .collect();
+        self.touch_contacts_of(connection, &arrived).await?;
         Ok(WriteSummary::of(columns.source_ids.len(), rows))
     }
 

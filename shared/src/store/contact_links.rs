@@ -68,8 +68,15 @@ impl Tx<Worker> {
             .chain(&unchanged)
             .map(String::as_str)
             .collect();
-        self.drop_links(connection, &relinked, &links).await?;
-        self.add_links(connection, &links).await
+        let mut relinked = self.drop_links(connection, &relinked, &links).await?;
+        relinked.extend(self.add_links(connection, &links).await?);
+        // A changed contact's own upsert has moved its time.
+        let touched: Vec<&str> = relinked
+            .iter()
+            .map(String::as_str)
+            .filter(|id| !changed_ids.contains(id))
+            .collect();
+        self.touch_contacts(connection, &touched).await
     }
 
     /// Those of the given contacts whose stored version is the given one.
@@ -101,54 +108,54 @@ impl Tx<Worker> {
     }
 
     /// Removes links of known contacts that the source no longer reports. A new contact has no links, and is not searched,
-    /// because a first sync would pay for each.
+    /// because a first sync would pay for each. Returns the contacts that lost a link.
     async fn drop_links(
         &mut self,
         connection: ConnectionId,
         contacts: &[&str],
         links: &[(&str, &str)],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<String>, StoreError> {
         if contacts.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let tenant = self.tenant().0;
         let (left, right): (Vec<&str>, Vec<&str>) = links.iter().copied().unzip();
-        sqlx::query!(
+        Ok(sqlx::query_scalar!(
             "DELETE FROM contact_companies
              WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = ANY ($3::text[])
-               AND (contact_source_id, company_source_id) NOT IN (SELECT * FROM unnest($4::text[], $5::text[]))",
+               AND (contact_source_id, company_source_id) NOT IN (SELECT * FROM unnest($4::text[], $5::text[]))
+             RETURNING contact_source_id",
             tenant,
             connection.0,
             contacts as &[&str],
             &left as &[&str],
             &right as &[&str],
         )
-        .execute(self.session())
-        .await?;
-        Ok(())
+        .fetch_all(self.session())
+        .await?)
     }
 
+    /// Returns the contacts that got a link.
     async fn add_links(
         &mut self,
         connection: ConnectionId,
         links: &[(&str, &str)],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<String>, StoreError> {
         if links.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let tenant = self.tenant().0;
         let (left, right): (Vec<&str>, Vec<&str>) = links.iter().copied().unzip();
-        sqlx::query!(
+        Ok(sqlx::query_scalar!(
             "INSERT INTO contact_companies (tenant_id, connection_id, contact_source_id, company_source_id)
              SELECT DISTINCT $1::uuid, $2::uuid, contact, company FROM unnest($3::text[], $4::text[]) AS i(contact, company)
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT DO NOTHING RETURNING contact_source_id",
             tenant,
             connection.0,
             &left as &[&str],
             &right as &[&str],
         )
-        .execute(self.session())
-        .await?;
-        Ok(())
+        .fetch_all(self.session())
+        .await?)
     }
 }

@@ -45,6 +45,12 @@ impl Tx<Worker> {
             .filter(|row| !row.inserted)
             .map(|row| row.source_id.clone())
             .collect();
+        let arrived: Vec<&str> = rows
+            .iter()
+            .filter(|row| row.inserted)
+            .map(|row| row.source_id.as_str())
+            .collect();
+        self.touch_conversations_of(connection, &arrived).await?;
         let written = WriteSummary::of(columns.source_ids.len(), rows);
         self.write_links(connection, &reported, &written.changed, &updated)
             .await?;
@@ -118,18 +124,23 @@ impl Tx<Worker> {
             .iter()
             .map(|(a, b)| (a.as_str(), b.as_str()))
             .unzip();
-        sqlx::query!(
+        let merged = sqlx::query!(
             "UPDATE contact_sources s SET merged_into = i.survivor
              FROM unnest($3::text[], $4::text[]) AS i(gone, survivor)
              WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = i.gone
-               AND s.merged_into IS DISTINCT FROM i.survivor",
+               AND s.merged_into IS DISTINCT FROM i.survivor
+             RETURNING s.source_id AS gone, i.survivor AS \"survivor!\"",
             tenant,
             connection.0,
             &gone as &[&str],
             &survivor as &[&str],
         )
-        .execute(self.session())
+        .fetch_all(self.session())
         .await?;
-        Ok(())
+        let gone: Vec<&str> = merged.iter().map(|row| row.gone.as_str()).collect();
+        let both = merged.iter().map(|row| row.survivor.as_str());
+        let both: Vec<&str> = gone.iter().copied().chain(both).collect();
+        self.touch_contacts(connection, &both).await?;
+        self.touch_conversations_of(connection, &gone).await
     }
 }

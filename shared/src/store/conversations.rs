@@ -118,7 +118,7 @@ impl Tx<Worker> {
                 admin_assignee_id = excluded.admin_assignee_id, team_assignee_id = excluded.team_assignee_id,
                 tags = excluded.tags, source_created_at = excluded.source_created_at,
                 source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised, raw = excluded.raw,
-                deleted_at = NULL
+                deleted_at = NULL, updated_at = now()
             WHERE excluded.source_updated_at > c.source_updated_at
                OR ($16 AND excluded.source_updated_at = c.source_updated_at
                    AND (excluded.raw <> c.raw OR c.deleted_at IS NOT NULL))

@@ -10,6 +10,7 @@ mod access_tokens;
 mod api_keys;
 mod audits;
 mod batch;
+mod changes;
 mod companies;
 mod company_fetches;
 mod connection_lifecycle;

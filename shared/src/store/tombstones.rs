@@ -40,6 +40,14 @@ impl Tx<Worker> {
         .execute(self.session())
         .await?
         .rows_affected();
+        self.touch_conversations_of(key.connection, &gone).await?;
+        let touched: Vec<&str> = deleted
+            .iter()
+            .map(String::as_str)
+            .chain(gone)
+            .chain(survivors)
+            .collect();
+        self.touch_contacts(key.connection, &touched).await?;
         self.subtract_from_proof(key, marked).await
     }
 
@@ -58,9 +66,12 @@ impl Tx<Worker> {
                 WHERE tenant_id = $1 AND connection_id = $2 AND stream = 'companies' AND walks >= 2
                   AND source_id = ANY ($3::text[])
                 RETURNING source_id
+             ), marked AS (
+                UPDATE company_sources s SET deleted_at = now() FROM gone
+                WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = gone.source_id AND s.deleted_at IS NULL
+                RETURNING s.company_id
              )
-             UPDATE company_sources s SET deleted_at = now() FROM gone
-             WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = gone.source_id AND s.deleted_at IS NULL",
+             UPDATE companies c SET updated_at = now() FROM marked WHERE c.tenant_id = $1 AND c.id = marked.company_id",
             tenant,
             key.connection.0,
             not_found,
@@ -89,7 +100,7 @@ impl Tx<Worker> {
         let times: Vec<DateTime<Utc>> = deleted.iter().map(|(_, at)| *at).collect();
         // Conversations before their threads, in the order of every other writer.
         let marked = sqlx::query!(
-            "UPDATE conversations c SET deleted_at = i.at FROM unnest($2::uuid[], $3::timestamptz[]) AS i(id, at)
+            "UPDATE conversations c SET deleted_at = i.at, updated_at = now() FROM unnest($2::uuid[], $3::timestamptz[]) AS i(id, at)
              WHERE c.tenant_id = $1 AND c.id = i.id AND c.deleted_at IS NULL",
             tenant,
             &ids,

@@ -105,9 +105,14 @@ impl Caller {
 
     /// Every item of a list, page by page.
     pub(crate) async fn all(&self, path: &str) -> Vec<Value> {
+        self.all_with(path, "").await
+    }
+
+    /// The same for a query that is written like `&state=open`.
+    pub(crate) async fn all_with(&self, path: &str, query: &str) -> Vec<Value> {
         let (mut items, mut cursor) = (Vec::new(), String::new());
         loop {
-            let page = self.get(&format!("{path}?limit=7{cursor}")).await;
+            let page = self.get(&format!("{path}?limit=7{query}{cursor}")).await;
             items.extend(page["items"].as_array().unwrap().iter().cloned());
             let Some(next) = page.get("next_cursor").and_then(Value::as_str) else {
                 return items;

@@ -15,6 +15,7 @@ pub(crate) type Tables = BTreeMap<String, Vec<String>>;
 const CLOCKS: &[(&str, &[&str])] = &[
     ("contacts", &["updated_at"]),
     ("companies", &["updated_at"]),
+    ("conversations", &["updated_at"]),
     ("threads", &["due_at", "attempts"]),
 ];
 

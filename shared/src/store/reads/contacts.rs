@@ -32,6 +32,8 @@ pub struct ContactProfile {
     pub sources: Vec<ProfileSource>,
     pub updated_at: DateTime<Utc>,
     pub deleted_at: Option<DateTime<Utc>>,
+    /// The contact that this one was merged into.
+    pub merged_into: Option<Uuid>,
     /// Which source each field came from, where it was asked for.
     pub provenance: Option<BTreeMap<String, Provenance>>,
 }
@@ -62,31 +64,6 @@ struct ContactRow {
 }
 
 impl Tx<Api> {
-    /// The contact that an id stands for: itself, or the one it was merged into. `None` if unknown.
-    #[tracing::instrument(name = "db.resolve_contact", level = "debug", skip_all)]
-    pub async fn resolve_contact(&mut self, id: Uuid) -> Result<Option<Uuid>, StoreError> {
-        let tenant = self.tenant().0;
-        // A source record that was not merged is the end of the chain. The depth stops a cycle that
-        // only contradictory merge histories could make.
-        Ok(sqlx::query_scalar!(
-            r#"WITH RECURSIVE chain AS (
-                   SELECT connection_id, contact_id, merged_into, 0 AS depth
-                   FROM contact_sources WHERE tenant_id = $1 AND contact_id = $2
-                   UNION ALL
-                   SELECT next.connection_id, next.contact_id, next.merged_into, chain.depth + 1
-                   FROM chain JOIN contact_sources next
-                     ON next.tenant_id = $1 AND next.connection_id = chain.connection_id
-                    AND next.source_id = chain.merged_into
-                   WHERE chain.depth < 32
-               )
-               SELECT contact_id AS "contact_id!" FROM chain ORDER BY merged_into IS NOT NULL, depth LIMIT 1"#,
-            tenant,
-            id,
-        )
-        .fetch_optional(self.session())
-        .await?)
-    }
-
     /// One contact by its own id (see [`Tx::resolve_contact`]).
     #[tracing::instrument(name = "db.contact", level = "debug", skip_all)]
     pub async fn contact(
@@ -108,7 +85,8 @@ impl Tx<Api> {
         Ok(self.complete_contacts(rows, provenance).await?.pop())
     }
 
-    /// Contacts, last changed first, without those merged into another.
+    /// Contacts, last changed first, without those merged into another. A filter for changes that includes deleted
+    /// ones shows the merged ones too, because a reader that follows the changes has to learn of them.
     #[tracing::instrument(name = "db.contacts", level = "debug", skip_all)]
     pub async fn contacts(
         &mut self,
@@ -126,14 +104,15 @@ impl Tx<Api> {
              FROM contacts c
              WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4
                AND EXISTS (SELECT FROM contact_sources s
-                           WHERE s.tenant_id = $1 AND s.contact_id = c.id AND s.merged_into IS NULL
+                           WHERE s.tenant_id = $1 AND s.contact_id = c.id AND (s.merged_into IS NULL OR $6)
                              AND ($5 OR s.deleted_at IS NULL))
-             ORDER BY updated_at DESC, id DESC LIMIT $6",
+             ORDER BY updated_at DESC, id DESC LIMIT $7",
             tenant,
             before.at,
             before.id,
             filter.updated_since.unwrap_or(DateTime::UNIX_EPOCH),
             filter.deleted,
+            filter.deleted && filter.updated_since.is_some(),
             limit,
         )
         .fetch_all(self.session())
@@ -152,6 +131,13 @@ impl Tx<Api> {
         // By ids and not by a join, because a contact has several sources and several companies.
         let mut companies = self.companies_of(&ids).await?;
         let owners = self.admin_names(&sources, &rows).await?;
+        // A contact without a record of its own was merged.
+        let merged: Vec<Uuid> = ids
+            .iter()
+            .copied()
+            .filter(|id| !sources.contains_key(id))
+            .collect();
+        let survivors = self.survivors(&merged).await?;
         Ok(rows
             .into_iter()
             .map(|row| {
@@ -180,6 +166,7 @@ impl Tx<Api> {
                     last_replied_at: row.last_replied_at,
                     last_contacted_at: row.last_contacted_at,
                     deleted_at: deleted_everywhere(&sources),
+                    merged_into: survivors.get(&row.id).copied(),
                     sources,
                     updated_at: row.updated_at,
                     provenance,

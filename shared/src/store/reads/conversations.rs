@@ -30,6 +30,8 @@ pub struct ConversationRecord {
     pub thread: ThreadState,
     pub source_created_at: DateTime<Utc>,
     pub source_updated_at: DateTime<Utc>,
+    /// When it last changed here: its own fields, its participants or its thread.
+    pub updated_at: DateTime<Utc>,
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
@@ -60,7 +62,8 @@ pub struct ConversationFilter {
     /// A contact's own id (see [`Tx::resolve_contact`]). Conversations of contacts that were merged into it count too.
     pub contact: Option<Uuid>,
     pub state: Option<String>,
-    /// Changed at or after this time, by Intercom's clock.
+    /// Changed here at or after this time: the conversation itself, its participants or its thread. The list is then
+    /// in the order of these changes, and not of Intercom's times.
     pub updated_since: Option<DateTime<Utc>>,
     /// Also those deleted in Intercom.
     pub deleted: bool,
@@ -85,7 +88,20 @@ struct ConversationRow {
     thread_error: Option<String>,
     source_created_at: DateTime<Utc>,
     source_updated_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
     deleted_at: Option<DateTime<Utc>>,
+}
+
+impl ConversationFilter {
+    /// The time that a list with this filter is ordered by.
+    #[must_use]
+    pub fn order_of(&self, conversation: &ConversationRecord) -> DateTime<Utc> {
+        if self.updated_since.is_some() {
+            conversation.updated_at
+        } else {
+            conversation.source_updated_at
+        }
+    }
 }
 
 impl Tx<Api> {
@@ -112,9 +128,41 @@ impl Tx<Api> {
                 self.conversation_ids_of(contact, filter, before, limit)
                     .await?
             }
-            None => self.conversation_ids(filter, before, limit).await?,
+            None => match filter.updated_since {
+                Some(since) => {
+                    self.changed_conversation_ids(since, filter, before, limit)
+                        .await?
+                }
+                None => self.conversation_ids(filter, before, limit).await?,
+            },
         };
         self.conversations_by_id(&ids).await
+    }
+
+    /// Ids of conversations that changed here, last change first.
+    async fn changed_conversation_ids(
+        &mut self,
+        since: DateTime<Utc>,
+        filter: &ConversationFilter,
+        before: Position,
+        limit: i64,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_scalar!(
+            "SELECT id FROM conversations
+             WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4
+               AND ($5::text IS NULL OR state = $5) AND ($6 OR deleted_at IS NULL)
+             ORDER BY updated_at DESC, id DESC LIMIT $7",
+            tenant,
+            before.at,
+            before.id,
+            since,
+            filter.state,
+            filter.deleted,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?)
     }
 
     async fn conversation_ids(
@@ -126,13 +174,12 @@ impl Tx<Api> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_scalar!(
             "SELECT id FROM conversations
-             WHERE tenant_id = $1 AND (source_updated_at, id) < ($2, $3) AND source_updated_at >= $4
-               AND ($5::text IS NULL OR state = $5) AND ($6 OR deleted_at IS NULL)
-             ORDER BY source_updated_at DESC, id DESC LIMIT $7",
+             WHERE tenant_id = $1 AND (source_updated_at, id) < ($2, $3)
+               AND ($4::text IS NULL OR state = $4) AND ($5 OR deleted_at IS NULL)
+             ORDER BY source_updated_at DESC, id DESC LIMIT $6",
             tenant,
             before.at,
             before.id,
-            filter.updated_since.unwrap_or(DateTime::UNIX_EPOCH),
             filter.state,
             filter.deleted,
             limit,
@@ -168,16 +215,18 @@ impl Tx<Api> {
                  FROM person JOIN conversation_contacts l
                    ON l.tenant_id = $1 AND l.connection_id = person.connection_id
                   AND l.contact_source_id = person.source_id
+             ), ordered AS (
+                 SELECT c.id, CASE WHEN $5::timestamptz IS NULL THEN c.source_updated_at ELSE c.updated_at END AS at
+                 FROM taken_part t JOIN conversations c ON c.tenant_id = $1 AND c.id = t.conversation_id
+                 WHERE ($6::text IS NULL OR c.state = $6) AND ($7 OR c.deleted_at IS NULL)
              )
-             SELECT c.id FROM taken_part t JOIN conversations c ON c.tenant_id = $1 AND c.id = t.conversation_id
-             WHERE (c.source_updated_at, c.id) < ($3, $4) AND c.source_updated_at >= $5
-               AND ($6::text IS NULL OR c.state = $6) AND ($7 OR c.deleted_at IS NULL)
-             ORDER BY c.source_updated_at DESC, c.id DESC LIMIT $8",
+             SELECT id FROM ordered WHERE (at, id) < ($3, $4) AND ($5::timestamptz IS NULL OR at >= $5)
+             ORDER BY at DESC, id DESC LIMIT $8",
             tenant,
             contact,
             before.at,
             before.id,
-            filter.updated_since.unwrap_or(DateTime::UNIX_EPOCH),
+            filter.updated_since,
             filter.state,
             filter.deleted,
             limit,
@@ -198,7 +247,7 @@ impl Tx<Api> {
                       c.admin_assignee_id, a.name AS "admin_name?", c.team_assignee_id, g.name AS "team_name?",
                       c.tags, t.status AS "thread_status?", t.held AS "thread_held?", t.expected AS thread_expected,
                       t.error AS thread_error,
-                      c.source_created_at, c.source_updated_at, c.deleted_at
+                      c.source_created_at, c.source_updated_at, c.updated_at, c.deleted_at
                FROM conversations c
                LEFT JOIN threads t ON t.tenant_id = $1 AND t.connection_id = c.connection_id AND t.conversation_id = c.id
                LEFT JOIN reference_items a ON a.tenant_id = $1 AND a.connection_id = c.connection_id
@@ -206,7 +255,7 @@ impl Tx<Api> {
                LEFT JOIN reference_items g ON g.tenant_id = $1 AND g.connection_id = c.connection_id
                      AND g.kind = 'team' AND g.source_id = c.team_assignee_id
                WHERE c.tenant_id = $1 AND c.id = ANY($2)
-               ORDER BY c.source_updated_at DESC, c.id DESC"#,
+               ORDER BY array_position($2, c.id)"#,
             tenant,
             ids,
         )
@@ -296,6 +345,7 @@ impl ConversationRow {
             },
             source_created_at: self.source_created_at,
             source_updated_at: self.source_updated_at,
+            updated_at: self.updated_at,
             deleted_at: self.deleted_at,
         }
     }

@@ -6,6 +6,7 @@ mod contacts;
 mod conversations;
 #[cfg(feature = "export")]
 mod export;
+mod merges;
 mod parts;
 mod runs;
 mod sync_facts;

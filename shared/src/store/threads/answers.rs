@@ -112,7 +112,7 @@ impl Tx<Worker> {
                 SELECT id FROM conversations WHERE tenant_id = $1 AND id = ANY ($2) AND deleted_at IS NULL
                 ORDER BY source_id FOR UPDATE
              )
-             UPDATE conversations c SET deleted_at = now() FROM locked WHERE c.tenant_id = $1 AND c.id = locked.id",
+             UPDATE conversations c SET deleted_at = now(), updated_at = now() FROM locked WHERE c.tenant_id = $1 AND c.id = locked.id",
             tenant,
             conversations,
         )
@@ -141,7 +141,10 @@ impl Tx<Worker> {
             let decision = ThreadAttempt::Answered(answer).decide(row.before);
             decided.push((id, row, answer, decision));
         }
-        self.store_decisions(connection, &decided).await
+        self.store_decisions(connection, &decided).await?;
+        // A reader that follows the changes learns from it that the parts are there.
+        let ids: Vec<Uuid> = decided.iter().map(|(id, ..)| *id).collect();
+        self.touch_conversations(&ids).await
     }
 
     /// Locks threads and reads what their fates depend on.
