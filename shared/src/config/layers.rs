@@ -1,6 +1,6 @@
 //! The three layers: defaults, file, environment. A later one overrides an earlier one, key by key.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
 use toml::{Table, Value};
 
@@ -28,23 +28,76 @@ const RENAMED: [(&str, &str); 4] = [
 /// A name is suggested if it differs from the given one in at most a third of its letters.
 const SUGGESTED_SIMILARITY: f64 = 0.67;
 
-/// The process's `PATHBOUND_*` variables, or a test's.
+/// Other spellings of an option, which stay.
+const ALIASES: [(&str, &str); 3] = [
+    ("redis_url_ca_file", "redis_ca_file"),
+    ("redis_url_cert_file", "redis_cert_file"),
+    ("redis_url_key_file", "redis_key_file"),
+];
+
+/// The variables in which other programs find their proxy, first the one that wins.
+const PROXY_VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+const NO_PROXY_VARIABLES: [&str; 2] = ["no_proxy", "NO_PROXY"];
+
+/// The process's `PATHBOUND_*` variables and those of a proxy, or a test's.
 #[derive(Clone, Debug, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    /// Variables of ours whose value is not UTF-8.
+    garbled: Vec<String>,
+}
 
 impl Environment {
-    /// The variables of this process.
+    /// The variables of this process. Those of other programs may hold any bytes.
     #[must_use]
     pub fn of_process() -> Self {
-        std::env::vars()
-            .filter(|(name, _)| name.starts_with(PREFIX))
-            .collect()
+        Self::of(std::env::vars_os())
+    }
+
+    pub(super) fn of(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let mut environment = Self::default();
+        for (name, value) in variables {
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
+            let is_ours = name.starts_with(PREFIX);
+            let is_proxy =
+                PROXY_VARIABLES.contains(&&*name) || NO_PROXY_VARIABLES.contains(&&*name);
+            match value.into_string() {
+                Ok(value) if is_ours || is_proxy => {
+                    environment.variables.insert(name, value);
+                }
+                Err(_) if is_ours => environment.garbled.push(name),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        environment
+    }
+
+    /// Sets a variable that is not set, directly or by a file.
+    #[must_use]
+    pub fn or(mut self, name: &str, value: &str) -> Self {
+        if !self.variables.contains_key(&format!("{name}_FILE")) {
+            let variable = self.variables.entry(name.to_owned());
+            variable.or_insert_with(|| value.to_owned());
+        }
+        self
+    }
+
+    fn first_of(&self, names: &[&'static str]) -> Option<(&'static str, &str)> {
+        let mut set = names
+            .iter()
+            .filter_map(|name| Some((*name, self.variables.get(*name)?.trim())));
+        set.find(|(_, value)| !value.is_empty())
     }
 }
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<T: IntoIterator<Item = (String, String)>>(variables: T) -> Self {
-        Self(variables.into_iter().collect())
+        Self {
+            variables: variables.into_iter().collect(),
+            garbled: Vec::new(),
+        }
     }
 }
 
@@ -61,6 +114,8 @@ pub(super) struct Findings {
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     values: BTreeMap<String, (String, String)>,
+    /// The variable that names the environment's proxy, the proxy, and the hosts reached without it.
+    proxies: Option<(&'static str, String, String)>,
 }
 
 impl Layers {
@@ -77,12 +132,26 @@ impl Layers {
             layers.add_file(path, findings);
         }
         layers.add_environment(environment, findings);
+        if let Some((name, proxy)) = environment.first_of(&PROXY_VARIABLES) {
+            let (_, no_proxy) = environment
+                .first_of(&NO_PROXY_VARIABLES)
+                .unwrap_or_default();
+            layers.proxies = Some((name, proxy.to_owned(), no_proxy.to_owned()));
+        }
         layers
     }
 
     /// The value of a known key. A key is known if it is in the defaults.
     pub(super) fn get(&self, key: &str) -> &str {
-        self.values.get(key).map_or("", |(value, _)| value)
+        let value = self.values.get(key).map_or("", |(value, _)| value);
+        // A shell or an editor ends a value with a line end, and no value of ours has one there.
+        value.trim_end_matches(['\r', '\n'])
+    }
+
+    /// The variable that names the environment's proxy, the proxy, and the hosts reached without it.
+    pub(super) fn proxies(&self) -> Option<(&'static str, &str, &str)> {
+        let (name, proxy, no_proxy) = self.proxies.as_ref()?;
+        Some((name, proxy, no_proxy))
     }
 
     /// Where the value came from, for a fault's text.
@@ -137,8 +206,13 @@ impl Layers {
     }
 
     fn add_environment(&mut self, environment: &Environment, findings: &mut Findings) {
-        let is_set = |key: &str| environment.0.contains_key(&variable(key));
-        for (name, value) in &environment.0 {
+        for name in &environment.garbled {
+            let fault =
+                format!("{name} is not UTF-8: write it as text, or name a file with {name}_FILE");
+            findings.faults.push(fault);
+        }
+        let is_set = |key: &str| environment.variables.contains_key(&variable(key));
+        for (name, value) in &environment.variables {
             let Some(option) = name.strip_prefix(PREFIX) else {
                 continue;
             };
@@ -146,7 +220,8 @@ impl Layers {
                 continue;
             }
             let given = option.to_ascii_lowercase();
-            let key = current_name(&given);
+            let given = without_alias(&given);
+            let key = current_name(given);
             if key != given {
                 let is_shadowed = is_set(key);
                 let warning = renamed(name, &variable(key), is_shadowed);
@@ -257,6 +332,13 @@ fn current_name(key: &str) -> &str {
         .iter()
         .find(|(old, _)| *old == key)
         .map_or(key, |(_, new)| *new)
+}
+
+fn without_alias(key: &str) -> &str {
+    ALIASES
+        .iter()
+        .find(|(alias, _)| *alias == key)
+        .map_or(key, |(_, name)| *name)
 }
 
 fn renamed(old: &str, new: &str, is_shadowed: bool) -> String {

@@ -1,14 +1,19 @@
 //! Configuration: `default.toml` is the manual and the defaults, a file overrides it, the
 //! environment overrides both. All of it is checked at once, and every fault is named.
 
+mod egress;
 mod layers;
+mod redis_url;
 mod role;
+mod secrets;
 mod values;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+pub use egress::{Egress, RedisTls};
 pub use layers::Environment;
 use layers::{Findings, Layers};
+pub(crate) use redis_url::{RedisHost, RedisLogin, RedisPlace, RedisUrl};
 pub use role::{ProcessRole, UnknownRole};
 use values::Reader;
 
@@ -33,6 +38,7 @@ pub struct Config {
     pub migrate_url: Secret,
     pub database_connections: u32,
     pub redis_url: Secret,
+    pub redis_tls: RedisTls,
     pub redis_prefix: String,
     /// The URL names a node of a Redis Cluster.
     pub redis_cluster: bool,
@@ -46,6 +52,8 @@ pub struct Config {
     pub encryption_keys: Secret,
     pub intercom: IntercomConfig,
     pub intervals: Intervals,
+    /// How long a process may finish its work in hand after SIGTERM.
+    pub drain_limit: Duration,
     pub worker_slots: usize,
     /// Conversations that one slice of threads fetches.
     pub conversations_per_slice: usize,
@@ -93,6 +101,7 @@ pub struct IntercomConfig {
     pub max_share: f64,
     pub rate_limit_scope: RateLimitScope,
     pub request_timeout: Duration,
+    pub egress: Egress,
 }
 
 /// How often each kind of work is due.
@@ -150,6 +159,8 @@ impl Config {
         } else {
             read.url("migrate_url", &["postgres", "postgresql"], true)
         };
+        let redis_cluster = read.choice("redis_cluster", &[("false", false), ("true", true)]);
+        let (redis_url, redis_tls) = read.redis(redis_cluster, role.uses_redis());
         // Only the role that uses a value needs it, so a worker's pod has no client secret.
         let public_url = read.web_url("public_url", development, role.runs_api());
 
@@ -158,13 +169,10 @@ impl Config {
             database_url: Secret::new(database_url),
             migrate_url: Secret::new(migrate_url),
             database_connections: read.number("database_connections", 1, 1_000),
-            redis_url: Secret::new(read.url(
-                "redis_url",
-                &["redis", "rediss", "unix"],
-                role.uses_redis(),
-            )),
+            redis_url: Secret::new(redis_url),
+            redis_tls,
             redis_prefix: read.name("redis_prefix"),
-            redis_cluster: read.choice("redis_cluster", &[("false", false), ("true", true)]),
+            redis_cluster,
             listen: read.address("listen"),
             ops_listen: read.address("ops_listen"),
             return_url: read.return_url("return_url", development),
@@ -186,6 +194,7 @@ impl Config {
                 max_share: read.share("max_share"),
                 rate_limit_scope: read.choice("rate_limit_scope", &RateLimitScope::NAMED),
                 request_timeout: read.duration("request_timeout", Duration::from_millis(100)),
+                egress: read.egress(role.uses_tokens()),
             },
             intervals: Intervals {
                 sync: read.duration("sync_interval", Duration::from_secs(1)),
@@ -195,6 +204,7 @@ impl Config {
                 audit: read.duration("audit_interval", Duration::from_secs(1)),
                 search_index_lag: read.duration("search_index_lag", Duration::ZERO),
             },
+            drain_limit: read.duration("drain_limit", Duration::ZERO),
             // The limits are wide. They refuse slips of the pen and not unusual deployments.
             worker_slots: read.number("worker_slots", 1, 10_000) as usize,
             conversations_per_slice: read.number("conversations_per_slice", 1, 1_000) as usize,

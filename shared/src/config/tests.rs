@@ -171,3 +171,91 @@ fn the_cluster_option_is_a_bool_and_takes_the_text_too() {
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn a_line_end_is_no_part_of_a_secret_wherever_it_comes_from() {
+    let mut pairs = production();
+    pairs.retain(|(name, _)| *name != "PATHBOUND_SERVICE_KEY" && *name != "PATHBOUND_REDIS_URL");
+    pairs.push((
+        "PATHBOUND_SERVICE_KEY",
+        "0123456789012345678901234567890123456789\r\n",
+    ));
+    pairs.push(("PATHBOUND_REDIS_URL", "redis://:pw@r\n"));
+    let config = Config::load(None, &environment(&pairs), ProcessRole::All).unwrap();
+    assert_eq!(config.service_key.expose().len(), 40);
+    assert_eq!(config.redis_url.expose(), "redis://:pw@r");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_a_variable_of_ours_has_to_be_utf_8() {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+    let bytes = || OsString::from_vec(vec![0xff, 0xfe]);
+    let read = |name: OsString| {
+        let own = production()
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        let environment = Environment::of(own.chain([(name, bytes())]));
+        Config::load(None, &environment, ProcessRole::All)
+    };
+    read("SOMEBODY_ELSES".into()).unwrap();
+    read(bytes()).unwrap();
+    let error = read("PATHBOUND_OPERATOR_KEY".into()).unwrap_err();
+    assert!(error.faults[0].contains("is not UTF-8"), "{error}");
+}
+
+#[test]
+fn a_redis_that_cannot_be_used_is_a_fault() {
+    for (name, value, what) in [
+        ("REDIS_URL", "http://:hunter2@r", "begins with none of"),
+        ("REDIS_URL", "redis://r?x=hunter2", "takes none"),
+        ("REDIS_CA_FILE", "/nowhere", "could not be read"),
+        ("REDIS_URL_CA_FILE", "/nowhere", "could not be read"),
+        ("REDIS_CA_FILE", "Cargo.toml", "has no CERTIFICATE in PEM"),
+        (
+            "REDIS_CA_FILE",
+            "Cargo.toml",
+            "has no TLS: begin it with rediss://",
+        ),
+        ("PROXY", "socks5://hunter2@p:1", "is no proxy"),
+        ("CA_FILE", "/nowhere", "could not be read"),
+    ] {
+        let variable = format!("PATHBOUND_{name}");
+        let mut pairs = production();
+        pairs.retain(|(name, _)| *name != variable);
+        pairs.push((&variable, value));
+        let error = Config::load(None, &environment(&pairs), ProcessRole::All).unwrap_err();
+        assert!(
+            error.to_string().contains(what),
+            "{variable}={value}: {error}"
+        );
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+    let mut pairs = production();
+    pairs.retain(|(name, _)| *name != "PATHBOUND_REDIS_URL");
+    pairs.push(("PATHBOUND_REDIS_CLUSTER", "true"));
+    pairs.push(("PATHBOUND_REDIS_URL", "unix:///run/redis.sock"));
+    let error = Config::load(None, &environment(&pairs), ProcessRole::All).unwrap_err();
+    assert!(error.faults[0].contains("must name one node"), "{error}");
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_for_roles_that_call_intercom() {
+    let mut pairs = production();
+    pairs.push(("HTTPS_PROXY", "proxy:3128"));
+    pairs.push(("no_proxy", ".example.com"));
+    let load = |pairs: &[(&str, &str)], role| {
+        Config::load(None, &environment(pairs), role)
+            .unwrap()
+            .intercom
+            .egress
+    };
+    let egress = load(&pairs, ProcessRole::Worker);
+    assert_eq!(egress.proxy.unwrap().expose(), "http://proxy:3128");
+    assert_eq!(egress.no_proxy, ".example.com");
+    assert!(load(&pairs, ProcessRole::Scheduler).proxy.is_none());
+    pairs.push(("PATHBOUND_PROXY", "https://own:1"));
+    let egress = load(&pairs, ProcessRole::Worker);
+    assert_eq!(egress.proxy.unwrap().expose(), "https://own:1");
+    assert_eq!(egress.no_proxy, "");
+}

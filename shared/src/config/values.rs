@@ -5,7 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use url::{Host, Url};
 
-use super::layers::{Layers, variable};
+use super::{
+    RedisPlace, RedisTls, RedisUrl,
+    layers::{Layers, variable},
+};
 use crate::{domain::Secret, vault::KeyRing};
 
 /// Seals tokens in development when no key is set, so that a restart can still open them.
@@ -133,6 +136,30 @@ impl Reader<'_> {
         text
     }
 
+    /// The URL of Redis, and the files for its TLS.
+    pub(super) fn redis(&mut self, cluster: bool, required: bool) -> (String, RedisTls) {
+        let text = self.text("redis_url");
+        if text.is_empty() {
+            if required {
+                self.fault("redis_url", "is not set");
+            }
+            return (text, RedisTls::default());
+        }
+        let url = match RedisUrl::parse(&text) {
+            Ok(url) => url,
+            Err(error) => {
+                self.fault("redis_url", &error.to_string());
+                return (text, RedisTls::default());
+            }
+        };
+        if cluster && (url.db != 0 || !matches!(url.place, RedisPlace::Server(_))) {
+            let what = "must name one node and no database, because redis_cluster is true";
+            self.fault("redis_url", what);
+        }
+        let tls = self.redis_tls(url.tls);
+        (text, tls)
+    }
+
     /// A URL that a browser opens: https, or loopback http in development.
     pub(super) fn web_url(&mut self, key: &str, development: bool, required: bool) -> String {
         let text = self.text(key).trim_end_matches('/').to_owned();
@@ -246,7 +273,7 @@ impl Reader<'_> {
         }
     }
 
-    fn fault(&mut self, key: &str, what: &str) {
+    pub(super) fn fault(&mut self, key: &str, what: &str) {
         let variable = variable(key);
         let origin = self.layers.origin(key);
         if origin == variable || origin == "the defaults" {

@@ -1,6 +1,9 @@
 //! `pathbound config`: shows the configuration, and checks whether it can be used.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::{Map, json};
 use shared::{
@@ -83,6 +86,7 @@ fn servers(config: &Config) -> Vec<(&'static str, String)> {
         Profile::Development => "development",
     };
     let operator_key = config.operator_key.as_ref();
+    let client = config.redis_tls.client.as_ref();
     vec![
         ("profile", profile.to_owned()),
         ("database_url", secret(&config.database_url)),
@@ -92,6 +96,12 @@ fn servers(config: &Config) -> Vec<(&'static str, String)> {
             config.database_connections.to_string(),
         ),
         ("redis_url", secret(&config.redis_url)),
+        ("redis_ca_file", path(config.redis_tls.ca_file.as_ref())),
+        (
+            "redis_cert_file",
+            path(client.map(|(certificate, _)| certificate)),
+        ),
+        ("redis_key_file", path(client.map(|(_, key)| key))),
         ("redis_prefix", config.redis_prefix.clone()),
         ("redis_cluster", config.redis_cluster.to_string()),
         ("listen", config.listen.to_string()),
@@ -121,6 +131,15 @@ fn intercom(intercom: &IntercomConfig) -> Vec<(&'static str, String)> {
             intercom.rate_limit_scope.as_str().to_owned(),
         ),
         ("request_timeout", duration(intercom.request_timeout)),
+        (
+            "proxy",
+            intercom
+                .egress
+                .proxy
+                .as_ref()
+                .map_or_else(|| is_set(false), secret),
+        ),
+        ("ca_file", path(intercom.egress.ca_file.as_ref())),
     ]
 }
 
@@ -137,6 +156,7 @@ fn intervals(intervals: &Intervals) -> Vec<(&'static str, String)> {
 
 fn worker_and_logs(config: &Config) -> Vec<(&'static str, String)> {
     vec![
+        ("drain_limit", duration(config.drain_limit)),
         ("worker_slots", config.worker_slots.to_string()),
         (
             "conversations_per_slice",
@@ -157,6 +177,11 @@ fn worker_and_logs(config: &Config) -> Vec<(&'static str, String)> {
             if config.log_json { "json" } else { "text" }.to_owned(),
         ),
     ]
+}
+
+fn path(path: Option<&PathBuf>) -> String {
+    path.map(|path| path.display().to_string())
+        .unwrap_or_default()
 }
 
 /// A DSN may hold a password, so it is a secret too.

@@ -64,21 +64,18 @@ fn load(file: Option<&Path>, role: ProcessRole) -> Result<Config, Failure> {
 /// The configuration of a command that only calls a running process. The loader requires a database
 /// URL although such a command opens no database, so an unused one stands in if none is set.
 fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
-    const UNUSED: (&str, &str) = ("PATHBOUND_DATABASE_URL", "postgres://unused.invalid/unused");
-    let own = std::env::vars().filter(|(name, _)| name.starts_with("PATHBOUND_"));
-    let known = ["PATHBOUND_DATABASE_URL", "PATHBOUND_DATABASE_URL_FILE"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some());
-    let stand_in = (!known && file.is_none()).then(|| (UNUSED.0.to_owned(), UNUSED.1.to_owned()));
-    let environment: Environment = own.chain(stand_in).collect();
+    let mut environment = Environment::of_process();
+    if file.is_none() {
+        let unused = "postgres://unused.invalid/unused";
+        environment = environment.or("PATHBOUND_DATABASE_URL", unused);
+    }
     Ok(Config::load(file, &environment, ProcessRole::Migrate)?)
 }
 
 /// Starts logs and runs roles until SIGTERM or Ctrl-C.
 async fn serve(file: Option<&Path>, role: ProcessRole) -> Result<(), Failure> {
     let config = load(file, role)?;
-    telemetry::start_logs(&config.log, config.log_json)
-        .map_err(|error| Failure::Setting(error.to_string()))?;
+    telemetry::start_logs_of(&config).map_err(|error| Failure::Setting(error.to_string()))?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
