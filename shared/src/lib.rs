@@ -20,6 +20,7 @@ pub mod domain;
 pub mod intercom;
 mod link;
 pub mod pacing;
+pub mod pulse;
 pub mod queue;
 pub mod shutdown;
 pub mod store;

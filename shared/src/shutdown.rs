@@ -1,9 +1,21 @@
 //! Shutdown: one token that every part of a process listens to. There are no globals.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 /// Cancelled when the process should end. Each part then takes no new work and finishes the work in hand.
 pub type Shutdown = CancellationToken;
+
+/// Closing a server's sessions takes no longer. A server that does not answer would hold the process for ever.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Waits for the end of sessions that are being closed, for two seconds at most. The server notices the rest by itself.
+pub async fn close(closing: impl Future<Output = ()>) {
+    if tokio::time::timeout(CLOSE_LIMIT, closing).await.is_err() {
+        tracing::warn!("left sessions open, because the server did not answer");
+    }
+}
 
 /// A token that SIGTERM or Ctrl-C cancels. A second signal ends the process at once.
 ///

@@ -14,7 +14,7 @@ use shared::{
     config::Config,
     intercom::{self, Intercom, ResponseMemory},
     queue::{self, Heartbeat, Queue, QueueError},
-    shutdown::Shutdown,
+    shutdown::{self, Shutdown},
     store::{StoreError, WorkerStore},
     sync::Context,
     vault::{KeyRing, KeyRingError},
@@ -51,6 +51,12 @@ impl Worker {
         self.queue.heartbeat()
     }
 
+    /// Its sessions of Postgres.
+    #[must_use]
+    pub const fn store(&self) -> &WorkerStore {
+        &self.context.store
+    }
+
     /// The memory budget of its response bodies.
     #[must_use]
     pub const fn response_memory(&self) -> &ResponseMemory {
@@ -73,7 +79,7 @@ impl Worker {
         )
         .await?;
         // Last, because the slices in flight write until the queue has ended.
-        self.context.store.close().await;
+        shutdown::close(self.context.store.close()).await;
         Ok(())
     }
 }

@@ -58,6 +58,10 @@ impl Fleet for JobRunner {
         self.settle(lease, outcome).await
     }
 
+    fn drain_limit(&self) -> Duration {
+        self.context.config.drain_limit
+    }
+
     fn time_limit(&self, lease: Lease) -> Duration {
         jobs::job(lease.ticket.stream).time_limit
     }

@@ -41,7 +41,7 @@ impl Ledger {
     /// If the URL cannot be used.
     pub(super) fn open(config: &Config) -> Result<Self, RedisError> {
         Ok(Self {
-            redis: RedisConnection::shared(&RedisServer::of(config), TIMEOUT, 1)?,
+            redis: RedisConnection::shared(&RedisServer::of(config), TIMEOUT)?,
             script: Arc::new(Script::new(LEDGER_SCRIPT)),
             prefix: config.redis_prefix.as_str().into(),
             process: uuid::Uuid::new_v4().simple().to_string().into(),
@@ -66,7 +66,7 @@ impl Ledger {
         let mut script = self.script.prepare_invoke();
         // Each budget has its own hash tag, so that budgets spread over the nodes of a cluster.
         script.key(format!(
-            "{{{}:rate:{}}}",
+            "{}:{{rate:{}}}",
             self.prefix,
             budget.replace(['{', '}'], "_")
         ));

@@ -31,8 +31,8 @@ pub struct Queue {
     server: RedisServer,
     redis: RedisConnection,
     scripts: Arc<Scripts>,
-    /// First part of every key. It stands in braces, so that all keys share a hash slot and the scripts run on a
-    /// cluster too.
+    /// First part of every key. Its second half stands in braces, so that all keys share a hash slot and the scripts
+    /// run on a cluster too.
     prefix: Arc<str>,
     cap: u32,
     heartbeat: Heartbeat,
@@ -57,11 +57,11 @@ impl Queue {
 
     fn open_at(server: RedisServer, prefix: &str) -> Result<Self, QueueError> {
         Ok(Self {
-            // Two retries pass over a failover, and every command here is safe to repeat.
-            redis: RedisConnection::shared(&server, RESPONSE_TIMEOUT, 2)?,
+            redis: RedisConnection::shared(&server, RESPONSE_TIMEOUT)?,
             server,
             scripts: Arc::new(Scripts::new()),
-            prefix: format!("{{{prefix}}}").into(),
+            // It begins with the configured prefix itself, so that an ACL can restrict a login to it.
+            prefix: format!("{prefix}:{{{prefix}}}").into(),
             cap: CAP,
             heartbeat: Heartbeat::new(),
         })
@@ -199,11 +199,17 @@ impl Queue {
         .await
     }
 
+    /// Whether Redis does its work: it runs a script that writes, as every call of a worker does.
+    ///
     /// # Errors
-    /// If Redis does not answer.
-    pub async fn ping(&self) -> Result<(), QueueError> {
-        self.timed("ping", |mut redis| async move {
-            redis::cmd("PING").query_async(&mut redis).await
+    /// If Redis does not answer, or if it answers and refuses to write.
+    pub async fn check_writable(&self) -> Result<(), QueueError> {
+        self.timed("probe", |mut redis| async move {
+            self.scripts
+                .probe
+                .key(&*self.prefix)
+                .invoke_async::<()>(&mut redis)
+                .await
         })
         .await
     }
@@ -226,7 +232,7 @@ impl Queue {
 
     /// A dedicated connection for [`wait_for_wakeup`](Self::wait_for_wakeup), which blocks it.
     pub(super) async fn dedicated_connection(&self) -> Result<RedisConnection, QueueError> {
-        Ok(RedisConnection::dedicated(&self.server, RESPONSE_TIMEOUT).await?)
+        Ok(RedisConnection::dedicated(&self.server).await?)
     }
 
     /// Waits until a ticket of these classes may be ready, or until `limit` has passed. A worker that is woken and

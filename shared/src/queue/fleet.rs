@@ -7,6 +7,8 @@ use crate::domain::Verdict;
 
 /// A slice that takes longer hangs, unless the fleet sets another limit.
 const TIME_LIMIT: Duration = Duration::from_secs(180);
+/// Slices may go on for this long after the worker was told to stop, unless the fleet sets another limit.
+const DRAIN_LIMIT: Duration = Duration::from_secs(15);
 /// A ticket whose slice crashed waits this long, unless the fleet decides otherwise.
 const AFTER_CRASH: Duration = Duration::from_secs(10);
 
@@ -20,6 +22,12 @@ pub trait Fleet: Send + Sync + 'static {
     fn crashed(&self, lease: Lease, cause: &'static str) -> impl Future<Output = Verdict> + Send {
         let _ = (lease, cause);
         std::future::ready(Verdict::Snooze(AFTER_CRASH))
+    }
+
+    /// A slice that goes on for longer than this after the worker was told to stop is given up. Its ticket goes back to
+    /// the queue at once, and no crash is counted.
+    fn drain_limit(&self) -> Duration {
+        DRAIN_LIMIT
     }
 
     /// A slice that takes longer than this is abandoned.

@@ -44,6 +44,13 @@ impl Heartbeat {
         self.age(&self.answer)
     }
 
+    /// How long this process has completed no round: since the last one, or since its start.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.last_round()
+            .unwrap_or_else(|| self.started_at.elapsed())
+    }
+
     pub(super) fn completed_round(&self, answered: bool) {
         let now = self.started_at.elapsed().as_millis() as u64 + 1;
         self.round.store(now, Ordering::Relaxed);

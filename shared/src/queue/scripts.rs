@@ -32,6 +32,7 @@ pub const RENEW: &str = script!("renew.lua");
 pub const PAUSE: &str = script!("pause.lua");
 pub const STATS: &str = script!("stats.lua");
 pub const RAISE_FENCE: &str = include_str!("scripts/raise_fence.lua");
+pub const PROBE: &str = include_str!("scripts/probe.lua");
 
 pub(super) struct Scripts {
     pub push: Script,
@@ -40,6 +41,7 @@ pub(super) struct Scripts {
     pub pause: Script,
     pub stats: Script,
     pub raise_fence: Script,
+    pub probe: Script,
 }
 
 impl Scripts {
@@ -51,6 +53,7 @@ impl Scripts {
             pause: Script::new(PAUSE),
             stats: Script::new(STATS),
             raise_fence: Script::new(RAISE_FENCE),
+            probe: Script::new(PROBE),
         }
     }
 }

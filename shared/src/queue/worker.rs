@@ -25,7 +25,7 @@ const RESTART_BACKOFF: Backoff =
     Backoff::new(Duration::from_millis(200), Duration::from_millis(6_400)).with_half_jitter();
 
 /// Works tickets until `shutdown`. After that it releases the leases whose slices have not begun, and finishes
-/// the slices that have.
+/// the slices that have, within the fleet's drain limit.
 ///
 /// If the worker ends before `shutdown`, it starts anew under another name, so that two starts never pass for one.
 ///
@@ -84,6 +84,7 @@ fn work_until<F: Fleet>(
     let worker = WorkerBuilder::new(name.as_str())
         .backend(TicketBackend(tasks.ready.clone()))
         .data(fleet.clone())
+        .data(stop.clone())
         .layer(SettleLayer::new(tasks.leases.clone(), fleet))
         // Each slice is a task of its own, so that slices use every core.
         .parallelize(tokio::spawn)
@@ -98,16 +99,26 @@ fn work_until<F: Fleet>(
         .boxed()
 }
 
-/// The innermost service. The time limit stands here and not in a layer, because it depends on the ticket.
+/// The innermost service. The time limits stand here and not in a layer, because they depend on the ticket.
 async fn slice<F: Fleet>(
     claimed: Arc<ClaimedLease>,
     fleet: Data<Arc<F>>,
+    stop: Data<Shutdown>,
 ) -> Result<Verdict, TimedOut> {
     let lease = claimed.lease;
     let limit = fleet.time_limit(lease);
-    tokio::time::timeout(limit, fleet.work(lease))
-        .await
-        .map_err(|_| TimedOut(limit))
+    let drained = async {
+        stop.cancelled().await;
+        tokio::time::sleep(fleet.drain_limit()).await;
+    };
+    tokio::select! {
+        worked = tokio::time::timeout(limit, fleet.work(lease)) => worked.map_err(|_| TimedOut(limit)),
+        () = drained => {
+            // What it has committed stays, and another worker goes on from there.
+            tracing::warn!(ticket = %lease.ticket, fence = lease.fence, "gave a slice back, because the worker stops");
+            Ok(Verdict::Requeue)
+        }
+    }
 }
 
 /// The root of a slice's trace. It has ids only.

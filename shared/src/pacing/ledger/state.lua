@@ -3,7 +3,7 @@
 -- The script is state, clock, window, settle, grant and call, in this order, as one text. README.md in the folder
 -- above lists the fields of the window and works through an example.
 --
--- KEYS[1] names the budget. It is a hash tag, so that all keys below share one slot of a cluster.
+-- KEYS[1] names the budget. It has a hash tag, so that all keys below share one slot of a cluster.
 --   :window     hash   the fields of the window
 --   :open       hash   tick of the grant -> permits of that tick without a report
 --   :processes  zset   processes by the time of their last request

@@ -1,6 +1,6 @@
 -- The keys. The README of the queue describes each of them.
 --
--- KEYS[1] is the prefix. It is a hash tag, so that all keys share a slot.
+-- KEYS[1] is the prefix. It has a hash tag, so that all keys share a slot.
 local p = KEYS[1]
 local PARKED, LEASES = p .. ':parked', p .. ':leases'
 local CLASSES = {'fresh', 'backfill'}
