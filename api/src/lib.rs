@@ -16,6 +16,7 @@ mod problems;
 mod purge;
 mod router;
 mod routes;
+mod serve;
 pub mod text;
 
 use std::sync::Arc;
@@ -23,8 +24,9 @@ use std::sync::Arc;
 use shared::{
     config::Config,
     intercom::Intercom,
+    pulse::Pulse,
     queue::{Queue, QueueError},
-    shutdown::Shutdown,
+    shutdown::{self, Shutdown},
     store::{ApiStore, OauthStore, StoreError},
     sync::connect::ConnectContext,
     vault::{self, KeyRing, KeyRingError},
@@ -48,6 +50,8 @@ pub struct Api {
     connect: ConnectContext,
     queue: Queue,
     service_key_sha256: [u8; 32],
+    /// Beats while connections are accepted.
+    pulse: Pulse,
 }
 
 impl Api {
@@ -75,6 +79,7 @@ impl Api {
             connect,
             queue,
             service_key_sha256,
+            pulse: Pulse::default(),
         }
     }
 
@@ -101,33 +106,26 @@ impl Api {
     /// The checks that make the API ready, and the gauges of its pool.
     #[must_use]
     pub fn ops(&self) -> ops::Ops {
-        let pool = self.store.clone();
         ops::Ops::new()
             .servers(self.store.clone(), self.queue.clone())
-            .sample(move || {
-                let (open, idle) = pool.pool_use();
-                metrics::gauge!("pathbound_db_pool_connections", "state" => "open")
-                    .set(f64::from(open));
-                metrics::gauge!("pathbound_db_pool_connections", "state" => "idle")
-                    .set(idle as f64);
-            })
+            .alive_while("the api", self.pulse.clone())
+            .pool(self.store.clone())
     }
 
-    /// Serves until `shutdown`, then finishes the requests under way.
+    /// Serves until `shutdown`, then finishes the requests under way, within the drain limit.
     ///
     /// # Errors
     /// If the listener fails.
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
         let (store, oauth_store) = (self.store.clone(), self.connect.store.clone());
         let purges = tokio::spawn(purge::rounds(store.clone(), shutdown.clone()));
-        axum::serve(listener, self.router())
-            .with_graceful_shutdown(async move { shutdown.cancelled().await })
-            .await?;
+        let (drain, pulse) = (self.config.drain_limit, self.pulse.clone());
+        serve::serve(listener, self.router(), shutdown, drain, pulse).await;
         // The purges end with the same shutdown. An interrupted one stays pending in Postgres, so any
         // API process can finish it.
         let _ = purges.await;
-        store.close().await;
-        oauth_store.close().await;
+        shutdown::close(store.close()).await;
+        shutdown::close(oauth_store.close()).await;
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! Any number of schedulers may run, and none of them is a leader, because each claims due rows with SKIP LOCKED and
 //! Redis refuses a ticket that is live already. A second scheduler costs one more query a second.
 
+mod step;
 mod tick;
 mod tick_age;
 
@@ -13,65 +14,115 @@ use std::{
 
 use shared::{
     config::Config,
+    pulse::Pulse,
     queue::{Queue, QueueError},
-    shutdown::Shutdown,
+    shutdown::{self, Shutdown},
     store::{SchedulerStore, StoreError},
 };
+use step::within;
 pub use tick::{Ticked, apply_pauses, tick};
 use tick_age::TickAge;
 
 /// Between two ticks. A tick is one indexed query, however many tenants there are.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
+/// A tick under way at the shutdown may go on for this long.
+const LAST_TICK: Duration = Duration::from_secs(2);
 /// How often Redis gets a copy of Postgres' pauses, because it may have been away when a pause was set.
 const PAUSES_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Schedules until `shutdown`. A failure of Postgres or Redis costs a tick and nothing else, because the streams
-/// stay due.
-///
-/// # Errors
-/// If Postgres cannot be reached at the start, or if the Redis URL cannot be used.
-pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), SchedulerError> {
-    let store = SchedulerStore::connect(&config.database_url, 2).await?;
-    let queue = Queue::connect(&config)?;
-    tracing::info!("started the scheduler");
-    let age = TickAge::new();
-    tokio::select! {
-        // Published beside the ticks, so that the age grows while a tick hangs.
-        () = age.clone().publish() => {}
-        () = schedule(&store, &queue, &age, &shutdown) => {}
-    }
-    store.close().await;
-    Ok(())
+/// A scheduler that is connected to its servers and not running yet.
+#[derive(Debug)]
+pub struct Scheduler {
+    store: SchedulerStore,
+    queue: Queue,
+    pulse: Pulse,
 }
 
-async fn schedule(store: &SchedulerStore, queue: &Queue, age: &TickAge, shutdown: &Shutdown) {
-    let mut pauses_at = Instant::now();
-    while !shutdown.is_cancelled() {
-        let ticked = async {
-            if pauses_at.elapsed() >= PAUSES_INTERVAL {
-                // Before the tick, so that no ticket of a paused tenant is leased in between.
-                apply_pauses(store, queue).await?;
-                pauses_at = Instant::now();
-            }
-            tick(store, queue).await
+impl Scheduler {
+    /// Connects to the servers that the configuration names.
+    ///
+    /// # Errors
+    /// If Postgres cannot be reached, or if the Redis URL cannot be used. Redis may be away.
+    pub async fn open(config: &Config) -> Result<Self, SchedulerError> {
+        Ok(Self {
+            store: SchedulerStore::connect(&config.database_url, 2).await?,
+            queue: Queue::connect(config)?,
+            pulse: Pulse::default(),
+        })
+    }
+
+    /// Beats with each step of a tick, whether it succeeds or not.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
+    /// Its sessions of Postgres.
+    #[must_use]
+    pub const fn store(&self) -> &SchedulerStore {
+        &self.store
+    }
+
+    /// Schedules until `shutdown`. A failure of Postgres or Redis costs a tick and nothing else, because the streams
+    /// stay due.
+    pub async fn run(self, shutdown: Shutdown) {
+        tracing::info!("started the scheduler");
+        let age = TickAge::new();
+        let stopped = async {
+            shutdown.cancelled().await;
+            // A tick that hangs is dropped after that, because its streams stay due.
+            tokio::time::sleep(LAST_TICK).await;
         };
-        match ticked.await {
-            Ok(Ticked { tickets, more }) => {
-                age.tick_completed();
-                if more {
-                    tracing::debug!(tickets, "more streams are due, ticking again at once");
-                    continue;
+        tokio::select! {
+            // Published beside the ticks, so that the age grows while a tick hangs.
+            () = age.clone().publish() => {}
+            () = self.schedule(&age, &shutdown) => {}
+            () = stopped => {}
+        }
+        shutdown::close(self.store.close()).await;
+    }
+
+    async fn schedule(&self, age: &TickAge, shutdown: &Shutdown) {
+        let mut pauses_at = Instant::now();
+        while !shutdown.is_cancelled() {
+            let ticked = self.tick(&mut pauses_at).await;
+            self.pulse.beat();
+            match ticked {
+                Ok(Ticked { tickets, more }) => {
+                    age.tick_completed();
+                    if more {
+                        tracing::debug!(tickets, "more streams are due, ticking again at once");
+                        continue;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not complete a tick");
                 }
             }
-            Err(error) => {
-                tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not complete a tick");
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(TICK_INTERVAL) => {}
             }
         }
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = tokio::time::sleep(TICK_INTERVAL) => {}
-        }
     }
+
+    async fn tick(&self, pauses_at: &mut Instant) -> Result<Ticked, SchedulerError> {
+        if pauses_at.elapsed() >= PAUSES_INTERVAL {
+            // Before the tick, so that no ticket of a paused tenant is leased in between.
+            within(apply_pauses(&self.store, &self.queue)).await?;
+            *pauses_at = Instant::now();
+        }
+        tick::tick_with(&self.store, &self.queue, &self.pulse).await
+    }
+}
+
+/// Opens a scheduler and runs it.
+///
+/// # Errors
+/// See [`Scheduler::open`].
+pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), SchedulerError> {
+    Scheduler::open(&config).await?.run(shutdown).await;
+    Ok(())
 }
 
 /// Why a scheduler could not start, or why a tick failed.
@@ -81,4 +132,6 @@ pub enum SchedulerError {
     Store(#[from] StoreError),
     #[error("could not use redis")]
     Queue(#[from] QueueError),
+    #[error("a step of the tick took longer than {0:?}, so it was given up")]
+    Late(Duration),
 }

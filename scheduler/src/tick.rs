@@ -2,11 +2,12 @@
 
 use chrono::TimeDelta;
 use shared::{
+    pulse::Pulse,
     queue::{PauseScope, Queue, Ticket},
     store::{Due, SchedulerStore},
 };
 
-use super::SchedulerError;
+use super::{SchedulerError, step::within};
 
 /// The most rows of one claim, so that many streams that are due together are claimed in batches.
 const BATCH_SIZE: i32 = 1_000;
@@ -44,9 +45,18 @@ pub async fn apply_pauses(store: &SchedulerStore, queue: &Queue) -> Result<(), S
 /// # Errors
 /// If Postgres or Redis fails. No work is lost, because the streams stay due.
 pub async fn tick(store: &SchedulerStore, queue: &Queue) -> Result<Ticked, SchedulerError> {
+    tick_with(store, queue, &Pulse::default()).await
+}
+
+/// The same. The pulse beats with each step, because a refill of a large fleet takes longer than a hanging step may.
+pub(crate) async fn tick_with(
+    store: &SchedulerStore,
+    queue: &Queue,
+    pulse: &Pulse,
+) -> Result<Ticked, SchedulerError> {
     if !queue.is_filled().await? {
-        apply_pauses(store, queue).await?;
-        let tickets = refill(store, queue).await?;
+        within(apply_pauses(store, queue)).await?;
+        let tickets = refill(store, queue, pulse).await?;
         // Only after the last push, because a crash before it must start the refill anew.
         queue.mark_filled().await?;
         tracing::info!(
@@ -58,12 +68,15 @@ pub async fn tick(store: &SchedulerStore, queue: &Queue) -> Result<Ticked, Sched
             more: false,
         });
     }
-    let due = store.claim_due_streams(BATCH_SIZE).await?;
+    let due = within(store.claim_due_streams(BATCH_SIZE)).await?;
     push(queue, &due).await?;
+    pulse.beat();
     // One batch a tick, because in a long backlog most tickets are live and pushing them again is wasted.
-    let stale = store
-        .claim_stale_tickets(BATCH_SIZE, store.now().await? - STALE_AFTER)
-        .await?;
+    let stale = async {
+        let before = store.now().await? - STALE_AFTER;
+        store.claim_stale_tickets(BATCH_SIZE, before).await
+    };
+    let stale = within(stale).await?;
     push(queue, &stale).await?;
     Ok(Ticked {
         tickets: due.len() + stale.len(),
@@ -72,11 +85,16 @@ pub async fn tick(store: &SchedulerStore, queue: &Queue) -> Result<Ticked, Sched
 }
 
 /// Pushes the tickets of all due streams, in batches. The next tick finds the streams that become due meanwhile.
-async fn refill(store: &SchedulerStore, queue: &Queue) -> Result<usize, SchedulerError> {
+async fn refill(
+    store: &SchedulerStore,
+    queue: &Queue,
+    pulse: &Pulse,
+) -> Result<usize, SchedulerError> {
     let (mut tickets, mut last) = (0, None);
     loop {
-        let due = store.due_streams_after(last, BATCH_SIZE).await?;
+        let due = within(store.due_streams_after(last, BATCH_SIZE)).await?;
         push(queue, &due).await?;
+        pulse.beat();
         tickets += due.len();
         // By key and not by offset, because rows are claimed and freed meanwhile.
         last = due.last().copied();
@@ -88,6 +106,7 @@ async fn refill(store: &SchedulerStore, queue: &Queue) -> Result<usize, Schedule
 
 async fn push(queue: &Queue, due: &[Due]) -> Result<(), SchedulerError> {
     let tickets: Vec<Ticket> = due.iter().copied().map(Ticket::from).collect();
+    // No limit of its own, because each of its calls has one.
     queue.push(&tickets).await?;
     Ok(())
 }

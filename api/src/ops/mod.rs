@@ -8,20 +8,22 @@ mod events;
 mod operator;
 mod pauses;
 mod queues;
+mod ready;
 pub mod views;
 mod why;
 
-use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
+    Router,
     extract::State,
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::get,
 };
-use serde_json::{Map, Value, json};
+use ready::Readiness;
 use shared::{
+    pulse::Pulse,
     queue::Queue,
     shutdown::Shutdown,
     store::{Store, roles::DbRole},
@@ -29,22 +31,28 @@ use shared::{
 };
 use tokio::net::TcpListener;
 
+use crate::serve;
+
 pub use operator::Operator;
 
-/// A check that has not answered after this time has failed.
-const CHECK_LIMIT: Duration = Duration::from_secs(2);
+/// A loop that has not come round for this long hangs. Every step of a loop has a shorter time limit.
+pub const STUCK: Duration = Duration::from_secs(60);
 
-type Check =
-    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+/// Requests of probes and operators are short.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
 type Alive = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 type Sample = Arc<dyn Fn() + Send + Sync>;
+/// Sessions that are open, and those of them that are idle.
+type PoolUse = Arc<dyn Fn() -> (u32, usize) + Send + Sync>;
 
 /// What a role shows: its signs of life, its checks, and gauges that are set when metrics are read.
 #[derive(Clone, Default)]
 pub struct Ops {
     alive: Vec<Alive>,
-    checks: Vec<(&'static str, Check)>,
+    readiness: Readiness,
     samples: Vec<Sample>,
+    pools: Vec<PoolUse>,
 }
 
 impl Ops {
@@ -62,11 +70,7 @@ impl Ops {
         Answer: Future<Output = Result<(), E>> + Send + 'static,
         E: fmt::Display,
     {
-        let check: Check = Arc::new(move || {
-            let answer = check();
-            Box::pin(async move { answer.await.map_err(|error| error.to_string()) })
-        });
-        self.checks.push((name, check));
+        self.readiness.add(name, check);
         self
     }
 
@@ -75,11 +79,11 @@ impl Ops {
     pub fn servers<R: DbRole>(self, store: Store<R>, queue: Queue) -> Self {
         self.check("postgres", move || {
             let store = store.clone();
-            async move { store.ping().await }
+            async move { store.readiness().await }
         })
         .check("redis", move || {
             let queue = queue.clone();
-            async move { queue.ping().await }
+            async move { queue.check_writable().await }
         })
     }
 
@@ -88,6 +92,25 @@ impl Ops {
     #[must_use]
     pub fn alive(mut self, sign: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
         self.alive.push(Arc::new(sign));
+        self
+    }
+
+    /// Adds a loop whose progress is a sign of life.
+    #[must_use]
+    pub fn alive_while(self, part: &'static str, pulse: Pulse) -> Self {
+        self.alive(move || match pulse.silence() {
+            silence if silence > STUCK => Err(format!(
+                "{part} has made no progress for {} s",
+                silence.as_secs()
+            )),
+            _ => Ok(()),
+        })
+    }
+
+    /// Adds a pool of sessions. The gauges show the sum of all pools of the process.
+    #[must_use]
+    pub fn pool<R: DbRole>(mut self, store: Store<R>) -> Self {
+        self.pools.push(Arc::new(move || store.pool_use()));
         self
     }
 
@@ -111,9 +134,7 @@ impl Ops {
 
 impl fmt::Debug for Ops {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.checks.iter().map(|(name, _)| name))
-            .finish()
+        f.debug_list().entries(self.readiness.names()).finish()
     }
 }
 
@@ -127,9 +148,8 @@ pub async fn serve(address: SocketAddr, router: Router, shutdown: Shutdown) -> s
     telemetry::metrics();
     let listener = TcpListener::bind(address).await?;
     eprintln!("ops listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { shutdown.cancelled().await })
-        .await
+    serve::serve(listener, router, shutdown, DRAIN_LIMIT, Pulse::default()).await;
+    Ok(())
 }
 
 async fn live(State(ops): State<Ops>) -> (StatusCode, String) {
@@ -140,41 +160,28 @@ async fn live(State(ops): State<Ops>) -> (StatusCode, String) {
     )
 }
 
-/// Runs all checks at once, so that a slow server does not delay the answer about another.
-async fn ready(State(ops): State<Ops>) -> impl IntoResponse {
-    let checked = ops.checks.iter().map(|(name, check)| async move {
-        let answer = tokio::time::timeout(CHECK_LIMIT, check()).await;
-        (
-            *name,
-            answer.unwrap_or_else(|_| Err(format!("no answer within {CHECK_LIMIT:?}"))),
-        )
+async fn ready(State(ops): State<Ops>) -> Response {
+    ops.readiness.answer().await
+}
+
+fn publish_pools(pools: &[PoolUse]) {
+    if pools.is_empty() {
+        return;
+    }
+    let used = pools.iter().map(|used| used());
+    let (open, idle) = used.fold((0, 0), |(open, idle), (more_open, more_idle)| {
+        (open + more_open, idle + more_idle)
     });
-    let answers = futures::future::join_all(checked).await;
-    let ready = answers.iter().all(|(_, answer)| answer.is_ok());
-    let checks: Map<String, Value> = answers
-        .into_iter()
-        .map(|(name, answer)| {
-            (
-                name.to_owned(),
-                answer.map_or_else(Value::from, |()| "ok".into()),
-            )
-        })
-        .collect();
-    let status = if ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (status, Json(json!({"ready": ready, "checks": checks})))
+    metrics::gauge!("pathbound_db_pool_connections", "state" => "open").set(f64::from(open));
+    metrics::gauge!("pathbound_db_pool_connections", "state" => "idle").set(idle as f64);
 }
 
 async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
     for sample in &ops.samples {
         sample();
     }
+    publish_pools(&ops.pools);
     let recorder = telemetry::metrics();
-    // Folds the raw samples of the histograms in. Without this they would pile up.
-    recorder.run_upkeep();
     (
         [(
             header::CONTENT_TYPE,
@@ -190,6 +197,7 @@ mod tests {
         body::{Body, to_bytes},
         http::Request,
     };
+    use serde_json::{Value, json};
     use tower::ServiceExt;
 
     use super::*;

@@ -127,11 +127,18 @@ impl ApiAnswer {
 pub fn http_client() -> Result<Client, Failure> {
     // Fails only when it was installed before, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .user_agent(concat!("pathbound-cli/", env!("CARGO_PKG_VERSION")))
-        .timeout(TIME_LIMIT)
-        .redirect(Policy::none())
+    let builder = || {
+        Client::builder()
+            .user_agent(concat!("pathbound-cli/", env!("CARGO_PKG_VERSION")))
+            .timeout(TIME_LIMIT)
+            .redirect(Policy::none())
+            // A proxy of the environment would see the operator's key, and it cannot reach our loopback addresses.
+            .no_proxy()
+    };
+    builder()
         .build()
+        // A machine without certificate authorities can still call a listener over plain http.
+        .or_else(|_| builder().tls_certs_only([]).build())
         .map_err(|error| Failure::failed("could not make an HTTP client", error))
 }
 

@@ -4,6 +4,7 @@
 //! - [`roles`] runs the API, the scheduler and the worker, alone or together, with the ops listener.
 //! - `demo` is the whole product in one process, against a simulated Intercom.
 //! - `exact` compares a copy with the simulator's truth, field by field.
+//! - [`process`] is what `main` runs.
 //! - [`api_client`] and [`ops_client`] make calls, [`output`] prints, and [`failure`] has the exit codes.
 //!
 //! `demo` and `exact` need the feature `demo`, which a release image does not enable.
@@ -18,4 +19,5 @@ pub mod exact;
 pub mod failure;
 pub mod ops_client;
 pub mod output;
+pub mod process;
 pub mod roles;

@@ -1,14 +1,15 @@
 //! Runs the roles, alone or together, beside the ops listener.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use api::{
     Api, StartError,
     ops::{self, Operator, Ops},
 };
-use scheduler::SchedulerError;
+use scheduler::{Scheduler, SchedulerError};
 use shared::{
     config::{Config, ProcessRole, Profile},
+    intercom,
     queue::{Heartbeat, Queue},
     shutdown::Shutdown,
     store::{self, SchedulerStore, WorkerStore},
@@ -19,8 +20,8 @@ use worker::{Worker, WorkerError};
 
 use crate::failure::Failure;
 
-/// A worker without a completed round for this long hangs.
-const STUCK: Duration = Duration::from_secs(60);
+/// After the drain limit, parts settle their leases and close their sessions within this time.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// Runs a role and the ops listener until `shutdown`. If one part ends before that, the others are
 /// told to end too.
@@ -30,36 +31,18 @@ const STUCK: Duration = Duration::from_secs(60);
 pub async fn run(config: Config, role: ProcessRole, shutdown: Shutdown) -> Result<(), Failure> {
     // The recorder must be there before the first metric is counted.
     telemetry::metrics();
-    refuse_unbound_login(&config).await?;
     let mut parts = RunningParts {
         config: Arc::new(config),
-        shutdown,
+        shutdown: shutdown.clone(),
         tasks: JoinSet::new(),
+        running: BTreeSet::new(),
     };
-    let mut ops = if role.runs_api() {
-        parts.start_api().await?
-    } else {
-        checks(&parts.config, role).await?
-    };
-    // Opened before the ops listener starts, because `/livez` reads the worker's heartbeat.
-    let worker = if role.runs_worker() {
-        let worker = Worker::open(Arc::clone(&parts.config))
-            .await
-            .map_err(worker_failure)?;
-        let heartbeat = worker.heartbeat();
-        ops = ops.alive(move || completes_rounds(&heartbeat));
-        Some(worker)
-    } else {
-        None
-    };
-    parts.start_ops_listener(ops).await?;
-    if let Some(worker) = worker {
-        parts.start_worker(worker);
+    // A start waits for servers that may be away. Nothing is under way yet, so it can be dropped.
+    match shutdown.run_until_cancelled(parts.start(role)).await {
+        Some(started) => started?,
+        None => return Ok(()),
     }
-    if role.runs_scheduler() {
-        parts.start_scheduler();
-    }
-    until_all_end(parts.tasks, &parts.shutdown).await
+    parts.until_all_end().await
 }
 
 /// The parts of one process, each in a task.
@@ -67,12 +50,56 @@ struct RunningParts {
     config: Arc<Config>,
     shutdown: Shutdown,
     tasks: JoinSet<Ended>,
+    /// The names of the parts that have not ended.
+    running: BTreeSet<&'static str>,
 }
 
 /// The name of a part that ended, and its outcome.
 type Ended = (&'static str, Result<(), Failure>);
 
 impl RunningParts {
+    async fn start(&mut self, role: ProcessRole) -> Result<(), Failure> {
+        refuse_unbound_login(&self.config).await?;
+        check_egress(&self.config, role)?;
+        let mut ops = if role.runs_api() {
+            self.start_api().await?
+        } else {
+            checks(&self.config, role).await?
+        };
+        // Opened before the ops listener starts, because `/livez` reads their signs of life.
+        let worker = if role.runs_worker() {
+            let worker = Worker::open(Arc::clone(&self.config))
+                .await
+                .map_err(worker_failure)?;
+            let heartbeat = worker.heartbeat();
+            ops = ops
+                .alive(move || completes_rounds(&heartbeat))
+                .pool(worker.store().clone());
+            Some(worker)
+        } else {
+            None
+        };
+        let scheduler = if role.runs_scheduler() {
+            let scheduler = Scheduler::open(&self.config)
+                .await
+                .map_err(scheduler_failure)?;
+            ops = ops
+                .alive_while("the scheduler", scheduler.pulse())
+                .pool(scheduler.store().clone());
+            Some(scheduler)
+        } else {
+            None
+        };
+        self.start_ops_listener(ops).await?;
+        if let Some(worker) = worker {
+            self.start_worker(worker);
+        }
+        if let Some(scheduler) = scheduler {
+            self.start_scheduler(scheduler);
+        }
+        Ok(())
+    }
+
     /// Gives the API's checks for the ops listener.
     async fn start_api(&mut self) -> Result<Ops, Failure> {
         let api = Api::open(Arc::clone(&self.config))
@@ -105,13 +132,50 @@ impl RunningParts {
         });
     }
 
-    fn start_scheduler(&mut self) {
-        let (config, shutdown) = (Arc::clone(&self.config), self.shutdown.clone());
+    fn start_scheduler(&mut self, scheduler: Scheduler) {
+        let shutdown = self.shutdown.clone();
         self.spawn("the scheduler", async {
-            scheduler::run(config, shutdown)
-                .await
-                .map_err(scheduler_failure)
+            scheduler.run(shutdown).await;
+            Ok(())
         });
+    }
+
+    /// The first part that ends early is the failure. A part that fails during the shutdown is only printed. Parts
+    /// that do not end in time end with the process.
+    async fn until_all_end(mut self) -> Result<(), Failure> {
+        let deadline = {
+            let (shutdown, limit) = (self.shutdown.clone(), self.config.drain_limit + CLOSING);
+            async move {
+                shutdown.cancelled().await;
+                tokio::time::sleep(limit).await;
+            }
+        };
+        let mut deadline = std::pin::pin!(deadline);
+        let mut first = None;
+        loop {
+            let ended = tokio::select! {
+                ended = self.tasks.join_next() => ended,
+                () = deadline.as_mut() => {
+                    let parts = Vec::from_iter(self.running).join(", ");
+                    tracing::warn!(parts, "ends although these did not end in time");
+                    break;
+                }
+            };
+            let Some(ended) = ended else { break };
+            let Ok((part, outcome)) = ended else { continue };
+            self.running.remove(part);
+            let early = !self.shutdown.is_cancelled();
+            // Half a process must not pass for a whole one.
+            self.shutdown.cancel();
+            let Some(failure) = failure_of(part, outcome, early) else {
+                continue;
+            };
+            match first {
+                None => first = Some(failure),
+                Some(_) => eprintln!("pathbound: {}", failure.line()),
+            }
+        }
+        first.map_or(Ok(()), Err)
     }
 
     fn spawn(
@@ -119,6 +183,7 @@ impl RunningParts {
         name: &'static str,
         part: impl Future<Output = Result<(), Failure>> + Send + 'static,
     ) {
+        self.running.insert(name);
         self.tasks.spawn(async move {
             // A task inside the task, because the join error of a panic does not carry the name.
             let outcome = tokio::spawn(part).await;
@@ -157,38 +222,34 @@ pub async fn serve(api: Api, listener: TcpListener, shutdown: Shutdown) -> Resul
 
 /// A worker completes a round every second, and every four seconds if Redis is away.
 fn completes_rounds(heartbeat: &Heartbeat) -> Result<(), String> {
-    match heartbeat.last_round() {
-        Some(ago) if ago > STUCK => Err(format!(
+    match heartbeat.silence() {
+        silence if silence > ops::STUCK => Err(format!(
             "the worker has not completed a round for {} s",
-            ago.as_secs()
+            silence.as_secs()
         )),
         _ => Ok(()),
     }
 }
 
-/// The first part that ends early is the failure. A part that fails during the shutdown is only printed.
-async fn until_all_end(mut tasks: JoinSet<Ended>, shutdown: &Shutdown) -> Result<(), Failure> {
-    let mut first = None;
-    while let Some(ended) = tasks.join_next().await {
-        let Ok((part, outcome)) = ended else { continue };
-        let early = !shutdown.is_cancelled();
-        // Half a process must not pass for a whole one.
-        shutdown.cancel();
-        let failure = match outcome {
-            Err(failure) => failure,
-            Ok(()) if early => Failure::because("it stopped on its own, without an error"),
-            Ok(()) => continue,
-        };
-        let failure = Failure::Ended {
-            part,
-            cause: Box::new(failure),
-        };
-        match first {
-            None => first = Some(failure),
-            Some(_) => eprintln!("pathbound: {}", failure.line()),
-        }
+/// `None` if the part ended as it was told to.
+fn failure_of(part: &'static str, outcome: Result<(), Failure>, early: bool) -> Option<Failure> {
+    let cause = match outcome {
+        Err(failure) => failure,
+        Ok(()) if early => Failure::because("it stopped on its own, without an error"),
+        Ok(()) => return None,
+    };
+    Some(Failure::Ended {
+        part,
+        cause: Box::new(cause),
+    })
+}
+
+/// A process that could never call Intercom says so at its start.
+fn check_egress(config: &Config, role: ProcessRole) -> Result<(), Failure> {
+    if role.runs_api() || role.runs_worker() {
+        intercom::check_egress(config).map_err(Failure::Setting)?;
     }
-    first.map_or(Ok(()), Err)
+    Ok(())
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, Failure> {
@@ -224,6 +285,7 @@ pub(crate) fn scheduler_failure(error: SchedulerError) -> Failure {
     match error {
         SchedulerError::Store(error) => error.into(),
         SchedulerError::Queue(error) => error.into(),
+        late @ SchedulerError::Late(_) => Failure::failed("the scheduler could not start", late),
     }
 }
 

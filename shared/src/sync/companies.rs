@@ -104,6 +104,10 @@ async fn scroll(
     tx.begin_absence_scan(cx.key).await?;
     tx.commit().await?;
     loop {
+        // A deploy does not wait for a scroll. The next one starts over once Intercom has forgotten this one.
+        if cx.ctx.stopping.is_cancelled() {
+            return Ok(Verdict::Requeue.into());
+        }
         let answer = match next_page(cx, param.as_deref()).await {
             Ok(answer) => answer,
             Err(error) => match error.refusal() {
