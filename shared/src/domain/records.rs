@@ -132,6 +132,19 @@ pub struct Poison {
     pub raw: Vec<u8>,
 }
 
+impl Poison {
+    /// The label `reason` of `pathbound_quarantined_total`. The reason itself has too many values, and it may quote the
+    /// customer's text.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        if self.raw.is_empty() {
+            "not_received"
+        } else {
+            "unreadable"
+        }
+    }
+}
+
 /// A conversation shows at most its newest 500 parts.
 pub const PARTS_SHOWN: i32 = 500;
 

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{StoreError, Tx, roles::Worker};
-use crate::domain::{ConnectionId, records::Poison};
+use super::{StoreError, Tx, roles::Worker, tx::Quarantined};
+use crate::domain::{ConnectionId, Stream, records::Poison};
 
 /// An object in quarantine.
 #[derive(Clone, Debug)]
@@ -11,6 +11,17 @@ pub struct QuarantinedObject {
     pub source_id: String,
     /// As it was sent.
     pub raw: Vec<u8>,
+}
+
+/// The stream that reads objects of this kind. Reference data has many kinds.
+fn stream_of(kind: &str) -> Stream {
+    match kind {
+        "contact" => Stream::Contacts,
+        "company" => Stream::Companies,
+        "conversation" => Stream::Conversations,
+        "part" => Stream::Threads,
+        _ => Stream::Reference,
+    }
 }
 
 impl Tx<Worker> {
@@ -46,8 +57,10 @@ impl Tx<Worker> {
             .await?;
             // A known one counts in the proof already.
             opened += i64::from(!seen_before);
-            metrics::counter!("pathbound_quarantined_total", "stream" => poison.kind, "reason" => "unreadable")
-                .increment(1);
+            self.count_quarantined(Quarantined {
+                stream: stream_of(poison.kind),
+                reason: poison.label(),
+            });
             // Without the reason, because it may quote the customer's text.
             tracing::warn!(kind = poison.kind, source_id = %poison.source_id, "quarantined an object");
         }

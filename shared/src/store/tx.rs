@@ -5,14 +5,22 @@ use std::marker::PhantomData;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
 use super::{StoreError, roles::DbRole};
-use crate::domain::TenantId;
+use crate::domain::{Stream, TenantId};
 
 /// A transaction of role `R`, bound to one tenant. Dropped without [`Tx::commit`], it changes nothing.
 #[derive(Debug)]
 pub struct Tx<R> {
     tx: Transaction<'static, Postgres>,
     tenant: TenantId,
+    quarantined: Vec<Quarantined>,
     role: PhantomData<R>,
+}
+
+/// An object that `pathbound_quarantined_total` counts once the transaction has committed.
+#[derive(Debug)]
+pub(super) struct Quarantined {
+    pub stream: Stream,
+    pub reason: &'static str,
 }
 
 impl<R: DbRole> Tx<R> {
@@ -24,6 +32,7 @@ impl<R: DbRole> Tx<R> {
         Ok(Self {
             tx,
             tenant,
+            quarantined: Vec::new(),
             role: PhantomData,
         })
     }
@@ -32,6 +41,11 @@ impl<R: DbRole> Tx<R> {
     #[must_use]
     pub const fn tenant(&self) -> TenantId {
         self.tenant
+    }
+
+    /// A transaction that is rolled back counts nothing, because its slice does the same again.
+    pub(super) fn count_quarantined(&mut self, object: Quarantined) {
+        self.quarantined.push(object);
     }
 
     pub(super) fn session(&mut self) -> &mut PgConnection {
@@ -45,6 +59,11 @@ impl<R: DbRole> Tx<R> {
     /// outcome is unknown, so the caller's retry must be safe to repeat.
     #[tracing::instrument(name = "db.commit", level = "debug", skip_all)]
     pub async fn commit(self) -> Result<(), StoreError> {
-        self.tx.commit().await.map_err(StoreError::from)
+        self.tx.commit().await?;
+        for Quarantined { stream, reason } in self.quarantined {
+            metrics::counter!("pathbound_quarantined_total", "stream" => stream.as_str(), "reason" => reason)
+                .increment(1);
+        }
+        Ok(())
     }
 }

@@ -122,6 +122,11 @@ pub const METRICS: &[Metric] = &[
         "429 responses from Intercom, by their likely cause.",
     ),
     counter(
+        "pathbound_metrics_upkeeps_total",
+        &[],
+        "Rounds in which this process folded the samples of its histograms.",
+    ),
+    counter(
         "pathbound_operator_events_total",
         &["code"],
         "Events that operators should know of. `GET /ops/events` lists them.",
@@ -144,7 +149,7 @@ pub const METRICS: &[Metric] = &[
     counter(
         "pathbound_quarantined_total",
         &["stream", "reason"],
-        "Objects that could not be read and were quarantined with their bytes.",
+        "Objects that were quarantined with their bytes, counted when that is committed. `reason` is why they could not be read.",
     ),
     gauge(
         "pathbound_queue_oldest_ready_age_seconds",
