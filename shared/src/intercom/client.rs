@@ -10,7 +10,7 @@ use super::{
     wire::me::Me,
 };
 use crate::{
-    config::{Config, Profile},
+    config::Config,
     domain::{Class, Region, Secret},
     pacing::{BudgetStatus, Pacing},
 };
@@ -42,11 +42,7 @@ impl Intercom {
     /// When no TLS client can be made, or the Redis URL cannot be used.
     pub fn new(config: &Config) -> Result<Self, Error> {
         Ok(Self {
-            transport: Transport::new(
-                config.intercom.request_timeout,
-                config.profile == Profile::Production,
-                config.response_memory,
-            )?,
+            transport: Transport::new(config)?,
             settings: Arc::new(Settings {
                 client_id: config.intercom.client_id.clone(),
                 client_secret: config.intercom.client_secret.clone(),

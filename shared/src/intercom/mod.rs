@@ -3,6 +3,7 @@
 #![doc = include_str!("README.md")]
 
 mod client;
+mod egress;
 mod endpoint;
 mod error;
 mod gate;
@@ -19,6 +20,7 @@ pub mod wire;
 mod workspace;
 
 pub use client::Intercom;
+pub use egress::check_egress;
 pub use endpoint::Endpoint;
 pub use error::{Error, Refusal};
 pub use gate::Gate;

@@ -1,26 +1,22 @@
 //! The wire: one place that sends, with time limits, a size limit and no redirects.
 
-use std::{
-    sync::Once,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
     Client, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
-    redirect::Policy,
 };
 use url::Url;
 
 use super::{
-    Error,
+    Error, egress,
     endpoint::Request,
     memory::{MAX_RESPONSE_BYTES, MemoryPermit, ResponseMemory},
     outline::Outline,
     wire,
 };
-use crate::domain::Secret;
+use crate::{config::Config, domain::Secret};
 
 /// A larger page of one record is read on for its outline up to this size.
 const MAX_OUTLINED_BYTES: usize = 256 << 20;
@@ -69,31 +65,11 @@ impl ReceivedBody {
 }
 
 impl Transport {
-    pub(super) fn new(
-        timeout: Duration,
-        https_only: bool,
-        response_memory: usize,
-    ) -> Result<Self, Error> {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            // Fails only if another provider was installed before, which serves as well.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
-        let http = Client::builder()
-            .user_agent(concat!("pathbound/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(timeout.min(Duration::from_secs(5)))
-            // A redirect could carry the token to another host.
-            .redirect(Policy::none())
-            .https_only(https_only)
-            .tcp_nodelay(true)
-            // A proxy of the environment would see the customers' data.
-            .no_proxy()
-            .build()
-            .map_err(|error| Error::Unavailable(format!("no http client: {error}")))?;
+    pub(super) fn new(config: &Config) -> Result<Self, Error> {
         Ok(Self {
-            http,
-            timeout,
-            memory: ResponseMemory::new(response_memory),
+            http: egress::client(config).map_err(Error::Unavailable)?,
+            timeout: config.intercom.request_timeout,
+            memory: ResponseMemory::new(config.response_memory),
         })
     }
 

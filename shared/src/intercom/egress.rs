@@ -1,0 +1,169 @@
+//! The HTTP client, with the way out that the configuration names: a proxy, and further authorities.
+
+use std::{sync::Once, time::Duration};
+
+use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, redirect::Policy};
+
+use crate::config::{Config, Egress, Profile};
+
+/// Addresses of this machine, in the form of `NO_PROXY`. A proxy cannot reach them, and it must not see their calls.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
+/// Whether a client can be made that could call Intercom.
+///
+/// # Errors
+/// What is wrong and what to do, as a sentence for an operator.
+pub fn check_egress(config: &Config) -> Result<(), String> {
+    client(config).map(|_| ())
+}
+
+/// # Errors
+/// The same as [`check_egress`].
+pub(super) fn client(config: &Config) -> Result<Client, String> {
+    use_ring();
+    let timeout = config.intercom.request_timeout;
+    let builder = Client::builder()
+        .user_agent(concat!("pathbound/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(timeout.min(Duration::from_secs(5)))
+        // A redirect could carry the token to another host.
+        .redirect(Policy::none())
+        .https_only(config.profile == Profile::Production)
+        .tcp_nodelay(true);
+    let builder = through_proxy(builder, &config.intercom.egress)?;
+    // A replaced API may be plain http on this machine, and needs no authority.
+    let needs_tls = config
+        .intercom
+        .api_url
+        .as_ref()
+        .is_none_or(|url| url.starts_with("https"));
+    let builder = with_authorities(builder, &config.intercom.egress, needs_tls)?;
+    builder
+        .build()
+        .map_err(|error| format!("could not make a client for calls to intercom: {error}"))
+}
+
+fn through_proxy(builder: ClientBuilder, egress: &Egress) -> Result<ClientBuilder, String> {
+    // Without this, the library would read the environment by rules of its own.
+    let builder = builder.no_proxy();
+    let Some(url) = &egress.proxy else {
+        return Ok(builder);
+    };
+    // The error is left out, because it may quote the URL with its password.
+    let proxy =
+        Proxy::all(url.expose()).map_err(|_| "the proxy's url cannot be used".to_owned())?;
+    let direct = NoProxy::from_string(&format!("{LOOPBACK},{}", egress.no_proxy));
+    Ok(builder.proxy(proxy.no_proxy(direct)))
+}
+
+fn with_authorities(
+    builder: ClientBuilder,
+    egress: &Egress,
+    needs_tls: bool,
+) -> Result<ClientBuilder, String> {
+    let further = match &egress.ca_file {
+        None => Vec::new(),
+        Some(path) => {
+            let pem = std::fs::read(path)
+                .map_err(|error| format!("could not read ca_file {}: {error}", path.display()))?;
+            Certificate::from_pem_bundle(&pem)
+                .map_err(|_| format!("ca_file {} holds no certificates", path.display()))?
+        }
+    };
+    let has_system_store = !rustls_native_certs::load_native_certs().certs.is_empty();
+    if has_system_store {
+        return Ok(builder.tls_certs_merge(further));
+    }
+    if further.is_empty() && needs_tls {
+        return Err(
+            "this machine has no certificate authorities, so no call to intercom could be trusted: install ca-certificates, or name a file with PATHBOUND_CA_FILE"
+                .to_owned(),
+        );
+    }
+    // The library fails without a store of the system, unless it is told to use these alone.
+    Ok(builder.tls_certs_only(further))
+}
+
+fn use_ring() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // Fails only if another provider was installed before, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::config::{Environment, ProcessRole};
+
+    fn config(pairs: &[(&str, &str)]) -> Config {
+        let own = [
+            ("PATHBOUND_PROFILE", "development"),
+            ("PATHBOUND_DATABASE_URL", "postgres://u@db/x"),
+            ("PATHBOUND_REDIS_URL", "redis://r"),
+            ("PATHBOUND_REQUEST_TIMEOUT", "2s"),
+        ];
+        let environment: Environment = own
+            .iter()
+            .chain(pairs)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Config::load(None, &environment, ProcessRole::Worker).unwrap()
+    }
+
+    /// A proxy on a free port, and the first line that it was sent. It answers 200 to a request of its own.
+    fn proxy() -> (String, std::sync::mpsc::Receiver<String>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://canary:secret@{}", listener.local_addr().unwrap());
+        let (seen, sees) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, mut head) = (stream.unwrap(), [0; 512]);
+                let length = stream.read(&mut head).unwrap();
+                let line = String::from_utf8_lossy(&head[..length])
+                    .lines()
+                    .next()
+                    .map(str::to_owned);
+                let _ = stream.write_all(b"HTTP/1.1 502 no\r\ncontent-length: 0\r\n\r\n");
+                let _ = seen.send(line.unwrap_or_default());
+            }
+        });
+        (url, sees)
+    }
+
+    async fn call(config: &Config, url: &str) {
+        let _ = client(config).unwrap().get(url).send().await;
+    }
+
+    #[tokio::test]
+    async fn only_calls_to_other_machines_go_through_the_proxy() {
+        let (url, sees) = proxy();
+        let own = config(&[
+            ("PATHBOUND_PROXY", &url),
+            ("NO_PROXY", "api.intercom.invalid"),
+        ]);
+        // Loopback addresses first, so that what the proxy sees first is the other call.
+        for direct in [
+            "http://127.0.0.1:1/",
+            "http://localhost:1/",
+            "http://[::1]:1/",
+        ] {
+            call(&own, direct).await;
+        }
+        call(&own, "https://api.intercom.invalid/me").await;
+        assert_eq!(
+            sees.recv().unwrap(),
+            "CONNECT api.intercom.invalid:443 HTTP/1.1"
+        );
+
+        let standard = config(&[("HTTPS_PROXY", &url), ("NO_PROXY", "api.intercom.invalid")]);
+        call(&standard, "https://api.intercom.invalid/me").await;
+        call(&standard, "https://api.eu.intercom.invalid/me").await;
+        assert_eq!(
+            sees.recv().unwrap(),
+            "CONNECT api.eu.intercom.invalid:443 HTTP/1.1"
+        );
+    }
+}
