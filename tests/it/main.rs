@@ -19,6 +19,7 @@
 //! | [`tenancy`] | no tenant sees another |
 //! | [`rest`] | what programs read |
 //! | [`operations`] | what operators do |
+//! | [`environments`] | servers and machines as they are elsewhere |
 //! | [`payloads`], [`architecture`] | hygiene: the official examples, and the rules of the tree |
 
 #![expect(
@@ -62,6 +63,8 @@ mod tenancy;
 mod rest;
 
 mod operations;
+
+mod environments;
 
 mod payloads;
 

@@ -1,6 +1,7 @@
 //! The fleet spends exactly the rate limit, with real processes and a real Redis. The simulated fleet is in
 //! `tests/simulation`.
 
+mod absurd;
 mod breaker;
 mod conformance;
 mod processes;

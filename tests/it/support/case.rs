@@ -91,6 +91,15 @@ impl Case {
         lines
     }
 
+    /// Texts of the workspace that no process may print: e-mail addresses of its contacts.
+    pub(crate) fn customer_texts(&self) -> Vec<String> {
+        let live = self.live(Kind::Contact);
+        let emails = live
+            .iter()
+            .filter_map(|line| Some(line.value()["email"].as_str()?.to_owned()));
+        emails.collect()
+    }
+
     /// Conversations that do not count their parts, so that only a call shows whether they have any.
     pub(crate) fn uncounted(&self) -> u64 {
         let truth = self.workspace.truth();

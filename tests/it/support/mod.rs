@@ -37,6 +37,7 @@ pub(crate) use case::Case;
 pub(crate) use database::servers;
 pub(crate) use kept::Kept;
 pub(crate) use process::Process;
+pub(crate) use redis::{own_servers, tell};
 pub(crate) use shared_world::{OBJECTS, cases, play, rows, tiny, unix};
 pub(crate) use tables::{Digest, Tables};
 pub(crate) use waits::{PATIENCE, of, wait_for};

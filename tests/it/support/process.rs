@@ -1,28 +1,80 @@
 //! Processes of `pathbound`'s own, in a world.
 
-use std::io::BufRead as _;
+use std::{
+    ffi::OsStr,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
-use super::World;
+use super::{PATIENCE, World};
 
 /// A process of the product. It is killed when dropped.
-pub(crate) struct Process(std::process::Child);
+pub(crate) struct Process {
+    child: Child,
+    /// What it has written to standard error, if the test listens.
+    written: Arc<Mutex<String>>,
+}
 
 impl Process {
+    fn start(command: &mut Command) -> Self {
+        let child = command
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        Self {
+            child,
+            written: Arc::default(),
+        }
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
-        self.0.kill().expect("it was running");
-        self.0.wait().expect("it ends");
+        self.child.kill().expect("it was running");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let told = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
+        assert!(told.expect("a kill program").success());
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be asked") {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "it does not end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What it has written to standard error.
+    pub(crate) fn written(&self) -> String {
+        self.written.lock().unwrap().clone()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
 impl World {
+    fn pathbound(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pathbound-under-test"));
+        command.envs(self.environment.iter().cloned());
+        command
+    }
+
     /// Starts `pathbound` as a process of its own in this world.
     pub(crate) fn process(&self, command: &str) -> Process {
         self.process_with(command, &[])
@@ -30,31 +82,39 @@ impl World {
 
     /// The same, with these environment variables on top.
     pub(crate) fn process_with(&self, command: &str, environment: &[(&str, &str)]) -> Process {
-        let child = std::process::Command::new(env!("CARGO_BIN_EXE_pathbound-under-test"))
-            .arg(command)
-            .envs(self.environment.iter().cloned())
-            .env("PATHBOUND_LOG", "warn")
-            .envs(environment.iter().copied())
-            .stdin(std::process::Stdio::null())
-            .spawn()
-            .expect("the binary starts");
-        Process(child)
+        Process::start(
+            self.pathbound()
+                .arg(command)
+                .env("PATHBOUND_LOG", "warn")
+                .envs(environment.iter().copied()),
+        )
     }
 
     /// The same, of one that listens: its ops address is that of every command after it.
     pub(crate) fn listening(&mut self, command: &str) -> (Process, String) {
-        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_pathbound-under-test"))
-            .arg(command)
-            .envs(self.environment.iter().cloned())
-            .env("PATHBOUND_LOG", "warn")
-            .stdin(std::process::Stdio::null())
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut lines = std::io::BufReader::new(child.stderr.take().expect("a pipe"))
+        let (child, address) = self.listening_with(command, &[]);
+        // The last one of a name counts.
+        self.environment
+            .push(("PATHBOUND_OPS_LISTEN".to_owned(), address.clone()));
+        (child, address)
+    }
+
+    /// A process that listens, with these variables on top, and its ops address.
+    pub(crate) fn listening_with(
+        &self,
+        command: &str,
+        environment: &[(&str, &str)],
+    ) -> (Process, String) {
+        let mut process = Process::start(
+            self.pathbound()
+                .arg(command)
+                .env("PATHBOUND_LOG", "warn")
+                .envs(environment.iter().copied())
+                .stderr(Stdio::piped()),
+        );
+        let mut lines = BufReader::new(process.child.stderr.take().expect("a pipe"))
             .lines()
             .map_while(Result::ok);
-        let child = Process(child);
         let address = lines
             .by_ref()
             .find_map(|line| {
@@ -62,20 +122,33 @@ impl World {
                     .map(str::to_owned)
             })
             .expect("it says where it listens");
+        let written = Arc::clone(&process.written);
         // A pipe that is never read would stop it.
-        std::thread::spawn(move || lines.for_each(|line| eprintln!("{line}")));
-        // The last one of a name counts.
-        self.environment
-            .push(("PATHBOUND_OPS_LISTEN".to_owned(), address.clone()));
-        (child, address)
+        std::thread::spawn(move || {
+            for line in lines {
+                let mut written = written.lock().unwrap();
+                written.push_str(&line);
+                written.push('\n');
+            }
+        });
+        (process, address)
     }
 
     /// Runs a command of `pathbound` to its end.
     pub(crate) fn command(&self, arguments: &[&str]) -> std::process::Output {
-        std::process::Command::new(env!("CARGO_BIN_EXE_pathbound-under-test"))
+        self.command_with(arguments, &[])
+    }
+
+    /// The same, with these variables on top, of any bytes.
+    pub(crate) fn command_with(
+        &self,
+        arguments: &[&str],
+        environment: &[(&OsStr, &OsStr)],
+    ) -> std::process::Output {
+        self.pathbound()
             .args(arguments)
-            .envs(self.environment.iter().cloned())
-            .stdin(std::process::Stdio::null())
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
             .output()
             .expect("the binary starts")
     }

@@ -1,6 +1,33 @@
 //! The Redis of a world.
 
-use super::{PATIENCE, World};
+use servers::Servers;
+use shared::domain::Stream;
+
+use super::{Case, PATIENCE, World};
+
+/// Servers of a test's own, whose Redis has these arguments.
+pub(crate) fn own_servers(redis_arguments: &[&str]) -> Servers {
+    let redis_arguments = redis_arguments
+        .iter()
+        .map(|&argument| argument.to_owned())
+        .collect();
+    Servers::start(servers::Options {
+        redis_arguments,
+        ..Default::default()
+    })
+    .unwrap()
+}
+
+/// Sends a command to a Redis at a URL, and returns the answer.
+pub(crate) fn tell<T: redis::FromRedisValue>(url: &str, command: &[&str]) -> T {
+    let mut redis = redis::Client::open(url)
+        .expect("a redis url")
+        .get_connection()
+        .expect("redis answers");
+    let mut call = redis::cmd(command[0]);
+    call.arg(&command[1..]);
+    call.query(&mut redis).expect("redis does it")
+}
 
 impl World {
     /// A connection that waits for its answers. By itself the client gives up after half a second, which is too soon
@@ -20,8 +47,7 @@ impl World {
     pub(crate) async fn empty_redis(&self) {
         let mut redis = self.redis().await;
         let keys: Vec<String> = redis::cmd("KEYS")
-            // The queue's hash tag ends after the prefix, and a budget's tag goes on.
-            .arg(format!("{{{}*", self.config.redis_prefix))
+            .arg(format!("{}:*", self.config.redis_prefix))
             .query_async(&mut redis)
             .await
             .expect("redis answers");
@@ -37,9 +63,25 @@ impl World {
     /// Tickets that are ready or leased. Parked tickets are elsewhere.
     pub(super) async fn live_tickets(&self) -> Vec<String> {
         redis::cmd("HKEYS")
-            .arg(format!("{{{}}}:tickets", self.config.redis_prefix))
+            .arg(format!("{0}:{{{0}}}:tickets", self.config.redis_prefix))
             .query_async(&mut self.redis().await)
             .await
             .expect("redis answers")
+    }
+}
+
+impl Case {
+    /// How many leases in a row ended with their worker, of a stream whose ticket is ready. `None` if it is not ready.
+    pub(crate) async fn crashes_of(&self, stream: Stream) -> Option<u32> {
+        let prefix = &self.world.config.redis_prefix;
+        let first: Option<String> = redis::cmd("HGET")
+            .arg(format!("{prefix}:{{{prefix}}}:first:{}", stream.class()))
+            .arg(self.tenant.to_string())
+            .query_async(&mut self.world.redis().await)
+            .await
+            .expect("redis answers");
+        // `since,crashes,ticket`, after a sign.
+        let first = first.filter(|first| first.ends_with(stream.as_str()))?;
+        first.split(',').nth(1)?.parse().ok()
     }
 }

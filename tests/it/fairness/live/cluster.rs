@@ -112,12 +112,12 @@ async fn it_runs_on_a_cluster() {
     assert!(
         keys[1]
             .iter()
-            .any(|key| key.starts_with(&format!("{{{prefix}}}"))),
+            .any(|key| key.starts_with(&format!("{prefix}:{{{prefix}}}"))),
         "{keys:?}"
     );
     assert!(
         keys.iter()
-            .all(|keys| keys.iter().any(|key| key.contains(":rate:"))),
+            .all(|keys| keys.iter().any(|key| key.contains(":{rate:"))),
         "{keys:?}"
     );
 }

@@ -124,21 +124,11 @@ pub(super) fn open(servers: &Servers) -> (Queue, Connection, String) {
             .unwrap()
             .get_connection()
             .unwrap(),
-        format!("{{{prefix}}}"),
+        format!("{prefix}:{{{prefix}}}"),
     )
 }
 
-pub(super) fn own_servers(redis_arguments: &[&str]) -> Servers {
-    let redis_arguments = redis_arguments
-        .iter()
-        .map(|&argument| argument.to_owned())
-        .collect();
-    Servers::start(servers::Options {
-        redis_arguments,
-        ..Default::default()
-    })
-    .unwrap()
-}
+pub(super) use crate::support::own_servers;
 
 pub(super) fn ticket(stream: Stream) -> Ticket {
     Ticket::new(TenantId::new(), ConnectionId::new(), stream)

@@ -1,0 +1,8 @@
+//! Servers and machines as they are elsewhere: every form of a URL, restricted logins, strict surroundings.
+
+mod process;
+mod ready;
+mod redis;
+mod sentinel;
+mod signals;
+mod tls;

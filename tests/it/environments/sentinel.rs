@@ -1,0 +1,113 @@
+//! Sentinels that name the master, over TCP and TLS, before and after a fail-over.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use intercom_simulator::WorkspaceSpec;
+use servers::{RedisBinary, Servers};
+
+use super::redis::works;
+use crate::support::{World, own_servers, tell, tiny, wait_for};
+
+/// A Sentinel that watches a master. It is killed when dropped.
+struct Sentinel {
+    child: Child,
+    port: u16,
+}
+
+impl Sentinel {
+    fn watch(master: &Servers) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let config = std::env::temp_dir().join(format!("pathbound-sentinel-{port}.conf"));
+        let master = master.redis().port();
+        std::fs::write(
+            &config,
+            format!(
+                "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master} 1\n\
+                 sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n"
+            ),
+        )
+        .unwrap();
+        let binary = RedisBinary::find(None).unwrap();
+        let child = Command::new(binary.path)
+            .arg(&config)
+            .arg("--sentinel")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { child, port }
+    }
+
+    fn url(&self) -> String {
+        // The first one is not there. Sentinels may be away one at a time.
+        format!("redis+sentinel://127.0.0.1:1,127.0.0.1:{}/main", self.port)
+    }
+
+    /// Waits until the Sentinel knows this many replicas, because it promotes none that it does not know.
+    async fn knows(&self, replicas: usize) {
+        let url = format!("redis://127.0.0.1:{}", self.port);
+        wait_for("the sentinel knows the replica", async || {
+            let known = || -> redis::RedisResult<Vec<redis::Value>> {
+                let mut redis = redis::Client::open(url.as_str())?.get_connection()?;
+                redis::cmd("SENTINEL")
+                    .arg("REPLICAS")
+                    .arg("main")
+                    .query(&mut redis)
+            };
+            match known() {
+                Ok(known) if known.len() >= replicas => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(
+            std::env::temp_dir().join(format!("pathbound-sentinel-{}.conf", self.port)),
+        );
+    }
+}
+
+fn another() -> WorkspaceSpec {
+    WorkspaceSpec { seed: 2, ..tiny() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_follows_the_sentinels_to_another_master() {
+    let master = own_servers(&[]);
+    let port = master.redis().port().to_string();
+    let replica = own_servers(&["--replicaof", &format!("127.0.0.1 {port}")]);
+    let sentinel = Sentinel::watch(&master);
+    let world = World::with(&[("REDIS_URL", &sentinel.url())]).await;
+    sentinel.knows(1).await;
+    works(&world.queue, "through the sentinel").await;
+    let _fleet = world.fleet(1);
+    let first = world.connect(tiny()).await;
+    first.until_complete().await;
+
+    master.redis().kill9().unwrap();
+    let second = world.connect(another()).await;
+    second.until_complete().await;
+    first.assert_exact().await;
+    second.assert_exact().await;
+    // By the new master, because the old one never came back.
+    let role: Vec<redis::Value> = tell(&replica.redis_url(), &["ROLE"]);
+    assert_eq!(role[0], redis::Value::BulkString(b"master".to_vec()));
+    tokio::time::timeout(
+        Duration::from_secs(60),
+        works(&world.queue, "after the fail-over"),
+    )
+    .await
+    .expect("within a minute");
+}

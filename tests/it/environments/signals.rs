@@ -1,0 +1,67 @@
+//! SIGTERM ends every role in time, whatever clients do and whatever it is doing.
+
+use std::{io::Write as _, net::TcpStream};
+
+use shared::domain::Stream;
+
+use crate::support::{World, held, tiny};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_ends_every_role_whatever_its_clients_do() {
+    let world = World::with(&[("DRAIN_LIMIT", "300ms")]).await;
+    for role in ["api", "scheduler", "worker", "all"] {
+        let (mut process, address) = world.listening_with(role, &[]);
+        let clients = [
+            "",
+            "GET /readyz HT",
+            "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhal",
+        ];
+        let _open = clients.map(|sent| {
+            let mut client = TcpStream::connect(&address).unwrap();
+            client.write_all(sent.as_bytes()).unwrap();
+            client
+        });
+        let alive = reqwest::get(format!("http://{address}/livez"))
+            .await
+            .unwrap();
+        assert_eq!(alive.status(), 200);
+        process.terminate();
+        assert!(
+            process.ended().await.success(),
+            "{role}: {}",
+            process.written()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scroll_under_way_is_handed_back_and_counts_as_no_crash() {
+    let world = World::with(&[("DRAIN_LIMIT", "300ms")]).await;
+    let case = world.case(tiny()).await;
+    let late = case.inject(held().operation("scroll_companies").times(1));
+    let case = case.connect().await;
+    let _scheduler = world.process("scheduler");
+    let mut worker = world.process("worker");
+    case.until_hit(late).await;
+    worker.terminate();
+    assert!(worker.ended().await.success());
+    assert_eq!(case.crashes_of(Stream::Companies).await, Some(0));
+    case.clear_fault(late);
+    case.workspace.release_scroll();
+    let _worker = world.process("worker");
+    case.until_complete().await;
+    case.assert_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_waits_for_a_server_ends_with_a_signal() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // It accepts and never answers.
+    let silent = format!("postgres://u@{}/x", listener.local_addr().unwrap());
+    let world = World::new().await;
+    let mut process = world.process_with("worker", &[("PATHBOUND_DATABASE_URL", &silent)]);
+    let connection = listener.accept().unwrap();
+    process.terminate();
+    assert!(process.ended().await.success());
+    drop(connection);
+}
