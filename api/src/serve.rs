@@ -20,8 +20,9 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-/// A client has to send the head of a request within this time. It also ends a connection that is idle for so long.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// A client has to send the head of a request within this time. It also ends a connection that is idle for so long, so
+/// it is longer than load balancers keep one: a balancer would send a request into a connection that is being closed.
+const HEAD_LIMIT: Duration = Duration::from_secs(620);
 const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// Until the next try if the process has no descriptor left for a connection.
 const ACCEPT_BACKOFF: Duration = Duration::from_secs(1);

@@ -215,7 +215,7 @@ impl Connector {
 }
 
 /// What a call ends with that took too long.
-pub(super) fn timed_out() -> RedisError {
+pub(crate) fn timed_out() -> RedisError {
     std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 

@@ -6,7 +6,9 @@ use redis::{RedisError, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionFault {
     None,
-    /// The connection is broken or silent.
+    /// The call got no answer in time. One such call may only be slow.
+    Silent,
+    /// The connection is broken.
     Lost,
     /// The server lives and cannot do its work. Another server may have taken over its address meanwhile, and this
     /// connection would stay with the old one.
@@ -27,6 +29,9 @@ const MISPLACED: [&str; 7] = [
 
 impl ConnectionFault {
     pub(super) fn of_error(error: &RedisError) -> Self {
+        if error.is_timeout() {
+            return Self::Silent;
+        }
         if error.is_io_error() || error.is_connection_dropped() || error.is_unrecoverable_error() {
             return Self::Lost;
         }

@@ -22,6 +22,7 @@ use crate::{
     config::{Config, RedisTls},
     domain::Secret,
 };
+pub(crate) use connector::timed_out;
 use connector::{Connector, OpenConnection};
 use shared::SharedConnection;
 

@@ -3,7 +3,13 @@
 //! The client library has one of its own. It stays on a server that has become read-only, and on one that accepts and
 //! never answers, so it is not used.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use futures::{
     FutureExt,
@@ -20,9 +26,12 @@ use super::{
 /// A connection to a server that lives is made anew at most this often, so that a server which stays read-only is not
 /// flooded with connections.
 const REMAKE_INTERVAL: Duration = Duration::from_secs(1);
-/// A call that was given up after so long says that its connection is silent. A caller may also leave for a reason of
-/// its own, but then it mostly leaves sooner.
+/// A call that was given up after so long got no answer in time. A caller may also leave for a reason of its own, but
+/// then it mostly leaves sooner.
 const SILENT_AFTER: Duration = Duration::from_millis(400);
+/// A connection that let so many calls go without an answer, and answered none in between, is of no use. A busy server
+/// answers some, and a new connection would only add to its work.
+const SILENT_CALLS: u32 = 2;
 
 pub(crate) struct SharedConnection {
     connector: Connector,
@@ -40,6 +49,8 @@ struct SharedState {
 struct CurrentConnection {
     number: u64,
     made_at: Instant,
+    /// Calls without an answer since the last one with an answer.
+    silent: Arc<AtomicU32>,
     /// Callers that come while the connection is being made wait for the same one.
     connecting: Shared<BoxFuture<'static, Result<OpenConnection, RedisError>>>,
 }
@@ -62,7 +73,7 @@ impl SharedConnection {
         F: Future<Output = Result<T, RedisError>>,
     {
         let current = self.current();
-        let connection = match current.connecting.await {
+        let connection = match current.connecting.clone().await {
             Ok(connection) => connection,
             Err(error) => {
                 self.discard(current.number);
@@ -71,18 +82,25 @@ impl SharedConnection {
         };
         let mut patience = Patience {
             shared: self,
-            number: current.number,
+            current: &current,
             since: Some(Instant::now()),
         };
         let answer = call(connection).await;
         patience.since = None;
         match answer.fault() {
-            ConnectionFault::None => {}
+            ConnectionFault::None => current.silent.store(0, Ordering::Relaxed),
+            ConnectionFault::Silent => self.was_silent(&current),
             ConnectionFault::Lost => self.discard(current.number),
             ConnectionFault::Misplaced if current.made_at.elapsed() < REMAKE_INTERVAL => {}
             ConnectionFault::Misplaced => self.discard(current.number),
         }
         answer
+    }
+
+    fn was_silent(&self, current: &CurrentConnection) {
+        if current.silent.fetch_add(1, Ordering::Relaxed) + 1 >= SILENT_CALLS {
+            self.discard(current.number);
+        }
     }
 
     fn current(&self) -> CurrentConnection {
@@ -99,6 +117,7 @@ impl SharedConnection {
         let current = CurrentConnection {
             number: state.number,
             made_at: Instant::now(),
+            silent: Arc::default(),
             connecting: connecting.boxed().shared(),
         };
         state.current = Some(current.clone());
@@ -121,7 +140,7 @@ impl SharedConnection {
 /// Notices that its caller gave a call up.
 struct Patience<'a> {
     shared: &'a SharedConnection,
-    number: u64,
+    current: &'a CurrentConnection,
     /// When the call began. `None` once it has its answer.
     since: Option<Instant>,
 }
@@ -132,7 +151,7 @@ impl Drop for Patience<'_> {
             .since
             .is_some_and(|since| since.elapsed() >= SILENT_AFTER)
         {
-            self.shared.discard(self.number);
+            self.shared.was_silent(self.current);
         }
     }
 }

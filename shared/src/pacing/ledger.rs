@@ -7,7 +7,7 @@ use redis::{RedisError, Script};
 use super::protocol::{LedgerReply, LedgerRequest, RawLedgerReply};
 use crate::{
     config::Config,
-    link::{RedisConnection, RedisServer},
+    link::{RedisConnection, RedisServer, timed_out},
 };
 
 /// The ledger's script. README.md says what each part does.
@@ -82,7 +82,7 @@ impl Ledger {
             .record(started_at.elapsed().as_secs_f64());
         match reply {
             Ok(reply) => reply.map(LedgerReply::from),
-            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+            Err(_) => Err(timed_out()),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{Heartbeat, PauseScope, QueueError, Ticket, scripts::Scripts};
 use crate::{
     config::Config,
     domain::{Class, ConnectionId, Secret, Stream, TenantId},
-    link::{RedisConnection, RedisServer},
+    link::{RedisConnection, RedisServer, timed_out},
 };
 
 /// The most tickets in one call of a script, so that no other client waits long for the server. A poll has four
@@ -24,6 +24,9 @@ const CAP: u32 = 8;
 
 /// A command without an answer for this long fails.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A probe that is not answered for this long has failed, before whatever probes us gives up.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The queue in one Redis. Cheap to clone.
 #[derive(Clone)]
@@ -204,14 +207,15 @@ impl Queue {
     /// # Errors
     /// If Redis does not answer, or if it answers and refuses to write.
     pub async fn check_writable(&self) -> Result<(), QueueError> {
-        self.timed("probe", |mut redis| async move {
+        let probe = self.timed("probe", |mut redis| async move {
             self.scripts
                 .probe
                 .key(&*self.prefix)
                 .invoke_async::<()>(&mut redis)
                 .await
-        })
-        .await
+        });
+        let proved = tokio::time::timeout(PROBE_LIMIT, probe).await;
+        proved.unwrap_or_else(|_| Err(timed_out().into()))
     }
 
     /// Makes the next fence higher than `least`, because Postgres has seen a higher one than Redis gives.
@@ -302,8 +306,7 @@ impl Queue {
         let started_at = Instant::now();
         // One limit over the whole call, because a lost connection is made anew within it.
         let answer = tokio::time::timeout(RESPONSE_TIMEOUT, command(self.redis.clone())).await;
-        let answer = answer
-            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
+        let answer = answer.unwrap_or_else(|_| Err(timed_out()));
         metrics::histogram!("pathbound_redis_op_duration_seconds", "op" => op)
             .record(started_at.elapsed().as_secs_f64());
         Ok(answer?)

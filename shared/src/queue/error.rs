@@ -20,6 +20,7 @@ fn hint(error: &RedisError) -> &'static str {
         _ if error.kind() == ErrorKind::AuthenticationFailed => {
             " (the login is wrong, so check redis_url)"
         }
+        _ if error.is_timeout() => " (redis did not answer in time)",
         _ if is_denied_in_script(error) => {
             " (the login may not do this, so compare its ACL with the README)"
         }

@@ -1,6 +1,7 @@
 //! Killed at any instant, exact afterwards.
 
 mod every_request;
+mod redis_moves;
 
 use std::time::Duration;
 

@@ -106,7 +106,7 @@ async fn readyz_of_each_role_says_why_redis_cannot_be_written_to() {
     roles.until("ok").await;
 
     roles.servers.redis().suspend().unwrap();
-    roles.until("no answer").await;
+    roles.until("did not answer in time").await;
     roles.servers.redis().resume().unwrap();
     roles.until("ok").await;
     // Each reason is logged once, however many probes have met it.

@@ -8,7 +8,10 @@ use std::{
 use intercom_simulator::WorkspaceSpec;
 use servers::{RedisBinary, Servers};
 
-use super::redis::works;
+use super::{
+    redis::{add_login, tls_redis, works},
+    tls::Certificates,
+};
 use crate::support::{World, own_servers, tell, tiny, wait_for};
 
 /// A Sentinel that watches a master. It is killed when dropped.
@@ -19,17 +22,29 @@ struct Sentinel {
 
 impl Sentinel {
     fn watch(master: &Servers) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = servers::free_port().unwrap();
+        Self::start(port, master.redis().port(), &format!("port {port}\n"))
+    }
+
+    /// Over TLS alone, to clients and to the master.
+    fn watch_over_tls(master_port: u16, files: &Certificates) -> Self {
+        let port = servers::free_port().unwrap();
+        let listen = format!(
+            "port 0\ntls-port {port}\ntls-replication yes\ntls-auth-clients optional\n\
+             tls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {}\n",
+            files.path("server.pem"),
+            files.path("server.key"),
+            files.path("ca.pem"),
+        );
+        Self::start(port, master_port, &listen)
+    }
+
+    fn start(port: u16, master: u16, listen: &str) -> Self {
         let config = std::env::temp_dir().join(format!("pathbound-sentinel-{port}.conf"));
-        let master = master.redis().port();
         std::fs::write(
             &config,
             format!(
-                "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master} 1\n\
+                "{listen}bind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master} 1\n\
                  sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n"
             ),
         )
@@ -110,4 +125,33 @@ async fn a_fleet_follows_the_sentinels_to_another_master() {
     )
     .await
     .expect("within a minute");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_are_asked_over_tls_and_with_a_login() {
+    let files = Certificates::new();
+    let (master, tls_port) = tls_redis(&files, &["--tls-auth-clients", "optional"]);
+    let sentinel = Sentinel::watch_over_tls(tls_port, &files);
+    let world = World::new().await;
+    let prefix = world.config.redis_prefix.clone();
+    add_login(&master.redis_url(), &prefix);
+    let address = format!("localhost:{}", sentinel.port);
+    let ca = files.path("ca.pem");
+    for url in [
+        format!("rediss+sentinel://{address}/main"),
+        format!("valkeys+sentinel://pathbound:a%20secret@{address}/main?db=1"),
+    ] {
+        let variables = [
+            ("REDIS_URL", &*url),
+            ("REDIS_PREFIX", &prefix),
+            ("REDIS_CA_FILE", &ca),
+        ];
+        let beside = world.beside(&variables).await;
+        wait_for("the sentinel knows its master", async || {
+            let proved = beside.queue.check_writable().await;
+            proved.map_err(|error| error.to_string())
+        })
+        .await;
+        works(&beside.queue, &url).await;
+    }
 }

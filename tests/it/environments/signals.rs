@@ -4,7 +4,7 @@ use std::{io::Write as _, net::TcpStream};
 
 use shared::domain::Stream;
 
-use crate::support::{World, held, tiny};
+use crate::support::{World, held, tiny, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_ends_every_role_whatever_its_clients_do() {
@@ -64,4 +64,23 @@ async fn a_start_that_waits_for_a_server_ends_with_a_signal() {
     process.terminate();
     assert!(process.ended().await.success());
     drop(connection);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_a_process_at_once() {
+    let world = World::with(&[("DRAIN_LIMIT", "1h")]).await;
+    let case = world.case(tiny()).await;
+    let late = case.inject(held().operation("list_contacts"));
+    let case = case.connect().await;
+    let (mut process, address) = world.listening_with("all", &[]);
+    case.until_hit(late).await;
+    process.terminate();
+    // The first signal has closed the listener, so it has been heard.
+    wait_for("the listener is closed", async || {
+        let open = std::net::TcpStream::connect(&address);
+        open.map_or(Ok(()), |_| Err("it is open".to_owned()))
+    })
+    .await;
+    process.terminate();
+    assert_eq!(process.ended().await.code(), Some(130));
 }

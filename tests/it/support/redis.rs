@@ -74,14 +74,26 @@ impl Case {
     /// How many leases in a row ended with their worker, of a stream whose ticket is ready. `None` if it is not ready.
     pub(crate) async fn crashes_of(&self, stream: Stream) -> Option<u32> {
         let prefix = &self.world.config.redis_prefix;
+        let key = |name| format!("{prefix}:{{{prefix}}}:{name}:{}", stream.class());
+        let mut redis = self.world.redis().await;
         let first: Option<String> = redis::cmd("HGET")
-            .arg(format!("{prefix}:{{{prefix}}}:first:{}", stream.class()))
+            .arg(key("first"))
             .arg(self.tenant.to_string())
-            .query_async(&mut self.world.redis().await)
+            .query_async(&mut redis)
             .await
             .expect("redis answers");
-        // `since,crashes,ticket`, after a sign.
-        let first = first.filter(|first| first.ends_with(stream.as_str()))?;
-        first.split(',').nth(1)?.parse().ok()
+        let mut ready: Vec<String> = redis::cmd("LRANGE")
+            .arg(format!("{}:{}", key("rest"), self.tenant))
+            .arg(0)
+            .arg(-1)
+            .query_async(&mut redis)
+            .await
+            .expect("redis answers");
+        ready.extend(first);
+        // Each is `since,crashes,ticket`, and the first one has a sign before it.
+        let ours = ready
+            .iter()
+            .find(|ticket| ticket.ends_with(stream.as_str()))?;
+        ours.split(',').nth(1)?.parse().ok()
     }
 }
