@@ -116,6 +116,9 @@ struct ThreadView {
     /// Why the thread is not whole, or not yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// When a thread that could not be fetched is tried again on its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try_at: Option<DateTime<Utc>>,
 }
 
 /// One message or event.
@@ -273,6 +276,7 @@ impl From<ThreadState> for ThreadView {
             status: thread.status,
             held: thread.held,
             expected: thread.expected,
+            next_try_at: thread.retry_at,
         }
     }
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::{
-    completeness,
+    completeness::{self, StreamActivity, SyncStatus},
     domain::{ConnectionId, Mode, RunId, Stream},
     pacing::BudgetStatus,
     store::{
@@ -42,7 +42,8 @@ const WINDOW_SECONDS: u32 = 10;
 pub(crate) struct StatusView {
     #[serde(flatten)]
     status: SyncStatusView,
-    /// The time until the pending threads are fetched, at one call each and our whole share of the limit.
+    /// The time until the pending threads are fetched, at one call each and our whole share of the limit. Absent if
+    /// Intercom refuses threads or fails to serve some, because the time then depends on Intercom alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     eta_seconds: Option<u64>,
     /// Absent while Redis is away.
@@ -141,7 +142,9 @@ pub(crate) async fn status(
         .budget_status(workspace.region, &workspace.workspace_id)
         .await;
     Ok(Json(StatusView {
-        eta_seconds: budget.and_then(|(budget, _)| eta(status.threads.pending, budget.allowed)),
+        eta_seconds: budget
+            .filter(|_| is_foreseeable(&status))
+            .and_then(|(budget, _)| eta(status.threads.pending, budget.allowed)),
         rate: budget.map(|(budget, share)| rate(budget, share, Utc::now())),
         status: status.into(),
     }))
@@ -156,6 +159,19 @@ fn rate(budget: BudgetStatus, share: f64, now: DateTime<Utc>) -> RateView {
         resets_at: budget.reset_in.map(|left| (now + left).trunc_subsecs(3)),
         share,
     }
+}
+
+/// Whether the rate limit alone decides when the pending threads are fetched.
+fn is_foreseeable(status: &SyncStatus) -> bool {
+    let mut streams = status.streams.iter();
+    let threads = streams.find(|stream| stream.stream == Stream::Threads);
+    status.threads_waiting == 0
+        && threads.is_some_and(|threads| {
+            !matches!(
+                threads.status,
+                StreamActivity::Blocked | StreamActivity::Failed
+            )
+        })
 }
 
 /// Seconds, if there is anything to fetch.

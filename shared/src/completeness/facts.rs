@@ -11,6 +11,8 @@ pub struct Facts {
     /// One entry for each stream that is scheduled, in the order of [`Stream`].
     pub streams: Vec<StreamFacts>,
     pub threads: ThreadCounts,
+    /// Those of the pending threads that could not be fetched and are tried again.
+    pub waiting: WaitingThreads,
     /// The oldest requested run that has not finished.
     pub open_run: Option<OpenRun>,
     /// Companies that are still to be fetched by id.
@@ -70,6 +72,17 @@ pub struct Blocked {
     pub action: Option<String>,
     /// When it is tried again without anyone's help.
     pub until: Option<DateTime<Utc>>,
+}
+
+/// Pending threads that wait for their next attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WaitingThreads {
+    pub count: i64,
+    /// The source id of the conversation that is tried next, and why it waits.
+    pub example: String,
+    pub error: String,
+    /// When it is tried next.
+    pub next_at: Option<DateTime<Utc>>,
 }
 
 /// Threads by state. `pending` threads are still to be fetched. The other states are final until

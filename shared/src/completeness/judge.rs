@@ -33,6 +33,7 @@ pub fn judge(facts: &Facts) -> SyncStatus {
         reasons,
         notes,
         threads: facts.threads,
+        threads_waiting: facts.waiting.count,
         audit: facts.audit,
     }
 }

@@ -24,7 +24,7 @@ mod summary;
 
 pub use facts::{
     AuditFacts, Blocked, ConnectionFacts, Facts, OpenRun, QuarantineFacts, StreamFacts,
-    ThreadCounts,
+    ThreadCounts, WaitingThreads,
 };
 pub use judge::judge;
 pub use sentences::thread_reason;

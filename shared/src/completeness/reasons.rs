@@ -12,7 +12,13 @@ pub(super) fn reasons(facts: &Facts) -> Vec<Reason> {
     let mut reasons = Vec::new();
     // A stopped connection explains every reason behind it, so it comes first.
     reasons.extend(connection(&facts.connection));
-    reasons.extend(facts.streams.iter().filter_map(stream));
+    reasons.extend(
+        facts
+            .streams
+            .iter()
+            .filter(|stream| !is_told_by_its_threads(facts, stream))
+            .filter_map(stream),
+    );
     reasons.extend(
         Stream::ALL
             .iter()
@@ -25,7 +31,17 @@ pub(super) fn reasons(facts: &Facts) -> Vec<Reason> {
                     .action(sentences::CONNECT_AGAIN_TO_SCHEDULE)
             }),
     );
-    let pending = facts.threads.pending;
+    let waiting = &facts.waiting;
+    if waiting.count > 0 {
+        reasons.push(
+            Reason::new("waiting_threads", sentences::waiting_threads(waiting))
+                .stream(Stream::Threads)
+                .count(waiting.count)
+                .action(sentences::RETRY_THREADS)
+                .until(waiting.next_at),
+        );
+    }
+    let pending = facts.threads.pending - waiting.count;
     if pending > 0 {
         reasons.push(
             Reason::new("pending_threads", sentences::pending_threads(pending))
@@ -54,6 +70,16 @@ pub(super) fn reasons(facts: &Facts) -> Vec<Reason> {
             .map(|run| Reason::new("run_open", sentences::open_run(run))),
     );
     reasons
+}
+
+/// Whether the first walk of the threads has ended but for threads that wait. Those are a reason of their own.
+fn is_told_by_its_threads(facts: &Facts, stream: &StreamFacts) -> bool {
+    stream.stream == Stream::Threads
+        && stream.last_ok_at.is_none()
+        && stream.attempts == 0
+        && !stream.is_dead
+        && stream.blocked.is_none()
+        && facts.waiting.count > 0
 }
 
 fn connection(connection: &ConnectionFacts) -> Option<Reason> {

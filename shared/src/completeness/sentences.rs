@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::facts::{AuditFacts, OpenRun, QuarantineFacts, StreamFacts};
+use super::facts::{AuditFacts, OpenRun, QuarantineFacts, StreamFacts, WaitingThreads};
 use crate::domain::{Mode, Stream};
 
 pub(super) const NOTHING_TO_DO: &str = "Nothing to do. The sync continues on its own.";
@@ -15,8 +15,9 @@ pub(super) const CONNECT_AGAIN_TO_SCHEDULE: &str =
     "Connect the workspace again, because that schedules every sync.";
 pub(super) const RETRY_DEAD_LETTER: &str = "Nothing to do for the customer. The sync is retried on its own, and operators can \
      retry it now with `pathbound dead retry`.";
-pub(super) const REREAD_THREADS: &str = "Nothing to do. A thread is read again when its conversation changes, and in every reconcile \
-     run.";
+pub(super) const REREAD_THREADS: &str = "Nothing to do. A thread is read again when its conversation changes, and in every full sync. One \
+     that Intercom refuses is also asked for once a day.";
+pub(super) const RETRY_THREADS: &str = "Nothing to do. Each of them is tried again on its own, and a requested sync tries them at once.";
 pub(super) const EXPORT_HAS_THEM: &str =
     "The API cannot provide them. An export of the workspace's data from Intercom can.";
 pub(super) const FULL_SYNC_IF_IT_GROWS: &str =
@@ -31,6 +32,22 @@ pub(super) fn pending_threads(count: i64) -> String {
     match count {
         1 => "1 thread is waiting to be fetched.".to_owned(),
         _ => format!("{count} threads are waiting to be fetched, most recently changed first."),
+    }
+}
+
+pub(super) fn waiting_threads(waiting: &WaitingThreads) -> String {
+    let WaitingThreads {
+        count,
+        example,
+        error,
+        ..
+    } = waiting;
+    let error = error.trim_end_matches('.');
+    match count {
+        1 => format!("1 thread could not be fetched yet, of conversation {example}: {error}."),
+        _ => format!(
+            "{count} threads could not be fetched yet. The next one to be tried is of conversation {example}: {error}."
+        ),
     }
 }
 
@@ -155,7 +172,11 @@ pub(super) fn truncated_threads(threads: i64, parts: i64) -> String {
         "{} truncated, because Intercom shows only the newest 500 parts of a conversation and {} \
          never shown.",
         are(threads, "thread"),
-        were(parts, "older part"),
+        match parts {
+            // Intercom does not always count them.
+            0 => "older parts were".to_owned(),
+            _ => were(parts, "older part"),
+        },
     )
 }
 

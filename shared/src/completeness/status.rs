@@ -21,6 +21,9 @@ pub struct SyncStatus {
     pub notes: Vec<Reason>,
     pub streams: Vec<StreamStatus>,
     pub threads: ThreadCounts,
+    /// How many of the pending threads could not be fetched and wait for their next attempt. How long the others take
+    /// says nothing about them.
+    pub threads_waiting: i64,
     /// `None` before the first audit.
     pub audit: Option<AuditFacts>,
 }

@@ -46,6 +46,15 @@ fn blocked() -> Blocked {
     }
 }
 
+fn waiting(count: i64) -> WaitingThreads {
+    WaitingThreads {
+        count,
+        example: "215473840946318".into(),
+        error: "intercom refuses to show the conversation (403 forbidden)".into(),
+        next_at: Some(at(3_000)),
+    }
+}
+
 /// Judges the settled facts after a change.
 fn judged(change: impl FnOnce(&mut Facts)) -> SyncStatus {
     let mut facts = settled();
@@ -96,7 +105,8 @@ fn a_fact_beside_the_streams_makes_it_incomplete() {
     assert!(!judged(|facts| facts.threads.pending = 1).complete);
     assert!(!judged(|facts| drop(facts.streams.remove(0))).complete);
     assert!(!judged(|facts| facts.streams.clear()).complete);
-    let changes: [fn(&mut Facts); 5] = [
+    let changes: [fn(&mut Facts); 6] = [
+        |facts| (facts.threads.pending, facts.waiting) = (1, waiting(1)),
         |facts| facts.connection = ConnectionFacts::Stopped(blocked()),
         |facts| facts.connection = ConnectionFacts::Disconnected,
         |facts| {
@@ -127,6 +137,28 @@ fn a_fact_beside_the_streams_makes_it_incomplete() {
             status.sentence
         );
     }
+}
+
+#[test]
+fn a_first_walk_that_only_waits_is_told_by_its_threads() {
+    let status = judged(|facts| {
+        (facts.threads.pending, facts.waiting) = (3, waiting(2));
+        for stream in &mut facts.streams {
+            if stream.stream == Stream::Threads {
+                stream.last_ok_at = None;
+            }
+        }
+    });
+    let told: Vec<_> = status
+        .reasons
+        .iter()
+        .map(|reason| (reason.code.as_str(), reason.count))
+        .collect();
+    assert_eq!(
+        told,
+        [("waiting_threads", Some(2)), ("pending_threads", Some(1))]
+    );
+    assert_eq!(status.threads_waiting, 2);
 }
 
 #[test]
@@ -243,6 +275,10 @@ fn every_sentence_reads_well() {
     for count in [1, 2] {
         tell(&judged(|facts| {
             facts.threads.pending = count;
+            facts.waiting = waiting(count);
+        }));
+        tell(&judged(|facts| {
+            facts.threads.pending = count;
             facts.pending_companies = count;
             facts.quarantined = ["contact", "company", "conversation", "reference"]
                 .map(|kind| QuarantineFacts {
@@ -259,6 +295,7 @@ fn every_sentence_reads_well() {
                 threads_differing: i32::try_from(count).unwrap(),
             });
         }));
+        tell(&judged(|facts| facts.threads.truncated = count));
         tell(&judged(|facts| {
             facts.threads = ThreadCounts {
                 pending: 0,

@@ -54,6 +54,8 @@ pub struct ThreadState {
     pub expected: Option<i32>,
     /// The last error of a fetch that failed.
     pub error: Option<String>,
+    /// When a thread that could not be fetched is tried again.
+    pub retry_at: Option<DateTime<Utc>>,
 }
 
 /// What conversations are filtered by.
@@ -86,6 +88,7 @@ struct ConversationRow {
     thread_held: Option<i32>,
     thread_expected: Option<i32>,
     thread_error: Option<String>,
+    thread_retry_at: Option<DateTime<Utc>>,
     source_created_at: DateTime<Utc>,
     source_updated_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -247,6 +250,7 @@ impl Tx<Api> {
                       c.admin_assignee_id, a.name AS "admin_name?", c.team_assignee_id, g.name AS "team_name?",
                       c.tags, t.status AS "thread_status?", t.held AS "thread_held?", t.expected AS thread_expected,
                       t.error AS thread_error,
+                      CASE WHEN t.error IS NOT NULL THEN coalesce(t.due_at, t.retry_at) END AS thread_retry_at,
                       c.source_created_at, c.source_updated_at, c.updated_at, c.deleted_at
                FROM conversations c
                LEFT JOIN threads t ON t.tenant_id = $1 AND t.connection_id = c.connection_id AND t.conversation_id = c.id
@@ -342,6 +346,7 @@ impl ConversationRow {
                 held: self.thread_held.unwrap_or(0),
                 expected: self.thread_expected,
                 error: self.thread_error,
+                retry_at: self.thread_retry_at,
             },
             source_created_at: self.source_created_at,
             source_updated_at: self.source_updated_at,

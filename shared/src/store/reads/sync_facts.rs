@@ -4,7 +4,7 @@ use super::super::{Connection, ConnectionState, StoreError, Tx, roles::ReadsStat
 use crate::{
     completeness::{
         AuditFacts, Blocked, ConnectionFacts, Facts, OpenRun, QuarantineFacts, StreamFacts,
-        ThreadCounts,
+        ThreadCounts, WaitingThreads,
     },
     domain::{ConnectionId, Stream},
 };
@@ -24,12 +24,14 @@ impl<R: ReadsStatus> Tx<R> {
         let mut streams = self.stream_facts(connection).await?;
         streams.sort_by_key(|facts| facts.stream);
         let threads = self.thread_counts(connection).await?;
+        let waiting = self.waiting_threads(connection).await?;
         let (pending_companies, missing_parts) = self.pending_counts(connection).await?;
         let (quarantined, quarantined_parts) = self.quarantined_counts(connection).await?;
         Ok(Some(Facts {
             connection: connection_facts(found),
             streams,
             threads,
+            waiting,
             open_run: self.oldest_open_run(connection).await?,
             pending_companies,
             quarantined,
@@ -116,6 +118,31 @@ impl<R: ReadsStatus> Tx<R> {
             }
         }
         Ok(counts)
+    }
+
+    /// Pending threads that could not be fetched.
+    async fn waiting_threads(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<WaitingThreads, StoreError> {
+        let tenant = self.tenant().0;
+        let next = sqlx::query!(
+            r#"SELECT source_id, error AS "error!", due_at, count(*) OVER () AS "count!" FROM threads
+               WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND error IS NOT NULL
+               ORDER BY due_at LIMIT 1"#,
+            tenant,
+            connection.0,
+        )
+        .fetch_optional(self.session())
+        .await?;
+        Ok(
+            next.map_or_else(WaitingThreads::default, |next| WaitingThreads {
+                count: next.count,
+                example: next.source_id,
+                error: next.error,
+                next_at: next.due_at,
+            }),
+        )
     }
 
     /// Companies to be fetched by id, and parts of truncated threads that were never shown.
