@@ -66,7 +66,7 @@ pub use readiness::NotReady;
 use roles::DbRole;
 pub use runs::RunRequest;
 pub use streams::{
-    ClaimedStream, CursorAfterFailure, Due, ProofDelta, SliceKey, StreamClaim, WalkEnd,
+    ClaimedStream, CursorAfterFailure, Due, ProofDelta, SliceKey, StreamClaim, StreamRefusals, WalkEnd,
 };
 pub use tenants::CreatedTenant;
 pub use threads::{FailedThread, FetchedThread, PendingThread, ThreadBacklog};

@@ -72,7 +72,8 @@ impl Tx<Worker> {
         // fence stays, because this transaction still has to commit under it.
         sqlx::query!(
             "UPDATE streams SET due_at = CASE WHEN stream = 'reference' THEN now() + make_interval(secs => $3) END,
-                    attempts = 0, last_error = NULL, fence = fence + CASE WHEN stream = $4 THEN 0 ELSE 1 END
+                    attempts = 0, last_error = NULL, refused_code = NULL, refused_since = NULL, refusals = 0,
+                    fence = fence + CASE WHEN stream = $4 THEN 0 ELSE 1 END
              WHERE tenant_id = $1 AND connection_id = $2",
             tenant,
             key.connection.0,
@@ -115,6 +116,7 @@ impl Tx<Oauth> {
              SELECT $1, $2, name, now(), 'full' FROM unnest($3::text[]) AS name
              ON CONFLICT (tenant_id, connection_id, stream) DO UPDATE
              SET fence = s.fence + 1, due_at = now(), ticketed_at = NULL, attempts = 0, last_error = NULL,
+                 refused_code = NULL, refused_since = NULL, refusals = 0, blocked_times = 0,
                  mode = CASE WHEN s.last_ok_at IS NULL AND s.mode = 'incremental' THEN 'full' ELSE s.mode END,
                  blocked_code = NULL, blocked_message = NULL, blocked_action = NULL, blocked_until = NULL
              RETURNING s.mode",
@@ -206,7 +208,8 @@ impl Tx<Api> {
         let tenant = self.tenant().0;
         sqlx::query!(
             "UPDATE streams SET mode = 'full', cursor = NULL, watermark = NULL, witness = NULL, walked_at = NULL, attempts = 0,
-                    last_error = NULL, last_ok_at = NULL, held = 0, expected = NULL, blocked_code = NULL,
+                    last_error = NULL, last_ok_at = NULL, held = 0, expected = NULL, refused_code = NULL,
+                    refused_since = NULL, refusals = 0, blocked_times = 0, progress_at = NULL, blocked_code = NULL,
                     blocked_message = NULL, blocked_action = NULL, blocked_until = NULL
              WHERE tenant_id = $1 AND connection_id = $2",
             tenant,

@@ -65,6 +65,7 @@ impl Tx<Worker> {
                 mode = coalesce($6, 'incremental'),
                 expected = CASE WHEN $5 THEN held + $7 ELSE expected END,
                 blocked_code = NULL, blocked_message = NULL, blocked_action = NULL, blocked_until = NULL,
+                refused_code = NULL, refused_since = NULL, refusals = 0, blocked_times = 0,
                 due_at = CASE WHEN $6 IS NOT NULL THEN now() ELSE now() + make_interval(secs => $8) END
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
             tenant,
@@ -141,9 +142,11 @@ impl Tx<Worker> {
         again_in_seconds: f64,
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
-        // A block is Intercom's decision and no failure of ours, so the attempts are forgotten.
+        // A block is Intercom's decision and no failure of ours, so the attempts are forgotten. The next look at the
+        // reference data is a new one, or the lists that were read before the block would stay as they are.
         sqlx::query!(
             "UPDATE streams SET blocked_code = $4, blocked_message = $5, blocked_action = $6,
+                    cursor = CASE WHEN stream = 'reference' THEN NULL ELSE cursor END,
                     blocked_until = now() + make_interval(secs => $7), due_at = now() + make_interval(secs => $7),
                     ticketed_at = NULL, attempts = 0, last_error = NULL
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",

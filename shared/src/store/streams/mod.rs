@@ -7,6 +7,7 @@
 //! - `progress`: the slice moves the cursor,
 //! - `proof`: the counts of stored and expected objects that go with it,
 //! - `finish`: the slice ends its walk, fails, idles or is blocked,
+//! - `refusals`: what Intercom has refused so far, until it is believed or ends,
 //! - `due`: everything else that makes a stream due, or stops it.
 
 mod claim;
@@ -15,10 +16,12 @@ mod fence;
 mod finish;
 mod progress;
 mod proof;
+mod refusals;
 mod schedule;
 
 pub use claim::{ClaimedStream, SliceKey, StreamClaim};
 pub use finish::{CursorAfterFailure, WalkEnd};
 pub use proof::ProofDelta;
+pub use refusals::StreamRefusals;
 pub use schedule::Due;
 pub(super) use schedule::{DueRow, dues};

@@ -10,7 +10,7 @@ use crate::{
 
 impl Tx<Worker> {
     /// Saves the walk's cursor along with the objects of this transaction, and counts them. This is progress, so the
-    /// stream's failed attempts are forgotten.
+    /// stream's failed attempts and refusals are forgotten, and a block ends.
     #[tracing::instrument(name = "db.save_cursor", level = "debug", skip_all)]
     pub async fn save_cursor(
         &mut self,
@@ -22,7 +22,9 @@ impl Tx<Worker> {
         // A stream without a walk saves JSON's null. It is stored as SQL's NULL, which means "no walk under way".
         sqlx::query!(
             "UPDATE streams SET cursor = nullif($4, 'null'::jsonb), held = held + $5, expected = expected + $5 + $6,
-                    attempts = 0, last_error = NULL
+                    attempts = 0, last_error = NULL, progress_at = now(),
+                    refused_code = NULL, refused_since = NULL, refusals = 0, blocked_times = 0,
+                    blocked_code = NULL, blocked_message = NULL, blocked_action = NULL, blocked_until = NULL
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
             tenant,
             key.connection.0,
@@ -36,7 +38,7 @@ impl Tx<Worker> {
         Ok(())
     }
 
-    /// Saves the walk's cursor without calling it progress: the failed attempts stay counted.
+    /// Saves the walk's cursor without calling it progress: failed attempts and refusals stay counted.
     #[tracing::instrument(name = "db.save_cursor_only", level = "debug", skip_all)]
     pub async fn save_cursor_only(
         &mut self,
