@@ -17,10 +17,13 @@ pub(crate) use redis_url::{RedisHost, RedisLogin, RedisPlace, RedisUrl};
 pub use role::{ProcessRole, UnknownRole};
 use values::Reader;
 
-use crate::domain::Secret;
+use crate::domain::{Secret, thread_fate::ThreadPatience};
 
 /// The defaults with their comments. The loader reads the values, and `make reference` the comments.
 pub const DEFAULTS: &str = include_str!("../default.toml");
+
+/// Shorter waits would ask Intercom without a pause.
+const SHORTEST_DOUBT: Duration = Duration::from_millis(100);
 
 /// How strict start-up is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,7 @@ pub struct Config {
     pub encryption_keys: Secret,
     pub intercom: IntercomConfig,
     pub intervals: Intervals,
+    pub doubt: DoubtConfig,
     /// How long a process may finish its work in hand after SIGTERM.
     pub drain_limit: Duration,
     pub worker_slots: usize,
@@ -113,6 +117,17 @@ pub struct Intervals {
     pub reference: Duration,
     pub audit: Duration,
     pub search_index_lag: Duration,
+}
+
+/// How long bad news is doubted, and how soon it is asked about again.
+#[derive(Clone, Copy, Debug)]
+pub struct DoubtConfig {
+    /// A refusal of a whole stream is believed after this time.
+    pub refusal: Duration,
+    /// The first check of a blocked stream.
+    pub block_check: Duration,
+    /// Threads, each on its own.
+    pub thread: ThreadPatience,
 }
 
 impl Config {
@@ -203,6 +218,15 @@ impl Config {
                 reference: read.duration("reference_interval", Duration::from_secs(1)),
                 audit: read.duration("audit_interval", Duration::from_secs(1)),
                 search_index_lag: read.duration("search_index_lag", Duration::ZERO),
+            },
+            doubt: DoubtConfig {
+                refusal: read.duration("refusal_confirmation", SHORTEST_DOUBT),
+                block_check: read.duration("block_check_interval", SHORTEST_DOUBT),
+                thread: ThreadPatience {
+                    first_retry: read.duration("thread_retry_interval", SHORTEST_DOUBT),
+                    refusal: read.duration("thread_refusal_confirmation", SHORTEST_DOUBT),
+                    deletion: read.duration("deletion_confirmation", SHORTEST_DOUBT),
+                },
             },
             drain_limit: read.duration("drain_limit", Duration::ZERO),
             // The limits are wide. They refuse slips of the pen and not unusual deployments.

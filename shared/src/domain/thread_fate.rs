@@ -7,15 +7,17 @@ use chrono::{DateTime, Utc};
 use super::records::PARTS_SHOWN;
 use crate::backoff::Backoff;
 
-/// A thread that could not be fetched this often is blocked until its conversation changes.
-const MAX_ATTEMPTS: i32 = 5;
 /// A thread that is short of its count, although all of it was shown, is fetched this often before it is truncated.
 /// Intercom keeps counts and parts in different stores, and the count may be ahead.
 const MAX_SHORT_ANSWERS: i32 = 3;
-/// 2, 4, 8 … seconds after an attempt without an answer.
-const FAILURE_BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(512));
 /// 3, 6, 12 … seconds after an answer that stays behind its stub or short of its count.
 const ANSWER_BACKOFF: Backoff = Backoff::new(Duration::from_secs(3), Duration::from_secs(3600));
+/// The longest wait between two attempts of a thread that fails. It also bounds how late the end of its trouble shows.
+const MAX_RETRY: Duration = Duration::from_secs(15 * 60);
+/// Attempts that must agree before a lasting refusal is believed.
+const MIN_REFUSALS: i32 = 5;
+/// A blocked thread is tried again this often, because Intercom may serve it one day.
+const BLOCKED_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A thread before the attempt's result is stored, read under the lock of its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +26,44 @@ pub struct ThreadBefore {
     pub newest_version: DateTime<Utc>,
     /// Attempts in a row that did not complete it.
     pub attempts: i32,
+    /// Why the attempts so far failed, if they did.
+    pub failing: Option<FailingThread>,
+    pub is_blocked: bool,
+    /// The time of the attempt, by Postgres' clock.
+    pub now: DateTime<Utc>,
 }
 
-/// How an attempt ended.
+/// Why a thread cannot be fetched, and since when for this one reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ThreadAttempt {
-    Answered(ThreadAnswer),
-    /// Intercom has deleted the conversation.
-    NotFound,
+pub struct FailingThread {
+    pub failure: ThreadFailure,
+    pub since: DateTime<Utc>,
+}
+
+/// How long a thread is doubted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadPatience {
+    /// The wait after the first failure. It doubles up to a quarter of an hour.
+    pub first_retry: Duration,
+    /// How long Intercom has to refuse a thread before that is believed.
+    pub refusal: Duration,
+    /// The time between the two answers that say that a conversation is deleted.
+    pub deletion: Duration,
+}
+
+/// Why an attempt brought no thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadFailure {
+    /// Intercom says that there is no such conversation. It has said so of living ones too.
+    Missing,
+    /// Intercom refuses this conversation, for a reason of its own.
+    Refused,
+    /// No answer. That is an outage, however long it lasts.
+    Unanswered,
+    /// An answer that is not this thread.
+    Garbled,
     /// The thread cannot be read. Another attempt would be no better, and each costs the whole answer.
     Unreadable,
-    /// No answer, or an answer that is not this thread. The next one may be.
-    Failed,
 }
 
 /// What counts of an answer.
@@ -45,6 +73,8 @@ pub struct ThreadAnswer {
     pub version: DateTime<Utc>,
     /// Parts that Intercom counts. `None` if it does not.
     pub expected: Option<i32>,
+    /// Whether the count may be of more parts than the answer shows.
+    pub is_counted: bool,
     /// Parts that are stored now, with those of this answer.
     pub stored: i32,
     /// Parts in the answer, unreadable ones included.
@@ -62,8 +92,8 @@ pub enum ThreadFate {
     Complete,
     /// Intercom does not show every part that it counts.
     Truncated,
-    /// Not readable until its conversation changes.
-    Blocked,
+    /// Not readable until its conversation changes, or until a rare attempt after this time.
+    Blocked { again: Option<Duration> },
     /// Deleted in Intercom.
     Gone,
     /// To be fetched again after this time.
@@ -75,40 +105,97 @@ pub enum ThreadFate {
 pub struct ThreadDecision {
     pub fate: ThreadFate,
     pub attempts: i32,
+    /// Set after an attempt that failed.
+    pub failing: Option<FailingThread>,
 }
 
-impl ThreadAttempt {
-    /// Decides what becomes of the thread.
+impl ThreadFailure {
+    const NAMED: [(&str, Self); 5] = [
+        ("missing", Self::Missing),
+        ("refused", Self::Refused),
+        ("unanswered", Self::Unanswered),
+        ("garbled", Self::Garbled),
+        ("unreadable", Self::Unreadable),
+    ];
+
+    /// As `threads.failure` has it.
     #[must_use]
-    pub fn decide(&self, before: ThreadBefore) -> ThreadDecision {
-        let failures = before.attempts + 1;
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Refused => "refused",
+            Self::Unanswered => "unanswered",
+            Self::Garbled => "garbled",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// The failure of this name. `None` for a name of a newer build, which counts as no failure so far.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let found = Self::NAMED.iter().find(|(known, _)| *known == name);
+        found.map(|(_, failure)| *failure)
+    }
+
+    /// Decides what becomes of a thread whose attempt failed.
+    #[must_use]
+    pub fn decide(self, before: ThreadBefore, patience: ThreadPatience) -> ThreadDecision {
+        let repeated = before.failing.filter(|failing| failing.failure == self);
+        let since = repeated.map_or(before.now, |failing| failing.since);
+        // Attempts that were answered are counted for another reason.
+        let attempts = 1 + before.failing.map_or(0, |_| before.attempts);
+        let lasted = (before.now - since).to_std().unwrap_or_default();
         let fate = match self {
-            Self::Answered(answer) => return answer.decide(before),
-            Self::NotFound => ThreadFate::Gone,
-            Self::Unreadable => ThreadFate::Blocked,
-            Self::Failed if failures >= MAX_ATTEMPTS => ThreadFate::Blocked,
+            Self::Unreadable => ThreadFate::Blocked { again: None },
+            Self::Missing if repeated.is_some() && lasted >= patience.deletion => ThreadFate::Gone,
+            // A deletion that is doubted is told from a refusal, so the thread is no longer blocked.
+            Self::Missing => ThreadFate::Pending(patience.deletion.saturating_sub(lasted)),
+            _ if before.is_blocked || self.is_believed(attempts, lasted, patience) => {
+                ThreadFate::Blocked {
+                    again: Some(BLOCKED_RETRY),
+                }
+            }
             // One failing thread does not delay the others. It waits longer after each attempt.
-            Self::Failed => ThreadFate::Pending(FAILURE_BACKOFF.delay(failures.unsigned_abs())),
+            _ => ThreadFate::Pending(
+                Backoff::new(patience.first_retry, MAX_RETRY).delay(attempts.unsigned_abs()),
+            ),
         };
         ThreadDecision {
             fate,
-            attempts: failures,
+            attempts,
+            failing: Some(FailingThread {
+                failure: self,
+                since,
+            }),
         }
+    }
+
+    /// Whether Intercom has said this often and long enough. An outage is never believed.
+    fn is_believed(self, attempts: i32, lasted: Duration, patience: ThreadPatience) -> bool {
+        matches!(self, Self::Refused | Self::Garbled)
+            && attempts >= MIN_REFUSALS
+            && lasted >= patience.refusal
     }
 }
 
 impl ThreadAnswer {
-    fn decide(&self, before: ThreadBefore) -> ThreadDecision {
+    /// Decides what becomes of a thread that was answered.
+    #[must_use]
+    pub fn decide(&self, before: ThreadBefore) -> ThreadDecision {
         // Intercom's list may be ahead of the conversation itself, which a later attempt will show.
         let is_behind = before.newest_version > self.version;
         let is_short = self.expected.is_some_and(|count| self.stored < count);
         let is_cut = self.shown >= PARTS_SHOWN;
-        let attempts = before.attempts + 1;
+        // Attempts that failed say nothing about an answer.
+        let attempts = 1 + before.failing.map_or(before.attempts, |_| 0);
         let retry = ThreadFate::Pending(ANSWER_BACKOFF.delay(attempts.unsigned_abs()));
         let fate = if is_behind || self.too_fresh {
             retry
         } else if self.poisoned > 0 {
-            ThreadFate::Blocked
+            ThreadFate::Blocked { again: None }
+        } else if is_cut && !self.is_counted && !is_short {
+            // Only what is shown is counted, and the oldest parts may be missing.
+            ThreadFate::Truncated
         } else if !is_short {
             ThreadFate::Complete
         } else if !is_cut && attempts < MAX_SHORT_ANSWERS {
@@ -119,6 +206,7 @@ impl ThreadAnswer {
         ThreadDecision {
             fate,
             attempts: if is_short || is_behind { attempts } else { 0 },
+            failing: None,
         }
     }
 }
@@ -130,164 +218,30 @@ impl ThreadFate {
         match self {
             Self::Complete => "complete",
             Self::Truncated => "truncated",
-            Self::Blocked => "blocked",
+            Self::Blocked { .. } => "blocked",
             Self::Gone => "gone",
             Self::Pending(_) => "pending",
         }
     }
 
-    /// Until the next attempt. `None` unless the thread is pending.
+    /// Seconds until the next attempt of a pending thread. `None` for any other.
     #[must_use]
-    pub fn retry_seconds(self) -> Option<f64> {
+    pub fn due_seconds(self) -> Option<f64> {
         match self {
             Self::Pending(delay) => Some(delay.as_secs_f64()),
+            _ => None,
+        }
+    }
+
+    /// Seconds until the next attempt of a blocked thread. `None` if it waits for its conversation, and for any other.
+    #[must_use]
+    pub fn recheck_seconds(self) -> Option<f64> {
+        match self {
+            Self::Blocked { again } => again.map(|delay| delay.as_secs_f64()),
             _ => None,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds)
-    }
-
-    fn before(attempts: i32) -> ThreadBefore {
-        ThreadBefore {
-            newest_version: at(100),
-            attempts,
-        }
-    }
-
-    /// Of the newest version, with ten of ten parts stored.
-    const WHOLE: ThreadAnswer = ThreadAnswer {
-        version: DateTime::UNIX_EPOCH,
-        expected: Some(10),
-        stored: 10,
-        shown: 10,
-        poisoned: 0,
-        too_fresh: false,
-    };
-
-    fn answer(change: impl FnOnce(&mut ThreadAnswer)) -> ThreadAttempt {
-        let mut answer = ThreadAnswer {
-            version: at(100),
-            ..WHOLE
-        };
-        change(&mut answer);
-        ThreadAttempt::Answered(answer)
-    }
-
-    const fn again(seconds: u64) -> ThreadFate {
-        ThreadFate::Pending(Duration::from_secs(seconds))
-    }
-
-    #[test]
-    fn an_answer_decides_by_version_readability_and_count() {
-        use ThreadFate::{Blocked, Complete, Truncated};
-        let short = |a: &mut ThreadAnswer| a.stored = 9;
-        let cut = |a: &mut ThreadAnswer| {
-            (a.expected, a.stored, a.shown) = (Some(700), 500, PARTS_SHOWN);
-        };
-        let cases: Vec<(&str, ThreadAttempt, i32, ThreadFate, i32)> = vec![
-            ("whole", answer(|_| {}), 4, Complete, 0),
-            (
-                "more than counted",
-                answer(|a| a.stored = 11),
-                0,
-                Complete,
-                0,
-            ),
-            ("not counted", answer(|a| a.expected = None), 0, Complete, 0),
-            (
-                "newer than the stub",
-                answer(|a| a.version = at(101)),
-                0,
-                Complete,
-                0,
-            ),
-            (
-                "older than the stub",
-                answer(|a| a.version = at(99)),
-                0,
-                again(3),
-                1,
-            ),
-            (
-                "older again",
-                answer(|a| a.version = at(99)),
-                3,
-                again(24),
-                4,
-            ),
-            (
-                "older for long",
-                answer(|a| a.version = at(99)),
-                40,
-                again(3600),
-                41,
-            ),
-            ("too fresh", answer(|a| a.too_fresh = true), 0, again(3), 0),
-            (
-                "too fresh and poisoned",
-                answer(|a| (a.too_fresh, a.poisoned) = (true, 1)),
-                2,
-                again(12),
-                0,
-            ),
-            ("poisoned", answer(|a| a.poisoned = 1), 1, Blocked, 0),
-            (
-                "poisoned and short",
-                answer(|a| (a.poisoned, a.stored) = (1, 9)),
-                1,
-                Blocked,
-                2,
-            ),
-            ("short once", answer(short), 0, again(3), 1),
-            ("short twice", answer(short), 1, again(6), 2),
-            ("short three times", answer(short), 2, Truncated, 3),
-            ("cut at 500", answer(cut), 0, Truncated, 1),
-            (
-                "cut, but all of it is stored",
-                answer(|a| {
-                    cut(a);
-                    a.stored = 700;
-                }),
-                0,
-                Complete,
-                0,
-            ),
-        ];
-        for (name, attempt, attempts, fate, attempts_after) in cases {
-            let decision = attempt.decide(before(attempts));
-            assert_eq!(
-                (decision.fate, decision.attempts),
-                (fate, attempts_after),
-                "{name}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_attempt_without_an_answer_waits_longer_each_time() {
-        use ThreadAttempt::{Failed, NotFound, Unreadable};
-        for (attempt, attempts, fate) in [
-            (Failed, 0, again(2)),
-            (Failed, 1, again(4)),
-            (Failed, 3, again(16)),
-            (Failed, 4, ThreadFate::Blocked),
-            (Failed, 9, ThreadFate::Blocked),
-            (NotFound, 0, ThreadFate::Gone),
-            (Unreadable, 0, ThreadFate::Blocked),
-        ] {
-            let decision = attempt.decide(before(attempts));
-            assert_eq!(
-                (decision.fate, decision.attempts),
-                (fate, attempts + 1),
-                "{attempt:?} after {attempts}"
-            );
-        }
-    }
-}
+mod tests;

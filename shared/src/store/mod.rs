@@ -66,10 +66,11 @@ pub use readiness::NotReady;
 use roles::DbRole;
 pub use runs::RunRequest;
 pub use streams::{
-    ClaimedStream, CursorAfterFailure, Due, ProofDelta, SliceKey, StreamClaim, StreamRefusals, WalkEnd,
+    ClaimedStream, CursorAfterFailure, Due, ProofDelta, SliceKey, StreamClaim, StreamRefusals,
+    WalkEnd,
 };
 pub use tenants::CreatedTenant;
-pub use threads::{FailedThread, FetchedThread, PendingThread, ThreadBacklog};
+pub use threads::{DueThreads, FailedThread, FetchedThread, PendingThread, ThreadBacklog};
 pub use tx::Tx;
 
 use crate::domain::{Secret, TenantId};

@@ -110,7 +110,7 @@ impl Tx<Worker> {
         .await?
         .rows_affected();
         sqlx::query!(
-            "UPDATE threads SET status = 'gone', due_at = NULL, error = NULL
+            "UPDATE threads SET status = 'gone', due_at = NULL, error = NULL, failure = NULL, failed_since = NULL, retry_at = NULL
              WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = ANY ($3) AND status <> 'gone'",
             tenant,
             connection.0,

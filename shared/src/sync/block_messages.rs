@@ -41,6 +41,11 @@ fn missing_permissions(objects: &str, permissions: &[&str]) -> ConnectionError {
     }
 }
 
+/// What a list holds.
+pub(super) const fn list_name(kind: ReferenceKind) -> &'static str {
+    list(kind).0
+}
+
 /// What a list holds, and the permission that it needs.
 const fn list(kind: ReferenceKind) -> (&'static str, &'static str) {
     match kind {
@@ -64,7 +69,8 @@ pub(super) fn plan_restricted(stream: Stream) -> ConnectionError {
             "The workspace's Intercom plan does not include API access to {}.",
             stream.objects()
         ),
-        action: "Upgrade the Intercom plan to one that includes it. We check again every day."
+        action: "Upgrade the Intercom plan to one that includes it. We check again within minutes at first, and later \
+                 every day."
             .to_owned(),
     }
 }
@@ -77,6 +83,19 @@ pub(super) fn scroll_taken() -> ConnectionError {
         action: "You do not need to do anything. We try again every minute. If this message stays for hours, ask the \
                  owners of your other Intercom apps whether one of them reads companies all the time."
             .to_owned(),
+    }
+}
+
+/// For a run that ends although threads wait for their next attempt.
+pub(super) fn waiting_threads(count: i64) -> ConnectionError {
+    let threads = match count {
+        1 => "1 thread".to_owned(),
+        _ => format!("{count} threads"),
+    };
+    ConnectionError {
+        code: "waiting_threads".to_owned(),
+        message: format!("{threads} could not be fetched yet."),
+        action: "You do not need to do anything. We try again on our own.".to_owned(),
     }
 }
 
@@ -127,6 +146,8 @@ mod tests {
             text += &render(&missing_lists(&[kind]));
         }
         text += &render(&missing_lists(&ReferenceKind::ALL));
+        text += &render(&waiting_threads(1));
+        text += &render(&waiting_threads(2));
         for why in [scroll_taken(), token_refused(), app_suspended()] {
             text += &render(&why);
         }

@@ -41,6 +41,8 @@ mod replay;
 mod slice;
 mod thread_backlog;
 mod thread_batch;
+mod thread_doubt;
+mod thread_store;
 pub mod threads;
 mod work;
 

@@ -1,6 +1,6 @@
 //! Reads quarantined objects again from their stored bytes, after the parser has learned a new form.
 //!
-//! No call is made. The stream is locked as a slice locks it, so the two never write at the same time. A later stored
+//! No call is made. Threads that wait for their next attempt become due at once. The stream is locked as a slice locks it, so the two never write at the same time. A later stored
 //! version stays, and a disconnected connection gets nothing. Some objects need a whole answer (an unreadable thread, a
 //! contact whose companies were cut), and the next walk reads those.
 
@@ -70,7 +70,25 @@ pub async fn replay(
             }
         }
     }
+    if !rehearsed {
+        retry_threads(store, tenant, connection).await?;
+    }
     Ok(Some(replayed))
+}
+
+/// Makes the threads due that wait for their next attempt. Their objects are asked for again, because nothing of them
+/// is stored.
+async fn retry_threads(
+    store: &WorkerStore,
+    tenant: TenantId,
+    connection: ConnectionId,
+) -> Result<(), StoreError> {
+    let mut tx = store.begin(tenant).await?;
+    // The stream's row is locked last, in the order of a slice of threads.
+    if tx.retry_threads_now(connection).await? > 0 {
+        tx.make_due(connection, Stream::Threads).await?;
+    }
+    tx.commit().await
 }
 
 /// Stores the objects that are readable now and closes their quarantine. Returns their number.

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::future_dated;
 use crate::{
-    domain::{records::Poison, thread_fate::ThreadAttempt},
+    domain::{records::Poison, thread_fate::ThreadFailure},
     intercom::{Error, MemoryPermit, Refusal, Response, wire},
     store::{FailedThread, FetchedThread, PendingThread},
 };
@@ -34,7 +34,7 @@ pub(super) struct Batch {
 /// A thread that could not be fetched.
 pub(super) struct UnreadThread {
     pub(super) thread: PendingThread,
-    pub(super) attempt: ThreadAttempt,
+    pub(super) failure: ThreadFailure,
     pub(super) error: String,
     /// The bytes of an unreadable answer, which are kept if the thread is blocked.
     pub(super) poison: Option<Poison>,
@@ -45,7 +45,7 @@ impl UnreadThread {
     pub(super) fn as_failed(&self) -> FailedThread<'_> {
         FailedThread {
             conversation_id: self.thread.conversation_id,
-            attempt: self.attempt,
+            failure: self.failure,
             error: &self.error,
         }
     }
@@ -59,6 +59,12 @@ impl Batch {
 
     pub(super) fn has_answers(&self) -> bool {
         !self.fetched.is_empty() || !self.failed.is_empty()
+    }
+
+    /// How many threads that have never failed got no answer. What failed before fails for its own reason.
+    pub(super) fn new_unanswered(&self) -> usize {
+        let new = |(thread, _): &&(PendingThread, String)| !thread.has_failed;
+        self.unanswered.iter().filter(new).count()
     }
 
     /// Takes everything that can be stored now.
@@ -76,22 +82,19 @@ impl Batch {
     /// Counts a failed attempt of every thread without an answer.
     pub(super) fn give_up_unanswered(&mut self) {
         for (thread, error) in std::mem::take(&mut self.unanswered) {
-            self.fail(thread, ThreadAttempt::Failed, error);
+            self.fail(thread, ThreadFailure::Unanswered, error);
         }
     }
 
-    /// Adds one answer.
-    ///
-    /// # Errors
-    /// An error that concerns every thread, such as a refused token.
+    /// Adds one answer, or the error of a call that was made.
     pub(super) fn add(
         &mut self,
         thread: PendingThread,
         answer: Result<(Response, MemoryPermit), Error>,
-    ) -> Result<(), Error> {
+    ) {
         let (answer, permit) = match answer {
             Ok(answer) => answer,
-            Err(error) => return self.add_error(thread, error),
+            Err(error) => return self.add_error(thread, &error),
         };
         self.bytes += answer.body.len();
         self.permits.push(permit);
@@ -123,31 +126,34 @@ impl Batch {
             Ok((Err(poison), _)) => self.block(thread, poison),
             Err(error) => self.add_unreadable(thread, error.to_string(), answer.body),
         }
-        Ok(())
     }
 
-    fn add_error(&mut self, thread: PendingThread, error: Error) -> Result<(), Error> {
-        let attempt = match &error {
+    fn add_error(&mut self, thread: PendingThread, error: &Error) {
+        let (failure, why) = match error {
             Error::Refused {
                 refusal: Refusal::NotFound,
+                status,
+                code,
                 ..
-            } => ThreadAttempt::NotFound,
+            } => (
+                ThreadFailure::Missing,
+                format!(
+                    "intercom answers that the conversation does not exist ({status} {code}), which is asked once more"
+                ),
+            ),
+            Error::Refused { status, code, .. } => (
+                ThreadFailure::Refused,
+                format!("intercom refuses to show the conversation ({status} {code})"),
+            ),
             // Another attempt would be no better, and each costs the whole answer.
-            Error::BadId(_)
-            | Error::TooLarge(_)
-            | Error::Refused {
-                refusal: Refusal::BadRequest,
-                ..
-            } => ThreadAttempt::Unreadable,
-            Error::Unavailable(_) => {
-                // The end of the slice shows whether the thread or an outage is the cause.
+            Error::BadId(_) | Error::TooLarge(_) => (ThreadFailure::Unreadable, error.to_string()),
+            // The end of the slice shows whether the thread or an outage is the cause.
+            _ => {
                 self.unanswered.push((thread, error.to_string()));
-                return Ok(());
+                return;
             }
-            _ => return Err(error),
         };
-        self.fail(thread, attempt, error.to_string());
-        Ok(())
+        self.fail(thread, failure, why);
     }
 
     /// Adds an answer that is not this thread. The next one may be. The bytes are kept once the thread is given up.
@@ -158,15 +164,15 @@ impl Batch {
             reason,
             raw: body.into_bytes(),
         };
-        self.fail_with(thread, ThreadAttempt::Failed, poison);
+        self.fail_with(thread, ThreadFailure::Garbled, poison);
     }
 
     /// The thread is unreadable until its conversation changes.
     fn block(&mut self, thread: PendingThread, poison: Poison) {
-        self.fail_with(thread, ThreadAttempt::Unreadable, poison);
+        self.fail_with(thread, ThreadFailure::Unreadable, poison);
     }
 
-    fn fail_with(&mut self, thread: PendingThread, attempt: ThreadAttempt, poison: Poison) {
+    fn fail_with(&mut self, thread: PendingThread, failure: ThreadFailure, poison: Poison) {
         // Quarantined as a part, because the stub may be stored, and a good stub proves nothing of the thread.
         let poison = Poison {
             kind: "part",
@@ -175,16 +181,16 @@ impl Batch {
         };
         self.failed.push(UnreadThread {
             thread,
-            attempt,
+            failure,
             error: poison.reason.clone(),
             poison: Some(poison),
         });
     }
 
-    fn fail(&mut self, thread: PendingThread, attempt: ThreadAttempt, error: String) {
+    fn fail(&mut self, thread: PendingThread, failure: ThreadFailure, error: String) {
         self.failed.push(UnreadThread {
             thread,
-            attempt,
+            failure,
             error,
             poison: None,
         });

@@ -11,16 +11,13 @@ use super::{
     SliceError, SliceOutcome,
     slice::SliceContext,
     thread_backlog::Backlog,
-    thread_batch::{Batch, UnreadThread},
+    thread_batch::Batch,
+    thread_doubt::{ThreadDoubt, another_is_served},
+    thread_store::{end, note_served, outage, store},
 };
 use crate::{
-    domain::{
-        Mode, Stream, Verdict,
-        records::Poison,
-        thread_fate::{ThreadAttempt, ThreadFate},
-    },
     intercom::{Endpoint, Error, MemoryPermit, Response},
-    store::{FailedThread, PendingThread, ProofDelta, WalkEnd},
+    store::PendingThread,
 };
 
 /// The batch is stored when no answer has come for this long. A slow thread then delays no other thread's parts, and
@@ -30,8 +27,6 @@ const STORE_AFTER: Duration = Duration::from_millis(250);
 const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// No new call starts after this. The slice ends when the calls in flight have finished.
 const MAX_REQUEST_TIME: Duration = Duration::from_secs(30);
-/// A shorter wait keeps the ticket, which is cheaper than the scheduler's next tick.
-const MAX_SNOOZE_SECONDS: f64 = 30.0;
 
 /// Works one slice: a batch of threads.
 ///
@@ -47,7 +42,7 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
             Ok(None) => break,
             Err(_) => fetch.after_silence().await?,
         }
-        if matches!(fetch.stop, Some(Stop::Error(_))) {
+        if matches!(fetch.stop, Some(Stop::Closed)) {
             break;
         }
     }
@@ -64,6 +59,7 @@ struct Fetch<'a> {
     batch: Batch,
     /// Whether Intercom answered for any thread.
     answered: bool,
+    doubt: ThreadDoubt,
     stop: Option<Stop>,
     started_at: Instant,
     last_request: Instant,
@@ -73,8 +69,10 @@ struct Fetch<'a> {
 enum Stop {
     /// The rate budget is spent until then.
     Until(Instant),
-    /// An error that concerns every thread.
-    Error(Error),
+    /// Intercom may refuse every thread.
+    Refused,
+    /// The slice may make no further call, and its calls in flight are dropped.
+    Closed,
 }
 
 impl<'a> Fetch<'a> {
@@ -87,6 +85,7 @@ impl<'a> Fetch<'a> {
             in_flight: FuturesUnordered::new(),
             batch: Batch::default(),
             answered: false,
+            doubt: ThreadDoubt::default(),
             stop: None,
             started_at: Instant::now(),
             last_request: Instant::now(),
@@ -134,11 +133,22 @@ impl<'a> Fetch<'a> {
                 self.backlog.give_back(thread);
                 self.stop = Some(Stop::Until(until));
             }
+            Err(Error::Closed) => self.stop = Some(Stop::Closed),
             answer => {
-                if let Err(error) = self.batch.add(thread, answer) {
-                    self.stop = Some(Stop::Error(error));
+                if let Err(error) = &answer {
+                    self.doubt.note(error);
                 }
+                self.batch.add(thread, answer);
             }
+        }
+        if !self.batch.fetched.is_empty() {
+            self.doubt.note_served();
+        }
+        // A thread that is served later shows that the others may be, too.
+        match self.stop {
+            None if self.doubt.is_of_all() => self.stop = Some(Stop::Refused),
+            Some(Stop::Refused) if !self.doubt.is_of_all() => self.stop = None,
+            _ => {}
         }
         self.answered |= self.batch.has_answers();
         if self.batch.is_full() {
@@ -162,134 +172,38 @@ impl<'a> Fetch<'a> {
         Ok(())
     }
 
+    /// Whether Intercom answers for no thread. One new thread alone may be the cause itself, unless others wait for
+    /// their turn or the last slice failed too.
+    fn is_outage(&self) -> bool {
+        let is_alone = self.backlog.is_empty() && self.cx.state.attempts == 0;
+        let fewest = if is_alone { 2 } else { 1 };
+        !self.answered && self.batch.new_unanswered() >= fewest
+    }
+
     async fn end(mut self) -> Result<SliceOutcome, SliceError> {
+        let is_outage = self.is_outage();
         // Calls in flight are dropped here, and their threads stay pending.
         drop(self.in_flight);
-        let failed = matches!(self.stop, Some(Stop::Error(_)));
-        if !failed && !self.answered && !self.batch.unanswered.is_empty() {
-            return outage(self.cx, &self.batch.unanswered).await;
+        let cx = self.cx;
+        if is_outage {
+            return outage(cx, self.batch).await;
         }
-        // No outage: Intercom answered for other threads or refused them all. The failure counts as an attempt.
+        // No outage, so the failure counts as an attempt of its thread.
         self.batch.give_up_unanswered();
-        store(self.cx, self.batch).await?;
+        store(cx, self.batch).await?;
         match self.stop {
-            Some(Stop::Error(error)) => Err(error.into()),
-            Some(Stop::Until(until)) => Ok(SliceOutcome::snooze_until(until)),
-            None => end(self.cx).await,
+            Some(Stop::Closed) => return Err(Error::Closed.into()),
+            Some(Stop::Until(until)) => return Ok(SliceOutcome::snooze_until(until)),
+            _ => {}
         }
-    }
-}
-
-/// Intercom answered for no thread. Only the first thread's attempts are counted, so that a thread that never works is
-/// given up in the end, and an outage blocks next to nothing.
-async fn outage(
-    cx: &SliceContext<'_>,
-    unanswered: &[(PendingThread, String)],
-) -> Result<SliceOutcome, SliceError> {
-    let Some((thread, error)) = unanswered.first() else {
-        return Ok(Verdict::Requeue.into());
-    };
-    let mut tx = cx.begin_unfenced().await?;
-    let failed = FailedThread {
-        conversation_id: thread.conversation_id,
-        attempt: ThreadAttempt::Failed,
-        error,
-    };
-    tx.fail_threads(cx.key.connection, &[failed]).await?;
-    tx.check_fence(cx.key).await?;
-    tx.commit().await?;
-    Err(Error::Unavailable(format!("none of {} threads: {error}", unanswered.len())).into())
-}
-
-async fn store(cx: &SliceContext<'_>, batch: Batch) -> Result<(), SliceError> {
-    if !batch.has_answers() {
-        return Ok(());
-    }
-    let key = cx.key;
-    let whole: Vec<String> = batch
-        .fetched
-        .iter()
-        .filter(|fetched| fetched.poisoned == 0)
-        .map(|fetched| fetched.thread.conversation.source_id.clone())
-        .collect();
-    store_failures(cx, &batch.failed).await?;
-    // The stream's row is locked and its fence compared last, because a page of stubs also locks it last, to make it
-    // due. Locked first, it would make each of the two wait for as long as the other writes.
-    let mut tx = cx.begin_unfenced().await?;
-    let written = tx.write_threads(key.connection, batch.fetched).await?;
-    tx.quarantine(key.connection, &batch.poisons).await?;
-    // After the new poisons, so that a part that is still unreadable stays in quarantine.
-    tx.resolve_quarantined_parts(key.connection, &whole).await?;
-    tx.check_fence(key).await?;
-    let delta = ProofDelta {
-        inserted: written.inserted,
-        ..ProofDelta::default()
-    };
-    tx.save_cursor(key, &serde_json::Value::Null, delta).await?;
-    tx.commit().await?;
-    written.count(Stream::Threads);
-    Ok(())
-}
-
-/// Stores the threads that could not be fetched, and the bytes of those that are blocked now.
-async fn store_failures(
-    cx: &SliceContext<'_>,
-    failures: &[UnreadThread],
-) -> Result<(), SliceError> {
-    if failures.is_empty() {
-        return Ok(());
-    }
-    let connection = cx.key.connection;
-    let failed: Vec<FailedThread<'_>> = failures.iter().map(UnreadThread::as_failed).collect();
-    let mut tx = cx.begin_unfenced().await?;
-    let fates = tx.fail_threads(connection, &failed).await?;
-    // A thread that is tried again needs no bytes, because its next answer may be good.
-    let poisons: Vec<Poison> = failures
-        .iter()
-        .zip(fates)
-        .filter(|(_, fate)| *fate == Some(ThreadFate::Blocked))
-        .filter_map(|(failure, _)| failure.poison.clone())
-        .collect();
-    tx.quarantine(connection, &poisons).await?;
-    tx.check_fence(cx.key).await?;
-    tx.commit().await?;
-    Ok(())
-}
-
-/// Ends the slice by what is left of the backlog. The stream's row is locked first, so a stub that is written
-/// meanwhile is either counted here, or makes the stream due afterwards.
-async fn end(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
-    let key = cx.key;
-    let mut tx = cx.begin().await?;
-    let backlog = tx.thread_backlog(key.connection).await?;
-    let next = backlog.next_in_seconds;
-    let verdict = match next {
-        // The walk does not end while threads are due, because a run that waits for it would end
-        // too early.
-        Some(seconds) if seconds <= 0.0 => {
-            tx.commit().await?;
-            return Ok(Verdict::Requeue.into());
+        let mut served = self.doubt.is_served();
+        if let Some(refusal) = self.doubt.into_refusal(cx.state.blocked) {
+            if !another_is_served(cx).await? {
+                return Err(refusal.into());
+            }
+            note_served(cx).await?;
+            served = true;
         }
-        Some(seconds) if seconds < MAX_SNOOZE_SECONDS => {
-            Verdict::Snooze(Duration::from_secs_f64(seconds + 0.01))
-        }
-        _ => Verdict::Done,
-    };
-    if backlog.failing {
-        // A failing thread keeps the walk open, so that the runs that wait for it do not end.
-        tx.idle_stream(key, next).await?;
-    } else {
-        let walk = WalkEnd {
-            mode: Mode::Full,
-            begun_at: cx.state.now,
-            watermark: None,
-            overlap_probe: None,
-            full: false,
-            missing: None,
-            next_in_seconds: next,
-        };
-        tx.end_walk(key, &walk).await?;
+        end(cx, served).await
     }
-    tx.commit().await?;
-    Ok(verdict.into())
 }

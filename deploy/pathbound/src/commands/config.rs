@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, json};
 use shared::{
-    config::{Config, Environment, IntercomConfig, Intervals, ProcessRole, Profile},
+    config::{Config, DoubtConfig, Environment, IntercomConfig, Intervals, ProcessRole, Profile},
     domain::Secret,
 };
 
@@ -75,6 +75,7 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         servers(config),
         intercom(&config.intercom),
         intervals(&config.intervals),
+        doubt(&config.doubt),
         worker_and_logs(config),
     ]
     .concat()
@@ -151,6 +152,17 @@ fn intervals(intervals: &Intervals) -> Vec<(&'static str, String)> {
         ("reference_interval", duration(intervals.reference)),
         ("audit_interval", duration(intervals.audit)),
         ("search_index_lag", duration(intervals.search_index_lag)),
+    ]
+}
+
+fn doubt(doubt: &DoubtConfig) -> Vec<(&'static str, String)> {
+    let thread = doubt.thread;
+    vec![
+        ("refusal_confirmation", duration(doubt.refusal)),
+        ("block_check_interval", duration(doubt.block_check)),
+        ("thread_retry_interval", duration(thread.first_retry)),
+        ("thread_refusal_confirmation", duration(thread.refusal)),
+        ("deletion_confirmation", duration(thread.deletion)),
     ]
 }
 

@@ -168,6 +168,9 @@ fn configure(
         ("INTERCOM_CLIENT_SECRET", &Options::default().client_secret),
         ("INTERCOM_API_URL", &simulator.url()),
         ("INTERCOM_APP_URL", &simulator.url()),
+        // The simulator means what it refuses, and a demo does not wait for minutes to see it.
+        ("REFUSAL_CONFIRMATION", "1s"),
+        ("DELETION_CONFIRMATION", "1s"),
     ];
     let environment: Environment = values
         .into_iter()

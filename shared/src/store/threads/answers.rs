@@ -1,4 +1,4 @@
-//! Fetched and failed threads, stored with their fates.
+//! Fetched threads, stored with their fates.
 //!
 //! The fate is decided in Rust from the locked row: lock, decide, store. Locks are taken in one order, by everything
 //! that writes conversations: conversations by source id, then threads by id, then parts, and the stream's row last.
@@ -11,7 +11,9 @@ use crate::{
     domain::{
         ConnectionId, ids,
         records::{FIRST_MESSAGE, Thread},
-        thread_fate::{ThreadAnswer, ThreadAttempt, ThreadBefore, ThreadDecision, ThreadFate},
+        thread_fate::{
+            FailingThread, ThreadAnswer, ThreadBefore, ThreadDecision, ThreadFailure, ThreadFate,
+        },
     },
     store::{Seen, StoreError, Tx, WriteSummary, roles::Worker, threads::StubVersion},
 };
@@ -24,14 +26,6 @@ pub struct FetchedThread {
     pub too_fresh: bool,
     /// Parts of it that could not be read.
     pub poisoned: i32,
-}
-
-/// A thread that could not be fetched.
-#[derive(Clone, Copy, Debug)]
-pub struct FailedThread<'a> {
-    pub conversation_id: Uuid,
-    pub attempt: ThreadAttempt,
-    pub error: &'a str,
 }
 
 /// A fetched thread whose parts are stored and not counted yet.
@@ -73,54 +67,6 @@ impl Tx<Worker> {
         Ok(written)
     }
 
-    /// Stores the fates of threads that could not be fetched, in the order given. `None` for one that was deleted
-    /// meanwhile.
-    #[tracing::instrument(name = "db.fail_threads", level = "debug", skip_all)]
-    pub async fn fail_threads(
-        &mut self,
-        connection: ConnectionId,
-        failed: &[FailedThread<'_>],
-    ) -> Result<Vec<Option<ThreadFate>>, StoreError> {
-        let gone: Vec<Uuid> = failed
-            .iter()
-            .filter(|failed| failed.attempt == ThreadAttempt::NotFound)
-            .map(|failed| failed.conversation_id)
-            .collect();
-        if !gone.is_empty() {
-            self.mark_gone(&gone).await?;
-        }
-        let ids: Vec<Uuid> = failed.iter().map(|failed| failed.conversation_id).collect();
-        let locked = self.lock_threads(connection, ids).await?;
-        let mut decisions = Vec::with_capacity(failed.len());
-        let mut fates = Vec::with_capacity(failed.len());
-        for failed in failed {
-            let decision = locked
-                .get(&failed.conversation_id)
-                .map(|row| failed.attempt.decide(row.before));
-            fates.push(decision.map(|decision| decision.fate));
-            decisions.extend(decision.map(|decision| (failed, decision)));
-        }
-        self.store_failures(connection, &decisions).await?;
-        Ok(fates)
-    }
-
-    async fn mark_gone(&mut self, conversations: &[Uuid]) -> Result<(), StoreError> {
-        let tenant = self.tenant().0;
-        // Locked by source id, because a page of stubs writes its conversations in that order.
-        sqlx::query!(
-            "WITH locked AS (
-                SELECT id FROM conversations WHERE tenant_id = $1 AND id = ANY ($2) AND deleted_at IS NULL
-                ORDER BY source_id FOR UPDATE
-             )
-             UPDATE conversations c SET deleted_at = now(), updated_at = now() FROM locked WHERE c.tenant_id = $1 AND c.id = locked.id",
-            tenant,
-            conversations,
-        )
-        .execute(self.session())
-        .await?;
-        Ok(())
-    }
-
     /// Counts the stored parts of each answer, decides its fate and stores it.
     async fn store_answers(
         &mut self,
@@ -138,7 +84,7 @@ impl Tx<Worker> {
             };
             // Counted after the write, so that the count cannot drift from the rows.
             answer.stored = row.stored;
-            let decision = ThreadAttempt::Answered(answer).decide(row.before);
+            let decision = answer.decide(row.before);
             decided.push((id, row, answer, decision));
         }
         self.store_decisions(connection, &decided).await?;
@@ -148,7 +94,7 @@ impl Tx<Worker> {
     }
 
     /// Locks threads and reads what their fates depend on.
-    async fn lock_threads(
+    pub(super) async fn lock_threads(
         &mut self,
         connection: ConnectionId,
         mut ids: Vec<Uuid>,
@@ -158,11 +104,12 @@ impl Tx<Worker> {
         // A lateral subquery with a lock of its own is never flattened into a join. Each row is therefore found by its
         // key, even if the plan was made when the table was empty.
         let rows = sqlx::query!(
-            r#"SELECT i.id AS "id!", t.source_id, t.wanted_version AS newest_version, t.attempts,
+            r#"SELECT i.id AS "id!", t.source_id, t.wanted_version AS newest_version, t.attempts, t.failure, t.failed_since,
+                      t.status = 'blocked' AS "is_blocked!", now() AS "now!",
                       (SELECT count(*) FROM parts p
                        WHERE p.tenant_id = $1 AND p.conversation_id = i.id AND p.source_id <> $4)::int AS "stored!"
                FROM unnest($3::uuid[]) AS i(id)
-               CROSS JOIN LATERAL (SELECT source_id, wanted_version, attempts FROM threads
+               CROSS JOIN LATERAL (SELECT source_id, wanted_version, attempts, failure, failed_since, status FROM threads
                                    WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = i.id
                                    FOR UPDATE) t"#,
             tenant,
@@ -175,10 +122,16 @@ impl Tx<Worker> {
         Ok(rows
             .into_iter()
             .map(|row| {
+                let failure = row.failure.as_deref().and_then(ThreadFailure::named);
                 let locked = LockedThread {
                     before: ThreadBefore {
                         newest_version: row.newest_version,
                         attempts: row.attempts,
+                        failing: failure
+                            .zip(row.failed_since)
+                            .map(|(failure, since)| FailingThread { failure, since }),
+                        is_blocked: row.is_blocked,
+                        now: row.now,
                     },
                     source_id: row.source_id,
                     stored: row.stored,
@@ -209,7 +162,7 @@ impl Tx<Worker> {
              ON CONFLICT (tenant_id, connection_id, conversation_id) DO UPDATE SET
                 status = excluded.status, fetched_version = excluded.fetched_version, held = excluded.held,
                 expected = excluded.expected, attempts = excluded.attempts, error = excluded.error,
-                due_at = excluded.due_at",
+                due_at = excluded.due_at, failure = NULL, failed_since = NULL, retry_at = NULL",
             tenant,
             connection.0,
             &decided.iter().map(|(id, ..)| *id).collect::<Vec<_>>(),
@@ -221,48 +174,7 @@ impl Tx<Worker> {
             &decided.iter().map(|(_, _, answer, _)| answer.expected).collect::<Vec<_>>() as &[Option<i32>],
             &decided.iter().map(|(.., decision)| decision.attempts).collect::<Vec<_>>(),
             &fates().map(error_of).collect::<Vec<_>>() as &[Option<&str>],
-            &fates().map(ThreadFate::retry_seconds).collect::<Vec<_>>() as &[Option<f64>],
-        )
-        .execute(self.session())
-        .await?;
-        Ok(())
-    }
-
-    /// What is stored of these threads stays as it is.
-    async fn store_failures(
-        &mut self,
-        connection: ConnectionId,
-        decided: &[(&FailedThread<'_>, ThreadDecision)],
-    ) -> Result<(), StoreError> {
-        let tenant = self.tenant().0;
-        sqlx::query!(
-            "UPDATE threads t SET status = i.status, attempts = i.attempts, error = i.error,
-                    due_at = now() + make_interval(secs => i.seconds)
-             FROM unnest($3::uuid[], $4::text[], $5::int[], $6::text[], $7::float8[])
-                AS i(id, status, attempts, error, seconds)
-             WHERE t.tenant_id = $1 AND t.connection_id = $2 AND t.conversation_id = i.id",
-            tenant,
-            connection.0,
-            &decided
-                .iter()
-                .map(|(failed, _)| failed.conversation_id)
-                .collect::<Vec<_>>(),
-            &decided
-                .iter()
-                .map(|(_, decision)| decision.fate.as_str())
-                .collect::<Vec<_>>() as &[&str],
-            &decided
-                .iter()
-                .map(|(_, decision)| decision.attempts)
-                .collect::<Vec<_>>(),
-            &decided
-                .iter()
-                .map(|(failed, _)| failed.error)
-                .collect::<Vec<_>>() as &[&str],
-            &decided
-                .iter()
-                .map(|(_, decision)| decision.fate.retry_seconds())
-                .collect::<Vec<_>>() as &[Option<f64>],
+            &fates().map(ThreadFate::due_seconds).collect::<Vec<_>>() as &[Option<f64>],
         )
         .execute(self.session())
         .await?;
@@ -271,8 +183,8 @@ impl Tx<Worker> {
 }
 
 /// A thread whose row is locked, and the number of its stored parts without the first message.
-struct LockedThread {
-    before: ThreadBefore,
+pub(super) struct LockedThread {
+    pub(super) before: ThreadBefore,
     source_id: String,
     stored: i32,
 }
@@ -280,11 +192,15 @@ struct LockedThread {
 /// What counts of an answer, but for the parts that are stored: they are counted after the write.
 fn answer_of(fetched: &FetchedThread) -> ThreadAnswer {
     let conversation = &fetched.thread.conversation;
+    let shown = fetched.thread.parts.len() as i32 + fetched.poisoned;
+    let listed = fetched.thread.total_count;
     ThreadAnswer {
         version: conversation.updated_at,
-        expected: conversation.part_count.or(fetched.thread.total_count),
+        expected: conversation.part_count.or(listed),
+        // The list's own total may count only what it shows.
+        is_counted: conversation.part_count.is_some() || listed.is_some_and(|total| total > shown),
         stored: 0,
-        shown: fetched.thread.parts.len() as i32 + fetched.poisoned,
+        shown,
         poisoned: fetched.poisoned,
         too_fresh: fetched.too_fresh,
     }
@@ -293,7 +209,7 @@ fn answer_of(fetched: &FetchedThread) -> ThreadAnswer {
 /// What `threads.error` says of an answered thread. A pending one has no error, because it did not fail.
 const fn error_of(fate: ThreadFate) -> Option<&'static str> {
     match fate {
-        ThreadFate::Blocked => Some("parts that cannot be read are in quarantine"),
+        ThreadFate::Blocked { .. } => Some("parts that cannot be read are in quarantine"),
         ThreadFate::Truncated => Some("intercom does not show every part that it counts"),
         _ => None,
     }

@@ -13,15 +13,37 @@ use crate::{
 pub struct PendingThread {
     pub conversation_id: Uuid,
     pub source_id: String,
+    /// Its last attempt failed.
+    pub has_failed: bool,
+}
+
+/// Threads that are due now.
+#[derive(Debug, Default)]
+pub struct DueThreads {
+    /// Threads that have not failed, newest change first.
+    pub fresh: Vec<PendingThread>,
+    /// Threads that failed before, and blocked ones whose rare attempt is due.
+    pub retried: Vec<PendingThread>,
 }
 
 /// What is left of a connection's backlog.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadBacklog {
-    /// Until the next thread is due: at most 0 if one is due now, `None` if no thread is pending.
+    /// Until the next pending thread is due: at most 0 if one is due now, `None` if no thread is pending.
     pub next_in_seconds: Option<f64>,
-    /// A thread could not be fetched and waits for its next attempt. The walk must not end meanwhile.
-    pub failing: bool,
+    /// Pending threads that could not be fetched and wait for their next attempt.
+    pub failing: i64,
+    /// Until the next blocked thread is due for its rare attempt.
+    pub recheck_in_seconds: Option<f64>,
+}
+
+impl ThreadBacklog {
+    /// Seconds until the next thread is due, pending or blocked.
+    #[must_use]
+    pub fn next(&self) -> Option<f64> {
+        let times = [self.next_in_seconds, self.recheck_in_seconds];
+        times.into_iter().flatten().reduce(f64::min)
+    }
 }
 
 /// What a stub, or the conversation of an answer, says of its thread.
@@ -44,20 +66,58 @@ impl StubVersion {
 }
 
 impl Tx<Worker> {
-    /// Threads that are due now, newest change first.
-    #[tracing::instrument(name = "db.pending_threads", level = "debug", skip_all)]
-    pub async fn pending_threads(
+    /// Threads that are due now: at most `fresh` that have not failed, and at most `retried` others.
+    #[tracing::instrument(name = "db.due_threads", level = "debug", skip_all)]
+    pub async fn due_threads(
+        &mut self,
+        connection: ConnectionId,
+        fresh: i64,
+        retried: i64,
+    ) -> Result<DueThreads, StoreError> {
+        let tenant = self.tenant().0;
+        // In the order of the index `threads_pending`, so that a long backlog is not sorted for each slice.
+        let fresh = sqlx::query_as!(
+            PendingThread,
+            r#"SELECT conversation_id, source_id, false AS "has_failed!" FROM threads
+               WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND due_at <= now() AND error IS NULL
+               ORDER BY wanted_version DESC LIMIT $3"#,
+            tenant,
+            connection.0,
+            fresh,
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(DueThreads {
+            fresh,
+            retried: self.due_retries(connection, retried).await?,
+        })
+    }
+
+    /// Failed threads whose next attempt is due. Someone who asks for a run asks for all of them.
+    async fn due_retries(
         &mut self,
         connection: ConnectionId,
         limit: i64,
     ) -> Result<Vec<PendingThread>, StoreError> {
         let tenant = self.tenant().0;
-        // In the order of the index `threads_pending`, so that a long backlog is not sorted for each slice.
         Ok(sqlx::query_as!(
             PendingThread,
-            "SELECT conversation_id, source_id FROM threads
-             WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND due_at <= now()
-             ORDER BY wanted_version DESC LIMIT $3",
+            r#"WITH requested AS (
+                SELECT max(requested_at) AS at FROM sync_runs
+                WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL AND 'threads' = ANY (pending)
+             ), failing AS (
+                SELECT conversation_id, source_id, due_at AS next FROM threads
+                WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND error IS NOT NULL
+                  AND (due_at <= now() OR tried_at < (SELECT at FROM requested))
+                ORDER BY due_at LIMIT $3
+             ), blocked AS (
+                SELECT conversation_id, source_id, retry_at AS next FROM threads
+                WHERE tenant_id = $1 AND connection_id = $2 AND status = 'blocked' AND retry_at IS NOT NULL
+                  AND (retry_at <= now() OR tried_at < (SELECT at FROM requested))
+                ORDER BY retry_at LIMIT $3
+             )
+             SELECT conversation_id AS "conversation_id!", source_id AS "source_id!", true AS "has_failed!"
+             FROM (SELECT * FROM failing UNION ALL SELECT * FROM blocked) due ORDER BY next LIMIT $3"#,
             tenant,
             connection.0,
             limit,
@@ -76,7 +136,11 @@ impl Tx<Worker> {
         Ok(sqlx::query_as!(
             ThreadBacklog,
             r#"SELECT extract(epoch FROM min(due_at) - now())::float8 AS next_in_seconds,
-                      coalesce(bool_or(error IS NOT NULL), false) AS "failing!"
+                      (SELECT count(*) FROM threads WHERE tenant_id = $1 AND connection_id = $2
+                          AND status = 'pending' AND error IS NOT NULL) AS "failing!",
+                      (SELECT extract(epoch FROM min(retry_at) - now())::float8 FROM threads
+                       WHERE tenant_id = $1 AND connection_id = $2 AND status = 'blocked' AND retry_at IS NOT NULL)
+                          AS recheck_in_seconds
                FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'"#,
             tenant,
             connection.0,
@@ -105,7 +169,8 @@ impl Tx<Worker> {
                    CASE WHEN expected = 0 THEN version END, expected, CASE WHEN expected = 0 THEN NULL ELSE now() END
             FROM unnest($3::uuid[], $4::text[], $5::timestamptz[], $6::int[]) AS i(id, source_id, version, expected)
             ON CONFLICT (tenant_id, connection_id, conversation_id) DO UPDATE SET
-                wanted_version = excluded.wanted_version, attempts = 0, error = NULL,
+                wanted_version = excluded.wanted_version, attempts = 0, error = NULL, failure = NULL,
+                failed_since = NULL, retry_at = NULL,
                 status = CASE WHEN excluded.expected = 0 AND t.held = 0 THEN 'complete' ELSE 'pending' END,
                 due_at = CASE WHEN excluded.expected = 0 AND t.held = 0 THEN NULL ELSE now() END
             WHERE excluded.wanted_version >= t.wanted_version

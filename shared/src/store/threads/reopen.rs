@@ -43,7 +43,8 @@ impl Tx<Worker> {
             .collect();
         threads.sort_unstable();
         sqlx::query!(
-            "UPDATE threads SET status = 'pending', due_at = now(), attempts = 0, error = NULL
+            "UPDATE threads SET status = 'pending', due_at = now(), attempts = 0, error = NULL, failure = NULL,
+                    failed_since = NULL, retry_at = NULL
              WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = ANY ($3) AND status <> 'gone'
                AND ($4 OR (status <> 'pending' AND (held > 0 OR expected IS DISTINCT FROM 0)))",
             tenant,
@@ -54,6 +55,30 @@ impl Tx<Worker> {
         .execute(self.session())
         .await?;
         Ok(())
+    }
+
+    /// Makes every failed thread due now, whatever its next attempt was. Returns their number.
+    #[tracing::instrument(name = "db.retry_threads_now", level = "debug", skip_all)]
+    pub async fn retry_threads_now(&mut self, connection: ConnectionId) -> Result<u64, StoreError> {
+        let tenant = self.tenant().0;
+        // Locked in the order of ids, as every writer of threads does.
+        Ok(sqlx::query!(
+            "WITH failed AS (
+                SELECT conversation_id FROM threads
+                WHERE tenant_id = $1 AND connection_id = $2
+                  AND (status = 'pending' AND error IS NOT NULL OR status = 'blocked' AND retry_at IS NOT NULL)
+                ORDER BY conversation_id FOR UPDATE
+             )
+             UPDATE threads t SET due_at = CASE WHEN status = 'pending' THEN now() END,
+                    retry_at = CASE WHEN status = 'blocked' THEN now() END
+             FROM failed f
+             WHERE t.tenant_id = $1 AND t.connection_id = $2 AND t.conversation_id = f.conversation_id",
+            tenant,
+            connection.0,
+        )
+        .execute(self.session())
+        .await?
+        .rows_affected())
     }
 
     /// Writes parts that a newer version of this program can read, and makes their threads pending, as well as those of
@@ -92,7 +117,8 @@ impl Tx<Worker> {
             .collect();
         let written = self.write_parts(&parts).await?;
         sqlx::query!(
-            "UPDATE threads t SET status = 'pending', due_at = now(), attempts = 0, error = NULL, held = (
+            "UPDATE threads t SET status = 'pending', due_at = now(), attempts = 0, error = NULL, failure = NULL,
+                    failed_since = NULL, retry_at = NULL, held = (
                 SELECT count(*) FROM parts p
                 WHERE p.tenant_id = $1 AND p.conversation_id = t.conversation_id AND p.source_id <> $4)
              WHERE t.tenant_id = $1 AND t.connection_id = $2 AND t.conversation_id = ANY ($3)",
