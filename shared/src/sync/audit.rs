@@ -25,6 +25,9 @@ const SAMPLE: i64 = 4;
 pub(super) struct AuditState {
     left: Vec<SampledThread>,
     pub(super) found: AuditResult,
+    /// Intercom has served a thread of the sample.
+    #[serde(default)]
+    served: bool,
 }
 
 /// Begins an audit, if it is time for one.
@@ -55,6 +58,7 @@ pub(super) async fn begin(cx: &SliceContext<'_>) -> Result<Option<AuditState>, S
     Ok(Some(AuditState {
         left,
         found: AuditResult::default(),
+        served: false,
     }))
 }
 
@@ -69,18 +73,20 @@ pub(super) async fn read_thread(
     };
     // The thread leaves the list with the transaction that stores its result, so that a crash
     // repeats it and counts it once.
-    let (differs, tx) = differs(cx, sampled).await?;
+    let (read, tx) = differs(cx, sampled).await?;
     state.left.pop();
     state.found.threads_read += 1;
-    state.found.threads_differing += i32::from(differs);
+    state.found.threads_differing += i32::from(read == Some(true));
+    state.served |= read.is_some();
     Ok(Some(tx))
 }
 
 /// Compares the counts, stores the result, and makes the streams due that repair it.
 pub(super) async fn end(
     cx: &SliceContext<'_>,
-    mut found: AuditResult,
+    state: &AuditState,
 ) -> Result<Vec<Stream>, SliceError> {
+    let mut found = state.found;
     let search = Search::count_all();
     let contacts = Endpoint::ContactsSearch {
         search: &search,
@@ -123,6 +129,10 @@ pub(super) async fn end(
             .await?
     {
         due.push(Stream::Conversations);
+    }
+    // A refusal of threads is over as soon as one is served.
+    if state.served && tx.lift_block(connection, Stream::Threads).await? {
+        due.push(Stream::Threads);
     }
     tx.write_audit(cx.key, found).await?;
     tx.commit().await?;
@@ -168,12 +178,12 @@ fn report(found: AuditResult, due: &[Stream]) {
     }
 }
 
-/// Whether a stored thread lacks a part or has an older version of one. A conversation that changed after the thread
-/// was stored, and after the watermark, proves nothing.
+/// Whether a stored thread lacks a part or has an older version of one. `None` if Intercom does not serve it. A
+/// conversation that changed after the thread was stored, and after the watermark, proves nothing.
 async fn differs(
     cx: &SliceContext<'_>,
     sampled: &SampledThread,
-) -> Result<(bool, WorkerTx), SliceError> {
+) -> Result<(Option<bool>, WorkerTx), SliceError> {
     let key = cx.key;
     let answer = match cx
         .workspace
@@ -191,16 +201,17 @@ async fn differs(
     };
     let read = answer.and_then(|answer| wire::read_thread(&answer.body).ok());
     let mut tx = cx.begin_unfenced().await?;
-    let mut differs = false;
+    let mut result = None;
     if let Some((Ok(thread), poisons)) = read {
         // Read after the call, so that a part that was stored during the call counts as stored.
         let held = tx.held_parts(sampled.conversation_id).await?;
         let watermark = tx.watermark(key.connection, Stream::Conversations).await?;
         let changed_at = thread.conversation.updated_at;
         let is_known = |time: &DateTime<Utc>| changed_at <= *time;
-        differs = (sampled.version.as_ref().is_some_and(is_known)
+        let differs = (sampled.version.as_ref().is_some_and(is_known)
             || watermark.as_ref().is_some_and(is_known))
             && !holds(&held, &thread);
+        result = Some(differs);
         if differs {
             tracing::error!(conversation = %sampled.conversation_id, "a thread that was called complete is not");
             let fetched = FetchedThread {
@@ -213,7 +224,7 @@ async fn differs(
     }
     // Last, in the order in which `threads` locks its rows.
     tx.check_fence(key).await?;
-    Ok((differs, tx))
+    Ok((result, tx))
 }
 
 fn holds(held: &HashMap<String, HeldPart>, thread: &Thread) -> bool {

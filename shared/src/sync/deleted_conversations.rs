@@ -9,7 +9,6 @@ use crate::{
         Endpoint, Error, Refusal,
         wire::{self, Next, Page},
     },
-    store::ProofDelta,
 };
 
 /// Reads `GET /conversations/deleted` (2.16 on), newest first, back to the last walk's watermark.
@@ -46,15 +45,20 @@ pub(super) async fn mark_deleted(
         let (deleted, poisons) = read_page(&page);
         // A page with an entry from before the last walk is the last page with news.
         let all_new = deleted.iter().all(|(_, at)| *at >= since);
-        walk.page = match page.next {
-            Some(Next::Number(next)) if all_new && next > number => Some(next),
-            _ => None,
+        walk.page = match page.next.filter(|_| all_new) {
+            None => None,
+            Some(Next::Number(next)) if next > number => Some(next),
+            // Taken for the end, it would hide the deletions behind it.
+            Some(_) => {
+                let why = "the next page of deleted conversations cannot be requested";
+                return Err(Error::Unavailable(why.to_owned()).into());
+            }
         };
         let mut tx = cx.begin().await?;
         tx.mark_conversations_deleted(cx.key.connection, &deleted)
             .await?;
         tx.quarantine(cx.key.connection, &poisons).await?;
-        tx.save_cursor(cx.key, walk, ProofDelta::default()).await?;
+        tx.save_cursor_only(cx.key, walk).await?;
         tx.commit().await?;
     }
     Ok(())

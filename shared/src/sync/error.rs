@@ -1,6 +1,9 @@
 //! Why a slice stopped before its end.
 
-use crate::{intercom, store::StoreError};
+use crate::{
+    intercom::{self, wire::ReferenceKind},
+    store::StoreError,
+};
 
 /// Why a slice stopped. `failure.rs` gives each its consequence.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +12,16 @@ pub enum SliceError {
     Intercom(#[from] intercom::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Intercom refuses these lists of reference data, and serves others.
+    #[error("intercom refuses lists of reference data: {}", names(.0))]
+    RefusedLists(Vec<ReferenceKind>),
+    /// One part of the reference data could not be read. The other parts were.
+    #[error("{part} could not be read")]
+    Part {
+        part: &'static str,
+        #[source]
+        error: intercom::Error,
+    },
     /// The walk's cursor is of no use any more.
     #[error("the walk starts over: {0}")]
     StartOver(&'static str),
@@ -24,4 +37,9 @@ pub enum SliceError {
     Deadly(u32),
     #[error("the token cannot be opened: {0}")]
     Token(String),
+}
+
+fn names(kinds: &[ReferenceKind]) -> String {
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+    names.join(", ")
 }

@@ -10,9 +10,12 @@
 //! | `reference.rs` … `threads.rs`     | one job per stream, each a `run(cx)`                     |
 //! | `slice.rs`                        | the context that every job uses                          |
 //! | `outcome.rs`, `failure.rs`        | what follows from a slice that ended well, or failed     |
+//! | `refusal.rs`, `belief.rs`         | what follows from a refusal, and how long it is doubted  |
 //! | `connect.rs`, `replay.rs`         | connecting a workspace, and replaying its quarantine     |
 
+mod attempt;
 mod audit;
+mod belief;
 mod bisect;
 mod block_messages;
 pub mod companies;
@@ -36,7 +39,9 @@ mod page_size;
 mod paged_walk;
 pub mod reference;
 mod reference_lists;
+mod reference_trouble;
 mod reference_walk;
+mod refusal;
 mod replay;
 mod slice;
 mod thread_backlog;

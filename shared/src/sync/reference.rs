@@ -1,13 +1,13 @@
 //! Reference data on its slow timer: the names behind ids, deleted conversations, and whether the token still works.
 
 use super::{
-    SliceError, SliceOutcome, audit, block_messages, deleted_conversations::mark_deleted,
+    SliceError, SliceOutcome, audit, deleted_conversations::mark_deleted,
     reference_lists::read_lists, reference_walk::ReferenceWalk, slice::SliceContext,
 };
 use crate::{
     domain::{Mode, Stream, Verdict},
-    intercom::{Endpoint, Version, wire::ReferenceKind},
-    store::{ProofDelta, WalkEnd},
+    intercom::{Endpoint, Version},
+    store::WalkEnd,
 };
 
 /// Works one slice: every list, the deleted conversations, and the audit if it is due.
@@ -31,17 +31,37 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
                 .filter(|stream| *stream != Stream::Reference),
         );
     }
-    // The order matters: the lists tell whether the token works, and the audit is the most costly.
+    // The order matters: the lists tell whether the token works, and the audit is the most costly. Each part goes on if
+    // an earlier one failed.
     let mut walk = open_walk(cx).await?;
-    read_lists(cx, &mut walk).await?;
-    mark_deleted(cx, &mut walk).await?;
-    also_due.extend(audit(cx, &mut walk).await?);
-    end(cx, walk).await?;
-    Ok(SliceOutcome::from(Verdict::Done).with_due(also_due))
+    let mut trouble = read_lists(cx, &mut walk).await?;
+    let deletions = mark_deleted(cx, &mut walk).await;
+    trouble.of_part("the list of deleted conversations", deletions)?;
+    let audited = audit(cx, &mut walk).await;
+    also_due.extend(
+        trouble
+            .of_part("the audit's sample", audited)?
+            .unwrap_or_default(),
+    );
+    let outcome = SliceOutcome::from(Verdict::Done).with_due(also_due);
+    match trouble.into_error(&walk) {
+        None => {
+            end(cx, walk).await?;
+            Ok(outcome)
+        }
+        Some(error) => {
+            // The next slice asks only for what failed.
+            walk.stuck = true;
+            cx.save_cursor_only(&walk).await?;
+            Err(error)
+        }
+    }
 }
 
 async fn open_walk(cx: &SliceContext<'_>) -> Result<ReferenceWalk, SliceError> {
-    if let Some(walk) = cx.saved_walk() {
+    if let Some(walk) = cx.saved_walk::<ReferenceWalk>()
+        && !is_outdated(cx, &walk)
+    {
         return Ok(walk);
     }
     let mut tx = cx.begin().await?;
@@ -55,7 +75,14 @@ async fn open_walk(cx: &SliceContext<'_>) -> Result<ReferenceWalk, SliceError> {
         page: Some(1),
         deletions: cx.workspace.version() >= Version::V2_16,
         audit: None,
+        stuck: false,
     })
+}
+
+/// Whether a part of the walk has failed for so long that the other parts are due again.
+fn is_outdated(cx: &SliceContext<'_>, walk: &ReferenceWalk) -> bool {
+    let age = (cx.state.now - walk.begun_at).to_std().unwrap_or_default();
+    walk.stuck && age >= cx.config().intervals.reference
 }
 
 /// Runs the daily [`audit`]. Returns the streams that it made due.
@@ -69,48 +96,35 @@ async fn audit(cx: &SliceContext<'_>, walk: &mut ReferenceWalk) -> Result<Vec<St
             return Ok(Vec::new());
         };
         let Some(mut tx) = audit::read_thread(cx, progress).await? else {
-            return audit::end(cx, progress.found).await;
+            return audit::end(cx, progress).await;
         };
-        tx.save_cursor(key, walk, ProofDelta::default()).await?;
+        tx.save_cursor_only(key, walk).await?;
         tx.commit().await?;
     }
 }
 
 async fn end(cx: &SliceContext<'_>, walk: ReferenceWalk) -> Result<(), SliceError> {
     let key = cx.key;
-    let intervals = &cx.config().intervals;
-    let mut refused = walk.refused;
-    // The `conversations` stream reports a missing plan or scope of its own.
-    refused.retain(|kind| *kind != ReferenceKind::ConversationAttribute);
     let mut tx = cx.begin().await?;
-    if refused.is_empty() {
-        // Every list was read, so an object that is no longer unreadable is either stored or gone.
-        tx.forget_quarantine(key.connection, "reference", walk.begun_at)
-            .await?;
-        tx.end_walk(
-            key,
-            &WalkEnd {
-                mode: cx.state.mode.max(Mode::Full),
-                begun_at: walk.begun_at,
-                // For the deleted conversations, the only list that is read by time.
-                watermark: walk
-                    .deletions
-                    .then(|| cx.watermark(walk.started_at.unwrap_or(walk.begun_at))),
-                overlap_probe: None,
-                full: true,
-                missing: None,
-                next_in_seconds: SliceContext::every(intervals.reference),
-            },
-        )
+    // Every list was read, so an object that is no longer unreadable is either stored or gone.
+    tx.forget_quarantine(key.connection, "reference", walk.begun_at)
         .await?;
-    } else {
-        let why = block_messages::missing_lists(&refused);
-        tx.drop_from_runs(key, &why.code, &why.message).await?;
-        tx.save_cursor(key, &serde_json::Value::Null, ProofDelta::default())
-            .await?;
-        tx.block_stream(key, &why, intervals.reference.as_secs_f64())
-            .await?;
-    }
+    tx.end_walk(
+        key,
+        &WalkEnd {
+            mode: cx.state.mode.max(Mode::Full),
+            begun_at: walk.begun_at,
+            // For the deleted conversations, the only list that is read by time.
+            watermark: walk
+                .deletions
+                .then(|| cx.watermark(walk.started_at.unwrap_or(walk.begun_at))),
+            overlap_probe: None,
+            full: true,
+            missing: None,
+            next_in_seconds: SliceContext::every(cx.config().intervals.reference),
+        },
+    )
+    .await?;
     tx.commit().await?;
     Ok(())
 }

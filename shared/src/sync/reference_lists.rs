@@ -2,14 +2,19 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{SliceError, reference_walk::ReferenceWalk, slice::SliceContext};
+use super::{
+    SliceError, block_messages,
+    reference_trouble::Trouble,
+    reference_walk::ReferenceWalk,
+    refusal::{Probe, probe},
+    slice::SliceContext,
+};
 use crate::{
     domain::records::{Poison, ReferenceItem},
     intercom::{
         Endpoint, Error, Refusal, Version,
         wire::{self, Page, ReferenceKind},
     },
-    store::ProofDelta,
 };
 
 /// One list as Intercom gave it.
@@ -20,36 +25,39 @@ struct List {
     poisons: Vec<Poison>,
 }
 
-/// Reads the lists. Each has its own scope, so one refused list does not stop the others.
+/// Reads the lists that are left. Each has its own scope and its own faults, so a list that fails does not stop the
+/// others.
 pub(super) async fn read_lists(
     cx: &SliceContext<'_>,
     walk: &mut ReferenceWalk,
-) -> Result<(), SliceError> {
-    let mut undecided = None;
+) -> Result<Trouble, SliceError> {
+    let mut trouble = Trouble::default();
+    // Refusals are asked about again, so only those of this slice count.
+    walk.refused.clear();
+    let mut unauthorized = Vec::new();
+    let mut answered = false;
     for kind in ReferenceKind::ALL {
         if walk.done.contains(&kind) {
             continue;
         }
-        let list = match read_list(cx, kind).await {
-            Ok(list) => Some(list),
-            Err(SliceError::Intercom(error)) => match error.refusal() {
-                Some(Refusal::NotInVersion) => None,
-                Some(Refusal::MissingScope | Refusal::PlanRestricted) => {
-                    walk.refused.push(kind);
-                    None
-                }
-                Some(Refusal::Unauthorized | Refusal::BadRequest) => {
-                    // The other lists tell a dead token from a missing scope.
-                    undecided = Some((kind, error));
-                    continue;
-                }
-                _ => return Err(error.into()),
-            },
+        let error = match read_list(cx, kind).await {
+            Ok(list) => {
+                answered = true;
+                store_list(cx, walk, kind, Some(list)).await?;
+                continue;
+            }
+            Err(SliceError::Intercom(error)) => error,
             Err(error) => return Err(error),
         };
-        store_list(cx, walk, kind, list).await?;
+        match error.refusal() {
+            Some(Refusal::NotInVersion) => store_list(cx, walk, kind, None).await?,
+            Some(Refusal::MissingScope | Refusal::PlanRestricted) => walk.refused.push(kind),
+            Some(Refusal::Unauthorized) => unauthorized.push((kind, error)),
+            _ => trouble.note(block_messages::list_name(kind), error.into())?,
+        }
     }
-    decide(walk, undecided)
+    decide(cx, walk, unauthorized, answered).await?;
+    Ok(trouble)
 }
 
 /// Stores a list, or that there is none. Saved after each list, so that a crash or a spent budget repeats one list at
@@ -75,25 +83,29 @@ async fn store_list(
             .await?;
     }
     walk.done.push(kind);
-    tx.save_cursor(key, walk, ProofDelta::default()).await?;
+    // No progress of the stream as a whole, because another list may be refused.
+    tx.save_cursor_only(key, walk).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Decides about a list that was refused with a 401 or a 400. A token that is refused every list may be dead. A token
-/// that is refused one lacks a scope.
-fn decide(
+/// Decides about lists that were refused with a 401. If another list was served, or `/me` is, the token lives and lacks
+/// a scope.
+async fn decide(
+    cx: &SliceContext<'_>,
     walk: &mut ReferenceWalk,
-    undecided: Option<(ReferenceKind, Error)>,
+    unauthorized: Vec<(ReferenceKind, Error)>,
+    answered: bool,
 ) -> Result<(), SliceError> {
-    let Some((kind, error)) = undecided else {
+    let (kinds, errors): (Vec<_>, Vec<_>) = unauthorized.into_iter().unzip();
+    let Some(error) = errors.into_iter().next() else {
         return Ok(());
     };
-    if error.refusal() == Some(&Refusal::Unauthorized) && walk.started_at.is_some() {
-        walk.refused.push(kind);
-        return Ok(());
+    if !answered && !matches!(probe(cx.ctx, cx.key).await, Probe::Alive) {
+        return Err(error.into());
     }
-    Err(error.into())
+    walk.refused.extend(kinds);
+    Ok(())
 }
 
 async fn read_list(cx: &SliceContext<'_>, kind: ReferenceKind) -> Result<List, SliceError> {
@@ -101,6 +113,11 @@ async fn read_list(cx: &SliceContext<'_>, kind: ReferenceKind) -> Result<List, S
     let has_own_list = cx.workspace.version() >= Version::V2_16;
     let answer = cx.workspace.read(&endpoint(kind, has_own_list)).await?;
     let page = Page::split(&answer.body)?;
+    if page.next.is_some() {
+        // The first page alone would pass for the whole list.
+        let why = "the list has further pages, which intercom does not document";
+        return Err(Error::Unavailable(why.to_owned()).into());
+    }
     let (mut items, mut poisons) = (Vec::new(), Vec::new());
     for raw in page.items {
         match wire::read_reference(kind, raw) {

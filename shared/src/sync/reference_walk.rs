@@ -13,12 +13,16 @@ pub(super) struct ReferenceWalk {
     pub(super) begun_at: DateTime<Utc>,
     /// By Intercom's clock, at the first list that was read.
     pub(super) started_at: Option<DateTime<Utc>>,
-    /// Lists that were read, refused, or do not exist in this version.
+    /// Lists that were read, or do not exist in this version.
     pub(super) done: Vec<ReferenceKind>,
+    /// Lists that Intercom refused when they were asked for last. They are asked for again.
     pub(super) refused: Vec<ReferenceKind>,
     /// The next page of deleted conversations. `None` when all pages are read.
     pub(super) page: Option<u32>,
     /// Whether Intercom offers the list of deleted conversations.
     pub(super) deletions: bool,
     pub(super) audit: Option<AuditState>,
+    /// A part has failed, and all others are done.
+    #[serde(default)]
+    pub(super) stuck: bool,
 }

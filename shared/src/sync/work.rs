@@ -6,7 +6,8 @@ use futures::future::BoxFuture;
 
 use super::{
     Context, SliceError, SliceOutcome,
-    failure::{Tries, failed, store_pause},
+    attempt::Tries,
+    failure::{failed, store_pause},
     fence_gate,
     slice::SliceContext,
 };
@@ -42,6 +43,7 @@ pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> Slice
             let tries = Tries {
                 attempts: state.attempts,
                 restarts: state.restarts,
+                active: state.active,
             };
             let ended = if crashes < MAX_CRASHES {
                 run(ctx, key, *state, job).await
@@ -70,7 +72,11 @@ pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> Slice
 pub async fn crashed(ctx: &Context, key: SliceKey, cause: &'static str) -> SliceOutcome {
     match ctx.store.tries(key).await {
         Ok(Some((attempts, restarts))) => {
-            let tries = Tries { attempts, restarts };
+            let tries = Tries {
+                attempts,
+                restarts,
+                active: true,
+            };
             failed(ctx, key, tries, SliceError::Crashed(cause)).await
         }
         // Another lease has the stream, and its slice reports for itself.
