@@ -129,8 +129,8 @@ cases! {
         let reason = told(&case, "api_plan_restricted").await;
         assert!(reason.message.contains("plan") && reason.until.is_some(), "{reason:?}");
         assert!(!reason.action.is_empty());
-        // No stub, no thread.
-        case.assert_calls_within(case.first_floor() - unread(&case.workspace.truth()));
+        // No stub, no thread. The refusal is asked about four times more.
+        case.assert_calls_within(case.first_floor() - unread(&case.workspace.truth()) + 4);
         case.until("every other stream is held", |status| status.streams.iter()
             .all(|of| of.last_ok_at.is_some() || [Stream::Conversations, Stream::Threads].contains(&of.stream))).await;
         case.until_run_ends().await;

@@ -117,10 +117,13 @@ impl Case {
         for query in [
             "UPDATE streams SET due_at = due_at - make_interval(secs => $3),
                     walked_at = walked_at - make_interval(secs => $3),
-                    blocked_until = blocked_until - make_interval(secs => $3)
+                    blocked_until = blocked_until - make_interval(secs => $3),
+                    refused_since = refused_since - make_interval(secs => $3)
              WHERE connection_id = $1 AND stream = ANY($2)",
-            "UPDATE threads SET due_at = due_at - make_interval(secs => $3)
-             WHERE connection_id = $1 AND status = 'pending' AND $2::text[] IS NOT NULL",
+            "UPDATE threads SET due_at = due_at - make_interval(secs => $3),
+                    failed_since = failed_since - make_interval(secs => $3), tried_at = tried_at - make_interval(secs => $3),
+                    retry_at = retry_at - make_interval(secs => $3)
+             WHERE connection_id = $1 AND status IN ('pending', 'blocked') AND $2::text[] IS NOT NULL",
         ] {
             self.of_streams(query, Stream::ALL, seconds).await;
         }
@@ -150,12 +153,49 @@ impl Case {
     pub(crate) async fn make_failed_threads_due(&self) -> Vec<String> {
         let failed = self
             .texts(
-                "UPDATE threads SET attempts = 4, due_at = now()
+                "UPDATE threads SET attempts = 9, due_at = now(), failed_since = now() - interval '1 day'
                  WHERE connection_id = $1 AND status = 'pending' AND error IS NOT NULL RETURNING source_id",
             )
             .await;
         self.make_due(&[Stream::Threads]).await;
         failed
+    }
+
+    /// Threads that have failed did so for a day, and are due now.
+    pub(crate) async fn age_failed_threads(&self) {
+        self.make_failed_threads_due().await;
+    }
+
+    /// Threads that have failed are due tomorrow.
+    pub(crate) async fn put_off_failed_threads(&self) {
+        self.texts(
+            "UPDATE threads SET due_at = now() + interval '1 day'
+             WHERE connection_id = $1 AND status = 'pending' AND error IS NOT NULL RETURNING source_id",
+        )
+        .await;
+    }
+
+    /// The day passes that a blocked thread waits for.
+    pub(crate) async fn make_blocked_threads_due(&self) {
+        self.texts(
+            "UPDATE threads SET retry_at = now()
+             WHERE connection_id = $1 AND status = 'blocked' AND retry_at IS NOT NULL RETURNING source_id",
+        )
+        .await;
+        self.make_due(&[Stream::Threads]).await;
+    }
+
+    /// The look at the reference data that is under way began this many hours earlier, and it is due now.
+    pub(crate) async fn age_reference(&self, hours: f64) {
+        self.of_streams(
+            "UPDATE streams SET due_at = now(), ticketed_at = NULL,
+                    cursor = jsonb_set(cursor, '{begun_at}',
+                        to_jsonb((cursor ->> 'begun_at')::timestamptz - make_interval(secs => $3 * 3600)))
+             WHERE connection_id = $1 AND stream = ANY($2)",
+            &[Stream::Reference],
+            hours,
+        )
+        .await;
     }
 
     /// Threads are pending, as if a stub had said that they are an hour newer than their own call shows.

@@ -71,6 +71,10 @@ impl World {
             ("INTERCOM_CLIENT_SECRET", "simulator-client-secret"),
             // Tests ask for their runs, so nothing comes by itself.
             ("SYNC_INTERVAL", "1h"),
+            // Minutes in production.
+            ("REFUSAL_CONFIRMATION", "1s"),
+            ("DELETION_CONFIRMATION", "1s"),
+            ("THREAD_RETRY_INTERVAL", "500ms"),
         ]);
         environment.extend(own_addresses(&simulator));
         environment.extend(prefixed(variables));

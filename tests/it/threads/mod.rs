@@ -115,6 +115,20 @@ cases! {
         assert_eq!((thread.held, &*thread.status), (600, "truncated"));
     }
 
+    // Neither statistics nor the list's total tell of more parts than the 500 that are shown.
+    a_cut_thread_that_nothing_counts_is_truncated {
+        let case = Case::of(WorkspaceSpec { parts_total_is_full: false, ..silent() }).await;
+        case.mutate(Mutation::grow(Kind::Conversation, 1).parts(520).ago(4_000));
+        let stub = &case.live(Kind::Conversation)[0];
+        let mut object = stub.value();
+        object["statistics"] = serde_json::Value::Null;
+        assert!(case.workspace.put_raw(Kind::Conversation, &stub.id, object.to_string()));
+        let case = case.synced().await;
+        let status = case.status().await;
+        assert_eq!((status.threads.truncated, status.threads.complete), (1, 0));
+        assert_eq!(status.notes[0].code, "truncated_threads");
+    }
+
     a_total_that_counts_only_what_is_shown_hides_no_truncation {
         let case = Case::of(WorkspaceSpec { parts_total_is_full: false, ..silent() }).await;
         case.mutate(Mutation::grow(Kind::Conversation, 1).parts(520).ago(4_000));
@@ -211,7 +225,8 @@ cases! {
         // It is deleted between its stub's page and its own call.
         case.inject(Fault::status(404).path(format!("/conversations/{id}")));
         case.poll().await;
-        case.assert_calls_within(2 + 1);
+        // Both polls, and two looks at the thread.
+        case.assert_calls_within(2 + 2);
         let status = case.status().await.threads;
         assert_eq!((status.gone, status.complete), (1, threads.complete - 1));
         assert_eq!(case.stored_parts().await.len(), before);
