@@ -7,8 +7,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
-use shared::store::reads::CompanyProfile;
+use shared::{domain::JsonText, store::reads::CompanyProfile};
 use uuid::Uuid;
 
 use super::{Include, Mark, OneQuery, ProfilesQuery, SourceView, before};
@@ -32,7 +31,7 @@ pub(crate) struct CompanyView {
     /// As the source counts them.
     user_count: Option<i64>,
     session_count: Option<i64>,
-    attributes: Value,
+    attributes: JsonText,
     sources: Vec<SourceView>,
     updated_at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]

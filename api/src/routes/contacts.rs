@@ -9,9 +9,8 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
 use shared::{
-    domain::ConnectionId,
+    domain::{ConnectionId, JsonText},
     store::reads::{ContactProfile, ConversationFilter, Provenance},
 };
 use uuid::Uuid;
@@ -38,8 +37,8 @@ pub(crate) struct ContactView {
     phone: Option<String>,
     owner: Option<String>,
     company_ids: Vec<Uuid>,
-    attributes: Value,
-    location: Value,
+    attributes: JsonText,
+    location: JsonText,
     last_seen_at: Option<DateTime<Utc>>,
     last_replied_at: Option<DateTime<Utc>>,
     last_contacted_at: Option<DateTime<Utc>>,

@@ -1,6 +1,7 @@
 //! The records that we store and their names. No I/O, no async, no foreign shapes.
 
 pub mod ids;
+pub mod json_text;
 pub mod permission;
 pub mod records;
 pub mod region;
@@ -10,6 +11,7 @@ pub mod thread_fate;
 pub mod verdict;
 
 pub use ids::{ConnectionId, RunId, TenantId};
+pub use json_text::JsonText;
 pub use region::Region;
 pub use secret::Secret;
 pub use stream::{Class, Mode, Stream};

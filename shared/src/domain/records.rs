@@ -5,7 +5,32 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
+
+use super::JsonText;
+
+/// A list inside an object, as far as the answer shows it. What a part does not show is unknown, and never gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubList {
+    Whole(Vec<String>),
+    /// Some of the entries, or none of them.
+    Part(Vec<String>),
+}
+
+impl SubList {
+    /// The entries that are known.
+    #[must_use]
+    pub fn entries(&self) -> &[String] {
+        match self {
+            Self::Whole(entries) | Self::Part(entries) => entries,
+        }
+    }
+
+    /// Whether an entry that is not shown is gone.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole(_))
+    }
+}
 
 /// A contact as its source reports it. Fields that a profile shows are in `fields`.
 #[derive(Clone, Debug)]
@@ -14,8 +39,8 @@ pub struct Contact {
     pub external_id: Option<String>,
     pub updated_at: DateTime<Utc>,
     pub fields: ContactFields,
-    /// Intercom ids of the contact's companies. `None` if the response showed only some of them.
-    pub companies: Option<Vec<String>>,
+    /// Intercom ids of the contact's companies.
+    pub companies: SubList,
     /// Contacts merged into this one (`merge_history`). Their ids keep resolving to it.
     pub absorbed: Vec<String>,
     pub sanitised: bool,
@@ -30,8 +55,8 @@ pub struct ContactFields {
     pub name: Option<String>,
     pub phone: Option<String>,
     pub owner: Option<String>,
-    pub attributes: Value,
-    pub location: Value,
+    pub attributes: JsonText,
+    pub location: JsonText,
     pub last_seen_at: Option<DateTime<Utc>>,
     pub last_replied_at: Option<DateTime<Utc>>,
     pub last_contacted_at: Option<DateTime<Utc>>,
@@ -58,7 +83,7 @@ pub struct CompanyFields {
     pub industry: Option<String>,
     pub user_count: Option<i64>,
     pub session_count: Option<i64>,
-    pub attributes: Value,
+    pub attributes: JsonText,
 }
 
 /// A conversation without its parts: a list item, or a full response with its parts taken out.
@@ -71,8 +96,10 @@ pub struct Conversation {
     pub priority: Option<String>,
     pub admin_assignee_id: Option<String>,
     pub team_assignee_id: Option<String>,
-    pub tags: Vec<String>,
-    pub contacts: Vec<String>,
+    /// Names. `None` if the answer does not show all of them.
+    pub tags: Option<Vec<String>>,
+    /// Intercom ids of the contacts that take part.
+    pub contacts: SubList,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     /// `statistics.count_conversation_parts`. `None` if Intercom does not report it.

@@ -128,6 +128,30 @@ impl Tx<Worker> {
         Ok(())
     }
 
+    /// Forgets the absences of objects that a page shows. The walk that missed them may have read before they moved.
+    #[tracing::instrument(name = "db.forget_absences", level = "debug", skip_all)]
+    pub async fn forget_absences(
+        &mut self,
+        key: SliceKey,
+        shown: &[String],
+    ) -> Result<(), StoreError> {
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "DELETE FROM absences
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND source_id = ANY ($4)",
+            tenant,
+            key.connection.0,
+            key.stream.as_str(),
+            shown,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
     /// Makes the threads of absent conversations pending. The one call for a thread also asks for its conversation, and
     /// a 404 answers that it is gone.
     #[tracing::instrument(name = "db.reopen_absent_threads", level = "debug", skip_all)]

@@ -5,31 +5,36 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::{StoreError, Tx, roles::Worker};
-use crate::domain::{ConnectionId, records::COMPANIES_SHOWN};
+use crate::domain::{
+    ConnectionId,
+    records::{COMPANIES_SHOWN, SubList},
+};
 
 /// What a page of contacts reports of their companies.
 #[derive(Default)]
 pub(super) struct ReportedLinks {
-    /// By contact. `None` if only some of the companies are known.
-    pub(super) companies: HashMap<String, Option<Vec<String>>>,
+    /// By contact.
+    pub(super) companies: HashMap<String, SubList>,
     pub(super) versions: HashMap<String, DateTime<Utc>>,
 }
 
 impl ReportedLinks {
     /// Contacts with more companies than Intercom shows in a contact.
     fn long_lists(&self) -> impl Iterator<Item = &str> {
-        let is_long = |list: &Option<Vec<String>>| {
-            list.as_ref()
-                .is_some_and(|list| list.len() > COMPANIES_SHOWN)
-        };
+        let is_long = |list: &SubList| list.is_whole() && list.entries().len() > COMPANIES_SHOWN;
         self.companies
             .iter()
             .filter(move |(_, list)| is_long(list))
             .map(|(id, _)| id.as_str())
     }
 
-    fn of(&self, contact: &str) -> Option<&[String]> {
-        self.companies.get(contact)?.as_deref()
+    fn of(&self, contact: &str) -> &[String] {
+        self.companies.get(contact).map_or(&[], SubList::entries)
+    }
+
+    /// Whether a link that is not reported is gone.
+    fn is_whole(&self, contact: &str) -> bool {
+        self.companies.get(contact).is_some_and(SubList::is_whole)
     }
 }
 
@@ -55,16 +60,14 @@ impl Tx<Worker> {
         let links: Vec<(&str, &str)> = changed
             .iter()
             .chain(&unchanged)
-            .filter_map(|id| Some((id, reported.of(id)?)))
-            .flat_map(|(id, companies)| {
-                companies
-                    .iter()
-                    .map(|company| (id.as_str(), company.as_str()))
+            .flat_map(|id| {
+                let companies = reported.of(id).iter();
+                companies.map(|company| (id.as_str(), company.as_str()))
             })
             .collect();
         let relinked: Vec<&str> = updated
             .iter()
-            .filter(|id| reported.of(id).is_some())
+            .filter(|id| reported.is_whole(id))
             .chain(&unchanged)
             .map(String::as_str)
             .collect();

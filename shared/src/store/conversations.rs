@@ -55,16 +55,15 @@ impl Tx<Worker> {
     ) -> Result<(WriteSummary, Vec<(Uuid, Part)>), StoreError> {
         let conversations = last_of_each(conversations, |conversation| &conversation.source_id);
         let mut columns = Columns::with_capacity(conversations.len());
-        let mut participants = Vec::new();
+        let (mut participants, mut whole) = (Vec::new(), HashSet::new());
         let mut first_messages = Vec::new();
         for conversation in conversations {
             let id = ids::conversation_id(connection, &conversation.source_id);
-            participants.extend(
-                conversation
-                    .contacts
-                    .iter()
-                    .map(|contact| (id, contact.clone())),
-            );
+            let contacts = conversation.contacts.entries().iter();
+            participants.extend(contacts.map(|contact| (id, contact.clone())));
+            if conversation.contacts.is_whole() {
+                whole.insert(id);
+            }
             first_messages.extend(conversation.first_message.clone().map(|part| (id, part)));
             columns.push(id, conversation);
         }
@@ -78,7 +77,13 @@ impl Tx<Worker> {
             .map(|row| row.id)
             .collect();
         participants.retain(|(id, _)| changed.contains(id));
-        self.remove_participants(&updated, &participants).await?;
+        // A contact that is not shown by a cut list still takes part.
+        let listed: Vec<Uuid> = updated
+            .iter()
+            .copied()
+            .filter(|id| whole.contains(id))
+            .collect();
+        self.remove_participants(&listed, &participants).await?;
         self.add_participants(connection, &participants).await?;
         // An unchanged stub says nothing new of its first message. A full answer may show a redaction that did not
         // touch the conversation.
@@ -108,7 +113,10 @@ impl Tx<Worker> {
                 (tenant_id, connection_id, id, source_id, title, state, open, priority, admin_assignee_id, team_assignee_id,
                  tags, source_created_at, source_updated_at, sanitised, raw)
             SELECT $1, $2, id, source_id, title, state, open, priority, admin_assignee_id, team_assignee_id,
-                   ARRAY(SELECT jsonb_array_elements_text(tags::jsonb)), source_created_at, source_updated_at, sanitised, raw
+                   CASE WHEN tags IS NULL
+                        THEN coalesce((SELECT o.tags FROM conversations o WHERE o.tenant_id = $1 AND o.id = i.id), '{}')
+                        ELSE ARRAY(SELECT jsonb_array_elements_text(tags::jsonb)) END,
+                   source_created_at, source_updated_at, sanitised, raw
             FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bool[], $8::text[], $9::text[], $10::text[],
                         $11::text[], $12::timestamptz[], $13::timestamptz[], $14::bool[], $15::bytea[])
                 AS i(id, source_id, title, state, open, priority, admin_assignee_id, team_assignee_id, tags,
@@ -133,7 +141,7 @@ impl Tx<Worker> {
             &columns.priorities as &[Option<String>],
             &columns.admins as &[Option<String>],
             &columns.teams as &[Option<String>],
-            &columns.tags,
+            &columns.tags as &[Option<String>],
             &columns.created,
             &columns.updated,
             &columns.sanitised,
@@ -163,8 +171,8 @@ struct Columns {
     priorities: Vec<Option<String>>,
     admins: Vec<Option<String>>,
     teams: Vec<Option<String>>,
-    /// JSON arrays, because Postgres has no array of arrays of different lengths.
-    tags: Vec<String>,
+    /// JSON arrays, because Postgres has no array of arrays of different lengths. `None` keeps the stored tags.
+    tags: Vec<Option<String>>,
     created: Vec<DateTime<Utc>>,
     updated: Vec<DateTime<Utc>>,
     sanitised: Vec<bool>,
@@ -189,8 +197,8 @@ impl Columns {
         self.priorities.push(conversation.priority);
         self.admins.push(conversation.admin_assignee_id);
         self.teams.push(conversation.team_assignee_id);
-        self.tags
-            .push(serde_json::Value::from(conversation.tags).to_string());
+        let tags = conversation.tags.map(serde_json::Value::from);
+        self.tags.push(tags.map(|tags| tags.to_string()));
         self.created.push(conversation.created_at);
         self.updated.push(conversation.updated_at);
         self.sanitised.push(conversation.sanitised);

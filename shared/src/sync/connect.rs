@@ -179,13 +179,14 @@ pub async fn finish(
         .map_err(ConnectError::at_exchange)?;
     // Everything that can fail outside of Postgres comes before the transaction, so that no half
     // connection is stored.
-    let me = token_owner(context, region, &token).await?;
+    let (me, answered) = token_owner(context, region, &token).await?;
 
     let mut tx = context.store.begin(tenant).await?;
     let connection = tx
         .connect_workspace(&NewWorkspace {
-            // Intercom knows the workspace's region. The customer's choice at the start was a guess.
-            region: me.region.unwrap_or(region),
+            // Intercom knows the workspace's region. The customer's choice at the start was a guess, which the host of
+            // another region has corrected if it answered instead.
+            region: me.region.unwrap_or(answered),
             id: me.workspace_id,
             name: me.workspace_name,
             timezone: me.timezone,
@@ -217,19 +218,46 @@ pub async fn finish(
     })
 }
 
-/// `GET /me`. If the region refuses a fresh token, the US host is tried once, because it routes to the other regions.
+/// `GET /me`, and the region whose host answered it.
+///
+/// The code is spent and the token is fresh. A region that does not know the token, or cannot be reached, is therefore
+/// more likely a wrong guess than a bad token, and the other regions are asked. The US host comes first among them,
+/// because it routes to the others.
 async fn token_owner(
     context: &ConnectContext,
-    region: Region,
+    guess: Region,
     token: &Secret,
-) -> Result<Me, ConnectError> {
-    let me = match context.intercom.me(region, token).await {
-        Err(error) if region != Region::Us && error.refusal() == Some(&Refusal::Unauthorized) => {
-            context.intercom.me(Region::Us, token).await
-        }
-        me => me,
+) -> Result<(Me, Region), ConnectError> {
+    let first = match context.intercom.me(guess, token).await {
+        Ok(me) => return Ok((me, guess)),
+        Err(error) => error,
     };
-    me.map_err(ConnectError::at_me)
+    if may_be_elsewhere(&first) {
+        for region in [Region::Us, Region::Eu, Region::Au] {
+            if region == guess {
+                continue;
+            }
+            match context.intercom.me(region, token).await {
+                Ok(me) => return Ok((me, region)),
+                Err(error) => {
+                    tracing::debug!(%region, %error, "this region does not know the token");
+                }
+            }
+        }
+    }
+    // The guessed region's error, because the others were never the customer's choice.
+    Err(ConnectError::at_me(first))
+}
+
+/// Whether a region that failed so may be the wrong one. A missing scope and a stopped app are the same everywhere.
+const fn may_be_elsewhere(error: &intercom::Error) -> bool {
+    match error {
+        intercom::Error::Unavailable(_) => true,
+        intercom::Error::Refused { refusal, .. } => {
+            !matches!(refusal, Refusal::MissingScope | Refusal::AppSuspended)
+        }
+        _ => false,
+    }
 }
 
 fn token() -> Result<Secret, ConnectError> {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{SliceError, page_objects::PageObjects, slice::SliceContext};
 use crate::{
-    domain::records::{Contact, Poison},
+    domain::records::{Contact, Poison, SubList},
     intercom::{
         Endpoint, Error,
-        wire::{self, Next, Page},
+        wire::{self, Page},
     },
 };
 
@@ -26,7 +26,7 @@ pub(super) async fn complete(
     for (index, contact) in records
         .iter_mut()
         .enumerate()
-        .filter(|(_, contact)| contact.companies.is_none())
+        .filter(|(_, contact)| !contact.companies.is_whole())
     {
         let mut companies = all_companies(cx, &contact.source_id).await?;
         // The contact may have been merged or deleted since the page was made. Intercom also answers 404 for living
@@ -41,7 +41,7 @@ pub(super) async fn complete(
             }
         }
         match companies {
-            Companies::All(companies) => contact.companies = Some(companies),
+            Companies::Read(companies) => contact.companies = companies,
             Companies::Gone => {}
             Companies::Unreadable(reason) => unreadable.push((index, reason)),
         }
@@ -64,14 +64,14 @@ fn poison(contact: Contact, reason: &str) -> Poison {
 
 /// The companies of one contact.
 enum Companies {
-    All(Vec<String>),
+    Read(SubList),
     /// Intercom knows no such contact.
     Gone,
     Unreadable(&'static str),
 }
 
 async fn all_companies(cx: &SliceContext<'_>, id: &str) -> Result<Companies, SliceError> {
-    let (mut companies, mut page) = (Vec::new(), 1);
+    let (mut companies, mut shown, mut page) = (Vec::new(), 0, 1);
     loop {
         // The wait is spent here. Snoozing would drop the page of contacts, and with little budget it would never end.
         let answer = match cx
@@ -87,15 +87,22 @@ async fn all_companies(cx: &SliceContext<'_>, id: &str) -> Result<Companies, Sli
             answer => answer?,
         };
         let list = Page::split(&answer.body)?;
+        shown += list.items.len() as i64;
         match wire::company_ids(&list.items) {
             Ok(ids) => companies.extend(ids),
             Err(reason) => return Ok(Companies::Unreadable(reason)),
         }
-        match list.next {
-            // A page that names itself or an earlier one would never end.
-            Some(Next::Number(next)) if next > page => page = next,
-            _ => return Ok(Companies::All(companies)),
+        if let Some(next) = list.next_number(page)? {
+            page = next;
+            continue;
         }
+        // A list that counts more than it shows says nothing of the others.
+        let is_whole = list.total_count.is_none_or(|total| total <= shown);
+        return Ok(Companies::Read(if is_whole {
+            SubList::Whole(companies)
+        } else {
+            SubList::Part(companies)
+        }));
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     overlap_probe::{self, OVERLAP, OverlapProbes},
     page_objects::PageObjects,
     page_size::PageSize,
-    paged_walk::PagedWalk,
+    paged_walk::{PagedWalk, Turn},
     slice::SliceContext,
 };
 use crate::{
@@ -79,8 +79,10 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     };
     let page = Page::split(&answer.body)?;
     // A cursor that leads to its own page would never end.
-    let Ok(next) = walk.pages.turn(&page, answer.at) else {
-        return Err(SliceError::StartOver("intercom repeats its cursor"));
+    let next = match walk.pages.turn(&page, answer.at) {
+        Ok(next) => next,
+        Err(Turn::Repeats) => return Err(SliceError::StartOver("intercom repeats its cursor")),
+        Err(Turn::Unreadable(error)) => return Err(error.into()),
     };
     let mut objects = PageObjects::of_page(&answer, &page.items, wire::read_contact)?;
     walk.pages.page_size.landed(answer.size());
@@ -265,6 +267,9 @@ async fn store(
         healed,
     };
     tx.save_cursor(key, &walk, delta).await?;
+    if !walk.pages.is_full() {
+        tx.forget_absences(key, &shown).await?;
+    }
     let verdict = if ended {
         end(&mut tx, cx, &walk, total).await?
     } else {

@@ -16,6 +16,7 @@ use super::{
     conversation_bisect::{keeps_failing, may_be_a_record, narrow, probe},
     conversation_walk::ConversationWalk,
     page_objects::PageObjects,
+    paged_walk::Turn,
     slice::SliceContext,
 };
 use crate::{
@@ -60,8 +61,10 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
         answer => answer?,
     };
     let page = Page::split(&answer.body)?;
-    let Ok(next) = walk.pages.turn(&page, answer.at) else {
-        return resume_by_time(cx, walk).await;
+    let next = match walk.pages.turn(&page, answer.at) {
+        Ok(next) => next,
+        Err(Turn::Repeats) => return resume_by_time(cx, walk).await,
+        Err(Turn::Unreadable(error)) => return Err(error.into()),
     };
     let objects = PageObjects::of_page(&answer, &page.items, wire::read_conversation)?;
     if walk.bisect.is_none() {
@@ -118,6 +121,9 @@ async fn store(
         .await?;
     if walk.pages.is_full() {
         tx.note_shown(key, &shown).await?;
+    } else {
+        // A conversation that moved to the front during a walk was not shown by it.
+        tx.forget_absences(key, &shown).await?;
     }
     let delta = ProofDelta {
         inserted: written.inserted,

@@ -9,10 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{SliceError, page_size::PageSize, slice::SliceContext};
 use crate::{
     domain::Mode,
-    intercom::{
-        Endpoint,
-        wire::{Next, Page},
-    },
+    intercom::{Endpoint, Error, wire::Page},
     store::WalkEnd,
 };
 
@@ -64,23 +61,23 @@ impl PagedWalk {
     /// Counts a page and returns the cursor of the next one, if there is one.
     ///
     /// # Errors
-    /// [`RepeatedCursor`] when the page's cursor leads to the page itself, so that the walk would never end.
+    /// [`Turn::Repeats`] when the page's cursor leads to the page itself, so that the walk would never end.
+    /// [`Turn::Unreadable`] when the next page is named in another way than by a cursor.
     pub(super) fn turn(
         &mut self,
         page: &Page<'_>,
         at: DateTime<Utc>,
-    ) -> Result<Option<String>, RepeatedCursor> {
+    ) -> Result<Option<String>, Turn> {
+        let next = page.next_cursor().map_err(Turn::Unreadable)?;
         // The first page's time is the safe one. An object that changes later is on a later page or
         // newer than the watermark.
         self.started_at.get_or_insert(at);
         self.seen += page.items.len() as i64;
-        match &page.next {
-            // Only the page's own cursor is refused. Intercom may give an old cursor again in
-            // another walk.
-            Some(Next::After(after)) if self.after.as_ref() == Some(after) => Err(RepeatedCursor),
-            Some(Next::After(after)) => Ok(Some(after.clone())),
-            _ => Ok(None),
+        // Only the page's own cursor is refused. Intercom may give an old cursor again in another walk.
+        if next.is_some() && next == self.after.as_deref() {
+            return Err(Turn::Repeats);
         }
+        Ok(next.map(str::to_owned))
     }
 
     /// Intercom's count of all objects. A full walk reads it from its pages. A search for changes counts only the
@@ -124,6 +121,11 @@ impl PagedWalk {
     }
 }
 
-/// Intercom gave a page's own cursor as the cursor of the next page.
+/// Why a page does not lead to the next one.
 #[derive(Debug)]
-pub(super) struct RepeatedCursor;
+pub(super) enum Turn {
+    /// Intercom gave the page's own cursor as the cursor of the next page.
+    Repeats,
+    /// The next page cannot be asked for.
+    Unreadable(Error),
+}

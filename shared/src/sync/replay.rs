@@ -102,7 +102,7 @@ async fn heal(
     let (healed, inserted) = match stream {
         Stream::Contacts => {
             let (ids, contacts) = read(batch, wire::read_contact, |contact| {
-                !future_dated::is_future_dated(contact, Utc::now()) && contact.companies.is_some()
+                !future_dated::is_future_dated(contact, Utc::now()) && contact.companies.is_whole()
             });
             (ids, tx.write_contacts(connection, contacts).await?.inserted)
         }

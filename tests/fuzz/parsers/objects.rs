@@ -1,7 +1,10 @@
 //! Objects, each read alone: a record whose every word can be stored, or poison with all its bytes.
 
 use shared::{
-    domain::records::{Company, Contact, Conversation, Part, Poison, ReferenceItem},
+    domain::{
+        JsonText,
+        records::{Company, Contact, Conversation, Part, Poison, ReferenceItem},
+    },
     intercom::wire::{
         Deleted, ReferenceKind, company_ids, read_company, read_contact, read_conversation,
         read_deleted, read_reference, read_thread,
@@ -64,8 +67,8 @@ fn contact_holds(contact: &Contact, raw: &str) {
     assert_eq!(kept, raw);
     id(source_id);
     companies
+        .entries()
         .iter()
-        .flatten()
         .chain(absorbed)
         .for_each(|other| id(other));
     words(
@@ -79,9 +82,10 @@ fn contact_holds(contact: &Contact, raw: &str) {
         ]
         .map(Option::as_ref),
     );
-    holdable_whole(&fields.attributes);
-    holdable_whole(&fields.location);
-    assert!(fields.attributes.is_object() && fields.location.is_object());
+    for document in [&fields.attributes, &fields.location].map(JsonText::parsed) {
+        holdable_whole(&document);
+        assert!(document.is_object());
+    }
     // Of text, nothing is made more of than there is: a character that replaces an escape is no longer than it.
     let said = [&fields.name, &fields.email, &fields.phone]
         .into_iter()
@@ -112,7 +116,7 @@ fn company_holds(company: &Company, raw: &str) {
         ]
         .map(Option::as_ref),
     );
-    holdable_whole(&fields.attributes);
+    holdable_whole(&fields.attributes.parsed());
     assert!(
         fields
             .domain
@@ -132,8 +136,16 @@ fn conversation_holds(conversation: &Conversation) {
         ..
     } = conversation;
     words([title, state, priority, admin_assignee_id, team_assignee_id].map(Option::as_ref));
-    conversation.contacts.iter().for_each(|contact| id(contact));
-    conversation.tags.iter().for_each(|tag| holdable(tag));
+    conversation
+        .contacts
+        .entries()
+        .iter()
+        .for_each(|contact| id(contact));
+    conversation
+        .tags
+        .iter()
+        .flatten()
+        .for_each(|tag| holdable(tag));
     assert!(conversation.part_count.is_none_or(|count| count >= 0));
     conversation.first_message.iter().for_each(part_holds);
 }

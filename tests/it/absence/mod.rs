@@ -67,6 +67,26 @@ cases! {
         assert_eq!(case.tombstones().await.len(), 0);
     }
 
+    a_conversation_that_moved_during_a_walk_causes_no_second_walk {
+        let case = Case::of(WorkspaceSpec { conversations: 320, parts: 0.0, companies: 0, ..tiny() }).await.synced().await;
+        let mut conversations = case.live(Kind::Conversation);
+        conversations.sort_by_key(|line| std::cmp::Reverse(line.updated_at));
+        let late = case.hold_second_page("search_conversations");
+        case.begin_run(Mode::Full, OBJECTS).await;
+        case.until_hit(late).await;
+        // It moves from the third page to the front, which the walk has read.
+        case.mutate(Mutation::update(Kind::Conversation, 1).ids([conversations[310].id.clone()]));
+        case.clear_fault(late);
+        case.until_complete().await;
+        case.poll().await;
+        assert_eq!(case.absences().await, []);
+        case.settle().await;
+        let before = case.stream(Stream::Conversations).await.last_ok_at;
+        case.age_walks(&[Stream::Conversations], 25.0).await;
+        case.until_walked_after(Stream::Conversations, before).await;
+        assert_eq!(case.calls("search_conversations"), 1, "a poll is one page, and a walk is three");
+    }
+
     a_contact_archived_for_one_walk_only_is_never_marked {
         let case = Case::of(tiny()).await.synced().await;
         let archived = case.mutate(Mutation::archive(1));

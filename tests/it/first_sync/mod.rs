@@ -4,7 +4,7 @@ mod companies;
 mod contacts;
 mod conversations;
 
-use intercom_simulator::{Fault, Kind, Mutation, WorkspaceSpec};
+use intercom_simulator::{Fault, FaultAction, Kind, Mutation, WorkspaceSpec};
 use shared::domain::{Region, Stream};
 
 pub(crate) use conversations::stubs;
@@ -126,6 +126,26 @@ cases! {
         let case = case.synced_with(1).await;
         assert_eq!(case.hits(refused), 1);
         assert_eq!(case.connection_row().await.region, Region::Au);
+    }
+
+    a_region_that_no_answer_names_is_the_one_that_answered {
+        let case = Case::of(tiny()).await.region(Region::Eu);
+        // The European host does not know the token. The American one does, and does not say where the workspace is.
+        let refused = case.inject(Fault::new(refusal(401, "unauthorized")).operation("me").times(1));
+        let nowhere = FaultAction::Edit { id: None, pointer: "/app/region".to_owned(), value: None };
+        let nowhere = case.inject(Fault::new(nowhere).operation("me").times(1));
+        let case = case.synced_with(1).await;
+        assert_eq!((case.hits(refused), case.hits(nowhere)), (1, 1));
+        assert_eq!(case.connection_row().await.region, Region::Us);
+    }
+
+    a_guessed_region_that_is_down_does_not_spend_the_flow {
+        let case = Case::of(WorkspaceSpec { region: "EU".to_owned(), ..tiny() }).await;
+        // The American host is away, and so is the customer's guess with it.
+        let away = case.inject(Fault::new(FaultAction::Html { status: 502 }).operation("me").times(1));
+        let case = case.synced_with(1).await;
+        assert_eq!(case.hits(away), 1);
+        assert_eq!(case.connection_row().await.region, Region::Eu);
     }
 
     contacts_merged_before_we_came_are_no_records {

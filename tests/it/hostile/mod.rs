@@ -15,6 +15,7 @@ mod outages;
 mod pages;
 mod replay;
 mod sizes;
+mod sub_lists;
 mod threads;
 
 use intercom_simulator::{Kind, Workspace, WorkspaceSpec};

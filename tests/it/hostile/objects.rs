@@ -110,7 +110,13 @@ async fn play(subject: Subject) {
     // What is hostile costs no call, except for a conversation's thread where it is held: at most one, whatever it counts.
     let own = sent
         .iter()
-        .filter(|(entry, _)| subject.kind == Kind::Conversation && entry.fate != "quarantined")
+        .filter(|(entry, bytes)| match subject.kind {
+            Kind::Conversation => entry.fate != "quarantined",
+            // A contact that does not show its companies is asked for them.
+            Kind::Contact => wire::read_contact(&wire::readable(bytes.clone()))
+                .is_ok_and(|contact| !contact.companies.is_whole()),
+            _ => false,
+        })
         .count() as u64;
     case.assert_calls_within(
         floors::first(&truth, "2.16") - floors::unread(chosen.iter().copied()) + own,

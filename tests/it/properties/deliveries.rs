@@ -3,7 +3,7 @@
 use shared::{
     domain::{
         Class, Region, Secret,
-        records::{Company, Contact, Conversation, ReferenceItem, Thread},
+        records::{Company, Contact, Conversation, ReferenceItem, SubList, Thread},
     },
     intercom::{
         Endpoint, Intercom, Order, PAGE, Search,
@@ -50,7 +50,7 @@ pub(super) async fn everything(case: &Case) -> Vec<Delivery> {
         .collect();
     for contact in contacts
         .iter_mut()
-        .filter(|contact| contact.companies.is_none())
+        .filter(|contact| !contact.companies.is_whole())
     {
         let body = read(Endpoint::ContactCompanies {
             id: &contact.source_id,
@@ -59,7 +59,7 @@ pub(super) async fn everything(case: &Case) -> Vec<Delivery> {
         .await;
         let list = Page::split(&body).unwrap();
         assert!(!matches!(list.next, Some(Next::Number(_))));
-        contact.companies = Some(wire::company_ids(&list.items).unwrap());
+        contact.companies = SubList::Whole(wire::company_ids(&list.items).unwrap());
     }
     let body = read(Endpoint::CompaniesScroll { param: None }).await;
     let companies = Page::split(&body)

@@ -6,7 +6,7 @@ use intercom_simulator::Kind;
 use serde_json::{Value, json};
 
 use super::synced;
-use crate::support::{Caller, Case};
+use crate::support::{Caller, Case, World, tiny};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_held_is_read_back() {
@@ -50,6 +50,43 @@ async fn everything_held_is_read_back() {
             .iter()
             .any(|conversation| conversation["id"] == spoken["id"])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_any_length_are_read_back_with_all_their_digits() {
+    let world = World::new().await;
+    let case = world.case(tiny()).await;
+    let attributes = r#"{"big": 123456789012345678901234567890, "fine": 0.1234567890123456789012345, "edge": 18446744073709551617}"#;
+    for (kind, more) in [
+        (Kind::Contact, ""),
+        (Kind::Company, r#", "size": 9007199254740993"#),
+    ] {
+        let line = case.live(kind).remove(0);
+        let mut object = line.value();
+        object.as_object_mut().unwrap().remove("custom_attributes");
+        object.as_object_mut().unwrap().remove("size");
+        let open = object.to_string();
+        let json = format!(
+            r#"{}, "custom_attributes": {attributes}{more}}}"#,
+            open.strip_suffix('}').unwrap()
+        );
+        assert!(case.workspace.put_raw(kind, &line.id, json));
+    }
+    let case = case.connect().await;
+    let _fleet = world.fleet(1);
+    case.until_complete().await;
+    let caller = Caller::service(&world, &world.api().await, Some(case.tenant));
+    for (list, size) in [("contacts", None), ("companies", Some("9007199254740993"))] {
+        let text = caller.text(&format!("/v1/{list}")).await;
+        let digits = [
+            "123456789012345678901234567890",
+            "0.1234567890123456789012345",
+            "18446744073709551617",
+        ];
+        for digits in digits.into_iter().chain(size) {
+            assert!(text.contains(digits), "{digits} in {text}");
+        }
+    }
 }
 
 /// The status of the sync shows the rate budget, and that nothing is left to fetch.

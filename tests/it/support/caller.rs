@@ -103,6 +103,18 @@ impl Caller {
         body
     }
 
+    /// The bytes of an answer, as a reader without a parser sees them.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let mut call = self
+            .http
+            .get(format!("{}{path}", self.base))
+            .bearer_auth(&self.key);
+        if let Some(tenant) = self.tenant {
+            call = call.header("Pathbound-Tenant", tenant.to_string());
+        }
+        call.send().await.unwrap().text().await.unwrap()
+    }
+
     /// Every item of a list, page by page.
     pub(crate) async fn all(&self, path: &str) -> Vec<Value> {
         self.all_with(path, "").await

@@ -191,6 +191,22 @@ impl Case {
             .await
     }
 
+    /// The tags of a conversation, and the contacts that take part in it.
+    pub(crate) async fn tags_and_people(&self, id: &str) -> (String, Vec<String>) {
+        let rows: Vec<(String, String, Vec<String>)> = self
+            .sql(
+                "SELECT c.source_id, array_to_string(c.tags, ','),
+                        ARRAY(SELECT p.contact_source_id FROM conversation_contacts p
+                              WHERE p.tenant_id = c.tenant_id AND p.conversation_id = c.id ORDER BY 1)
+                 FROM conversations c WHERE c.connection_id = $1",
+            )
+            .await;
+        rows.into_iter()
+            .find(|(found, ..)| found == id)
+            .map(|(_, tags, people)| (tags, people))
+            .expect("the conversation is stored")
+    }
+
     /// Companies that are asked for by id.
     pub(crate) async fn wanted_companies(&self) -> Vec<String> {
         self.texts("SELECT source_id FROM company_wants WHERE connection_id = $1")

@@ -86,7 +86,11 @@ fn profile(fields: &mut Fields, profile: &CompanyFields, truth: &Value) {
         fields.same(name, stored, &value::whole(&truth[member]));
     }
     let attributes = value::object(&truth["custom_attributes"]);
-    fields.json("the profile's attributes", &profile.attributes, &attributes);
+    fields.json(
+        "the profile's attributes",
+        &profile.attributes.parsed(),
+        &attributes,
+    );
 }
 
 /// The host of the company's website.

@@ -110,12 +110,12 @@ fn profile(fields: &mut Fields, stored: &StoredContact, truth: &Value) {
     );
     fields.json(
         "the profile's attributes",
-        &profile.attributes,
+        &profile.attributes.parsed(),
         &value::object(&truth["custom_attributes"]),
     );
     fields.json(
         "the profile's location",
-        &profile.location,
+        &profile.location.parsed(),
         &value::object(&truth["location"]),
     );
     let times = [

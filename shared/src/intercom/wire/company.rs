@@ -1,9 +1,9 @@
 //! Companies (`Company` of the API reference). Fields are left out, not null, when unset.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::{
+    document::Document,
     object::Object,
     poison::read_object,
     scalar::{Seconds, Text, Whole},
@@ -31,7 +31,7 @@ struct WireCompany {
     #[serde(default)]
     session_count: Whole,
     #[serde(default)]
-    custom_attributes: Option<Map<String, Value>>,
+    custom_attributes: Option<Document>,
     updated_at: Seconds,
 }
 
@@ -57,7 +57,7 @@ pub fn read_company(raw: &str) -> Result<Company, Poison> {
                 industry: wire.industry.some(),
                 user_count: wire.user_count.0,
                 session_count: wire.session_count.0,
-                attributes: Value::Object(wire.custom_attributes.unwrap_or_default()),
+                attributes: wire.custom_attributes.unwrap_or_default().0,
             },
             sanitised,
             raw: raw.to_owned(),
@@ -90,13 +90,7 @@ mod tests {
         let Ok(company) = read_company(r#"{"id":"c1","updated_at":5,"plan":{}}"#) else {
             panic!()
         };
-        assert_eq!(
-            company.fields,
-            CompanyFields {
-                attributes: Value::Object(Map::new()),
-                ..CompanyFields::default()
-            }
-        );
+        assert_eq!(company.fields, CompanyFields::default());
     }
 
     #[test]

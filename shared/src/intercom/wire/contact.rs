@@ -1,15 +1,16 @@
 //! Contacts (`Contact` of the API reference), users and leads alike.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::{
+    document::Document,
     object::Object,
     poison::read_object,
     repair::repair,
     scalar::{Flag, Seconds, Text},
+    sub_list::{Count, sub_list},
 };
-use crate::domain::records::{Contact, ContactFields, Poison};
+use crate::domain::records::{Contact, ContactFields, Poison, SubList};
 
 #[derive(Deserialize)]
 struct WireContact {
@@ -35,22 +36,24 @@ struct WireContact {
     #[serde(default)]
     last_contacted_at: Seconds,
     #[serde(default)]
-    custom_attributes: Option<Map<String, Value>>,
+    custom_attributes: Option<Document>,
     #[serde(default)]
-    location: Option<Map<String, Value>>,
+    location: Option<Document>,
     #[serde(default)]
-    companies: Option<Object<SubList>>,
+    companies: Option<Object<Companies>>,
     #[serde(default)]
     merge_history: Option<Vec<Object<Merge>>>,
 }
 
 /// A list inside an object shows at most ten entries. `has_more` says whether there are others.
 #[derive(Default, Deserialize)]
-struct SubList {
+struct Companies {
     #[serde(default)]
     data: Option<Vec<Object<CompanyEntry>>>,
     #[serde(default)]
     has_more: Flag,
+    #[serde(default)]
+    total_count: Count,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +70,6 @@ struct Merge {
 /// Reads one contact of a page.
 pub fn read_contact(raw: &str) -> Result<Contact, Poison> {
     read_object("contact", raw, |wire: WireContact, sanitised| {
-        let Object(companies) = wire.companies.unwrap_or_default();
         Ok(Contact {
             source_id: wire.id.key()?.ok_or("the contact has no id")?,
             external_id: wire.external_id.some(),
@@ -78,22 +80,13 @@ pub fn read_contact(raw: &str) -> Result<Contact, Poison> {
                 name: wire.name.some(),
                 phone: wire.phone.some(),
                 owner: wire.owner_id.id(),
-                attributes: Value::Object(wire.custom_attributes.unwrap_or_default()),
-                location: Value::Object(wire.location.unwrap_or_default()),
+                attributes: wire.custom_attributes.unwrap_or_default().0,
+                location: wire.location.unwrap_or_default().0,
                 last_seen_at: wire.last_seen_at.0,
                 last_replied_at: wire.last_replied_at.0,
                 last_contacted_at: wire.last_contacted_at.0,
             },
-            companies: match companies.has_more {
-                Flag(true) => None,
-                Flag(false) => Some(keys(
-                    companies
-                        .data
-                        .unwrap_or_default()
-                        .into_iter()
-                        .map(|Object(entry)| entry.id),
-                )?),
-            },
+            companies: companies(wire.companies)?,
             absorbed: keys(
                 wire.merge_history
                     .unwrap_or_default()
@@ -103,6 +96,20 @@ pub fn read_contact(raw: &str) -> Result<Contact, Poison> {
             sanitised,
             raw: raw.to_owned(),
         })
+    })
+}
+
+/// The companies that a contact shows. A missing list is no empty one.
+fn companies(list: Option<Object<Companies>>) -> Result<SubList, &'static str> {
+    let Object(list) = list.unwrap_or_default();
+    let shown = list.data.as_ref().map_or(0, Vec::len);
+    let ids = list
+        .data
+        .map(|entries| keys(entries.into_iter().map(|Object(entry)| entry.id)))
+        .transpose()?;
+    Ok(match sub_list(ids, shown, list.total_count) {
+        SubList::Whole(ids) if list.has_more.0 => SubList::Part(ids),
+        list => list,
     })
 }
 
@@ -155,15 +162,38 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_list_of_companies_is_not_taken_for_whole() {
-        let companies = |has_more| {
-            good(&format!(
-                r#"{{"id":"a","updated_at":1,"companies":{{"data":[{{"id":"c1"}}],"has_more":{has_more}}}}}"#
-            ))
-            .companies
-        };
-        assert_eq!(companies(false), Some(vec!["c1".to_owned()]));
-        assert_eq!(companies(true), None);
+    fn only_a_whole_list_of_companies_is_taken_for_whole() {
+        let companies =
+            |list: &str| good(&format!(r#"{{"id":"a","updated_at":1{list}}}"#)).companies;
+        let one = || vec!["c1".to_owned()];
+        for (list, expected) in [
+            (
+                r#","companies":{"data":[{"id":"c1"}],"has_more":false}"#,
+                SubList::Whole(one()),
+            ),
+            (
+                r#","companies":{"data":[{"id":"c1"}],"total_count":1}"#,
+                SubList::Whole(one()),
+            ),
+            (
+                r#","companies":{"data":[],"total_count":0}"#,
+                SubList::Whole(Vec::new()),
+            ),
+            (
+                r#","companies":{"data":[{"id":"c1"}],"has_more":true}"#,
+                SubList::Part(one()),
+            ),
+            (
+                r#","companies":{"data":[{"id":"c1"}],"total_count":2}"#,
+                SubList::Part(one()),
+            ),
+            (r#","companies":{"data":null}"#, SubList::Part(Vec::new())),
+            (r#","companies":{}"#, SubList::Part(Vec::new())),
+            (r#","companies":null"#, SubList::Part(Vec::new())),
+            ("", SubList::Part(Vec::new())),
+        ] {
+            assert_eq!(companies(list), expected, "{list}");
+        }
     }
 
     #[test]

@@ -8,8 +8,9 @@ use super::{
     object::Object,
     poison::read_object,
     scalar::{Flag, Seconds, Text, Whole},
+    sub_list::{Count, sub_list},
 };
-use crate::domain::records::{Conversation, FIRST_MESSAGE, Part, Poison};
+use crate::domain::records::{Conversation, FIRST_MESSAGE, Part, Poison, SubList};
 
 #[derive(Deserialize)]
 struct WireConversation {
@@ -43,6 +44,8 @@ struct WireConversation {
 struct Tags {
     #[serde(default)]
     tags: Option<Vec<Object<Named>>>,
+    #[serde(default)]
+    total_count: Count,
 }
 
 #[derive(Deserialize)]
@@ -51,10 +54,12 @@ struct Named {
     name: Text,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Contacts {
     #[serde(default)]
     contacts: Option<Vec<Object<ContactEntry>>>,
+    #[serde(default)]
+    total_count: Count,
 }
 
 #[derive(Deserialize)]
@@ -128,25 +133,8 @@ pub fn read_conversation(raw: &str) -> Result<Conversation, Poison> {
             priority: wire.priority.some(),
             admin_assignee_id: wire.admin_assignee_id.id(),
             team_assignee_id: wire.team_assignee_id.id(),
-            tags: wire
-                .tags
-                .and_then(|Object(list)| list.tags)
-                // A tag without a name cannot be shown or searched, and its absence harms no other
-                // field.
-                .map_or_else(Vec::new, |tags| {
-                    tags.into_iter()
-                        .filter_map(|Object(tag)| tag.name.some())
-                        .collect()
-                }),
-            contacts: wire
-                .contacts
-                .and_then(|Object(list)| list.contacts)
-                .unwrap_or_default()
-                .into_iter()
-                // An id that no index can hold makes the whole conversation poison, because it
-                // would hang on no contact.
-                .filter_map(|Object(entry)| entry.id.key().transpose())
-                .collect::<Result<_, _>>()?,
+            tags: wire.tags.and_then(|Object(list)| tags(list)),
+            contacts: contacts(wire.contacts.unwrap_or_default().0)?,
             created_at,
             updated_at,
             part_count: wire
@@ -160,6 +148,30 @@ pub fn read_conversation(raw: &str) -> Result<Conversation, Poison> {
             raw: raw.to_owned(),
         })
     })
+}
+
+/// The names of all tags. `None` if the list is missing or cut.
+fn tags(list: Tags) -> Option<Vec<String>> {
+    let tags = list.tags?;
+    list.total_count.is_reached(tags.len()).then(|| {
+        // A tag without a name cannot be shown or searched, and its absence harms no other field.
+        tags.into_iter()
+            .filter_map(|Object(tag)| tag.name.some())
+            .collect()
+    })
+}
+
+/// The contacts that take part. An id that no index can hold makes the whole conversation poison, because it would hang
+/// on no contact.
+fn contacts(list: Contacts) -> Result<SubList, &'static str> {
+    let shown = list.contacts.as_ref().map_or(0, Vec::len);
+    let ids = list.contacts.map(|entries| {
+        entries
+            .into_iter()
+            .filter_map(|Object(entry)| entry.id.key().transpose())
+            .collect::<Result<Vec<_>, _>>()
+    });
+    Ok(sub_list(ids.transpose()?, shown, list.total_count))
 }
 
 /// The first message, if there is one. Without one, `source` is null, `{}` or all null. A first message
@@ -247,12 +259,33 @@ pub(super) mod tests {
             ),
             (None, Some("814"))
         );
-        assert_eq!(conversation.contacts, ["u1", "u2"]);
+        assert_eq!(conversation.contacts.entries(), ["u1", "u2"]);
         assert_eq!(conversation.part_count, Some(2));
         assert_eq!(
             conversation.first_message.unwrap().body.as_deref(),
             Some("<p>hi</p>")
         );
+    }
+
+    #[test]
+    fn a_list_that_is_missing_or_cut_is_not_empty() {
+        let read = |lists: &str| {
+            stub(&format!(
+                r#"{{"id":"1","created_at":1,"updated_at":1{lists}}}"#
+            ))
+        };
+        let whole = read(r#","tags":{"tags":[]},"contacts":{"contacts":[],"total_count":0}"#);
+        assert!(whole.tags == Some(Vec::new()) && whole.contacts.is_whole());
+        for lists in [
+            "",
+            r#","tags":null,"contacts":null"#,
+            r#","tags":{},"contacts":{}"#,
+            r#","tags":{"tags":null},"contacts":{"contacts":null}"#,
+            r#","tags":{"tags":[{"name":"a"}],"total_count":2},"contacts":{"contacts":[{"id":"u"}],"total_count":2}"#,
+        ] {
+            let cut = read(lists);
+            assert!(cut.tags.is_none() && !cut.contacts.is_whole(), "{lists}");
+        }
     }
 
     #[test]

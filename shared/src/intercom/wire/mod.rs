@@ -8,6 +8,7 @@ mod company;
 mod contact;
 mod conversation;
 mod deleted;
+mod document;
 mod items;
 pub mod me;
 mod object;
@@ -19,6 +20,7 @@ mod refused;
 mod repair;
 mod salvage;
 mod scalar;
+mod sub_list;
 mod thread;
 mod token;
 

@@ -93,6 +93,39 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// The cursor of the next page, in a list whose pages have cursors. `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the next page has a number, which such a list cannot be asked for.
+    pub fn next_cursor(&self) -> Result<Option<&str>, Error> {
+        match &self.next {
+            None => Ok(None),
+            Some(Next::After(cursor)) => Ok(Some(cursor)),
+            Some(Next::Number(_)) => Err(Error::Unavailable(
+                "the response names its next page by a number, and this list has cursors"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// The number of the page after `page`, in a list whose pages have numbers. `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the next page has a cursor, or when its number leads back, which would never end.
+    pub fn next_number(&self, page: u32) -> Result<Option<u32>, Error> {
+        match self.next {
+            None => Ok(None),
+            Some(Next::Number(next)) if next > page => Ok(Some(next)),
+            Some(Next::Number(_)) => Err(Error::Unavailable(
+                "the response names a page that was read before as its next page".to_owned(),
+            )),
+            Some(Next::After(_)) => Err(Error::Unavailable(
+                "the response names its next page by a cursor, and this list has numbers"
+                    .to_owned(),
+            )),
+        }
+    }
+
     fn of(items: Vec<&'a str>, body: ListBody<'_>) -> Result<Self, Error> {
         Ok(Self {
             items,
@@ -128,25 +161,43 @@ fn next_page(next: &Value) -> Result<Option<Next>, Error> {
         // Older endpoints name the next page by its whole URL.
         Value::String(url) => of_url(url).map(Some),
         Value::Object(next) => match next.get("starting_after") {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(after)) if after.is_empty() => Ok(None),
-            Some(Value::String(after)) => Ok(Some(Next::After(cursor(after.clone())?))),
+            Some(Value::String(after)) if !after.is_empty() => {
+                Ok(Some(Next::After(cursor(after.clone())?)))
+            }
+            // Without a cursor, the number of the page may still name it.
+            None | Some(Value::Null | Value::String(_)) => of_number(next.get("page")),
             Some(_) => Err(no_cursor()),
         },
+        Value::Number(_) => of_number(Some(next)),
         _ => Err(no_cursor()),
+    }
+}
+
+fn of_number(page: Option<&Value>) -> Result<Option<Next>, Error> {
+    match page {
+        None | Some(Value::Null) => Ok(None),
+        Some(page) => {
+            let number = page.as_u64().and_then(|page| u32::try_from(page).ok());
+            number
+                .map(|number| Some(Next::Number(number)))
+                .ok_or_else(no_cursor)
+        }
     }
 }
 
 fn of_url(url: &str) -> Result<Next, Error> {
     let (_, query) = url.split_once('?').ok_or_else(no_cursor)?;
-    url::form_urlencoded::parse(query.as_bytes())
-        .find_map(|(name, value)| match name.as_ref() {
-            "starting_after" => Some(cursor(value.into_owned()).map(Next::After)),
-            // Only numbered lists have no cursor.
-            "page" => Some(value.parse().map(Next::Number).map_err(|_| no_cursor())),
-            _ => None,
-        })
-        .unwrap_or_else(|| Err(no_cursor()))
+    let value = |wanted: &str| {
+        url::form_urlencoded::parse(query.as_bytes())
+            .find(|(name, value)| name == wanted && !value.is_empty())
+            .map(|(_, value)| value.into_owned())
+    };
+    // Only numbered lists have no cursor. A URL may also count the page that its cursor leads to.
+    if let Some(after) = value("starting_after") {
+        return cursor(after).map(Next::After);
+    }
+    let page = value("page").ok_or_else(no_cursor)?;
+    page.parse().map(Next::Number).map_err(|_| no_cursor())
 }
 
 /// Checks a cursor. It is opaque, but it must fit in a row and in a request.
@@ -179,9 +230,37 @@ mod tests {
             page(r#"{"next":"https://api.intercom.io/contacts/1/companies?page=2&per_page=50"}"#),
             Some(Next::Number(2))
         );
+        for numbered in [
+            "2",
+            r#"{"page":2}"#,
+            r#"{"page":2,"starting_after":null}"#,
+            r#""?page=2&starting_after=""#,
+        ] {
+            let pages = format!(r#"{{"next":{numbered}}}"#);
+            assert_eq!(page(&pages), Some(Next::Number(2)), "{numbered}");
+        }
+        assert_eq!(
+            page(r#"{"next":"https://api.intercom.io/contacts?page=2&starting_after=WzE%3D"}"#),
+            Some(Next::After("WzE=".to_owned()))
+        );
         for last in ["null", "{}", r#"{"next":null}"#, r#"{"next":{}}"#] {
             assert_eq!(page(last), None, "{last}");
         }
+    }
+
+    #[test]
+    fn a_next_page_of_another_style_is_not_the_end() {
+        let page = |next: &str| format!(r#"{{"data":[],"pages":{{"next":{next}}}}}"#);
+        let (cursor, number) = (page(r#"{"starting_after":"x"}"#), page("3"));
+        let (cursor, number) = (Page::split(&cursor).unwrap(), Page::split(&number).unwrap());
+        assert_eq!(cursor.next_cursor().unwrap(), Some("x"));
+        assert_eq!(number.next_number(2).unwrap(), Some(3));
+        assert!(cursor.next_number(1).is_err() && number.next_cursor().is_err());
+        // It would be read for ever.
+        assert!(number.next_number(3).is_err());
+        let last = page("null");
+        let last = Page::split(&last).unwrap();
+        assert!(last.next_cursor().unwrap().is_none() && last.next_number(1).unwrap().is_none());
     }
 
     #[test]
@@ -213,7 +292,10 @@ mod tests {
     fn a_next_page_that_nobody_can_ask_for_is_not_the_end() {
         let long = format!("{:?}", "x".repeat(4097));
         for next in [
-            "7",
+            "-7",
+            "1.5",
+            "99999999999",
+            r#"{"page":"x"}"#,
             "true",
             "[]",
             r#"["WzE="]"#,

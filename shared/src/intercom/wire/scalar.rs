@@ -7,6 +7,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
+use serde_json::Number;
 
 /// In bytes. Intercom's ids have at most 24 characters, and names of attributes some more. Postgres refuses
 /// an index entry of 2,704 bytes, which would fail the whole page.
@@ -103,16 +104,20 @@ impl<'de> Deserialize<'de> for Flag {
     }
 }
 
-/// A whole number. Some counts arrive as decimals. An absurd number is read as missing.
+/// A whole number with all its digits. Some counts arrive as decimals. An absurd number is read as missing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Whole(pub Option<i64>);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let whole = |number: Number| {
+            let of_decimal = || number.as_f64().filter(|number| number.abs() < 9e15);
+            number
+                .as_i64()
+                .or_else(|| of_decimal().map(|number| number as i64))
+        };
         Ok(Self(
-            Option::<f64>::deserialize(deserializer)?
-                .filter(|number| number.abs() < 9e15)
-                .map(|number| number as i64),
+            Option::<Number>::deserialize(deserializer)?.and_then(whole),
         ))
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Position, ProfileFilter, ProfileSource, deleted_everywhere};
 use crate::{
-    domain::ConnectionId,
+    domain::{ConnectionId, JsonText},
     store::{StoreError, Tx, roles::Api},
 };
 
@@ -24,7 +24,7 @@ pub struct CompanyProfile {
     /// As the source counts them.
     pub user_count: Option<i64>,
     pub session_count: Option<i64>,
-    pub attributes: Value,
+    pub attributes: JsonText,
     pub sources: Vec<ProfileSource>,
     pub updated_at: DateTime<Utc>,
     pub deleted_at: Option<DateTime<Utc>>,
@@ -40,7 +40,7 @@ struct CompanyRow {
     industry: Option<String>,
     user_count: Option<i64>,
     session_count: Option<i64>,
-    attributes: Value,
+    attributes: Json<JsonText>,
     updated_at: DateTime<Utc>,
 }
 
@@ -51,8 +51,8 @@ impl Tx<Api> {
         let tenant = self.tenant().0;
         let rows = sqlx::query_as!(
             CompanyRow,
-            "SELECT id, name, domain, plan, size, industry, user_count, session_count, attributes, updated_at
-             FROM companies WHERE tenant_id = $1 AND id = $2",
+            r#"SELECT id, name, domain, plan, size, industry, user_count, session_count, attributes AS "attributes: _", updated_at
+               FROM companies WHERE tenant_id = $1 AND id = $2"#,
             tenant,
             id,
         )
@@ -73,12 +73,12 @@ impl Tx<Api> {
         // The row comparison is one range of the index, so a late page costs as much as the first.
         let rows = sqlx::query_as!(
             CompanyRow,
-            "SELECT id, name, domain, plan, size, industry, user_count, session_count, attributes, updated_at
+            r#"SELECT id, name, domain, plan, size, industry, user_count, session_count, attributes AS "attributes: _", updated_at
              FROM companies c
              WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4
                AND ($5 OR EXISTS (SELECT FROM company_sources s
                                   WHERE s.tenant_id = $1 AND s.company_id = c.id AND s.deleted_at IS NULL))
-             ORDER BY updated_at DESC, id DESC LIMIT $6",
+             ORDER BY updated_at DESC, id DESC LIMIT $6"#,
             tenant,
             before.at,
             before.id,
@@ -135,7 +135,7 @@ impl Tx<Api> {
                     industry: row.industry,
                     user_count: row.user_count,
                     session_count: row.session_count,
-                    attributes: row.attributes,
+                    attributes: row.attributes.0,
                     deleted_at: deleted_everywhere(&sources),
                     sources,
                     updated_at: row.updated_at,

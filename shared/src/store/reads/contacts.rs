@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Position, ProfileFilter, ProfileSource, deleted_everywhere};
 use crate::{
-    domain::ConnectionId,
+    domain::{ConnectionId, JsonText},
     store::{StoreError, Tx, roles::Api},
 };
 
@@ -24,8 +25,8 @@ pub struct ContactProfile {
     /// The owning teammate's name, or the id where the name is not known.
     pub owner: Option<String>,
     pub company_ids: Vec<Uuid>,
-    pub attributes: Value,
-    pub location: Value,
+    pub attributes: JsonText,
+    pub location: JsonText,
     pub last_seen_at: Option<DateTime<Utc>>,
     pub last_replied_at: Option<DateTime<Utc>>,
     pub last_contacted_at: Option<DateTime<Utc>>,
@@ -55,8 +56,8 @@ struct ContactRow {
     role: Option<String>,
     phone: Option<String>,
     owner: Option<String>,
-    attributes: Value,
-    location: Value,
+    attributes: Json<JsonText>,
+    location: Json<JsonText>,
     last_seen_at: Option<DateTime<Utc>>,
     last_replied_at: Option<DateTime<Utc>>,
     last_contacted_at: Option<DateTime<Utc>>,
@@ -74,9 +75,9 @@ impl Tx<Api> {
         let tenant = self.tenant().0;
         let rows = sqlx::query_as!(
             ContactRow,
-            "SELECT id, email, name, role, phone, owner, attributes, location, last_seen_at, last_replied_at,
+            r#"SELECT id, email, name, role, phone, owner, attributes AS "attributes: _", location AS "location: _", last_seen_at, last_replied_at,
                     last_contacted_at, updated_at
-             FROM contacts WHERE tenant_id = $1 AND id = $2",
+             FROM contacts WHERE tenant_id = $1 AND id = $2"#,
             tenant,
             id,
         )
@@ -99,14 +100,14 @@ impl Tx<Api> {
         // The row comparison is one range of the index, so a late page costs as much as the first.
         let rows = sqlx::query_as!(
             ContactRow,
-            "SELECT id, email, name, role, phone, owner, attributes, location, last_seen_at, last_replied_at,
+            r#"SELECT id, email, name, role, phone, owner, attributes AS "attributes: _", location AS "location: _", last_seen_at, last_replied_at,
                     last_contacted_at, updated_at
              FROM contacts c
              WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4
                AND EXISTS (SELECT FROM contact_sources s
                            WHERE s.tenant_id = $1 AND s.contact_id = c.id AND (s.merged_into IS NULL OR $6)
                              AND ($5 OR s.deleted_at IS NULL))
-             ORDER BY updated_at DESC, id DESC LIMIT $7",
+             ORDER BY updated_at DESC, id DESC LIMIT $7"#,
             tenant,
             before.at,
             before.id,
@@ -160,8 +161,8 @@ impl Tx<Api> {
                     phone: row.phone,
                     owner,
                     company_ids: companies.remove(&row.id).unwrap_or_default(),
-                    attributes: row.attributes,
-                    location: row.location,
+                    attributes: row.attributes.0,
+                    location: row.location.0,
                     last_seen_at: row.last_seen_at,
                     last_replied_at: row.last_replied_at,
                     last_contacted_at: row.last_contacted_at,

@@ -6,11 +6,12 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::{
     domain::{
-        ConnectionId,
+        ConnectionId, JsonText,
         records::{CompanyFields, ContactFields},
     },
     store::{StoreError, Tx, roles::Api},
@@ -130,13 +131,14 @@ impl Tx<Api> {
         let tenant = self.tenant().0;
         // Fields and profile side by side, because the comparison checks each against the source.
         let rows = sqlx::query!(
-            "SELECT s.source_id, s.external_id, s.fields, s.source_updated_at, s.merged_into, s.deleted_at,
-                    s.sanitised, s.raw, c.role, c.email, c.name, c.phone, c.owner, c.attributes, c.location,
+            r#"SELECT s.source_id, s.external_id, s.fields, s.source_updated_at, s.merged_into, s.deleted_at,
+                    s.sanitised, s.raw, c.role, c.email, c.name, c.phone, c.owner,
+                    c.attributes AS "attributes: Json<JsonText>", c.location AS "location: Json<JsonText>",
                     c.last_seen_at, c.last_replied_at, c.last_contacted_at
              FROM contact_sources s
              JOIN contacts c ON c.tenant_id = $1 AND c.id = s.contact_id
              WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id > $3
-             ORDER BY s.source_id LIMIT $4",
+             ORDER BY s.source_id LIMIT $4"#,
             tenant,
             connection.0,
             after,
@@ -159,8 +161,8 @@ impl Tx<Api> {
                 name: row.name,
                 phone: row.phone,
                 owner: row.owner,
-                attributes: row.attributes,
-                location: row.location,
+                attributes: row.attributes.0,
+                location: row.location.0,
                 last_seen_at: row.last_seen_at,
                 last_replied_at: row.last_replied_at,
                 last_contacted_at: row.last_contacted_at,
@@ -179,12 +181,13 @@ impl Tx<Api> {
     ) -> Result<Vec<StoredCompany>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
-            "SELECT s.source_id, s.external_id, s.fields, s.source_updated_at, s.deleted_at, s.sanitised, s.raw,
-                    c.name, c.domain, c.plan, c.size, c.industry, c.user_count, c.session_count, c.attributes
+            r#"SELECT s.source_id, s.external_id, s.fields, s.source_updated_at, s.deleted_at, s.sanitised, s.raw,
+                    c.name, c.domain, c.plan, c.size, c.industry, c.user_count, c.session_count,
+                    c.attributes AS "attributes: Json<JsonText>"
              FROM company_sources s
              JOIN companies c ON c.tenant_id = $1 AND c.id = s.company_id
              WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id > $3
-             ORDER BY s.source_id LIMIT $4",
+             ORDER BY s.source_id LIMIT $4"#,
             tenant,
             connection.0,
             after,
@@ -208,7 +211,7 @@ impl Tx<Api> {
                 industry: row.industry,
                 user_count: row.user_count,
                 session_count: row.session_count,
-                attributes: row.attributes,
+                attributes: row.attributes.0,
             },
         });
         Ok(stored.collect())

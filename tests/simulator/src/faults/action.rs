@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{FaultId, Garble, garble};
 use crate::errors::ApiError;
@@ -86,6 +87,19 @@ pub enum FaultAction {
     RepeatCursor,
     /// The right answer, its objects in the opposite order.
     Unsorted,
+    /// The right answer with one value in it replaced, or left out.
+    Edit {
+        /// The object that has the value, alone or in a list. `None` is the answer itself.
+        #[serde(default)]
+        id: Option<String>,
+        /// Where the value is, as a JSON pointer.
+        pointer: String,
+        /// The value instead. `None` leaves it out.
+        #[serde(default)]
+        value: Option<Value>,
+    },
+    /// The right answer with the cursor of its next page inside a URL, which also counts the page.
+    CursorInUrl,
     /// The right answer with one object (or part) in it broken.
     Garble {
         /// How.
@@ -153,6 +167,18 @@ impl FaultAction {
             }
             Self::Unsorted => {
                 if let Some(body) = garble::reverse(&reply.body) {
+                    reply.body = body;
+                }
+            }
+            Self::Edit { id, pointer, value } => {
+                if let Some(body) =
+                    garble::edit(&reply.body, id.as_deref(), pointer, value.as_ref())
+                {
+                    reply.body = body;
+                }
+            }
+            Self::CursorInUrl => {
+                if let Some(body) = garble::cursor_in_url(&reply.body) {
                     reply.body = body;
                 }
             }

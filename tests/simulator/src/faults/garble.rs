@@ -105,6 +105,38 @@ pub(super) fn reverse(body: &[u8]) -> Option<Bytes> {
     Some(Bytes::from(page.to_string()))
 }
 
+/// A page in which one value is another. `None`: the object or the value's place is not there.
+pub(super) fn edit(
+    body: &[u8],
+    id: Option<&str>,
+    pointer: &str,
+    value: Option<&Value>,
+) -> Option<Bytes> {
+    let mut page: Value = serde_json::from_slice(body).ok()?;
+    let target = match id {
+        Some(id) => find(&mut page, Some(id), 0, false)?,
+        None => &mut page,
+    };
+    let (parent, name) = pointer.rsplit_once('/')?;
+    let parent = target.pointer_mut(parent)?.as_object_mut()?;
+    match value {
+        Some(value) => parent.insert(name.to_owned(), value.clone()),
+        None => parent.remove(name),
+    };
+    Some(Bytes::from(page.to_string()))
+}
+
+/// A page that names its next page by a URL. `None`: it is the last one.
+pub(super) fn cursor_in_url(body: &[u8]) -> Option<Bytes> {
+    let mut page: Value = serde_json::from_slice(body).ok()?;
+    let after = page["pages"]["next"]["starting_after"].as_str()?;
+    let query: String = [("page", "2"), ("starting_after", after)]
+        .map(|(name, value)| format!("{name}={}", value.replace('=', "%3D").replace('+', "%2B")))
+        .join("&");
+    page["pages"]["next"] = json!(format!("https://elsewhere.example/contacts?{query}"));
+    Some(Bytes::from(page.to_string()))
+}
+
 /// Sets the fields that the object has.
 fn set(object: &mut Value, fields: &[&str], value: &Value) {
     for field in fields {

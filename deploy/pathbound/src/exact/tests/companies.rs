@@ -27,7 +27,7 @@ fn each_column_of_a_company() {
             industry: Some("Rail".to_owned()),
             user_count: Some(6),
             session_count: Some(8),
-            attributes: json!({"a": 1.5}),
+            attributes: document(&json!({"a": 1.5})),
         },
     };
     let truth = [line(Kind::Company, "k", None, &object)];
@@ -55,7 +55,7 @@ fn each_column_of_a_company() {
             |c| c.profile.industry = None,
             |c| c.profile.user_count = None,
             |c| c.profile.session_count = None,
-            |c| c.profile.attributes = json!({}),
+            |c| c.profile.attributes = document(&json!({})),
         ],
     );
 }

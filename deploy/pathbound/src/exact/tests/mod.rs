@@ -14,7 +14,10 @@ use chrono::{DateTime, Utc};
 use intercom_simulator::{Kind, TruthLine};
 use serde_json::{Value, json, value::RawValue};
 use shared::{
-    domain::records::{CompanyFields, ContactFields},
+    domain::{
+        JsonText,
+        records::{CompanyFields, ContactFields},
+    },
     store::reads::{StoredCompany, StoredContact, StoredConversation, StoredPart, StoredThread},
 };
 use uuid::Uuid;
@@ -24,6 +27,10 @@ use conversations::talk;
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
+}
+
+fn document(value: &Value) -> JsonText {
+    RawValue::from_string(value.to_string()).unwrap().into()
 }
 
 fn line(kind: Kind, id: &str, parent: Option<&str>, object: &Value) -> TruthLine {
