@@ -21,6 +21,8 @@ pub struct Facts {
     /// quarantine already makes its thread blocked.
     pub quarantined: Vec<QuarantineFacts>,
     pub quarantined_parts: i64,
+    /// Records that Intercom does not give, by kind.
+    pub set_aside: Vec<SetAsideFacts>,
     /// Parts of truncated threads that Intercom never showed.
     pub missing_parts: i64,
     /// Stored objects that the last full walk did not find, by stream.
@@ -111,6 +113,20 @@ pub struct QuarantineFacts {
     pub count: i64,
     /// The source id of one of them.
     pub example: String,
+}
+
+/// Records of one kind that exist and that Intercom does not give.
+#[derive(Clone, Debug)]
+pub struct SetAsideFacts {
+    /// `contact`, `company` or `conversation`.
+    pub kind: String,
+    pub count: i64,
+    /// The source id of one of them.
+    pub example: String,
+    /// Why that one was not given.
+    pub reason: String,
+    /// When the first of them is asked for again.
+    pub next_try_at: Option<DateTime<Utc>>,
 }
 
 /// What the last audit found when it compared the copy with Intercom by another way than a walk.

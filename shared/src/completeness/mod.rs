@@ -23,8 +23,8 @@ mod status;
 mod summary;
 
 pub use facts::{
-    AuditFacts, Blocked, ConnectionFacts, Facts, OpenRun, QuarantineFacts, StreamFacts,
-    ThreadCounts, WaitingThreads,
+    AuditFacts, Blocked, ConnectionFacts, Facts, OpenRun, QuarantineFacts, SetAsideFacts,
+    StreamFacts, ThreadCounts, WaitingThreads,
 };
 pub use judge::judge;
 pub use sentences::thread_reason;

@@ -1,7 +1,9 @@
 //! The facts that keep a copy from being complete. It is complete exactly if there are none.
 
 use super::{
-    facts::{AuditFacts, Blocked, ConnectionFacts, Facts, QuarantineFacts, StreamFacts},
+    facts::{
+        AuditFacts, Blocked, ConnectionFacts, Facts, QuarantineFacts, SetAsideFacts, StreamFacts,
+    },
     sentences,
     status::Reason,
 };
@@ -58,6 +60,7 @@ pub(super) fn reasons(facts: &Facts) -> Vec<Reason> {
         );
     }
     reasons.extend(facts.quarantined.iter().map(quarantine));
+    reasons.extend(facts.set_aside.iter().map(set_aside));
     reasons.extend(
         facts
             .audit
@@ -140,13 +143,27 @@ fn count_mismatch(facts: &StreamFacts) -> Option<Reason> {
     Some(reason.until(facts.due_at))
 }
 
-fn quarantine(quarantined: &QuarantineFacts) -> Reason {
-    let stream = match quarantined.kind.as_str() {
+fn stream_of(kind: &str) -> Stream {
+    match kind {
         "contact" => Stream::Contacts,
         "company" => Stream::Companies,
         "conversation" => Stream::Conversations,
         _ => Stream::Reference,
-    };
+    }
+}
+
+fn set_aside(set_aside: &SetAsideFacts) -> Reason {
+    let stream = stream_of(&set_aside.kind);
+    let message = sentences::set_aside(stream, set_aside);
+    Reason::new("set_aside", message)
+        .stream(stream)
+        .count(set_aside.count)
+        .action(sentences::ASKED_AGAIN)
+        .until(set_aside.next_try_at)
+}
+
+fn quarantine(quarantined: &QuarantineFacts) -> Reason {
+    let stream = stream_of(&quarantined.kind);
     let message = sentences::quarantined(stream, quarantined);
     Reason::new("quarantined", message)
         .stream(stream)

@@ -5,7 +5,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::facts::{AuditFacts, OpenRun, QuarantineFacts, StreamFacts, WaitingThreads};
+use super::facts::{
+    AuditFacts, OpenRun, QuarantineFacts, SetAsideFacts, StreamFacts, WaitingThreads,
+};
 use crate::domain::{Mode, Stream};
 
 pub(super) const NOTHING_TO_DO: &str = "Nothing to do. The sync continues on its own.";
@@ -22,6 +24,8 @@ pub(super) const EXPORT_HAS_THEM: &str =
     "The API cannot provide them. An export of the workspace's data from Intercom can.";
 pub(super) const FULL_SYNC_IF_IT_GROWS: &str =
     "Nothing to do. If the difference grows, a full sync starts on its own.";
+pub(super) const ASKED_AGAIN: &str = "Nothing to do. The question is asked again on its own, ever less often. Operators can ask it \
+     now with `pathbound replay`.";
 pub(super) const DISCONNECTED: &str = "The workspace is disconnected, so nothing is synced.";
 
 pub(super) fn not_scheduled(stream: Stream) -> String {
@@ -144,6 +148,27 @@ pub(super) fn quarantined(stream: Stream, quarantined: &QuarantineFacts) -> Stri
             plural(stream.noun())
         ),
     }
+}
+
+pub(super) fn set_aside(stream: Stream, set_aside: &SetAsideFacts) -> String {
+    let SetAsideFacts {
+        count,
+        example,
+        reason,
+        ..
+    } = set_aside;
+    let which = match count {
+        1 => format!("1 {} was", stream.noun()),
+        _ => format!("{count} {} were", plural(stream.noun())),
+    };
+    let example = match count {
+        1 => example.clone(),
+        _ => format!("for example {example}"),
+    };
+    format!(
+        "{which} not given in full by Intercom ({example}): {}.",
+        reason.trim_end_matches('.')
+    )
 }
 
 pub(super) fn reread_quarantine(count: i64) -> String {

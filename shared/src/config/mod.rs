@@ -117,6 +117,8 @@ pub struct Intervals {
     pub reference: Duration,
     pub audit: Duration,
     pub search_index_lag: Duration,
+    pub record_retry: Duration,
+    pub company_lists: Duration,
 }
 
 /// How long bad news is doubted, and how soon it is asked about again.
@@ -218,6 +220,8 @@ impl Config {
                 reference: read.duration("reference_interval", Duration::from_secs(1)),
                 audit: read.duration("audit_interval", Duration::from_secs(1)),
                 search_index_lag: read.duration("search_index_lag", Duration::ZERO),
+                record_retry: read.duration("record_retry", Duration::from_millis(100)),
+                company_lists: read.duration("company_lists_time", Duration::ZERO),
             },
             doubt: DoubtConfig {
                 refusal: read.duration("refusal_confirmation", SHORTEST_DOUBT),

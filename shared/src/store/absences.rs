@@ -85,7 +85,8 @@ impl Tx<Worker> {
         self.begin_absence_scan(key).await
     }
 
-    /// Ids to ask for: absent from two complete walks, and from twice as many each time after an answer.
+    /// Ids to ask for: absent from two complete walks, and from twice as many each time after an answer. A question
+    /// without an answer is asked again on its own timer.
     #[tracing::instrument(name = "db.absentees", level = "debug", skip_all)]
     pub async fn absentees(
         &mut self,
@@ -94,13 +95,17 @@ impl Tx<Worker> {
     ) -> Result<Vec<String>, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_scalar!(
-            "SELECT source_id FROM absences
-             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND is_asked_for(walks, asked)
-             ORDER BY source_id LIMIT $4",
+            "SELECT a.source_id FROM absences a
+             LEFT JOIN quarantine q ON q.tenant_id = $1 AND q.connection_id = $2 AND q.kind = $5
+                AND q.source_id = a.source_id AND q.resolved_at IS NULL AND q.retry = 'record'
+             WHERE a.tenant_id = $1 AND a.connection_id = $2 AND a.stream = $3
+               AND CASE WHEN q.source_id IS NULL THEN is_asked_for(a.walks, a.asked) ELSE q.next_try_at <= now() END
+             ORDER BY a.source_id LIMIT $4",
             tenant,
             key.connection.0,
             key.stream.as_str(),
             limit,
+            key.stream.noun(),
         )
         .fetch_all(self.session())
         .await?)

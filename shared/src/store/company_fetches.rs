@@ -76,6 +76,33 @@ impl Tx<Worker> {
         Ok(added > 0)
     }
 
+    /// Adds fetches of the companies that contacts name and that are not stored: of these contacts, or of all without
+    /// names. True if there are any.
+    #[tracing::instrument(name = "db.add_unknown_company_fetches", level = "debug", skip_all)]
+    pub async fn add_unknown_company_fetches(
+        &mut self,
+        connection: ConnectionId,
+        contacts: Option<&[String]>,
+    ) -> Result<bool, StoreError> {
+        let tenant = self.tenant().0;
+        let added = sqlx::query!(
+            "INSERT INTO company_wants (tenant_id, connection_id, source_id)
+             SELECT DISTINCT l.tenant_id, l.connection_id, l.company_source_id FROM contact_companies l
+             WHERE l.tenant_id = $1 AND l.connection_id = $2 AND ($3::text[] IS NULL OR l.contact_source_id = ANY ($3))
+               AND NOT EXISTS (SELECT FROM company_sources s
+                               WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = l.company_source_id)
+             ORDER BY l.company_source_id
+             ON CONFLICT (tenant_id, connection_id, source_id) DO NOTHING",
+            tenant,
+            connection.0,
+            contacts as Option<&[String]>,
+        )
+        .execute(self.session())
+        .await?
+        .rows_affected();
+        Ok(added > 0)
+    }
+
     /// Adds fetches of the absent companies that are to be asked for.
     #[tracing::instrument(name = "db.add_absent_company_fetches", level = "debug", skip_all)]
     pub async fn add_absent_company_fetches(&mut self, key: SliceKey) -> Result<(), StoreError> {
@@ -88,6 +115,25 @@ impl Tx<Worker> {
              ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET absent = true",
             tenant,
             key.connection.0,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Removes fetches of companies that are asked for on a timer of their own from now on.
+    #[tracing::instrument(name = "db.drop_company_fetches", level = "debug", skip_all)]
+    pub async fn drop_company_fetches(
+        &mut self,
+        connection: ConnectionId,
+        source_ids: &[String],
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "DELETE FROM company_wants WHERE tenant_id = $1 AND connection_id = $2 AND source_id = ANY ($3)",
+            tenant,
+            connection.0,
+            source_ids,
         )
         .execute(self.session())
         .await?;

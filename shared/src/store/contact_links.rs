@@ -82,6 +82,31 @@ impl Tx<Worker> {
         self.touch_contacts(connection, &touched).await
     }
 
+    /// Writes lists of companies that were read on their own.
+    #[tracing::instrument(name = "db.write_company_lists", level = "debug", skip_all)]
+    pub async fn write_company_lists(
+        &mut self,
+        connection: ConnectionId,
+        lists: &[(String, SubList)],
+    ) -> Result<(), StoreError> {
+        let links: Vec<(&str, &str)> = lists
+            .iter()
+            .flat_map(|(id, list)| {
+                let companies = list.entries().iter();
+                companies.map(|company| (id.as_str(), company.as_str()))
+            })
+            .collect();
+        let whole: Vec<&str> = lists
+            .iter()
+            .filter(|(_, list)| list.is_whole())
+            .map(|(id, _)| id.as_str())
+            .collect();
+        let mut relinked = self.drop_links(connection, &whole, &links).await?;
+        relinked.extend(self.add_links(connection, &links).await?);
+        let touched: Vec<&str> = relinked.iter().map(String::as_str).collect();
+        self.touch_contacts(connection, &touched).await
+    }
+
     /// Those of the given contacts whose stored version is the given one.
     async fn stored_in_version(
         &mut self,

@@ -34,6 +34,7 @@ pub mod reads;
 mod reference_items;
 pub mod roles;
 mod runs;
+mod set_aside;
 mod streams;
 mod tenants;
 mod threads;
@@ -65,6 +66,7 @@ pub use quarantine::QuarantinedObject;
 pub use readiness::NotReady;
 use roles::DbRole;
 pub use runs::RunRequest;
+pub use set_aside::{DueRetry, Retry, SetAside};
 pub use streams::{
     ClaimedStream, CursorAfterFailure, Due, ProofDelta, SliceKey, StreamClaim, StreamRefusals,
     WalkEnd,

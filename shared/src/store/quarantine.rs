@@ -14,7 +14,7 @@ pub struct QuarantinedObject {
 }
 
 /// The stream that reads objects of this kind. Reference data has many kinds.
-fn stream_of(kind: &str) -> Stream {
+pub(super) fn stream_of(kind: &str) -> Stream {
     match kind {
         "contact" => Stream::Contacts,
         "company" => Stream::Companies,
@@ -39,12 +39,14 @@ impl Tx<Worker> {
             let seen_before = sqlx::query_scalar!(
                 r#"WITH before AS (
                     SELECT FROM quarantine
-                    WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND source_id = $4 AND resolved_at IS NULL
+                    WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND source_id = $4
+                      AND resolved_at IS NULL AND retry IS NULL
                  )
                  INSERT INTO quarantine AS q (tenant_id, connection_id, kind, source_id, reason, raw)
                  VALUES ($1, $2, $3, $4, $5, $6)
                  ON CONFLICT (tenant_id, connection_id, kind, source_id) DO UPDATE SET
-                    reason = excluded.reason, raw = excluded.raw, seen = q.seen + 1, last_seen_at = now(), resolved_at = NULL
+                    reason = excluded.reason, raw = excluded.raw, seen = q.seen + 1, last_seen_at = now(), resolved_at = NULL,
+                    retry = NULL, tries = 0, next_try_at = NULL, progress = NULL
                  RETURNING EXISTS (SELECT FROM before) AS "before!""#,
                 tenant,
                 connection.0,
@@ -68,7 +70,7 @@ impl Tx<Worker> {
     }
 
     /// Closes the quarantine of objects that are readable now, and deletes their bytes, because the text may have been
-    /// redacted since. Returns how many there were.
+    /// redacted since. Returns how many of them counted as unreadable, which a record that was set aside does not.
     #[tracing::instrument(name = "db.resolve_quarantine", level = "debug", skip_all)]
     pub async fn resolve_quarantine(
         &mut self,
@@ -80,22 +82,22 @@ impl Tx<Worker> {
             return Ok(0);
         }
         let tenant = self.tenant().0;
-        let healed = sqlx::query!(
-            "UPDATE quarantine SET resolved_at = now(), raw = ''
-             WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND source_id = ANY ($4) AND resolved_at IS NULL",
+        let counted = sqlx::query_scalar!(
+            r#"UPDATE quarantine SET resolved_at = now(), raw = '', progress = NULL
+               WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND source_id = ANY ($4) AND resolved_at IS NULL
+               RETURNING retry IS NULL AS "counted!""#,
             tenant,
             connection.0,
             kind,
             source_ids,
         )
-        .execute(self.session())
-        .await?
-        .rows_affected();
-        Ok(healed as i64)
+        .fetch_all(self.session())
+        .await?;
+        Ok(counted.into_iter().filter(|counted| *counted).count() as i64)
     }
 
     /// Closes the quarantine of objects that a full walk did not meet again. They are gone, or readable under their real
-    /// ids.
+    /// ids. A record that was set aside stays until its own question is answered, unless only a walk can answer it.
     #[tracing::instrument(name = "db.forget_quarantine", level = "debug", skip_all)]
     pub async fn forget_quarantine(
         &mut self,
@@ -106,7 +108,8 @@ impl Tx<Worker> {
         let tenant = self.tenant().0;
         sqlx::query!(
             "UPDATE quarantine SET resolved_at = now(), raw = ''
-             WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND last_seen_at < $4 AND resolved_at IS NULL",
+             WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND last_seen_at < $4 AND resolved_at IS NULL
+               AND (retry IS NULL OR retry = 'walk')",
             tenant,
             connection.0,
             kind,

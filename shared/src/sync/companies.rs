@@ -3,15 +3,22 @@
 //! Intercom has no incremental endpoint for companies. A workspace has one scroll at a time. It dies after a minute of
 //! silence and cannot be resumed, because a page is sent only once. One slice therefore drains the whole scroll, each
 //! page is stored as it comes, and a broken scroll starts from the beginning.
+//!
+//! A scroll that breaks again and again is set aside until its next try, and companies that contacts name are fetched by
+//! id meanwhile (`companies_by_id.rs`).
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use futures::{StreamExt, stream};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    SliceError, SliceOutcome, block_messages, page_objects::PageObjects, slice::SliceContext,
+    SliceError, SliceOutcome, block_messages,
+    companies_by_id::fetch_by_id,
+    company_walk::{served_until, walk_end},
+    page_objects::PageObjects,
+    set_aside::set_aside,
+    slice::SliceContext,
 };
 use crate::{
     domain::{Mode, Stream, Verdict, records::Company},
@@ -19,7 +26,7 @@ use crate::{
         Endpoint, Error, Refusal, Response, SCROLL_PAGE,
         wire::{self, Page},
     },
-    store::{CompanyFetches, ProofDelta, WalkEnd},
+    store::{CompanyFetches, ProofDelta, Retry, SetAside, WalkEnd},
 };
 
 /// Another app's scroll ends a minute after its last page. It cannot be ended sooner.
@@ -28,6 +35,12 @@ const SCROLL_TAKEN_RETRY: Duration = Duration::from_secs(61);
 const MAX_GAP: Duration = Duration::from_secs(25);
 /// Companies fetched by id in one slice.
 const FETCHES_PER_SLICE: i64 = 100;
+/// A scroll that broke this often in a row, behind its first page, breaks over one of its companies.
+const BROKEN_SCROLLS: i32 = 3;
+/// A scroll that failed this often in a row at its first page is not to be had now.
+const FAILED_SCROLLS: i32 = 5;
+/// What a scroll that is set aside is called in quarantine.
+const SCROLL: &str = "scroll";
 
 /// What a broken scroll leaves to the next one, in `streams.cursor`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -68,10 +81,26 @@ impl BrokenScroll {
 pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let mut tx = cx.begin().await?;
     tx.start_runs(cx.key).await?;
-    let fetches = tx
+    let mut fetches = tx
         .pending_company_fetches(cx.key.connection, FETCHES_PER_SLICE)
         .await?;
+    let retries = tx
+        .due_questions(
+            cx.key.connection,
+            "company",
+            Retry::Record,
+            FETCHES_PER_SLICE,
+        )
+        .await?;
+    let rest = tx.rest_of(cx.key.connection, "company", SCROLL).await?;
     tx.commit().await?;
+    fetches
+        .source_ids
+        .extend(retries.into_iter().map(|retry| retry.source_id));
+    let rests = rest == Some(true);
+    if rests && cx.state.mode == Mode::Incremental {
+        return fetch_by_id(cx, &fetches, rests).await;
+    }
     // One more call for the page that is not full, and one for the empty page at the end.
     let scroll_calls = cx.state.held / SCROLL_PAGE as i64 + 2;
     if cx.state.mode > Mode::Incremental
@@ -79,22 +108,15 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
         // The scroll costs fewer calls than the single companies would.
         || fetches.changed >= scroll_calls
     {
-        return scroll(cx, &fetches).await;
+        return scroll(cx, &fetches, rest.is_some()).await;
     }
-    fetch_by_id(cx, &fetches).await
-}
-
-/// Every fetch that was queued up to now is served by the calls from now on. A page of contacts that was being stored
-/// when the slice began may have queued a later one, and the slice waited for it.
-fn served_until(cx: &SliceContext<'_>, fetches: &CompanyFetches) -> DateTime<Utc> {
-    fetches
-        .newest
-        .map_or(cx.state.now, |newest| newest.max(cx.state.now))
+    fetch_by_id(cx, &fetches, rests).await
 }
 
 async fn scroll(
     cx: &SliceContext<'_>,
     fetches: &CompanyFetches,
+    rested: bool,
 ) -> Result<SliceOutcome, SliceError> {
     let broken: BrokenScroll = cx.saved_walk().unwrap_or_default();
     let (mut param, mut seen, mut poisoned, mut last_page) =
@@ -113,6 +135,9 @@ async fn scroll(
             Err(error) => match error.refusal() {
                 // A scroll of another app is no failure of ours, so it costs no attempt.
                 Some(Refusal::ScrollExists) => return scroll_taken(cx).await,
+                _ if is_broken(cx, seen, &error) || (rested && may_be_a_company(&error)) => {
+                    return rest(cx, seen, &error).await;
+                }
                 Some(Refusal::NotFound) if param.is_some() => {
                     if broken.is_the_end(seen, last_page) {
                         break;
@@ -153,6 +178,50 @@ async fn scroll(
     end(cx, fetches, started_at.unwrap_or(cx.state.now), poisoned).await
 }
 
+/// Whether a scroll that breaks so may break again because of a company on its page.
+const fn may_be_a_company(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(_) | Error::TooLarge(_))
+}
+
+/// Whether the scroll has broken often enough to go on without it.
+const fn is_broken(cx: &SliceContext<'_>, seen: i64, error: &Error) -> bool {
+    let most = if seen == 0 {
+        FAILED_SCROLLS
+    } else {
+        BROKEN_SCROLLS
+    };
+    cx.state.restarts + 1 >= most && may_be_a_company(error)
+}
+
+/// Sets the scroll aside until its next try. Companies that contacts name are fetched by id instead.
+async fn rest(cx: &SliceContext<'_>, seen: i64, error: &Error) -> Result<SliceOutcome, SliceError> {
+    let key = cx.key;
+    let scroll = SetAside {
+        source_id: SCROLL.to_owned(),
+        retry: Retry::Walk,
+        reason: format!(
+            "the list of all companies breaks after {seen} of them, and those behind it are read only if a contact \
+             names them: {error}"
+        ),
+        progress: None,
+        is_unfinished: false,
+    };
+    let mut tx = cx.begin().await?;
+    // A run must not stay open for as long as the scroll rests.
+    tx.drop_from_runs(key, "set_aside", &scroll.reason).await?;
+    set_aside(&mut tx, cx, "company", &[scroll]).await?;
+    tx.add_unknown_company_fetches(key.connection, None).await?;
+    // The next slice finds the scroll at rest and fetches by id.
+    let end = WalkEnd {
+        watermark: None,
+        next_in_seconds: Some(0.0),
+        ..walk_end(cx, cx.state.now, false, None)
+    };
+    tx.end_walk(key, &end).await?;
+    tx.commit().await?;
+    Ok(Verdict::Requeue.into())
+}
+
 /// The next page of the scroll. Between two pages a spent rate budget is waited for here, because snoozing would kill
 /// the scroll.
 async fn next_page(cx: &SliceContext<'_>, param: Option<&str>) -> Result<Response, Error> {
@@ -173,102 +242,6 @@ async fn scroll_taken(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError>
     tx.commit().await?;
     // Postgres remembers the wait. A parked ticket would delay a resync that comes meanwhile.
     Ok(Verdict::Done.into())
-}
-
-/// What Intercom says of a batch of companies.
-#[derive(Default)]
-struct Fetched {
-    bodies: Vec<String>,
-    at: Option<DateTime<Utc>>,
-    alive: Vec<String>,
-    gone: Vec<String>,
-    /// The failure of a call that says nothing of its company.
-    trouble: Option<Error>,
-}
-
-async fn fetch(cx: &SliceContext<'_>, ids: Vec<String>) -> Fetched {
-    let answers: Vec<_> = stream::iter(ids)
-        .map(|id| async move {
-            let answer = cx.workspace.read(&Endpoint::Company { id: &id }).await;
-            (id, answer)
-        })
-        .buffer_unordered(cx.config().conversation_concurrency)
-        .collect()
-        .await;
-    let mut fetched = Fetched::default();
-    for (id, answer) in answers {
-        match answer {
-            Ok(answer) => {
-                fetched.at = Some(answer.at);
-                fetched.bodies.push(answer.body);
-                fetched.alive.push(id);
-            }
-            // Deleted since its contact was read, or absent from two scrolls. Only the latter ends the company.
-            Err(error)
-                if matches!(error.refusal(), Some(Refusal::NotFound))
-                    || matches!(error, Error::BadId(_)) =>
-            {
-                fetched.gone.push(id);
-            }
-            Err(error) => fetched.trouble = Some(error),
-        }
-    }
-    fetched
-}
-
-async fn fetch_by_id(
-    cx: &SliceContext<'_>,
-    fetches: &CompanyFetches,
-) -> Result<SliceOutcome, SliceError> {
-    let Fetched {
-        bodies,
-        at,
-        alive,
-        gone,
-        trouble,
-    } = fetch(cx, fetches.source_ids.clone()).await;
-    // The batch is stored even if a call failed, so that the answered calls are not repeated.
-    let bodies = bodies.iter().map(String::as_str);
-    let objects = PageObjects::read(bodies, at.unwrap_or_else(Utc::now), wire::read_company);
-    // A company that is gone has nothing left to be unreadable.
-    let healthy = [objects.ids(), gone.clone()].concat();
-    let served = [alive.clone(), gone.clone()].concat();
-    let key = cx.key;
-    let mut tx = cx.begin().await?;
-    let written = tx.write_companies(key.connection, objects.records).await?;
-    let quarantined = tx.quarantine(key.connection, &objects.poisons).await?;
-    let healed = tx
-        .resolve_quarantine(key.connection, "company", &healthy)
-        .await?;
-    if !served.is_empty() {
-        // Fetches that were queued during the calls are for a later state, so they stay.
-        tx.complete_company_fetches(key.connection, &served, served_until(cx, fetches))
-            .await?;
-    }
-    tx.note_alive(key.connection, key.stream, &alive).await?;
-    // Counted again under the stream's lock. A page of contacts may have queued more during the calls, and the stream
-    // that it made due must not be put off to the next scroll.
-    let more = tx.pending_company_fetches(key.connection, 1).await?.all > 0;
-    let delta = ProofDelta {
-        inserted: written.inserted,
-        quarantined,
-        healed,
-    };
-    tx.save_cursor(key, &serde_json::Value::Null, delta).await?;
-    // Only a company that two scrolls left out is ended by its 404. Others may come back.
-    tx.mark_companies_deleted(key, &gone).await?;
-    if !more && trouble.is_none() {
-        tx.end_walk(key, &walk_end(cx, cx.state.now, false, None))
-            .await?;
-    }
-    tx.commit().await?;
-    written.count(Stream::Companies);
-    match trouble {
-        // The answers before it are stored, so a failure costs only its own calls.
-        Some(error) => Err(error.into()),
-        None if more => Ok(Verdict::Requeue.into()),
-        None => Ok(Verdict::Done.into()),
-    }
 }
 
 async fn store_page(
@@ -314,6 +287,9 @@ async fn end(
         .await?;
     // Queued after the walk's end, which would drop their due time.
     tx.add_absent_company_fetches(key).await?;
+    // The whole scroll was read, whatever broke it before.
+    tx.resolve_quarantine(key.connection, "company", &[SCROLL.to_owned()])
+        .await?;
     let more = tx.pending_company_fetches(key.connection, 1).await?.all > 0;
     if more {
         tx.make_due(key.connection, Stream::Companies).await?;
@@ -325,35 +301,4 @@ async fn end(
         Verdict::Done
     };
     Ok(verdict.into())
-}
-
-fn walk_end(
-    cx: &SliceContext<'_>,
-    started_at: DateTime<Utc>,
-    full: bool,
-    missing: Option<i64>,
-) -> WalkEnd {
-    // Counted from the last scroll. Fetches by id would otherwise put the next scroll off for ever.
-    let every = cx.config().intervals.company_walk;
-    // Single companies do not move the time of the next scroll.
-    let next = match cx.state.walked_at {
-        Some(walked_at) if !full => (walked_at + TimeDelta::from_std(every).unwrap_or_default()
-            - cx.state.now)
-            .as_seconds_f64()
-            .max(0.0),
-        _ => every.as_secs_f64(),
-    };
-    WalkEnd {
-        mode: if full {
-            cx.state.mode.max(Mode::Full)
-        } else {
-            Mode::Incremental
-        },
-        begun_at: cx.state.now,
-        watermark: Some(started_at),
-        overlap_probe: None,
-        full,
-        missing,
-        next_in_seconds: Some(next),
-    }
 }

@@ -3,16 +3,18 @@
 use chrono::Utc;
 use futures::{StreamExt, stream};
 
-use super::{SliceError, contact_companies, page_objects::PageObjects, slice::SliceContext};
+use super::{
+    SliceError, contact_companies, page_objects::PageObjects, record_faults::stops_all,
+    slice::SliceContext,
+};
 use crate::{
-    domain::records::Contact,
-    intercom::{Endpoint, Error, Refusal, wire},
+    domain::records::{Contact, Poison},
+    intercom::{Endpoint, Error, Refusal, Response, wire},
+    store::{Retry, SetAside},
 };
 
-/// Contacts fetched by id in one slice.
-const FETCHES_PER_SLICE: i64 = 100;
-
 /// What Intercom says of a batch of absent contacts.
+#[derive(Default)]
 pub(super) struct Absent {
     pub(super) objects: PageObjects<Contact>,
     /// Ids that are not deleted, readable or not.
@@ -20,16 +22,17 @@ pub(super) struct Absent {
     pub(super) deleted: Vec<String>,
     /// Ids that were merged, each with the id of its survivor.
     pub(super) merged: Vec<(String, String)>,
-    /// The failure of a call that says nothing of its contact.
+    /// Ids whose answer leaves nothing to ask for.
+    pub(super) answered: Vec<String>,
+    /// Contacts that Intercom does not give. Each is asked for again on its own timer.
+    pub(super) set_aside: Vec<SetAside>,
+    /// Why the batch stopped. It says nothing of a contact.
     pub(super) trouble: Option<Error>,
+    bodies: Vec<Response>,
 }
 
 /// Fetches a batch of absent contacts.
-pub(super) async fn fetch(cx: &SliceContext<'_>) -> Result<Absent, SliceError> {
-    let mut tx = cx.begin().await?;
-    let ids = tx.absentees(cx.key, FETCHES_PER_SLICE).await?;
-    // The calls may take long, so they hold no transaction.
-    tx.commit().await?;
+pub(super) async fn fetch(cx: &SliceContext<'_>, ids: Vec<String>) -> Result<Absent, SliceError> {
     let answers: Vec<_> = stream::iter(ids)
         .map(|id| async move {
             let read = Endpoint::Contact {
@@ -42,15 +45,38 @@ pub(super) async fn fetch(cx: &SliceContext<'_>) -> Result<Absent, SliceError> {
         .buffer_unordered(cx.config().conversation_concurrency)
         .collect()
         .await;
-    let (mut alive, mut deleted, mut merged, mut trouble) =
-        (Vec::new(), Vec::new(), Vec::new(), None);
-    let (mut bodies, mut now) = (Vec::new(), Utc::now());
+    let mut absent = Absent::default();
     for (id, answer) in answers {
+        absent.add(id, answer);
+    }
+    let now = absent
+        .bodies
+        .last()
+        .map_or_else(Utc::now, |answer| answer.at);
+    let bodies = absent.bodies.iter().map(|answer| answer.body.as_str());
+    absent.objects = PageObjects::read(bodies, now, wire::read_contact);
+    // A contact whose companies are not read is stored without them, and they are asked for on their own.
+    let lists = contact_companies::complete(cx, &mut absent.objects, |_| true).await?;
+    let unread = |id: &String| {
+        let is_poison = |poison: &Poison| poison.source_id == *id;
+        lists.iter().any(|list| list.source_id == *id)
+            || absent.objects.poisons.iter().any(is_poison)
+    };
+    let whole = absent.alive.iter().filter(|id| !unread(id)).cloned();
+    absent.answered = whole
+        .chain(absent.deleted.iter().cloned())
+        .chain(absent.merged.iter().map(|(id, _)| id.clone()))
+        .collect();
+    absent.set_aside.extend(lists);
+    Ok(absent)
+}
+
+impl Absent {
+    fn add(&mut self, id: String, answer: Result<Response, Error>) {
         match answer {
             Ok(answer) => {
-                now = answer.at;
-                bodies.push(answer.body);
-                alive.push(id);
+                self.bodies.push(answer);
+                self.alive.push(id);
             }
             Err(Error::Refused {
                 refusal:
@@ -58,21 +84,18 @@ pub(super) async fn fetch(cx: &SliceContext<'_>) -> Result<Absent, SliceError> {
                         into: Some(survivor),
                     },
                 ..
-            }) => merged.push((id, survivor)),
-            Err(error) if error.is_gone() => deleted.push(id),
+            }) => self.merged.push((id, survivor)),
+            Err(error) if error.is_gone() => self.deleted.push(id),
             // An id that Intercom could never have given cannot be fetched, and an oversized contact is not deleted.
-            Err(Error::BadId(_) | Error::TooLarge(_)) => alive.push(id),
-            Err(error) => trouble = Some(error),
+            Err(Error::BadId(_) | Error::TooLarge(_)) => self.alive.push(id),
+            Err(error) if stops_all(&error) => self.trouble = Some(error),
+            Err(error) => self.set_aside.push(SetAside {
+                source_id: id,
+                retry: Retry::Record,
+                reason: format!("no list shows the contact, and its own call fails: {error}"),
+                progress: None,
+                is_unfinished: false,
+            }),
         }
     }
-    let bodies = bodies.iter().map(String::as_str);
-    let mut objects = PageObjects::read(bodies, now, wire::read_contact);
-    contact_companies::complete(cx, &mut objects).await?;
-    Ok(Absent {
-        objects,
-        alive,
-        deleted,
-        merged,
-        trouble,
-    })
 }

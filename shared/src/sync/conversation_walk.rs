@@ -3,7 +3,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{bisect::Bisect, overlap_probe::OVERLAP, paged_walk::PagedWalk, slice::SliceContext};
+use super::{
+    bisect::Bisect, course::Walk, overlap_probe::OVERLAP, paged_walk::PagedWalk,
+    slice::SliceContext,
+};
 use crate::{
     domain::records::Conversation,
     intercom::{Order, Search},
@@ -25,10 +28,10 @@ pub(super) struct ConversationWalk {
     pub(super) bisect: Option<Bisect>,
 }
 
-impl ConversationWalk {
-    pub(super) fn begin(cx: &SliceContext<'_>) -> Self {
+impl Walk for ConversationWalk {
+    fn over(_cx: &SliceContext<'_>, pages: PagedWalk) -> Self {
         Self {
-            pages: PagedWalk::begin(cx),
+            pages,
             before: None,
             reached: None,
             sorted: true,
@@ -36,6 +39,12 @@ impl ConversationWalk {
         }
     }
 
+    fn pages(&self) -> &PagedWalk {
+        &self.pages
+    }
+}
+
+impl ConversationWalk {
     /// Only later changes are searched. `>` is exclusive or inclusive by version, which the overlap covers.
     pub(super) fn after_time(&self) -> DateTime<Utc> {
         self.pages

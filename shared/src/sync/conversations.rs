@@ -13,10 +13,12 @@
 use super::{
     SliceError, SliceOutcome,
     bisect::{Bisect, Found},
-    conversation_bisect::{keeps_failing, may_be_a_record, narrow, probe},
+    conversation_bisect::{narrow, probe},
     conversation_walk::ConversationWalk,
+    course::Course,
     page_objects::PageObjects,
     paged_walk::Turn,
+    record_faults::{keeps_failing, may_be_a_record},
     slice::SliceContext,
 };
 use crate::{
@@ -28,74 +30,88 @@ use crate::{
     store::{ProofDelta, WorkerTx},
 };
 
-/// Works one slice: a page of stubs, or a step of a bisection.
+/// Works one slice: a page of stubs of the walk or of a poll, or a step of a bisection.
 ///
 /// # Errors
 /// See [`SliceError`].
 #[tracing::instrument(name = "conversations", skip_all)]
 pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
-    let mut walk = cx.open_walk(ConversationWalk::begin).await?;
-    if let Some(before) = walk.bisect.as_ref().and_then(Bisect::probe) {
-        return probe(cx, walk, before).await;
+    let mut course = Course::open(cx).await?;
+    let result = page(cx, &mut course).await;
+    course.settle(cx, result).await
+}
+
+async fn page(
+    cx: &SliceContext<'_>,
+    course: &mut Course<ConversationWalk>,
+) -> Result<SliceOutcome, SliceError> {
+    if let Some(before) = course.bisect.as_ref().and_then(Bisect::probe) {
+        return probe(cx, course, before).await;
     }
-    let search = walk.search();
+    let search = course.search();
     let read = Endpoint::ConversationsSearch { search: &search };
     let answer = match cx.workspace.read(&read).await {
-        Err(Error::TooLarge(_)) if walk.pages.page_size.shrink() => {
+        Err(Error::TooLarge(_)) if course.pages.page_size.shrink() => {
             // A smaller page may no longer hold the failing record, so a bisection begins again.
-            walk.bisect = None;
-            cx.save_cursor_only(&walk).await?;
+            course.bisect = None;
+            cx.save_cursor_only(course).await?;
             return Ok(Verdict::Requeue.into());
         }
         Err(error)
-            if walk.pages.after.is_some() && error.refusal() == Some(&Refusal::BadRequest) =>
+            if course.pages.after.is_some() && error.refusal() == Some(&Refusal::BadRequest) =>
         {
-            walk.pages.page_size.refused();
-            return resume_by_time(cx, walk).await;
+            course.pages.page_size.refused();
+            return resume_by_time(cx, course).await;
         }
         Err(error)
-            if may_be_a_record(&error) && (walk.bisect.is_some() || keeps_failing(cx, &error)) =>
+            if may_be_a_record(&error)
+                && (course.bisect.is_some() || keeps_failing(cx, &error)) =>
         {
-            return narrow(cx, walk, error).await;
+            return narrow(cx, course, error).await;
         }
         answer => answer?,
     };
     let page = Page::split(&answer.body)?;
-    let next = match walk.pages.turn(&page, answer.at) {
+    let next = match course.pages.turn(&page, answer.at) {
         Ok(next) => next,
-        Err(Turn::Repeats) => return resume_by_time(cx, walk).await,
+        Err(Turn::Repeats) => return resume_by_time(cx, course).await,
         Err(Turn::Unreadable(error)) => return Err(error.into()),
     };
     let objects = PageObjects::of_page(&answer, &page.items, wire::read_conversation)?;
-    if walk.bisect.is_none() {
+    if course.bisect.is_none() {
         // The pages of a bisection are small for another reason than their bytes.
-        walk.pages.page_size.landed(answer.size());
+        course.pages.page_size.landed(answer.size());
     }
     // Unsorted pages prove nothing about older ones, so the walk must not resume by time.
-    walk.note_order(&objects.records);
-    walk.pages.poisoned += objects.poisons.len() as i64;
-    walk.pages.after = next;
-    walk.bisect = walk.bisect.and_then(|bisect| match bisect.worked() {
-        Found::NotYet(bisect) => Some(bisect),
-        _ => None,
-    });
+    course.note_order(&objects.records);
+    course.pages.poisoned += objects.poisons.len() as i64;
+    course.pages.after = next;
+    course.bisect = course
+        .bisect
+        .take()
+        .and_then(|bisect| match bisect.worked() {
+            Found::NotYet(bisect) => Some(bisect),
+            _ => None,
+        });
     let count = Endpoint::ConversationsSearch {
         search: &Search::count_all(),
     };
-    let ended = walk.pages.after.is_none();
-    let total = walk.pages.total(cx, &page, ended, &count).await?;
-    store(cx, walk, objects, total).await
+    // A poll between two pages counts nothing, because the walk counts at its end.
+    let counts = course.pages.after.is_none() && !course.is_polling();
+    let total = course.pages.total(cx, &page, counts, &count).await?;
+    store(cx, course, objects, total).await
 }
 
 async fn resume_by_time(
     cx: &SliceContext<'_>,
-    mut walk: ConversationWalk,
+    course: &mut Course<ConversationWalk>,
 ) -> Result<SliceOutcome, SliceError> {
-    if !walk.resume_by_time() {
+    if !course.resume_by_time() {
         return Err(SliceError::StartOver("intercom no longer knows the cursor"));
     }
     let mut tx = cx.begin().await?;
-    tx.save_cursor(cx.key, &walk, ProofDelta::default()).await?;
+    tx.save_cursor(cx.key, course, ProofDelta::default())
+        .await?;
     tx.commit().await?;
     Ok(Verdict::Requeue.into())
 }
@@ -103,7 +119,7 @@ async fn resume_by_time(
 /// Stores a page and the cursor behind it in one transaction.
 async fn store(
     cx: &SliceContext<'_>,
-    walk: ConversationWalk,
+    course: &mut Course<ConversationWalk>,
     objects: PageObjects<Conversation>,
     total: Option<i64>,
 ) -> Result<SliceOutcome, SliceError> {
@@ -111,7 +127,7 @@ async fn store(
     let (ids, shown) = (objects.ids(), objects.shown());
     let mut tx = cx.begin().await?;
     let written = tx.write_stubs(key.connection, objects.records).await?;
-    if walk.pages.mode == Mode::Reconcile {
+    if course.pages.mode == Mode::Reconcile {
         // A stub proves nothing of its thread, so a reconciling run reads every thread again.
         tx.reopen_threads(key.connection, &ids).await?;
     }
@@ -119,7 +135,7 @@ async fn store(
     let healed = tx
         .resolve_quarantine(key.connection, "conversation", &ids)
         .await?;
-    if walk.pages.is_full() {
+    if course.shows_all() {
         tx.note_shown(key, &shown).await?;
     } else {
         // A conversation that moved to the front during a walk was not shown by it.
@@ -130,12 +146,17 @@ async fn store(
         quarantined,
         healed,
     };
-    tx.save_cursor(key, &walk, delta).await?;
-    let verdict = if walk.pages.after.is_some() {
-        Verdict::Requeue
-    } else {
-        end(&mut tx, cx, &walk, total).await?;
+    let ended = course.pages.after.is_none();
+    let is_last = ended && !course.is_polling();
+    if ended && course.is_polling() {
+        course.end_poll(cx);
+    }
+    tx.save_cursor(key, course, delta).await?;
+    let verdict = if is_last {
+        end(&mut tx, cx, course, total).await?;
         Verdict::Done
+    } else {
+        Verdict::Requeue
     };
     // The threads' row is locked last, in the order in which `threads` locks its own rows.
     tx.make_due(key.connection, Stream::Threads).await?;
@@ -147,12 +168,12 @@ async fn store(
 async fn end(
     tx: &mut WorkerTx,
     cx: &SliceContext<'_>,
-    walk: &ConversationWalk,
+    course: &Course<ConversationWalk>,
     total: Option<i64>,
 ) -> Result<(), SliceError> {
     let key = cx.key;
-    if walk.pages.is_full() {
-        tx.forget_quarantine(key.connection, "conversation", walk.pages.begun_at)
+    if course.pages.is_full() {
+        tx.forget_quarantine(key.connection, "conversation", course.pages.begun_at)
             .await?;
         tx.end_absence_scan(key).await?;
         // An absent conversation may be deleted. Its own call gives the proof.
@@ -160,7 +181,7 @@ async fn end(
     } else if let Some(total) = total {
         tx.recount(key, total).await?;
     }
-    let end = walk.pages.end(cx, walk.missing(total));
+    let end = course.end(cx, course.missing(total));
     tx.end_walk(key, &end).await?;
     Ok(())
 }

@@ -17,6 +17,15 @@ pub(super) struct PageObjects<R> {
     pub(super) poisons: Vec<Poison>,
 }
 
+impl<R> Default for PageObjects<R> {
+    fn default() -> Self {
+        Self {
+            records: Vec::new(),
+            poisons: Vec::new(),
+        }
+    }
+}
+
 impl<R: Timestamped> PageObjects<R> {
     /// Reads the items of an answer.
     ///

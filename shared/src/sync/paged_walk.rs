@@ -35,7 +35,11 @@ pub(super) struct PagedWalk {
 impl PagedWalk {
     /// A walk at its beginning: over the changes since the watermark, or over everything.
     pub(super) fn begin(cx: &SliceContext<'_>) -> Self {
-        let since = cx.since();
+        Self::starting(cx, cx.since())
+    }
+
+    /// A walk over the changes since then, or over everything.
+    pub(super) fn starting(cx: &SliceContext<'_>, since: Option<DateTime<Utc>>) -> Self {
         Self {
             // A run may ask for more than changes, and then the whole walk is of that mode.
             mode: if since.is_some() {

@@ -1,7 +1,8 @@
 //! Reads quarantined objects again from their stored bytes, after the parser has learned a new form.
 //!
-//! No call is made. Threads that wait for their next attempt become due at once. The stream is locked as a slice locks it, so the two never write at the same time. A later stored
-//! version stays, and a disconnected connection gets nothing. Some objects need a whole answer (an unreadable thread, a
+//! No call is made. The stream is locked as a slice locks it, so the two never write at the same time. A later stored
+//! version stays, and a disconnected connection gets nothing. Threads that wait for their next attempt, and records
+//! without bytes, which Intercom did not give, are due at once. Some objects need a whole answer (an unreadable thread, a
 //! contact whose companies were cut), and the next walk reads those.
 
 use chrono::Utc;
@@ -46,6 +47,7 @@ pub async fn replay(
 ) -> Result<Option<Replayed>, StoreError> {
     let mut replayed = Replayed::default();
     for (stream, kind) in KINDS {
+        replayed.left += ask_now(store, tenant, connection, (stream, kind), rehearsed).await?;
         let mut after = String::new();
         loop {
             let mut tx = store.begin(tenant).await?;
@@ -89,6 +91,33 @@ async fn retry_threads(
         tx.make_due(connection, Stream::Threads).await?;
     }
     tx.commit().await
+}
+
+/// Makes the records that Intercom did not give due now. Their stream asks for them again. Returns their number.
+async fn ask_now(
+    store: &WorkerStore,
+    tenant: TenantId,
+    connection: ConnectionId,
+    (stream, kind): (Stream, &str),
+    rehearsed: bool,
+) -> Result<i64, StoreError> {
+    let mut tx = store.begin(tenant).await?;
+    tx.lock_stream(connection, stream).await?;
+    let is_active = tx
+        .connection(connection)
+        .await?
+        .is_some_and(|found| found.state == ConnectionState::Active);
+    if !is_active {
+        return Ok(0);
+    }
+    let asked = tx.retry_now(connection, kind).await?;
+    if asked > 0 {
+        tx.make_due(connection, stream).await?;
+    }
+    if !rehearsed {
+        tx.commit().await?;
+    }
+    Ok(i64::try_from(asked).unwrap_or(i64::MAX))
 }
 
 /// Stores the objects that are readable now and closes their quarantine. Returns their number.

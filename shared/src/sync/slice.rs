@@ -109,7 +109,8 @@ impl SliceContext<'_> {
     pub(super) fn since(&self) -> Option<DateTime<Utc>> {
         // A search by time never shows a deleted or archived object, so only a full walk repairs
         // those.
-        let walked_lately = self.walked_within(self.config().intervals.reconcile);
+        let walked_lately =
+            self.walked_within(self.config().intervals.reconcile) && !self.state.is_walk_retry_due;
         self.state
             .watermark
             .filter(|_| self.state.mode == Mode::Incremental && walked_lately)

@@ -2,13 +2,13 @@
 
 mod merges;
 
-use intercom_simulator::{Change, Fault, Garble, Kind, Mutation, WorkspaceSpec};
+use intercom_simulator::{Change, Fault, FaultAction, Garble, Kind, Mutation, WorkspaceSpec};
 use shared::{
     completeness::StreamActivity,
     domain::{Mode, Stream},
 };
 
-use crate::support::{Case, OBJECTS, cases, garbled, of, rows, tiny};
+use crate::support::{Case, OBJECTS, World, cases, garbled, of, rows, tiny};
 
 /// Polls see nothing, the first walk suspects, the second asks and is told.
 async fn what_vanished_is_marked_after_two_walks(
@@ -65,6 +65,25 @@ cases! {
         // Their companies are asked for again, one by one or by a scroll.
         case.poll_exact(2).await;
         assert_eq!(case.tombstones().await.len(), 0);
+    }
+
+    news_comes_between_the_questions_after_a_mass_deletion {
+        let world = World::with(&[("SYNC_INTERVAL", "1s"), ("CONVERSATION_CONCURRENCY", "8")]).await;
+        let case = world.connect(WorkspaceSpec { contacts: 450, companies: 0, ..tiny() }).await;
+        let _fleet = world.fleet(1);
+        case.until_complete().await;
+        case.mutate(Mutation::delete(Kind::Contact, 400));
+        case.begin_run(Mode::Full, &[Stream::Contacts]).await;
+        case.until_run_ends().await;
+        let late = case.inject(Fault::new(FaultAction::Delay { millis: 100 }).operation("get_contact"));
+        case.begin_run(Mode::Full, &[Stream::Contacts]).await;
+        case.until_hit(late).await;
+        let news = case.mutate(Mutation::add(Kind::Contact, 1));
+        case.until_held(Kind::Contact, &news[0]).await;
+        assert!(case.calls("get_contact") < 400, "questions are left");
+        case.clear_fault(late);
+        case.until_complete().await;
+        case.assert_exact().await;
     }
 
     a_conversation_that_moved_during_a_walk_causes_no_second_walk {
@@ -126,9 +145,14 @@ cases! {
         case.mutate(Mutation::delete(Kind::Contact, 2));
         case.full_walk(0).await;
         let broken = case.inject(Fault::status(503).operation("get_contact").times(4));
-        // Two questions, each asked twice in vain and once more.
-        case.full_walk(4 + 2).await;
-        assert_eq!(case.hits(broken), 4);
+        let floor = case.walk_floor();
+        case.begin_run(Mode::Full, OBJECTS).await;
+        case.until_hits(broken, 4).await;
+        case.until("they are set aside", |status| status.reasons.iter().any(|reason| reason.code == "set_aside")).await;
+        assert_eq!(case.replay().await, 2);
+        case.until_complete().await;
+        // Two questions, each asked twice in vain and once more, after a poll.
+        case.assert_calls_within(floor + 4 + 1 + 2);
         assert_eq!(case.tombstones().await.len(), 2);
         case.assert_exact().await;
     }

@@ -14,6 +14,7 @@ mod objects;
 mod outages;
 mod pages;
 mod replay;
+mod set_aside;
 mod sizes;
 mod sub_lists;
 mod threads;

@@ -23,7 +23,7 @@ fn linked(case: &Case) -> String {
 async fn companies_that_a_contact_does_not_show_stay(pointer: &'static str, value: Option<Value>) {
     let case = Case::of(tiny()).await.synced().await;
     let contact = linked(&case);
-    let cut = case.inject(edited(&contact, pointer, value));
+    let cut = case.inject(edited(&contact, pointer, value).operation("search_contacts"));
     let contacts = || Mutation::update(Kind::Contact, 1).ids([contact.clone()]);
     case.mutate(contacts().ago(10));
     case.poll().await;

@@ -3,6 +3,7 @@
 mod companies;
 mod contacts;
 mod conversations;
+mod news;
 mod unchanged;
 mod versions;
 mod zones;

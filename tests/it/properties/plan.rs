@@ -230,7 +230,7 @@ fn op(rng: &mut Rng, is_large: bool) -> Op {
         },
         93..95 => Op::Flush,
         95..97 => Op::Pass {
-            seconds: *rng.pick(&[1, 3, 31, 62, 400]),
+            seconds: *rng.pick(&[1, 3, 31, 62, 400, 4_000]),
         },
         97..98 => Op::Disconnect(disconnect(rng)),
         98..99 => Op::PassWeek,

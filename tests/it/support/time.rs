@@ -120,6 +120,12 @@ impl Case {
                     blocked_until = blocked_until - make_interval(secs => $3),
                     refused_since = refused_since - make_interval(secs => $3)
              WHERE connection_id = $1 AND stream = ANY($2)",
+            "UPDATE streams SET cursor = cursor || jsonb_build_object('polled_at',
+                    coalesce(cursor->>'polled_at', cursor->>'begun_at')::timestamptz - make_interval(secs => $3))
+             WHERE connection_id = $1 AND stream = ANY($2) AND stream IN ('contacts', 'conversations')
+               AND cursor ? 'begun_at' AND cursor->>'since' IS NULL",
+            "UPDATE quarantine SET next_try_at = next_try_at - make_interval(secs => $3)
+             WHERE connection_id = $1 AND $2::text[] IS NOT NULL",
             "UPDATE threads SET due_at = due_at - make_interval(secs => $3),
                     failed_since = failed_since - make_interval(secs => $3), tried_at = tried_at - make_interval(secs => $3),
                     retry_at = retry_at - make_interval(secs => $3)

@@ -139,6 +139,13 @@ impl Case {
         self.assert_calls_within(floor);
     }
 
+    /// An operator replays the quarantine, so what is set aside is asked for now. Returns how much is left.
+    pub(crate) async fn replay(&self) -> i64 {
+        let store = self.world.worker_store(1).await;
+        let replayed = shared::sync::replay(&store, self.tenant, self.connection(), false).await;
+        replayed.expect("postgres answers").expect("it syncs").left
+    }
+
     pub(crate) async fn status(&self) -> SyncStatus {
         let mut tx = self
             .world

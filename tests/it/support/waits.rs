@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use intercom_simulator::FaultId;
+use intercom_simulator::{FaultId, Kind};
 use shared::{
     completeness::{StreamStatus, SyncStatus},
     domain::Stream,
@@ -138,6 +138,19 @@ impl Case {
         wait_for("calls meet the fault", async || match self.hits(fault) {
             hits if hits >= least => Ok(()),
             hits => Err(format!("{hits} of {least} did")),
+        })
+        .await;
+    }
+
+    /// Waits until an object is stored.
+    pub(crate) async fn until_held(&self, kind: Kind, id: &str) {
+        wait_for("the object is stored", async || {
+            let kept = self.kept(kind).await;
+            if kept.iter().any(|kept| kept.id == id) {
+                Ok(())
+            } else {
+                Err(format!("{} others are", kept.len()))
+            }
         })
         .await;
     }

@@ -287,6 +287,15 @@ fn every_sentence_reads_well() {
                     example: "65a1f0".into(),
                 })
                 .into();
+            facts.set_aside = ["contact", "company", "conversation"]
+                .map(|kind| SetAsideFacts {
+                    kind: kind.into(),
+                    count,
+                    example: "65a1f1".into(),
+                    reason: "its own call fails: intercom is unavailable: status 500".into(),
+                    next_try_at: Some(at(3_000)),
+                })
+                .into();
             facts.audit = Some(AuditFacts {
                 audited_at: at(2_000),
                 contacts_missing: None,

@@ -40,14 +40,14 @@ struct WireContact {
     #[serde(default)]
     location: Option<Document>,
     #[serde(default)]
-    companies: Option<Object<Companies>>,
+    companies: Option<Object<CompanyList>>,
     #[serde(default)]
     merge_history: Option<Vec<Object<Merge>>>,
 }
 
 /// A list inside an object shows at most ten entries. `has_more` says whether there are others.
 #[derive(Default, Deserialize)]
-struct Companies {
+struct CompanyList {
     #[serde(default)]
     data: Option<Vec<Object<CompanyEntry>>>,
     #[serde(default)]
@@ -100,7 +100,7 @@ pub fn read_contact(raw: &str) -> Result<Contact, Poison> {
 }
 
 /// The companies that a contact shows. A missing list is no empty one.
-fn companies(list: Option<Object<Companies>>) -> Result<SubList, &'static str> {
+fn companies(list: Option<Object<CompanyList>>) -> Result<SubList, &'static str> {
     let Object(list) = list.unwrap_or_default();
     let shown = list.data.as_ref().map_or(0, Vec::len);
     let ids = list

@@ -3,8 +3,8 @@
 use super::super::{Connection, ConnectionState, StoreError, Tx, roles::ReadsStatus};
 use crate::{
     completeness::{
-        AuditFacts, Blocked, ConnectionFacts, Facts, OpenRun, QuarantineFacts, StreamFacts,
-        ThreadCounts, WaitingThreads,
+        AuditFacts, Blocked, ConnectionFacts, Facts, OpenRun, QuarantineFacts, SetAsideFacts,
+        StreamFacts, ThreadCounts, WaitingThreads,
     },
     domain::{ConnectionId, Stream},
 };
@@ -36,6 +36,7 @@ impl<R: ReadsStatus> Tx<R> {
             pending_companies,
             quarantined,
             quarantined_parts,
+            set_aside: self.set_aside_facts(connection).await?,
             missing_parts,
             absent: self.absent_counts(connection).await?,
             audit: self.audit_facts(connection).await?,
@@ -214,7 +215,8 @@ impl<R: ReadsStatus> Tx<R> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             r#"SELECT kind, count(*) AS "count!", min(source_id) AS "example!" FROM quarantine
-               WHERE tenant_id = $1 AND connection_id = $2 AND resolved_at IS NULL GROUP BY kind ORDER BY kind"#,
+               WHERE tenant_id = $1 AND connection_id = $2 AND resolved_at IS NULL AND retry IS NULL
+               GROUP BY kind ORDER BY kind"#,
             tenant,
             connection.0,
         )
@@ -230,6 +232,26 @@ impl<R: ReadsStatus> Tx<R> {
             })
             .partition(|quarantined| quarantined.kind == "part");
         Ok((objects, parts.iter().map(|parts| parts.count).sum()))
+    }
+
+    /// Records that Intercom does not give, by kind.
+    async fn set_aside_facts(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<Vec<SetAsideFacts>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_as!(
+            SetAsideFacts,
+            r#"SELECT kind, count(*) AS "count!", min(source_id) AS "example!",
+                      (array_agg(reason ORDER BY source_id))[1] AS "reason!", min(next_try_at) AS next_try_at
+               FROM quarantine
+               WHERE tenant_id = $1 AND connection_id = $2 AND resolved_at IS NULL AND retry IS NOT NULL
+               GROUP BY kind ORDER BY kind"#,
+            tenant,
+            connection.0,
+        )
+        .fetch_all(self.session())
+        .await?)
     }
 
     async fn audit_facts(

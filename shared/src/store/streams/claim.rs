@@ -45,6 +45,10 @@ pub struct ClaimedStream {
     pub expected: Option<i64>,
     /// The last full walk did not show an object that is stored, so the next one comes sooner.
     pub absent: bool,
+    /// A record is set aside that only a full walk can read, and its next try is due.
+    pub is_walk_retry_due: bool,
+    /// A requested run waits for the stream.
+    pub is_wanted: bool,
     pub blocked: bool,
     pub connected_at: DateTime<Utc>,
     /// By Postgres' clock. A walk that begins now does not serve runs that are requested later.
@@ -73,12 +77,17 @@ impl Store<Worker> {
                  AND k.tenant_id = $1 AND k.connection_id = $2 AND k.purpose = 'access_token'
                RETURNING s.mode, s.cursor, s.watermark, s.witness AS overlap_probe, s.walked_at, s.attempts, s.restarts, s.held, s.expected,
                          EXISTS (SELECT FROM absences a WHERE a.tenant_id = $1 AND a.connection_id = $2 AND a.stream = $3 AND a.walks = 1) AS "absent!",
+                         EXISTS (SELECT FROM quarantine q WHERE q.tenant_id = $1 AND q.connection_id = $2 AND q.kind = $5
+                                    AND q.retry = 'walk' AND q.resolved_at IS NULL AND q.next_try_at <= now()) AS "walk_retry!",
+                         EXISTS (SELECT FROM sync_runs r WHERE r.tenant_id = $1 AND r.connection_id = $2
+                                    AND r.finished_at IS NULL AND $3 = ANY (r.pending)) AS "wanted!",
                          s.blocked_code IS NOT NULL AS "blocked!", now() AS "now!",
                          c.connected_at, c.region, c.workspace_id, c.api_version, c.state = 'active' AS "active!", k.sealed"#,
             tenant,
             key.connection.0,
             key.stream.as_str(),
             key.fence,
+            key.stream.noun(),
         )
         .fetch_optional(tx.session())
         .await?;
@@ -106,6 +115,8 @@ impl Store<Worker> {
             held: row.held,
             expected: row.expected,
             absent: row.absent,
+            is_walk_retry_due: row.walk_retry,
+            is_wanted: row.wanted,
             blocked: row.blocked,
             connected_at: row.connected_at,
             now: row.now,

@@ -43,9 +43,14 @@ pub enum CursorAfterFailure {
 }
 
 impl Tx<Worker> {
-    /// Ends a walk. Nothing else may write to the stream after it in this transaction.
+    /// Ends a walk. Nothing else may write to the stream after it in this transaction, except what follows from the
+    /// walk. Returns when the next walk is due, if it is.
     #[tracing::instrument(name = "db.end_walk", level = "debug", skip_all)]
-    pub async fn end_walk(&mut self, key: SliceKey, end: &WalkEnd) -> Result<(), StoreError> {
+    pub async fn end_walk(
+        &mut self,
+        key: SliceKey,
+        end: &WalkEnd,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
         let tenant = self.tenant().0;
         // First, because the runs that still wait decide the mode and the time of the next walk.
         let next_mode = self.serve_runs(key, end).await?;
@@ -57,7 +62,7 @@ impl Tx<Worker> {
             _ => end.next_in_seconds,
         };
         // `greatest`, because a walk that began before another one ended must not move the watermark back.
-        sqlx::query!(
+        let due_at = sqlx::query_scalar!(
             "UPDATE streams SET
                 cursor = NULL, attempts = 0, restarts = 0, last_error = NULL, last_ok_at = now(), ticketed_at = NULL,
                 watermark = greatest(watermark, $4), witness = $9,
@@ -67,7 +72,8 @@ impl Tx<Worker> {
                 blocked_code = NULL, blocked_message = NULL, blocked_action = NULL, blocked_until = NULL,
                 refused_code = NULL, refused_since = NULL, refusals = 0, blocked_times = 0,
                 due_at = CASE WHEN $6 IS NOT NULL THEN now() ELSE now() + make_interval(secs => $8) END
-             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3
+             RETURNING due_at",
             tenant,
             key.connection.0,
             key.stream.as_str(),
@@ -78,9 +84,32 @@ impl Tx<Worker> {
             next_in_seconds,
             end.overlap_probe,
         )
+        .fetch_optional(self.session())
+        .await?
+        .flatten();
+        self.resolve_dead_letter(key).await?;
+        Ok(due_at)
+    }
+
+    /// Lets the stream wait for its next walk, which is due then.
+    #[tracing::instrument(name = "db.rest_until", level = "debug", skip_all)]
+    pub async fn rest_until(
+        &mut self,
+        key: SliceKey,
+        due_at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "UPDATE streams SET due_at = $4, ticketed_at = NULL
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
+            tenant,
+            key.connection.0,
+            key.stream.as_str(),
+            due_at,
+        )
         .execute(self.session())
         .await?;
-        self.resolve_dead_letter(key).await
+        Ok(())
     }
 
     /// Counts a failed attempt of the stream and sets the time of the next one.

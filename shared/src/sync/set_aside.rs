@@ -1,0 +1,43 @@
+//! How long a record that Intercom does not give is set aside.
+
+use std::time::Duration;
+
+use super::{SliceError, slice::SliceContext};
+use crate::{
+    backoff::Backoff,
+    store::{Retry, SetAside, WorkerTx},
+};
+
+/// The longest wait before a record that was set aside is asked for again.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The first wait before a walk looks for a record again whose id is unknown. A walk costs far more than a question.
+const FIRST_WALK_WAIT: Duration = Duration::from_secs(20 * 60);
+
+/// Sets records aside until their next try. Returns how many no longer count as unreadable.
+pub(super) async fn set_aside(
+    tx: &mut WorkerTx,
+    cx: &SliceContext<'_>,
+    kind: &'static str,
+    records: &[SetAside],
+) -> Result<i64, SliceError> {
+    let (walks, questions): (Vec<_>, Vec<_>) = records
+        .iter()
+        .cloned()
+        .partition(|record| record.retry == Retry::Walk);
+    let wait = |first: Duration| {
+        move |tries: u32| {
+            Backoff::new(first, LONGEST_WAIT)
+                .with_half_jitter()
+                .delay(tries)
+        }
+    };
+    let connection = cx.key.connection;
+    let first = cx.config().intervals.record_retry;
+    let converted = tx
+        .set_aside(connection, kind, &questions, wait(first))
+        .await?;
+    let of_walks = tx
+        .set_aside(connection, kind, &walks, wait(FIRST_WALK_WAIT))
+        .await?;
+    Ok(converted + of_walks)
+}
