@@ -1,10 +1,13 @@
-//! How calls to Intercom leave this machine: their proxy, and the authorities that they trust.
+//! How this process reaches Redis and Intercom: certificates, authorities and a proxy.
 
 use std::path::PathBuf;
 
 use url::Url;
 
-use super::values::Reader;
+use super::{
+    redis_url::{RedisTarget, RedisUrl},
+    values::Reader,
+};
 use crate::domain::Secret;
 
 /// The way out to Intercom. Our own servers and loopback addresses are never reached through the proxy.
@@ -62,8 +65,32 @@ impl Reader<'_> {
         }
     }
 
+    /// The URL of Redis, and the files for its TLS.
+    pub(super) fn redis(&mut self, cluster: bool, required: bool) -> (String, RedisTls) {
+        let text = self.text("redis_url");
+        if text.is_empty() {
+            if required {
+                self.fault("redis_url", "is not set");
+            }
+            return (text, RedisTls::default());
+        }
+        let url = match RedisUrl::parse(&text) {
+            Ok(url) => url,
+            Err(error) => {
+                self.fault("redis_url", &error.to_string());
+                return (text, RedisTls::default());
+            }
+        };
+        if cluster && (url.db != 0 || !matches!(url.target, RedisTarget::Server(_))) {
+            let what = "must name one node and no database, because redis_cluster is true";
+            self.fault("redis_url", what);
+        }
+        let tls = self.redis_tls(url.tls);
+        (text, tls)
+    }
+
     /// The files for TLS to Redis. `tls` says whether the URL asks for TLS.
-    pub(super) fn redis_tls(&mut self, tls: bool) -> RedisTls {
+    fn redis_tls(&mut self, tls: bool) -> RedisTls {
         let ca_file = self.pem_file("redis_ca_file", "CERTIFICATE");
         let certificate = self.pem_file("redis_cert_file", "CERTIFICATE");
         let key = self.pem_file("redis_key_file", "PRIVATE KEY");

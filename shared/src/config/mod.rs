@@ -13,7 +13,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 pub use egress::{Egress, RedisTls};
 pub use layers::Environment;
 use layers::{Findings, Layers};
-pub(crate) use redis_url::{RedisHost, RedisLogin, RedisPlace, RedisUrl};
+pub(crate) use redis_url::{RedisHost, RedisLogin, RedisTarget, RedisUrl};
 pub use role::{ProcessRole, UnknownRole};
 use values::Reader;
 

@@ -23,7 +23,7 @@ const SENTINEL_PORT: u16 = 26379;
 /// Where Redis is, and how to log in.
 #[derive(Clone, Debug)]
 pub(crate) struct RedisUrl {
-    pub place: RedisPlace,
+    pub target: RedisTarget,
     pub tls: bool,
     pub login: RedisLogin,
     /// The login at the Sentinels. They have users of their own.
@@ -32,7 +32,7 @@ pub(crate) struct RedisUrl {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum RedisPlace {
+pub(crate) enum RedisTarget {
     Server(RedisHost),
     Socket(PathBuf),
     Sentinels {
@@ -90,7 +90,7 @@ impl RedisUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, BadRedisUrl> {
         let parts = UrlParts::split(text)?;
         let mut url = Self {
-            place: parts.place()?,
+            target: parts.target()?,
             tls: parts.tls,
             login: parts.login.clone(),
             sentinel_login: RedisLogin::default(),
@@ -166,15 +166,15 @@ impl<'a> UrlParts<'a> {
         })
     }
 
-    fn place(&self) -> Result<RedisPlace, BadRedisUrl> {
+    fn target(&self) -> Result<RedisTarget, BadRedisUrl> {
         match self.kind {
-            UrlForm::Server => Ok(RedisPlace::Server(RedisHost::parse(
+            UrlForm::Server => Ok(RedisTarget::Server(RedisHost::parse(
                 self.hosts, REDIS_PORT,
             )?)),
             UrlForm::Socket if !self.hosts.is_empty() || self.path.len() < 2 => Err(
                 BadRedisUrl::because("names no absolute path: write unix:///run/redis.sock"),
             ),
-            UrlForm::Socket => Ok(RedisPlace::Socket(decoded(self.path)?.into())),
+            UrlForm::Socket => Ok(RedisTarget::Socket(decoded(self.path)?.into())),
             UrlForm::Sentinel => {
                 let master = decoded(self.path.trim_matches('/'))?;
                 if master.is_empty() || master.contains('/') {
@@ -184,7 +184,7 @@ impl<'a> UrlParts<'a> {
                 }
                 let hosts = self.hosts.split(',');
                 let hosts = hosts.map(|host| RedisHost::parse(host, SENTINEL_PORT));
-                Ok(RedisPlace::Sentinels {
+                Ok(RedisTarget::Sentinels {
                     hosts: hosts.collect::<Result<_, _>>()?,
                     master,
                 })
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn every_form_is_read() {
-        let server = |name, port| RedisPlace::Server(host(name, port));
+        let server = |name, port| RedisTarget::Server(host(name, port));
         for (text, place, tls, db) in [
             ("redis://r", server("r", 6379), false, 0),
             (
@@ -277,19 +277,19 @@ mod tests {
             ("valkeys://v", server("v", 6379), true, 0),
             (
                 "unix:///run/r.sock?db=2&pass=pw",
-                RedisPlace::Socket("/run/r.sock".into()),
+                RedisTarget::Socket("/run/r.sock".into()),
                 false,
                 2,
             ),
             (
                 "unix://u:pw@/run/r.sock",
-                RedisPlace::Socket("/run/r.sock".into()),
+                RedisTarget::Socket("/run/r.sock".into()),
                 false,
                 0,
             ),
             (
                 "rediss+sentinel://u:pw@a,[::1]:9,c:7/main?db=4",
-                RedisPlace::Sentinels {
+                RedisTarget::Sentinels {
                     hosts: vec![host("a", 26379), host("::1", 9), host("c", 7)],
                     master: "main".to_owned(),
                 },
@@ -298,7 +298,7 @@ mod tests {
             ),
         ] {
             let url = RedisUrl::parse(text).expect(text);
-            assert_eq!((url.place, url.tls, url.db), (place, tls, db), "{text}");
+            assert_eq!((url.target, url.tls, url.db), (place, tls, db), "{text}");
         }
         let login = RedisUrl::parse("redis://u:p%40w@r").unwrap().login;
         assert_eq!(login.user.as_deref(), Some("u"));

@@ -5,10 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use url::{Host, Url};
 
-use super::{
-    RedisPlace, RedisTls, RedisUrl,
-    layers::{Layers, variable},
-};
+use super::layers::{Layers, variable};
 use crate::{domain::Secret, vault::KeyRing};
 
 /// Seals tokens in development when no key is set, so that a restart can still open them.
@@ -134,30 +131,6 @@ impl Reader<'_> {
             self.fault(key, &format!("is not a {}:// URL", schemes[0]));
         }
         text
-    }
-
-    /// The URL of Redis, and the files for its TLS.
-    pub(super) fn redis(&mut self, cluster: bool, required: bool) -> (String, RedisTls) {
-        let text = self.text("redis_url");
-        if text.is_empty() {
-            if required {
-                self.fault("redis_url", "is not set");
-            }
-            return (text, RedisTls::default());
-        }
-        let url = match RedisUrl::parse(&text) {
-            Ok(url) => url,
-            Err(error) => {
-                self.fault("redis_url", &error.to_string());
-                return (text, RedisTls::default());
-            }
-        };
-        if cluster && (url.db != 0 || !matches!(url.place, RedisPlace::Server(_))) {
-            let what = "must name one node and no database, because redis_cluster is true";
-            self.fault("redis_url", what);
-        }
-        let tls = self.redis_tls(url.tls);
-        (text, tls)
     }
 
     /// A URL that a browser opens: https, or loopback http in development.

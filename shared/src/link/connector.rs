@@ -17,7 +17,7 @@ use redis::{
 };
 
 use super::RedisServer;
-use crate::config::{RedisHost, RedisLogin, RedisPlace, RedisTls, RedisUrl};
+use crate::config::{RedisHost, RedisLogin, RedisTarget, RedisTls, RedisUrl};
 
 /// The longest that connecting may take, with the look-up of the name, TLS, the login and the Sentinels.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -84,14 +84,14 @@ impl Connector {
         if self.url.tls {
             use_ring();
         }
-        match &self.url.place {
-            RedisPlace::Server(host) if self.cluster => {
+        match &self.url.target {
+            RedisTarget::Server(host) if self.cluster => {
                 let client = self.cluster_client(host)?;
                 Ok(OpenConnection::Cluster(
                     client.get_async_connection().await?,
                 ))
             }
-            RedisPlace::Server(host) => {
+            RedisTarget::Server(host) => {
                 let info = self.info(self.address(host))?;
                 let client = match self.certificates()? {
                     Some(certificates) => Client::build_with_tls(info, certificates)?,
@@ -99,11 +99,11 @@ impl Connector {
                 };
                 self.connect_to(&client).await
             }
-            RedisPlace::Socket(path) => {
+            RedisTarget::Socket(path) => {
                 let info = self.info(ConnectionAddr::Unix(path.clone()))?;
                 self.connect_to(&Client::open(info)?).await
             }
-            RedisPlace::Sentinels { hosts, master } => {
+            RedisTarget::Sentinels { hosts, master } => {
                 // Asked for each connection, because they name another master after a fail-over.
                 let mut sentinels = self.sentinels(hosts, master)?;
                 let client = sentinels.async_get_client().await?;

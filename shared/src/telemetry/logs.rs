@@ -79,12 +79,12 @@ fn start(filter: &str, json: bool, secrets: Vec<Secret>) -> Result<(), BadFilter
 fn may_be_printed(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
     let crate_of = target.split("::").next().unwrap_or(target);
-    let most = match crate_of {
+    let ceiling = match crate_of {
         ours if OURS.contains(&ours) => LevelFilter::TRACE,
         "sqlx" | "sqlx_core" | "sqlx_postgres" => LevelFilter::ERROR,
         _ => LevelFilter::WARN,
     };
-    *metadata.level() <= most
+    *metadata.level() <= ceiling
 }
 
 /// Logs a panic with its place. A formatted message is left out, because it may quote what could not be handled, such

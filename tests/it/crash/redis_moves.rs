@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
-use intercom_simulator::WorkspaceSpec;
+use chrono::{DateTime, Utc};
+use intercom_simulator::{Kind, Mutation};
 use servers::{Relay, Servers};
+use shared::domain::Stream;
 
 use crate::support::{Case, Fleet, World, own_servers, tell, tiny};
 
 /// The fleet works again within this time once the new server is there.
 const RECOVERY: Duration = Duration::from_secs(60);
 
-/// A world whose Redis is behind a relay, with a fleet that has worked.
+/// A world whose Redis is behind a relay, with a fleet that has synced a workspace.
 struct Relayed {
     relay: Relay,
     redis: Servers,
-    world: World,
-    first: Case,
+    case: Case,
     _fleet: Fleet,
 }
 
@@ -26,29 +27,36 @@ impl Relayed {
         let url = relay.of_url(&redis.redis_url());
         let world = World::with(&[("REDIS_URL", &url)]).await;
         let fleet = world.fleet(2);
-        let first = world.connect(tiny()).await;
-        first.until_complete().await;
+        let case = world.connect(tiny()).await;
+        case.until_complete().await;
         Self {
             relay,
             redis,
-            world,
-            first,
+            case,
             _fleet: fleet,
         }
     }
 
-    async fn another(&self, seed: u64) -> Case {
-        let spec = WorkspaceSpec { seed, ..tiny() };
-        self.world.connect(spec).await
+    /// A contact changes while Redis is of no use for `pause`, and no walk claims to have seen it. Returns the time of
+    /// the last walk.
+    async fn change_unseen(&self, pause: Duration) -> Option<DateTime<Utc>> {
+        let before = self.case.stream(Stream::Contacts).await.last_ok_at;
+        self.case.mutate(Mutation::update(Kind::Contact, 2));
+        self.case.make_due(&[Stream::Contacts]).await;
+        tokio::time::sleep(pause).await;
+        let meanwhile = self.case.stream(Stream::Contacts).await.last_ok_at;
+        assert_eq!(meanwhile, before, "nothing was walked without redis");
+        before
     }
 
-    /// Another workspace is synced within the time, although it was connected while Redis was of no use.
-    async fn assert_works(&self, second: &Case) {
-        tokio::time::timeout(RECOVERY, second.until_complete())
+    /// The change is seen within the time.
+    async fn assert_sees(&self, before: Option<DateTime<Utc>>) {
+        let walked = self.case.until_walked_after(Stream::Contacts, before);
+        tokio::time::timeout(RECOVERY, walked)
             .await
             .expect("it works again within a minute");
-        second.assert_exact().await;
-        self.first.assert_exact().await;
+        self.case.until_complete().await;
+        self.case.assert_exact().await;
     }
 }
 
@@ -62,42 +70,35 @@ async fn a_redis_that_moves_while_old_sockets_stay_open_is_followed() {
     let new = own_servers(&[]);
     // What a managed Redis does at a fail-over: the old server lives on, read-only, with its clients.
     let port = new.redis().port().to_string();
-    tell::<()>(
-        &relayed.redis.redis_url(),
-        &["REPLICAOF", "127.0.0.1", &port],
-    );
-    let second = relayed.another(2).await;
-    assert!(!second.status().await.complete, "nothing was synced");
+    let old = relayed.redis.redis_url();
+    tell::<()>(&old, &["REPLICAOF", "127.0.0.1", &port]);
+    let before = relayed.change_unseen(Duration::from_secs(3)).await;
     relayed.relay.point_at(&address(&new)).unwrap();
-    relayed.assert_works(&second).await;
+    relayed.assert_sees(before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_never_answers_is_left_for_one_that_does() {
     let relayed = Relayed::new().await;
     relayed.relay.freeze();
-    let second = relayed.another(2).await;
     // Long enough that every part of the fleet waits for an answer.
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    assert!(!second.status().await.complete, "nothing was synced");
-    assert!(relayed.world.queue.check_writable().await.is_err());
+    let before = relayed.change_unseen(Duration::from_secs(6)).await;
+    assert!(relayed.case.world.queue.check_writable().await.is_err());
     // The old sockets never carry a byte again, and no end learns it.
     relayed.relay.abandon();
-    relayed.assert_works(&second).await;
+    relayed.assert_sees(before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_answers_again_is_used_again() {
     let relayed = Relayed::new().await;
     relayed.relay.freeze();
-    let second = relayed.another(2).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = relayed.change_unseen(Duration::from_secs(2)).await;
     relayed.relay.forward();
-    relayed.assert_works(&second).await;
+    relayed.assert_sees(before).await;
 
     relayed.relay.refuse();
-    let third = relayed.another(3).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = relayed.change_unseen(Duration::from_secs(2)).await;
     relayed.relay.forward();
-    relayed.assert_works(&third).await;
+    relayed.assert_sees(before).await;
 }

