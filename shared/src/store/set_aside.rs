@@ -155,8 +155,8 @@ impl Tx<Worker> {
     }
 
     /// Whether a record that is set aside waits for its next try. `None` if it is not set aside.
-    #[tracing::instrument(name = "db.rest_of", level = "debug", skip_all)]
-    pub async fn rest_of(
+    #[tracing::instrument(name = "db.is_resting", level = "debug", skip_all)]
+    pub async fn is_resting(
         &mut self,
         connection: ConnectionId,
         kind: &str,

@@ -92,7 +92,7 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
             FETCHES_PER_SLICE,
         )
         .await?;
-    let rest = tx.rest_of(cx.key.connection, "company", SCROLL).await?;
+    let rest = tx.is_resting(cx.key.connection, "company", SCROLL).await?;
     tx.commit().await?;
     fetches
         .source_ids
@@ -136,7 +136,7 @@ async fn scroll(
                 // A scroll of another app is no failure of ours, so it costs no attempt.
                 Some(Refusal::ScrollExists) => return scroll_taken(cx).await,
                 _ if is_broken(cx, seen, &error) || (rested && may_be_a_company(&error)) => {
-                    return rest(cx, seen, &error).await;
+                    return leave_scroll(cx, seen, &error).await;
                 }
                 Some(Refusal::NotFound) if param.is_some() => {
                     if broken.is_the_end(seen, last_page) {
@@ -185,16 +185,20 @@ const fn may_be_a_company(error: &Error) -> bool {
 
 /// Whether the scroll has broken often enough to go on without it.
 const fn is_broken(cx: &SliceContext<'_>, seen: i64, error: &Error) -> bool {
-    let most = if seen == 0 {
+    let limit = if seen == 0 {
         FAILED_SCROLLS
     } else {
         BROKEN_SCROLLS
     };
-    cx.state.restarts + 1 >= most && may_be_a_company(error)
+    cx.state.restarts + 1 >= limit && may_be_a_company(error)
 }
 
 /// Sets the scroll aside until its next try. Companies that contacts name are fetched by id instead.
-async fn rest(cx: &SliceContext<'_>, seen: i64, error: &Error) -> Result<SliceOutcome, SliceError> {
+async fn leave_scroll(
+    cx: &SliceContext<'_>,
+    seen: i64,
+    error: &Error,
+) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
     let scroll = SetAside {
         source_id: SCROLL.to_owned(),

@@ -32,8 +32,9 @@ pub(super) struct Questions {
 impl Questions {
     /// The questions under way, unless a walk is due.
     pub(super) fn under_way(cx: &SliceContext<'_>) -> Option<Self> {
-        cx.saved_walk()
-            .filter(|questions: &Self| cx.state.now < questions.asks_until && !cx.state.is_wanted)
+        cx.saved_walk().filter(|questions: &Self| {
+            cx.state.now < questions.asks_until && !cx.state.has_open_run
+        })
     }
 
     /// Begins to ask if there is something to ask, after a walk has ended whose next one is due at `until`.
@@ -48,7 +49,7 @@ impl Questions {
         if !has_any(tx, cx).await? {
             let connection = cx.key.connection;
             if tx.next_retry_in(connection, "contact").await?.is_some() {
-                questions.rest(tx, cx).await?;
+                questions.end(tx, cx).await?;
             }
             return Ok(Verdict::Done);
         }
@@ -60,7 +61,7 @@ impl Questions {
 
 impl Questions {
     /// Lets the stream rest until its next walk, or until the next try of a record that is set aside.
-    async fn rest(self, tx: &mut WorkerTx, cx: &SliceContext<'_>) -> Result<(), SliceError> {
+    async fn end(self, tx: &mut WorkerTx, cx: &SliceContext<'_>) -> Result<(), SliceError> {
         let key = cx.key;
         let next = match tx.next_retry_in(key.connection, "contact").await? {
             Some(seconds) => {
@@ -69,7 +70,7 @@ impl Questions {
             }
             None => self.asks_until,
         };
-        Ok(tx.rest_until(key, next).await?)
+        Ok(tx.wait_until(key, next).await?)
     }
 }
 
@@ -131,7 +132,7 @@ pub(super) async fn ask(
         Verdict::Requeue
     } else {
         tx.save_cursor(key, &serde_json::Value::Null, delta).await?;
-        questions.rest(&mut tx, cx).await?;
+        questions.end(&mut tx, cx).await?;
         Verdict::Done
     };
     tx.commit().await?;

@@ -105,6 +105,7 @@ impl ConversationWalk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::course::Course;
 
     #[test]
     fn a_walk_under_way_survives_a_deploy() {
@@ -118,5 +119,35 @@ mod tests {
         let walk: ConversationWalk = serde_json::from_value(stored.clone()).expect("a walk");
         assert_eq!(walk.pages.after.as_deref(), Some("cursor"));
         assert_eq!(serde_json::to_value(&walk).expect("json"), stored);
+    }
+
+    fn walk(mode: &str, since: Option<&str>) -> serde_json::Value {
+        serde_json::json!({
+            "mode": mode, "begun_at": "2026-11-28T12:00:00Z", "started_at": "2026-11-28T12:00:01Z", "since": since,
+            "after": "cursor", "before": null, "reached": null, "sorted": true, "seen": 300, "poisoned": 0, "bisect": null,
+            "page_size": {"records": 150, "fitted": 0, "patience": 1, "grew": false, "changed": false, "is_final": false},
+        })
+    }
+
+    #[test]
+    fn a_walk_without_polls_is_saved_as_it_was_before_there_were_any() {
+        let stored = walk("full", None);
+        let course: Course<ConversationWalk> =
+            serde_json::from_value(stored.clone()).expect("a course");
+        assert!(course.shows_all() && !course.is_polling());
+        assert_eq!(serde_json::to_value(&course).expect("json"), stored);
+    }
+
+    #[test]
+    fn a_course_stands_for_the_poll_under_way() {
+        let mut stored = walk("full", None);
+        stored["poll"] = walk("incremental", Some("2026-11-28T11:00:00Z"));
+        stored["polled_to"] = serde_json::json!("2026-11-28T11:00:00Z");
+        let mut course: Course<ConversationWalk> =
+            serde_json::from_value(stored.clone()).expect("a course");
+        assert!(course.shows_all() && course.is_polling() && !course.pages.is_full());
+        course.pages.seen = 7;
+        stored["poll"]["seen"] = serde_json::json!(7);
+        assert_eq!(serde_json::to_value(&course).expect("json"), stored);
     }
 }

@@ -187,9 +187,9 @@ fn of_number(page: Option<&Value>) -> Result<Option<Next>, Error> {
 
 fn of_url(url: &str) -> Result<Next, Error> {
     let (_, query) = url.split_once('?').ok_or_else(no_cursor)?;
-    let value = |wanted: &str| {
+    let value = |key: &str| {
         url::form_urlencoded::parse(query.as_bytes())
-            .find(|(name, value)| name == wanted && !value.is_empty())
+            .find(|(name, value)| name == key && !value.is_empty())
             .map(|(_, value)| value.into_owned())
     };
     // Only numbered lists have no cursor. A URL may also count the page that its cursor leads to.

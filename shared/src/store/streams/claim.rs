@@ -48,7 +48,7 @@ pub struct ClaimedStream {
     /// A record is set aside that only a full walk can read, and its next try is due.
     pub is_walk_retry_due: bool,
     /// A requested run waits for the stream.
-    pub is_wanted: bool,
+    pub has_open_run: bool,
     pub blocked: bool,
     pub connected_at: DateTime<Utc>,
     /// By Postgres' clock. A walk that begins now does not serve runs that are requested later.
@@ -80,7 +80,7 @@ impl Store<Worker> {
                          EXISTS (SELECT FROM quarantine q WHERE q.tenant_id = $1 AND q.connection_id = $2 AND q.kind = $5
                                     AND q.retry = 'walk' AND q.resolved_at IS NULL AND q.next_try_at <= now()) AS "walk_retry!",
                          EXISTS (SELECT FROM sync_runs r WHERE r.tenant_id = $1 AND r.connection_id = $2
-                                    AND r.finished_at IS NULL AND $3 = ANY (r.pending)) AS "wanted!",
+                                    AND r.finished_at IS NULL AND $3 = ANY (r.pending)) AS "has_run!",
                          s.blocked_code IS NOT NULL AS "blocked!", now() AS "now!",
                          c.connected_at, c.region, c.workspace_id, c.api_version, c.state = 'active' AS "active!", k.sealed"#,
             tenant,
@@ -116,7 +116,7 @@ impl Store<Worker> {
             expected: row.expected,
             absent: row.absent,
             is_walk_retry_due: row.walk_retry,
-            is_wanted: row.wanted,
+            has_open_run: row.has_run,
             blocked: row.blocked,
             connected_at: row.connected_at,
             now: row.now,

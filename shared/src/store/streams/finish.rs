@@ -92,8 +92,8 @@ impl Tx<Worker> {
     }
 
     /// Lets the stream wait for its next walk, which is due then.
-    #[tracing::instrument(name = "db.rest_until", level = "debug", skip_all)]
-    pub async fn rest_until(
+    #[tracing::instrument(name = "db.wait_until", level = "debug", skip_all)]
+    pub async fn wait_until(
         &mut self,
         key: SliceKey,
         due_at: DateTime<Utc>,
