@@ -18,7 +18,7 @@ pub(super) fn reasons(facts: &Facts) -> Vec<Reason> {
         facts
             .streams
             .iter()
-            .filter(|stream| !is_told_by_its_threads(facts, stream))
+            .filter(|stream| !has_waiting_threads_only(facts, stream))
             .filter_map(stream),
     );
     reasons.extend(
@@ -76,7 +76,7 @@ pub(super) fn reasons(facts: &Facts) -> Vec<Reason> {
 }
 
 /// Whether the first walk of the threads has ended but for threads that wait. Those are a reason of their own.
-fn is_told_by_its_threads(facts: &Facts, stream: &StreamFacts) -> bool {
+fn has_waiting_threads_only(facts: &Facts, stream: &StreamFacts) -> bool {
     stream.stream == Stream::Threads
         && stream.last_ok_at.is_none()
         && stream.attempts == 0
