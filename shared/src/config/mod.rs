@@ -1,6 +1,7 @@
 //! Configuration: `default.toml` is the manual and the defaults, a file overrides it, the
 //! environment overrides both. All of it is checked at once, and every fault is named.
 
+pub mod dsn;
 mod egress;
 mod layers;
 mod redis_url;
