@@ -1,0 +1,187 @@
+//! The sessions of a process: a bounded pool, whose every wait has a deadline.
+//!
+//! A session is shared by all roles, because role, tenant and settings belong to a transaction and are gone after it.
+//! A transaction pooler between us and Postgres therefore changes nothing.
+//!
+//! `BEGIN` is also the test of a session that has been idle. If it fails, or finds a server that has become read-only,
+//! the session is closed, and so are all that were idle with it: their server has moved. The caller does not notice,
+//! because nothing has happened yet and another session begins anew.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use deadpool::managed::{Object, Pool, PoolError, QueueMode, WeakPool};
+use sqlx::{AssertSqlSafe, Row as _};
+use uuid::Uuid;
+
+use super::{
+    connecting::{Servers, close, timed_out, within},
+    error::is_lost,
+    pooled::{Opener, Pooled, Settings, discard},
+    session::Session,
+};
+use crate::config::DatabaseConfig;
+
+/// How long a caller waits for a session, opening a new one included.
+const ACQUIRE_LIMIT: Duration = Duration::from_secs(10);
+/// How long `BEGIN` may take. It waits for no lock and reads no table, so a slower server does not work.
+const BEGIN_LIMIT: Duration = Duration::from_secs(3);
+/// Between two attempts to open a session while the server is down.
+const REOPEN_PAUSE: Duration = Duration::from_millis(100);
+
+/// The pool. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Sessions {
+    pool: Pool<Opener>,
+    pub(super) settings: Arc<Settings>,
+}
+
+impl Sessions {
+    /// A pool of at most `most` sessions. It opens none yet.
+    ///
+    /// # Errors
+    /// If the DSN cannot be used.
+    pub(super) fn new(config: &DatabaseConfig, most: usize) -> Result<Self, sqlx::Error> {
+        let servers = Servers::of(&config.url, &config.role_prefix)?;
+        let pool = Pool::builder(Opener::new(servers))
+            .max_size(most)
+            // The others grow old and are closed.
+            .queue_mode(QueueMode::Lifo)
+            .build()
+            .map_err(sqlx::Error::config)?;
+        tokio::spawn(close_old(pool.weak()));
+        Ok(Self {
+            pool,
+            settings: Arc::new(Settings {
+                role_prefix: config.role_prefix.clone(),
+                statement_limit: config.statement_timeout,
+                keeps_prepared: config.prepared_statements,
+            }),
+        })
+    }
+
+    /// Opens a session, so that a wrong DSN is known at the start.
+    pub(super) async fn probe(&self) -> Result<(), sqlx::Error> {
+        self.acquire(Instant::now() + ACQUIRE_LIMIT).await.map(drop)
+    }
+
+    /// A session in a transaction that has this role and sees this tenant's rows. `None` sees no tenant's.
+    ///
+    /// # Errors
+    /// If no session can be had in time, or the login may not take the role.
+    pub(super) async fn begin(
+        &self,
+        role: &str,
+        tenant: Option<Uuid>,
+    ) -> Result<Session, sqlx::Error> {
+        let deadline = Instant::now() + ACQUIRE_LIMIT;
+        loop {
+            let mut object = self.acquire(deadline).await?;
+            let is_new = Object::metrics(&object).recycle_count == 0;
+            let statement = self.begin_statement(&object, role, tenant);
+            match within(BEGIN_LIMIT, begin(&mut object, statement)).await {
+                // A server that takes no writes can still be read, but the next transaction looks for another one.
+                Ok(read_only) if is_new || !read_only => {
+                    object.read_only = read_only;
+                    object.proven_at = Instant::now();
+                    return Ok(Session::new(object, Arc::clone(&self.settings)));
+                }
+                Ok(_) => self.pool.manager().distrust(),
+                Err(error) if is_lost(&error) && Instant::now() < deadline => {
+                    self.pool.manager().distrust();
+                    // An idle session may end at any time, but a new one that fails at once may do so again.
+                    if is_new {
+                        tokio::time::sleep(REOPEN_PAUSE).await;
+                    }
+                }
+                Err(error) => {
+                    discard(object);
+                    return Err(error);
+                }
+            }
+            discard(object);
+        }
+    }
+
+    /// A session of the pool or a new one. A server that is down is asked again until the deadline.
+    async fn acquire(&self, deadline: Instant) -> Result<Object<Opener>, sqlx::Error> {
+        let mut failure = timed_out(ACQUIRE_LIMIT);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(got) = tokio::time::timeout(left, self.pool.get()).await else {
+                return Err(failure);
+            };
+            match got {
+                Ok(object) => return Ok(object),
+                Err(PoolError::Backend(error)) if is_lost(&error) => failure = error,
+                Err(PoolError::Backend(error)) => return Err(error),
+                Err(_) => return Err(sqlx::Error::PoolClosed),
+            }
+            tokio::time::sleep(REOPEN_PAUSE).await;
+        }
+    }
+
+    /// One statement for role, tenant and settings. They end with the transaction (`true`), so that a session carries
+    /// nothing into the next one. The texts have no character that SQL could mistake: the prefix is checked when the
+    /// configuration is read, and the rest is ours.
+    fn begin_statement(&self, session: &Pooled, role: &str, tenant: Option<Uuid>) -> String {
+        let prefix = &self.settings.role_prefix;
+        let tenant = tenant.map(|tenant| tenant.to_string()).unwrap_or_default();
+        let limit = i64::try_from(self.settings.statement_limit.as_millis()).unwrap_or(i64::MAX);
+        let statement = stricter(session.limits.statement, limit);
+        // Below the limit of a statement, so that a wait for a lock is told from a slow statement.
+        let lock = stricter(session.limits.lock, limit / 2);
+        // Locks of a process that is gone are free after this time.
+        let idle = stricter(session.limits.idle_in_transaction, limit);
+        // Every statement names its tenant and is prepared once: the generic plan is the right one, and planning again
+        // costs more than it finds. A page is too small for parallel workers.
+        format!(
+            "BEGIN; SELECT set_config('role', '{prefix}_{role}', true), set_config('app.tenant_id', '{tenant}', true), \
+             set_config('plan_cache_mode', 'force_generic_plan', true), \
+             set_config('max_parallel_workers_per_gather', '0', true), \
+             set_config('statement_timeout', '{statement}', true), set_config('lock_timeout', '{lock}', true), \
+             set_config('idle_in_transaction_session_timeout', '{idle}', true), \
+             current_setting('transaction_read_only')::bool"
+        )
+    }
+
+    /// Sessions open and idle.
+    pub(super) fn usage(&self) -> (usize, usize) {
+        let status = self.pool.status();
+        (status.size, status.available)
+    }
+
+    /// Closes the idle sessions now, and the others when they are returned.
+    pub(super) async fn close(&self) {
+        let idle = self.pool.retain(|_, _| false).removed;
+        self.pool.close();
+        for session in idle {
+            close(session.connection).await;
+        }
+    }
+}
+
+async fn begin(session: &mut Pooled, statement: String) -> Result<bool, sqlx::Error> {
+    let row = sqlx::raw_sql(AssertSqlSafe(statement))
+        .fetch_one(&mut session.connection)
+        .await?;
+    // The last column, after seven settings.
+    row.try_get(7)
+}
+
+/// The limit of the server's administrator if it is stricter than ours.
+fn stricter(theirs: i64, ours: i64) -> i64 {
+    if theirs > 0 { theirs.min(ours) } else { ours }
+}
+
+async fn close_old(pool: WeakPool<Opener>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let Some(pool) = pool.upgrade() else { return };
+        for session in pool.retain(|session, _| !session.is_old()).removed {
+            close(session.connection).await;
+        }
+    }
+}
