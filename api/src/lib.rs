@@ -89,8 +89,8 @@ impl Api {
     /// If Postgres cannot be reached or a setting cannot be used. Redis may be away.
     pub async fn open(config: Arc<Config>) -> Result<Self, StartError> {
         let vault = Arc::new(KeyRing::parse(config.encryption_keys.expose())?);
-        let store = ApiStore::connect(&config.database_url, config.database_connections).await?;
-        let oauth_store = OauthStore::connect(&config.database_url, OAUTH_SESSIONS).await?;
+        let store = ApiStore::connect(&config.database, config.database.connections).await?;
+        let oauth_store = OauthStore::connect(&config.database, OAUTH_SESSIONS).await?;
         let intercom = Intercom::new(&config)?;
         let queue = Queue::connect(&config)?;
         Ok(Self::new(

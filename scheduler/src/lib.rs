@@ -45,7 +45,7 @@ impl Scheduler {
     /// If Postgres cannot be reached, or if the Redis URL cannot be used. Redis may be away.
     pub async fn open(config: &Config) -> Result<Self, SchedulerError> {
         Ok(Self {
-            store: SchedulerStore::connect(&config.database_url, 2).await?,
+            store: SchedulerStore::connect(&config.database, 2).await?,
             queue: Queue::connect(config)?,
             pulse: Pulse::default(),
         })

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("link", &["config", "domain"]),
     ("pacing", &["backoff", "config", "domain", "link"]),
     ("intercom", &["config", "domain", "pacing"]),
-    ("store", &["completeness", "domain"]),
+    ("store", &["completeness", "config", "domain"]),
     (
         "sync",
         &["backoff", "config", "domain", "intercom", "store", "vault"],

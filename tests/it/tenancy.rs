@@ -6,7 +6,7 @@ use sqlx::{Connection, Executor, PgConnection, Row};
 use crate::support::{Case, World, tiny};
 
 async fn superuser(world: &World) -> PgConnection {
-    PgConnection::connect(world.config.database_url.expose())
+    PgConnection::connect(world.config.database.url.expose())
         .await
         .unwrap()
 }

@@ -36,7 +36,7 @@ impl Worker {
         // Made without a call, because a worker may start before Redis does.
         let queue = Queue::connect(&config)?;
         let context = Context {
-            store: WorkerStore::connect(&config.database_url, config.database_connections).await?,
+            store: WorkerStore::connect(&config.database, config.database.connections).await?,
             vault: Arc::new(KeyRing::parse(config.encryption_keys.expose())?),
             intercom: Intercom::new(&config)?,
             config,

@@ -36,7 +36,7 @@ impl Operator {
             return Ok(None);
         };
         Ok(Some(Self {
-            store: OperatorStore::connect(&config.database_url, 2).await?,
+            store: OperatorStore::connect(&config.database, 2).await?,
             queue: Queue::connect(config)?,
             key_sha256: Arc::new(vault::sha256(key.expose().as_bytes())),
         }))

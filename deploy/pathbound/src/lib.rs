@@ -21,3 +21,4 @@ pub mod ops_client;
 pub mod output;
 pub mod process;
 pub mod roles;
+mod schema_gate;

@@ -18,7 +18,7 @@ use shared::{
 use tokio::{net::TcpListener, task::JoinSet};
 use worker::{Worker, WorkerError};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, schema_gate};
 
 /// After the drain limit, parts settle their leases and close their sessions within this time.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -127,14 +127,21 @@ impl RunningParts {
 
     fn start_worker(&mut self, worker: Worker) {
         let shutdown = self.shutdown.clone();
+        let fits = schema_gate::until_open(worker.store().clone(), shutdown.clone(), || {});
         self.spawn("the worker", async {
+            fits.await;
             worker.run(shutdown).await.map_err(worker_failure)
         });
     }
 
     fn start_scheduler(&mut self, scheduler: Scheduler) {
         let shutdown = self.shutdown.clone();
+        let pulse = scheduler.pulse();
+        // A process that waits is alive.
+        let beat = move || pulse.beat();
+        let fits = schema_gate::until_open(scheduler.store().clone(), shutdown.clone(), beat);
         self.spawn("the scheduler", async {
+            fits.await;
             scheduler.run(shutdown).await;
             Ok(())
         });
@@ -199,9 +206,7 @@ impl RunningParts {
 
 /// Row-level security does not bind a superuser, so one forgotten condition would show all tenants.
 async fn refuse_unbound_login(config: &Config) -> Result<(), Failure> {
-    if config.profile == Profile::Production
-        && store::login_is_unbound(&config.database_url).await?
-    {
+    if config.profile == Profile::Production && store::login_is_unbound(&config.database).await? {
         return Err(Failure::Setting(
             "database_url logs in as a superuser or with BYPASSRLS, so give pathbound a login of its own"
                 .to_owned(),
@@ -265,7 +270,7 @@ async fn listen(config: &Config) -> Result<TcpListener, Failure> {
 /// The checks of a role without the API, over connections of their own, so that a busy pool does not
 /// make the role unready.
 async fn checks(config: &Config, role: ProcessRole) -> Result<Ops, Failure> {
-    let (url, queue) = (&config.database_url, Queue::connect(config)?);
+    let (url, queue) = (&config.database, Queue::connect(config)?);
     Ok(if role.runs_worker() {
         Ops::new().servers(WorkerStore::connect(url, 1).await?, queue)
     } else {

@@ -38,9 +38,8 @@ pub enum Profile {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub profile: Profile,
-    pub database_url: Secret,
+    pub database: DatabaseConfig,
     pub migrate_url: Secret,
-    pub database_connections: u32,
     pub redis_url: Secret,
     pub redis_tls: RedisTls,
     pub redis_prefix: String,
@@ -70,6 +69,34 @@ pub struct Config {
     pub log_json: bool,
     /// Settings that have no effect or an old name. The process starts all the same.
     pub warnings: Vec<String>,
+}
+
+/// How the sessions with Postgres are opened and used.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    pub url: Secret,
+    /// What the names of the roles begin with.
+    pub role_prefix: String,
+    /// Sessions that one process opens at most.
+    pub connections: u32,
+    /// The longest statement.
+    pub statement_timeout: Duration,
+    /// False if a pooler is in between that does not keep prepared statements.
+    pub prepared_statements: bool,
+}
+
+impl DatabaseConfig {
+    /// The defaults for another server.
+    #[must_use]
+    pub fn of_url(url: Secret) -> Self {
+        Self {
+            url,
+            role_prefix: "pathbound".to_owned(),
+            connections: 16,
+            statement_timeout: Duration::from_secs(30),
+            prepared_statements: true,
+        }
+    }
 }
 
 /// Which calls Intercom counts against one rate limit.
@@ -169,13 +196,13 @@ impl Config {
         );
         let development = profile == Profile::Development;
 
-        let database_url = read.url("database_url", &["postgres", "postgresql"], true);
+        let database_url = read.dsn("database_url", true);
         let migrate_url = read.text("migrate_url");
         // One role that owns the schema and works with it is enough for development.
         let migrate_url = if migrate_url.is_empty() {
             database_url.clone()
         } else {
-            read.url("migrate_url", &["postgres", "postgresql"], true)
+            read.dsn("migrate_url", true)
         };
         let redis_cluster = read.choice("redis_cluster", &[("false", false), ("true", true)]);
         let (redis_url, redis_tls) = read.redis(redis_cluster, role.uses_redis());
@@ -184,9 +211,18 @@ impl Config {
 
         Self {
             profile,
-            database_url: Secret::new(database_url),
+            database: DatabaseConfig {
+                url: Secret::new(database_url),
+                role_prefix: read.role_prefix("role_prefix"),
+                connections: read.number("database_connections", 1, 1_000),
+                statement_timeout: read
+                    .duration("database_statement_timeout", Duration::from_millis(100)),
+                prepared_statements: read.choice(
+                    "database_prepared_statements",
+                    &[("true", true), ("false", false)],
+                ),
+            },
             migrate_url: Secret::new(migrate_url),
-            database_connections: read.number("database_connections", 1, 1_000),
             redis_url: Secret::new(redis_url),
             redis_tls,
             redis_prefix: read.name("redis_prefix"),

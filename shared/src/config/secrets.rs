@@ -10,7 +10,7 @@ impl Config {
     #[must_use]
     pub fn secrets(&self) -> Vec<Secret> {
         let proxy = self.intercom.egress.proxy.as_ref();
-        let urls = [&self.database_url, &self.migrate_url, &self.redis_url];
+        let urls = [&self.database.url, &self.migrate_url, &self.redis_url];
         let urls = urls.into_iter().chain(proxy);
         let mut texts: Vec<String> = urls.flat_map(|url| of_url(url.expose())).collect();
         texts.extend([

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use url::{Host, Url};
 
-use super::layers::{Layers, variable};
+use super::{
+    dsn::Dsn,
+    layers::{Layers, variable},
+};
 use crate::{domain::Secret, vault::KeyRing};
 
 /// Seals tokens in development when no key is set, so that a restart can still open them.
@@ -15,6 +18,9 @@ const DEVELOPMENT_SERVICE_KEY: &str = "development-service-key-not-for-productio
 
 /// A shorter bearer key could be guessed.
 const MIN_KEY_CHARACTERS: usize = 32;
+
+/// Postgres cuts names at 63 bytes, and the role's own word follows the prefix.
+const LONGEST_ROLE_PREFIX: usize = 40;
 
 pub(super) struct Reader<'a> {
     pub(super) layers: &'a Layers,
@@ -120,15 +126,32 @@ impl Reader<'_> {
         text
     }
 
-    /// A server's DSN. It may hold a password, so a fault does not show it.
-    pub(super) fn url(&mut self, key: &str, schemes: &[&str], required: bool) -> String {
+    /// A DSN of Postgres, in the forms of libpq. A fault shows nothing of it.
+    pub(super) fn dsn(&mut self, key: &str, required: bool) -> String {
         let text = self.text(key);
         if text.is_empty() {
             if required {
                 self.fault(key, "is not set");
             }
-        } else if !Url::parse(&text).is_ok_and(|url| schemes.contains(&url.scheme())) {
-            self.fault(key, &format!("is not a {}:// URL", schemes[0]));
+        } else if let Err(fault) = Dsn::parse(&text) {
+            self.fault(key, &fault.to_string());
+        }
+        text
+    }
+
+    /// The beginning of names in SQL, which is written into statements.
+    pub(super) fn role_prefix(&mut self, key: &str) -> String {
+        let text = self.text(key);
+        let fits = text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text
+                .chars()
+                .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_'))
+            && text.len() <= LONGEST_ROLE_PREFIX;
+        if !fits {
+            self.fault(
+                key,
+                &format!("is {text:?}: use a letter and then letters, digits and underscores, in lower case, up to {LONGEST_ROLE_PREFIX} of them"),
+            );
         }
         text
     }

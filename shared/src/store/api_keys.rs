@@ -30,12 +30,13 @@ impl Store<Api> {
     /// A key of any tenant that is neither revoked nor expired. The API makes no other read across tenants.
     #[tracing::instrument(name = "db.find_api_key", level = "debug", skip_all)]
     pub async fn find_api_key(&self, id: Uuid) -> Result<Option<KeyHolder>, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         let found = sqlx::query!(
             r#"SELECT tenant_id AS "tenant_id!", secret_sha256 AS "secret_sha256!", scopes AS "scopes!"
                FROM find_api_key($1)"#,
             id,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(tx.session())
         .await?;
         Ok(found.map(|row| KeyHolder {
             tenant: TenantId(row.tenant_id),

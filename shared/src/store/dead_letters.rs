@@ -47,6 +47,7 @@ impl Store<Operator> {
         after: Option<Uuid>,
         limit: i32,
     ) -> Result<Vec<DeadLetter>, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         Ok(sqlx::query_as!(
             DeadLetter,
             r#"SELECT tenant_id AS "tenant_id!", id AS "id!", connection_id AS "connection_id!", stream AS "stream!",
@@ -59,13 +60,14 @@ impl Store<Operator> {
             after,
             limit,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(tx.session())
         .await?)
     }
 
     /// How many open dead letters the filter means. A dry run shows this number.
     #[tracing::instrument(name = "db.count_dead_letters", level = "debug", skip_all)]
     pub async fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Result<i64, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         Ok(sqlx::query_scalar!(
             r#"SELECT count_dead_letters($1, $2, $3, $4) AS "count!""#,
             filter.id,
@@ -73,7 +75,7 @@ impl Store<Operator> {
             filter.stream.map(Stream::as_str),
             filter.cause.as_deref(),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(tx.session())
         .await?)
     }
 
@@ -85,6 +87,7 @@ impl Store<Operator> {
         filter: &DeadLetterFilter,
         limit: i32,
     ) -> Result<Vec<Due>, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         let rows = sqlx::query_as!(
             DueRow,
             r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!"
@@ -95,8 +98,9 @@ impl Store<Operator> {
             filter.cause.as_deref(),
             limit,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(tx.session())
         .await?;
+        tx.commit().await?;
         dues(rows)
     }
 
@@ -108,7 +112,8 @@ impl Store<Operator> {
         filter: &DeadLetterFilter,
         limit: i32,
     ) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar!(
+        let mut tx = self.begin_for_all().await?;
+        let dropped = sqlx::query_scalar!(
             r#"SELECT drop_dead_letters($1, $2, $3, $4, $5) AS "dropped!""#,
             filter.id,
             filter.tenant.map(|tenant| tenant.0),
@@ -116,8 +121,10 @@ impl Store<Operator> {
             filter.cause.as_deref(),
             limit,
         )
-        .fetch_one(&self.pool)
-        .await?)
+        .fetch_one(tx.session())
+        .await?;
+        tx.commit().await?;
+        Ok(dropped)
     }
 }
 

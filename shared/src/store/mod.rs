@@ -13,13 +13,16 @@ mod batch;
 mod changes;
 mod companies;
 mod company_fetches;
+mod connecting;
 mod connection_lifecycle;
 mod connections;
 mod contact_links;
 mod contacts;
 mod conversations;
+mod database;
 mod dead_letters;
 mod error;
+mod grants;
 mod idempotency;
 mod migrate;
 mod oauth_flows;
@@ -27,6 +30,7 @@ mod operator_events;
 mod participants;
 mod parts;
 mod pauses;
+mod pooled;
 mod purge;
 mod quarantine;
 mod readiness;
@@ -34,6 +38,8 @@ pub mod reads;
 mod reference_items;
 pub mod roles;
 mod runs;
+mod session;
+mod sessions;
 mod set_aside;
 mod streams;
 mod tenants;
@@ -41,12 +47,7 @@ mod threads;
 mod tombstones;
 mod tx;
 
-use std::{marker::PhantomData, time::Duration};
-
-use sqlx::{
-    AssertSqlSafe, Connection as _, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use std::marker::PhantomData;
 
 pub use api_keys::{ApiKey, KeyHolder};
 pub use audits::{AuditResult, HeldPart, SampledThread};
@@ -55,8 +56,10 @@ pub use company_fetches::CompanyFetches;
 pub use connection_lifecycle::AfterDisconnect;
 pub use connections::{Connection, ConnectionError, ConnectionState};
 pub use conversations::Seen;
+pub use database::login_is_unbound;
 pub use dead_letters::{DeadLetter, DeadLetterFilter};
 pub use error::StoreError;
+pub use grants::{GrantOutcome, grant_roles};
 pub use idempotency::Claim;
 pub use migrate::{check, migrate, schema};
 pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace, StartPage};
@@ -75,12 +78,14 @@ pub use tenants::CreatedTenant;
 pub use threads::{DueThreads, FailedThread, FetchedThread, PendingThread, ThreadBacklog};
 pub use tx::Tx;
 
-use crate::domain::{Secret, TenantId};
+use sessions::Sessions;
 
-/// A pool of sessions that all have role `R`. Cheap to clone.
+use crate::{config::DatabaseConfig, domain::TenantId};
+
+/// Sessions whose transactions have role `R`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store<R> {
-    pool: PgPool,
+    sessions: Sessions,
     role: PhantomData<R>,
 }
 
@@ -96,49 +101,36 @@ pub type WorkerTx = Tx<roles::Worker>;
 pub type OperatorTx = Tx<roles::Operator>;
 
 impl<R: DbRole> Store<R> {
-    /// Opens a pool whose sessions take role `R`. Connects once, so a wrong DSN is known at start.
+    /// Opens a pool of its own. Connects once, so that a wrong DSN is known at start.
     ///
     /// # Errors
-    /// When Postgres cannot be reached or the login may not take the role (not migrated yet).
+    /// When Postgres cannot be reached.
     #[tracing::instrument(name = "db.connect", level = "debug", skip_all)]
-    pub async fn connect(url: &Secret, connections: u32) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url.expose().parse()?;
-        let options = options.application_name(R::NAME);
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(10))
-            .after_connect(move |session, _| {
-                Box::pin(async move {
-                    // Every statement names its tenant and is prepared once: the generic plan is the right one, and
-                    // planning again costs more than it finds. A page is too small for parallel workers.
-                    let statement = format!(
-                        "SET ROLE {}; SET plan_cache_mode = force_generic_plan; SET max_parallel_workers_per_gather = 0",
-                        R::NAME
-                    );
-                    sqlx::raw_sql(AssertSqlSafe(statement)).execute(session).await?;
-                    Ok(())
-                })
-            })
-            .connect_with(options)
-            .await?;
-        Ok(Self {
-            pool,
+    pub async fn connect(config: &DatabaseConfig, connections: u32) -> Result<Self, StoreError> {
+        let sessions = Sessions::new(config, connections as usize)?;
+        sessions.probe().await?;
+        Ok(Self::of(sessions))
+    }
+
+    const fn of(sessions: Sessions) -> Self {
+        Self {
+            sessions,
             role: PhantomData,
-        })
+        }
     }
 
     /// A transaction that sees and writes this tenant's rows and no other's.
     ///
     /// # Errors
-    /// When no session can be had.
+    /// When no session can be had, or the login may not take the role.
     #[tracing::instrument(name = "db.begin", level = "debug", skip_all)]
     pub async fn begin(&self, tenant: TenantId) -> Result<Tx<R>, StoreError> {
-        Tx::begin(&self.pool, tenant).await
+        Tx::begin(&self.sessions, Some(tenant)).await
     }
 
     /// A transaction for what belongs to no tenant. It sees no tenant's rows.
     async fn begin_for_all(&self) -> Result<Tx<R>, StoreError> {
-        Tx::begin(&self.pool, TenantId(uuid::Uuid::nil())).await
+        Tx::begin(&self.sessions, None).await
     }
 
     /// Whether Postgres answers.
@@ -147,37 +139,19 @@ impl<R: DbRole> Store<R> {
     /// When it does not.
     #[tracing::instrument(name = "db.ping", level = "debug", skip_all)]
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+        self.begin_for_all().await.map(drop)
     }
 
     /// Sessions open and idle, for `pathbound_db_pool_connections`.
     #[must_use]
     pub fn pool_use(&self) -> (u32, usize) {
-        (self.pool.size(), self.pool.num_idle())
+        let (open, idle) = self.sessions.usage();
+        (u32::try_from(open).unwrap_or(u32::MAX), idle)
     }
 
     /// Closes the sessions after the work that holds them.
     #[tracing::instrument(name = "db.close", level = "debug", skip_all)]
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.sessions.close().await;
     }
-}
-
-/// Whether this DSN's login bypasses row-level security. `SET ROLE` narrows such a login, but one
-/// `RESET ROLE` would undo that.
-///
-/// # Errors
-/// When Postgres cannot be reached.
-#[tracing::instrument(name = "db.login_is_unbound", level = "debug", skip_all)]
-pub async fn login_is_unbound(url: &Secret) -> Result<bool, StoreError> {
-    let options: PgConnectOptions = url.expose().parse()?;
-    let mut session = sqlx::PgConnection::connect_with(&options).await?;
-    let unbound = sqlx::query_scalar(
-        "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user",
-    )
-    .fetch_one(&mut session)
-    .await?;
-    session.close().await?;
-    Ok(unbound)
 }

@@ -54,11 +54,12 @@ impl Store<Oauth> {
         &self,
         start_sha256: &[u8; 32],
     ) -> Result<Option<StartPage>, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         let page = sqlx::query!(
             r#"SELECT tenant_name AS "tenant_name!", region AS "region!" FROM oauth_start_page($1)"#,
             start_sha256,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(tx.session())
         .await?;
         page.map(|row| {
             Ok(StartPage {
@@ -78,16 +79,17 @@ impl Store<Oauth> {
         state_sha256: &[u8; 32],
         session_sha256: &[u8; 32],
     ) -> Result<Option<Region>, StoreError> {
-        sqlx::query_scalar!(
+        let mut tx = self.begin_for_all().await?;
+        let region = sqlx::query_scalar!(
             r#"SELECT region AS "region!" FROM open_oauth_flow($1, $2, $3)"#,
             start_sha256,
             state_sha256,
             session_sha256,
         )
-        .fetch_optional(&self.pool)
-        .await?
-        .map(|region| parse_region(&region))
-        .transpose()
+        .fetch_optional(tx.session())
+        .await?;
+        tx.commit().await?;
+        region.map(|region| parse_region(&region)).transpose()
     }
 
     /// Consumes a state. Of many equal calls exactly one gets the flow.
@@ -96,14 +98,16 @@ impl Store<Oauth> {
         &self,
         state_sha256: &[u8; 32],
     ) -> Result<Option<BurntFlow>, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         // One UPDATE, which consumes the state even if the session will not match: there is no second try.
         let burnt = sqlx::query!(
             r#"SELECT tenant_id AS "tenant_id!", region AS "region!", session_sha256 AS "session_sha256!"
                FROM burn_oauth_flow($1)"#,
             state_sha256,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(tx.session())
         .await?;
+        tx.commit().await?;
         burnt
             .map(|row| {
                 Ok(BurntFlow {
@@ -118,8 +122,9 @@ impl Store<Oauth> {
     /// Why a state could not be consumed, for the error page.
     #[tracing::instrument(name = "db.oauth_flow_fate", level = "debug", skip_all)]
     pub async fn oauth_flow_fate(&self, state_sha256: &[u8; 32]) -> Result<FlowFate, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         let fate = sqlx::query_scalar!("SELECT oauth_flow_fate($1)", state_sha256)
-            .fetch_one(&self.pool)
+            .fetch_one(tx.session())
             .await?;
         Ok(match fate.as_deref() {
             None => FlowFate::Unknown,

@@ -21,11 +21,12 @@ impl<R: ReadsPauses> Store<R> {
     /// All paused scopes, oldest first.
     #[tracing::instrument(name = "db.pauses", level = "debug", skip_all)]
     pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         Ok(sqlx::query_as!(
             Pause,
             "SELECT scope, reason, paused_at FROM pauses ORDER BY paused_at"
         )
-        .fetch_all(&self.pool)
+        .fetch_all(tx.session())
         .await?)
     }
 }
@@ -34,22 +35,24 @@ impl Store<Operator> {
     /// Pauses a scope. If it is paused already, its first reason stays.
     #[tracing::instrument(name = "db.pause", level = "debug", skip_all)]
     pub async fn pause(&self, scope: &str, reason: Option<&str>) -> Result<(), StoreError> {
+        let mut tx = self.begin_for_all().await?;
         sqlx::query!(
             "INSERT INTO pauses (scope, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             scope,
             reason
         )
-        .execute(&self.pool)
+        .execute(tx.session())
         .await?;
-        Ok(())
+        tx.commit().await
     }
 
     /// Ends the pause of a scope.
     #[tracing::instrument(name = "db.resume", level = "debug", skip_all)]
     pub async fn resume(&self, scope: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin_for_all().await?;
         sqlx::query!("DELETE FROM pauses WHERE scope = $1", scope)
-            .execute(&self.pool)
+            .execute(tx.session())
             .await?;
-        Ok(())
+        tx.commit().await
     }
 }

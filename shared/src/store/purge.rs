@@ -46,10 +46,11 @@ impl Store<Api> {
     /// Pending purges of all tenants: the oldest 100.
     #[tracing::instrument(name = "db.pending_purges", level = "debug", skip_all)]
     pub async fn pending_purges(&self) -> Result<Vec<(TenantId, ConnectionId)>, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         let rows = sqlx::query!(
             r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!" FROM owed_purges(100)"#
         )
-        .fetch_all(&self.pool)
+        .fetch_all(tx.session())
         .await?;
         Ok(rows
             .into_iter()

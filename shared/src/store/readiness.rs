@@ -10,9 +10,8 @@ pub enum NotReady {
     /// It does not answer, or not in time.
     #[error("postgres cannot be used: {}", reason(.0))]
     Postgres(#[source] StoreError),
-    /// A standby, or a server whose `default_transaction_read_only` is on.
-    #[error("postgres takes no writes: it is a standby or set to read-only")]
-    ReadOnly,
+    #[error(transparent)]
+    ReadOnly(StoreError),
     #[error(
         "the database login may not take the role {role}: run `pathbound migrate`, which creates the role and grants it"
     )]
@@ -40,14 +39,17 @@ impl<R: DbRole> Store<R> {
     /// [`NotReady`] with the reason.
     #[tracing::instrument(name = "db.readiness", level = "debug", skip_all)]
     pub async fn readiness(&self) -> Result<(), NotReady> {
-        let mut tx = self.begin_for_all().await.map_err(not_begun::<R>)?;
+        let mut tx = self
+            .begin_for_all()
+            .await
+            .map_err(|cause| self.not_begun(cause))?;
         let read_only: bool =
             sqlx::query_scalar("SELECT current_setting('transaction_read_only')::bool")
                 .fetch_one(tx.session())
                 .await
                 .map_err(failed)?;
         if read_only {
-            return Err(NotReady::ReadOnly);
+            return Err(NotReady::ReadOnly(StoreError::ReadOnly));
         }
         let applied: BTreeSet<i64> = match applied_versions(&mut tx).await {
             Ok(applied) => applied.into_iter().collect(),
@@ -69,6 +71,15 @@ impl<R: DbRole> Store<R> {
             .map_err(failed)?;
         tx.commit().await.map_err(NotReady::Postgres)
     }
+
+    fn not_begun(&self, cause: StoreError) -> NotReady {
+        if cause.is_undefined_or_refused() {
+            let role = format!("{}_{}", self.sessions.settings.role_prefix, R::WORD);
+            NotReady::Role { role, cause }
+        } else {
+            NotReady::Postgres(cause)
+        }
+    }
 }
 
 async fn applied_versions<R: DbRole>(tx: &mut super::Tx<R>) -> Result<Vec<i64>, StoreError> {
@@ -81,17 +92,6 @@ async fn applied_versions<R: DbRole>(tx: &mut super::Tx<R>) -> Result<Vec<i64>, 
 
 fn failed(error: sqlx::Error) -> NotReady {
     NotReady::Postgres(error.into())
-}
-
-fn not_begun<R: DbRole>(cause: StoreError) -> NotReady {
-    if cause.is_undefined_or_refused() {
-        NotReady::Role {
-            role: R::NAME.to_owned(),
-            cause,
-        }
-    } else {
-        NotReady::Postgres(cause)
-    }
 }
 
 /// The innermost cause, because the outer ones only say that something failed.

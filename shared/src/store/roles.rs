@@ -19,18 +19,16 @@
 
 //! # Names
 //!
-//! Roles belong to the server and not to the database. `NAME` is therefore a prefix and the role's own word
-//! (`pathbound` + `_worker`), and the option `PATHBOUND_ROLE_PREFIX` is meant to replace the prefix, so that several
-//! installations can share one server. This build does not read the option yet: the prefix is `pathbound`, here and in
-//! the migrations. A build that reads it has to change three places together: `NAME` becomes the own word, the `SET ROLE`
-//! of `Store::connect` joins prefix and word, and the migrations take the prefix from a setting of their session.
+//! Roles belong to the server and not to the database. A role's name is therefore a prefix and its own word
+//! (`pathbound` + `_worker`). The option `role_prefix` replaces the prefix, so that several installations can share one
+//! server. The migrations are written with the default prefix, which `migrate.rs` replaces in their text.
 
 use std::fmt;
 
-/// A role that the sessions of a pool take with `SET ROLE`.
+/// A role that a transaction takes.
 pub trait DbRole: sealed::Sealed + fmt::Debug + Clone + Send + Sync + 'static {
-    /// Its name in Postgres, prefix included. `migrations/0001_roles.sql` creates it.
-    const NAME: &'static str;
+    /// Its name in Postgres without the prefix. `migrations/0001_roles.sql` creates it.
+    const WORD: &'static str;
 }
 
 /// Roles with `SELECT` on connections and streams.
@@ -48,6 +46,15 @@ pub trait LooksUpTenants: DbRole {}
 /// Roles with `SELECT` on pauses.
 pub trait ReadsPauses: DbRole {}
 
+/// The words of all roles that a process takes.
+pub(super) const WORDS: [&str; 5] = [
+    Api::WORD,
+    Oauth::WORD,
+    Worker::WORD,
+    Scheduler::WORD,
+    Operator::WORD,
+];
+
 mod sealed {
     pub trait Sealed {}
 }
@@ -60,7 +67,7 @@ macro_rules! role {
 
         impl sealed::Sealed for $role {}
         impl DbRole for $role {
-            const NAME: &'static str = $name;
+            const WORD: &'static str = $name;
         }
         $(impl $may for $role {})*
     };
@@ -68,21 +75,21 @@ macro_rules! role {
 
 role! {
     /// Serves REST: reads everything but tokens, and ends connections.
-    Api = "pathbound_api": ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants
+    Api = "api": ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants
 }
 role! {
     /// Connects workspaces: reads and writes sealed tokens.
-    Oauth = "pathbound_oauth": ReadsConnections, LocksStreams
+    Oauth = "oauth": ReadsConnections, LocksStreams
 }
 role! {
     /// Syncs: reads sealed tokens and writes what Intercom returns.
-    Worker = "pathbound_worker": ReadsConnections, ReadsStatus, LocksStreams
+    Worker = "worker": ReadsConnections, ReadsStatus, LocksStreams
 }
 role! {
     /// Claims due streams of all tenants, through reviewed functions.
-    Scheduler = "pathbound_scheduler": ReadsPauses
+    Scheduler = "scheduler": ReadsPauses
 }
 role! {
     /// Inspects tenants and handles dead letters and pauses, through reviewed functions.
-    Operator = "pathbound_operator": ReadsConnections, ReadsStatus, LooksUpTenants, ReadsPauses
+    Operator = "operator": ReadsConnections, ReadsStatus, LooksUpTenants, ReadsPauses
 }

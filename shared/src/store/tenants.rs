@@ -46,9 +46,10 @@ impl<R: LooksUpTenants> Store<R> {
     /// Whether a tenant exists. The service key names its tenant itself, so the API has to ask.
     #[tracing::instrument(name = "db.tenant_exists", level = "debug", skip_all)]
     pub async fn tenant_exists(&self, tenant: TenantId) -> Result<bool, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         Ok(
             sqlx::query_scalar!(r#"SELECT tenant_exists($1) AS "exists!""#, tenant.0)
-                .fetch_one(&self.pool)
+                .fetch_one(tx.session())
                 .await?,
         )
     }

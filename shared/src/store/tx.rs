@@ -2,15 +2,18 @@
 
 use std::marker::PhantomData;
 
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
-
-use super::{StoreError, roles::DbRole};
+use super::{
+    StoreError,
+    roles::DbRole,
+    session::{Session, Statement},
+    sessions::Sessions,
+};
 use crate::domain::{Stream, TenantId};
 
 /// A transaction of role `R`, bound to one tenant. Dropped without [`Tx::commit`], it changes nothing.
 #[derive(Debug)]
 pub struct Tx<R> {
-    tx: Transaction<'static, Postgres>,
+    session: Session,
     tenant: TenantId,
     quarantined: Vec<Quarantined>,
     role: PhantomData<R>,
@@ -24,14 +27,17 @@ pub(super) struct Quarantined {
 }
 
 impl<R: DbRole> Tx<R> {
-    pub(super) async fn begin(pool: &PgPool, tenant: TenantId) -> Result<Self, StoreError> {
-        // One round trip for both. The setting ends with the transaction (`true`), so a session that
-        // goes back to the pool carries no tenant. A uuid's text has no character that SQL could mistake.
-        let statement = format!("BEGIN; SELECT set_config('app.tenant_id', '{tenant}', true)");
-        let tx = pool.begin_with(AssertSqlSafe(statement)).await?;
+    /// `None` sees no tenant's rows. It is for the reviewed functions that look across tenants.
+    pub(super) async fn begin(
+        sessions: &Sessions,
+        tenant: Option<TenantId>,
+    ) -> Result<Self, StoreError> {
+        let session = sessions
+            .begin(R::WORD, tenant.map(|tenant| tenant.0))
+            .await?;
         Ok(Self {
-            tx,
-            tenant,
+            session,
+            tenant: tenant.unwrap_or(TenantId(uuid::Uuid::nil())),
             quarantined: Vec::new(),
             role: PhantomData,
         })
@@ -48,8 +54,8 @@ impl<R: DbRole> Tx<R> {
         self.quarantined.push(object);
     }
 
-    pub(super) fn session(&mut self) -> &mut PgConnection {
-        &mut self.tx
+    pub(super) fn session(&mut self) -> Statement<'_> {
+        self.session.statement()
     }
 
     /// Makes everything written since `begin` visible at once.
@@ -59,7 +65,14 @@ impl<R: DbRole> Tx<R> {
     /// outcome is unknown, so the caller's retry must be safe to repeat.
     #[tracing::instrument(name = "db.commit", level = "debug", skip_all)]
     pub async fn commit(self) -> Result<(), StoreError> {
-        self.tx.commit().await?;
+        if self.session.has_failed() {
+            // Postgres answers such a commit with a rollback, and calls that a success.
+            return Err(StoreError::Inconsistent {
+                table: "the transaction",
+                what: "a statement has failed, so nothing was written".to_owned(),
+            });
+        }
+        self.session.commit().await?;
         for Quarantined { stream, reason } in self.quarantined {
             metrics::counter!("pathbound_quarantined_total", "stream" => stream.as_str(), "reason" => reason)
                 .increment(1);

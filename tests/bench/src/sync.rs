@@ -145,7 +145,7 @@ async fn first_sync(intercom: &str) -> Result<Taken, Failure> {
         })
     })
     .await??;
-    shared::store::migrate(&Secret::new(servers.database_url())).await?;
+    shared::store::migrate(&Secret::new(servers.database_url()), "pathbound").await?;
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let public_url = format!("http://127.0.0.1:{port}");
     let fleet = roles::pathbound(&["all"], &environment(&servers, intercom, &public_url))?;

@@ -14,6 +14,7 @@ use serde_json::json;
 use servers::{Relay, Servers};
 use shared::{
     completeness::{self, SyncStatus},
+    config::DatabaseConfig,
     domain::{ConnectionId, Secret, TenantId},
     queue::Queue,
     store::ApiStore,
@@ -78,8 +79,8 @@ impl World {
             ..intercom_simulator::Options::default()
         };
         let simulator = Simulator::start(options).await?;
-        let url = Secret::new(servers.database_url());
-        shared::store::migrate(&url).await?;
+        let database = DatabaseConfig::of_url(Secret::new(servers.database_url()));
+        shared::store::migrate(&database.url, &database.role_prefix).await?;
         let history = History::begin(&servers.database_url()).await?;
         let port = servers::free_port()?;
         let public_url = format!("http://127.0.0.1:{port}");
@@ -89,7 +90,7 @@ impl World {
         let environment = environment(&redis_url, &simulator, &public_url);
         let fleet = Fleet::start(environment, database_url).await?;
         let mut world = Self {
-            store: ApiStore::connect(&url, 4).await?,
+            store: ApiStore::connect(&database, 4).await?,
             queue: Queue::open(&Secret::new(servers.redis_url()), PREFIX)?,
             servers,
             relays,

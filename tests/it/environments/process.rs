@@ -114,7 +114,7 @@ async fn no_secret_and_no_customer_value_is_printed_at_any_level() {
     );
     let database = format!(
         "{}?canary_unknown=canary-parameter",
-        world.config.database_url.expose()
+        world.config.database.url.expose()
     );
     let [_, _, service, operator, secret, key] = CANARIES;
     let world = world

@@ -35,7 +35,7 @@ pub(super) async fn fresh_database() -> String {
                 .await
                 .expect("a database");
             let template = shared::domain::Secret::new(url.replace("/postgres", "/template_it"));
-            shared::store::migrate(&template)
+            shared::store::migrate(&template, "pathbound")
                 .await
                 .expect("the migrations run");
         })

@@ -80,18 +80,18 @@ impl World {
         environment.extend(prefixed(variables));
         let config = load(&environment);
         // Small pools, because many worlds share one Postgres.
-        let store = ApiStore::connect(&config.database_url, 4)
+        let store = ApiStore::connect(&config.database, 4)
             .await
             .expect("postgres answers");
         let admin = PgPoolOptions::new()
             .max_connections(4)
             // Tests on a busy machine ask for more sessions at once than there are.
             .acquire_timeout(PATIENCE)
-            .connect(config.database_url.expose())
+            .connect(config.database.url.expose())
             .await
             .expect("postgres answers");
         let oauth = ConnectContext {
-            store: OauthStore::connect(&config.database_url, 2)
+            store: OauthStore::connect(&config.database, 2)
                 .await
                 .expect("postgres answers"),
             vault: Arc::new(KeyRing::parse(config.encryption_keys.expose()).expect("keys")),
@@ -134,6 +134,33 @@ impl World {
         }
     }
 
+    /// The same world, whose processes are configured otherwise.
+    pub(crate) fn otherwise(&self, variables: &[(&str, &str)]) -> Self {
+        let mut environment = self.environment.clone();
+        environment.extend(prefixed(variables));
+        Self {
+            config: load(&environment),
+            environment,
+            ..self.clone()
+        }
+    }
+
+    /// The same world, whose processes have a configuration that may be refused.
+    pub(crate) fn otherwise_unchecked(&self, variables: &[(&str, &str)]) -> Self {
+        let mut environment = self.environment.clone();
+        environment.extend(prefixed(variables));
+        Self {
+            environment,
+            ..self.clone()
+        }
+    }
+
+    /// The same world, whose fleet reaches Postgres through a relay. The test looks at the database directly.
+    pub(crate) fn through(&self, relay: &servers::Relay) -> Self {
+        let url = relay.of_url(self.config.database.url.expose());
+        self.otherwise(&[("DATABASE_URL", &url)])
+    }
+
     /// Serves the API on a free port until the runtime ends, and returns its address.
     pub(crate) async fn api(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
@@ -166,7 +193,7 @@ impl World {
 
     /// A worker's own sessions, for a test that takes its steps one by one.
     pub(crate) async fn worker_store(&self, connections: u32) -> WorkerStore {
-        WorkerStore::connect(&self.config.database_url, connections)
+        WorkerStore::connect(&self.config.database, connections)
             .await
             .expect("postgres answers")
     }

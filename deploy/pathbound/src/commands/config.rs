@@ -88,13 +88,20 @@ fn servers(config: &Config) -> Vec<(&'static str, String)> {
     };
     let operator_key = config.operator_key.as_ref();
     let client = config.redis_tls.client.as_ref();
+    let database = &config.database;
     vec![
         ("profile", profile.to_owned()),
-        ("database_url", secret(&config.database_url)),
+        ("database_url", secret(&database.url)),
         ("migrate_url", secret(&config.migrate_url)),
+        ("role_prefix", database.role_prefix.clone()),
+        ("database_connections", database.connections.to_string()),
         (
-            "database_connections",
-            config.database_connections.to_string(),
+            "database_statement_timeout",
+            duration(database.statement_timeout),
+        ),
+        (
+            "database_prepared_statements",
+            database.prepared_statements.to_string(),
         ),
         ("redis_url", secret(&config.redis_url)),
         ("redis_ca_file", path(config.redis_tls.ca_file.as_ref())),

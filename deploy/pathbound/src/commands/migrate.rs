@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use serde_json::json;
-use shared::{config::ProcessRole, store};
+use shared::{
+    config::ProcessRole,
+    store::{self, GrantOutcome},
+};
 
 use crate::{
     cli::MigrateArgs,
@@ -14,13 +17,17 @@ use crate::{
 /// Migrates. With `--check` it only lists the missing migrations.
 ///
 /// # Errors
-/// If Postgres cannot be reached, a migration fails, or (`--check`) one is missing.
+/// If Postgres cannot be reached, a migration fails, the roles cannot be granted, or (`--check`) a migration is missing.
 pub async fn run(file: Option<&Path>, format: Format, args: MigrateArgs) -> Result<(), Failure> {
-    let url = super::load(file, ProcessRole::Migrate)?.migrate_url;
-    let pending = store::check(&url).await?;
-    if !args.check {
-        store::migrate(&url).await?;
-    }
+    let config = super::load(file, ProcessRole::Migrate)?;
+    let url = &config.migrate_url;
+    let pending = store::check(url).await?;
+    let granted = if args.check {
+        GrantOutcome::Unchanged
+    } else {
+        store::migrate(url, &config.database.role_prefix).await?;
+        store::grant_roles(&config.database, url).await?
+    };
     let mut table = Table::new(&["schema", if args.check { "pending" } else { "applied" }]);
     table.row([store::schema(), list(&pending)]);
     let json = json!({
@@ -34,7 +41,26 @@ pub async fn run(file: Option<&Path>, format: Format, args: MigrateArgs) -> Resu
             "the database is older than this build, so run `pathbound migrate`",
         ));
     }
-    Ok(())
+    told(granted)
+}
+
+/// What became of the roles of the login that the fleet works with.
+fn told(granted: GrantOutcome) -> Result<(), Failure> {
+    match granted {
+        GrantOutcome::Unchanged => Ok(()),
+        GrantOutcome::Granted => {
+            eprintln!("granted the roles to the login of database_url");
+            Ok(())
+        }
+        GrantOutcome::Refused { statement } => {
+            eprintln!("{statement};");
+            Err(Failure::Partly(
+                "the schema is migrated, but its owner could not grant the roles to the login of database_url, so run the \
+                 statement above as a login that can, once that login exists"
+                    .to_owned(),
+            ))
+        }
+    }
 }
 
 fn list(numbers: &[i64]) -> String {

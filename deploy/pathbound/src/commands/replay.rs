@@ -17,7 +17,7 @@ use crate::{
 /// If Postgres cannot be reached, or the tenant has no connection.
 pub async fn run(file: Option<&Path>, format: Format, args: ReplayArgs) -> Result<(), Failure> {
     let config = super::load(file, ProcessRole::Migrate)?;
-    let store = WorkerStore::connect(&config.database_url, 1).await?;
+    let store = WorkerStore::connect(&config.database, 1).await?;
     let connections = store.begin(args.tenant).await?.connections().await?;
     if connections.is_empty() {
         return Err(Failure::because(

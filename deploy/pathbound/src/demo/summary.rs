@@ -223,7 +223,7 @@ pub(super) async fn things_to_try(
         .map_or_else(String::new, |number| world.workspaces[number].0.id_code());
     let service_key = shown(&world.config.service_key);
     let (database, redis) = (
-        shown(&world.config.database_url),
+        shown(&world.config.database.url),
         shown(&world.config.redis_url),
     );
     Ok(format!(

@@ -76,7 +76,7 @@ impl World {
             servers.map_err(|error| Failure::failed("could not start the servers", error))?;
         let config = Arc::new(configure(&servers, &simulator, &public_url)?);
         // Before the roles start, because each refuses a database of another schema.
-        store::migrate(&config.migrate_url).await?;
+        store::migrate(&config.migrate_url, &config.database.role_prefix).await?;
         let shutdown = Shutdown::new();
         let parts = start_parts(&config, listener, &shutdown).await?;
         let workspaces = workspaces_made
@@ -86,7 +86,7 @@ impl World {
             workspaces.map_err(|error| Failure::failed("could not make the workspaces", error))?;
         Ok(Self {
             rest: ApiClient::new(&config.public_url, &config.service_key)?,
-            store: ApiStore::connect(&config.database_url, 4).await?,
+            store: ApiStore::connect(&config.database, 4).await?,
             config,
             simulator,
             workspaces,

@@ -16,14 +16,16 @@ impl Store<Scheduler> {
     /// Any number of schedulers may call it at once, because no row is claimed twice.
     #[tracing::instrument(name = "db.claim_due_streams", level = "debug", skip_all)]
     pub async fn claim_due_streams(&self, limit: i32) -> Result<Vec<Due>, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         let rows = sqlx::query_as!(
             DueRow,
             r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!"
                FROM claim_due_streams($1)"#,
             limit,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(tx.session())
         .await?;
+        tx.commit().await?;
         dues(rows)
     }
 
@@ -34,6 +36,7 @@ impl Store<Scheduler> {
         limit: i32,
         before: DateTime<Utc>,
     ) -> Result<Vec<Due>, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         // The function skips locked rows, so a slice at work does not delay the scheduler.
         let rows = sqlx::query_as!(
             DueRow,
@@ -42,8 +45,9 @@ impl Store<Scheduler> {
             limit,
             before,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(tx.session())
         .await?;
+        tx.commit().await?;
         dues(rows)
     }
 
@@ -55,6 +59,7 @@ impl Store<Scheduler> {
         after: Option<Due>,
         limit: i32,
     ) -> Result<Vec<Due>, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         // The nil ids come before every real one.
         let (tenant, connection, stream) = after.map_or(
             (Uuid::nil(), Uuid::nil(), ""),
@@ -69,7 +74,7 @@ impl Store<Scheduler> {
             stream,
             limit,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(tx.session())
         .await?;
         dues(rows)
     }
@@ -77,8 +82,9 @@ impl Store<Scheduler> {
     /// Postgres' clock.
     #[tracing::instrument(name = "db.now", level = "debug", skip_all)]
     pub async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        let mut tx = self.begin_for_all().await?;
         Ok(sqlx::query_scalar!(r#"SELECT now() AS "now!""#)
-            .fetch_one(&self.pool)
+            .fetch_one(tx.session())
             .await?)
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use intercom_simulator::{Latency, WorkspaceSpec};
 use shared::{
+    config::DatabaseConfig,
     domain::{Secret, Stream},
     store::{SliceKey, WorkerStore},
 };
@@ -74,7 +75,11 @@ pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
     } = fleet;
     drop(worker);
 
-    let store = WorkerStore::connect(&Secret::new(servers.database_url()), 2).await?;
+    let store = WorkerStore::connect(
+        &DatabaseConfig::of_url(Secret::new(servers.database_url())),
+        2,
+    )
+    .await?;
     let mut admin = PgConnection::connect(&servers.database_url()).await?;
     let held: Vec<String> = sqlx::query_scalar("SELECT source_id FROM contact_sources")
         .fetch_all(&mut admin)

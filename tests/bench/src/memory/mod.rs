@@ -48,7 +48,7 @@ impl Fleet {
     async fn start(intercom: &str) -> Result<Self, Failure> {
         let servers =
             tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??;
-        shared::store::migrate(&Secret::new(servers.database_url())).await?;
+        shared::store::migrate(&Secret::new(servers.database_url()), "pathbound").await?;
         let public_url = format!(
             "http://127.0.0.1:{}",
             TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()

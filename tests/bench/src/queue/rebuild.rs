@@ -49,7 +49,7 @@ pub(super) async fn measure(
 ) -> Result<(), Failure> {
     let queue = redis.fresh().await?;
     let empty = redis.info("used_memory").await?;
-    shared::store::migrate(&Secret::new(servers.database_url())).await?;
+    shared::store::migrate(&Secret::new(servers.database_url()), "pathbound").await?;
     let mut postgres = PgConnection::connect(&servers.database_url()).await?;
     postgres.execute(POPULATE).await?;
     let environment: Vec<(String, String)> = [

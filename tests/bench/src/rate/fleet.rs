@@ -43,7 +43,7 @@ pub(super) async fn fleet(limit: u32, windows: u64, trouble: Trouble) -> Result<
     }
     let servers =
         tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??;
-    shared::store::migrate(&Secret::new(servers.database_url())).await?;
+    shared::store::migrate(&Secret::new(servers.database_url()), "pathbound").await?;
     let public_url = format!("http://127.0.0.1:{}", free_port()?);
     let mut environment = sync::environment(&servers, &url, &public_url);
     environment.push(("PATHBOUND_DATABASE_CONNECTIONS".to_owned(), "6".to_owned()));
