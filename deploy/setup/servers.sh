@@ -129,6 +129,10 @@ with_apt() {
     if apt-cache show libfaketime >/dev/null 2>&1; then
         packages="$packages libfaketime"
     fi
+    # One test puts it between the fleet and Postgres, and says loudly if it is skipped.
+    if apt-cache show pgbouncer >/dev/null 2>&1; then
+        packages="$packages pgbouncer"
+    fi
     say "installing $packages"
     # In a subshell, whose end takes back what keeps services from being started.
     # shellcheck disable=SC2086 # several words

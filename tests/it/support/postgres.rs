@@ -1,14 +1,40 @@
 //! A database that is set up otherwise, and one that an older build left behind.
 
-use sqlx::{AssertSqlSafe, Executor as _};
+use servers::Servers;
+use shared::domain::Secret;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use super::{Case, World};
+
+/// A new database on these servers, migrated with this prefix of the roles.
+pub(crate) async fn migrated(servers: &Servers, role_prefix: &str) -> String {
+    let name = format!("own_{}", uuid::Uuid::now_v7().simple());
+    let url = servers.database_url();
+    let mut admin = PgConnection::connect(&url).await.expect("postgres answers");
+    admin
+        .execute(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .await
+        .expect("a database");
+    let url = url.replace("/postgres", &format!("/{name}"));
+    shared::store::migrate(&Secret::new(url.clone()), role_prefix)
+        .await
+        .expect("the migrations run");
+    url
+}
 
 impl World {
     /// Forgets that a migration was applied, as a database that is older than the build.
     pub(crate) async fn forget_migration(&self, version: i64) {
         self.change(&format!(
-            "DELETE FROM _sqlx_migrations WHERE version = {version}"
+            "UPDATE _sqlx_migrations SET success = false WHERE version = {version}"
+        ))
+        .await;
+    }
+
+    /// The migration is applied after all.
+    pub(crate) async fn remember_migration(&self, version: i64) {
+        self.change(&format!(
+            "UPDATE _sqlx_migrations SET success = true WHERE version = {version}"
         ))
         .await;
     }
@@ -44,6 +70,29 @@ impl World {
     pub(crate) async fn fast_inserts(&self, table: &str) {
         self.change(&format!("DROP TRIGGER dawdle ON {table}"))
             .await;
+    }
+
+    /// A setting of the whole server, which its sessions have at once.
+    pub(crate) async fn set_server(&self, setting: &str, value: &str) {
+        self.change(&format!("ALTER SYSTEM SET {setting} = '{value}'"))
+            .await;
+        self.change("SELECT pg_reload_conf()").await;
+    }
+
+    /// A login and a database of its own that it owns, and another login without any right, as a managed server has
+    /// them. Returns the URLs of both.
+    pub(crate) async fn owner_and_login(&self) -> (String, String) {
+        for statement in [
+            "CREATE ROLE schema_owner LOGIN CREATEROLE",
+            "CREATE ROLE app LOGIN",
+            "CREATE DATABASE production OWNER schema_owner",
+        ] {
+            self.change(statement).await;
+        }
+        let url = self.config.database.url.expose();
+        let (server, _) = url.rsplit_once('/').expect("a database");
+        let of = |login: &str| server.replace("pathbound@", &format!("{login}@")) + "/production";
+        (of("schema_owner"), of("app"))
     }
 
     async fn change(&self, statement: &str) {
