@@ -15,15 +15,15 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// It waits and does not fail, because `pathbound migrate` may run at this moment, and a slice that fails on an old
 /// schema would count as an attempt of a healthy tenant.
 pub(crate) async fn until_open<R: DbRole>(store: Store<R>, shutdown: Shutdown, beat: impl Fn()) {
-    let mut told = String::new();
+    let mut reported = String::new();
     loop {
         beat();
         match store.readiness().await {
             Err(reason @ (NotReady::OldSchema { .. } | NotReady::Role { .. })) => {
                 let reason = reason.to_string();
-                if reason != told {
+                if reason != reported {
                     tracing::warn!(%reason, "waiting for the schema");
-                    told = reason;
+                    reported = reason;
                 }
             }
             // Every transaction waits on its own for a server that is away.

@@ -38,6 +38,7 @@ async fn a_server_that_takes_no_writes_is_not_ready() {
 async fn processes_wait_for_their_schema_and_burn_no_attempt() {
     let mut world = World::new().await;
     let case = world.connect(tiny()).await;
+    case.reset_calls();
     let newest: i64 = shared::store::schema().parse().unwrap();
     world.forget_migration(newest).await;
     let _scheduler = world.process("scheduler");

@@ -41,11 +41,11 @@ pub async fn run(file: Option<&Path>, format: Format, args: MigrateArgs) -> Resu
             "the database is older than this build, so run `pathbound migrate`",
         ));
     }
-    told(granted)
+    report(granted)
 }
 
 /// What became of the roles of the login that the fleet works with.
-fn told(granted: GrantOutcome) -> Result<(), Failure> {
+fn report(granted: GrantOutcome) -> Result<(), Failure> {
     match granted {
         GrantOutcome::Unchanged => Ok(()),
         GrantOutcome::Granted => {
