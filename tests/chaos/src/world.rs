@@ -253,6 +253,10 @@ fn environment(redis_url: &str, simulator: &Simulator, public_url: &str) -> Vec<
         ("REFUSAL_CONFIRMATION", "5s"),
         ("BLOCK_CHECK_INTERVAL", "5s"),
         ("DELETION_CONFIRMATION", "2s"),
+        // What is doubted is asked about again within seconds.
+        ("THREAD_RETRY_INTERVAL", "1s"),
+        ("DELETION_CONFIRMATION", "3s"),
+        ("BLOCK_CHECK_INTERVAL", "5s"),
         ("MAX_SHARE", "1.0"),
         ("REQUEST_TIMEOUT", "2s"),
         ("CONVERSATIONS_PER_SLICE", "40"),
