@@ -33,7 +33,7 @@ impl Api {
             .route("/oauth/intercom/start", get(oauth::start).post(oauth::open))
             .route(
                 "/oauth/intercom/callback",
-                get(oauth::callback).head(oauth::look),
+                get(oauth::callback).head(oauth::ignore_head),
             )
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             // Outermost, so that an error of any layer leaves as a problem with the request's id.

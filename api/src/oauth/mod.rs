@@ -162,7 +162,7 @@ pub(crate) async fn callback(
 }
 
 /// `HEAD /oauth/intercom/callback`: nothing. Without it a HEAD request would be served as a GET and burn the state.
-pub(crate) async fn look() -> StatusCode {
+pub(crate) async fn ignore_head() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
