@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::{
-    config::dsn::{Dsn, DsnHost, DsnPlace, TlsMode},
+    config::dsn::{Dsn, DsnHost, DsnTarget, TlsMode},
     domain::Secret,
 };
 
@@ -145,8 +145,8 @@ fn options(dsn: &Dsn, host: &DsnHost, application: &str) -> Result<PgConnectOpti
     {
         let mut query = url.query_pairs_mut();
         match &host.place {
-            Some(DsnPlace::Tcp(name)) => query.append_pair("host", name),
-            Some(DsnPlace::Socket(folder)) => query.append_pair("host", &folder.to_string_lossy()),
+            Some(DsnTarget::Tcp(name)) => query.append_pair("host", name),
+            Some(DsnTarget::Socket(folder)) => query.append_pair("host", &folder.to_string_lossy()),
             None => &mut query,
         };
         let port = host.port.map(|port| port.to_string());
@@ -171,7 +171,7 @@ fn options(dsn: &Dsn, host: &DsnHost, application: &str) -> Result<PgConnectOpti
 }
 
 fn with_tls(mut options: PgConnectOptions, dsn: &Dsn, host: &DsnHost) -> PgConnectOptions {
-    if matches!(host.place, Some(DsnPlace::Socket(_))) {
+    if matches!(host.place, Some(DsnTarget::Socket(_))) {
         // As in libpq: a socket of this machine needs no encryption.
         return options.ssl_mode(PgSslMode::Disable);
     }

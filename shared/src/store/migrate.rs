@@ -26,9 +26,9 @@ const LOCK_LIMIT: Duration = Duration::from_secs(10 * 60);
 const SETTINGS: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '30s'";
 
 /// Between two looks at the migrating session, and how many failed ones mean that its server is gone.
-const LOOK_INTERVAL: Duration = Duration::from_secs(10);
-const LOOK_LIMIT: Duration = Duration::from_secs(5);
-const LOOKS: u32 = 3;
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+const CHECK_LIMIT: Duration = Duration::from_secs(5);
+const CHECKS: u32 = 3;
 
 /// The schema that this build expects: the number of its last migration.
 #[must_use]
@@ -58,7 +58,7 @@ pub async fn migrate(url: &Secret, role_prefix: &str) -> Result<(), StoreError> 
     tokio::select! {
         migrated = run(&mut session, role_prefix) => migrated?,
         () = until_lost(&servers, pid) => {
-            return Err(timed_out((LOOK_INTERVAL + LOOK_LIMIT) * LOOKS).into());
+            return Err(timed_out((CHECK_INTERVAL + CHECK_LIMIT) * CHECKS).into());
         }
     }
     close(session).await;
@@ -114,9 +114,9 @@ fn with_prefix(sql: &str, role_prefix: &str) -> String {
 /// statement takes, so its own socket does not tell whether the server is still there.
 async fn until_lost(servers: &Servers, pid: i32) {
     let mut misses = 0;
-    while misses < LOOKS {
-        tokio::time::sleep(LOOK_INTERVAL).await;
-        match within(LOOK_LIMIT, is_there(servers, pid)).await {
+    while misses < CHECKS {
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        match within(CHECK_LIMIT, is_there(servers, pid)).await {
             Ok(true) => misses = 0,
             Ok(false) | Err(_) => misses += 1,
         }

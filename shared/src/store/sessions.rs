@@ -39,14 +39,14 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// A pool of at most `most` sessions. It opens none yet.
+    /// A pool of at most `limit` sessions. It opens none yet.
     ///
     /// # Errors
     /// If the DSN cannot be used.
-    pub(super) fn new(config: &DatabaseConfig, most: usize) -> Result<Self, sqlx::Error> {
+    pub(super) fn new(config: &DatabaseConfig, limit: usize) -> Result<Self, sqlx::Error> {
         let servers = Servers::of(&config.url, &config.role_prefix)?;
         let pool = Pool::builder(Opener::new(servers))
-            .max_size(most)
+            .max_size(limit)
             // The others grow old and are closed.
             .queue_mode(QueueMode::Lifo)
             .build()

@@ -33,12 +33,12 @@ pub struct Dsn {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DsnHost {
     /// `None`: the default of this machine.
-    pub place: Option<DsnPlace>,
+    pub place: Option<DsnTarget>,
     pub port: Option<u16>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DsnPlace {
+pub enum DsnTarget {
     /// A name, or an address without brackets.
     Tcp(String),
     /// The directory of a unix socket.
@@ -112,11 +112,11 @@ fn host(text: &str) -> Result<DsnHost, DsnFault> {
     })
 }
 
-fn place(name: &str) -> Option<DsnPlace> {
+fn place(name: &str) -> Option<DsnTarget> {
     if name.is_empty() {
         None
     } else if name.starts_with('/') {
-        Some(DsnPlace::Socket(name.into()))
+        Some(DsnTarget::Socket(name.into()))
     } else {
         // libpq takes an IPv6 address in brackets here too, although its parameter `host` needs none.
         let bare = name
@@ -125,7 +125,7 @@ fn place(name: &str) -> Option<DsnPlace> {
         let name = bare
             .filter(|bare| bare.parse::<IpAddr>().is_ok())
             .unwrap_or(name);
-        Some(DsnPlace::Tcp(name.to_owned()))
+        Some(DsnTarget::Tcp(name.to_owned()))
     }
 }
 

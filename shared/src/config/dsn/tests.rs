@@ -2,7 +2,7 @@ use super::*;
 
 fn tcp(name: &str, port: Option<u16>) -> DsnHost {
     DsnHost {
-        place: Some(DsnPlace::Tcp(name.to_owned())),
+        place: Some(DsnTarget::Tcp(name.to_owned())),
         port,
     }
 }
@@ -41,7 +41,7 @@ fn hosts_are_a_list_of_names_addresses_and_sockets() {
         "parameters come in any order"
     );
     let socket = DsnHost {
-        place: Some(DsnPlace::Socket("/run/postgresql".into())),
+        place: Some(DsnTarget::Socket("/run/postgresql".into())),
         port: None,
     };
     for url in [

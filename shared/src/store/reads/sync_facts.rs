@@ -128,8 +128,8 @@ impl<R: ReadsStatus> Tx<R> {
     ) -> Result<WaitingThreads, StoreError> {
         let tenant = self.tenant().0;
         let next = sqlx::query!(
-            r#"SELECT source_id, error AS "error!", due_at, count(*) OVER () AS "count!" FROM threads
-               WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND error IS NOT NULL
+            r#"SELECT source_id, trouble AS "trouble!", due_at, count(*) OVER () AS "count!" FROM threads
+               WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND trouble IS NOT NULL
                ORDER BY due_at LIMIT 1"#,
             tenant,
             connection.0,
@@ -140,7 +140,7 @@ impl<R: ReadsStatus> Tx<R> {
             next.map_or_else(WaitingThreads::default, |next| WaitingThreads {
                 count: next.count,
                 example: next.source_id,
-                error: next.error,
+                error: next.trouble,
                 next_at: next.due_at,
             }),
         )
@@ -243,7 +243,7 @@ impl<R: ReadsStatus> Tx<R> {
         Ok(sqlx::query_as!(
             SetAsideFacts,
             r#"SELECT kind, count(*) AS "count!", min(source_id) AS "example!",
-                      (array_agg(reason ORDER BY source_id))[1] AS "reason!", min(next_try_at) AS next_try_at
+                      (array_agg(trouble ORDER BY source_id))[1] AS "reason!", min(next_try_at) AS next_try_at
                FROM quarantine
                WHERE tenant_id = $1 AND connection_id = $2 AND resolved_at IS NULL AND retry IS NOT NULL
                GROUP BY kind ORDER BY kind"#,
