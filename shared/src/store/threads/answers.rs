@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
@@ -89,7 +90,11 @@ impl Tx<Worker> {
         }
         self.store_decisions(connection, &decided).await?;
         // A reader that follows the changes learns from it that the parts are there.
-        let ids: Vec<Uuid> = decided.iter().map(|(id, ..)| *id).collect();
+        let ids: Vec<Uuid> = decided
+            .iter()
+            .filter(|(_, row, answer, decision)| !row.is_unchanged(answer, decision))
+            .map(|(id, ..)| *id)
+            .collect();
         self.touch_conversations(&ids).await
     }
 
@@ -105,11 +110,13 @@ impl Tx<Worker> {
         // key, even if the plan was made when the table was empty.
         let rows = sqlx::query!(
             r#"SELECT i.id AS "id!", t.source_id, t.wanted_version AS newest_version, t.attempts, t.failure, t.failed_since,
+                      t.fetched_version, t.held, t.expected,
                       t.status = 'blocked' AS "is_blocked!", now() AS "now!",
                       (SELECT count(*) FROM parts p
                        WHERE p.tenant_id = $1 AND p.conversation_id = i.id AND p.source_id <> $4)::int AS "stored!"
                FROM unnest($3::uuid[]) AS i(id)
-               CROSS JOIN LATERAL (SELECT source_id, wanted_version, attempts, failure, failed_since, status FROM threads
+               CROSS JOIN LATERAL (SELECT source_id, wanted_version, attempts, failure, failed_since, status, fetched_version, held,
+                                          expected FROM threads
                                    WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = i.id
                                    FOR UPDATE) t"#,
             tenant,
@@ -135,6 +142,7 @@ impl Tx<Worker> {
                     },
                     source_id: row.source_id,
                     stored: row.stored,
+                    shown: (row.fetched_version, row.held, row.expected),
                 };
                 (row.id, locked)
             })
@@ -187,6 +195,17 @@ pub(super) struct LockedThread {
     pub(super) before: ThreadBefore,
     source_id: String,
     stored: i32,
+    /// What the attempt before has left: the version, the parts that are stored, and those that Intercom counts.
+    shown: (Option<DateTime<Utc>>, i32, Option<i32>),
+}
+
+impl LockedThread {
+    /// Whether readers see the thread as it was before this answer. A walk that reads every thread again changes none.
+    fn is_unchanged(&self, answer: &ThreadAnswer, decision: &ThreadDecision) -> bool {
+        decision.fate == ThreadFate::Complete
+            && self.before.failing.is_none()
+            && self.shown == (Some(answer.version), answer.stored, answer.expected)
+    }
 }
 
 /// What counts of an answer, but for the parts that are stored: they are counted after the write.
