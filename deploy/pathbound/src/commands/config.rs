@@ -159,6 +159,8 @@ fn intervals(intervals: &Intervals) -> Vec<(&'static str, String)> {
         ("reference_interval", duration(intervals.reference)),
         ("audit_interval", duration(intervals.audit)),
         ("search_index_lag", duration(intervals.search_index_lag)),
+        ("record_retry", duration(intervals.record_retry)),
+        ("company_lists_time", duration(intervals.company_lists)),
     ]
 }
 

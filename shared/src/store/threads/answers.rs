@@ -202,7 +202,7 @@ pub(super) struct LockedThread {
 impl LockedThread {
     /// Whether readers see the thread as it was before this answer. A walk that reads every thread again changes none.
     fn is_unchanged(&self, answer: &ThreadAnswer, decision: &ThreadDecision) -> bool {
-        decision.fate == ThreadFate::Complete
+        matches!(decision.fate, ThreadFate::Complete | ThreadFate::Truncated)
             && self.before.failing.is_none()
             && self.shown == (Some(answer.version), answer.stored, answer.expected)
     }
