@@ -20,7 +20,7 @@ pub(super) struct Cookies {
 }
 
 /// A session that a browser sent.
-pub(super) struct Session<'a> {
+pub(super) struct FlowSession<'a> {
     name: &'a str,
     pub(super) value: &'a str,
 }
@@ -50,7 +50,7 @@ impl Cookies {
     }
 
     /// Every session that this browser has.
-    pub(super) fn sessions<'a>(&self, headers: &'a HeaderMap) -> Vec<Session<'a>> {
+    pub(super) fn sessions<'a>(&self, headers: &'a HeaderMap) -> Vec<FlowSession<'a>> {
         headers
             .get_all(header::COOKIE)
             .iter()
@@ -58,7 +58,7 @@ impl Cookies {
             .flat_map(|cookies| cookies.split(';'))
             .filter_map(|cookie| cookie.trim().split_once('='))
             .filter(|(name, value)| name.starts_with(self.prefix) && value.len() == SESSION)
-            .map(|(name, value)| Session { name, value })
+            .map(|(name, value)| FlowSession { name, value })
             .collect()
     }
 
@@ -67,7 +67,7 @@ impl Cookies {
         self.with(&name, session.expose(), FLOW_LIFE.as_secs())
     }
 
-    pub(super) fn clear(&self, session: &Session<'_>) -> String {
+    pub(super) fn clear(&self, session: &FlowSession<'_>) -> String {
         self.with(session.name, "", 0)
     }
 

@@ -17,7 +17,7 @@ const LONGEST_IDLE: Duration = Duration::from_secs(10 * 60);
 
 /// What every transaction of a process has in common.
 #[derive(Debug)]
-pub(super) struct Settings {
+pub(super) struct PoolSettings {
     pub(super) role_prefix: String,
     /// The longest statement.
     pub(super) statement_limit: Duration,
@@ -25,7 +25,7 @@ pub(super) struct Settings {
     pub(super) keeps_prepared: bool,
 }
 
-impl Settings {
+impl PoolSettings {
     /// How long a caller waits for an answer to one statement.
     pub(super) fn answer_limit(&self) -> Duration {
         self.statement_limit + LIMIT_MARGIN.min(self.statement_limit)

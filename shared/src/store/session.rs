@@ -8,7 +8,7 @@ use std::{
 use super::{
     connecting::within,
     error::{is_cancelled, is_lost},
-    pooled::{Opener, Settings, discard},
+    pooled::{Opener, PoolSettings, discard},
 };
 use deadpool::managed::{Object, Pool};
 use futures::{
@@ -43,11 +43,11 @@ enum State {
 pub(super) struct Session {
     object: Option<Object<Opener>>,
     state: State,
-    settings: Arc<Settings>,
+    settings: Arc<PoolSettings>,
 }
 
 impl Session {
-    pub(super) fn new(object: Object<Opener>, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(object: Object<Opener>, settings: Arc<PoolSettings>) -> Self {
         Self {
             object: Some(object),
             state: State::Open,

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{
     connecting::{Servers, close, timed_out, within},
     error::is_lost,
-    pooled::{Opener, Pooled, Settings, discard},
+    pooled::{Opener, PoolSettings, Pooled, discard},
     session::Session,
 };
 use crate::config::DatabaseConfig;
@@ -35,7 +35,7 @@ const REOPEN_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(super) struct Sessions {
     pool: Pool<Opener>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<PoolSettings>,
 }
 
 impl Sessions {
@@ -54,7 +54,7 @@ impl Sessions {
         tokio::spawn(close_old(pool.weak()));
         Ok(Self {
             pool,
-            settings: Arc::new(Settings {
+            settings: Arc::new(PoolSettings {
                 role_prefix: config.role_prefix.clone(),
                 statement_limit: config.statement_timeout,
                 keeps_prepared: config.prepared_statements,
