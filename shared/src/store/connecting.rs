@@ -12,6 +12,7 @@ use sqlx::{
 use tokio::time::timeout;
 use url::Url;
 
+use super::tls_fault;
 use crate::{
     config::dsn::{Dsn, DsnHost, DsnTarget, TlsMode},
     domain::Secret,
@@ -103,7 +104,7 @@ impl Servers {
 
 /// One attempt at one server.
 async fn open(options: &PgConnectOptions) -> Result<Opened, sqlx::Error> {
-    let mut connection = options.connect().await?;
+    let mut connection = options.connect().await.map_err(tls_fault::explained)?;
     // The simple protocol, because a transaction pooler may give a prepared statement to another session.
     let row = sqlx::raw_sql(INSPECT).fetch_one(&mut connection).await?;
     Ok(Opened {

@@ -64,6 +64,8 @@ impl StoreError {
                         | sqlx::Error::PoolTimedOut
                         | sqlx::Error::PoolClosed
                         | sqlx::Error::Protocol(_)
+                        // A certificate is replaced, on either side.
+                        | sqlx::Error::Tls(_)
                 )
             }
             Self::ReadOnly => true,

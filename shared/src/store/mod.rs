@@ -44,6 +44,7 @@ mod set_aside;
 mod streams;
 mod tenants;
 mod threads;
+mod tls_fault;
 mod tombstones;
 mod tx;
 

@@ -5,4 +5,3 @@ mod ready;
 mod redis;
 mod sentinel;
 mod signals;
-mod tls;

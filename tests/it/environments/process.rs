@@ -4,11 +4,8 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
 use intercom_simulator::WorkspaceSpec;
 
-use super::{
-    redis::add_login,
-    tls::{Certificates, TlsFront},
-};
-use crate::support::{World, own_servers, tiny};
+use super::redis::add_login;
+use crate::support::{Certificates, TlsFront, World, own_servers, tiny};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_variable_of_somebody_else_may_hold_any_bytes() {

@@ -6,8 +6,7 @@ use shared::{
     queue::{Queue, Ticket},
 };
 
-use super::tls::Certificates;
-use crate::support::{World, own_servers, tell, tiny};
+use crate::support::{Certificates, World, own_servers, tell, tiny};
 
 /// The line that README gives to operators, for one prefix.
 pub(super) fn acl(prefix: &str) -> String {

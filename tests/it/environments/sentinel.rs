@@ -8,11 +8,8 @@ use std::{
 use intercom_simulator::WorkspaceSpec;
 use servers::{RedisBinary, Servers};
 
-use super::{
-    redis::{add_login, tls_redis, works},
-    tls::Certificates,
-};
-use crate::support::{World, own_servers, tell, tiny, wait_for};
+use super::redis::{add_login, tls_redis, works};
+use crate::support::{Certificates, World, own_servers, tell, tiny, wait_for};
 
 /// A Sentinel that watches a master. It is killed when dropped.
 struct Sentinel {

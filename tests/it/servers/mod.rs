@@ -6,3 +6,4 @@ mod postgres_pooler;
 mod postgres_readiness;
 mod postgres_roles;
 mod postgres_time_limits;
+mod postgres_tls;

@@ -1,7 +1,7 @@
 //! A database that is set up otherwise, and one that an older build left behind.
 
 use servers::Servers;
-use shared::domain::Secret;
+use shared::{config::DatabaseConfig, domain::Secret, store::GrantOutcome};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use super::{Case, World};
@@ -93,6 +93,17 @@ impl World {
         let (server, _) = url.rsplit_once('/').expect("a database");
         let of = |login: &str| server.replace("pathbound@", &format!("{login}@")) + "/production";
         (of("schema_owner"), of("app"))
+    }
+
+    /// Another login of the whole server, which the schema's owner lets take the roles.
+    pub(crate) async fn add_login(&self, name: &str) {
+        self.change(&format!("CREATE ROLE {name} LOGIN")).await;
+        let owner = &self.config.migrate_url;
+        let login = DatabaseConfig::of_url(Secret::new(
+            owner.expose().replace("pathbound@", &format!("{name}@")),
+        ));
+        let granted = shared::store::grant_roles(&login, owner).await;
+        assert_eq!(granted.expect("it may"), GrantOutcome::Granted);
     }
 
     async fn change(&self, statement: &str) {

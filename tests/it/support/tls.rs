@@ -17,10 +17,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 /// A folder with the authority `ca.pem`, and `server.pem`, `client.pem` with their keys `server.key`, `client.key`.
-pub(super) struct Certificates(PathBuf);
+pub(crate) struct Certificates(PathBuf);
 
 impl Certificates {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name = format!("pathbound-tls-{}", uuid::Uuid::now_v7().simple());
         let made = Self(std::env::temp_dir().join(name));
         std::fs::create_dir_all(&made.0).unwrap();
@@ -53,11 +53,20 @@ impl Certificates {
         made
     }
 
-    pub(super) fn path(&self, name: &str) -> String {
+    /// Lets the servers' account alone read a file, because Postgres refuses a key that others can read.
+    pub(crate) fn keep_private(&self, name: &str) {
+        let path = self.path(name);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        if let Some(account) = servers::Account::for_servers().unwrap() {
+            std::os::unix::fs::chown(&path, Some(account.uid), Some(account.gid)).unwrap();
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
         std::fs::set_permissions(self.path(name), PermissionsExt::from_mode(0o644)).unwrap();
     }
@@ -70,14 +79,14 @@ impl Drop for Certificates {
 }
 
 /// Opens TLS in front of a server that speaks none, as a proxy with an authority of its own does.
-pub(super) struct TlsFront {
-    pub(super) port: u16,
+pub(crate) struct TlsFront {
+    pub(crate) port: u16,
     target: Arc<OnceLock<String>>,
 }
 
 impl TlsFront {
     /// Shows the server's certificate of `files` to clients.
-    pub(super) async fn open(files: &Certificates) -> Self {
+    pub(crate) async fn open(files: &Certificates) -> Self {
         let read = |name| std::fs::read(files.path(name)).unwrap();
         let chain = CertificateDer::pem_slice_iter(&read("server.pem"))
             .collect::<Result<_, _>>()
@@ -114,7 +123,7 @@ impl TlsFront {
     }
 
     /// Names the server behind it, by its URL.
-    pub(super) fn put_before(&self, url: &str) {
+    pub(crate) fn put_before(&self, url: &str) {
         let address = url.trim_start_matches("http://").to_owned();
         self.target.set(address).unwrap();
     }
