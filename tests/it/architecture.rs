@@ -12,9 +12,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("completeness", &["domain"]),
     ("vault", &["domain"]),
     ("config", &["domain", "vault"]),
-    ("link", &["config", "domain"]),
+    ("tls", &[]),
+    ("link", &["config", "domain", "tls"]),
     ("pacing", &["backoff", "config", "domain", "link"]),
-    ("intercom", &["config", "domain", "pacing"]),
+    ("intercom", &["config", "domain", "pacing", "tls"]),
     ("store", &["completeness", "config", "domain"]),
     (
         "sync",

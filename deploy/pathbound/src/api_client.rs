@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode, redirect::Policy};
 use serde_json::Value;
-use shared::domain::{Secret, TenantId};
+use shared::{
+    domain::{Secret, TenantId},
+    tls::use_ring,
+};
 
 use crate::failure::Failure;
 
@@ -125,8 +128,7 @@ impl ApiAnswer {
 /// # Errors
 /// When no TLS client can be made.
 pub fn http_client() -> Result<Client, Failure> {
-    // Fails only when it was installed before, which serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    use_ring();
     let builder = || {
         Client::builder()
             .user_agent(concat!("pathbound-cli/", env!("CARGO_PKG_VERSION")))

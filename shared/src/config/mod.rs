@@ -7,6 +7,7 @@ mod layers;
 mod redis_url;
 mod role;
 mod secrets;
+mod url_text;
 mod values;
 
 use std::{net::SocketAddr, path::Path, time::Duration};

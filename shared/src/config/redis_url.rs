@@ -13,8 +13,7 @@
 
 use std::path::PathBuf;
 
-use percent_encoding::percent_decode_str;
-
+use super::url_text::{self, HostText};
 use crate::domain::Secret;
 
 const REDIS_PORT: u16 = 6379;
@@ -209,15 +208,12 @@ impl RedisLogin {
 
 impl RedisHost {
     fn parse(text: &str, default_port: u16) -> Result<Self, BadRedisUrl> {
-        // An IPv6 address has colons of its own, so it stands in brackets.
-        let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((name, "")) => (name, None),
-            Some((name, port)) => (name, port.strip_prefix(':').or(Some(""))),
-            None => match text.split_once(':') {
-                Some((name, port)) => (name, Some(port)),
-                None => (text, None),
-            },
+        // Half a bracket names no host either.
+        let none = HostText {
+            name: "",
+            port: None,
         };
+        let HostText { name, port } = url_text::host(text).unwrap_or(none);
         if name.is_empty() || name.contains([' ', ',', '@']) {
             return Err(BadRedisUrl::because(
                 "names no host: write redis://HOST:6379, and encode special characters of a password (%40 is @)",
@@ -225,7 +221,7 @@ impl RedisHost {
         }
         let port = match port {
             None => default_port,
-            Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
+            Some(port) => url_text::port(port).ok_or_else(|| {
                 BadRedisUrl::because(
                     "has a port that is no number, so encode special characters of a password (%3A is :)",
                 )
@@ -244,10 +240,7 @@ fn number(text: &str) -> Result<i64, BadRedisUrl> {
 }
 
 fn decoded(text: &str) -> Result<String, BadRedisUrl> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    decoded
-        .map(String::from)
-        .map_err(|_| BadRedisUrl::because("has bytes that are not UTF-8"))
+    url_text::decoded(text).ok_or_else(|| BadRedisUrl::because("has bytes that are not UTF-8"))
 }
 
 #[cfg(test)]

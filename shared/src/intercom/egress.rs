@@ -1,10 +1,13 @@
 //! The HTTP client, with the way out that the configuration names: a proxy, and further authorities.
 
-use std::{sync::Once, time::Duration};
+use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, redirect::Policy};
 
-use crate::config::{Config, Egress, Profile};
+use crate::{
+    config::{Config, Egress, Profile},
+    tls::use_ring,
+};
 
 /// Addresses of this machine, in the form of `NO_PROXY`. A proxy cannot reach them, and it must not see their calls.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
@@ -81,14 +84,6 @@ fn with_authorities(
     }
     // The library fails without a store of the system, unless it is told to use these alone.
     Ok(builder.tls_certs_only(further))
-}
-
-fn use_ring() {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Fails only if another provider was installed before, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 #[cfg(test)]

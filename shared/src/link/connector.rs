@@ -1,9 +1,6 @@
 //! Makes one connection, within a time limit.
 
-use std::{
-    sync::Once,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
@@ -17,7 +14,10 @@ use redis::{
 };
 
 use super::RedisServer;
-use crate::config::{RedisHost, RedisLogin, RedisTarget, RedisTls, RedisUrl};
+use crate::{
+    config::{RedisHost, RedisLogin, RedisTarget, RedisTls, RedisUrl},
+    tls::use_ring,
+};
 
 /// The longest that connecting may take, with the look-up of the name, TLS, the login and the Sentinels.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -230,14 +230,6 @@ fn tcp() -> TcpSettings {
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(UNACKNOWLEDGED);
     settings
-}
-
-fn use_ring() {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Fails only if another provider was installed before, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 impl ConnectionLike for OpenConnection {

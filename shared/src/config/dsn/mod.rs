@@ -6,8 +6,7 @@ mod parameters;
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use percent_encoding::percent_decode_str;
-
+use super::url_text;
 use crate::domain::Secret;
 
 /// Where Postgres is, and how to log in. Servers are tried in order until one takes writes.
@@ -97,18 +96,11 @@ impl Dsn {
 
 /// `name`, `name:port`, `[::1]:port`, `%2Fvar%2Frun`, or nothing for this machine's default.
 fn host(text: &str) -> Result<DsnHost, DsnFault> {
-    let (name, port) = match text.strip_prefix('[') {
-        Some(bracketed) => {
-            let (address, rest) = bracketed
-                .split_once(']')
-                .ok_or_else(|| DsnFault::because("has an IPv6 address without its bracket"))?;
-            (address, rest.strip_prefix(':').unwrap_or(rest))
-        }
-        None => text.split_once(':').unwrap_or((text, "")),
-    };
+    let host = url_text::host(text)
+        .ok_or_else(|| DsnFault::because("has an IPv6 address without its bracket"))?;
     Ok(DsnHost {
-        place: place(&decoded(name)?),
-        port: port_number(port)?,
+        place: place(&decoded(host.name)?),
+        port: port_number(host.port.unwrap_or_default())?,
     })
 }
 
@@ -133,19 +125,17 @@ fn port_number(text: &str) -> Result<Option<u16>, DsnFault> {
     if text.is_empty() {
         return Ok(None);
     }
-    match text.parse() {
-        Ok(port) if port > 0 => Ok(Some(port)),
-        _ => Err(DsnFault::because(
+    url_text::port(text).map(Some).ok_or_else(|| {
+        DsnFault::because(
             "has a port that is not a number from 1 to 65535 (an IPv6 address needs brackets, and a password must be \
              percent-encoded)",
-        )),
-    }
+        )
+    })
 }
 
 fn decoded(text: &str) -> Result<String, DsnFault> {
-    let text = percent_decode_str(text).decode_utf8();
-    text.map(std::borrow::Cow::into_owned)
-        .map_err(|_| DsnFault::because("has a percent-encoded part that is not UTF-8"))
+    url_text::decoded(text)
+        .ok_or_else(|| DsnFault::because("has a percent-encoded part that is not UTF-8"))
 }
 
 fn filled(text: String) -> Option<String> {
