@@ -3,6 +3,8 @@
 //! Every method of the store fails with [`StoreError::Postgres`] if a statement fails. An `# Errors` section names only
 //! what comes on top.
 
+use super::postgres_fault::PostgresFault;
+
 /// SQLSTATEs of a server that may work again soon, and of one that has become a standby: connection trouble,
 /// transaction rollback (deadlock, serialization), out of resources, operator intervention (restart), a transaction
 /// that was idle too long, a lock that was waited for too long, and a write on a read-only server.
@@ -16,17 +18,17 @@ const LOST: [&str; 5] = ["08", "57", "25P03", "25P04", "25006"];
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("postgres failed")]
-    Postgres(#[source] sqlx::Error),
+    Postgres(#[source] PostgresFault),
     /// Postgres cancelled the statement. It may do so every time, so this counts as a failed attempt.
     #[error(
         "postgres cancelled a statement that ran into its time limit, so raise statement_timeout of pathbound's login if this happens again and again"
     )]
-    Cancelled(#[source] sqlx::Error),
+    Cancelled(#[source] PostgresFault),
     /// Another session prepared the statement that we meant: an old pooler is in between.
     #[error(
         "a pooler in front of postgres does not keep prepared statements, so set database_prepared_statements to false"
     )]
-    LostStatement(#[source] sqlx::Error),
+    LostStatement(#[source] PostgresFault),
     /// A standby, or a server whose `default_transaction_read_only` is on.
     #[error("postgres takes no writes: it is a standby or set to read-only")]
     ReadOnly,
@@ -43,10 +45,10 @@ pub enum StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match code(&error).as_deref() {
-            Some("57014") => Self::Cancelled(error),
+            Some("57014") => Self::Cancelled(PostgresFault(error)),
             // `invalid_sql_statement_name` and `duplicate_prepared_statement`: our names are unique in a session.
-            Some("26000" | "42P05") => Self::LostStatement(error),
-            _ => Self::Postgres(error),
+            Some("26000" | "42P05") => Self::LostStatement(PostgresFault(error)),
+            _ => Self::Postgres(PostgresFault(error)),
         }
     }
 }
@@ -56,8 +58,8 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Postgres(sqlx::Error::Database(_)) => self.has_code(&PASSING),
-            Self::Postgres(error) => {
+            Self::Postgres(PostgresFault(sqlx::Error::Database(_))) => self.has_code(&PASSING),
+            Self::Postgres(PostgresFault(error)) => {
                 matches!(
                     error,
                     sqlx::Error::Io(_)
@@ -89,7 +91,7 @@ impl StoreError {
     }
 
     fn has_code(&self, beginnings: &[&str]) -> bool {
-        let Self::Postgres(error) = self else {
+        let Self::Postgres(PostgresFault(error)) = self else {
             return false;
         };
         code(error).is_some_and(|code| beginnings.iter().any(|start| code.starts_with(start)))

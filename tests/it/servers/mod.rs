@@ -4,6 +4,7 @@ mod postgres_forms;
 mod postgres_moves;
 mod postgres_pooler;
 mod postgres_readiness;
+mod postgres_refusals;
 mod postgres_roles;
 mod postgres_time_limits;
 mod postgres_tls;

@@ -106,6 +106,22 @@ impl World {
         assert_eq!(granted.expect("it may"), GrantOutcome::Granted);
     }
 
+    /// A rule that every row of a table must keep from now on, as a constraint of the name `a_rule`.
+    pub(crate) async fn add_rule(&self, table: &str, rule: &str) {
+        self.change(&format!("ALTER TABLE {table} ADD CONSTRAINT a_rule {rule}"))
+            .await;
+    }
+
+    /// Postgres refuses each row that is inserted into a table, in words that quote the whole row.
+    pub(crate) async fn refuse_inserts(&self, table: &str) {
+        self.change(&format!(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'no %', to_jsonb(NEW) USING CONSTRAINT = 'a_rule'; END $$;
+             CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()"
+        ))
+        .await;
+    }
+
     async fn change(&self, statement: &str) {
         self.admin
             .execute(AssertSqlSafe(statement.to_owned()))
