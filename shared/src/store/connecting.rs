@@ -21,6 +21,9 @@ use crate::{
 /// How long one server may take to open a session, if the DSN does not say.
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
 
+/// How long a question about logins and the schema may take. It reads a few rows of the catalog.
+pub(super) const CATALOG_LIMIT: Duration = Duration::from_secs(10);
+
 /// What a new session tells about its server. The limits are milliseconds, and zero is none.
 const INSPECT: &str = "SELECT current_setting('transaction_read_only')::bool, \
     (1000 * extract(epoch FROM current_setting('statement_timeout')::interval))::bigint, \

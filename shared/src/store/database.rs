@@ -2,7 +2,7 @@
 
 use super::{
     StoreError,
-    connecting::{Servers, close},
+    connecting::{CATALOG_LIMIT, Servers, close, within},
 };
 use crate::config::DatabaseConfig;
 
@@ -17,11 +17,10 @@ pub async fn login_is_unbound(config: &DatabaseConfig) -> Result<bool, StoreErro
         .open()
         .await?
         .connection;
-    let unbound =
+    let asked =
         sqlx::raw_sql("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user")
-            .fetch_one(&mut session)
-            .await?;
-    let unbound = sqlx::Row::try_get(&unbound, 0)?;
+            .fetch_one(&mut session);
+    let unbound = sqlx::Row::try_get(&within(CATALOG_LIMIT, asked).await?, 0)?;
     close(session).await;
     Ok(unbound)
 }

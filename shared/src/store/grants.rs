@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{
     StoreError,
-    connecting::{Servers, close},
+    connecting::{CATALOG_LIMIT, Servers, close, timed_out},
     migrate::owner,
     roles::WORDS,
 };
@@ -34,7 +34,9 @@ pub async fn grant_roles(
         .user()
         .to_owned();
     let mut session = owner(&Servers::of(migrate_url, &runtime.role_prefix)?).await?;
-    let outcome = grant(&mut session, &login, &runtime.role_prefix).await;
+    let granting = grant(&mut session, &login, &runtime.role_prefix);
+    let outcome = tokio::time::timeout(CATALOG_LIMIT, granting).await;
+    let outcome = outcome.unwrap_or_else(|_| Err(timed_out(CATALOG_LIMIT).into()));
     close(session).await;
     outcome
 }

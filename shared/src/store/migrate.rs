@@ -9,7 +9,7 @@ use sqlx::{
 
 use super::{
     StoreError,
-    connecting::{Servers, close, timed_out, within},
+    connecting::{CATALOG_LIMIT, Servers, close, timed_out, within},
     roles,
 };
 use crate::domain::Secret;
@@ -51,10 +51,8 @@ pub(super) fn versions() -> impl Iterator<Item = i64> {
 pub async fn migrate(url: &Secret, role_prefix: &str) -> Result<(), StoreError> {
     let servers = Servers::of(url, role_prefix)?;
     let mut session = owner(&servers).await?;
-    let pid = sqlx::raw_sql("SELECT pg_backend_pid()")
-        .fetch_one(&mut session)
-        .await?
-        .try_get(0)?;
+    let pid = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(&mut session);
+    let pid = within(CATALOG_LIMIT, pid).await?.try_get(0)?;
     tokio::select! {
         migrated = run(&mut session, role_prefix) => migrated?,
         () = until_lost(&servers, pid) => {
@@ -140,20 +138,23 @@ async fn is_there(servers: &Servers, pid: i32) -> Result<bool, sqlx::Error> {
 #[tracing::instrument(name = "db.check", level = "debug", skip_all)]
 pub async fn check(url: &Secret) -> Result<Vec<i64>, StoreError> {
     let mut session = Servers::of(url, WRITTEN_PREFIX)?.open().await?.connection;
-    let known: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(&mut session)
-        .await?;
-    let applied: Vec<i64> = if known {
-        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
-            .fetch_all(&mut session)
-            .await?
-    } else {
-        Vec::new()
-    };
+    let applied = within(CATALOG_LIMIT, applied(&mut session)).await?;
     close(session).await;
     Ok(versions()
         .filter(|version| !applied.contains(version))
         .collect())
+}
+
+async fn applied(session: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {
+    let known: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut *session)
+        .await?;
+    if !known {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+        .fetch_all(session)
+        .await
 }
 
 #[cfg(test)]

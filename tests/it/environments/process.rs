@@ -51,6 +51,20 @@ async fn a_process_listens_on_ipv6_alone_and_writes_no_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_nameless_user_on_a_read_only_root_serves_and_syncs() {
+    let world = World::new().await;
+    let Some((_all, address)) = world.listening_as_a_stranger("all") else {
+        eprintln!("SKIPPED: this machine lets no test change its user and its mounts");
+        return;
+    };
+    let ready = reqwest::get(format!("http://{address}/readyz")).await;
+    assert_eq!(ready.unwrap().status(), 200);
+    let case = world.connect(tiny()).await;
+    case.until_complete().await;
+    case.assert_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_to_intercom_trust_an_authority_of_the_operator() {
     let files = Certificates::new();
     let front = TlsFront::open(&files).await;

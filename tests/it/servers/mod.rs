@@ -1,6 +1,7 @@
 //! Servers that move, hang, refuse or are set up otherwise, and what the fleet makes of it.
 
 mod postgres_forms;
+mod postgres_frozen;
 mod postgres_moves;
 mod postgres_pooler;
 mod postgres_readiness;

@@ -108,3 +108,36 @@ async fn sessions_on_a_server_that_became_read_only_are_left() {
     case.until_complete().await;
     case.assert_exact().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_follows_its_address_to_a_promoted_standby() {
+    let own = Servers::start(Options {
+        postgres_settings: ["wal_level=replica", "max_wal_senders=4"]
+            .map(Into::into)
+            .into(),
+        ..Options::default()
+    })
+    .unwrap();
+    let url = migrated(&own, "pathbound").await;
+    let standby = own.postgres().standby().unwrap();
+    let world = World::with(&[("DATABASE_URL", &url), LIMIT]).await;
+    let relay = Relay::start(&format!("127.0.0.1:{}", own.postgres().port())).unwrap();
+    let case = world.through(&relay).connect(workspace()).await;
+    let fault = case.inject(held().operation("get_conversation").skip(30));
+    let _fleet = case.world.fleet(1);
+    case.until_hit(fault).await;
+
+    // Nothing is written from here on, so that the standby has all. The old server stays, with its sessions.
+    relay.freeze();
+    let promoted = world.promote(&standby).await;
+    relay
+        .point_at(&format!("127.0.0.1:{}", standby.port()))
+        .unwrap();
+    relay.abandon();
+    case.clear_fault(fault);
+
+    let case = case.seen_from(world.looking_at(&promoted).await);
+    case.until_complete().await;
+    case.assert_exact().await;
+    assert_eq!(case.failed_attempts().await, 0, "waiting is not failing");
+}

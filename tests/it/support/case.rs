@@ -57,6 +57,11 @@ impl Case {
         case.connect().await
     }
 
+    /// The same case, looked at through another world.
+    pub(crate) fn seen_from(self, world: World) -> Self {
+        Self { world, ..self }
+    }
+
     /// Pins the connection to a version of Intercom's API.
     pub(crate) fn version(mut self, version: &'static str) -> Self {
         self.version = version;

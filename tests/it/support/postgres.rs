@@ -1,10 +1,10 @@
 //! A database that is set up otherwise, and one that an older build left behind.
 
-use servers::Servers;
+use servers::{Postgres, Servers};
 use shared::{config::DatabaseConfig, domain::Secret, store::GrantOutcome};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-use super::{Case, World};
+use super::{Case, World, wait_for};
 
 /// A new database on these servers, migrated with this prefix of the roles.
 pub(crate) async fn migrated(servers: &Servers, role_prefix: &str) -> String {
@@ -120,6 +120,40 @@ impl World {
              CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()"
         ))
         .await;
+    }
+
+    /// Makes a standby of this world's server the one that takes writes, once it has all that this one has. Returns
+    /// the URL of the world's database there.
+    pub(crate) async fn promote(&self, standby: &Postgres) -> String {
+        let written: String = sqlx::query_scalar("SELECT pg_current_wal_lsn()::text")
+            .fetch_one(&self.admin)
+            .await
+            .expect("a place in the log");
+        let mut session = PgConnection::connect(&standby.url())
+            .await
+            .expect("it reads");
+        wait_for("the standby has all", async || {
+            let has_all: bool = sqlx::query_scalar("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn")
+                .bind(&written)
+                .fetch_one(&mut session)
+                .await
+                .map_err(|error| error.to_string())?;
+            has_all.then_some(()).ok_or_else(|| written.clone())
+        })
+        .await;
+        let promoted: bool = sqlx::query_scalar("SELECT pg_promote()")
+            .fetch_one(&mut session)
+            .await
+            .expect("it can be promoted");
+        assert!(promoted);
+        let (_, database) = self
+            .config
+            .database
+            .url
+            .expose()
+            .rsplit_once('/')
+            .expect("a name");
+        standby.url().replace("/postgres", &format!("/{database}"))
     }
 
     async fn change(&self, statement: &str) {

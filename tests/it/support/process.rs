@@ -10,6 +10,10 @@ use std::{
 
 use super::{PATIENCE, World};
 
+/// Makes the file system read-only, and becomes a user id that has no name.
+const CONFINED: &str = "mount -o remount,bind,ro / && cd / && exec setpriv --reuid 12345 --regid 12345 \
+    --clear-groups --no-new-privs \"$0\" \"$@\"";
+
 /// A process of the product. It is killed when dropped.
 pub(crate) struct Process {
     child: Child,
@@ -105,13 +109,40 @@ impl World {
         command: &str,
         environment: &[(&str, &str)],
     ) -> (Process, String) {
-        let mut process = Process::start(
+        Self::listen(
             self.pathbound()
                 .arg(command)
                 .env("PATHBOUND_LOG", "warn")
-                .envs(environment.iter().copied())
-                .stderr(Stdio::piped()),
-        );
+                .envs(environment.iter().copied()),
+        )
+    }
+
+    /// A process that listens, on a file system that takes no writes, as a user id without a name. `None` if this
+    /// machine allows no such process.
+    pub(crate) fn listening_as_a_stranger(&self, command: &str) -> Option<(Process, String)> {
+        let confined = |program: &[&str]| {
+            let mut confined = Command::new("unshare");
+            confined
+                .args(["--mount", "sh", "-c", CONFINED])
+                .args(program)
+                .envs(self.environment.iter().cloned());
+            for variable in ["HOME", "TMPDIR", "XDG_CACHE_HOME"] {
+                confined.env(variable, "/nonexistent");
+            }
+            confined
+        };
+        let binary = env!("CARGO_BIN_EXE_pathbound-under-test");
+        // The account must reach the binary. Anybody may write to /tmp, unless the file system takes no writes.
+        let probe = "test -x \"$0\" && test ! -w /tmp";
+        let allowed = confined(&["sh", "-c", probe, binary]).output();
+        if !allowed.is_ok_and(|probed| probed.status.success()) {
+            return None;
+        }
+        Some(Self::listen(&mut confined(&[binary, command])))
+    }
+
+    fn listen(command: &mut Command) -> (Process, String) {
+        let mut process = Process::start(command.stderr(Stdio::piped()));
         let mut lines = BufReader::new(process.child.stderr.take().expect("a pipe"))
             .lines()
             .map_while(Result::ok);

@@ -161,6 +161,18 @@ impl World {
         self.otherwise(&[("DATABASE_URL", &url)])
     }
 
+    /// The same world, which looks at the database at another URL, after its server has moved there.
+    pub(crate) async fn looking_at(&self, url: &str) -> Self {
+        let moved = self.otherwise(&[("DATABASE_URL", url)]);
+        let store = ApiStore::connect(&moved.config.database, 4).await;
+        let admin = PgPoolOptions::new().max_connections(4).connect(url).await;
+        Self {
+            store: store.expect("postgres answers"),
+            admin: admin.expect("postgres answers"),
+            ..moved
+        }
+    }
+
     /// Serves the API on a free port until the runtime ends, and returns its address.
     pub(crate) async fn api(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")

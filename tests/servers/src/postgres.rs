@@ -1,6 +1,6 @@
 //! A private Postgres server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::daemon::Daemon;
 use crate::launcher::Launcher;
 use crate::locate::PostgresBinaries;
 use crate::port::free_port;
-use crate::{Durability, Error, Options, template};
+use crate::{Account, Durability, Error, Options, template};
 
 /// The superuser that `initdb` creates. Loopback connections need no password.
 pub(crate) const USER: &str = "pathbound";
@@ -50,6 +50,50 @@ impl Postgres {
         }
         postgres.port = free_port()?;
         postgres.launch().map(|()| postgres)
+    }
+
+    /// A server with a copy of the data that follows this one and takes no writes until it is promoted. This one needs
+    /// `wal_level=replica` and a `max_wal_senders` above 1.
+    ///
+    /// # Errors
+    /// If the data cannot be copied, or the copy does not come up.
+    pub fn standby(&self) -> Result<Postgres, Error> {
+        // A launcher of its own, because each one stops only one Postgres if its owner is killed.
+        let launcher = Arc::new(Launcher::new(Account::for_servers()?)?);
+        let data = launcher.make_directory("data")?;
+        self.copy_to(&launcher, &data)?;
+        let standby = Postgres {
+            daemon: Daemon::new("postgres", &launcher),
+            binaries: self.binaries.clone(),
+            data,
+            port: free_port()?,
+            settings: self.settings.clone(),
+        };
+        standby.launch().map(|()| standby)
+    }
+
+    fn copy_to(&self, launcher: &Launcher, data: &Path) -> Result<(), Error> {
+        let mut command = Command::new(self.binaries.directory.join("pg_basebackup"));
+        command
+            .args(["-h", "127.0.0.1", "-U", USER, "-p"])
+            .arg(self.port.to_string())
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+            .arg("-D")
+            .arg(data);
+        let log = launcher.directory().join("pg_basebackup.log");
+        let copied = launcher.spawn(&mut command, &log)?.wait();
+        match copied {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(Error::Ended {
+                name: "pg_basebackup",
+                status: status.to_string(),
+                log: std::fs::read_to_string(&log).unwrap_or_default(),
+            }),
+            Err(source) => Err(Error::Spawn {
+                name: "pg_basebackup".to_owned(),
+                source,
+            }),
+        }
     }
 
     /// `postgres://pathbound@127.0.0.1:PORT/postgres`.

@@ -1,0 +1,54 @@
+//! What callers and operators are told while Postgres does not answer.
+
+use reqwest::{Method, StatusCode};
+use servers::Relay;
+
+use crate::support::{Caller, World, servers, wait_for};
+
+fn relay() -> Relay {
+    Relay::start(&format!("127.0.0.1:{}", servers().postgres().port())).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_a_frozen_server_is_told_so_and_served_later() {
+    let world = World::with(&[("DATABASE_STATEMENT_TIMEOUT", "1s")]).await;
+    let relay = relay();
+    let base = world.through(&relay).api().await;
+    let caller = Caller::service(&world, &base, Some(world.new_tenant().await));
+    let contacts = async || caller.call(Method::GET, "/v1/contacts", None).await;
+    assert_eq!(contacts().await.0, StatusCode::OK);
+
+    relay.freeze();
+    let (status, problem) = contacts().await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+    assert_eq!(problem["code"], "unavailable");
+
+    // New sessions are served. The old ones are silent for ever.
+    relay.abandon();
+    wait_for("the api serves again", async || {
+        let (status, body) = contacts().await;
+        let is_served = status == StatusCode::OK;
+        is_served.then_some(()).ok_or_else(|| body.to_string())
+    })
+    .await;
+    // A session that fell silent while it was idle costs its caller no error.
+    relay.abandon();
+    assert_eq!(contacts().await.0, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrate_on_a_frozen_server_ends_with_an_error() {
+    let world = World::new().await;
+    let relay = relay();
+    let world = world.through(&relay);
+    relay.freeze();
+    for arguments in [&["migrate"][..], &["migrate", "--check"]] {
+        let ended = world.command(arguments);
+        let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(3), "{told}");
+        assert!(told.contains("could not reach postgres"), "{told}");
+        assert!(told.contains("did not answer within"), "{told}");
+    }
+    relay.forward();
+    assert!(world.command(&["migrate"]).status.success());
+}
