@@ -22,12 +22,12 @@ pub mod text;
 use std::sync::Arc;
 
 use shared::{
-    config::Config,
+    config::{Config, ProcessRole},
     intercom::Intercom,
     pulse::Pulse,
     queue::{Queue, QueueError},
     shutdown::{self, Shutdown},
-    store::{ApiStore, OauthStore, StoreError},
+    store::{ApiStore, Database, OauthStore, StoreError},
     sync::connect::ConnectContext,
     vault::{self, KeyRing, KeyRingError},
 };
@@ -37,9 +37,6 @@ pub use error::{FieldError, Problem};
 
 /// A larger body is refused before it is read.
 const BODY_LIMIT: usize = 256 * 1024;
-
-/// Database sessions for connecting. Even on a busy day only a few browsers connect at once.
-const OAUTH_SESSIONS: u32 = 4;
 
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -83,14 +80,13 @@ impl Api {
         }
     }
 
-    /// Connects to the servers that the configuration names.
+    /// The API of a process that has this database.
     ///
     /// # Errors
-    /// If Postgres cannot be reached or a setting cannot be used. Redis may be away.
-    pub async fn open(config: Arc<Config>) -> Result<Self, StartError> {
+    /// If a setting cannot be used. Redis may be away.
+    pub fn open(config: Arc<Config>, database: &Database) -> Result<Self, StartError> {
         let vault = Arc::new(KeyRing::parse(config.encryption_keys.expose())?);
-        let store = ApiStore::connect(&config.database, config.database.connections).await?;
-        let oauth_store = OauthStore::connect(&config.database, OAUTH_SESSIONS).await?;
+        let (store, oauth_store) = (database.store(), database.store());
         let intercom = Intercom::new(&config)?;
         let queue = Queue::connect(&config)?;
         Ok(Self::new(
@@ -103,13 +99,10 @@ impl Api {
         ))
     }
 
-    /// The checks that make the API ready, and the gauges of its pool.
+    /// Beats while connections are accepted.
     #[must_use]
-    pub fn ops(&self) -> ops::Ops {
-        ops::Ops::new()
-            .servers(self.store.clone(), self.queue.clone())
-            .alive_while("the api", self.pulse.clone())
-            .pool(self.store.clone())
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Serves until `shutdown`, then finishes the requests under way, within the drain limit.
@@ -117,15 +110,12 @@ impl Api {
     /// # Errors
     /// If the listener fails.
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
-        let (store, oauth_store) = (self.store.clone(), self.connect.store.clone());
-        let purges = tokio::spawn(purge::rounds(store.clone(), shutdown.clone()));
+        let purges = tokio::spawn(purge::rounds(self.store.clone(), shutdown.clone()));
         let (drain, pulse) = (self.config.drain_limit, self.pulse.clone());
         serve::serve(listener, self.router(), shutdown, drain, pulse).await;
         // The purges end with the same shutdown. An interrupted one stays pending in Postgres, so any
         // API process can finish it.
         let _ = purges.await;
-        shutdown::close(store.close()).await;
-        shutdown::close(oauth_store.close()).await;
         Ok(())
     }
 }
@@ -137,7 +127,8 @@ impl Api {
 /// See [`StartError`].
 pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), StartError> {
     let address = config.listen;
-    let api = Api::open(config).await?;
+    let database = Database::open(&config, ProcessRole::Api).await?;
+    let api = Api::open(config, &database)?;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| StartError::Listen(address, error))?;
@@ -145,9 +136,9 @@ pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), StartErr
         .local_addr()
         .map_err(|error| StartError::Listen(address, error))?;
     eprintln!("api listening on http://{bound}");
-    api.serve(listener, shutdown)
-        .await
-        .map_err(|error| StartError::Listen(address, error))
+    let served = api.serve(listener, shutdown).await;
+    shutdown::close(database.close_all()).await;
+    served.map_err(|error| StartError::Listen(address, error))
 }
 
 /// The API could not start, or it ended.

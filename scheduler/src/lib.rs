@@ -13,11 +13,11 @@ use std::{
 };
 
 use shared::{
-    config::Config,
+    config::{Config, ProcessRole},
     pulse::Pulse,
     queue::{Queue, QueueError},
     shutdown::{self, Shutdown},
-    store::{SchedulerStore, StoreError},
+    store::{Database, SchedulerStore, StoreError},
 };
 use step::within;
 pub use tick::{Ticked, apply_pauses, tick};
@@ -39,13 +39,13 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Connects to the servers that the configuration names.
+    /// The scheduler of a process that has this database.
     ///
     /// # Errors
-    /// If Postgres cannot be reached, or if the Redis URL cannot be used. Redis may be away.
-    pub async fn open(config: &Config) -> Result<Self, SchedulerError> {
+    /// If the Redis URL cannot be used. Redis may be away.
+    pub fn open(config: &Config, database: &Database) -> Result<Self, SchedulerError> {
         Ok(Self {
-            store: SchedulerStore::connect(&config.database, 2).await?,
+            store: database.store(),
             queue: Queue::connect(config)?,
             pulse: Pulse::default(),
         })
@@ -79,7 +79,6 @@ impl Scheduler {
             () = self.schedule(&age, &shutdown) => {}
             () = stopped => {}
         }
-        shutdown::close(self.store.close()).await;
     }
 
     async fn schedule(&self, age: &TickAge, shutdown: &Shutdown) {
@@ -121,7 +120,9 @@ impl Scheduler {
 /// # Errors
 /// See [`Scheduler::open`].
 pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), SchedulerError> {
-    Scheduler::open(&config).await?.run(shutdown).await;
+    let database = Database::open(&config, ProcessRole::Scheduler).await?;
+    Scheduler::open(&config, &database)?.run(shutdown).await;
+    shutdown::close(database.close_all()).await;
     Ok(())
 }
 

@@ -11,11 +11,11 @@ use std::sync::Arc;
 pub use jobs::work;
 use runner::JobRunner;
 use shared::{
-    config::Config,
+    config::{Config, ProcessRole},
     intercom::{self, Intercom, ResponseMemory},
     queue::{self, Heartbeat, Queue, QueueError},
     shutdown::{self, Shutdown},
-    store::{StoreError, WorkerStore},
+    store::{Database, StoreError, WorkerStore},
     sync::Context,
     vault::{KeyRing, KeyRingError},
 };
@@ -28,15 +28,15 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Connects to the servers that the configuration names.
+    /// The worker of a process that has this database.
     ///
     /// # Errors
-    /// When Postgres cannot be reached or a setting cannot be used. Redis may be away.
-    pub async fn open(config: Arc<Config>) -> Result<Self, WorkerError> {
+    /// When a setting cannot be used. Redis may be away.
+    pub fn open(config: Arc<Config>, database: &Database) -> Result<Self, WorkerError> {
         // Made without a call, because a worker may start before Redis does.
         let queue = Queue::connect(&config)?;
         let context = Context {
-            store: WorkerStore::connect(&config.database, config.database.connections).await?,
+            store: database.store(),
             vault: Arc::new(KeyRing::parse(config.encryption_keys.expose())?),
             intercom: Intercom::new(&config)?,
             config,
@@ -78,8 +78,6 @@ impl Worker {
             shutdown,
         )
         .await?;
-        // Last, because the slices in flight write until the queue has ended.
-        shutdown::close(self.context.store.close()).await;
         Ok(())
     }
 }
@@ -89,7 +87,11 @@ impl Worker {
 /// # Errors
 /// See [`Worker::open`] and [`Worker::run`].
 pub async fn run(config: Arc<Config>, shutdown: Shutdown) -> Result<(), WorkerError> {
-    Worker::open(config).await?.run(shutdown).await
+    let database = Database::open(&config, ProcessRole::Worker).await?;
+    let ended = Worker::open(config, &database)?.run(shutdown).await;
+    // Last, because the slices in flight write until the queue has ended.
+    shutdown::close(database.close_all()).await;
+    ended
 }
 
 /// Why a worker could not start, or ended.

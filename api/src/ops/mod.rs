@@ -26,7 +26,7 @@ use shared::{
     pulse::Pulse,
     queue::Queue,
     shutdown::Shutdown,
-    store::{Store, roles::DbRole},
+    store::{Database, Store, roles::DbRole},
     telemetry,
 };
 use tokio::net::TcpListener;
@@ -52,7 +52,7 @@ pub struct Ops {
     alive: Vec<Alive>,
     readiness: Readiness,
     samples: Vec<Sample>,
-    pools: Vec<PoolUse>,
+    pool: Option<PoolUse>,
 }
 
 impl Ops {
@@ -107,10 +107,10 @@ impl Ops {
         })
     }
 
-    /// Adds a pool of sessions. The gauges show the sum of all pools of the process.
+    /// Adds the gauges of the process' database sessions.
     #[must_use]
-    pub fn pool<R: DbRole>(mut self, store: Store<R>) -> Self {
-        self.pools.push(Arc::new(move || store.pool_use()));
+    pub fn pool(mut self, database: Database) -> Self {
+        self.pool = Some(Arc::new(move || database.pool_use()));
         self
     }
 
@@ -164,14 +164,7 @@ async fn ready(State(ops): State<Ops>) -> Response {
     ops.readiness.answer().await
 }
 
-fn publish_pools(pools: &[PoolUse]) {
-    if pools.is_empty() {
-        return;
-    }
-    let used = pools.iter().map(|used| used());
-    let (open, idle) = used.fold((0, 0), |(open, idle), (more_open, more_idle)| {
-        (open + more_open, idle + more_idle)
-    });
+fn publish_pool((open, idle): (u32, usize)) {
     metrics::gauge!("pathbound_db_pool_connections", "state" => "open").set(f64::from(open));
     metrics::gauge!("pathbound_db_pool_connections", "state" => "idle").set(idle as f64);
 }
@@ -180,7 +173,9 @@ async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
     for sample in &ops.samples {
         sample();
     }
-    publish_pools(&ops.pools);
+    if let Some(pool) = &ops.pool {
+        publish_pool(pool());
+    }
     let recorder = telemetry::metrics();
     (
         [(

@@ -12,7 +12,12 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use shared::{config::Config, queue::Queue, store::OperatorStore, vault};
+use shared::{
+    config::Config,
+    queue::Queue,
+    store::{Database, OperatorStore},
+    vault,
+};
 
 use super::{dead_letters, events, pauses, queues, why};
 use crate::{StartError, caller::bearer, envelope, error::ApiError};
@@ -26,17 +31,16 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Connects to the servers. `None` if no operator key is configured, because then no caller
-    /// could prove to be an operator.
+    /// `None` if no operator key is configured, because then no caller could prove to be an operator.
     ///
     /// # Errors
-    /// If Postgres cannot be reached or the Redis URL cannot be used.
-    pub async fn open(config: &Config) -> Result<Option<Self>, StartError> {
+    /// If the Redis URL cannot be used.
+    pub fn open(config: &Config, database: &Database) -> Result<Option<Self>, StartError> {
         let Some(key) = &config.operator_key else {
             return Ok(None);
         };
         Ok(Some(Self {
-            store: OperatorStore::connect(&config.database, 2).await?,
+            store: database.store(),
             queue: Queue::connect(config)?,
             key_sha256: Arc::new(vault::sha256(key.expose().as_bytes())),
         }))

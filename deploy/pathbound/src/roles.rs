@@ -10,9 +10,10 @@ use scheduler::{Scheduler, SchedulerError};
 use shared::{
     config::{Config, ProcessRole, Profile},
     intercom,
+    pulse::Pulse,
     queue::{Heartbeat, Queue},
-    shutdown::Shutdown,
-    store::{self, SchedulerStore, WorkerStore},
+    shutdown::{self, Shutdown},
+    store::{self, Database, roles},
     telemetry,
 };
 use tokio::{net::TcpListener, task::JoinSet};
@@ -38,11 +39,14 @@ pub async fn run(config: Config, role: ProcessRole, shutdown: Shutdown) -> Resul
         running: BTreeSet::new(),
     };
     // A start waits for servers that may be away. Nothing is under way yet, so it can be dropped.
-    match shutdown.run_until_cancelled(parts.start(role)).await {
+    let database = match shutdown.run_until_cancelled(parts.start(role)).await {
         Some(started) => started?,
         None => return Ok(()),
-    }
-    parts.until_all_end().await
+    };
+    let outcome = parts.until_all_end().await;
+    // Last, because every part works with them until it has ended.
+    shutdown::close(database.close_all()).await;
+    outcome
 }
 
 /// The parts of one process, each in a task.
@@ -58,63 +62,55 @@ struct RunningParts {
 type Ended = (&'static str, Result<(), Failure>);
 
 impl RunningParts {
-    async fn start(&mut self, role: ProcessRole) -> Result<(), Failure> {
+    /// Returns the sessions that all parts share.
+    async fn start(&mut self, role: ProcessRole) -> Result<Database, Failure> {
         refuse_unbound_login(&self.config).await?;
         check_egress(&self.config, role)?;
-        let mut ops = if role.runs_api() {
-            self.start_api().await?
-        } else {
-            checks(&self.config, role).await?
-        };
+        let database = Database::open(&self.config, role).await?;
+        let mut ops = checks(&database, Queue::connect(&self.config)?, role);
+        if role.runs_api() {
+            ops = ops.alive_while("the api", self.start_api(&database).await?);
+        }
         // Opened before the ops listener starts, because `/livez` reads their signs of life.
         let worker = if role.runs_worker() {
-            let worker = Worker::open(Arc::clone(&self.config))
-                .await
-                .map_err(worker_failure)?;
+            let worker =
+                Worker::open(Arc::clone(&self.config), &database).map_err(worker_failure)?;
             let heartbeat = worker.heartbeat();
-            ops = ops
-                .alive(move || completes_rounds(&heartbeat))
-                .pool(worker.store().clone());
+            ops = ops.alive(move || completes_rounds(&heartbeat));
             Some(worker)
         } else {
             None
         };
         let scheduler = if role.runs_scheduler() {
-            let scheduler = Scheduler::open(&self.config)
-                .await
-                .map_err(scheduler_failure)?;
-            ops = ops
-                .alive_while("the scheduler", scheduler.pulse())
-                .pool(scheduler.store().clone());
+            let scheduler = Scheduler::open(&self.config, &database).map_err(scheduler_failure)?;
+            ops = ops.alive_while("the scheduler", scheduler.pulse());
             Some(scheduler)
         } else {
             None
         };
-        self.start_ops_listener(ops).await?;
+        self.start_ops_listener(ops, &database)?;
         if let Some(worker) = worker {
             self.start_worker(worker);
         }
         if let Some(scheduler) = scheduler {
             self.start_scheduler(scheduler);
         }
-        Ok(())
+        Ok(database)
     }
 
-    /// Gives the API's checks for the ops listener.
-    async fn start_api(&mut self) -> Result<Ops, Failure> {
-        let api = Api::open(Arc::clone(&self.config))
-            .await
-            .map_err(api_failure)?;
-        let ops = api.ops();
+    /// Returns the API's sign of life.
+    async fn start_api(&mut self, database: &Database) -> Result<Pulse, Failure> {
+        let api = Api::open(Arc::clone(&self.config), database).map_err(api_failure)?;
+        let pulse = api.pulse();
         // Bound here and not in the task, so that a port that is taken fails the start.
         let listener = listen(&self.config).await?;
         let serving = serve(api, listener, self.shutdown.clone());
         self.spawn("the api", serving);
-        Ok(ops)
+        Ok(pulse)
     }
 
-    async fn start_ops_listener(&mut self, ops: Ops) -> Result<(), Failure> {
-        let operator = Operator::open(&self.config).await.map_err(api_failure)?;
+    fn start_ops_listener(&mut self, ops: Ops, database: &Database) -> Result<(), Failure> {
+        let operator = Operator::open(&self.config, database).map_err(api_failure)?;
         let address = self.config.ops_listen;
         let serving = ops::serve(address, ops.router(operator), self.shutdown.clone());
         self.spawn("the ops listener", async move {
@@ -267,15 +263,16 @@ async fn listen(config: &Config) -> Result<TcpListener, Failure> {
     Ok(listener)
 }
 
-/// The checks of a role without the API, over connections of their own, so that a busy pool does not
-/// make the role unready.
-async fn checks(config: &Config, role: ProcessRole) -> Result<Ops, Failure> {
-    let (url, queue) = (&config.database, Queue::connect(config)?);
-    Ok(if role.runs_worker() {
-        Ops::new().servers(WorkerStore::connect(url, 1).await?, queue)
+/// The checks of a role, with a session that no work takes, so that a busy process stays ready.
+fn checks(database: &Database, queue: Queue, role: ProcessRole) -> Ops {
+    let ops = Ops::new().pool(database.clone());
+    if role.runs_api() {
+        ops.servers(database.checks::<roles::Api>(), queue)
+    } else if role.runs_worker() {
+        ops.servers(database.checks::<roles::Worker>(), queue)
     } else {
-        Ops::new().servers(SchedulerStore::connect(url, 1).await?, queue)
-    })
+        ops.servers(database.checks::<roles::Scheduler>(), queue)
+    }
 }
 
 pub(crate) fn api_failure(error: StartError) -> Failure {

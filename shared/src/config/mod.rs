@@ -78,7 +78,7 @@ pub struct DatabaseConfig {
     pub url: Secret,
     /// What the names of the roles begin with.
     pub role_prefix: String,
-    /// Sessions that one process opens at most.
+    /// Sessions that one process opens at most, for all that it does.
     pub connections: u32,
     /// The longest statement.
     pub statement_timeout: Duration,
@@ -215,7 +215,7 @@ impl Config {
             database: DatabaseConfig {
                 url: Secret::new(database_url),
                 role_prefix: read.role_prefix("role_prefix"),
-                connections: read.number("database_connections", 1, 1_000),
+                connections: read.sessions("database_connections", role),
                 statement_timeout: read
                     .duration("database_statement_timeout", Duration::from_millis(100)),
                 prepared_statements: read.choice(

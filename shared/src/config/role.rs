@@ -59,6 +59,19 @@ impl ProcessRole {
         matches!(self, Self::Worker | Self::All)
     }
 
+    /// The fewest database sessions with which the process works: one for each of its parts (what it runs, its checks,
+    /// the operators, connecting workspaces), and one for whichever part needs a second one.
+    #[must_use]
+    pub const fn fewest_sessions(self, has_operators: bool) -> u32 {
+        let operators = has_operators as u32;
+        match self {
+            Self::All => 6 + operators,
+            Self::Api => 4 + operators,
+            Self::Scheduler | Self::Worker => 3 + operators,
+            Self::Migrate => 1,
+        }
+    }
+
     /// Whether the process seals or opens tokens.
     pub(super) const fn uses_tokens(self) -> bool {
         self.runs_api() || self.runs_worker()

@@ -6,6 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 use url::{Host, Url};
 
 use super::{
+    ProcessRole,
     dsn::Dsn,
     layers::{Layers, variable},
 };
@@ -21,6 +22,9 @@ const MIN_KEY_CHARACTERS: usize = 32;
 
 /// Postgres cuts names at 63 bytes, and the role's own word follows the prefix.
 const LONGEST_ROLE_PREFIX: usize = 40;
+
+/// More sessions of one process are a slip of the pen.
+const SESSIONS_LIMIT: u32 = 1_000;
 
 pub(super) struct Reader<'a> {
     pub(super) layers: &'a Layers,
@@ -61,6 +65,25 @@ impl Reader<'_> {
                     &format!("is {text:?}: use a whole number from {min} to {max}"),
                 );
                 min
+            }
+        }
+    }
+
+    /// Database sessions of a process. Too few would let one part of it stop another.
+    pub(super) fn sessions(&mut self, key: &str, role: ProcessRole) -> u32 {
+        let text = self.text(key);
+        let fewest = role.fewest_sessions(!self.layers.get("operator_key").is_empty());
+        match text.parse() {
+            Ok(number) if (fewest..=SESSIONS_LIMIT).contains(&number) => number,
+            _ => {
+                self.fault(
+                    key,
+                    &format!(
+                        "is {text:?}: use a whole number from {fewest} to {SESSIONS_LIMIT}, because each part of the role \
+                         {role} needs a session"
+                    ),
+                );
+                fewest
             }
         }
     }

@@ -42,6 +42,7 @@ mod runs;
 mod session;
 mod sessions;
 mod set_aside;
+mod shares;
 mod streams;
 mod tenants;
 mod threads;
@@ -58,7 +59,7 @@ pub use company_fetches::CompanyFetches;
 pub use connection_lifecycle::AfterDisconnect;
 pub use connections::{Connection, ConnectionError, ConnectionState};
 pub use conversations::Seen;
-pub use database::login_is_unbound;
+pub use database::{Database, login_is_unbound};
 pub use dead_letters::{DeadLetter, DeadLetterFilter};
 pub use error::StoreError;
 pub use grants::{GrantOutcome, grant_roles};
@@ -82,6 +83,7 @@ pub use threads::{DueThreads, FailedThread, FetchedThread, PendingThread, Thread
 pub use tx::Tx;
 
 use sessions::Sessions;
+use shares::Share;
 
 use crate::{config::DatabaseConfig, domain::TenantId};
 
@@ -104,13 +106,15 @@ pub type WorkerTx = Tx<roles::Worker>;
 pub type OperatorTx = Tx<roles::Operator>;
 
 impl<R: DbRole> Store<R> {
-    /// Opens a pool of its own. Connects once, so that a wrong DSN is known at start.
+    /// Opens a pool of its own, for a program that is no process of the fleet (see [`Database`]). Connects once, so that
+    /// a wrong DSN is known at start.
     ///
     /// # Errors
     /// When Postgres cannot be reached.
     #[tracing::instrument(name = "db.connect", level = "debug", skip_all)]
     pub async fn connect(config: &DatabaseConfig, connections: u32) -> Result<Self, StoreError> {
-        let sessions = Sessions::new(config, connections as usize)?;
+        let connections = connections as usize;
+        let sessions = Sessions::new(config, connections, Share::whole(connections))?;
         sessions.probe().await?;
         Ok(Self::of(sessions))
     }
@@ -145,11 +149,10 @@ impl<R: DbRole> Store<R> {
         self.begin_for_all().await.map(drop)
     }
 
-    /// Sessions open and idle, for `pathbound_db_pool_connections`.
+    /// Sessions open and idle.
     #[must_use]
     pub fn pool_use(&self) -> (u32, usize) {
-        let (open, idle) = self.sessions.usage();
-        (u32::try_from(open).unwrap_or(u32::MAX), idle)
+        self.sessions.usage()
     }
 
     /// Closes the sessions after the work that holds them.

@@ -9,6 +9,7 @@ use super::{
     connecting::within,
     error::{is_cancelled, is_lost},
     pooled::{Opener, PoolSettings, discard},
+    shares::Turn,
 };
 use deadpool::managed::{Object, Pool};
 use futures::{
@@ -42,14 +43,17 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Session {
     object: Option<Object<Opener>>,
+    /// Another part of the process may use the session after it.
+    turn: Option<Turn>,
     state: State,
     settings: Arc<PoolSettings>,
 }
 
 impl Session {
-    pub(super) fn new(object: Object<Opener>, settings: Arc<PoolSettings>) -> Self {
+    pub(super) fn new(object: Object<Opener>, turn: Turn, settings: Arc<PoolSettings>) -> Self {
         Self {
             object: Some(object),
+            turn: Some(turn),
             state: State::Open,
             settings,
         }
@@ -92,7 +96,7 @@ impl Drop for Session {
             State::Ended => drop(object),
             State::Busy | State::Lost => discard(object),
             State::Open | State::Failed => match tokio::runtime::Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(roll_back(object))),
+                Ok(runtime) => drop(runtime.spawn(roll_back(object, self.turn.take()))),
                 // The process ends, and Postgres rolls back by itself.
                 Err(_) => discard(object),
             },
@@ -101,7 +105,7 @@ impl Drop for Session {
 }
 
 /// Returns the session to the pool after a rollback. The caller of the transaction does not wait for it.
-async fn roll_back(object: Object<Opener>) {
+async fn roll_back(object: Object<Opener>, turn: Option<Turn>) {
     let mut rolling = RollingBack(Some(object));
     let Some(object) = rolling.0.as_mut() else {
         return;
@@ -110,6 +114,8 @@ async fn roll_back(object: Object<Opener>) {
     if ended.is_ok() {
         drop(rolling.0.take());
     }
+    drop(rolling);
+    drop(turn);
 }
 
 /// A session that is closed if its rollback fails, or if the runtime ends before it.

@@ -21,6 +21,7 @@ use super::{
     error::is_lost,
     pooled::{Opener, PoolSettings, Pooled, discard},
     session::Session,
+    shares::{Share, Turn},
 };
 use crate::config::DatabaseConfig;
 
@@ -35,6 +36,8 @@ const REOPEN_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(super) struct Sessions {
     pool: Pool<Opener>,
+    /// How many of them its holder may use at once.
+    share: Share,
     pub(super) settings: Arc<PoolSettings>,
 }
 
@@ -43,7 +46,11 @@ impl Sessions {
     ///
     /// # Errors
     /// If the DSN cannot be used.
-    pub(super) fn new(config: &DatabaseConfig, limit: usize) -> Result<Self, sqlx::Error> {
+    pub(super) fn new(
+        config: &DatabaseConfig,
+        limit: usize,
+        share: Share,
+    ) -> Result<Self, sqlx::Error> {
         let servers = Servers::of(&config.url, &config.role_prefix)?;
         let pool = Pool::builder(Opener::new(servers))
             .max_size(limit)
@@ -54,6 +61,7 @@ impl Sessions {
         tokio::spawn(close_old(pool.weak()));
         Ok(Self {
             pool,
+            share,
             settings: Arc::new(PoolSettings {
                 role_prefix: config.role_prefix.clone(),
                 statement_limit: config.statement_timeout,
@@ -62,9 +70,20 @@ impl Sessions {
         })
     }
 
+    /// The same pool for another part of the process.
+    pub(super) fn with(&self, share: Share) -> Self {
+        Self {
+            share,
+            ..self.clone()
+        }
+    }
+
     /// Opens a session, so that a wrong DSN is known at the start.
     pub(super) async fn probe(&self) -> Result<(), sqlx::Error> {
-        self.acquire(Instant::now() + ACQUIRE_LIMIT).await.map(drop)
+        let turn = self.turn().await?;
+        let opened = self.acquire(Instant::now() + ACQUIRE_LIMIT).await;
+        // Only now another part may take its turn, because the session is back.
+        opened.map(|session| drop((session, turn)))
     }
 
     /// A session in a transaction that has this role and sees this tenant's rows. `None` sees no tenant's.
@@ -77,6 +96,7 @@ impl Sessions {
         tenant: Option<Uuid>,
     ) -> Result<Session, sqlx::Error> {
         let deadline = Instant::now() + ACQUIRE_LIMIT;
+        let turn = self.turn().await?;
         loop {
             let mut object = self.acquire(deadline).await?;
             let is_new = Object::metrics(&object).recycle_count == 0;
@@ -86,7 +106,7 @@ impl Sessions {
                 Ok(read_only) if is_new || !read_only => {
                     object.read_only = read_only;
                     object.proven_at = Instant::now();
-                    return Ok(Session::new(object, Arc::clone(&self.settings)));
+                    return Ok(Session::new(object, turn, Arc::clone(&self.settings)));
                 }
                 Ok(_) => self.pool.manager().distrust(),
                 Err(error) if is_lost(&error) && Instant::now() < deadline => {
@@ -103,6 +123,17 @@ impl Sessions {
             }
             discard(object);
         }
+    }
+
+    /// Waits until the part may use one more session.
+    async fn turn(&self) -> Result<Turn, sqlx::Error> {
+        let waited = tokio::time::timeout(ACQUIRE_LIMIT, self.share.turn()).await;
+        waited.map_err(|_| {
+            sqlx::Error::Io(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                format!("no database session was free within {ACQUIRE_LIMIT:?}, so raise database_connections"),
+            ))
+        })
     }
 
     /// A session of the pool or a new one. A server that is down is asked again until the deadline.
@@ -148,9 +179,10 @@ impl Sessions {
     }
 
     /// Sessions open and idle.
-    pub(super) fn usage(&self) -> (usize, usize) {
+    pub(super) fn usage(&self) -> (u32, usize) {
         let status = self.pool.status();
-        (status.size, status.available)
+        let open = u32::try_from(status.size).unwrap_or(u32::MAX);
+        (open, status.available)
     }
 
     /// Closes the idle sessions now, and the others when they are returned.

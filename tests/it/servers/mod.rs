@@ -7,5 +7,6 @@ mod postgres_pooler;
 mod postgres_readiness;
 mod postgres_refusals;
 mod postgres_roles;
+mod postgres_sessions;
 mod postgres_time_limits;
 mod postgres_tls;

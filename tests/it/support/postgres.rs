@@ -1,5 +1,13 @@
 //! A database that is set up otherwise, and one that an older build left behind.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
 use servers::{Postgres, Servers};
 use shared::{config::DatabaseConfig, domain::Secret, store::GrantOutcome};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -120,6 +128,28 @@ impl World {
              CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()"
         ))
         .await;
+    }
+
+    /// Watches how many sessions with this `application_name` there are, and notes the most at once.
+    pub(crate) fn watch_sessions(&self, application: &'static str) -> Arc<AtomicI64> {
+        let most = Arc::new(AtomicI64::new(0));
+        let (admin, noted) = (self.admin.clone(), Arc::downgrade(&most));
+        tokio::spawn(async move {
+            while let Some(most) = noted.upgrade() {
+                let count = sqlx::query_scalar(
+                    "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1",
+                );
+                let count: i64 = count
+                    .bind(application)
+                    .fetch_one(&admin)
+                    .await
+                    .expect("a count");
+                most.fetch_max(count, Ordering::Relaxed);
+                drop(most);
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        most
     }
 
     /// Makes a standby of this world's server the one that takes writes, once it has all that this one has. Returns

@@ -10,7 +10,7 @@ use shared::{
     intercom::Intercom,
     queue::Queue,
     shutdown::Shutdown,
-    store::{ApiStore, OauthStore, WorkerStore},
+    store::{ApiStore, Database, OauthStore, WorkerStore},
     sync::{Context, connect::ConnectContext},
     vault::KeyRing,
 };
@@ -181,9 +181,11 @@ impl World {
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let mut environment = self.environment.clone();
         environment.extend(prefixed(&[("PUBLIC_URL", &base)]));
-        let api = api::Api::open(load(&environment))
+        let config = load(&environment);
+        let database = Database::open(&config, ProcessRole::Api)
             .await
             .expect("postgres answers");
+        let api = api::Api::open(config, &database).expect("the settings fit");
         tokio::spawn(api.serve(listener, Shutdown::new()));
         base
     }

@@ -1,7 +1,7 @@
 //! A giant thread keeps no other waiting: what answered is stored while the giant is still being sent.
 
 use intercom_simulator::{Fault, FaultAction, Kind, Mutation, TruthLine, WorkspaceSpec};
-use shared::shutdown::Shutdown;
+use shared::{config::ProcessRole, shutdown::Shutdown, store::Database};
 
 use crate::support::{Case, World, cases, tiny, wait_for};
 
@@ -155,7 +155,8 @@ cases! {
         }
         let case = case.connect().await;
         let _scheduler = world.fleet(0);
-        let worker = worker::Worker::open(world.config.clone()).await.unwrap();
+        let database = Database::open(&world.config, ProcessRole::Worker).await.unwrap();
+        let worker = worker::Worker::open(world.config.clone(), &database).unwrap();
         let memory = worker.response_memory().clone();
         let stop = Shutdown::new();
         let _stops = stop.clone().drop_guard();

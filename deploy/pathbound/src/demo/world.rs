@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use api::ops::Ops;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use intercom_simulator::{Options, Simulator, SpecError, TruthLine, Workspace};
 use servers::Servers;
@@ -9,7 +10,7 @@ use shared::{
     config::{Config, Environment, ProcessRole},
     domain::Secret,
     shutdown::Shutdown,
-    store::{self, ApiStore},
+    store::{self, ApiStore, Database},
     telemetry, vault,
 };
 use tokio::{
@@ -26,7 +27,7 @@ use crate::{
 
 const WORKERS: usize = 2;
 
-/// Sessions of each pool: all roles share one small machine.
+/// Sessions of each part: all of them share one small machine.
 const SESSIONS: &str = "8";
 
 /// How long work in progress may take to end when the demo ends.
@@ -187,10 +188,10 @@ async fn start_parts(
     shutdown: &Shutdown,
 ) -> Result<JoinSet<()>, Failure> {
     telemetry::metrics();
-    let api = api::Api::open(Arc::clone(config))
-        .await
-        .map_err(api_failure)?;
-    let ops = api::ops::serve(config.ops_listen, api.ops().router(None), shutdown.clone());
+    let database = Database::open(config, ProcessRole::Api).await?;
+    let api = api::Api::open(Arc::clone(config), &database).map_err(api_failure)?;
+    let ops = Ops::new().pool(database.clone()).router(None);
+    let ops = api::ops::serve(config.ops_listen, ops, shutdown.clone());
     let mut parts = JoinSet::new();
     parts.spawn(report("the ops listener", async {
         ops.await
