@@ -44,6 +44,12 @@ pub(super) struct ChangedRecord {
     pub(super) inserted: bool,
 }
 
+/// Source ids of the inserted records.
+pub(super) fn inserted_ids(rows: &[ChangedRecord]) -> Vec<&str> {
+    let inserted = rows.iter().filter(|row| row.inserted);
+    inserted.map(|row| row.source_id.as_str()).collect()
+}
+
 impl WriteSummary {
     pub(super) fn of(seen: usize, rows: Vec<ChangedRecord>) -> Self {
         let inserted = rows.iter().filter(|row| row.inserted).count();

@@ -22,12 +22,11 @@ impl Tx<Worker> {
         let tenant = self.tenant().0;
         sqlx::query!(
             "WITH touched AS (
-                SELECT c.id FROM (SELECT DISTINCT source_id FROM unnest($3::text[]) AS i(source_id)) i
+                SELECT c.id FROM (SELECT DISTINCT source_id FROM unnest($3::text[]) AS i(source_id) ORDER BY source_id) i
                 CROSS JOIN LATERAL (SELECT contact_id FROM contact_sources s
                     WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = i.source_id OFFSET 0) s
                 CROSS JOIN LATERAL (SELECT id FROM contacts c
                     WHERE c.tenant_id = $1 AND c.id = s.contact_id FOR UPDATE) c
-                ORDER BY i.source_id
              )
              UPDATE contacts c SET updated_at = now() FROM touched WHERE c.tenant_id = $1 AND c.id = touched.id",
             tenant,

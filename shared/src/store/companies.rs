@@ -2,7 +2,7 @@
 
 use super::{
     StoreError, Tx, WriteSummary,
-    batch::{ChangedRecord, SourceColumns, SourceRow, last_of_each},
+    batch::{ChangedRecord, SourceColumns, SourceRow, inserted_ids, last_of_each},
     roles::Worker,
 };
 use crate::domain::{ConnectionId, ids, records::Company};
@@ -30,12 +30,8 @@ impl Tx<Worker> {
             })?;
         }
         let rows = self.upsert_companies(connection, &columns).await?;
-        let arrived: Vec<&str> = rows
-            .iter()
-            .filter(|row| row.inserted)
-            .map(|row| row.source_id.as_str())
-            .collect();
-        self.touch_contacts_of(connection, &arrived).await?;
+        self.touch_contacts_of(connection, &inserted_ids(&rows))
+            .await?;
         Ok(WriteSummary::of(columns.source_ids.len(), rows))
     }
 

@@ -71,15 +71,9 @@ impl Tx<Worker> {
             .chain(&unchanged)
             .map(String::as_str)
             .collect();
-        let mut relinked = self.drop_links(connection, &relinked, &links).await?;
-        relinked.extend(self.add_links(connection, &links).await?);
         // A changed contact's own upsert has moved its time.
-        let touched: Vec<&str> = relinked
-            .iter()
-            .map(String::as_str)
-            .filter(|id| !changed_ids.contains(id))
-            .collect();
-        self.touch_contacts(connection, &touched).await
+        self.relink(connection, &relinked, &links, &changed_ids)
+            .await
     }
 
     /// Writes lists of companies that were read on their own.
@@ -101,9 +95,26 @@ impl Tx<Worker> {
             .filter(|(_, list)| list.is_whole())
             .map(|(id, _)| id.as_str())
             .collect();
-        let mut relinked = self.drop_links(connection, &whole, &links).await?;
-        relinked.extend(self.add_links(connection, &links).await?);
-        let touched: Vec<&str> = relinked.iter().map(String::as_str).collect();
+        self.relink(connection, &whole, &links, &HashSet::new())
+            .await
+    }
+
+    /// Adds links, removes the others of contacts whose list is `whole`, and moves the time of every contact that gained
+    /// or lost one, unless it has `moved` already.
+    async fn relink(
+        &mut self,
+        connection: ConnectionId,
+        whole: &[&str],
+        links: &[(&str, &str)],
+        moved: &HashSet<&str>,
+    ) -> Result<(), StoreError> {
+        let mut relinked = self.drop_links(connection, whole, links).await?;
+        relinked.extend(self.add_links(connection, links).await?);
+        let touched: Vec<&str> = relinked
+            .iter()
+            .map(String::as_str)
+            .filter(|id| !moved.contains(id))
+            .collect();
         self.touch_contacts(connection, &touched).await
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     StoreError, Tx, WriteSummary,
-    batch::{ChangedRecord, SourceColumns, SourceRow, last_of_each},
+    batch::{ChangedRecord, SourceColumns, SourceRow, inserted_ids, last_of_each},
     contact_links::ReportedLinks,
     roles::Worker,
 };
@@ -45,12 +45,8 @@ impl Tx<Worker> {
             .filter(|row| !row.inserted)
             .map(|row| row.source_id.clone())
             .collect();
-        let arrived: Vec<&str> = rows
-            .iter()
-            .filter(|row| row.inserted)
-            .map(|row| row.source_id.as_str())
-            .collect();
-        self.touch_conversations_of(connection, &arrived).await?;
+        self.touch_conversations_of(connection, &inserted_ids(&rows))
+            .await?;
         let written = WriteSummary::of(columns.source_ids.len(), rows);
         self.write_links(connection, &reported, &written.changed, &updated)
             .await?;

@@ -17,7 +17,7 @@ pub enum GrantOutcome {
     Unchanged,
     /// They were granted now.
     Granted,
-    /// The owner of the schema may not grant them. Somebody who may has to run this statement.
+    /// The owner of the schema may not grant them. A login that may has to run this statement.
     Refused { statement: String },
 }
 

@@ -41,6 +41,19 @@ pub struct SetAside {
     pub is_unfinished: bool,
 }
 
+impl SetAside {
+    /// A record of which nothing was read.
+    pub fn unread(source_id: impl Into<String>, retry: Retry, reason: String) -> Self {
+        Self {
+            source_id: source_id.into(),
+            retry,
+            reason,
+            progress: None,
+            is_unfinished: false,
+        }
+    }
+}
+
 /// A record whose next try is due.
 #[derive(Clone, Debug)]
 pub struct DueRetry {
