@@ -200,16 +200,11 @@ async fn leave_scroll(
     error: &Error,
 ) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
-    let scroll = SetAside {
-        source_id: SCROLL.to_owned(),
-        retry: Retry::Walk,
-        reason: format!(
-            "the list of all companies breaks after {seen} of them, and those behind it are read only if a contact \
-             names them: {error}"
-        ),
-        progress: None,
-        is_unfinished: false,
-    };
+    let reason = format!(
+        "the list of all companies breaks after {seen} of them, and those behind it are read only if a contact \
+         names them: {error}"
+    );
+    let scroll = SetAside::unread(SCROLL, Retry::Walk, reason);
     let mut tx = cx.begin().await?;
     // A run must not stay open for as long as the scroll rests.
     tx.drop_from_runs(key, "set_aside", &scroll.reason).await?;

@@ -58,13 +58,11 @@ async fn fetch(cx: &SliceContext<'_>, ids: Vec<String>) -> Fetched {
                 fetched.gone.push(id);
             }
             Err(error) if stops_all(&error) => fetched.trouble = Some(error),
-            Err(error) => fetched.set_aside.push(SetAside {
-                source_id: id,
-                retry: Retry::Record,
-                reason: format!("its own call fails: {error}"),
-                progress: None,
-                is_unfinished: false,
-            }),
+            Err(error) => {
+                let reason = format!("its own call fails: {error}");
+                let unread = SetAside::unread(id, Retry::Record, reason);
+                fetched.set_aside.push(unread);
+            }
         }
     }
     fetched

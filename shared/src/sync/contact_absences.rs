@@ -89,13 +89,11 @@ impl Absent {
             // An id that Intercom could never have given cannot be fetched, and an oversized contact is not deleted.
             Err(Error::BadId(_) | Error::TooLarge(_)) => self.alive.push(id),
             Err(error) if stops_all(&error) => self.trouble = Some(error),
-            Err(error) => self.set_aside.push(SetAside {
-                source_id: id,
-                retry: Retry::Record,
-                reason: format!("no list shows the contact, and its own call fails: {error}"),
-                progress: None,
-                is_unfinished: false,
-            }),
+            Err(error) => {
+                let reason = format!("no list shows the contact, and its own call fails: {error}");
+                let unread = SetAside::unread(id, Retry::Record, reason);
+                self.set_aside.push(unread);
+            }
         }
     }
 }

@@ -102,17 +102,12 @@ async fn give_up(
         return Err(error.into());
     }
     let until = until.map_or_else(|| "now".to_owned(), |until| until.timestamp().to_string());
-    let set_aside = SetAside {
-        source_id: format!("updated_at:{until}"),
-        retry: Retry::Walk,
-        reason: format!(
-            "intercom's search fails for a contact that changed before {until}, so it was not read: {error}"
-        ),
-        progress: None,
-        is_unfinished: false,
-    };
+    let reason = format!(
+        "intercom's search fails for a contact that changed before {until}, so it was not read: {error}"
+    );
+    let unread = SetAside::unread(format!("updated_at:{until}"), Retry::Walk, reason);
     course.suspects = None;
     course.pages.after = None;
     let total = total.filter(|_| course.shows_all() && !course.is_polling());
-    Ok(Way::Ends(set_aside, total))
+    Ok(Way::Ends(unread, total))
 }

@@ -47,9 +47,9 @@ impl Questions {
             asks_until: until.unwrap_or(cx.state.now),
         };
         if !has_any(tx, cx).await? {
-            let connection = cx.key.connection;
-            if tx.next_retry_in(connection, "contact").await?.is_some() {
-                questions.end(tx, cx).await?;
+            if let Some(seconds) = tx.next_retry_in(cx.key.connection, "contact").await? {
+                let next = questions.next_at(cx, Some(seconds));
+                tx.wait_until(cx.key, next).await?;
             }
             return Ok(Verdict::Done);
         }
@@ -57,20 +57,19 @@ impl Questions {
         tx.make_due(cx.key.connection, cx.key.stream).await?;
         Ok(Verdict::Requeue)
     }
-}
 
-impl Questions {
     /// Lets the stream rest until its next walk, or until the next try of a record that is set aside.
     async fn end(self, tx: &mut WorkerTx, cx: &SliceContext<'_>) -> Result<(), SliceError> {
-        let key = cx.key;
-        let next = match tx.next_retry_in(key.connection, "contact").await? {
-            Some(seconds) => {
-                let retry = TimeDelta::milliseconds((seconds * 1000.0) as i64);
-                self.asks_until.min(cx.state.now + retry)
-            }
-            None => self.asks_until,
-        };
-        Ok(tx.wait_until(key, next).await?)
+        let retry = tx.next_retry_in(cx.key.connection, "contact").await?;
+        Ok(tx.wait_until(cx.key, self.next_at(cx, retry)).await?)
+    }
+
+    /// When the next walk begins, or the next try if that is in fewer `seconds`.
+    fn next_at(self, cx: &SliceContext<'_>, seconds: Option<f64>) -> DateTime<Utc> {
+        seconds.map_or(self.asks_until, |seconds| {
+            let retry = TimeDelta::milliseconds((seconds * 1000.0) as i64);
+            self.asks_until.min(cx.state.now + retry)
+        })
     }
 }
 

@@ -114,13 +114,8 @@ fn unread(walk: &ConversationWalk, second: i64) -> SetAside {
         || "now".to_owned(),
         |reached| reached.timestamp().to_string(),
     );
-    SetAside {
-        source_id: format!("updated_at:{second}"),
-        reason: format!(
-            "intercom's search fails for changes from {second} to {until}, so they were not read"
-        ),
-        retry: Retry::Walk,
-        progress: None,
-        is_unfinished: false,
-    }
+    let reason = format!(
+        "intercom's search fails for changes from {second} to {until}, so they were not read"
+    );
+    SetAside::unread(format!("updated_at:{second}"), Retry::Walk, reason)
 }

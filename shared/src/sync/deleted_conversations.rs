@@ -7,7 +7,7 @@ use crate::{
     domain::records::Poison,
     intercom::{
         Endpoint, Error, Refusal,
-        wire::{self, Next, Page},
+        wire::{self, Page},
     },
 };
 
@@ -45,14 +45,10 @@ pub(super) async fn mark_deleted(
         let (deleted, poisons) = read_page(&page);
         // A page with an entry from before the last walk is the last page with news.
         let all_new = deleted.iter().all(|(_, at)| *at >= since);
-        walk.page = match page.next.filter(|_| all_new) {
-            None => None,
-            Some(Next::Number(next)) if next > number => Some(next),
-            // Taken for the end, it would hide the deletions behind it.
-            Some(_) => {
-                let why = "the next page of deleted conversations cannot be requested";
-                return Err(Error::Unavailable(why.to_owned()).into());
-            }
+        walk.page = if all_new {
+            page.next_number(number)?
+        } else {
+            None
         };
         let mut tx = cx.begin().await?;
         tx.mark_conversations_deleted(cx.key.connection, &deleted)

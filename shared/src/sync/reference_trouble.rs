@@ -1,6 +1,6 @@
 //! The parts of the reference data that failed in one slice. None of them stops another.
 
-use super::{SliceError, reference_walk::ReferenceWalk};
+use super::{SliceError, record_faults::stops_all, reference_walk::ReferenceWalk};
 use crate::intercom::{Error, Refusal, wire::ReferenceKind};
 
 /// The first failure of a slice. The others are asked for again with it.
@@ -55,11 +55,9 @@ impl Trouble {
 }
 
 fn concerns_all(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Exhausted { .. } | Error::Throttled { .. } | Error::Closed
-    ) || matches!(
-        error.refusal(),
-        Some(Refusal::Unauthorized | Refusal::AppSuspended)
-    )
+    stops_all(error)
+        || matches!(
+            error.refusal(),
+            Some(Refusal::Unauthorized | Refusal::AppSuspended)
+        )
 }

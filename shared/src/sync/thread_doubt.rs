@@ -6,7 +6,7 @@
 
 use uuid::Uuid;
 
-use super::{SliceError, slice::SliceContext};
+use super::{SliceError, record_faults::stops_all, slice::SliceContext};
 use crate::intercom::{Endpoint, Error, Refusal};
 
 /// So many different threads have to be refused before anything is concluded about the others.
@@ -89,9 +89,7 @@ pub(super) async fn another_is_served(cx: &SliceContext<'_>) -> Result<bool, Sli
     };
     match cx.workspace.read(&read).await {
         Ok(_) => Ok(true),
-        Err(error @ (Error::Exhausted { .. } | Error::Throttled { .. } | Error::Closed)) => {
-            Err(error.into())
-        }
+        Err(error) if stops_all(&error) => Err(error.into()),
         Err(_) => Ok(false),
     }
 }
