@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{
     operator::Operator,
+    paging::{limit, next_cursor},
     views::{ChangedView, DeadLetterView, DeadLettersView},
 };
 use crate::{
@@ -24,8 +25,6 @@ use crate::{
 /// Letters that one transaction changes. A filter may match any number, and short transactions keep
 /// its locks short.
 const BATCH_SIZE: i32 = 500;
-const DEFAULT_LIMIT: i32 = 50;
-const MAX_LIMIT: i32 = 200;
 
 /// The query of a list.
 #[derive(Debug, Deserialize)]
@@ -56,13 +55,7 @@ pub(super) async fn list(
     State(operator): State<Operator>,
     Params(query): Params<DeadLettersQuery>,
 ) -> Result<Json<DeadLettersView>, ApiError> {
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(ApiError::invalid(
-            "limit",
-            format!("must be 1 to {MAX_LIMIT}"),
-        ));
-    }
+    let limit = limit(query.limit)?;
     let filter = DeadLetterFilter {
         id: None,
         tenant: query.tenant_id,
@@ -73,10 +66,7 @@ pub(super) async fn list(
         .store
         .dead_letters(&filter, query.cursor, limit)
         .await?;
-    // A full page may be the last one. Its cursor then leads to an empty page.
-    let next_cursor = (letters.len() == limit as usize)
-        .then(|| letters.last().map(|letter| letter.id))
-        .flatten();
+    let next_cursor = next_cursor(&letters, limit, |letter| letter.id);
     Ok(Json(DeadLettersView {
         count: operator.store.count_dead_letters(&filter).await?,
         items: letters.into_iter().map(DeadLetterView::from).collect(),

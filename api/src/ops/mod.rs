@@ -6,6 +6,7 @@
 mod dead_letters;
 mod events;
 mod operator;
+mod paging;
 mod pauses;
 mod queues;
 mod ready;
