@@ -4,12 +4,7 @@ use intercom_simulator::{Fault, FaultAction, Garble};
 
 /// An error, in the words of Intercom's reference.
 pub(crate) fn refusal(status: u16, code: &str) -> FaultAction {
-    let body = serde_json::json!({"type": "error.list", "request_id": null, "errors": [{"code": code, "message": "no"}]});
-    FaultAction::Status {
-        status,
-        body: Some(body.to_string()),
-        headers: Vec::new(),
-    }
+    FaultAction::refusal(status, code)
 }
 
 /// A page that a proxy or a firewall sends in Intercom's place.

@@ -58,25 +58,15 @@ fn operation(kind: Kind, rng: &mut StdRng) -> Option<&'static str> {
     }
 }
 
-/// An error, in the words of Intercom's reference.
-fn refusal(status: u16, code: &str) -> FaultAction {
-    let body = serde_json::json!({"type": "error.list", "request_id": null, "errors": [{"code": code, "message": "no"}]});
-    FaultAction::Status {
-        status,
-        body: Some(body.to_string()),
-        headers: Vec::new(),
-    }
-}
-
 fn action(kind: Kind, workspace: &Workspace, rng: &mut StdRng) -> FaultAction {
     match kind {
         Kind::ThreadRefused | Kind::ListRefused => match rng.random_range(0..3) {
-            0 => refusal(401, "unauthorized"),
-            1 => refusal(403, "forbidden"),
-            _ => refusal(403, "api_plan_restricted"),
+            0 => FaultAction::refusal(401, "unauthorized"),
+            1 => FaultAction::refusal(403, "forbidden"),
+            _ => FaultAction::refusal(403, "api_plan_restricted"),
         },
-        Kind::ThreadNotFound => refusal(404, "not_found"),
-        Kind::ThreadGone => refusal(410, "gone"),
+        Kind::ThreadNotFound => FaultAction::refusal(404, "not_found"),
+        Kind::ThreadGone => FaultAction::refusal(410, "gone"),
         Kind::ProxyPage => FaultAction::Html {
             status: [200, 401, 402, 403, 404, 407, 451, 503][rng.random_range(0..8)],
         },

@@ -117,6 +117,17 @@ pub enum FaultAction {
 }
 
 impl FaultAction {
+    /// An error with this code, in the words of Intercom's reference.
+    #[must_use]
+    pub fn refusal(status: u16, code: &str) -> Self {
+        let body = serde_json::json!({"type": "error.list", "request_id": null, "errors": [{"code": code, "message": "no"}]});
+        Self::Status {
+            status,
+            body: Some(body.to_string()),
+            headers: Vec::new(),
+        }
+    }
+
     /// The answer that replaces the right one, where the right one is not needed.
     pub(crate) fn instead(&self) -> Option<Reply> {
         match self {
