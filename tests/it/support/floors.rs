@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use intercom_simulator::{Kind, TruthLine, Workspace};
+use intercom_simulator::{Kind, Ledger, LedgerRow, TruthLine, Workspace};
 
 /// A look at the reference data: seven lists, and from 2.16 on the deleted conversations.
 pub(crate) fn reference(version: &str) -> u64 {
@@ -64,9 +64,26 @@ pub(crate) fn within(workspace: &Workspace, floor: u64) {
     let ledger = workspace.ledger();
     assert!(
         ledger.total <= floor * 102 / 100,
-        "{} calls, {floor} needed: {:?}",
+        "{} calls, {floor} needed: {:?}\n{}",
         ledger.total,
-        ledger.by_operation
+        ledger.by_operation,
+        timeline(&ledger)
     );
     assert_eq!(ledger.version_missing, 0, "every call names its version");
+}
+
+/// Each call with its time, so that a failure shows which one was not needed.
+fn timeline(ledger: &Ledger) -> String {
+    let rows = ledger.rows();
+    let lines = rows.iter().map(|row| {
+        let LedgerRow {
+            at_millis,
+            method,
+            path,
+            status,
+            ..
+        } = row;
+        format!("{at_millis} {method} {path} {status}")
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
