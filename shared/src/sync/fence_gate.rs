@@ -9,6 +9,7 @@ use std::{
 };
 
 use tokio::sync::Mutex;
+use tracing::Instrument as _;
 
 use crate::{
     intercom::Gate,
@@ -19,27 +20,47 @@ use crate::{
 /// than this before it reports success.
 pub const FENCE_RECHECK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// When the last check found the slice in possession of its lease. `None` once it has lost it.
+type CheckedAt = Arc<Mutex<Option<Instant>>>;
+
 /// The gate before the calls of a slice that has just begun.
 pub(super) fn gate(store: &WorkerStore, key: SliceKey) -> Gate {
     let store = store.clone();
-    // `None` once the slice has lost its lease.
-    let checked_at = Arc::new(Mutex::new(Some(Instant::now())));
+    let checked_at: CheckedAt = Arc::new(Mutex::new(Some(Instant::now())));
     Gate::new(move || {
         let (store, checked_at) = (store.clone(), Arc::clone(&checked_at));
         Box::pin(async move {
-            // The lock is kept during the check, so that concurrent calls share one check.
-            let mut checked_at = checked_at.lock().await;
-            if checked_at.is_some_and(|at| at.elapsed() >= FENCE_RECHECK_INTERVAL) {
-                let now = Instant::now();
-                match store.is_ours(key).await {
-                    Ok(ours) => *checked_at = ours.then_some(now),
-                    // Postgres being away ends no connection, and the slice's next write fails by itself.
-                    Err(error) => {
-                        tracing::warn!(%error, "could not check the slice's fence");
-                    }
-                }
+            if let Some(is_open) = known(&checked_at) {
+                return is_open;
             }
-            checked_at.is_some()
+            // A task of its own, because nothing polls the calls of a slice while the slice stores. A call that got a
+            // session of the pool then would neither use it nor give it back, and the slice may wait for that session.
+            let check = check(store, key, checked_at).in_current_span();
+            tokio::spawn(check).await.unwrap_or(false)
         })
     })
+}
+
+/// What a check that is still fresh has found. `None` if it is too old, or if another one is under way.
+fn known(checked_at: &CheckedAt) -> Option<bool> {
+    match *checked_at.try_lock().ok()? {
+        None => Some(false),
+        Some(at) => (at.elapsed() < FENCE_RECHECK_INTERVAL).then_some(true),
+    }
+}
+
+async fn check(store: WorkerStore, key: SliceKey, checked_at: CheckedAt) -> bool {
+    // The lock is kept during the check, so that concurrent calls share one check.
+    let mut checked_at = checked_at.lock().await;
+    if checked_at.is_some_and(|at| at.elapsed() >= FENCE_RECHECK_INTERVAL) {
+        let now = Instant::now();
+        match store.is_ours(key).await {
+            Ok(ours) => *checked_at = ours.then_some(now),
+            // Postgres being away ends no connection, and the slice's next write fails by itself.
+            Err(error) => {
+                tracing::warn!(%error, "could not check the slice's fence");
+            }
+        }
+    }
+    checked_at.is_some()
 }

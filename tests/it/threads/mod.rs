@@ -5,10 +5,10 @@ mod redactions;
 
 use std::time::{Duration, Instant};
 
-use intercom_simulator::{Fault, FaultAction, Garble, Kind, Mutation, WorkspaceSpec};
+use intercom_simulator::{Fault, FaultAction, Garble, Kind, Latency, Mutation, WorkspaceSpec};
 use shared::domain::Mode;
 
-use crate::support::{Case, cases, held, rows, tiny, unix};
+use crate::support::{Case, World, cases, held, rows, tiny, unix};
 
 /// One conversation, without parts until it grows some.
 fn silent() -> WorkspaceSpec {
@@ -269,5 +269,28 @@ cases! {
         assert!(!case.status().await.complete, "and nothing calls itself complete meanwhile");
         case.assert_calls_within(3);
         case.clear_fault(third);
+    }
+}
+
+/// A call asks Postgres whether its slice still has its lease, and beside the calls the slice stores what was answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_wait_for_no_session_that_their_own_slice_needs() {
+    let world = World::with(&[("CONVERSATION_CONCURRENCY", "4")]).await;
+    // Later than a check of the lease is good for.
+    world.simulator.set_latency(Latency::Between(50, 250));
+    let mut tenants = Vec::new();
+    // Twice as many slices as there are sessions.
+    for seed in 0..16 {
+        let spec = WorkspaceSpec {
+            seed,
+            conversations: 20,
+            ..tiny()
+        };
+        tenants.push(world.case(spec).await.connect().await);
+    }
+    let _fleet = world.fleet(1);
+    for case in &tenants {
+        // A slice that waits in vain fails, and requests again what was answered.
+        case.first_sync(0).await;
     }
 }
