@@ -96,6 +96,7 @@ async fn page(
     let unread =
         contact_companies::complete(cx, &mut objects, |contact| !course.is_stored(contact)).await?;
     let ended = course.advance(cx, next, &objects.records);
+    course.note_page();
     course.pages.poisoned += objects.poisons.len() as i64;
     let count = Endpoint::ContactsSearch {
         search: &Search::count_all(),

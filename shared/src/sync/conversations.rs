@@ -86,6 +86,7 @@ async fn page(
     course.note_order(&objects.records);
     course.pages.poisoned += objects.poisons.len() as i64;
     course.pages.after = next;
+    course.note_page();
     course.bisect = course
         .bisect
         .take()

@@ -41,6 +41,10 @@ pub(super) struct Course<W> {
     /// By Postgres' clock: when the last poll ended or was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     polled_at: Option<DateTime<Utc>>,
+    /// Pages that the walk reads before the next poll: as many as the polls have read. A poll that takes longer than its
+    /// interval would otherwise leave no time for the walk.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    reserved: u32,
     /// The watermark that the last poll left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     polled_to: Option<DateTime<Utc>>,
@@ -78,6 +82,7 @@ impl<W: Walk> Course<W> {
             walk: W::over(cx, PagedWalk::begin(cx)),
             poll: None,
             polled_at: None,
+            reserved: 0,
             polled_to: None,
         }
     }
@@ -87,6 +92,10 @@ impl<W: Walk> Course<W> {
         let pages = self.walk.pages();
         // A walk over the changes is a poll itself. Before its first page a walk has no time that a poll could follow.
         if !pages.is_full() || pages.started_at.is_none() {
+            return None;
+        }
+        // A walk that fails delays no poll.
+        if self.reserved > 0 && cx.state.attempts == 0 {
             return None;
         }
         let interval = TimeDelta::from_std(cx.config().intervals.sync).unwrap_or(TimeDelta::MAX);
@@ -111,6 +120,15 @@ impl<W: Walk> Course<W> {
     /// Whether every object is being walked, and not only the changed ones. What a poll shows meanwhile was shown.
     pub(super) fn shows_all(&self) -> bool {
         self.walk.pages().is_full()
+    }
+
+    /// Notes that the page at hand was read.
+    pub(super) fn note_page(&mut self) {
+        self.reserved = if self.is_polling() {
+            self.reserved.saturating_add(1)
+        } else {
+            self.reserved.saturating_sub(1)
+        };
     }
 
     /// Ends the poll under way, whose changes are stored. The walk goes on.
@@ -160,6 +178,10 @@ impl<W: Walk> Course<W> {
             result => result,
         }
     }
+}
+
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Whether a poll's failure ends the poll. Waiting does not, and neither does the loss of the slice's lease.

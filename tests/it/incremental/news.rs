@@ -83,3 +83,36 @@ async fn new_contacts_come_before_a_later_walk_ends() {
 async fn new_conversations_come_before_a_later_walk_ends() {
     news_comes_before_the_walk_ends(Kind::Conversation, false).await;
 }
+
+/// Each poll takes longer than the time between two polls. The walk has half of the pages nevertheless.
+async fn a_walk_ends_beside_slow_polls(kind: Kind, path: &str) {
+    let world = impatient().await;
+    let case = world
+        .case(WorkspaceSpec {
+            contacts: 600,
+            ..stubs(600)
+        })
+        .await;
+    let case = case.connect().await;
+    let late = FaultAction::Delay { millis: 1_100 };
+    let late = case.inject(Fault::new(late).path(path));
+    let _fleet = world.fleet(1);
+    let (_, stream) = walk_of(kind);
+    case.until_walked_after(stream, None).await;
+    // Four pages of the walk, and the count or the empty page at its end.
+    let pages = case.hits(late);
+    assert!((4..=12).contains(&pages), "{pages} pages");
+    case.clear_fault(late);
+    case.until_complete().await;
+    case.assert_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_of_contacts_ends_beside_slow_polls() {
+    a_walk_ends_beside_slow_polls(Kind::Contact, "/contacts*").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_of_conversations_ends_beside_slow_polls() {
+    a_walk_ends_beside_slow_polls(Kind::Conversation, "/conversations/search").await;
+}
