@@ -71,7 +71,7 @@ async fn fail_for_good(case: &Case, stream: Stream, cause: &str, fence: i64) {
     };
     // The claim raises the fence, as a slice does before it fails.
     assert!(matches!(
-        store.claim_stream(key).await.unwrap(),
+        store.claim_stream(key, 0).await.unwrap(),
         StreamClaim::Acquired(_)
     ));
     let mut tx = store.begin_fenced(key).await.unwrap();

@@ -129,32 +129,34 @@ impl Store<Operator> {
 }
 
 impl Tx<Worker> {
-    /// Writes the dead letter of a stream that is given up, or updates its open one.
+    /// Writes the dead letter of a stream that is given up, or updates its open one. Returns whether it is a new one.
     #[tracing::instrument(name = "db.write_dead_letter", level = "debug", skip_all)]
     pub async fn write_dead_letter(
         &mut self,
         key: SliceKey,
         cause: &str,
         attempts: i32,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;
         // One open letter per stream: a repeated failure updates it, and operators see its last cause.
-        sqlx::query!(
+        // Version 7 ids grow with time, so the list in the order of ids is the list by age.
+        let id = Uuid::now_v7();
+        let written = sqlx::query_scalar!(
             "INSERT INTO dead_letters (tenant_id, id, connection_id, stream, cause, attempts)
              VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (tenant_id, connection_id, stream) WHERE resolved_at IS NULL
-             DO UPDATE SET cause = excluded.cause, attempts = excluded.attempts, died_at = now()",
+             DO UPDATE SET cause = excluded.cause, attempts = excluded.attempts, died_at = now()
+             RETURNING id",
             tenant,
-            // Version 7 ids grow with time, so the list in the order of ids is the list by age.
-            Uuid::now_v7(),
+            id,
             key.connection.0,
             key.stream.as_str(),
             cause,
             attempts,
         )
-        .execute(self.session())
+        .fetch_one(self.session())
         .await?;
-        Ok(())
+        Ok(written == id)
     }
 
     /// Resolves the stream's open dead letter, because a walk has ended.

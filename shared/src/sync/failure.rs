@@ -88,20 +88,17 @@ async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -
     let cause = describe(error);
     let is_deadly = matches!(error, SliceError::Deadly(_));
     let is_dead = attempts >= MAX_ATTEMPTS || is_deadly;
-    let wait = match attempts {
-        1 if is_deadly => FIRST_QUARANTINE,
-        _ if is_dead => DEAD_LETTER_RETRY,
-        _ => BACKOFF.delay(attempts.unsigned_abs()),
+    let mut tx = ctx.store.begin_fenced(key).await?;
+    let wait = if !is_dead {
+        BACKOFF.delay(attempts.unsigned_abs())
+    } else if tx.write_dead_letter(key, &cause, attempts).await? && is_deadly {
+        // A short quarantine keeps its place in the runs, because it may still end well.
+        FIRST_QUARANTINE
+    } else {
+        tx.drop_from_runs(key, "failed", &cause).await?;
+        DEAD_LETTER_RETRY
     };
     tracing::warn!(attempts, wait_seconds = wait.as_secs_f64(), error = %cause, "the slice failed");
-    let mut tx = ctx.store.begin_fenced(key).await?;
-    if is_dead {
-        tx.write_dead_letter(key, &cause, attempts).await?;
-        // A short quarantine keeps its place in the runs, because it may still end well.
-        if wait > FIRST_QUARANTINE {
-            tx.drop_from_runs(key, "failed", &cause).await?;
-        }
-    }
     tx.fail_stream(key, &cause, wait.as_secs_f64(), cursor)
         .await?;
     tx.commit().await?;

@@ -26,17 +26,17 @@ pub struct Job {
     pub time_limit: Duration,
 }
 
-/// After this many workers in a row died with the slice leased, the slice is quarantined.
+/// After this many workers in a row died in the slice, it is quarantined.
 const MAX_CRASHES: u32 = 3;
 
 /// Works one slice. It has no error, because each failure has a consequence, and the consequence is returned.
 ///
 /// `crashes` is the number of workers in a row that died with this slice leased. The slice is not run again once
-/// three did.
+/// three did that had taken the stream over. The others waited for Postgres, so they did not die of the slice.
 #[tracing::instrument(name = "slice", skip_all, fields(tenant = %key.tenant, connection = %key.connection, stream = %key.stream, fence = key.fence))]
 pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> SliceOutcome {
     let started_at = Instant::now();
-    let outcome = match ctx.store.claim_stream(key).await {
+    let outcome = match ctx.store.claim_stream(key, crashes).await {
         Ok(StreamClaim::NotDue) => SliceOutcome::from(Verdict::Done).labelled("nothing_due"),
         Ok(StreamClaim::Stale { fence }) => SliceOutcome::stale(fence),
         Ok(StreamClaim::Acquired(state)) => {
@@ -45,6 +45,7 @@ pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> Slice
                 restarts: state.restarts,
                 active: state.active,
             };
+            let crashes = state.crashes;
             let ended = if crashes < MAX_CRASHES {
                 run(ctx, key, *state, job).await
             } else {

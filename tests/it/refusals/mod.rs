@@ -257,7 +257,7 @@ async fn a_block_beside_an_ending_stream_leaves_the_run_without_both() {
     };
     for stream in [Stream::Contacts, Stream::Conversations] {
         assert!(matches!(
-            store.claim_stream(key(stream)).await.unwrap(),
+            store.claim_stream(key(stream), 0).await.unwrap(),
             StreamClaim::Acquired(_)
         ));
     }

@@ -49,6 +49,8 @@ pub struct ClaimedStream {
     pub is_walk_retry_due: bool,
     /// A requested run waits for the stream.
     pub has_open_run: bool,
+    /// How many workers in a row died after they had taken the stream over. One too many if the first of them had not.
+    pub crashes: u32,
     pub blocked: bool,
     pub connected_at: DateTime<Utc>,
     /// By Postgres' clock. A walk that begins now does not serve runs that are requested later.
@@ -61,21 +63,26 @@ pub struct ClaimedStream {
 }
 
 impl Store<Worker> {
-    /// Takes over a stream for one slice, and raises its fence.
+    /// Takes over a stream for one slice, and raises its fence. `crashes` is the number of workers in a row that died with
+    /// the slice leased, whether they had taken it over or not.
     #[tracing::instrument(name = "db.claim_stream", level = "debug", skip_all)]
-    pub async fn claim_stream(&self, key: SliceKey) -> Result<StreamClaim, StoreError> {
+    pub async fn claim_stream(
+        &self,
+        key: SliceKey,
+        crashes: u32,
+    ) -> Result<StreamClaim, StoreError> {
         let mut tx = self.begin(key.tenant).await?;
         let tenant = tx.tenant().0;
         // One statement reads everything that a slice needs. Its `fence < $4` makes the claim atomic, because of two
         // workers with the same ticket the second one waits for the row and then no longer matches.
         let row = sqlx::query!(
-            r#"UPDATE streams s SET fence = $4
+            r#"UPDATE streams s SET fence = $4, begun = CASE WHEN $6 THEN s.begun + 1 ELSE 1 END
                FROM connections c, connection_secrets k
                WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.stream = $3
                  AND s.fence < $4 AND s.due_at <= now()
                  AND c.tenant_id = $1 AND c.id = $2 AND c.state <> 'disconnected'
                  AND k.tenant_id = $1 AND k.connection_id = $2 AND k.purpose = 'access_token'
-               RETURNING s.mode, s.cursor, s.watermark, s.witness AS overlap_probe, s.walked_at, s.attempts, s.restarts, s.held, s.expected,
+               RETURNING s.begun, s.mode, s.cursor, s.watermark, s.witness AS overlap_probe, s.walked_at, s.attempts, s.restarts, s.held, s.expected,
                          EXISTS (SELECT FROM absences a WHERE a.tenant_id = $1 AND a.connection_id = $2 AND a.stream = $3 AND a.walks = 1) AS "absent!",
                          EXISTS (SELECT FROM quarantine q WHERE q.tenant_id = $1 AND q.connection_id = $2 AND q.kind = $5
                                     AND q.retry = 'walk' AND q.resolved_at IS NULL AND q.next_try_at <= now()) AS "walk_retry!",
@@ -88,6 +95,7 @@ impl Store<Worker> {
             key.stream.as_str(),
             key.fence,
             key.stream.noun(),
+            crashes > 0,
         )
         .fetch_optional(tx.session())
         .await?;
@@ -117,6 +125,8 @@ impl Store<Worker> {
             absent: row.absent,
             is_walk_retry_due: row.walk_retry,
             has_open_run: row.has_run,
+            // This slice has begun as well.
+            crashes: crashes.min((row.begun - 1).unsigned_abs()),
             blocked: row.blocked,
             connected_at: row.connected_at,
             now: row.now,
