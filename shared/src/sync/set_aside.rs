@@ -10,8 +10,9 @@ use crate::{
 
 /// The longest wait before a record that was set aside is asked for again.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The first wait before a walk looks for a record again whose id is unknown. A walk costs far more than a question.
-const FIRST_WALK_WAIT: Duration = Duration::from_secs(20 * 60);
+/// A record whose id is unknown is looked for by a walk, which costs far more than a question. Its first wait is this
+/// many times as long.
+const WALK_COST: u32 = 20;
 
 /// Sets records aside until their next try. Returns how many no longer count as unreadable.
 pub(super) async fn set_aside(
@@ -37,7 +38,12 @@ pub(super) async fn set_aside(
         .set_aside(connection, kind, &questions, wait(first))
         .await?;
     let of_walks = tx
-        .set_aside(connection, kind, &walks, wait(FIRST_WALK_WAIT))
+        .set_aside(
+            connection,
+            kind,
+            &walks,
+            wait(first.saturating_mul(WALK_COST)),
+        )
         .await?;
     Ok(converted + of_walks)
 }

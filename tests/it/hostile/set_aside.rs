@@ -1,10 +1,10 @@
 //! One record that Intercom does not give: it is set aside with its reason, its neighbours land, its stream goes on, and
 //! it is asked for again.
 
-use intercom_simulator::{Fault, FaultAction, Kind, Mutation, WorkspaceSpec};
+use intercom_simulator::{Fault, FaultAction, FaultId, Kind, Mutation, WorkspaceSpec};
 use shared::domain::{Mode, Stream};
 
-use crate::support::{Case, OBJECTS, cases, refusal, rows, tiny};
+use crate::support::{Case, OBJECTS, World, cases, refusal, rows, tiny};
 
 /// The call fails whenever it is made, until the fault is cleared.
 fn fails(how: &'static str) -> Fault {
@@ -44,6 +44,26 @@ impl Case {
             reason.message
         );
         id.clone()
+    }
+
+    /// The scroll breaks until it is set aside. Its minutes need not be waited for.
+    async fn until_scroll_rests(&self, broken: FaultId) {
+        for times in 1..=3 {
+            self.until_hits(broken, times).await;
+            self.workspace.release_scroll();
+            self.until("the scroll has failed", |status| {
+                status.reasons.iter().any(|reason| {
+                    reason.stream == Some(Stream::Companies)
+                        && matches!(
+                            reason.code.as_str(),
+                            "retrying" | "scroll_taken" | "set_aside"
+                        )
+                })
+            })
+            .await;
+            self.make_due(&[Stream::Companies]).await;
+        }
+        assert_eq!(self.until_set_aside().await, "company/scroll");
     }
 
     /// An operator asks for everything that is set aside, and it is given.
@@ -230,22 +250,27 @@ cases! {
         let named: std::collections::BTreeSet<String> = case.live(Kind::Link).into_iter().filter_map(|line| line.company).collect();
         let broken = case.inject(fails("500").operation("scroll_companies").skip(1));
         let case = case.connect().await;
-        for times in 1..=3 {
-            case.until_hits(broken, times).await;
-            // Its minute need not be waited for.
-            case.workspace.release_scroll();
-            case.until("the scroll has failed", |status| status.reasons.iter().any(|reason| {
-                reason.stream == Some(Stream::Companies) && matches!(reason.code.as_str(), "retrying" | "scroll_taken" | "set_aside")
-            }))
-            .await;
-            case.make_due(&[Stream::Companies]).await;
-        }
-        assert_eq!(case.until_set_aside().await, "company/scroll");
+        case.until_scroll_rests(broken).await;
         case.until_run_ends().await;
         let held: std::collections::BTreeSet<String> = case.stored_companies().await.into_iter().collect();
         assert!(held.is_superset(&named), "{} of {}", held.len(), named.len());
         case.clear_fault(broken);
         case.workspace.release_scroll();
         case.until_given().await;
+    }
+
+    a_scroll_that_rests_is_tried_again_by_itself {
+        // A walk waits twenty times as long as a question.
+        let world = World::with(&[("RECORD_RETRY", "100ms")]).await;
+        let _fleet = world.fleet(1);
+        let case = world.case(WorkspaceSpec { companies: 250, contacts: 40, ..tiny() }).await;
+        let broken = case.inject(fails("500").operation("scroll_companies").skip(1));
+        let case = case.connect().await;
+        case.until_scroll_rests(broken).await;
+        case.clear_fault(broken);
+        case.workspace.release_scroll();
+        case.until_complete().await;
+        assert_eq!(case.quarantined().await, []);
+        case.assert_exact().await;
     }
 }
