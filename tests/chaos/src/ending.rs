@@ -11,7 +11,7 @@ use shared::{
 };
 
 use crate::{
-    Failure, scrape,
+    Failure, faults, scrape,
     world::{Connected, World},
 };
 
@@ -115,6 +115,11 @@ fn unfinished_since(status: &SyncStatus, stopped: f64) -> Vec<(Stream, String)> 
     let mut unfinished: Vec<_> = stale
         .map(|stream| (stream.stream, format!("{stream:?}")))
         .collect();
+    unfinished.extend(faults::waiting(status).map(|reason| {
+        // What concerns the whole connection concerns more than its companies.
+        let stream = reason.stream.unwrap_or(Stream::Contacts);
+        (stream, format!("{reason:?}"))
+    }));
     if status.threads.pending > 0 {
         unfinished.push((Stream::Threads, format!("{:?}", status.threads)));
     }

@@ -136,6 +136,10 @@ impl Fleet {
         self.0.places[1 + number % SCHEDULERS].lock().await
     }
 
+    pub(crate) async fn api(&self) -> MutexGuard<'_, Place> {
+        self.0.places[0].lock().await
+    }
+
     /// Reads a living process's counters now.
     pub(crate) async fn counters(&self, process: &Process) -> Option<Counters> {
         let read = scrape::read(&self.0.http, &process.ops()?).await.ok()?;

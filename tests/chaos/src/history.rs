@@ -51,6 +51,13 @@ pub(crate) struct Verdict {
     pub(crate) miscounted: u64,
     /// Dead letters that are open.
     pub(crate) dead_letters: u64,
+    /// Streams and connections that are blocked.
+    pub(crate) blocked: u64,
+    /// Records that wait in quarantine: those that Intercom did not give, and those that could not be read.
+    pub(crate) set_aside: u64,
+    pub(crate) unreadable: u64,
+    /// Threads that are neither stored nor deleted.
+    pub(crate) threads_left: u64,
     /// Slices that were cut off by a kill, and the seconds until another process took each over: half, 99 %, all.
     pub(crate) cut_off: usize,
     pub(crate) recovered_seconds: [f64; 3],
@@ -158,6 +165,16 @@ impl History {
             .await?)
     }
 
+    /// Cancels what the fleet's sessions are doing now. Returns how many were doing something.
+    pub(crate) async fn cancel_statements(&self) -> Result<i64, Failure> {
+        const CANCEL: &str =
+            "SELECT count(*) FILTER (WHERE pg_cancel_backend(pid)) FROM pg_stat_activity
+             WHERE usename LIKE 'chaos%' AND state = 'active'";
+        Ok(self
+            .steady(|| sqlx::query_scalar(CANCEL).fetch_one(&self.pool))
+            .await?)
+    }
+
     /// Asks again while Postgres is away.
     async fn steady<T, F: Future<Output = Result<T, sqlx::Error>>>(
         &self,
@@ -214,8 +231,25 @@ pub(crate) async fn judge(world: &World, storms: &[(f64, f64)]) -> Result<Verdic
         .steady(|| sqlx::query_scalar(DEAD).fetch_one(&world.history.pool))
         .await?;
     verdict.dead_letters = dead as u64;
+    let left: Vec<i64> = world
+        .history
+        .steady(|| sqlx::query_scalar(LEFT).fetch_all(&world.history.pool))
+        .await?;
+    if let [blocked, set_aside, unreadable, threads] = left.as_slice() {
+        verdict.blocked = *blocked as u64;
+        verdict.set_aside = *set_aside as u64;
+        verdict.unreadable = *unreadable as u64;
+        verdict.threads_left = *threads as u64;
+    }
     Ok(verdict)
 }
+
+/// What still waits for something, in the order of the verdict.
+const LEFT: &str = "SELECT (SELECT count(*) FROM public.streams WHERE blocked_code IS NOT NULL)
+           + (SELECT count(*) FROM public.connections WHERE state <> 'active')
+     UNION ALL SELECT count(*) FROM public.quarantine WHERE resolved_at IS NULL AND retry IS NOT NULL
+     UNION ALL SELECT count(*) FROM public.quarantine WHERE resolved_at IS NULL AND retry IS NULL
+     UNION ALL SELECT count(*) FROM public.threads WHERE status IN ('pending', 'gone', 'blocked')";
 
 /// Where a stream's own count is not the number of its rows. Nothing is deleted in these workspaces.
 const COUNTS: [(&str, &str); 3] = [

@@ -22,7 +22,11 @@ use std::{
 
 use clap::Parser;
 
-use crate::{faults::Faults, report::Report, world::World};
+use crate::{
+    faults::{Faults, Recoveries},
+    report::Report,
+    world::World,
+};
 
 /// Whatever stops the harness itself.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -93,7 +97,7 @@ async fn run(time: Duration, seed: u64, faults: Faults) -> Result<Report, Failur
         fleet::LOGS
     );
     let stop = shared::shutdown::on_signals()?;
-    let world = World::start(seed).await?;
+    let world = World::start(seed, faults).await?;
     let outcome = tokio::select! {
         outcome = play(&world, time, seed, faults) => outcome,
         () = stop.cancelled() => Err("stopped before the end".into()),
@@ -104,10 +108,18 @@ async fn run(time: Duration, seed: u64, faults: Faults) -> Result<Report, Failur
 
 async fn play(world: &World, time: Duration, seed: u64, faults: Faults) -> Result<Report, Failure> {
     let supervisor = world.fleet.supervise();
-    let mutations = mutations::begin(world, seed);
-    let broken = faults::inject(world, time, seed, faults).await?;
-    let changes = mutations.stop().await;
-    let ending = ending::wait_and_compare(world).await?;
+    let recoveries = Recoveries::default();
+    let played = async {
+        let mutations = mutations::begin(world, seed);
+        let broken = faults::inject(world, time, seed, faults, &recoveries).await?;
+        let changes = mutations.stop().await;
+        Ok::<_, Failure>((broken, changes, ending::wait_and_compare(world).await?))
+    };
+    let (mut broken, changes, ending) = tokio::select! {
+        played = played => played?,
+        never = recoveries.watch(world) => never,
+    };
+    recoveries.conclude(&mut broken, ending.exact_seconds.is_some());
     supervisor.stop().await;
     let rest = ending::rest(world).await?;
     let verdict = history::judge(world, &broken.storms).await?;

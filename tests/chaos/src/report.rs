@@ -25,6 +25,8 @@ pub(crate) struct Report {
     /// Records missing or different, and records extra, miscounted, or written by a process that no longer might.
     lost: u64,
     doubled: u64,
+    /// Processes that ended, and were not told to.
+    died: usize,
     figures: BTreeMap<&'static str, f64>,
     changes: BTreeMap<String, u64>,
     ending: Ending,
@@ -69,6 +71,7 @@ impl Report {
                 + hits("postgres: kill"),
             lost: ending.missing + ending.different,
             doubled: ending.extra + history.miscounted + history.after_higher_fence,
+            died: world.fleet.notes().died.len(),
             figures: figures(broken, &history, &ending, world),
             faults: broken.counts.clone(),
             changes,
@@ -147,8 +150,22 @@ impl Report {
             "intercom was not only read".to_owned(),
         );
         self.wrong.append(&mut wrong);
+        self.wrong.extend(self.left());
         self.wrong.extend(self.rest.late.iter().cloned());
         self.wrong.extend(world.fleet.notes().died);
+    }
+
+    /// What still waits for something.
+    fn left(&self) -> impl Iterator<Item = String> + use<> {
+        let left = [
+            ("streams or connections are blocked", self.history.blocked),
+            ("records are still set aside", self.history.set_aside),
+            ("records are still unreadable", self.history.unreadable),
+            ("threads are not stored", self.history.threads_left),
+        ];
+        left.into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(what, count)| format!("{count} {what}"))
     }
 
     pub(crate) fn is_good(&self) -> bool {
@@ -164,16 +181,19 @@ impl Report {
 
     pub(crate) fn print_table(&self) {
         println!(
-            "\n{:<44} {:>7} {:>7} {:>7}",
-            "fault", "wanted", "done", "hit"
+            "\n{:<44} {:>7} {:>7} {:>7} {:>17}",
+            "fault", "wanted", "done", "hit", "longest recovery"
         );
         for count in self.faults.iter().filter(|count| count.wanted > 0) {
             println!(
-                "{:<44} {:>7} {:>7} {:>7}",
+                "{:<44} {:>7} {:>7} {:>7} {:>17}",
                 count.kind.to_string(),
                 count.wanted,
                 count.done,
-                count.hit
+                count.hit,
+                count
+                    .recovered
+                    .map_or_else(|| "never".to_owned(), |seconds| format!("{seconds:.1} s"))
             );
         }
         println!();
@@ -214,14 +234,18 @@ impl Report {
             println!("  WRONG: {text}");
         }
         println!(
-            "{} (seed {}): {} worker kills, {} redis deaths, {} postgres restarts, {} lost, {} doubled",
+            "{} (seed {}): {} worker kills, {} redis deaths, {} postgres restarts, {} lost, {} doubled, {} blocked, {} set \
+             aside, {} ended by themselves",
             if self.ok { "good" } else { "NOT GOOD" },
             self.seed,
             self.worker_kills,
             self.redis_deaths,
             self.postgres_restarts,
             self.lost,
-            self.doubled
+            self.doubled,
+            self.history.blocked,
+            self.history.set_aside + self.history.unreadable + self.history.threads_left,
+            self.died
         );
     }
 }

@@ -20,7 +20,7 @@ use shared::{
     store::ApiStore,
 };
 
-use crate::{Failure, fleet::Fleet, history::History};
+use crate::{Failure, faults::Faults, fleet::Fleet, history::History};
 
 const SERVICE_KEY: &str = "a-service-key-for-the-chaos-run-only";
 const PREFIX: &str = "chaos";
@@ -68,7 +68,7 @@ pub(crate) struct Connected {
 
 impl World {
     /// Starts everything and connects the workspaces. Their first syncs are under way when it returns.
-    pub(crate) async fn start(seed: u64) -> Result<Self, Failure> {
+    pub(crate) async fn start(seed: u64, faults: Faults) -> Result<Self, Failure> {
         let servers = Arc::new(
             tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??,
         );
@@ -87,7 +87,12 @@ impl World {
         let relays = Relays::start(&servers)?;
         let redis_url = relays.redis.of_url(&servers.redis_url());
         let database_url = relays.postgres.of_url(&servers.database_url());
-        let environment = environment(&redis_url, &simulator, &public_url);
+        let mut environment = environment(&redis_url, &simulator, &public_url);
+        if faults == Faults::All {
+            // What was misread is read again by the next full walk.
+            let interval = "PATHBOUND_RECONCILE_INTERVAL";
+            environment.push((interval.to_owned(), "20s".to_owned()));
+        }
         let fleet = Fleet::start(environment, database_url).await?;
         let mut world = Self {
             store: ApiStore::connect(&database, 4).await?,
@@ -251,9 +256,8 @@ fn environment(redis_url: &str, simulator: &Simulator, public_url: &str) -> Vec<
         ("REFERENCE_INTERVAL", "4s"),
         ("SEARCH_INDEX_LAG", "5s"),
         ("REFUSAL_CONFIRMATION", "5s"),
-        ("BLOCK_CHECK_INTERVAL", "5s"),
-        ("DELETION_CONFIRMATION", "2s"),
-        // What is doubted is asked about again within seconds.
+        // What is doubted or set aside is asked about again within seconds.
+        ("RECORD_RETRY", "1s"),
         ("THREAD_RETRY_INTERVAL", "1s"),
         ("DELETION_CONFIRMATION", "3s"),
         ("BLOCK_CHECK_INTERVAL", "5s"),

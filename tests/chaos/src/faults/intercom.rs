@@ -8,31 +8,44 @@ use std::time::{Duration, Instant};
 use intercom_simulator::{Fault, FaultAction, Kind as Object, Workspace};
 use rand::{Rng, rngs::StdRng};
 
-use super::{Kind, Stage};
+use super::{Kind, Stage, answers};
 use crate::Failure;
 
 /// How long a fault waits for calls to spoil.
 const ARMED: Duration = Duration::from_secs(8);
+/// The same while a server is broken, so that no slice can call.
+const ARMED_IN_STORM: Duration = Duration::from_secs(60);
 
-/// Injects the fault. Returns whether it hit.
+/// Injects the fault into one tenant's workspace. Returns whether it hit.
 pub(super) async fn strike(
     stage: &Stage<'_>,
     kind: Kind,
+    tenant: usize,
     rng: &mut StdRng,
 ) -> Result<bool, Failure> {
-    let tenants = &stage.world.tenants;
-    let workspace = &tenants[rng.random_range(0..tenants.len())].workspace;
-    let times = rng.random_range(1..=3);
-    let action = action(kind, workspace, rng);
-    let mut fault = Fault::new(action)
-        .workspace(workspace.id_code())
-        .times(times);
+    let workspace = &stage.world.tenants[tenant].workspace;
+    let mut fault = Fault::new(action(kind, workspace, rng)).workspace(workspace.id_code());
     if let Some(operation) = operation(kind, rng) {
         fault = fault.operation(operation);
     }
-    let id = stage.world.simulator.inject(fault);
+    // A record that breaks its pages does so for a while, whichever page it is on.
+    let times = if kind == Kind::ContactChokes {
+        fault = fault.path("/contacts*");
+        u64::MAX
+    } else {
+        rng.random_range(1..=3)
+    };
+    let id = stage.world.simulator.inject(fault.times(times));
     let begun = Instant::now();
-    while stage.world.simulator.fault_hits(id) < times && begun.elapsed() < ARMED {
+    let waits = |hits: u64| {
+        let is_storm = hits == 0 && stage.calm.try_lock().is_err();
+        begun.elapsed() < if is_storm { ARMED_IN_STORM } else { ARMED }
+    };
+    loop {
+        let hits = stage.world.simulator.fault_hits(id);
+        if hits >= times || !waits(hits) {
+            break;
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     stage.world.simulator.clear_fault(id);
@@ -41,19 +54,19 @@ pub(super) async fn strike(
 
 /// The calls that a rough answer belongs to. The others hit any call.
 fn operation(kind: Kind, rng: &mut StdRng) -> Option<&'static str> {
+    let mut one_of =
+        |operations: &[&'static str]| Some(operations[rng.random_range(0..operations.len())]);
     match kind {
         Kind::ThreadRefused | Kind::ThreadNotFound | Kind::ThreadGone => Some("get_conversation"),
-        Kind::ListRefused => Some(
-            [
-                "search_contacts",
-                "search_conversations",
-                "scroll_companies",
-            ][rng.random_range(0..3)],
-        ),
+        Kind::ListRefused | Kind::NoPage | Kind::ObjectBroken => one_of(&[
+            "search_contacts",
+            "search_conversations",
+            "scroll_companies",
+        ]),
+        Kind::OddPages => one_of(&["search_contacts", "search_conversations"]),
+        Kind::SublistMissing => Some("search_contacts"),
         Kind::SublistFails => Some("contact_companies"),
-        Kind::ReferenceFails => {
-            Some(["list_teams", "list_tags", "list_segments"][rng.random_range(0..3)])
-        }
+        Kind::ReferenceFails => one_of(&["list_teams", "list_tags", "list_segments"]),
         _ => None,
     }
 }
@@ -70,8 +83,13 @@ fn action(kind: Kind, workspace: &Workspace, rng: &mut StdRng) -> FaultAction {
         Kind::ProxyPage => FaultAction::Html {
             status: [200, 401, 402, 403, 404, 407, 451, 503][rng.random_range(0..8)],
         },
+        Kind::NoPage => answers::no_page(rng),
+        Kind::OddPages => answers::odd_page(rng),
+        Kind::Throttled => answers::throttled(rng),
+        Kind::ObjectBroken => answers::broken_object(rng),
+        Kind::SublistMissing => answers::missing_list(rng),
         Kind::ContactChokes => FaultAction::Choke {
-            id: some_contact(workspace, rng),
+            id: newest_contact(workspace),
             status: 500,
         },
         Kind::Intercom5xx | Kind::SublistFails | Kind::ReferenceFails => FaultAction::Status {
@@ -92,16 +110,10 @@ fn action(kind: Kind, workspace: &Workspace, rng: &mut StdRng) -> FaultAction {
     }
 }
 
-/// The id of a contact, or of none if there is none.
-fn some_contact(workspace: &Workspace, rng: &mut StdRng) -> String {
-    let contacts: Vec<String> = workspace
-        .truth()
-        .into_iter()
-        .filter(|line| line.kind == Object::Contact)
-        .map(|line| line.id)
-        .collect();
-    contacts
-        .get(rng.random_range(0..contacts.len().max(1)))
-        .cloned()
-        .unwrap_or_default()
+/// The contact that every search shows first, or the id of none if there is none.
+fn newest_contact(workspace: &Workspace) -> String {
+    let truth = workspace.truth().into_iter();
+    let contacts = truth.filter(|line| line.kind == Object::Contact);
+    let newest = contacts.max_by_key(|line| line.updated_at);
+    newest.map(|line| line.id).unwrap_or_default()
 }

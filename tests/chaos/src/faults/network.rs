@@ -2,7 +2,7 @@
 //!
 //! The fleet reaches both servers through a relay each. The harness itself does not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::{Rng, rngs::StdRng};
 use redis::aio::MultiplexedConnection;
@@ -13,6 +13,8 @@ use crate::Failure;
 
 /// How long a server hangs or refuses, in seconds. Longer than every deadline of a call, shorter than the law's minute.
 const AWAY: std::ops::Range<u64> = 8..25;
+/// How long every statement is cancelled.
+const CANCELS: Duration = Duration::from_secs(4);
 
 /// Injects the fault. Returns whether it hit. A track that ends well leaves both servers as they were.
 pub(super) async fn strike(
@@ -25,6 +27,8 @@ pub(super) async fn strike(
     match kind {
         Kind::RedisFrozen => frozen(&relays.redis, away).await,
         Kind::PostgresFrozen => frozen(&relays.postgres, away).await,
+        Kind::RedisRefused => refused(&relays.redis, away).await,
+        Kind::PostgresRefused => refused(&relays.postgres, away).await,
         Kind::RedisAbandoned => Ok(abandoned(&relays.redis)),
         Kind::PostgresAbandoned => Ok(abandoned(&relays.postgres)),
         Kind::RedisReadOnly => {
@@ -33,6 +37,13 @@ pub(super) async fn strike(
                 &["REPLICAOF", "NO", "ONE"],
             ];
             redis_refuses(stage, refuse, away).await
+        }
+        Kind::RedisDenied => {
+            let rules = [
+                &["ACL", "SETUSER", "default", "-@write"][..],
+                &["ACL", "SETUSER", "default", "+@all"],
+            ];
+            redis_refuses(stage, rules, away).await
         }
         Kind::RedisFull => {
             let policy = [
@@ -46,6 +57,7 @@ pub(super) async fn strike(
             let empty = [&policy[..], &["0"]].concat();
             redis_refuses(stage, [&full, &empty], away).await
         }
+        Kind::PostgresCancels => cancels(stage).await,
         _ => postgres_refuses(stage, away).await,
     }
 }
@@ -57,6 +69,26 @@ async fn frozen(relay: &servers::Relay, away: Duration) -> Result<bool, Failure>
     tokio::time::sleep(away).await;
     relay.forward();
     Ok(connections > 0)
+}
+
+/// Hit: there were connections, and new ones meet a closed port.
+async fn refused(relay: &servers::Relay, away: Duration) -> Result<bool, Failure> {
+    let connections = relay.open_connections();
+    relay.refuse();
+    tokio::time::sleep(away).await;
+    relay.forward();
+    Ok(connections > 0)
+}
+
+/// Hit: statements were cancelled. For a few seconds only, because a slice that fails ten times in a row is given up for
+/// an hour.
+async fn cancels(stage: &Stage<'_>) -> Result<bool, Failure> {
+    let (begun, mut cancelled) = (Instant::now(), 0);
+    while begun.elapsed() < CANCELS {
+        cancelled += stage.world.history.cancel_statements().await?;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(cancelled > 0)
 }
 
 /// Hit: there were connections, and no byte will go through them any more.

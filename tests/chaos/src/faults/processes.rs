@@ -23,6 +23,7 @@ const TAKEN_OVER: Duration = Duration::from_secs(60);
 /// A zombie that goes on tries to write by then: its calls to Intercom end after 2 s.
 const REFUSED: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(4);
+const SCHEDULER_PAUSE: Duration = Duration::from_secs(12);
 
 /// Injects the fault. Returns whether it hit.
 pub(super) async fn strike(
@@ -35,6 +36,8 @@ pub(super) async fn strike(
         Kind::WorkerTerminated => terminate(stage, rng).await,
         Kind::WorkerFrozen => freeze(stage, rng).await,
         Kind::WorkerPaused => pause(stage, rng).await,
+        Kind::SchedulerFrozen => freeze_scheduler(stage, rng).await,
+        Kind::ApiKilled => kill_api(stage).await,
         _ => kill_scheduler(stage, rng).await,
     }
 }
@@ -158,6 +161,49 @@ async fn kill_scheduler(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Fai
         .await?;
     stage.world.fleet.fill(&mut place).await?;
     Ok(went_on.is_some())
+}
+
+/// Hit: work went on beside it. Its locks, if it held any, have to end without it.
+async fn freeze_scheduler(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
+    let mut place = stage.world.fleet.scheduler(rng.random_range(0..2)).await;
+    let Some(process) = place.process() else {
+        return Ok(false);
+    };
+    process.signal(Signal::STOP);
+    let begun = Instant::now();
+    let here = stage.world.history.here().await?;
+    let went_on = stage
+        .world
+        .history
+        .until_work(here, Duration::from_secs(90))
+        .await?;
+    tokio::time::sleep(SCHEDULER_PAUSE.saturating_sub(begun.elapsed())).await;
+    process.signal(Signal::CONT);
+    Ok(went_on.is_some())
+}
+
+/// Hit: another one answers in its place. It cannot start while a server is away, so that is asked for a while.
+async fn kill_api(stage: &Stage<'_>) -> Result<bool, Failure> {
+    let mut place = stage.world.fleet.api().await;
+    let Some(mut process) = place.take() else {
+        return Ok(false);
+    };
+    process.signal(Signal::KILL);
+    process.ended(Duration::from_secs(5)).await;
+    stage.world.fleet.fill(&mut place).await?;
+    drop(place);
+    let begun = Instant::now();
+    while begun.elapsed() < TAKEN_OVER {
+        // The supervisor fills the place again if the process was turned away.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut place = stage.world.fleet.api().await;
+        if let Some(process) = place.process()
+            && stage.world.fleet.counters(process).await.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A worker in the middle of slices, or any worker if none is found. Its place is locked.
