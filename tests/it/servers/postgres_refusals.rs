@@ -53,8 +53,8 @@ async fn a_message_that_quotes_a_row_reaches_no_dead_letter() {
     world.refuse_inserts("contact_sources").await;
     let _fleet = world.fleet(1);
     assert_tells(&case, &cause(&case).await, "SQLSTATE P0001");
+    case.fail_nine_times(Stream::Contacts).await;
     let letters = wait_for("a dead letter", async || {
-        case.make_due(&[Stream::Contacts]).await;
         let letters = case.dead_letters().await;
         Some(letters)
             .filter(|all| !all.is_empty())

@@ -171,7 +171,7 @@ impl World {
             has_all.then_some(()).ok_or_else(|| written.clone())
         })
         .await;
-        let promoted: bool = sqlx::query_scalar("SELECT pg_promote()")
+        let promoted: bool = sqlx::query_scalar("SELECT pg_promote(true, 150)")
             .fetch_one(&mut session)
             .await
             .expect("it can be promoted");

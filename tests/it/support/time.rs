@@ -33,6 +33,17 @@ impl Case {
         .await;
     }
 
+    /// The stream has failed nine times in a row, and is due again.
+    pub(crate) async fn fail_nine_times(&self, stream: Stream) {
+        self.of_streams(
+            "UPDATE streams SET attempts = 9, due_at = now(), ticketed_at = NULL
+             WHERE connection_id = $1 AND stream = ANY($2)",
+            &[stream],
+            0.0,
+        )
+        .await;
+    }
+
     /// What waits for its next attempt or poll is due now, until the copy is complete. It costs at most
     /// [`Case::retry_floor`] calls beside those of what failed, because what waits for a poll polls.
     pub(crate) async fn retry_now(&self) {
