@@ -155,7 +155,7 @@ const RATES: [Rate; 19] = [
     rate(WorkerKilled, Processes, 7, 1_200, "worker: kill -9 in mid-slice").at_least(2),
     rate(WorkerTerminated, Processes, 45, 2_000, "worker: SIGTERM in mid-slice"),
     rate(WorkerFrozen, Processes, 120, 3_000, "worker: SIGSTOP past its lease, CONT"),
-    rate(WorkerPaused, Processes, 120, 8_000, "worker: SIGSTOP for 4 s, CONT").from(60),
+    rate(WorkerPaused, Processes, 120, 8_000, "worker: SIGSTOP for 3 s, CONT").from(60),
     rate(SchedulerKilled, Processes, 60, 1_200, "scheduler: kill -9"),
     rate(RedisKilled, Servers, 30, 2_000, "redis: kill -9, empty restart"),
     rate(RedisStopped1s, Servers, 90, 2_000, "redis: stopped for 1 s"),
