@@ -19,8 +19,10 @@ impl<R: ReadsStatus> Tx<R> {
         let Some(found) = self.connection(connection).await? else {
             return Ok(None);
         };
-        // Each statement sees a moment of its own. Streams come first: a thread that is added in between shows as
-        // pending, so the judgement may say incomplete too early, but never complete.
+        // Each statement sees a moment of its own. The run comes first and the streams follow: what a stream adds before
+        // its run ends, or a thread that is added in between, shows as pending. The judgement may say incomplete too
+        // early, but never complete.
+        let open_run = self.oldest_open_run(connection).await?;
         let mut streams = self.stream_facts(connection).await?;
         streams.sort_by_key(|facts| facts.stream);
         let threads = self.thread_counts(connection).await?;
@@ -32,7 +34,7 @@ impl<R: ReadsStatus> Tx<R> {
             streams,
             threads,
             waiting,
-            open_run: self.oldest_open_run(connection).await?,
+            open_run,
             pending_companies,
             quarantined,
             quarantined_parts,
