@@ -238,38 +238,9 @@ impl Config {
                 role.uses_tokens(),
                 development,
             ),
-            intercom: IntercomConfig {
-                client_id: read.required_text("intercom_client_id", role.runs_api()),
-                client_secret: Secret::new(
-                    read.required_text("intercom_client_secret", role.runs_api()),
-                ),
-                api_url: read.development_url("intercom_api_url", development),
-                app_url: read.development_url("intercom_app_url", development),
-                version: read.version("intercom_version"),
-                max_share: read.share("max_share"),
-                rate_limit_scope: read.choice("rate_limit_scope", &RateLimitScope::NAMED),
-                request_timeout: read.duration("request_timeout", Duration::from_millis(100)),
-                egress: read.egress(role.uses_tokens()),
-            },
-            intervals: Intervals {
-                sync: read.duration("sync_interval", Duration::from_secs(1)),
-                reconcile: read.duration("reconcile_interval", Duration::from_secs(1)),
-                company_walk: read.duration("company_walk_interval", Duration::from_secs(1)),
-                reference: read.duration("reference_interval", Duration::from_secs(1)),
-                audit: read.duration("audit_interval", Duration::from_secs(1)),
-                search_index_lag: read.duration("search_index_lag", Duration::ZERO),
-                record_retry: read.duration("record_retry", Duration::from_millis(100)),
-                company_lists: read.duration("company_lists_time", Duration::ZERO),
-            },
-            doubt: DoubtConfig {
-                refusal: read.duration("refusal_confirmation", SHORTEST_DOUBT),
-                block_check: read.duration("block_check_interval", SHORTEST_DOUBT),
-                thread: ThreadPatience {
-                    first_retry: read.duration("thread_retry_interval", SHORTEST_DOUBT),
-                    refusal: read.duration("thread_refusal_confirmation", SHORTEST_DOUBT),
-                    deletion: read.duration("deletion_confirmation", SHORTEST_DOUBT),
-                },
-            },
+            intercom: IntercomConfig::read(&mut read, role, development),
+            intervals: Intervals::read(&mut read),
+            doubt: DoubtConfig::read(&mut read),
             drain_limit: read.duration("drain_limit", Duration::ZERO),
             // The limits are wide. They refuse slips of the pen and not unusual deployments.
             worker_slots: read.number("worker_slots", 1, 10_000) as usize,
@@ -287,6 +258,53 @@ impl Config {
     #[must_use]
     pub fn redirect_uri(&self) -> String {
         format!("{}/oauth/intercom/callback", self.public_url)
+    }
+}
+
+impl IntercomConfig {
+    fn read(read: &mut Reader<'_>, role: ProcessRole, development: bool) -> Self {
+        Self {
+            client_id: read.required_text("intercom_client_id", role.runs_api()),
+            client_secret: Secret::new(
+                read.required_text("intercom_client_secret", role.runs_api()),
+            ),
+            api_url: read.development_url("intercom_api_url", development),
+            app_url: read.development_url("intercom_app_url", development),
+            version: read.version("intercom_version"),
+            max_share: read.share("max_share"),
+            rate_limit_scope: read.choice("rate_limit_scope", &RateLimitScope::NAMED),
+            request_timeout: read.duration("request_timeout", Duration::from_millis(100)),
+            egress: read.egress(role.uses_tokens()),
+        }
+    }
+}
+
+impl Intervals {
+    fn read(read: &mut Reader<'_>) -> Self {
+        Self {
+            sync: read.duration("sync_interval", Duration::from_secs(1)),
+            reconcile: read.duration("reconcile_interval", Duration::from_secs(1)),
+            company_walk: read.duration("company_walk_interval", Duration::from_secs(1)),
+            reference: read.duration("reference_interval", Duration::from_secs(1)),
+            audit: read.duration("audit_interval", Duration::from_secs(1)),
+            search_index_lag: read.duration("search_index_lag", Duration::ZERO),
+            record_retry: read.duration("record_retry", Duration::from_millis(100)),
+            company_lists: read.duration("company_lists_time", Duration::ZERO),
+        }
+    }
+}
+
+impl DoubtConfig {
+    fn read(read: &mut Reader<'_>) -> Self {
+        Self {
+            refusal: read.duration("refusal_confirmation", SHORTEST_DOUBT),
+            block_check: read.duration("block_check_interval", SHORTEST_DOUBT),
+            thread: ThreadPatience {
+                first_retry: read.duration("thread_retry_interval", SHORTEST_DOUBT),
+                refusal: read.duration("thread_refusal_confirmation", SHORTEST_DOUBT),
+                deletion: read.duration("deletion_confirmation", SHORTEST_DOUBT),
+            },
+        }
     }
 }
 

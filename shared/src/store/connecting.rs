@@ -41,7 +41,7 @@ pub(super) struct Servers {
 
 /// A new session.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct OpenedSession {
     pub(super) connection: PgConnection,
     /// The server takes no writes: a standby, or `default_transaction_read_only` is on.
     pub(super) read_only: bool,
@@ -81,16 +81,16 @@ impl Servers {
     }
 
     /// A session with the first server that takes writes. If none does, one with a server that can be read.
-    pub(super) async fn open(&self) -> Result<Opened, sqlx::Error> {
+    pub(super) async fn open(&self) -> Result<OpenedSession, sqlx::Error> {
         let first = self.first.load(Ordering::Relaxed);
         let (mut readable, mut failure) = (None, None);
-        for place in (0..self.ways.len()).map(|step| (first + step) % self.ways.len()) {
+        for index in (0..self.ways.len()).map(|step| (first + step) % self.ways.len()) {
             // The caller may give up meanwhile, and its next attempt should not meet the same dead server again.
-            self.first.store(place + 1, Ordering::Relaxed);
-            match within(self.limit, open(&self.ways[place])).await {
+            self.first.store(index + 1, Ordering::Relaxed);
+            match within(self.limit, open(&self.ways[index])).await {
                 Ok(opened) if opened.read_only => readable = readable.or(Some(opened)),
                 Ok(opened) => {
-                    self.first.store(place, Ordering::Relaxed);
+                    self.first.store(index, Ordering::Relaxed);
                     return Ok(opened);
                 }
                 Err(error) => failure = Some(error),
@@ -106,11 +106,11 @@ impl Servers {
 }
 
 /// One attempt at one server.
-async fn open(options: &PgConnectOptions) -> Result<Opened, sqlx::Error> {
+async fn open(options: &PgConnectOptions) -> Result<OpenedSession, sqlx::Error> {
     let mut connection = options.connect().await.map_err(tls_fault::explained)?;
     // The simple protocol, because a transaction pooler may give a prepared statement to another session.
     let row = sqlx::raw_sql(INSPECT).fetch_one(&mut connection).await?;
-    Ok(Opened {
+    Ok(OpenedSession {
         read_only: row.try_get(0)?,
         limits: ServerLimits {
             statement: row.try_get(1)?,
@@ -148,7 +148,7 @@ fn options(dsn: &Dsn, host: &DsnHost, application: &str) -> Result<PgConnectOpti
     let mut url = Url::parse("postgres:///").map_err(sqlx::Error::config)?;
     {
         let mut query = url.query_pairs_mut();
-        match &host.place {
+        match &host.target {
             Some(DsnTarget::Tcp(name)) => query.append_pair("host", name),
             Some(DsnTarget::Socket(folder)) => query.append_pair("host", &folder.to_string_lossy()),
             None => &mut query,
@@ -175,7 +175,7 @@ fn options(dsn: &Dsn, host: &DsnHost, application: &str) -> Result<PgConnectOpti
 }
 
 fn with_tls(mut options: PgConnectOptions, dsn: &Dsn, host: &DsnHost) -> PgConnectOptions {
-    if matches!(host.place, Some(DsnTarget::Socket(_))) {
+    if matches!(host.target, Some(DsnTarget::Socket(_))) {
         // As in libpq: a socket of this machine needs no encryption.
         return options.ssl_mode(PgSslMode::Disable);
     }

@@ -6,7 +6,7 @@ use deadpool::managed::{Manager, Metrics, Object, RecycleError, RecycleResult};
 use parking_lot::Mutex;
 use sqlx::PgConnection;
 
-use super::connecting::{Opened, ServerLimits, Servers};
+use super::connecting::{OpenedSession, ServerLimits, Servers};
 
 /// What a statement's deadline here has on top of the server's own limit, which should come first.
 const LIMIT_MARGIN: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ impl Manager for Opener {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Pooled, sqlx::Error> {
-        let Opened {
+        let OpenedSession {
             connection,
             read_only,
             limits,

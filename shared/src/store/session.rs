@@ -9,7 +9,7 @@ use super::{
     connecting::within,
     error::{is_cancelled, is_lost},
     pooled::{Opener, PoolSettings, discard},
-    shares::Turn,
+    shares::SessionTurn,
 };
 use deadpool::managed::{Object, Pool};
 use futures::{
@@ -44,13 +44,17 @@ enum State {
 pub(super) struct Session {
     object: Option<Object<Opener>>,
     /// Another part of the process may use the session after it.
-    turn: Option<Turn>,
+    turn: Option<SessionTurn>,
     state: State,
     settings: Arc<PoolSettings>,
 }
 
 impl Session {
-    pub(super) fn new(object: Object<Opener>, turn: Turn, settings: Arc<PoolSettings>) -> Self {
+    pub(super) fn new(
+        object: Object<Opener>,
+        turn: SessionTurn,
+        settings: Arc<PoolSettings>,
+    ) -> Self {
         Self {
             object: Some(object),
             turn: Some(turn),
@@ -105,7 +109,7 @@ impl Drop for Session {
 }
 
 /// Returns the session to the pool after a rollback. The caller of the transaction does not wait for it.
-async fn roll_back(object: Object<Opener>, turn: Option<Turn>) {
+async fn roll_back(object: Object<Opener>, turn: Option<SessionTurn>) {
     let mut rolling = RollingBack(Some(object));
     let Some(object) = rolling.0.as_mut() else {
         return;

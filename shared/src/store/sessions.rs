@@ -21,7 +21,7 @@ use super::{
     error::is_lost,
     pooled::{Opener, PoolSettings, Pooled, discard},
     session::Session,
-    shares::{Share, Turn},
+    shares::{SessionTurn, Share},
 };
 use crate::config::DatabaseConfig;
 
@@ -126,7 +126,7 @@ impl Sessions {
     }
 
     /// Waits until the part may use one more session.
-    async fn turn(&self) -> Result<Turn, sqlx::Error> {
+    async fn turn(&self) -> Result<SessionTurn, sqlx::Error> {
         let waited = tokio::time::timeout(ACQUIRE_LIMIT, self.share.turn()).await;
         waited.map_err(|_| {
             sqlx::Error::Io(std::io::Error::new(

@@ -27,7 +27,7 @@ pub(super) struct Share {
 
 /// The right to use one session. It ends when it is dropped.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct SessionTurn {
     _permit: OwnedSemaphorePermit,
 }
 
@@ -41,7 +41,7 @@ impl Share {
     }
 
     /// Waits for its turn, in the order of the callers.
-    pub(super) async fn turn(&self) -> Turn {
+    pub(super) async fn turn(&self) -> SessionTurn {
         let permit = match &self.common {
             None => permit(&self.own).await,
             Some(common) => tokio::select! {
@@ -51,7 +51,7 @@ impl Share {
                 permit = permit(common) => permit,
             },
         };
-        Turn { _permit: permit }
+        SessionTurn { _permit: permit }
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    fn all_at_once(share: &Share) -> Vec<Turn> {
+    fn all_at_once(share: &Share) -> Vec<SessionTurn> {
         std::iter::from_fn(|| share.turn().now_or_never()).collect()
     }
 

@@ -32,7 +32,7 @@ pub struct Dsn {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DsnHost {
     /// `None`: the default of this machine.
-    pub place: Option<DsnTarget>,
+    pub target: Option<DsnTarget>,
     pub port: Option<u16>,
 }
 
@@ -78,8 +78,8 @@ impl Dsn {
             .strip_prefix("postgres://")
             .or_else(|| text.strip_prefix("postgresql://"))
             .ok_or_else(|| DsnFault::because("is not a postgres:// URL"))?;
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = place.split_once('/').unwrap_or((place, ""));
+        let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, database) = address.split_once('/').unwrap_or((address, ""));
         let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
         let mut dsn = Self {
@@ -99,12 +99,12 @@ fn host(text: &str) -> Result<DsnHost, DsnFault> {
     let host = url_text::host(text)
         .ok_or_else(|| DsnFault::because("has an IPv6 address without its bracket"))?;
     Ok(DsnHost {
-        place: place(&decoded(host.name)?),
+        target: target(&decoded(host.name)?),
         port: port_number(host.port.unwrap_or_default())?,
     })
 }
 
-fn place(name: &str) -> Option<DsnTarget> {
+fn target(name: &str) -> Option<DsnTarget> {
     if name.is_empty() {
         None
     } else if name.starts_with('/') {

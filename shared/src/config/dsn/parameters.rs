@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Dsn, DsnFault, DsnHost, TlsMode, decoded, filled, place, port_number};
+use super::{Dsn, DsnFault, DsnHost, TlsMode, decoded, filled, port_number, target};
 
 /// Parameters of libpq that cannot be honoured. Only these are named in a fault.
 const UNSUPPORTED: [&str; 12] = [
@@ -77,7 +77,7 @@ impl Dsn {
             self.hosts = names
                 .split(',')
                 .map(|name| DsnHost {
-                    place: place(name),
+                    target: target(name),
                     port: None,
                 })
                 .collect();

@@ -2,7 +2,7 @@ use super::*;
 
 fn tcp(name: &str, port: Option<u16>) -> DsnHost {
     DsnHost {
-        place: Some(DsnTarget::Tcp(name.to_owned())),
+        target: Some(DsnTarget::Tcp(name.to_owned())),
         port,
     }
 }
@@ -41,7 +41,7 @@ fn hosts_are_a_list_of_names_addresses_and_sockets() {
         "parameters come in any order"
     );
     let socket = DsnHost {
-        place: Some(DsnTarget::Socket("/run/postgresql".into())),
+        target: Some(DsnTarget::Socket("/run/postgresql".into())),
         port: None,
     };
     for url in [
@@ -54,7 +54,7 @@ fn hosts_are_a_list_of_names_addresses_and_sockets() {
     assert_eq!(
         hosts("postgres:///x"),
         [DsnHost {
-            place: None,
+            target: None,
             port: None
         }]
     );
