@@ -65,7 +65,7 @@ impl Tx<Worker> {
              SELECT DISTINCT tenant_id, connection_id, company_source_id FROM contact_companies
              WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = ANY ($3)
              ORDER BY company_source_id
-             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET wanted_at = now()",
+             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET wanted_at = now(), unknown = false",
             tenant,
             connection.0,
             contacts,
@@ -86,8 +86,8 @@ impl Tx<Worker> {
     ) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;
         let added = sqlx::query!(
-            "INSERT INTO company_wants (tenant_id, connection_id, source_id)
-             SELECT DISTINCT l.tenant_id, l.connection_id, l.company_source_id FROM contact_companies l
+            "INSERT INTO company_wants (tenant_id, connection_id, source_id, unknown)
+             SELECT DISTINCT l.tenant_id, l.connection_id, l.company_source_id, true FROM contact_companies l
              WHERE l.tenant_id = $1 AND l.connection_id = $2 AND ($3::text[] IS NULL OR l.contact_source_id = ANY ($3))
                AND NOT EXISTS (SELECT FROM company_sources s
                                WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = l.company_source_id)
@@ -141,7 +141,7 @@ impl Tx<Worker> {
     }
 
     /// Removes fetches that are done: the named ones, or, without names, all that a full walk has served. Fetches that
-    /// were requested again after `before` stay.
+    /// were requested again after `before` stay, unless the company was not stored then and is now.
     #[tracing::instrument(name = "db.complete_company_fetches", level = "debug", skip_all)]
     pub async fn complete_company_fetches(
         &mut self,
@@ -152,7 +152,11 @@ impl Tx<Worker> {
         let tenant = self.tenant().0;
         sqlx::query!(
             "DELETE FROM company_wants
-             WHERE tenant_id = $1 AND connection_id = $2 AND wanted_at <= $4 AND CASE WHEN cardinality($3::text[]) = 0 THEN NOT absent ELSE source_id = ANY ($3) END",
+             WHERE tenant_id = $1 AND connection_id = $2 AND CASE
+                WHEN cardinality($3::text[]) > 0 THEN wanted_at <= $4 AND source_id = ANY ($3)
+                ELSE NOT absent AND (wanted_at <= $4 OR unknown AND EXISTS (
+                    SELECT FROM company_sources s WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = company_wants.source_id))
+                END",
             tenant,
             connection.0,
             fetched,

@@ -4,7 +4,7 @@
 use intercom_simulator::{Fault, FaultAction, FaultId, Kind, Mutation, WorkspaceSpec};
 use shared::domain::{Mode, Stream};
 
-use crate::support::{Case, OBJECTS, World, cases, refusal, rows, tiny};
+use crate::support::{Case, OBJECTS, World, cases, refusal, rows, tiny, wait_for};
 
 /// The call fails whenever it is made, until the fault is cleared.
 fn fails(how: &'static str) -> Fault {
@@ -225,6 +225,26 @@ cases! {
         assert!(case.ids(Kind::Link).len() > 50 && case.calls("contact_companies") >= 2);
         let unread = case.ever_quarantined().await;
         assert_eq!(unread[0].0, format!("contact/{}", contact[0]), "it was not read in one slice");
+    }
+
+    a_list_that_is_read_beside_a_scroll_asks_for_nothing_twice {
+        let spec = WorkspaceSpec { contacts: 1, companies: 120, contacts_over_10_companies: 1.0, conversations: 1, ..tiny() };
+        let world = crate::support::World::with(&[("COMPANY_LISTS_TIME", "0s")]).await;
+        let case = world.case(spec).await;
+        let contact = case.ids(Kind::Contact);
+        for seed in 0..14 {
+            case.mutate(Mutation::grow(Kind::Contact, 1).ids(contact.clone()).seed(seed).ago(4_000));
+        }
+        let held = case.hold_second_page("scroll_companies");
+        let _fleet = world.fleet(1);
+        let case = case.connect().await;
+        wait_for("the list names companies that the scroll has not shown", async || {
+            let wanted = case.wanted_companies().await.len();
+            if wanted > 3 { Ok(()) } else { Err(format!("{wanted}")) }
+        })
+        .await;
+        case.clear_fault(held);
+        case.first_sync(0).await;
     }
 
     a_company_whose_call_fails_delays_no_other {
