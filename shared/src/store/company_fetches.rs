@@ -140,8 +140,7 @@ impl Tx<Worker> {
         Ok(())
     }
 
-    /// Removes fetches that are done: the named ones, or, without names, all that a full walk has served. Fetches that
-    /// were requested again after `before` stay, unless the company was not stored then and is now.
+    /// Removes the fetches of these companies. Those that were requested again after `before` stay.
     #[tracing::instrument(name = "db.complete_company_fetches", level = "debug", skip_all)]
     pub async fn complete_company_fetches(
         &mut self,
@@ -152,14 +151,33 @@ impl Tx<Worker> {
         let tenant = self.tenant().0;
         sqlx::query!(
             "DELETE FROM company_wants
-             WHERE tenant_id = $1 AND connection_id = $2 AND CASE
-                WHEN cardinality($3::text[]) > 0 THEN wanted_at <= $4 AND source_id = ANY ($3)
-                ELSE NOT absent AND (wanted_at <= $4 OR unknown AND EXISTS (
-                    SELECT FROM company_sources s WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = company_wants.source_id))
-                END",
+             WHERE tenant_id = $1 AND connection_id = $2 AND source_id = ANY ($3) AND wanted_at <= $4",
             tenant,
             connection.0,
             fetched,
+            before,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Removes all fetches that a full walk has served: those that were requested up to `before`, and those of companies
+    /// that were not stored when they were requested and are now. Absent companies are still asked for.
+    #[tracing::instrument(name = "db.complete_walked_company_fetches", level = "debug", skip_all)]
+    pub async fn complete_walked_company_fetches(
+        &mut self,
+        connection: ConnectionId,
+        before: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "DELETE FROM company_wants w
+             WHERE tenant_id = $1 AND connection_id = $2 AND NOT absent AND (wanted_at <= $3 OR unknown AND EXISTS (
+                SELECT FROM company_sources s
+                WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = w.source_id))",
+            tenant,
+            connection.0,
             before,
         )
         .execute(self.session())

@@ -276,7 +276,7 @@ async fn end(
 ) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
     let mut tx = cx.begin().await?;
-    tx.complete_company_fetches(key.connection, &[], served_until(cx, fetches))
+    tx.complete_walked_company_fetches(key.connection, served_until(cx, fetches))
         .await?;
     // Every page was read, so an object that is no longer unreadable is either stored or gone.
     tx.forget_quarantine(key.connection, "company", cx.state.now)
