@@ -30,7 +30,8 @@ pub(super) fn gate(store: &WorkerStore, key: SliceKey) -> Gate {
     Gate::new(move || {
         let (store, checked_at) = (store.clone(), Arc::clone(&checked_at));
         Box::pin(async move {
-            if let Some(is_open) = known(&checked_at) {
+            // Another check under way holds the lock, and this call then shares it.
+            if let Some(is_open) = checked_at.try_lock().ok().and_then(|at| known(*at)) {
                 return is_open;
             }
             // A task of its own, because nothing polls the calls of a slice while the slice stores. A call that got a
@@ -41,9 +42,9 @@ pub(super) fn gate(store: &WorkerStore, key: SliceKey) -> Gate {
     })
 }
 
-/// What a check that is still fresh has found. `None` if it is too old, or if another one is under way.
-fn known(checked_at: &CheckedAt) -> Option<bool> {
-    match *checked_at.try_lock().ok()? {
+/// What the last check has found. `None` if it is too old.
+fn known(checked_at: Option<Instant>) -> Option<bool> {
+    match checked_at {
         None => Some(false),
         Some(at) => (at.elapsed() < FENCE_RECHECK_INTERVAL).then_some(true),
     }
@@ -52,7 +53,7 @@ fn known(checked_at: &CheckedAt) -> Option<bool> {
 async fn check(store: WorkerStore, key: SliceKey, checked_at: CheckedAt) -> bool {
     // The lock is kept during the check, so that concurrent calls share one check.
     let mut checked_at = checked_at.lock().await;
-    if checked_at.is_some_and(|at| at.elapsed() >= FENCE_RECHECK_INTERVAL) {
+    if known(*checked_at).is_none() {
         let now = Instant::now();
         match store.is_ours(key).await {
             Ok(ours) => *checked_at = ours.then_some(now),
