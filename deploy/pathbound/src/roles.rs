@@ -264,7 +264,7 @@ async fn listen(config: &Config) -> Result<TcpListener, Failure> {
 }
 
 /// The checks of a role, with a session that no work takes, so that a busy process stays ready.
-fn checks(database: &Database, queue: Queue, role: ProcessRole) -> Ops {
+pub(crate) fn checks(database: &Database, queue: Queue, role: ProcessRole) -> Ops {
     let ops = Ops::new().pool(database.clone());
     if role.runs_api() {
         ops.servers(database.checks::<roles::Api>(), queue)

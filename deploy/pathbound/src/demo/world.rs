@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use api::ops::Ops;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use intercom_simulator::{Options, Simulator, SpecError, TruthLine, Workspace};
 use servers::Servers;
 use shared::{
     config::{Config, Environment, ProcessRole},
     domain::Secret,
+    queue::Queue,
     shutdown::Shutdown,
     store::{self, ApiStore, Database},
     telemetry, vault,
@@ -190,8 +190,9 @@ async fn start_parts(
     telemetry::metrics();
     let database = Database::open(config, ProcessRole::Api).await?;
     let api = api::Api::open(Arc::clone(config), &database).map_err(api_failure)?;
-    let ops = Ops::new().pool(database.clone()).router(None);
-    let ops = api::ops::serve(config.ops_listen, ops, shutdown.clone());
+    let checks = roles::checks(&database, Queue::connect(config)?, ProcessRole::Api)
+        .alive_while("the api", api.pulse());
+    let ops = api::ops::serve(config.ops_listen, checks.router(None), shutdown.clone());
     let mut parts = JoinSet::new();
     parts.spawn(report("the ops listener", async {
         ops.await
