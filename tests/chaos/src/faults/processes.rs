@@ -150,6 +150,14 @@ async fn pause(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
     Ok(is_short && !held.is_empty())
 }
 
+/// Whether work is done from now on.
+async fn work_goes_on(stage: &Stage<'_>) -> Result<bool, Failure> {
+    let history = &stage.world.history;
+    let here = history.here().await?;
+    let went_on = history.until_work(here, Duration::from_secs(90)).await?;
+    Ok(went_on.is_some())
+}
+
 /// Hit: work went on without it. There is no leader.
 async fn kill_scheduler(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Failure> {
     let mut place = stage.world.fleet.scheduler(rng.random_range(0..2)).await;
@@ -158,14 +166,9 @@ async fn kill_scheduler(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, Fai
     };
     process.signal(Signal::KILL);
     process.ended(Duration::from_secs(5)).await;
-    let here = stage.world.history.here().await?;
-    let went_on = stage
-        .world
-        .history
-        .until_work(here, Duration::from_secs(90))
-        .await?;
+    let went_on = work_goes_on(stage).await?;
     stage.world.fleet.fill(&mut place).await?;
-    Ok(went_on.is_some())
+    Ok(went_on)
 }
 
 /// Hit: work went on beside it. Its locks, if it held any, have to end without it.
@@ -176,15 +179,10 @@ async fn freeze_scheduler(stage: &Stage<'_>, rng: &mut StdRng) -> Result<bool, F
     };
     process.signal(Signal::STOP);
     let begun = Instant::now();
-    let here = stage.world.history.here().await?;
-    let went_on = stage
-        .world
-        .history
-        .until_work(here, Duration::from_secs(90))
-        .await?;
+    let went_on = work_goes_on(stage).await?;
     tokio::time::sleep(SCHEDULER_PAUSE.saturating_sub(begun.elapsed())).await;
     process.signal(Signal::CONT);
-    Ok(went_on.is_some())
+    Ok(went_on)
 }
 
 /// Hit: another one answers in its place. It cannot start while a server is away, so that is asked for a while.
