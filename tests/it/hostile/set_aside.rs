@@ -17,6 +17,25 @@ fn fails(how: &'static str) -> Fault {
     }
 }
 
+/// One contact, whose list of companies is longer than one slice may read.
+async fn with_a_long_list() -> Case {
+    let world = World::with(&[("COMPANY_LISTS_TIME", "0s")]).await;
+    let spec = WorkspaceSpec {
+        contacts: 1,
+        companies: 120,
+        contacts_over_10_companies: 1.0,
+        conversations: 1,
+        ..tiny()
+    };
+    let case = world.case(spec).await;
+    let contact = case.ids(Kind::Contact);
+    for seed in 0..14 {
+        let grow = Mutation::grow(Kind::Contact, 1).ids(contact.clone());
+        case.mutate(grow.seed(seed).ago(4_000));
+    }
+    case
+}
+
 impl Case {
     /// Waits until one record is set aside, and returns its id with its kind.
     async fn until_set_aside(&self) -> String {
@@ -213,30 +232,18 @@ cases! {
     }
 
     a_long_list_of_companies_is_read_over_several_slices {
-        let spec = WorkspaceSpec { contacts: 1, companies: 120, contacts_over_10_companies: 1.0, conversations: 1, ..tiny() };
-        let world = crate::support::World::with(&[("COMPANY_LISTS_TIME", "0s")]).await;
-        let case = world.case(spec).await;
-        let contact = case.ids(Kind::Contact);
-        for seed in 0..14 {
-            case.mutate(Mutation::grow(Kind::Contact, 1).ids(contact.clone()).seed(seed).ago(4_000));
-        }
-        let _fleet = world.fleet(1);
+        let case = with_a_long_list().await;
+        let _fleet = case.world.fleet(1);
         let case = case.synced().await;
         assert!(case.ids(Kind::Link).len() > 50 && case.calls("contact_companies") >= 2);
         let unread = case.ever_quarantined().await;
-        assert_eq!(unread[0].0, format!("contact/{}", contact[0]), "it was not read in one slice");
+        assert_eq!(unread[0].0, format!("contact/{}", case.ids(Kind::Contact)[0]), "it was not read in one slice");
     }
 
     a_list_that_is_read_beside_a_scroll_asks_for_nothing_twice {
-        let spec = WorkspaceSpec { contacts: 1, companies: 120, contacts_over_10_companies: 1.0, conversations: 1, ..tiny() };
-        let world = crate::support::World::with(&[("COMPANY_LISTS_TIME", "0s")]).await;
-        let case = world.case(spec).await;
-        let contact = case.ids(Kind::Contact);
-        for seed in 0..14 {
-            case.mutate(Mutation::grow(Kind::Contact, 1).ids(contact.clone()).seed(seed).ago(4_000));
-        }
+        let case = with_a_long_list().await;
         let held = case.hold_second_page("scroll_companies");
-        let _fleet = world.fleet(1);
+        let _fleet = case.world.fleet(1);
         let case = case.connect().await;
         wait_for("the list names companies that the scroll has not shown", async || {
             let wanted = case.wanted_companies().await.len();
