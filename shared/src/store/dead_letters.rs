@@ -176,7 +176,7 @@ impl Tx<Worker> {
 }
 
 impl Tx<Api> {
-    /// Closes the open dead letters of a connection that ends, because an ended connection owes nothing.
+    /// Closes the open dead letters of a connection that ends, because nothing of an ended connection is due.
     pub(super) async fn close_dead_letters(
         &mut self,
         connection: ConnectionId,

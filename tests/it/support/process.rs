@@ -132,7 +132,7 @@ impl World {
             confined
         };
         let binary = env!("CARGO_BIN_EXE_pathbound-under-test");
-        // The account must reach the binary. Anybody may write to /tmp, unless the file system takes no writes.
+        // The account must reach the binary. Every account may write to /tmp, unless the file system takes no writes.
         let probe = "test -x \"$0\" && test ! -w /tmp";
         let allowed = confined(&["sh", "-c", probe, binary]).output();
         if !allowed.is_ok_and(|probed| probed.status.success()) {
