@@ -9,6 +9,7 @@ mod ending;
 mod faults;
 mod fleet;
 mod history;
+mod judge;
 mod mutations;
 mod report;
 mod roles;
@@ -122,7 +123,7 @@ async fn play(world: &World, time: Duration, seed: u64, faults: Faults) -> Resul
     recoveries.conclude(&mut broken, ending.exact_seconds.is_some());
     supervisor.stop().await;
     let rest = ending::rest(world).await?;
-    let verdict = history::judge(world, &broken.storms).await?;
+    let verdict = judge::judge(world, &broken.storms).await?;
     Ok(Report::new(
         seed, time, &broken, changes, ending, rest, verdict, world,
     ))

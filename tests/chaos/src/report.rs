@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     ending::{self, BOUND, Ending, Rest, SCROLL},
     faults::{Broken, Count},
-    history::Verdict,
+    judge::Verdict,
     world::World,
 };
 
