@@ -2,13 +2,15 @@
 //! windows, scroll expiry and midnights without waiting.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A shared clock. Clones show the same time.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     offset_millis: Arc<AtomicI64>,
+    /// While it is stopped, the offset is the time itself.
+    stopped: Arc<AtomicBool>,
 }
 
 impl Clock {
@@ -19,7 +21,12 @@ impl Clock {
 
     /// Now, in Unix milliseconds.
     pub fn now_millis(&self) -> i64 {
-        real_millis() + self.offset_millis.load(Ordering::Relaxed)
+        let offset = self.offset_millis.load(Ordering::Relaxed);
+        if self.stopped.load(Ordering::Relaxed) {
+            offset
+        } else {
+            real_millis() + offset
+        }
     }
 
     /// Moves the clock forward.
@@ -27,14 +34,23 @@ impl Clock {
         self.offset_millis.fetch_add(millis(by), Ordering::Relaxed);
     }
 
+    /// Stops the clock at this moment. It moves only when it is moved, however slow the machine is.
+    pub fn stop_at(&self, unix_seconds: i64) {
+        self.offset_millis
+            .store(unix_seconds.saturating_mul(1000), Ordering::Relaxed);
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
     /// Sets how many seconds the clock is ahead (or, below zero, behind) of real time.
     pub fn set_offset(&self, seconds: i64) {
+        self.stopped.store(false, Ordering::Relaxed);
         self.offset_millis
             .store(seconds.saturating_mul(1000), Ordering::Relaxed);
     }
 
     /// Moves the clock so that it now shows `unix_seconds`.
     pub fn set_now(&self, unix_seconds: i64) {
+        self.stopped.store(false, Ordering::Relaxed);
         self.offset_millis.store(
             unix_seconds.saturating_mul(1000) - real_millis(),
             Ordering::Relaxed,
@@ -43,7 +59,13 @@ impl Clock {
 
     /// How far the clock is ahead of real time, in seconds.
     pub fn offset(&self) -> i64 {
-        self.offset_millis.load(Ordering::Relaxed).div_euclid(1000)
+        let offset = self.offset_millis.load(Ordering::Relaxed);
+        let ahead = if self.stopped.load(Ordering::Relaxed) {
+            offset - real_millis()
+        } else {
+            offset
+        };
+        ahead.div_euclid(1000)
     }
 }
 

@@ -9,7 +9,7 @@ use hyper::http::request::Parts;
 
 use crate::api::{self, Call, Query};
 use crate::errors::ApiError;
-use crate::faults::{Late, Target};
+use crate::faults::{FaultId, Late, Target};
 use crate::generate::mix;
 use crate::ledger;
 use crate::rate::{Standing, lock};
@@ -32,6 +32,9 @@ pub(crate) async fn answer(shared: &Arc<Shared>, head: &Parts, body: &Bytes) -> 
     let at_millis = shared.clock.now_millis();
     let outcome = decide(shared, head, &found, body, at_millis.div_euclid(1000));
     enter(shared, head, &found, &outcome, at_millis);
+    if let Some(fault) = outcome.fault {
+        shared.faults.note_hit(fault);
+    }
     wait(shared, outcome.late).await;
     outcome.reply
 }
@@ -40,6 +43,8 @@ pub(crate) async fn answer(shared: &Arc<Shared>, head: &Parts, body: &Bytes) -> 
 struct Outcome {
     reply: Reply,
     workspace: Option<Arc<Inner>>,
+    /// The fault that hit the call.
+    fault: Option<FaultId>,
     late: Late,
 }
 
@@ -57,8 +62,8 @@ fn decide(shared: &Arc<Shared>, head: &Parts, found: &Found, body: &Bytes, now: 
         .as_ref()
         .filter(|_| refused.is_none())
         .map(|workspace| count(shared, workspace, now));
-    let (reply, late) = if let Some(standing) = standing.filter(|s| s.exceeded) {
-        (throttled(workspace.as_deref(), standing, shared), Late::Not)
+    let (reply, fault) = if let Some(standing) = standing.filter(|s| s.exceeded) {
+        (throttled(workspace.as_deref(), standing, shared), None)
     } else {
         let target = Target {
             workspace: workspace.as_ref().map(|workspace| &*workspace.id_code),
@@ -77,15 +82,13 @@ fn decide(shared: &Arc<Shared>, head: &Parts, found: &Found, body: &Bytes, now: 
                 }
             }
         };
-        (
-            reply,
-            fault.map_or(Late::Not, |(id, action)| action.late(id)),
-        )
+        (reply, fault)
     };
     Outcome {
         reply: with_standing(reply, standing, workspace.as_deref()),
         workspace,
-        late,
+        fault: fault.as_ref().map(|(id, _)| *id),
+        late: fault.map_or(Late::Not, |(id, action)| action.late(id)),
     }
 }
 

@@ -144,6 +144,8 @@ struct Armed {
     fault: Fault,
     seen: u64,
     hits: u64,
+    /// Hits whose calls are decided and in the ledger.
+    noted: u64,
     removed: bool,
 }
 
@@ -156,6 +158,7 @@ impl Faults {
             fault,
             seen: 0,
             hits: 0,
+            noted: 0,
             removed: false,
         });
         id
@@ -165,7 +168,15 @@ impl Faults {
         lock(&self.all)
             .iter()
             .find(|armed| armed.id == id)
-            .map_or(0, |armed| armed.hits)
+            .map_or(0, |armed| armed.noted)
+    }
+
+    /// Shows a hit, once its call is decided and in the ledger: what a test changes after it saw the hit is not in the
+    /// answer.
+    pub(crate) fn note_hit(&self, id: FaultId) {
+        for armed in lock(&self.all).iter_mut().filter(|armed| armed.id == id) {
+            armed.noted += 1;
+        }
     }
 
     /// Removes one fault, or all. Their counts stay readable.
@@ -188,7 +199,7 @@ impl Faults {
         }
     }
 
-    /// The first fault that hits this call. Only that one is counted as hit.
+    /// The first fault that hits this call. Only that one is counted as hit. [`Faults::note_hit`] then shows the hit.
     pub(crate) fn strike(&self, call: &Target<'_>) -> Option<(FaultId, FaultAction)> {
         let mut all = lock(&self.all);
         for armed in all.iter_mut().filter(|armed| !armed.removed) {
