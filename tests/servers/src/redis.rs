@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::Error;
+use crate::account::Account;
 use crate::daemon::Daemon;
 use crate::launcher::Launcher;
 use crate::locate::RedisBinary;
@@ -29,6 +30,16 @@ pub struct Redis {
 }
 
 impl Redis {
+    /// Starts a Redis without a Postgres beside it, with these arguments for `redis-server`.
+    ///
+    /// # Errors
+    /// As [`Servers::start`](crate::Servers::start).
+    pub fn alone(arguments: Vec<String>) -> Result<Redis, Error> {
+        let account = Account::for_servers()?;
+        let binary = RedisBinary::find(account.as_ref())?;
+        Redis::start_new(&Arc::new(Launcher::new(account)?), binary, arguments)
+    }
+
     pub(crate) fn start_new(
         launcher: &Arc<Launcher>,
         binary: RedisBinary,

@@ -158,7 +158,7 @@ impl Shared {
     fn listen(self: Arc<Self>, listener: TcpListener, port: u16) {
         let mut listener = Some(listener);
         loop {
-            let Control { target, mode } = *self.control.lock();
+            let mode = self.control.lock().mode;
             match mode {
                 Mode::Closed => return,
                 // Only a listener that is gone makes the kernel refuse.
@@ -169,14 +169,16 @@ impl Shared {
                 Mode::Forward | Mode::Freeze => {}
             }
             match listener.as_ref().map(accept) {
-                Some(Ok(client)) => self.serve(client, target, mode),
+                Some(Ok(client)) => self.serve(client),
                 _ => thread::sleep(ACCEPT_PAUSE),
             }
         }
     }
 
     /// Connects to the server and starts to forward. A server that cannot be reached costs the client its connection.
-    fn serve(&self, client: TcpStream, target: SocketAddr, mode: Mode) {
+    fn serve(&self, client: TcpStream) {
+        // They are read only now, because a client that comes after a change must meet the changed relay.
+        let Control { target, mode } = *self.control.lock();
         // A frozen relay must not need its server, because the server may be frozen as well.
         let pipe = if mode == Mode::Freeze {
             Pipe::silent(client)
@@ -190,9 +192,12 @@ impl Shared {
         pipes.retain(|pipe| !pipe.is_closed());
         pipes.extend(pipe.ok());
         // The mode may have changed while the connection was made.
-        if self.control.lock().mode == Mode::Freeze {
-            for pipe in pipes.iter() {
-                pipe.mark(State::Frozen);
+        let mode = self.control.lock().mode;
+        for pipe in pipes.iter() {
+            match mode {
+                Mode::Forward => {}
+                Mode::Freeze => pipe.mark(State::Frozen),
+                Mode::Refuse | Mode::Closed => pipe.close(),
             }
         }
     }

