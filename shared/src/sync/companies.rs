@@ -40,7 +40,7 @@ const BROKEN_SCROLLS: i32 = 3;
 /// A scroll that failed this often in a row at its first page is not to be had now.
 const FAILED_SCROLLS: i32 = 5;
 /// What a scroll that is set aside is called in quarantine.
-const SCROLL: &str = "scroll";
+pub(super) const SCROLL: &str = "scroll";
 
 /// What a broken scroll leaves to the next one, in `streams.cursor`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

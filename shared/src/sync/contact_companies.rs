@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{SliceError, page_objects::PageObjects, record_faults::stops_all, slice::SliceContext};
 use crate::{
-    domain::records::{Contact, SubList},
+    domain::{
+        Stream,
+        records::{Contact, SubList},
+    },
     intercom::{
         Endpoint, Error, Response,
         wire::{self, Page},
     },
-    store::{DueRetry, Retry, SetAside},
+    store::{DueRetry, Retry, SetAside, WorkerTx},
 };
 
 /// How long the rate budget may delay a page of contacts for the companies of one.
@@ -243,4 +246,20 @@ fn unread(error: Error, progress: Progress) -> Result<Companies, Error> {
             progress,
         )),
     }
+}
+
+/// Queues the companies that these contacts name and that are not stored, or that any contact names without `contacts`.
+pub(super) async fn fetch_unknown(
+    tx: &mut WorkerTx,
+    cx: &SliceContext<'_>,
+    contacts: Option<&[String]>,
+) -> Result<Vec<Stream>, SliceError> {
+    let connection = cx.key.connection;
+    if contacts.is_some_and(<[String]>::is_empty)
+        || !tx.add_unknown_company_fetches(connection, contacts).await?
+    {
+        return Ok(Vec::new());
+    }
+    tx.make_due(connection, Stream::Companies).await?;
+    Ok(vec![Stream::Companies])
 }

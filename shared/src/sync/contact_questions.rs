@@ -7,9 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    SliceError, SliceOutcome, contact_absences,
-    contact_companies::{self, Lists},
-    set_aside::set_aside,
+    SliceError, SliceOutcome, contact_absences, contact_companies, set_aside::set_aside,
     slice::SliceContext,
 };
 use crate::{
@@ -104,7 +102,8 @@ pub(super) async fn ask(
         .write_contacts(key.connection, absent.objects.records)
         .await?;
     tx.write_company_lists(key.connection, &lists.read).await?;
-    let also_due = fetch_unknown_companies(&mut tx, cx, &lists).await?;
+    let read: Vec<String> = lists.read.iter().map(|(id, _)| id.clone()).collect();
+    let also_due = contact_companies::fetch_unknown(&mut tx, cx, Some(&read)).await?;
     let quarantined = tx
         .quarantine(key.connection, &absent.objects.poisons)
         .await?;
@@ -141,23 +140,4 @@ pub(super) async fn ask(
         Some(error) => Err(error.into()),
         None => Ok(SliceOutcome::from(verdict).with_due(also_due)),
     }
-}
-
-/// Queues the companies that the lists have shown and that are not stored.
-async fn fetch_unknown_companies(
-    tx: &mut WorkerTx,
-    cx: &SliceContext<'_>,
-    lists: &Lists,
-) -> Result<Vec<Stream>, SliceError> {
-    let connection = cx.key.connection;
-    let contacts: Vec<String> = lists.read.iter().map(|(id, _)| id.clone()).collect();
-    if contacts.is_empty()
-        || !tx
-            .add_unknown_company_fetches(connection, Some(&contacts))
-            .await?
-    {
-        return Ok(Vec::new());
-    }
-    tx.make_due(connection, Stream::Companies).await?;
-    Ok(vec![Stream::Companies])
 }

@@ -11,7 +11,9 @@
 //! If a page keeps failing, the walk goes around the failing contact: see `contact_culprit.rs`.
 
 use super::{
-    SliceError, SliceOutcome, contact_companies,
+    SliceError, SliceOutcome,
+    companies::SCROLL,
+    contact_companies,
     contact_culprit::{Way, is_suspected, narrow},
     contact_questions::{self, Questions},
     contact_walk::ContactWalk,
@@ -145,8 +147,9 @@ async fn store(
         .map(|contact| contact.source_id.clone())
         .filter(is_whole)
         .collect();
+    let is_last = ended && !course.is_polling();
     let mut tx = cx.begin().await?;
-    if !course.pages.is_full() {
+    if is_last || !course.pages.is_full() {
         // Companies are locked before their rows are written, in the order in which every transaction locks streams.
         tx.lock_stream(key.connection, Stream::Companies).await?;
     }
@@ -161,13 +164,15 @@ async fn store(
     } else {
         tx.forget_absences(key, &shown).await?;
     }
-    let also_due = if course.pages.is_full() {
+    let also_due = if !course.pages.is_full() {
+        fetch_companies_of(&mut tx, cx, &written.changed).await?
+    } else if is_last && tx.is_resting(key.connection, "company", SCROLL).await? == Some(true) {
+        // The scroll may have been set aside before the contacts that name companies were stored.
+        contact_companies::fetch_unknown(&mut tx, cx, None).await?
+    } else {
         // A full walk of contacts comes with a full walk of companies.
         Vec::new()
-    } else {
-        fetch_companies_of(&mut tx, cx, &written.changed).await?
     };
-    let is_last = ended && !course.is_polling();
     if ended && course.is_polling() {
         course.end_poll(cx);
     }

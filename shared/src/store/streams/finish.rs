@@ -91,7 +91,7 @@ impl Tx<Worker> {
         Ok(due_at)
     }
 
-    /// Lets the stream wait for its next walk, which is due then.
+    /// Lets the stream wait for its next walk, which is due then. If a run was requested meanwhile, it is due now.
     #[tracing::instrument(name = "db.wait_until", level = "debug", skip_all)]
     pub async fn wait_until(
         &mut self,
@@ -100,7 +100,10 @@ impl Tx<Worker> {
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "UPDATE streams SET due_at = $4, ticketed_at = NULL
+            "UPDATE streams SET ticketed_at = NULL,
+                    due_at = CASE WHEN EXISTS (
+                        SELECT FROM sync_runs WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL
+                           AND $3 = ANY (pending)) THEN least(now(), $4) ELSE $4 END
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
             tenant,
             key.connection.0,

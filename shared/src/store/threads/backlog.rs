@@ -29,11 +29,12 @@ pub struct DueThreads {
 /// What is left of a connection's backlog.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadBacklog {
-    /// Until the next pending thread is due: at most 0 if one is due now, `None` if no thread is pending.
+    /// Until the next pending thread is due: at most 0 if one is due now, `None` if no thread is pending. A thread that
+    /// was last tried before a run was requested is due now.
     pub next_in_seconds: Option<f64>,
     /// Pending threads that could not be fetched and wait for their next attempt.
     pub failing: i64,
-    /// Until the next blocked thread is due for its rare attempt.
+    /// Until the next blocked thread is due for its rare attempt, or at most 0 if a run asks for it now.
     pub recheck_in_seconds: Option<f64>,
 }
 
@@ -126,7 +127,8 @@ impl Tx<Worker> {
         .await?)
     }
 
-    /// What is left of the backlog.
+    /// What is left of the backlog. It calls a thread due exactly if [`Tx::due_threads`] does, so that a slice that is
+    /// about to end sees a run that was requested while its calls were under way.
     #[tracing::instrument(name = "db.thread_backlog", level = "debug", skip_all)]
     pub async fn thread_backlog(
         &mut self,
@@ -135,13 +137,20 @@ impl Tx<Worker> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
             ThreadBacklog,
-            r#"SELECT extract(epoch FROM min(due_at) - now())::float8 AS next_in_seconds,
-                      (SELECT count(*) FROM threads WHERE tenant_id = $1 AND connection_id = $2
-                          AND status = 'pending' AND error IS NOT NULL) AS "failing!",
-                      (SELECT extract(epoch FROM min(retry_at) - now())::float8 FROM threads
-                       WHERE tenant_id = $1 AND connection_id = $2 AND status = 'blocked' AND retry_at IS NOT NULL)
-                          AS recheck_in_seconds
-               FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'"#,
+            r#"WITH requested AS (
+                SELECT max(requested_at) AS at FROM sync_runs
+                WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL AND 'threads' = ANY (pending)
+             )
+             SELECT extract(epoch FROM min(CASE WHEN error IS NOT NULL AND tried_at < (SELECT at FROM requested)
+                                                THEN now() ELSE due_at END) - now())::float8 AS next_in_seconds,
+                    (SELECT count(*) FROM threads WHERE tenant_id = $1 AND connection_id = $2
+                        AND status = 'pending' AND error IS NOT NULL) AS "failing!",
+                    (SELECT extract(epoch FROM min(CASE WHEN tried_at < (SELECT at FROM requested)
+                                                        THEN now() ELSE retry_at END) - now())::float8
+                     FROM threads
+                     WHERE tenant_id = $1 AND connection_id = $2 AND status = 'blocked' AND retry_at IS NOT NULL)
+                        AS recheck_in_seconds
+             FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'"#,
             tenant,
             connection.0,
         )
