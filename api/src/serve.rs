@@ -95,10 +95,14 @@ async fn after_refusal(error: &Error) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::{sync::Arc, time::Instant};
 
     use axum::routing::{get, post};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::Notify,
+        task::yield_now,
+    };
 
     use super::*;
 
@@ -107,11 +111,11 @@ mod tests {
 
     async fn opened(
         router: Router,
+        drain: Duration,
     ) -> (std::net::SocketAddr, Shutdown, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
-        let drain = Duration::from_millis(300);
         let serving = serve(listener, router, shutdown.clone(), drain, Pulse::default());
         (address, shutdown, tokio::spawn(serving))
     }
@@ -123,7 +127,8 @@ mod tests {
             .route("/large", get(|| async { vec![b'x'; LARGE] }))
             .route("/body", post(|body: axum::body::Bytes| async move { body }))
             .route("/hangs", get(hangs));
-        let (address, shutdown, serving) = opened(router).await;
+        let drain = Duration::from_millis(300);
+        let (address, shutdown, serving) = opened(router, drain).await;
         let mut clients = Vec::new();
         for request in [
             "",
@@ -149,25 +154,36 @@ mod tests {
             .expect("it ends")
             .unwrap();
         assert!(
-            stopped_at.elapsed() >= Duration::from_millis(300),
+            stopped_at.elapsed() >= drain,
             "requests under way get their time"
         );
     }
 
     #[tokio::test]
     async fn a_request_under_way_is_answered_after_the_shutdown() {
-        let slow = || async {
-            sleep(Duration::from_millis(100)).await;
+        let (begun, goes_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (begins, waits) = (begun.clone(), goes_on.clone());
+        let slow = move || async move {
+            begins.notify_one();
+            waits.notified().await;
             "done"
         };
-        let (address, shutdown, serving) = opened(Router::new().route("/", get(slow))).await;
+        let router = Router::new().route("/", get(slow));
+        // Longer than a busy machine takes.
+        let drain = Duration::from_secs(60);
+        let (address, shutdown, serving) = opened(router, drain).await;
         let mut client = TcpStream::connect(address).await.unwrap();
         client
             .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             .await
             .unwrap();
-        sleep(Duration::from_millis(30)).await;
+        begun.notified().await;
         shutdown.cancel();
+        // The server and the connection hear of it before the request goes on.
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        goes_on.notify_one();
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("done"), "{answer}");

@@ -137,11 +137,15 @@ mod tests {
             count.fetch_add(1, Ordering::Relaxed);
             std::future::pending::<Result<(), String>>()
         });
+        let begun = Instant::now();
         let probes = (0..50).map(|_| readiness.answer());
         for answer in futures::future::join_all(probes).await {
             assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         }
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        // An answer is good for a second, and a busy machine may take longer.
+        let most = 1 + begun.elapsed().as_secs() / GOOD_FOR.as_secs();
+        let asked = u64::from(asked.load(Ordering::Relaxed));
+        assert!((1..=most).contains(&asked), "asked {asked} times");
         let faults = &readiness.last.lock().await.faults;
         assert_eq!(faults["postgres"].as_deref(), Some("no answer within 50ms"));
     }
