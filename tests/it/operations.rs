@@ -3,11 +3,12 @@
 use intercom_simulator::WorkspaceSpec;
 use serde_json::{Value, json};
 use shared::{
-    domain::{ConnectionId, Mode, Stream},
+    domain::{Class, ConnectionId, Mode, Stream},
+    queue::PauseScope,
     store::{AfterDisconnect, CursorAfterFailure, SliceKey, StreamClaim},
 };
 
-use crate::support::{Case, Process, World};
+use crate::support::{Case, Process, World, wait_for};
 
 const KEY: &str = "an-operator-key-of-thirty-two-characters";
 
@@ -253,6 +254,16 @@ async fn a_pause_of_a_tenant_survives_the_loss_of_redis() {
             .0,
         200
     );
+    // The answer says that the pause is in Postgres. Redis may learn it from the scheduler.
+    wait_for("the pause is in redis", async || {
+        let paused = world.queue.paused().await;
+        let paused = paused.map_err(|error| error.to_string())?;
+        paused
+            .contains(&PauseScope::Class(Class::Backfill))
+            .then_some(())
+            .ok_or_else(|| format!("{paused:?}"))
+    })
+    .await;
     // Connected while the class is paused, so its threads have never been worked.
     let third = world.connect(workspace(3)).await;
     third
@@ -304,6 +315,7 @@ async fn why_says_in_one_sentence_what_keeps_a_tenant() {
     );
 
     // As a person sees it: the sentence, then each reason.
+    case.until_slices(0).await;
     case.make_due_without_a_ticket(Stream::Contacts).await;
     fail_for_good(&case, Stream::Contacts, "status 503", i64::MAX / 2).await;
     let shown = String::from_utf8(world.command(&["why", &tenant]).stdout).unwrap();

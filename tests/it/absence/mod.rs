@@ -8,7 +8,7 @@ use shared::{
     domain::{Mode, Stream},
 };
 
-use crate::support::{Case, OBJECTS, World, cases, garbled, of, rows, tiny};
+use crate::support::{Case, OBJECTS, World, cases, garbled, held, of, rows, tiny};
 
 /// Polls see nothing, the first walk suspects, the second asks and is told.
 async fn what_vanished_is_marked_after_two_walks(
@@ -75,12 +75,18 @@ cases! {
         case.mutate(Mutation::delete(Kind::Contact, 400));
         case.begin_run(Mode::Full, &[Stream::Contacts]).await;
         case.until_run_ends().await;
+        // A batch has a hundred questions. The first one waits for the news, and the second batch until it is held.
+        let first = case.inject(held().operation("get_contact").times(1));
+        let second_batch = case.inject(held().operation("get_contact").skip(99));
+        // A batch takes longer than the time between two polls, so a poll is due after the first.
         let late = case.inject(Fault::new(FaultAction::Delay { millis: 100 }).operation("get_contact"));
         case.begin_run(Mode::Full, &[Stream::Contacts]).await;
-        case.until_hit(late).await;
+        case.until_hit(first).await;
         let news = case.mutate(Mutation::add(Kind::Contact, 1));
+        case.clear_fault(first);
         case.until_held(Kind::Contact, &news[0]).await;
         assert!(case.calls("get_contact") < 400, "questions are left");
+        case.clear_fault(second_batch);
         case.clear_fault(late);
         case.until_complete().await;
         case.assert_exact().await;
@@ -128,13 +134,14 @@ cases! {
 
     a_walk_that_fails_half_way_suspects_no_contact {
         let case = Case::of(WorkspaceSpec { contacts: 160, ..tiny() }).await.synced().await;
-        let broken = case.inject(Fault::status(500).operation("list_contacts").skip(1));
+        // The call and its repetition. The next attempt waits, so that the walk stays as it failed.
+        let broken = case.inject(Fault::status(500).operation("list_contacts").skip(1).times(2));
+        let again = case.inject(held().operation("list_contacts").skip(1).times(1));
         case.begin_run(Mode::Full, OBJECTS).await;
-        case.until_hit(broken).await;
-        case.until("the walk has failed", |status| of(status, Stream::Contacts).status
-            == StreamActivity::Failed).await;
+        case.until_hit(again).await;
+        assert_eq!(case.stream(Stream::Contacts).await.status, StreamActivity::Failed);
         assert_eq!((case.tombstones().await.len(), case.absences().await), (0, Vec::new()));
-        case.clear_fault(broken);
+        case.clear_fault(again);
         case.until_complete().await;
         assert_eq!(case.absences().await, [], "the walk went on, and showed everybody");
         case.assert_exact_within(case.walk_floor() + case.hits(broken)).await;
@@ -164,7 +171,8 @@ cases! {
         case.until_run_ends().await;
         assert_eq!(case.absences().await, []);
         assert!(!case.status().await.complete, "it is held, but not as it is now");
-        case.assert_calls_within(case.walk_floor());
+        // A poll looks for what is missing some seconds later.
+        case.assert_calls_within(case.walk_floor() + case.calls("search_contacts"));
         case.full_walk(0).await;
         case.assert_exact().await;
     }
@@ -200,8 +208,8 @@ cases! {
             case.until_run_ends().await;
         }
         assert_eq!((case.tombstones().await, case.absences().await), (Vec::new(), Vec::new()));
-        // Twice a page and the error, and then all four.
-        case.assert_exact_within(2 * (2 + 4)).await;
+        // Twice a page and the error, and then all four. A scroll that begins before the old one has ended is refused.
+        case.assert_exact_within(2 * (2 + 4) + case.refused_scrolls()).await;
     }
 
     the_weekly_walk_finds_what_no_search_shows {

@@ -5,7 +5,7 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 use intercom_simulator::WorkspaceSpec;
 
 use super::redis::add_login;
-use crate::support::{Certificates, TlsFront, World, own_servers, tiny};
+use crate::support::{Certificates, Process, TlsFront, World, own_redis, tiny};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_variable_of_somebody_else_may_hold_any_bytes() {
@@ -44,10 +44,7 @@ async fn a_process_listens_on_ipv6_alone_and_writes_no_file() {
         ],
     );
     assert!(address.starts_with("[::1]:"), "{address}");
-    let ready = reqwest::get(format!("http://{address}/readyz"))
-        .await
-        .unwrap();
-    assert_eq!(ready.status(), 200, "{}", ready.text().await.unwrap());
+    Process::until_ready(&address).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,8 +54,7 @@ async fn a_nameless_user_on_a_read_only_root_serves_and_syncs() {
         eprintln!("SKIPPED: this machine lets no test change its user and its mounts");
         return;
     };
-    let ready = reqwest::get(format!("http://{address}/readyz")).await;
-    assert_eq!(ready.unwrap().status(), 200);
+    Process::until_ready(&address).await;
     let case = world.connect(tiny()).await;
     case.until_complete().await;
     case.assert_exact().await;
@@ -111,17 +107,17 @@ const CANARIES: [&str; 6] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_and_no_customer_value_is_printed_at_any_level() {
-    let servers = own_servers(&[]);
+    let redis = own_redis(&[]);
     let world = World::new().await;
     let prefix = world.config.redis_prefix.clone();
-    add_login(&servers.redis_url(), &prefix);
+    add_login(&redis.url(), &prefix);
     crate::support::tell::<()>(
-        &servers.redis_url(),
+        &redis.url(),
         &["ACL", "SETUSER", "pathbound", ">canary-password"],
     );
     let redis = format!(
         "redis://pathbound:canary-password@127.0.0.1:{}",
-        servers.redis().port()
+        redis.port()
     );
     // The server trusts loopback, so it takes any password.
     let url = world.config.database.url.expose();

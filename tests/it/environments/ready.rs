@@ -1,35 +1,35 @@
 //! Ready means able to work: each role says why it cannot.
 
 use serde_json::Value;
-use servers::Servers;
+use servers::Redis;
 
-use crate::support::{Process, World, own_servers, tell, wait_for};
+use crate::support::{Process, World, own_redis, tell, wait_for};
 
 /// A process of each role beside a Redis of its own.
 struct Roles {
     world: World,
-    servers: Servers,
+    redis: Redis,
     roles: Vec<(&'static str, Process, String)>,
 }
 
 impl Roles {
     async fn start() -> Self {
         // So that the test can make a server that cannot save to its disk.
-        let servers = own_servers(&["--enable-protected-configs", "yes"]);
-        let world = World::with(&[("REDIS_URL", &servers.redis_url())]).await;
+        let redis = own_redis(&["--enable-protected-configs", "yes"]);
+        let world = World::with(&[("REDIS_URL", &redis.url())]).await;
         let roles = ["api", "scheduler", "worker"].map(|role| {
             let (process, address) = world.listening_with(role, &[]);
             (role, process, address)
         });
         Self {
             world,
-            servers,
+            redis,
             roles: roles.into(),
         }
     }
 
     fn tell(&self, command: &[&str]) {
-        let _: redis::Value = tell(&self.servers.redis_url(), command);
+        let _: redis::Value = tell(&self.redis.url(), command);
     }
 
     /// Waits until `/readyz` of every role says this of Redis.
@@ -105,9 +105,9 @@ async fn readyz_of_each_role_says_why_redis_cannot_be_written_to() {
     roles.tell(&["ACL", "SETUSER", "default", "+set"]);
     roles.until("ok").await;
 
-    roles.servers.redis().suspend().unwrap();
+    roles.redis.suspend().unwrap();
     roles.until("did not answer in time").await;
-    roles.servers.redis().resume().unwrap();
+    roles.redis.resume().unwrap();
     roles.until("ok").await;
     // Each reason is logged once, however many probes have met it.
     for (role, process, _) in &roles.roles {

@@ -6,10 +6,10 @@ use std::{
 };
 
 use intercom_simulator::WorkspaceSpec;
-use servers::{RedisBinary, Servers};
+use servers::{Redis, RedisBinary};
 
 use super::redis::{add_login, tls_redis, works};
-use crate::support::{Certificates, World, own_servers, tell, tiny, wait_for};
+use crate::support::{Certificates, World, own_redis, tell, tiny, wait_for};
 
 /// A Sentinel that watches a master. It is killed when dropped.
 struct Sentinel {
@@ -18,9 +18,9 @@ struct Sentinel {
 }
 
 impl Sentinel {
-    fn watch(master: &Servers) -> Self {
+    fn watch(master: &Redis) -> Self {
         let port = servers::free_port().unwrap();
-        Self::start(port, master.redis().port(), &format!("port {port}\n"))
+        Self::start(port, master.port(), &format!("port {port}\n"))
     }
 
     /// Over TLS alone, to clients and to the master.
@@ -97,9 +97,9 @@ fn another() -> WorkspaceSpec {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_follows_the_sentinels_to_another_master() {
-    let master = own_servers(&[]);
-    let port = master.redis().port().to_string();
-    let replica = own_servers(&["--replicaof", &format!("127.0.0.1 {port}")]);
+    let master = own_redis(&[]);
+    let port = master.port().to_string();
+    let replica = own_redis(&["--replicaof", &format!("127.0.0.1 {port}")]);
     let sentinel = Sentinel::watch(&master);
     let world = World::with(&[("REDIS_URL", &sentinel.url())]).await;
     sentinel.knows(1).await;
@@ -108,13 +108,13 @@ async fn a_fleet_follows_the_sentinels_to_another_master() {
     let first = world.connect(tiny()).await;
     first.until_complete().await;
 
-    master.redis().kill9().unwrap();
+    master.kill9().unwrap();
     let second = world.connect(another()).await;
     second.until_complete().await;
     first.assert_exact().await;
     second.assert_exact().await;
     // By the new master, because the old one never came back.
-    let role: Vec<redis::Value> = tell(&replica.redis_url(), &["ROLE"]);
+    let role: Vec<redis::Value> = tell(&replica.url(), &["ROLE"]);
     assert_eq!(role[0], redis::Value::BulkString(b"master".to_vec()));
     tokio::time::timeout(
         Duration::from_secs(60),
@@ -131,7 +131,7 @@ async fn sentinels_are_asked_over_tls_and_with_a_login() {
     let sentinel = Sentinel::watch_over_tls(tls_port, &files);
     let world = World::new().await;
     let prefix = world.config.redis_prefix.clone();
-    add_login(&master.redis_url(), &prefix);
+    add_login(&master.url(), &prefix);
     let address = format!("localhost:{}", sentinel.port);
     let ca = files.path("ca.pem");
     for url in [

@@ -8,7 +8,7 @@ use shared::{
 };
 
 use super::small;
-use crate::support::{Case, World};
+use crate::support::{Case, World, held};
 
 const MEGABYTE: usize = 1 << 20;
 
@@ -20,11 +20,6 @@ fn spec() -> WorkspaceSpec {
         parts: 1.0,
         ..small()
     }
-}
-
-async fn world() -> World {
-    // A debug build takes its time over so many bytes.
-    World::with(&[("REQUEST_TIMEOUT", "60s")]).await
 }
 
 /// Live objects of a kind, as walks show them: contacts by id, conversations newest first.
@@ -50,7 +45,7 @@ fn inflate(case: &Case, line: &TruthLine, bytes: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_large_contacts_is_read_in_smaller_pages() {
-    let world = world().await;
+    let world = World::new().await;
     let case = world.case(spec()).await;
     for line in shown(&case, Kind::Contact).iter().skip(60).take(40) {
         inflate(&case, line, MEGABYTE);
@@ -108,7 +103,7 @@ async fn steps_over(case: &Case, stream: Stream, giant: &TruthLine, most_calls: 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_that_is_too_large_alone_is_stepped_over_and_heals() {
-    let world = world().await;
+    let world = World::new().await;
     let case = world.case(spec()).await;
     let giant = shown(&case, Kind::Contact).remove(17);
     inflate(&case, &giant, 40 * MEGABYTE);
@@ -119,7 +114,7 @@ async fn a_contact_that_is_too_large_alone_is_stepped_over_and_heals() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_too_large_alone_is_stepped_over_and_heals() {
-    let world = world().await;
+    let world = World::new().await;
     let case = world
         .case(WorkspaceSpec {
             contacts: 3,
@@ -135,7 +130,7 @@ async fn a_conversation_too_large_alone_is_stepped_over_and_heals() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poll_steps_over_a_contact_that_has_become_too_large() {
-    let world = world().await;
+    let world = World::new().await;
     let case = world.case(spec()).await;
     let case = case.connect().await;
     let _fleet = world.fleet(1);
@@ -163,7 +158,7 @@ async fn a_poll_steps_over_a_contact_that_has_become_too_large() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_refused_for_its_page_size_starts_the_walk_over() {
-    let world = world().await;
+    let world = World::new().await;
     let case = world.case(spec()).await;
     for line in shown(&case, Kind::Contact).iter().skip(110).take(40) {
         inflate(&case, line, MEGABYTE);
@@ -185,7 +180,7 @@ async fn a_cursor_refused_for_its_page_size_starts_the_walk_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_the_scroll_that_is_too_large_says_so() {
-    let world = world().await;
+    let world = World::new().await;
     let case = world
         .case(WorkspaceSpec {
             companies: 60,
@@ -196,6 +191,8 @@ async fn a_page_of_the_scroll_that_is_too_large_says_so() {
     for line in shown(&case, Kind::Company).iter().take(40) {
         inflate(&case, line, MEGABYTE);
     }
+    // The next scroll would find this one open, and the error would be gone.
+    case.inject(held().operation("scroll_companies").skip(1));
     let case = case.connect().await;
     let _fleet = world.fleet(1);
     let error = case.until_error(Stream::Companies).await;
@@ -207,7 +204,7 @@ async fn a_page_of_the_scroll_that_is_too_large_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thread_that_is_too_large_is_read_again_when_it_changes() {
-    let world = world().await;
+    let world = World::new().await;
     let case = world
         .case(WorkspaceSpec {
             contacts: 3,

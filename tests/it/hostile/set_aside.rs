@@ -1,10 +1,12 @@
 //! One record that Intercom does not give: it is set aside with its reason, its neighbours land, its stream goes on, and
 //! it is asked for again.
 
+use std::collections::BTreeSet;
+
 use intercom_simulator::{Fault, FaultAction, FaultId, Kind, Mutation, WorkspaceSpec};
 use shared::domain::{Mode, Stream};
 
-use crate::support::{Case, OBJECTS, World, cases, refusal, rows, tiny, wait_for};
+use crate::support::{Case, OBJECTS, World, cases, held, refusal, rows, tiny, wait_for};
 
 /// The call fails whenever it is made, until the fault is cleared.
 fn fails(how: &'static str) -> Fault {
@@ -128,6 +130,23 @@ rows! { an_absent_contact_whose_call_fails_is_set_aside:
     an_absent_contact_that_never_answers_is_set_aside("reset");
 }
 
+cases! {
+    a_run_that_is_requested_beside_questions_begins_after_them {
+        let case = Case::of(tiny()).await.synced().await;
+        let gone = case.mutate(Mutation::archive(2));
+        case.full_walk(0).await;
+        let late = case.inject(held().path(format!("/contacts/{}", gone[0])));
+        case.begin_run(Mode::Full, OBJECTS).await;
+        case.until_hit(late).await;
+        case.until_run_ends().await;
+        case.request(Mode::Incremental, &[Stream::Contacts]).await;
+        case.clear_fault(late);
+        case.until_run_ends().await;
+        case.until_complete().await;
+        assert_eq!(case.tombstones().await.len(), 2);
+    }
+}
+
 /// Each contact has more companies than its own object shows.
 fn crowded() -> WorkspaceSpec {
     WorkspaceSpec {
@@ -205,6 +224,47 @@ rows! { a_contact_that_breaks_its_pages_is_stepped_over:
     the_oldest_contact_that_breaks_its_pages_is_stepped_over(404, 159);
 }
 
+/// Companies that contacts name are fetched by id while the scroll rests, whichever of the two was read first.
+async fn a_scroll_that_always_breaks(are_contacts_late: bool) {
+    let spec = WorkspaceSpec {
+        companies: 250,
+        contacts: 40,
+        companies_without_users: 0.0,
+        ..tiny()
+    };
+    let case = Case::of(spec).await;
+    let links = case.live(Kind::Link);
+    let named: BTreeSet<String> = links.into_iter().filter_map(|line| line.company).collect();
+    let broken = case.inject(fails("500").operation("scroll_companies").skip(1));
+    let late = are_contacts_late.then(|| case.inject(held().operation("list_contacts")));
+    let case = case.connect().await;
+    case.until_scroll_rests(broken).await;
+    if let Some(late) = late {
+        case.clear_fault(late);
+    }
+    case.until_run_ends().await;
+    case.until("the companies that contacts name are fetched", |status| {
+        let mut reasons = status.reasons.iter();
+        reasons.all(|reason| reason.code != "wanted_companies")
+    })
+    .await;
+    let stored: BTreeSet<String> = case.stored_companies().await.into_iter().collect();
+    assert!(
+        stored.is_superset(&named),
+        "{} of {}",
+        stored.len(),
+        named.len()
+    );
+    case.clear_fault(broken);
+    case.workspace.release_scroll();
+    case.until_given().await;
+}
+
+rows! { a_scroll_that_always_breaks:
+    a_scroll_that_breaks_is_replaced_by_what_contacts_name(false);
+    a_scroll_that_breaks_before_contacts_are_read_is_replaced_by_what_they_name(true);
+}
+
 cases! {
     a_contact_that_breaks_only_the_list_is_found_by_search {
         let case = Case::of(WorkspaceSpec { contacts: 160, companies: 0, ..tiny() }).await;
@@ -269,20 +329,6 @@ cases! {
         let report = case.compare(&case.workspace.truth()).await;
         assert_eq!((report.missing, report.different), (0, 1), "{report}");
         case.clear_fault(broken);
-        case.until_given().await;
-    }
-
-    a_scroll_that_always_breaks_is_replaced_by_what_contacts_name {
-        let case = Case::of(WorkspaceSpec { companies: 250, contacts: 40, companies_without_users: 0.0, ..tiny() }).await;
-        let named: std::collections::BTreeSet<String> = case.live(Kind::Link).into_iter().filter_map(|line| line.company).collect();
-        let broken = case.inject(fails("500").operation("scroll_companies").skip(1));
-        let case = case.connect().await;
-        case.until_scroll_rests(broken).await;
-        case.until_run_ends().await;
-        let held: std::collections::BTreeSet<String> = case.stored_companies().await.into_iter().collect();
-        assert!(held.is_superset(&named), "{} of {}", held.len(), named.len());
-        case.clear_fault(broken);
-        case.workspace.release_scroll();
         case.until_given().await;
     }
 

@@ -24,6 +24,8 @@ async fn a_failing_workspace(action: FaultAction, variables: &[(&str, &str)]) {
     let world = World::with(variables).await;
     world.simulator.set_latency(Latency::Fixed(ANSWERS_AFTER));
     let failing = world.connect(workspace()).await;
+    // Threads are under way when it begins, and most of them are still to come.
+    let fault = failing.inject(Fault::new(action).skip(80));
     // It has enough work to outlast the breaker's opening.
     let spec = WorkspaceSpec {
         seed: 2,
@@ -33,23 +35,19 @@ async fn a_failing_workspace(action: FaultAction, variables: &[(&str, &str)]) {
     };
     let neighbour = world.connect(spec).await;
     let _fleet = world.fleet(1);
-    failing
-        .until("threads are under way", |_| {
-            failing.calls("get_conversation") > 40
-        })
-        .await;
-    let fault = failing.inject(Fault::new(action));
     // The breaker is open, and calls in flight have failed too, so every stream is parked.
     failing.until_hits(fault, 40).await;
     failing.until_slices(0).await;
-    let (hits, tried) = (failing.hits(fault), failing.failed_attempts().await);
+    let hits = failing.hits(fault);
+    // The attempt of a probe that was under way is stored.
+    failing.until_slices(0).await;
+    let tried = failing.failed_attempts().await;
     let others = neighbour.all_calls();
     // Polls that become due meanwhile are parked, because each failure would cost an attempt.
     tokio::time::sleep(Duration::from_secs(15)).await;
-    let (more_hits, more_tried) = (
-        failing.hits(fault) - hits,
-        failing.failed_attempts().await - tried,
-    );
+    // The attempts are read first, because a call comes before its attempt.
+    let more_tried = failing.failed_attempts().await - tried;
+    let more_hits = failing.hits(fault) - hits;
     eprintln!(
         "{hits} calls until it was open; then {more_hits} probes, {more_tried} failed attempts"
     );

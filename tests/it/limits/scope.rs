@@ -53,7 +53,14 @@ async fn processes_share_the_limit_of_an_app() {
     let _scheduler = world.process("scheduler");
     let _workers: Vec<_> = (0..4).map(|_| world.process("worker")).collect();
 
-    // In the third window all processes have started, and the ledger has counted a whole one.
+    // Processes start slowly on a busy machine.
+    for case in &cases {
+        case.until("threads are under way", |_| {
+            case.calls("get_conversation") > 0
+        })
+        .await;
+    }
+    // In the third window from here all processes have started, and the ledger has counted a whole one.
     let begun = this_window(&world);
     let mut counts = Vec::new();
     for window in 2..5 {

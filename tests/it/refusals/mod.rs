@@ -245,7 +245,8 @@ cases! {
 /// Both change the same run, and neither may undo what the other wrote.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_beside_an_ending_stream_leaves_the_run_without_both() {
-    let world = World::new().await;
+    // A wait for a lock ends after half of this, however late the test sees it.
+    let world = World::with(&[("DATABASE_STATEMENT_TIMEOUT", "5m")]).await;
     let case = world.connect(tiny()).await;
     let store = world.worker_store(3).await;
     let key = |stream| SliceKey {

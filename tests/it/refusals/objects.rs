@@ -1,14 +1,14 @@
 //! One conversation whose call fails or is refused is set aside with its reason. Its neighbours land, nothing is blocked,
 //! the copy is not complete, and the thread comes as soon as Intercom serves it.
 
-use intercom_simulator::{Fault, FaultAction, FaultId, Kind, WorkspaceSpec};
+use intercom_simulator::{Fault, FaultAction, FaultId, Kind, Mutation, WorkspaceSpec};
 use shared::{
     completeness::SyncStatus,
     domain::{Mode, Stream},
     sync::replay,
 };
 
-use crate::support::{Case, cases, proxy_page, refusal, rows, tiny, wait_for};
+use crate::support::{Case, World, cases, held, proxy_page, refusal, rows, tiny, wait_for};
 
 fn thirty() -> WorkspaceSpec {
     WorkspaceSpec {
@@ -20,7 +20,10 @@ fn thirty() -> WorkspaceSpec {
 
 /// A connected workspace of which one thread's call meets this answer. The other threads are held.
 async fn one_fails(action: FaultAction) -> (Case, String, FaultId) {
-    let case = Case::of(thirty()).await;
+    one_fails_of(Case::of(thirty()).await, action).await
+}
+
+async fn one_fails_of(case: Case, action: FaultAction) -> (Case, String, FaultId) {
     let id = case.live(Kind::Part)[0].parent.clone().unwrap();
     let fault = case.inject(Fault::new(action).path(format!("/conversations/{id}")));
     let case = case.connect().await;
@@ -46,6 +49,39 @@ fn assert_told(status: &SyncStatus, id: &str) {
         "{status:#?}"
     );
     assert!(why.message.contains(id) && why.until.is_some(), "{why:?}");
+}
+
+/// The thread that waits fails for a day and once more. Then no slice is under way.
+async fn fail_for_a_day(case: &Case) {
+    case.age_failed_threads().await;
+    // After its tenth failure it waits for four minutes. A call would prove nothing, because it may have been made before.
+    wait_for("the thread has failed once more", async || {
+        let due_in = case.due_in(Stream::Threads).await;
+        if due_in.is_some_and(|seconds| seconds > 150.0) {
+            Ok(())
+        } else {
+            Err(format!("due in {due_in:?}"))
+        }
+    })
+    .await;
+    case.until_slices(0).await;
+}
+
+/// The thread that waits is due tomorrow, and no run waits for it. Then no slice is under way.
+async fn put_off(case: &Case) {
+    // Again and again, because an attempt under way sets a time of its own.
+    wait_for("the run ends", async || {
+        let open = case.open_runs().await;
+        let due_in = case.due_in(Stream::Threads).await;
+        if open.is_empty() && due_in.is_some_and(|seconds| seconds > 3_600.0) {
+            return Ok(());
+        }
+        case.put_off_failed_threads().await;
+        case.make_due(&[Stream::Threads]).await;
+        Err(format!("due in {due_in:?}: {open:?}"))
+    })
+    .await;
+    case.until_slices(0).await;
 }
 
 async fn a_thread_is_set_aside(action: FaultAction) {
@@ -78,10 +114,7 @@ rows! { a_thread_is_set_aside:
 /// What is not believed however long it lasts.
 async fn an_outage_of_one_thread_blocks_nothing(action: FaultAction) {
     let (case, id, fault) = one_fails(action).await;
-    let hits = case.hits(fault);
-    case.age_failed_threads().await;
-    case.until_hits(fault, hits + 1).await;
-    case.until_slices(0).await;
+    fail_for_a_day(&case).await;
     assert_told(&case.status().await, &id);
     case.clear_fault(fault);
     case.request(Mode::Incremental, &[Stream::Threads]).await;
@@ -121,17 +154,34 @@ cases! {
 
     a_requested_run_asks_at_once_for_what_waits {
         let (case, _, fault) = one_fails(refusal(403, "forbidden")).await;
+        put_off(&case).await;
         case.clear_fault(fault);
-        case.put_off_failed_threads().await;
         case.request(Mode::Incremental, &[Stream::Threads]).await;
+        case.until_complete().await;
+        case.assert_exact().await;
+    }
+
+    // The slice that is about to end has read which threads are due before the run was requested.
+    a_run_that_is_requested_beside_a_slice_asks_for_what_waits {
+        let (case, waits, fault) = one_fails(refusal(403, "forbidden")).await;
+        put_off(&case).await;
+        let parts = case.live(Kind::Part);
+        let other = parts.iter().filter_map(|part| part.parent.clone()).find(|id| *id != waits).unwrap();
+        let late = case.inject(held().path(format!("/conversations/{other}")));
+        case.mutate(Mutation::grow(Kind::Conversation, 1).ids([other]).ago(10));
+        case.request(Mode::Incremental, &[Stream::Conversations]).await;
+        case.until_hit(late).await;
+        case.clear_fault(fault);
+        case.request(Mode::Incremental, &[Stream::Threads]).await;
+        case.clear_fault(late);
         case.until_complete().await;
         case.assert_exact().await;
     }
 
     a_replay_asks_at_once_for_what_waits {
         let (case, _, fault) = one_fails(refusal(500, "server_error")).await;
+        put_off(&case).await;
         case.clear_fault(fault);
-        case.put_off_failed_threads().await;
         let store = case.world.worker_store(1).await;
         replay(&store, case.tenant, case.connection(), false).await.unwrap();
         case.until_complete().await;
@@ -142,14 +192,7 @@ cases! {
     a_run_ends_without_a_thread_that_waits_for_long {
         let (case, _, fault) = one_fails(refusal(403, "forbidden")).await;
         assert_eq!(case.runs().await[0].1, "running");
-        // Again and again, because an attempt under way sets a time of its own.
-        wait_for("the run ends", async || {
-            case.put_off_failed_threads().await;
-            case.make_due(&[Stream::Threads]).await;
-            let open = case.open_runs().await;
-            if open.is_empty() { Ok(()) } else { Err(format!("{open:?}")) }
-        })
-        .await;
+        put_off(&case).await;
         assert_eq!(case.runs().await[0].1, "partial");
         assert!(!case.status().await.complete);
         case.clear_fault(fault);
@@ -170,10 +213,14 @@ cases! {
     }
 
     a_404_that_stays_deletes_the_conversation_and_keeps_its_parts {
-        let (case, id, fault) = one_fails(refusal(404, "not_found")).await;
+        // The second look waits until the other threads are held, however long they take. The run waits for it.
+        let world = World::with(&[("DELETION_CONFIRMATION", "5m")]).await;
+        let _fleet = world.fleet(1);
+        let (case, id, fault) = one_fails_of(world.case(thirty()).await, refusal(404, "not_found")).await;
         assert_told(&case.status().await, &id);
-        case.until("it is gone", |status| status.threads.gone == 1).await;
-        assert!(case.status().await.complete);
+        case.age_failed_threads().await;
+        case.until_complete().await;
+        assert_eq!(case.status().await.threads.gone, 1);
         assert_eq!(case.hits(fault), 2, "asked twice, and no more");
     }
 }

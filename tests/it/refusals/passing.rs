@@ -17,8 +17,8 @@ async fn one_refusal_blocks_nothing(
     skip: u64,
     stream: Stream,
 ) {
-    // Long enough to look at what the first refusal leaves.
-    let world = World::with(&[("REFUSAL_CONFIRMATION", "30s")]).await;
+    // The next question comes only when the test has looked at what the first refusal leaves.
+    let world = World::with(&[("REFUSAL_CONFIRMATION", "1h")]).await;
     let case = world
         .case(WorkspaceSpec {
             contacts: 160,
@@ -37,6 +37,7 @@ async fn one_refusal_blocks_nothing(
     assert_eq!(of(&found, stream).status, StreamActivity::Failed);
     assert!(!found.complete && blocked(&case).await.is_empty());
     assert_eq!(case.connection_row().await.state, ConnectionState::Active);
+    case.make_due(&[stream]).await;
     case.until_complete().await;
     let probes = case.calls("me") - 1;
     case.assert_exact_within(case.first_floor() + case.hits(fault) + probes)

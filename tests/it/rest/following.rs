@@ -68,14 +68,17 @@ fn id(item: &Value) -> String {
     item["id"].as_str().unwrap().to_owned()
 }
 
-/// Waits until a run over some streams is over, while the other streams are held.
+/// Waits until a run over some streams is over, while a call of the one other stream of objects is held.
 async fn until_idle(case: &Case, streams: &'static [Stream]) {
     case.until("the other streams are idle", |status| {
-        streams
-            .iter()
-            .all(|stream| of(status, *stream).status == StreamActivity::Idle)
+        status.threads.pending == 0
+            && streams
+                .iter()
+                .all(|stream| of(status, *stream).status == StreamActivity::Idle)
     })
     .await;
+    // A slice that the scheduler has not noticed yet leaves its stream idle.
+    case.until_slices(1).await;
 }
 
 cases! {

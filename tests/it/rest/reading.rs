@@ -6,7 +6,7 @@ use intercom_simulator::Kind;
 use serde_json::{Value, json};
 
 use super::synced;
-use crate::support::{Caller, Case, World, tiny};
+use crate::support::{Caller, Case, World, tiny, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_held_is_read_back() {
@@ -91,9 +91,17 @@ async fn numbers_of_any_length_are_read_back_with_all_their_digits() {
 
 /// The status of the sync shows the rate budget, and that nothing is left to fetch.
 async fn assert_status(case: &Case, caller: &Caller) {
-    let status = caller
-        .get(&format!("/v1/connections/{}/sync", case.connection()))
-        .await;
+    let path = format!("/v1/connections/{}/sync", case.connection());
+    // There is no rate budget to show if Redis does not answer in half a second.
+    let status = wait_for("the rate budget is shown", async || {
+        let status = caller.get(&path).await;
+        if status["rate"].is_object() {
+            Ok(status)
+        } else {
+            Err(status.to_string())
+        }
+    })
+    .await;
     let rate = &status["rate"];
     assert_eq!(
         (&rate["limit"], &rate["window_seconds"], &rate["share"]),

@@ -61,7 +61,7 @@ async fn every_form_of_the_readme_connects() {
         "postgres://pathbound@/DATABASE?host=FOLDER&port=PORT",
         "postgres:///DATABASE?user=pathbound&host=FOLDER&port=PORT&sslmode=require",
         "postgres://pathbound@127.0.0.1:1,127.0.0.1:PORT/DATABASE?target_session_attrs=read-write",
-        "postgres://pathbound@127.0.0.1:OTHER,127.0.0.1:PORT/DATABASE?connect_timeout=2",
+        "postgres://pathbound@127.0.0.1:OTHER,127.0.0.1:PORT/DATABASE?connect_timeout=60",
         "postgres://pathbound@/DATABASE?host=127.0.0.1,localhost&port=1,PORT",
         "postgres://pathbound@127.0.0.1:PORT/DATABASE?keepalives=1&application_name=shop&options=-c%20jit%3Doff",
         "postgres://pathbound@127.0.0.1:PORT/DATABASE?sslmode=allow",

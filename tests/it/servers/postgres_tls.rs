@@ -42,10 +42,11 @@ impl Place {
         }
     }
 
-    /// The URL with these parameters, in which `FILES` stands for the folder of the certificates.
+    /// The URL with these parameters, in which `FILES` stands for the folder of the certificates. By itself a command
+    /// gives a server four seconds, which is too short on a busy machine.
     fn url(&self, parameters: &str) -> String {
         let parameters = parameters.replace("FILES/", &self.files.path(""));
-        format!("{}?{parameters}", self.database)
+        format!("{}?{parameters}&connect_timeout=60", self.database)
     }
 
     /// A world whose database is there.

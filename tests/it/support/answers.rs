@@ -36,7 +36,7 @@ pub(crate) fn held() -> Fault {
     Fault::new(FaultAction::Hold { after: 0 })
 }
 
-/// The answer never comes, because this is longer than any time limit.
+/// The answer comes long after the time limit of those tests that wait for it.
 pub(crate) const fn hang() -> FaultAction {
     FaultAction::Delay { millis: 60_000 }
 }

@@ -34,7 +34,9 @@ pub(super) async fn fresh_database() -> String {
                 .execute("CREATE DATABASE template_it")
                 .await
                 .expect("a database");
-            let template = shared::domain::Secret::new(url.replace("/postgres", "/template_it"));
+            let template = shared::domain::Secret::new(
+                url.replace("/postgres", "/template_it?connect_timeout=60"),
+            );
             shared::store::migrate(&template, "pathbound")
                 .await
                 .expect("the migrations run");

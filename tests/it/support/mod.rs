@@ -41,7 +41,7 @@ pub(crate) use kept::Kept;
 pub(crate) use pooler::Pooler;
 pub(crate) use postgres::migrated;
 pub(crate) use process::Process;
-pub(crate) use redis::{own_servers, tell};
+pub(crate) use redis::{own_redis, tell};
 pub(crate) use shared_world::{OBJECTS, cases, play, rows, tiny, unix};
 pub(crate) use tables::{Digest, Tables};
 pub(crate) use tls::{Certificates, TlsFront};

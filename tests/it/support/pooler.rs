@@ -4,11 +4,12 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use servers::{Account, free_port};
 
-use super::servers;
+use super::{PATIENCE, servers};
 
 /// A PgBouncer in transaction mode. It is killed when dropped.
 pub(crate) struct Pooler {
@@ -45,7 +46,7 @@ impl Pooler {
         let file = folder.join("pgbouncer.ini");
         std::fs::write(&file, settings).expect("a file");
         let process = spawn(program, &file);
-        let pooler = Self {
+        let mut pooler = Self {
             process,
             folder,
             port,
@@ -61,14 +62,14 @@ impl Pooler {
         url.replace(&port, &self.port.to_string())
     }
 
-    fn wait(&self) {
-        for _ in 0..500 {
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+    fn wait(&mut self) {
+        let begun = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = self.process.try_wait().expect("it can be asked");
+            assert_eq!(ended, None, "pgbouncer ended");
+            assert!(begun.elapsed() < PATIENCE, "pgbouncer does not listen");
+            std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("pgbouncer does not listen");
     }
 }
 

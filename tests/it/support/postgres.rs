@@ -1,13 +1,5 @@
 //! A database that is set up otherwise, and one that an older build left behind.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
-
 use servers::{Postgres, Servers};
 use shared::{config::DatabaseConfig, domain::Secret, store::GrantOutcome};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -24,7 +16,9 @@ pub(crate) async fn migrated(servers: &Servers, role_prefix: &str) -> String {
         .await
         .expect("a database");
     let url = url.replace("/postgres", &format!("/{name}"));
-    shared::store::migrate(&Secret::new(url.clone()), role_prefix)
+    // By itself it gives up after four seconds, which is too soon on a busy machine.
+    let patient = Secret::new(format!("{url}?connect_timeout=60"));
+    shared::store::migrate(&patient, role_prefix)
         .await
         .expect("the migrations run");
     url
@@ -56,7 +50,7 @@ impl World {
         .await;
     }
 
-    /// A setting that sessions of this world's database have from now on, such as `statement_timeout`.
+    /// A setting that sessions of this world's database have from now on.
     pub(crate) async fn set_database(&self, setting: &str, value: &str) {
         self.change(&format!(
             "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {setting} = ''{value}''', current_database()); END $$"
@@ -80,15 +74,28 @@ impl World {
             .await;
     }
 
-    /// A setting of the whole server, which its sessions have at once.
+    /// A setting of the whole server, which all its sessions have from their next transaction on.
     pub(crate) async fn set_server(&self, setting: &str, value: &str) {
         self.change(&format!("ALTER SYSTEM SET {setting} = '{value}'"))
             .await;
         self.change("SELECT pg_reload_conf()").await;
+        // The server tells its sessions before it lets a new one in.
+        wait_for("a new session has the setting", async || {
+            let mut session = PgConnection::connect(self.config.database.url.expose())
+                .await
+                .map_err(|error| error.to_string())?;
+            let held: String = sqlx::query_scalar("SELECT current_setting($1)")
+                .bind(setting)
+                .fetch_one(&mut session)
+                .await
+                .map_err(|error| error.to_string())?;
+            (held == value).then_some(()).ok_or(held)
+        })
+        .await;
     }
 
     /// A login and a database of its own that it owns, and another login without any right, as a managed server has
-    /// them. Returns the URLs of both.
+    /// them. Returns the URLs of both, with more time to connect than a command gives by itself.
     pub(crate) async fn owner_and_login(&self) -> (String, String) {
         for statement in [
             "CREATE ROLE schema_owner LOGIN CREATEROLE",
@@ -99,7 +106,10 @@ impl World {
         }
         let url = self.config.database.url.expose();
         let (server, _) = url.rsplit_once('/').expect("a database");
-        let of = |login: &str| server.replace("pathbound@", &format!("{login}@")) + "/production";
+        let of = |login: &str| {
+            let server = server.replace("pathbound@", &format!("{login}@"));
+            server + "/production?connect_timeout=60"
+        };
         (of("schema_owner"), of("app"))
     }
 
@@ -130,26 +140,13 @@ impl World {
         .await;
     }
 
-    /// Watches how many sessions with this `application_name` there are, and notes the most at once.
-    pub(crate) fn watch_sessions(&self, application: &'static str) -> Arc<AtomicI64> {
-        let most = Arc::new(AtomicI64::new(0));
-        let (admin, noted) = (self.admin.clone(), Arc::downgrade(&most));
-        tokio::spawn(async move {
-            while let Some(most) = noted.upgrade() {
-                let count = sqlx::query_scalar(
-                    "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1",
-                );
-                let count: i64 = count
-                    .bind(application)
-                    .fetch_one(&admin)
-                    .await
-                    .expect("a count");
-                most.fetch_max(count, Ordering::Relaxed);
-                drop(most);
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        });
-        most
+    /// How many sessions with this `application_name` the server has now.
+    pub(crate) async fn sessions(&self, application: &str) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE application_name = $1")
+            .bind(application)
+            .fetch_one(&self.admin)
+            .await
+            .expect("a count")
     }
 
     /// Makes a standby of this world's server the one that takes writes, once it has all that this one has. Returns

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{PATIENCE, World};
+use super::{PATIENCE, World, wait_for};
 
 /// Makes the file system read-only, and becomes a user id that has no name.
 const CONFINED: &str = "mount -o remount,bind,ro / && cd / && exec setpriv --reuid 12345 --regid 12345 \
@@ -62,6 +62,19 @@ impl Process {
     /// What it has written to standard error.
     pub(crate) fn written(&self) -> String {
         self.written.lock().unwrap().clone()
+    }
+
+    /// Waits until the process with this ops address can do its work. Its probes of the servers have seconds only,
+    /// which is too short now and then on a busy machine.
+    pub(crate) async fn until_ready(address: &str) {
+        wait_for("the process is ready", async || {
+            let answer = reqwest::get(format!("http://{address}/readyz")).await;
+            let answer = answer.map_err(|error| error.to_string())?;
+            let is_ready = answer.status() == 200;
+            let told = answer.text().await.map_err(|error| error.to_string())?;
+            is_ready.then_some(()).ok_or(told)
+        })
+        .await;
     }
 }
 

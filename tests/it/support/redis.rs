@@ -1,21 +1,14 @@
 //! The Redis of a world.
 
-use servers::Servers;
+use servers::Redis;
 use shared::domain::Stream;
 
 use super::{Case, PATIENCE, World};
 
-/// Servers of a test's own, whose Redis has these arguments.
-pub(crate) fn own_servers(redis_arguments: &[&str]) -> Servers {
-    let redis_arguments = redis_arguments
-        .iter()
-        .map(|&argument| argument.to_owned())
-        .collect();
-    Servers::start(servers::Options {
-        redis_arguments,
-        ..Default::default()
-    })
-    .unwrap()
+/// A Redis of a test's own, with these arguments.
+pub(crate) fn own_redis(arguments: &[&str]) -> Redis {
+    let arguments = arguments.iter().map(|&argument| argument.to_owned());
+    Redis::alone(arguments.collect()).expect("redis starts")
 }
 
 /// Sends a command to a Redis at a URL, and returns the answer.

@@ -3,13 +3,13 @@
 use intercom_simulator::{Fault, FaultId, Mutation, TruthLine};
 use pathbound::exact::{Report, compare};
 use shared::{
-    completeness::{self, StreamStatus, SyncStatus},
+    completeness::{self, Facts, StreamStatus, SyncStatus},
     domain::{Mode, Stream},
     queue::Ticket,
-    store::{Connection, RunRequest},
+    store::{Connection, RunRequest, StoreError},
 };
 
-use super::{Case, OBJECTS, floors, held, of};
+use super::{Case, OBJECTS, floors, held, of, wait_for};
 
 impl Case {
     /// Works in Intercom. Returns the ids of what changed.
@@ -47,6 +47,15 @@ impl Case {
     /// All calls since the ledger was reset.
     pub(crate) fn all_calls(&self) -> u64 {
         self.workspace.ledger().total
+    }
+
+    /// Scrolls that were refused, because an older one of the workspace was still open.
+    pub(crate) fn refused_scrolls(&self) -> u64 {
+        let rows = self.workspace.ledger().rows();
+        let refused = rows
+            .iter()
+            .filter(|row| row.operation == "scroll_companies" && row.status == 400);
+        refused.count() as u64
     }
 
     pub(crate) fn reset_calls(&self) {
@@ -146,19 +155,18 @@ impl Case {
         replayed.expect("postgres answers").expect("it syncs").left
     }
 
+    /// A busy machine may be slower than the store waits. The same question again changes nothing.
     pub(crate) async fn status(&self) -> SyncStatus {
-        let mut tx = self
-            .world
-            .store
-            .begin(self.tenant)
-            .await
-            .expect("postgres answers");
-        let facts = tx
-            .sync_facts(self.connection())
-            .await
-            .expect("postgres answers")
-            .expect("the connection");
-        completeness::judge(&facts)
+        let facts = wait_for("postgres answers", async || {
+            let facts = self.facts().await;
+            facts.map_err(|error| error.to_string())
+        });
+        completeness::judge(&facts.await.expect("the connection"))
+    }
+
+    async fn facts(&self) -> Result<Option<Facts>, StoreError> {
+        let mut tx = self.world.store.begin(self.tenant).await?;
+        tx.sync_facts(self.connection()).await
     }
 
     pub(crate) async fn stream(&self, stream: Stream) -> StreamStatus {

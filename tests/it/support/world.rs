@@ -71,6 +71,8 @@ impl World {
             ("INTERCOM_CLIENT_SECRET", "simulator-client-secret"),
             // Tests ask for their runs, so nothing comes by itself.
             ("SYNC_INTERVAL", "1h"),
+            // A call that a fault holds, or that a busy machine delays, is not given up and made again.
+            ("REQUEST_TIMEOUT", "60s"),
             // Minutes in production.
             ("REFUSAL_CONFIRMATION", "1s"),
             ("DELETION_CONFIRMATION", "1s"),

@@ -94,7 +94,7 @@ async fn until_only_others_are_stored(cases: &[&Case], giant: &str) {
 
 cases! {
     a_thread_of_twenty_megabytes_keeps_no_other_waiting {
-        let world = World::with(&[("REQUEST_TIMEOUT", "60s")]).await;
+        let world = World::new().await;
         let case = world.case(spec(90)).await;
         let giant = grow_giant(&case);
         let half = case.inject(half(&giant));
@@ -118,7 +118,7 @@ cases! {
 
     the_backlog_does_not_wait_for_a_giant {
         // A slice is forty threads. If it waited for the giant, 39 others would be held when the giant is.
-        let world = World::with(&[("REQUEST_TIMEOUT", "60s"), ("CONVERSATIONS_PER_SLICE", "40")]).await;
+        let world = World::with(&[("CONVERSATIONS_PER_SLICE", "40")]).await;
         let case = world.case(spec(150)).await;
         let giant = grow_giant(&case);
         let half = case.inject(half(&giant));
@@ -145,7 +145,7 @@ cases! {
     }
 
     eight_giants_at_once_are_held_in_bounds_and_all_land {
-        let world = World::with(&[("REQUEST_TIMEOUT", "60s")]).await;
+        let world = World::new().await;
         let case = world.case(spec(60)).await;
         let giants: Vec<String> = (0..8).map(|_| grow_giant(&case)).collect();
         // Each piece comes a while after the one before. If none waited, all eight would be held before one is whole.

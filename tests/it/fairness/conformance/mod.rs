@@ -70,8 +70,9 @@ fn conform(redis: &mut Connection, scripts: &Scripts, seed: u64) -> Result<(), S
     })
 }
 
+/// In a database of its own, because each step lists all keys and the worlds have many.
 fn connect() -> Connection {
-    redis::Client::open(servers().redis_url())
+    redis::Client::open(format!("{}/1", servers().redis_url()))
         .unwrap()
         .get_connection()
         .unwrap()

@@ -4,17 +4,19 @@ use std::time::{Duration, Instant};
 
 use shared::{
     domain::{Stream, Verdict},
-    queue::{Lease, Queue, Ticket},
+    queue::Lease,
 };
 use tokio::sync::watch;
 
-use super::worker::{Worker, done_when, open, own_servers, shared_queue, ticket, tickets};
-use crate::support::{PATIENCE, wait_for};
+use super::worker::{
+    Worker, done_when, heard, open, own_redis, push_until_heard, shared_queue, ticket, tickets,
+};
+use crate::support::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_worker_finishes_what_it_began_and_returns_the_rest() {
     let (queue, _, _) = shared_queue();
-    queue.push(&tickets(12, Stream::Contacts)).await.unwrap();
+    push_until_heard(&queue, &tickets(12, Stream::Contacts)).await;
     let (end, ends) = watch::channel(false);
     let worker = Worker::start(&queue, 4, move |_| done_when(ends.clone()));
     worker
@@ -39,13 +41,13 @@ async fn a_stopped_worker_finishes_what_it_began_and_returns_the_rest() {
     assert_eq!(finished.len(), 4, "nothing was begun after the stop");
     heir.until_asked_again(&queue).await;
     assert_eq!(heir.stop().await.len(), 8, "nothing ran twice");
-    assert_eq!(queue.stats().await.unwrap().live, 0);
+    assert_eq!(heard(|| queue.stats()).await.live, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tickets_of_a_dead_worker_come_back_within_ten_seconds() {
     let (queue, ..) = shared_queue();
-    queue.push(&tickets(1, Stream::Contacts)).await.unwrap();
+    push_until_heard(&queue, &tickets(1, Stream::Contacts)).await;
     let deaths = 3;
     let mut died: Option<Instant> = None;
     let mut away = Vec::new();
@@ -80,8 +82,8 @@ async fn tickets_of_a_dead_worker_come_back_within_ten_seconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_outlives_every_outage_of_redis() {
-    let servers = own_servers(&[]);
-    let (queue, _, _) = open(&servers);
+    let own = own_redis(&[]);
+    let (queue, _, _) = open(&own.url());
     let worker = Worker::start(&queue, 4, |lease: Lease| async move {
         assert_ne!(
             lease.ticket.stream,
@@ -95,9 +97,9 @@ async fn a_worker_outlives_every_outage_of_redis() {
         let before = ticket(Stream::Contacts);
         push_until_heard(&queue, &[before]).await;
         worker
-            .until("it works", |worker| has_begun(worker, before))
+            .until("it works", |worker| worker.has_begun(before))
             .await;
-        let redis = servers.redis();
+        let redis = &own;
         match outage {
             "killed" => {
                 redis.kill9().unwrap();
@@ -126,7 +128,7 @@ async fn a_worker_outlives_every_outage_of_redis() {
         let (begun, after) = (Instant::now(), ticket(Stream::Contacts));
         push_until_heard(&queue, &[after]).await;
         worker
-            .until("it works again", |worker| has_begun(worker, after))
+            .until("it works again", |worker| worker.has_begun(after))
             .await;
         eprintln!("{outage}: flows again after {:?}", begun.elapsed());
         // No client waits for longer than a second between two tries. The remaining time is left to a busy machine.
@@ -141,7 +143,7 @@ async fn a_worker_outlives_every_outage_of_redis() {
     push_until_heard(&queue, &[panics, after]).await;
     worker
         .until("it works after a panic", |worker| {
-            has_begun(worker, panics) && has_begun(worker, after)
+            worker.has_begun(panics) && worker.has_begun(after)
         })
         .await;
     let begun = Instant::now();
@@ -154,39 +156,22 @@ async fn a_worker_outlives_every_outage_of_redis() {
     }
 }
 
-/// A push whose answer does not come may have been heard nevertheless. The same ticket again changes nothing.
-async fn push_until_heard(queue: &Queue, tickets: &[Ticket]) {
-    wait_for("the push is heard", async || {
-        let pushed = queue.push(tickets).await;
-        pushed.map(|_| ()).map_err(|error| error.to_string())
-    })
-    .await;
-}
-
-fn has_begun<F, A>(worker: &Worker<F>, ticket: Ticket) -> bool
-where
-    F: Fn(Lease) -> A + Send + Sync + 'static,
-    A: Future<Output = Verdict> + Send + 'static,
-{
-    worker.seen().iter().any(|lease| lease.ticket == ticket)
-}
-
 /// The leases run out while no worker can renew them. That is no death of their workers.
 #[tokio::test(flavor = "multi_thread")]
 async fn leases_survive_a_redis_outage_longer_than_a_lease() {
-    let servers = own_servers(&[]);
-    let (queue, _, _) = open(&servers);
+    let own = own_redis(&[]);
+    let (queue, _, _) = open(&own.url());
+    push_until_heard(&queue, &tickets(4, Stream::Contacts)).await;
     let worker = Worker::start(&queue, 8, |_| async {
         tokio::time::sleep(Duration::from_secs(16)).await;
         Verdict::Done
     });
-    queue.push(&tickets(4, Stream::Contacts)).await.unwrap();
     worker
         .until("all are in hand", |worker| worker.seen().len() == 4)
         .await;
-    servers.redis().suspend().unwrap();
+    own.suspend().unwrap();
     tokio::time::sleep(Duration::from_secs(9)).await;
-    servers.redis().resume().unwrap();
+    own.resume().unwrap();
     worker
         .until("all are done", |worker| worker.slices() == 4)
         .await;

@@ -9,13 +9,13 @@ use shared::domain::{Stream, Verdict};
 
 use super::{
     counters::{calls, times, until_waiting},
-    worker::{Worker, open, own_servers, ticket, tickets},
+    worker::{Worker, open, own_redis, push_once, push_until_heard, ticket, tickets},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_worker_is_woken_at_once_and_hardly_asks() {
-    let servers = own_servers(&[]);
-    let (queue, mut redis, _) = open(&servers);
+    let own = own_redis(&[]);
+    let (queue, mut redis, prefix) = open(&own.url());
     let worker = Worker::start(&queue, 4, |_| std::future::ready(Verdict::Done));
     for round in 0..60 {
         until_waiting(&mut redis, 1).await;
@@ -24,7 +24,7 @@ async fn an_idle_worker_is_woken_at_once_and_hardly_asks() {
         } else {
             Stream::Contacts
         };
-        queue.push(&[ticket(stream)]).await.unwrap();
+        push_once(&mut redis, &prefix, &[ticket(stream)]);
         worker
             .until("it began", |worker| worker.slices() == round + 1)
             .await;
@@ -67,7 +67,7 @@ async fn an_idle_worker_is_woken_at_once_and_hardly_asks() {
         })
     });
     for round in 1..=5 {
-        queue.push(&[ticket(Stream::Contacts)]).await.unwrap();
+        push_once(&mut redis, &prefix, &[ticket(Stream::Contacts)]);
         worker
             .until("it ran twice", |worker| worker.slices() == 2 * round)
             .await;
@@ -96,10 +96,10 @@ async fn an_idle_worker_is_woken_at_once_and_hardly_asks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slice_costs_few_calls() {
-    let servers = own_servers(&[]);
+    let own = own_redis(&[]);
     for (slots, count, most) in [(1, 300, 2.2), (32, 6_000, 0.3)] {
-        let (queue, mut redis, _) = open(&servers);
-        queue.push(&tickets(count, Stream::Contacts)).await.unwrap();
+        let (queue, mut redis, _) = open(&own.url());
+        push_until_heard(&queue, &tickets(count, Stream::Contacts)).await;
         let before = calls(&mut redis);
         let worker = Worker::start(&queue, slots, |_| std::future::ready(Verdict::Done));
         worker

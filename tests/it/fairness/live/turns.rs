@@ -15,7 +15,10 @@ use tokio::sync::watch;
 
 use super::{
     counters::{all_commands, info, times, until_waiting},
-    worker::{Worker, done_when, open, own_servers, shared_queue, ticket, tickets},
+    worker::{
+        Worker, done_when, heard, open, own_redis, push_once, push_until_heard, shared_queue,
+        ticket, tickets,
+    },
 };
 use crate::support::wait_for;
 
@@ -26,14 +29,14 @@ fn percentile(values: &mut [usize], percent: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn as_many_idle_workers_are_woken_as_there_is_work_for() {
-    let servers = own_servers(&[]);
-    let (queue, mut redis, _) = open(&servers);
+    let own = own_redis(&[]);
+    let (queue, mut redis, _) = open(&own.url());
     // A worker that has one keeps it.
     let workers: Vec<_> = (0..6)
         .map(|_| Worker::start(&queue, 1, |_| std::future::pending::<Verdict>()))
         .collect();
     until_waiting(&mut redis, 6).await;
-    queue.push(&tickets(6, Stream::Threads)).await.unwrap();
+    push_until_heard(&queue, &tickets(6, Stream::Threads)).await;
     for worker in &workers {
         worker
             .until("it began", |worker| worker.seen().len() == 1)
@@ -54,7 +57,7 @@ async fn a_small_tenant_does_not_wait_for_large_ones() {
             (0..10).map(move |_| Ticket::new(tenant, ConnectionId::new(), Stream::Threads))
         })
         .collect();
-    queue.push(&tickets_of_large).await.unwrap();
+    push_until_heard(&queue, &tickets_of_large).await;
     let large: Vec<TenantId> = tickets_of_large
         .iter()
         .map(|ticket| ticket.tenant)
@@ -92,7 +95,7 @@ async fn a_small_tenant_does_not_wait_for_large_ones() {
             Stream::Contacts
         };
         let small = ticket(stream);
-        queue.push(&[small]).await.unwrap();
+        push_until_heard(&queue, &[small]).await;
         // Counted in slices and not in time, because a busy machine is slow for all.
         let before = worker.seen().len();
         let begun =
@@ -124,8 +127,8 @@ async fn a_small_tenant_does_not_wait_for_large_ones() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn backfill_leaves_slots_for_fresh_work() {
-    let (queue, _, _) = shared_queue();
-    queue.push(&tickets(20, Stream::Threads)).await.unwrap();
+    let (queue, mut redis, prefix) = shared_queue();
+    push_until_heard(&queue, &tickets(20, Stream::Threads)).await;
     let (end, ends) = watch::channel(false);
     let worker = Worker::start(&queue, 10, move |lease: Lease| {
         let ends = ends.clone();
@@ -143,20 +146,20 @@ async fn backfill_leaves_slots_for_fresh_work() {
     worker.until_asked_again(&queue).await;
     assert_eq!(worker.seen().len(), 8, "four fifths of ten slots");
     wait_for("the oldest ticket has waited", async || {
-        let oldest = queue.stats().await.unwrap().oldest_backfill;
+        let oldest = heard(|| queue.stats()).await.oldest_backfill;
         let has_waited = oldest >= Some(Duration::from_millis(300));
         has_waited
             .then_some(())
             .ok_or_else(|| format!("{oldest:?}"))
     })
     .await;
-    queue.push(&tickets(4, Stream::Contacts)).await.unwrap();
+    push_once(&mut redis, &prefix, &tickets(4, Stream::Contacts));
     worker
         .until("fresh work is done beside it", |worker| {
             worker.slices() == 4
         })
         .await;
-    let stats = queue.stats().await.unwrap();
+    let stats = heard(|| queue.stats()).await;
     assert_eq!(
         (
             stats.backfill.leased,
@@ -177,8 +180,8 @@ async fn backfill_leaves_slots_for_fresh_work() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_million_due_tickets_stall_no_worker_and_need_little_memory() {
-    let servers = own_servers(&[]);
-    let (queue, mut redis, prefix) = open(&servers);
+    let own = own_redis(&[]);
+    let (queue, mut redis, prefix) = open(&own.url());
     let before = info(&mut redis, "memory", "used_memory");
     let count = 1_000_000;
     // As many tickets that were parked until now.
@@ -210,9 +213,9 @@ async fn a_million_due_tickets_stall_no_worker_and_need_little_memory() {
     worker
         .until("two thousand slices", |worker| worker.slices() >= 2_000)
         .await;
-    queue.pause(&[PauseScope::Fleet]).await.unwrap();
-    let stats = queue.stats().await.unwrap();
-    worker.stop().await;
+    heard(async || queue.pause(&[PauseScope::Fleet]).await).await;
+    let stats = heard(|| queue.stats()).await;
+    let slices = worker.stop().await.len() as u64;
     let scripts = times(&mut redis, "evalsha");
     let commands = all_commands(&mut redis);
     eprintln!("{commands} commands in {scripts} scripts");
@@ -229,9 +232,9 @@ async fn a_million_due_tickets_stall_no_worker_and_need_little_memory() {
         commands <= 40 * scripts,
         "{commands} commands in {scripts} scripts"
     );
-    // And each finds work at once.
+    // And each finds work at once. The pause may come late, so the slices are counted.
     assert!(
-        scripts <= 1_000,
-        "{scripts} scripts for two thousand slices"
+        scripts <= slices / 2,
+        "{scripts} scripts for {slices} slices"
     );
 }

@@ -9,15 +9,17 @@ use std::{
 };
 
 use redis::Connection;
-use servers::Servers;
 use shared::{
     domain::{ConnectionId, Secret, Stream, TenantId, Verdict},
-    queue::{self, Fleet, Lease, Queue, Ticket},
+    queue::{self, Fleet, Lease, Queue, QueueError, Ticket, scripts},
     shutdown::Shutdown,
 };
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::support::{PATIENCE, servers};
+use crate::support::{PATIENCE, servers, wait_for};
+
+/// Tickets of one call, as many as the product pushes at once.
+const BATCH: usize = 64;
 
 /// A fleet that does what a closure says, and remembers what it did.
 struct Jobs<F> {
@@ -37,6 +39,11 @@ where
         let verdict = (self.work)(lease).await;
         self.slices.fetch_add(1, Ordering::Relaxed);
         verdict
+    }
+
+    /// A slice ends when its test says so, and not when a busy machine has taken too long.
+    fn drain_limit(&self) -> Duration {
+        PATIENCE
     }
 }
 
@@ -76,6 +83,10 @@ where
         self.jobs.seen.lock().unwrap().clone()
     }
 
+    pub(super) fn has_begun(&self, ticket: Ticket) -> bool {
+        self.seen().iter().any(|lease| lease.ticket == ticket)
+    }
+
     pub(super) async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let begun = Instant::now();
         while !holds(self) {
@@ -111,16 +122,16 @@ where
 
 /// A queue that no other test uses, in the shared Redis, and a connection that looks behind it.
 pub(super) fn shared_queue() -> (Queue, Connection, String) {
-    open(servers())
+    open(&servers().redis_url())
 }
 
-pub(super) fn open(servers: &Servers) -> (Queue, Connection, String) {
+pub(super) fn open(redis_url: &str) -> (Queue, Connection, String) {
     // Tests run at once in one Redis.
     let prefix = uuid::Uuid::now_v7().simple().to_string();
-    let queue = Queue::open(&Secret::new(servers.redis_url()), &prefix).unwrap();
+    let queue = Queue::open(&Secret::new(redis_url.to_owned()), &prefix).unwrap();
     (
         queue,
-        redis::Client::open(servers.redis_url())
+        redis::Client::open(redis_url)
             .unwrap()
             .get_connection()
             .unwrap(),
@@ -128,7 +139,7 @@ pub(super) fn open(servers: &Servers) -> (Queue, Connection, String) {
     )
 }
 
-pub(super) use crate::support::own_servers;
+pub(super) use crate::support::own_redis;
 
 pub(super) fn ticket(stream: Stream) -> Ticket {
     Ticket::new(TenantId::new(), ConnectionId::new(), stream)
@@ -136,6 +147,34 @@ pub(super) fn ticket(stream: Stream) -> Ticket {
 
 pub(super) fn tickets(count: usize, stream: Stream) -> Vec<Ticket> {
     (0..count).map(|_| ticket(stream)).collect()
+}
+
+/// Asks Redis until it answers. The queue gives up after three seconds, which is too soon on a machine that stands
+/// still. What is asked must be safe to repeat.
+pub(super) async fn heard<T>(ask: impl AsyncFn() -> Result<T, QueueError>) -> T {
+    wait_for("redis answers", async || {
+        ask().await.map_err(|error| error.to_string())
+    })
+    .await
+}
+
+/// A push whose answer does not come may have been heard nevertheless. The same ticket again changes nothing, unless it
+/// was worked meanwhile.
+pub(super) async fn push_until_heard(queue: &Queue, tickets: &[Ticket]) {
+    heard(|| queue.push(tickets)).await;
+}
+
+/// The same push, whose answer is waited for. No ticket is pushed twice, so each is worked as often as it was pushed.
+pub(super) fn push_once(redis: &mut Connection, prefix: &str, tickets: &[Ticket]) -> u64 {
+    let script = redis::Script::new(scripts::PUSH);
+    let pushed = tickets.chunks(BATCH).map(|batch| {
+        let mut call = script.key(prefix);
+        for ticket in batch {
+            call.arg(ticket.to_string());
+        }
+        call.invoke::<u64>(redis).unwrap()
+    });
+    pushed.sum()
 }
 
 /// A slice that ends when it is told to.
