@@ -3,9 +3,9 @@
 # Arguments go to `cargo test`, such as a filter.
 set -eu
 
-# Most tests wait for servers, clocks and each other, so two of them share a core.
+# Most tests wait for servers, clocks and each other, so three of them share a core.
 cores=$(getconf _NPROCESSORS_ONLN)
-export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$((cores * 2))}"
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$((cores * 3))}"
 
 failed=$(mktemp)
 trap 'rm -f "$failed"' EXIT

@@ -1,20 +1,22 @@
 //! Worlds that many cases share, so that a case costs some tenths of a second.
 //!
-//! Each case has a tenant of its own. Cases that move the simulator's clock take turns in a world of their own.
+//! Each case has a tenant of its own. Cases that move the simulator's clock take turns in worlds of their own.
 
 use std::{
     future::Future,
+    ptr,
     sync::{
         LazyLock,
         atomic::{AtomicU32, Ordering},
     },
 };
 
+use futures::{FutureExt as _, future::select_all};
 use intercom_simulator::WorkspaceSpec;
 use shared::domain::Stream;
 use tokio::{
     runtime::Runtime,
-    sync::{Mutex, OnceCell},
+    sync::{Mutex, MutexGuard, OnceCell},
 };
 
 use super::{Case, Fleet, World};
@@ -102,17 +104,28 @@ impl Case {
 
     /// The same, where the simulator's clock shows this moment and is this case's to move.
     pub(crate) async fn at(moment: &str, spec: WorkspaceSpec) -> Self {
-        static CLOCKED: Shared = OnceCell::const_new();
-        static TURN: Mutex<()> = Mutex::const_new(());
         // Taken before the clock is set, and held until the case ends.
-        let turn = TURN.lock().await;
-        let world = shared_world(&CLOCKED).await;
+        let (turn, world) = clocked_world().await;
         world.simulator.clock().set_now(unix(moment));
         Self {
             _turn: Some(turn),
             ..world.case(named(spec)).await
         }
     }
+}
+
+/// The first world whose clock no other case has, and the turn to move it.
+async fn clocked_world() -> (MutexGuard<'static, ()>, &'static World) {
+    // As many as cases run at once on a small machine.
+    static WORLDS: [(Mutex<()>, Shared); 4] =
+        [const { (Mutex::const_new(()), OnceCell::const_new()) }; 4];
+    let (turn, _, _) = select_all(WORLDS.iter().map(|(turn, _)| turn.lock().boxed())).await;
+    let taken = |(mutex, _): &&(Mutex<()>, Shared)| ptr::eq(MutexGuard::mutex(&turn), mutex);
+    let (_, world) = WORLDS
+        .iter()
+        .find(taken)
+        .expect("the turn is of one of them");
+    (turn, shared_world(world).await)
 }
 
 /// A name that no other case of the world has.
