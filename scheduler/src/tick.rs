@@ -29,14 +29,23 @@ pub struct Ticked {
 /// # Errors
 /// If Postgres or Redis fails.
 pub async fn apply_pauses(store: &SchedulerStore, queue: &Queue) -> Result<(), SchedulerError> {
+    let mut scopes = paused_scopes(store).await?;
+    loop {
+        queue.set_paused(&scopes).await?;
+        // A pause that was made or lifted meanwhile may have reached Redis first, and was undone there just now.
+        let newer = paused_scopes(store).await?;
+        if newer == scopes {
+            return Ok(());
+        }
+        scopes = newer;
+    }
+}
+
+async fn paused_scopes(store: &SchedulerStore) -> Result<Vec<PauseScope>, SchedulerError> {
+    let pauses = store.pauses().await?;
     // A row that is no scope was not written by us, and it pauses nothing.
-    let scopes: Vec<PauseScope> = store
-        .pauses()
-        .await?
-        .iter()
-        .filter_map(|pause| pause.scope.parse().ok())
-        .collect();
-    Ok(queue.set_paused(&scopes).await?)
+    let scopes = pauses.iter().filter_map(|pause| pause.scope.parse().ok());
+    Ok(scopes.collect())
 }
 
 /// Pushes the tickets of streams that became due. If Redis was emptied since the last tick, it pushes the tickets
