@@ -233,6 +233,10 @@ async fn a_scroll_that_always_breaks(are_contacts_late: bool) {
         ..tiny()
     };
     let case = Case::of(spec).await;
+    // Companies that are not on the scroll's first page are named as well.
+    for seed in 0..4 {
+        case.mutate(Mutation::grow(Kind::Contact, 20).seed(seed).ago(4_000));
+    }
     let links = case.live(Kind::Link);
     let named: BTreeSet<String> = links.into_iter().filter_map(|line| line.company).collect();
     let broken = case.inject(fails("500").operation("scroll_companies").skip(1));
@@ -254,6 +258,10 @@ async fn a_scroll_that_always_breaks(are_contacts_late: bool) {
         "{} of {}",
         stored.len(),
         named.len()
+    );
+    assert!(
+        case.calls("get_company") > 0,
+        "the scroll's first page names them all"
     );
     case.clear_fault(broken);
     case.workspace.release_scroll();

@@ -1,12 +1,14 @@
 //! Paused tenants and classes.
 
+use scheduler::apply_pauses;
 use shared::{
     domain::{Class, Stream, Verdict},
     queue::PauseScope,
+    store::{OperatorStore, SchedulerStore},
 };
 
 use super::worker::{Worker, heard, push_once, shared_queue, ticket};
-use crate::support::wait_for;
+use crate::support::{World, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn paused_work_waits_and_resumed_work_goes_on() {
@@ -61,4 +63,31 @@ async fn paused_work_waits_and_resumed_work_goes_on() {
     heard(async || queue.set_paused(&[PauseScope::Fleet, tenant]).await).await;
     heard(async || queue.set_paused(&[tenant]).await).await;
     assert_eq!(heard(|| queue.paused()).await, [tenant]);
+}
+
+/// The scheduler copies the pauses from Postgres now and then, and an operator's pause may reach Redis meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_is_made_while_pauses_are_copied_stays() {
+    let world = World::new().await;
+    let database = &world.config.database;
+    let scheduler = SchedulerStore::connect(database, 1).await.unwrap();
+    let operator = OperatorStore::connect(database, 1).await.unwrap();
+    let scope = PauseScope::Class(Class::Backfill);
+    // Many times, because the two meet at another place each time.
+    for round in 0..60 {
+        let pauses = round % 2 == 0;
+        let (copied, made) = tokio::join!(apply_pauses(&scheduler, &world.queue), async {
+            if pauses {
+                operator.pause(&scope.to_string(), None).await.unwrap();
+                world.queue.pause(&[scope]).await
+            } else {
+                operator.resume(&scope.to_string()).await.unwrap();
+                world.queue.resume(&[scope]).await
+            }
+        });
+        copied.unwrap();
+        made.unwrap();
+        let paused = world.queue.paused().await.unwrap();
+        assert_eq!(paused.contains(&scope), pauses, "round {round}");
+    }
 }
