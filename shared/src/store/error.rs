@@ -3,7 +3,9 @@
 //! Every method of the store fails with [`StoreError::Postgres`] if a statement fails. An `# Errors` section names only
 //! what comes on top.
 
-use super::postgres_fault::PostgresFault;
+use sqlx::migrate::MigrateError;
+
+use super::postgres_fault::{MigrationFault, PostgresFault};
 
 /// SQLSTATEs of a server that may work again soon, and of one that has become a standby: connection trouble,
 /// transaction rollback (deadlock, serialization), out of resources, operator intervention (restart), a transaction
@@ -33,7 +35,7 @@ pub enum StoreError {
     #[error("postgres takes no writes: it is a standby or set to read-only")]
     ReadOnly,
     #[error("the schema could not be migrated")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[source] MigrationFault),
     /// A value that our own constraints rule out, so a newer version wrote it, or a person did by hand.
     #[error("inconsistent row in {table}: {what}")]
     Inconsistent { table: &'static str, what: String },
@@ -50,6 +52,12 @@ impl From<sqlx::Error> for StoreError {
             Some("26000" | "42P05") => Self::LostStatement(PostgresFault(error)),
             _ => Self::Postgres(PostgresFault(error)),
         }
+    }
+}
+
+impl From<MigrateError> for StoreError {
+    fn from(error: MigrateError) -> Self {
+        Self::Migrate(MigrationFault(error))
     }
 }
 

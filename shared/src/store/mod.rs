@@ -68,7 +68,7 @@ pub use migrate::{check, migrate, schema};
 pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace, StartPage};
 pub use operator_events::OperatorEvent;
 pub use pauses::Pause;
-pub use postgres_fault::PostgresFault;
+pub use postgres_fault::{MigrationFault, PostgresFault};
 pub use quarantine::QuarantinedObject;
 pub use readiness::NotReady;
 use roles::DbRole;

@@ -5,7 +5,7 @@
 
 use std::{error::Error, fmt};
 
-use sqlx::error::DatabaseError;
+use sqlx::{error::DatabaseError, migrate::MigrateError};
 
 /// SQLSTATE classes whose messages quote no row: connection, transaction state, login, unknown database, rollback, names
 /// and rights, resources, state of an object, operator intervention, system errors.
@@ -14,16 +14,36 @@ const ABOUT_NO_ROW: [&str; 10] = ["08", "25", "28", "3D", "40", "42", "53", "55"
 /// An error of sqlx. Its text has no source of its own where that could quote a row.
 pub struct PostgresFault(pub(super) sqlx::Error);
 
+/// A failure of sqlx's migrator, in the same words.
+pub struct MigrationFault(pub(super) MigrateError);
+
 impl fmt::Display for PostgresFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        tell(f, &self.0)
+    }
+}
+
+impl fmt::Display for MigrationFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            sqlx::Error::Database(error) => refusal(f, &**error),
-            // Their sources quote what could not be read.
-            sqlx::Error::ColumnDecode { index, .. } => write!(f, "column {index} cannot be read"),
-            sqlx::Error::Decode(_) => f.write_str("a value cannot be read"),
-            sqlx::Error::Encode(_) => f.write_str("a value cannot be written"),
-            error => error.fmt(f),
+            MigrateError::Execute(error) => tell(f, error),
+            MigrateError::ExecuteMigration(error, version) => {
+                write!(f, "migration {version} failed: ")?;
+                tell(f, error)
+            }
+            error => write!(f, "{error}"),
         }
+    }
+}
+
+fn tell(f: &mut fmt::Formatter<'_>, error: &sqlx::Error) -> fmt::Result {
+    match error {
+        sqlx::Error::Database(error) => refusal(f, &**error),
+        // Their sources quote what could not be read.
+        sqlx::Error::ColumnDecode { index, .. } => write!(f, "column {index} cannot be read"),
+        sqlx::Error::Decode(_) => f.write_str("a value cannot be read"),
+        sqlx::Error::Encode(_) => f.write_str("a value cannot be written"),
+        error => write!(f, "{error}"),
     }
 }
 
@@ -49,6 +69,12 @@ impl fmt::Debug for PostgresFault {
     }
 }
 
+impl fmt::Debug for MigrationFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl Error for PostgresFault {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
@@ -60,3 +86,6 @@ impl Error for PostgresFault {
         }
     }
 }
+
+/// Its text tells the whole, so it has no source.
+impl Error for MigrationFault {}

@@ -1,7 +1,9 @@
 //! What is kept of a refusal by Postgres: our own words, and no value of a row.
 
+use std::error::Error as _;
+
 use intercom_simulator::WorkspaceSpec;
-use shared::domain::Stream;
+use shared::{domain::Stream, store::migrate};
 
 use crate::support::{Case, World, tiny, wait_for};
 
@@ -62,4 +64,25 @@ async fn a_message_that_quotes_a_row_reaches_no_dead_letter() {
     })
     .await;
     assert_tells(&case, &letters.concat(), "SQLSTATE P0001");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_migration_is_told_without_the_row() {
+    let world = World::new().await;
+    world.refuse_last_migration("what a customer wrote").await;
+    let refused = migrate(&world.config.database.url, "pathbound").await;
+    let refused = refused.expect_err("postgres refuses it");
+    let fault = refused.source().expect("a cause").to_string();
+    assert!(
+        fault.starts_with("migration ") && fault.contains("SQLSTATE P0001"),
+        "{fault}"
+    );
+    // An error is logged in either form, with all its sources.
+    let mut told = format!("{refused} {refused:?}");
+    let mut source = refused.source();
+    while let Some(error) = source {
+        told += &format!(" {error} {error:?}");
+        source = error.source();
+    }
+    assert!(!told.contains("customer"), "{told}");
 }

@@ -140,6 +140,19 @@ impl World {
         .await;
     }
 
+    /// The last migration was not applied yet, and Postgres refuses it in words that quote a value.
+    pub(crate) async fn refuse_last_migration(&self, value: &str) {
+        self.change(&format!(
+            "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations);
+             CREATE FUNCTION refuse_change() RETURNS event_trigger LANGUAGE plpgsql AS
+             $$ BEGIN
+                IF current_query() NOT LIKE '%_sqlx_migrations%' THEN RAISE EXCEPTION 'no {value}'; END IF;
+             END $$;
+             CREATE EVENT TRIGGER refuse_change ON ddl_command_start EXECUTE FUNCTION refuse_change()"
+        ))
+        .await;
+    }
+
     /// How many sessions with this `application_name` the server has now.
     pub(crate) async fn sessions(&self, application: &str) -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE application_name = $1")
