@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long one server may take to open a session, if the DSN does not say.
-const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(4);
 
 /// How long a question about logins and the schema may take. It reads a few rows of the catalog.
 pub(super) const CATALOG_LIMIT: Duration = Duration::from_secs(10);

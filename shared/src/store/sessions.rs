@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use super::{
-    connecting::{Servers, close, timed_out, within},
+    connecting::{CONNECT_LIMIT, Servers, close, timed_out, within},
     error::is_lost,
     pooled::{Opener, PoolSettings, Pooled, discard},
     session::Session,
@@ -97,6 +97,8 @@ impl Sessions {
     ) -> Result<Session, sqlx::Error> {
         let deadline = Instant::now() + ACQUIRE_LIMIT;
         let turn = self.turn().await?;
+        // However long the turn took, a server has the time to open a session, because the error would blame it.
+        let deadline = deadline.max(Instant::now() + CONNECT_LIMIT);
         loop {
             let mut object = self.acquire(deadline).await?;
             let is_new = Object::metrics(&object).recycle_count == 0;
