@@ -31,7 +31,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stop.wait_for(|stop| *stop) => break,
         };
         // An accept fails when a client gives up early or files run out: the next may work.
         let Ok((stream, _)) = accepted else {
@@ -42,6 +42,8 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         let _ = stream.set_nodelay(true);
         tokio::spawn(connection(stream, Arc::clone(&shared), stop.clone()));
     }
+    // Before the receiver, because the caller of `stop` waits until no receiver is left.
+    drop(listener);
 }
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
