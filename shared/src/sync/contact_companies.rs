@@ -248,18 +248,37 @@ fn unread(error: Error, progress: Progress) -> Result<Companies, Error> {
     }
 }
 
-/// Queues the companies that these contacts name and that are not stored, or that any contact names without `contacts`.
+/// Queues all companies that these contacts name. Returns the streams that are due for it.
+pub(super) async fn fetch_all(
+    tx: &mut WorkerTx,
+    cx: &SliceContext<'_>,
+    contacts: &[String],
+) -> Result<Vec<Stream>, SliceError> {
+    let connection = cx.key.connection;
+    let are_queued = !contacts.is_empty() && tx.add_company_fetches(connection, contacts).await?;
+    due_if(are_queued, tx, cx).await
+}
+
+/// The same for companies that are not stored, of these contacts or, without names, of any.
 pub(super) async fn fetch_unknown(
     tx: &mut WorkerTx,
     cx: &SliceContext<'_>,
     contacts: Option<&[String]>,
 ) -> Result<Vec<Stream>, SliceError> {
     let connection = cx.key.connection;
-    if contacts.is_some_and(<[String]>::is_empty)
-        || !tx.add_unknown_company_fetches(connection, contacts).await?
-    {
+    let are_queued = !contacts.is_some_and(<[String]>::is_empty)
+        && tx.add_unknown_company_fetches(connection, contacts).await?;
+    due_if(are_queued, tx, cx).await
+}
+
+async fn due_if(
+    are_queued: bool,
+    tx: &mut WorkerTx,
+    cx: &SliceContext<'_>,
+) -> Result<Vec<Stream>, SliceError> {
+    if !are_queued {
         return Ok(Vec::new());
     }
-    tx.make_due(connection, Stream::Companies).await?;
+    tx.make_due(cx.key.connection, Stream::Companies).await?;
     Ok(vec![Stream::Companies])
 }

@@ -165,7 +165,7 @@ async fn store(
         tx.forget_absences(key, &shown).await?;
     }
     let also_due = if !course.pages.is_full() {
-        fetch_companies_of(&mut tx, cx, &written.changed).await?
+        contact_companies::fetch_all(&mut tx, cx, &written.changed).await?
     } else if is_last && tx.is_resting(key.connection, "company", SCROLL).await? == Some(true) {
         // The scroll may have been set aside before the contacts that name companies were stored.
         contact_companies::fetch_unknown(&mut tx, cx, None).await?
@@ -190,20 +190,6 @@ async fn store(
     tx.commit().await?;
     written.count(Stream::Contacts);
     Ok(SliceOutcome::from(verdict).with_due(also_due))
-}
-
-/// Queues the companies of changed contacts, and makes `companies` due for them.
-async fn fetch_companies_of(
-    tx: &mut WorkerTx,
-    cx: &SliceContext<'_>,
-    changed: &[String],
-) -> Result<Vec<Stream>, SliceError> {
-    let connection = cx.key.connection;
-    if changed.is_empty() || !tx.add_company_fetches(connection, changed).await? {
-        return Ok(Vec::new());
-    }
-    tx.make_due(connection, Stream::Companies).await?;
-    Ok(vec![Stream::Companies])
 }
 
 /// Ends a walk whose pages are all stored. Questions about single contacts follow it.
