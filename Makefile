@@ -2,7 +2,7 @@
 # The logic is in deploy/setup/ (shell) and in the programs themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench chaos fuzz reference sqlx sqlx-check stats servers clean-servers
+.PHONY: help demo test check bench chaos fuzz dictionaries reference sqlx sqlx-check stats servers clean-servers
 
 ARGS ?=
 BENCH ?=
@@ -34,6 +34,9 @@ chaos: servers ## Break everything while it syncs, then compare (CHAOS_SECONDS=,
 
 fuzz: ## Let libFuzzer look for inputs that break a parser (FUZZ_SECONDS= each, ARGS=target, needs nightly)
 	@deploy/setup/fuzz.sh $(FUZZ_SECONDS) $(ARGS)
+
+dictionaries: ## Train the dictionaries of raw records anew, into target/dictionaries
+	@cargo run $(QUIET) --package intercom-simulator --example dictionaries -- target/dictionaries
 
 reference: ## Write the lists of options and metrics in deploy/reference anew
 	@REFERENCE=write cargo test $(QUIET) --workspace --test reference

@@ -36,6 +36,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("reqwest", &["intercom"]),
     ("ring", &["vault"]),
+    ("zstd", &["store"]),
 ];
 
 fn root() -> PathBuf {

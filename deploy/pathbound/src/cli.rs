@@ -70,6 +70,8 @@ pub enum Command {
     /// Pause or resume the work for a tenant
     #[command(subcommand)]
     Tenants(TenantsCommand),
+    /// Print raw records as Intercom sent them, from what `psql -At` shows of their columns on stdin
+    Unpack,
     /// Show or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -34,6 +34,7 @@ mod pooled;
 mod postgres_fault;
 mod purge;
 mod quarantine;
+pub mod raw;
 mod readiness;
 pub mod reads;
 mod reference_items;

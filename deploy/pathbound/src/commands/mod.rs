@@ -10,6 +10,7 @@ pub mod queues;
 pub mod replay;
 pub mod resync;
 pub mod tenants;
+pub mod unpack;
 pub mod why;
 
 use std::{path::Path, time::Instant};
@@ -53,6 +54,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Dead(command) => dead::run(file, format, command).await,
         Command::Events(args) => events::run(file, format, args).await,
         Command::Tenants(command) => tenants::run(file, format, command).await,
+        Command::Unpack => unpack::run(),
         Command::Config(command) => config::run(file, format, command),
     }
 }
