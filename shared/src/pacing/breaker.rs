@@ -13,6 +13,9 @@ const PAUSE: Backoff = Backoff::new(Duration::from_secs(1), LONGEST_PAUSE);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// After this long without a response, another probe may be sent.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
+/// A breaker that is not closed is kept for this long after its pause. The streams of a failing workspace are tried
+/// again after an hour at the latest, and one probe is then enough.
+const KEPT: Duration = Duration::from_secs(2 * 60 * 60);
 /// While a probe is in flight, callers check again after this.
 const CHECK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -51,6 +54,16 @@ impl Breaker {
             BreakerState::Open { until, .. } if now < until => Err(until),
             BreakerState::Probing { until, .. } if now < until => Err(until.min(now + CHECK_AGAIN)),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the next call depends on the calls so far. A few failures are forgotten with an idle workspace.
+    pub(super) fn is_needed(&self, now: Duration) -> bool {
+        match self.state {
+            BreakerState::Closed { .. } => false,
+            BreakerState::Open { until, .. } | BreakerState::Probing { until, .. } => {
+                now < until + KEPT
+            }
         }
     }
 
@@ -128,6 +141,22 @@ mod tests {
         breaker.on_send(at(4));
         breaker.on_response();
         assert!(breaker.check(at(4)).is_ok());
+    }
+
+    #[test]
+    fn it_is_needed_while_it_is_not_closed_and_for_some_hours() {
+        let mut breaker = breaker();
+        for _ in 1..MIN_FAILURES {
+            breaker.on_failure(at(0));
+        }
+        assert!(!breaker.is_needed(at(0)), "it is closed");
+        assert!(breaker.on_failure(at(0)));
+        assert!(breaker.is_needed(at(0)));
+        breaker.on_send(at(5));
+        assert!(breaker.is_needed(at(3_700)), "its streams are tried hourly");
+        assert!(!breaker.is_needed(at(10_000)));
+        breaker.on_response();
+        assert!(!breaker.is_needed(at(5)));
     }
 
     #[test]

@@ -19,10 +19,10 @@ use crate::domain::Class;
 /// The rate budget of one workspace, its own or the one of the app. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    workspace_id: Arc<str>,
+    pub(super) workspace_id: Arc<str>,
     /// Failures are a workspace's own, even if the budget is shared.
-    breaker: Arc<Mutex<Breaker>>,
-    driver: Arc<Driver>,
+    pub(super) breaker: Arc<Mutex<Breaker>>,
+    pub(super) driver: Arc<Driver>,
 }
 
 impl Budget {
@@ -112,5 +112,11 @@ impl Budget {
     pub fn on_response(&self, headers: RateLimitHeaders) {
         self.driver
             .on_response(0, self.driver.now(), false, headers);
+    }
+
+    /// Whether a reader or a call has the budget, or the breaker is not closed.
+    pub(super) fn is_needed(&self) -> bool {
+        // Every reader and every permit holds the breaker, beside the budget that is kept.
+        Arc::strong_count(&self.breaker) > 1 || self.breaker.lock().is_needed(self.driver.now())
     }
 }

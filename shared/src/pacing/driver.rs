@@ -107,6 +107,12 @@ impl Driver {
         self.lock().local.on_throttled(headers, now)
     }
 
+    /// Whether this process knows something that the ledger does not know yet.
+    pub(super) fn is_needed(self: &Arc<Self>) -> bool {
+        // The tasks that call the ledger hold the driver, beside the budget that is kept.
+        Arc::strong_count(self) > 1 || self.lock().local.is_needed(self.now())
+    }
+
     /// Makes the call to the ledger that is due, if any. It runs on its own task, because a caller may be cancelled.
     pub(super) fn call_ledger(self: &Arc<Self>) {
         let Some(request) = self.next_request() else {

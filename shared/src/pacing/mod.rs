@@ -2,6 +2,7 @@
 
 mod breaker;
 mod budget;
+mod budgets;
 mod driver;
 mod headers;
 mod ledger;
@@ -11,7 +12,7 @@ mod permit;
 mod protocol;
 mod scope;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
@@ -26,6 +27,7 @@ pub use protocol::{
 pub use scope::ScopeCheck;
 
 use breaker::Breaker;
+use budgets::Budgets;
 use driver::{Driver, ScopeWatch};
 use ledger::Ledger;
 
@@ -44,13 +46,6 @@ pub struct Pacing {
     slice_concurrency: usize,
 }
 
-#[derive(Debug, Default)]
-struct Budgets {
-    by_workspace: HashMap<String, Budget>,
-    /// The budgets that workspaces share, if the scope is the app.
-    of_app: HashMap<Region, Arc<Driver>>,
-}
-
 /// The ledger cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the rate ledger, check redis_url: {0}")]
@@ -64,7 +59,7 @@ impl Pacing {
     pub fn open(config: &Config) -> Result<Self, PacingError> {
         let scope = config.intercom.rate_limit_scope;
         Ok(Self {
-            budgets: Arc::default(),
+            budgets: Arc::new(Mutex::new(Budgets::new(scope))),
             ledger: Ledger::open(config)?,
             scope: ScopeWatch {
                 configured: scope,
@@ -74,26 +69,28 @@ impl Pacing {
         })
     }
 
-    /// The budget that the calls to a workspace are taken from. It is created at its first use.
+    /// The budget that the calls to a workspace are taken from. It is created when the workspace is met, and kept while
+    /// it is in use. An idle one is forgotten after some time.
     #[must_use]
     pub fn budget(&self, region: Region, workspace_id: &str) -> Budget {
         let mut budgets = self.budgets.lock();
-        if let Some(budget) = budgets.by_workspace.get(workspace_id) {
-            return budget.clone();
-        }
-        let driver = || {
-            let name = self.name(region, workspace_id);
-            Driver::new(name, self.ledger.clone(), self.scope.clone())
-        };
-        let driver = match self.scope.configured {
-            RateLimitScope::Workspace => driver(),
-            RateLimitScope::App => Arc::clone(budgets.of_app.entry(region).or_insert_with(driver)),
-        };
-        let budget = Budget::new(workspace_id, Breaker::new(self.slice_concurrency), driver);
-        budgets
-            .by_workspace
-            .insert(workspace_id.to_owned(), budget.clone());
-        budget
+        budgets.meet(workspace_id, |of_app| {
+            let driver = || {
+                let name = self.name(region, workspace_id);
+                Driver::new(name, self.ledger.clone(), self.scope.clone())
+            };
+            let driver = match self.scope.configured {
+                RateLimitScope::Workspace => driver(),
+                RateLimitScope::App => Arc::clone(of_app.entry(region).or_insert_with(driver)),
+            };
+            Budget::new(workspace_id, Breaker::new(self.slice_concurrency), driver)
+        })
+    }
+
+    /// How many workspaces' budgets this process keeps.
+    #[must_use]
+    pub fn kept_budgets(&self) -> usize {
+        self.budgets.lock().len()
     }
 
     /// The state of a workspace's budget in the whole fleet, or `None` if Redis is away.

@@ -4,6 +4,7 @@
 mod absurd;
 mod breaker;
 mod conformance;
+mod kept;
 mod processes;
 mod scope;
 

@@ -17,7 +17,7 @@ use reports::Reports;
 pub use reports::FLUSH_DELAY;
 
 use super::{
-    headers::RateLimitHeaders,
+    headers::{RateLimitHeaders, WINDOW},
     limiter::Limiter,
     protocol::{BudgetStatus, LedgerReply, LedgerRequest},
 };
@@ -287,6 +287,18 @@ impl LocalBudget {
     #[must_use]
     pub fn has_unsettled(&self) -> bool {
         !self.reports.is_empty() || !self.leases.is_empty()
+    }
+
+    /// Whether this process knows more than the ledger: a report, a permit, a refusal, or that Redis is away.
+    #[must_use]
+    pub fn is_needed(&self, now: Duration) -> bool {
+        let is_parked = self.parked.iter().any(|until| *until > now);
+        // Without a ledger the pace follows the last limit, which is good for a window.
+        let is_offline = |offline: Offline| now < offline.retry_at + WINDOW;
+        self.in_flight.is_some()
+            || self.has_unsettled()
+            || is_parked
+            || self.offline.is_some_and(is_offline)
     }
 
     /// Expired permits go back at once, so that another process can use them.
