@@ -8,6 +8,7 @@ pub mod region;
 pub mod secret;
 pub mod stream;
 pub mod thread_fate;
+pub mod thread_part;
 pub mod verdict;
 
 pub use ids::{ConnectionId, RunId, TenantId};
@@ -15,4 +16,5 @@ pub use json_text::JsonText;
 pub use region::Region;
 pub use secret::Secret;
 pub use stream::{Class, Mode, Stream};
+pub use thread_part::{ThreadPart, UnreadPart};
 pub use verdict::Verdict;

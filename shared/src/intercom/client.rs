@@ -106,7 +106,7 @@ impl Intercom {
                     .await;
                 continue;
             }
-            let me = Me::parse(&classify_response(answer, "me")?.0.body)?;
+            let me = Me::parse(&classify_response(answer, "me")?.body)?;
             // The budget learns the window from this response, before the first slice starts.
             self.pacing
                 .budget(region, &me.workspace_id)
@@ -125,6 +125,12 @@ impl Intercom {
             self.pacing.status(region, workspace_id).await?,
             self.pacing.max_share(),
         ))
+    }
+
+    /// How many workspaces' rate budgets this process keeps.
+    #[must_use]
+    pub fn kept_budgets(&self) -> usize {
+        self.pacing.kept_budgets()
     }
 
     /// The memory budget of this process for response bodies.

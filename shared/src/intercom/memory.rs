@@ -2,8 +2,9 @@
 //!
 //! Small bodies share one part of the budget and never wait for it. A body over 2 MB, or one that
 //! comes when the shared part is full, waits for one of a few large slots. A large slot fits the
-//! largest response there may be, so its holder never needs more memory. Waiters therefore always
-//! wait for a holder that can finish, which rules out deadlock.
+//! largest response there may be, so its holder never needs more memory. It also waits for no other
+//! body, because it gives its slot back before it does. Waiters therefore always wait for a holder that
+//! can finish, which rules out deadlock.
 
 use std::{
     sync::{
@@ -70,6 +71,12 @@ impl ResponseMemory {
         self.peak.load(Ordering::Relaxed)
     }
 
+    /// The number of bytes of bodies that are held now.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.buffered.load(Ordering::Relaxed)
+    }
+
     /// A permit for one body, with no bytes yet.
     pub(super) fn permit(&self) -> MemoryPermit {
         MemoryPermit {
@@ -111,6 +118,15 @@ impl MemoryPermit {
         Ok(())
     }
 
+    /// Gives a large slot back before its holder waits for another body. The bytes move into the shared part of the
+    /// budget. If that is full they stay without a place, and are only counted.
+    pub(super) fn release_slot(&mut self) {
+        if self.large.is_some() {
+            self.take_units(self.bytes);
+            self.large = None;
+        }
+    }
+
     /// Records that the body was dropped. The permit keeps its slot.
     pub(super) fn clear(&mut self) {
         metrics::gauge!("pathbound_intercom_answer_bytes").decrement(self.bytes as f64);
@@ -121,20 +137,20 @@ impl MemoryPermit {
     }
 
     fn reserve_shared(&mut self, total: usize) -> bool {
+        total <= LARGE_BODY_BYTES && self.take_units(total)
+    }
+
+    /// Takes units of the shared part until there are enough for so many bytes.
+    fn take_units(&mut self, total: usize) -> bool {
         let reserved = self
             .shared
             .as_ref()
             .map_or(0, OwnedSemaphorePermit::num_permits);
         let more = total.div_ceil(UNIT_BYTES).saturating_sub(reserved);
-        if total > LARGE_BODY_BYTES || more > u32::MAX as usize {
+        let Ok(more) = u32::try_from(more) else {
             return false;
-        }
-        let Ok(more) = self
-            .memory
-            .shared
-            .clone()
-            .try_acquire_many_owned(more as u32)
-        else {
+        };
+        let Ok(more) = self.memory.shared.clone().try_acquire_many_owned(more) else {
             return false;
         };
         match &mut self.shared {
@@ -207,6 +223,31 @@ mod tests {
         }
         drop(large);
         futures::future::join_all(others).await;
+    }
+
+    #[tokio::test]
+    async fn a_body_that_waits_for_another_gives_its_slot_back() {
+        let memory = ResponseMemory::new(64 * MEGABYTE);
+        let units = memory.shared.available_permits();
+        let mut page = memory.permit();
+        page.grow(20 * MEGABYTE).await.unwrap();
+        page.release_slot();
+        assert!(!page.is_large());
+        assert_eq!(
+            (units - memory.shared.available_permits()) * UNIT_BYTES,
+            20 * MEGABYTE
+        );
+        // The shared part has no memory for the second one.
+        let mut other = memory.permit();
+        other.grow(30 * MEGABYTE).await.unwrap();
+        other.release_slot();
+        let mut third = memory.permit();
+        third.grow(30 * MEGABYTE).await.unwrap();
+        assert_eq!(memory.held_bytes(), 80 * MEGABYTE);
+        drop((page, other, third));
+        assert_eq!(memory.held_bytes(), 0);
+        assert_eq!(memory.shared.available_permits(), units);
+        assert_eq!(memory.large.available_permits(), 1);
     }
 
     #[tokio::test]

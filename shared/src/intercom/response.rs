@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::Mutex;
 use reqwest::header::{DATE, HeaderMap, LINK, RETRY_AFTER};
 
 use super::{
@@ -20,6 +21,10 @@ const BEFORE_INTERCOM: DateTime<Utc> = DateTime::from_timestamp(1_293_839_999, 0
 const MAX_RETRY_AFTER_SECONDS: u64 = 300;
 
 /// The body of a 2xx response, and the time by Intercom's own clock.
+///
+/// The body counts in the process's response memory until this is dropped. Keep it, or its permit, until what was read
+/// from it is stored. Never wait for another response while this one [is large](Response::is_large), because the other
+/// one may need its slot. [Release its slot](Response::release_slot) first.
 #[derive(Debug)]
 pub struct Response {
     pub body: String,
@@ -27,9 +32,36 @@ pub struct Response {
     /// Whether `body` is only an outline: a page of one record that is too large. The outline has the
     /// record's short fields alone, so the record must not be stored from it.
     pub is_outline: bool,
+    /// The memory of the body.
+    permit: Mutex<MemoryPermit>,
 }
 
 impl Response {
+    /// Whether the response takes a large slot of the process's memory. What was read from it should be stored soon,
+    /// because others wait for the slot.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.permit.lock().is_large()
+    }
+
+    /// Drops the body and keeps its place in the process's memory, for the records that were read from it.
+    #[must_use]
+    pub fn into_permit(self) -> MemoryPermit {
+        self.permit.into_inner()
+    }
+
+    /// The body and its place in the process's memory.
+    #[must_use]
+    pub fn into_parts(self) -> (String, MemoryPermit) {
+        (self.body, self.permit.into_inner())
+    }
+
+    /// Gives a large slot back, before the caller waits for another response and still keeps this one. The body moves
+    /// into the shared part of the memory. If that is full, the body is only counted.
+    pub fn release_slot(&self) {
+        self.permit.lock().release_slot();
+    }
+
     /// The size of the body in bytes. The body of an outline was larger than any that is kept, so its
     /// size is the largest there may be.
     #[must_use]
@@ -49,7 +81,7 @@ impl Response {
 pub(super) fn classify_response(
     response: RawResponse,
     endpoint: &'static str,
-) -> Result<(Response, MemoryPermit), Error> {
+) -> Result<Response, Error> {
     count_call(endpoint, status_class(response.status));
     if !(200..300).contains(&response.status) {
         let link = header(&response.headers, LINK.as_str());
@@ -74,12 +106,12 @@ pub(super) fn classify_response(
             "the response is not a JSON object".to_owned(),
         ));
     }
-    let response_body = Response {
+    Ok(Response {
         body,
         at: server_time(&response.headers),
         is_outline,
-    };
-    Ok((response_body, response.permit))
+        permit: Mutex::new(response.permit),
+    })
 }
 
 /// Counts one call. `none` is the status of a call without a usable response.

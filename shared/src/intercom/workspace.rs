@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::{
     Endpoint, Error, Gate, Response, Version,
-    memory::MemoryPermit,
     response::{classify_response, count_call, rate_limit_headers},
     transport::{ReceivedBody, Transport},
 };
@@ -56,19 +55,6 @@ impl Workspace {
     /// # Errors
     /// See [`Error`]. A response that is not a JSON object is [`Error::Unavailable`].
     pub async fn read(&self, endpoint: &Endpoint<'_>) -> Result<Response, Error> {
-        Ok(self.read_with_permit(endpoint).await?.0)
-    }
-
-    /// The same, with the memory permit of the response, for a caller that keeps many of them. Keep the
-    /// permit exactly as long as the body. Never wait for another response while a permit
-    /// [is large](MemoryPermit::is_large), because the other response may need its slot.
-    ///
-    /// # Errors
-    /// As [`Workspace::read`].
-    pub async fn read_with_permit(
-        &self,
-        endpoint: &Endpoint<'_>,
-    ) -> Result<(Response, MemoryPermit), Error> {
         match self.read_once(endpoint, 1).await {
             Err(Error::Unavailable(why)) if endpoint.is_repeatable() => {
                 match self.read_once(endpoint, 2).await {
@@ -92,11 +78,7 @@ impl Workspace {
             status = tracing::field::Empty
         )
     )]
-    async fn read_once(
-        &self,
-        endpoint: &Endpoint<'_>,
-        attempt: u8,
-    ) -> Result<(Response, MemoryPermit), Error> {
+    async fn read_once(&self, endpoint: &Endpoint<'_>, attempt: u8) -> Result<Response, Error> {
         let request = endpoint.request()?;
         let permit = self
             .budget

@@ -8,10 +8,7 @@ use uuid::Uuid;
 use super::{
     StoreError, Tx, WriteSummary, batch::last_of_each, roles::Worker, threads::StubVersion,
 };
-use crate::domain::{
-    ConnectionId, ids,
-    records::{Conversation, Part},
-};
+use crate::domain::{ConnectionId, ThreadPart, ids, records::Conversation};
 
 /// Where a conversation comes from. It decides when an equally old one may overwrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +38,7 @@ impl Tx<Worker> {
         let (written, first_messages) = self
             .write_conversations(connection, stubs, Seen::InList)
             .await?;
-        self.write_parts(&first_messages).await?;
+        self.write_parts(first_messages).await?;
         self.mark_threads_pending(connection, versions).await?;
         Ok(written)
     }
@@ -52,7 +49,7 @@ impl Tx<Worker> {
         connection: ConnectionId,
         conversations: Vec<Conversation>,
         seen: Seen,
-    ) -> Result<(WriteSummary, Vec<(Uuid, Part)>), StoreError> {
+    ) -> Result<(WriteSummary, Vec<(Uuid, ThreadPart)>), StoreError> {
         let conversations = last_of_each(conversations, |conversation| &conversation.source_id);
         let mut columns = Columns::with_capacity(conversations.len());
         let (mut participants, mut whole) = (Vec::new(), HashSet::new());
@@ -64,7 +61,12 @@ impl Tx<Worker> {
             if conversation.contacts.is_whole() {
                 whole.insert(id);
             }
-            first_messages.extend(conversation.first_message.clone().map(|part| (id, part)));
+            first_messages.extend(
+                conversation
+                    .first_message
+                    .clone()
+                    .map(|part| (id, part.into())),
+            );
             columns.push(id, conversation);
         }
         let rows = self

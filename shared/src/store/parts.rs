@@ -1,11 +1,16 @@
 //! Parts: the messages and events of threads.
 
+use std::collections::VecDeque;
+
 use uuid::Uuid;
 
 use super::{StoreError, Tx, WriteSummary, roles::Worker};
-use crate::domain::records::{FIRST_MESSAGE, Part};
+use crate::domain::{
+    ThreadPart,
+    records::{FIRST_MESSAGE, Part, Poison},
+};
 
-/// Bytes of parts in one statement. All of it is encoded, twice, before its first byte is sent.
+/// Bytes of parts in one statement. All of it is read and encoded, twice, before its first byte is sent.
 const STATEMENT_BYTES: usize = 2 << 20;
 
 impl Tx<Worker> {
@@ -14,31 +19,32 @@ impl Tx<Worker> {
     /// A redaction always overwrites, raw bytes included, and an older read never undoes it.
     pub(super) async fn write_parts(
         &mut self,
-        parts: &[(Uuid, Part)],
+        mut parts: Vec<(Uuid, ThreadPart)>,
     ) -> Result<WriteSummary, StoreError> {
         if parts.is_empty() {
             return Ok(WriteSummary::default());
         }
         // In key order, so that two writers cannot deadlock. Of equal keys the newest comes first and stays.
-        let mut sorted: Vec<&(Uuid, Part)> = parts.iter().collect();
-        sorted.sort_by(|a, b| {
-            (a.0, &a.1.source_id, b.1.updated_at).cmp(&(b.0, &b.1.source_id, a.1.updated_at))
+        parts.sort_by(|a, b| {
+            (a.0, a.1.source_id(), b.1.updated_at()).cmp(&(b.0, b.1.source_id(), a.1.updated_at()))
         });
-        sorted.dedup_by(|a, b| a.0 == b.0 && a.1.source_id == b.1.source_id);
-        let messages = sorted
+        parts.dedup_by(|a, b| a.0 == b.0 && a.1.source_id() == b.1.source_id());
+        let messages = parts
             .iter()
-            .filter(|(_, part)| part.source_id == FIRST_MESSAGE)
+            .filter(|(_, part)| part.source_id() == FIRST_MESSAGE)
             .count();
         let mut written = WriteSummary {
-            seen: sorted.len() - messages,
+            seen: parts.len() - messages,
             ..WriteSummary::default()
         };
-        let mut remaining = &sorted[..];
+        let mut remaining = VecDeque::from(parts);
         while !remaining.is_empty() {
-            let count = statement_len(remaining.iter().map(|(_, part)| bytes_of(part)));
-            let batch;
-            (batch, remaining) = remaining.split_at(count);
-            let (inserted, updated) = self.upsert_parts(batch).await?;
+            let count = statement_len(remaining.iter().map(|(_, part)| part.bytes()));
+            let batch = remaining
+                .drain(..count)
+                .map(read)
+                .collect::<Result<Vec<_>, _>>()?;
+            let (inserted, updated) = self.upsert_parts(&batch).await?;
             written.inserted += inserted;
             written.updated += updated;
         }
@@ -46,10 +52,7 @@ impl Tx<Worker> {
     }
 
     /// Upserts parts in one statement. Returns how many were inserted and how many updated, without first messages.
-    async fn upsert_parts(
-        &mut self,
-        parts: &[&(Uuid, Part)],
-    ) -> Result<(usize, usize), StoreError> {
+    async fn upsert_parts(&mut self, parts: &[(Uuid, Part)]) -> Result<(usize, usize), StoreError> {
         let tenant = self.tenant().0;
         let column = |pick: fn(&Part) -> Option<&str>| {
             parts.iter().map(|(_, part)| pick(part)).collect::<Vec<_>>()
@@ -106,8 +109,15 @@ fn statement_len(bytes: impl Iterator<Item = usize>) -> usize {
         .max(1)
 }
 
-fn bytes_of(part: &Part) -> usize {
-    part.raw.len() + part.body.as_ref().map_or(0, String::len)
+fn read((conversation, part): (Uuid, ThreadPart)) -> Result<(Uuid, Part), StoreError> {
+    match part.into_part() {
+        Ok(part) => Ok((conversation, part)),
+        // It was read before. A part that is left out here would never be missed.
+        Err(Poison { reason, .. }) => Err(StoreError::Inconsistent {
+            table: "parts",
+            what: reason,
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -199,7 +199,9 @@ async fn differs(
         ) => None,
         Err(error) => return Err(error.into()),
     };
-    let read = answer.and_then(|answer| wire::read_thread(&answer.body).ok());
+    let read = answer
+        .as_ref()
+        .and_then(|answer| wire::read_thread(&answer.body).ok());
     let mut tx = cx.begin_unfenced().await?;
     let mut result = None;
     if let Some((Ok(thread), poisons)) = read {
@@ -215,9 +217,8 @@ async fn differs(
         if differs {
             tracing::error!(conversation = %sampled.conversation_id, "a thread that was called complete is not");
             let fetched = FetchedThread {
-                thread,
-                too_fresh: false,
                 poisoned: poisons.len() as i32,
+                ..thread.into()
             };
             tx.write_threads(key.connection, vec![fetched]).await?;
         }

@@ -3,7 +3,7 @@
 //!
 //! A company that Intercom does not give is set aside, so that it delays no other.
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use futures::{StreamExt, stream};
 
 use super::{
@@ -16,15 +16,15 @@ use super::{
 };
 use crate::{
     domain::{Stream, Verdict},
-    intercom::{Endpoint, Error, Refusal, wire},
+    intercom::{Endpoint, Error, Refusal, Response, wire},
     store::{CompanyFetches, ProofDelta, Retry, SetAside, WalkEnd},
 };
 
 /// What Intercom says of a batch of companies.
 #[derive(Default)]
 struct Fetched {
-    bodies: Vec<String>,
-    at: Option<DateTime<Utc>>,
+    /// Kept until what was read from them is stored, because they count in the response memory.
+    bodies: Vec<Response>,
     alive: Vec<String>,
     gone: Vec<String>,
     /// Companies that Intercom does not give.
@@ -37,6 +37,10 @@ async fn fetch(cx: &SliceContext<'_>, ids: Vec<String>) -> Fetched {
     let answers: Vec<_> = stream::iter(ids)
         .map(|id| async move {
             let answer = cx.workspace.read(&Endpoint::Company { id: &id }).await;
+            // It is kept while the others come.
+            if let Ok(answer) = &answer {
+                answer.release_slot();
+            }
             (id, answer)
         })
         .buffer_unordered(cx.config().conversation_concurrency)
@@ -46,8 +50,7 @@ async fn fetch(cx: &SliceContext<'_>, ids: Vec<String>) -> Fetched {
     for (id, answer) in answers {
         match answer {
             Ok(answer) => {
-                fetched.at = Some(answer.at);
-                fetched.bodies.push(answer.body);
+                fetched.bodies.push(answer);
                 fetched.alive.push(id);
             }
             // Deleted since its contact was read, or absent from two scrolls. Only the latter ends the company.
@@ -79,15 +82,15 @@ pub(super) async fn fetch_by_id(
 ) -> Result<SliceOutcome, SliceError> {
     let Fetched {
         bodies,
-        at,
         alive,
         gone,
         set_aside: unread,
         trouble,
     } = fetch(cx, fetches.source_ids.clone()).await;
     // The batch is stored even if a call failed, so that the answered calls are not repeated.
-    let bodies = bodies.iter().map(String::as_str);
-    let objects = PageObjects::read(bodies, at.unwrap_or_else(Utc::now), wire::read_company);
+    let now = bodies.last().map_or_else(Utc::now, |answer| answer.at);
+    let texts = bodies.iter().map(|answer| answer.body.as_str());
+    let objects = PageObjects::read(texts, now, wire::read_company);
     // A company that is gone has nothing left to be unreadable.
     let healthy = [objects.ids(), gone.clone()].concat();
     let served = [alive.clone(), gone.clone()].concat();

@@ -28,6 +28,7 @@ pub(super) struct Absent {
     pub(super) set_aside: Vec<SetAside>,
     /// Why the batch stopped. It says nothing of a contact.
     pub(super) trouble: Option<Error>,
+    /// Kept until what was read from them is stored, because they count in the response memory.
     bodies: Vec<Response>,
 }
 
@@ -40,6 +41,10 @@ pub(super) async fn fetch(cx: &SliceContext<'_>, ids: Vec<String>) -> Result<Abs
                 merge_history: false,
             };
             let answer = cx.workspace.read(&read).await;
+            // It is kept while the others come.
+            if let Ok(answer) = &answer {
+                answer.release_slot();
+            }
             (id, answer)
         })
         .buffer_unordered(cx.config().conversation_concurrency)

@@ -93,6 +93,13 @@ async fn page(
     };
     let mut objects = PageObjects::of_page(&answer, &page.items, wire::read_contact)?;
     course.note_landed(answer.size());
+    if !objects
+        .records
+        .iter()
+        .all(|contact| contact.companies.is_whole())
+    {
+        answer.release_slot();
+    }
     // Before the transaction, because these calls may take seconds and the stream must not be
     // locked for so long.
     let unread =
@@ -106,7 +113,12 @@ async fn page(
     };
     // A poll between two pages counts nothing, because the walk counts at its end.
     let counts = ended && !course.is_polling();
+    if counts {
+        answer.release_slot();
+    }
     let total = course.pages.total(cx, &page, counts, &count).await?;
+    // The records count in the response memory until they are stored.
+    let _permit = answer.into_permit();
     store(cx, course, ended, objects, unread, total).await
 }
 

@@ -99,7 +99,12 @@ async fn page(
     };
     // A poll between two pages counts nothing, because the walk counts at its end.
     let counts = course.pages.after.is_none() && !course.is_polling();
+    if counts {
+        answer.release_slot();
+    }
     let total = course.pages.total(cx, &page, counts, &count).await?;
+    // The records count in the response memory until they are stored.
+    let _permit = answer.into_permit();
     store(cx, course, objects, total).await
 }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::records::{Poison, ReferenceItem},
     intercom::{
-        Endpoint, Error, Refusal, Version,
+        Endpoint, Error, MemoryPermit, Refusal, Version,
         wire::{self, Page, ReferenceKind},
     },
 };
@@ -23,6 +23,8 @@ struct List {
     at: DateTime<Utc>,
     items: Vec<ReferenceItem>,
     poisons: Vec<Poison>,
+    /// The items count in the response memory until they are stored.
+    _permit: MemoryPermit,
 }
 
 /// Reads the lists that are left. Each has its own scope and its own faults, so a list that fails does not stop the
@@ -70,7 +72,13 @@ async fn store_list(
 ) -> Result<(), SliceError> {
     let key = cx.key;
     let mut tx = cx.begin().await?;
-    if let Some(List { at, items, poisons }) = list {
+    if let Some(List {
+        at,
+        items,
+        poisons,
+        _permit,
+    }) = list
+    {
         walk.started_at.get_or_insert(at);
         tx.write_reference(key.connection, kind.as_str(), &items)
             .await?;
@@ -134,6 +142,7 @@ async fn read_list(cx: &SliceContext<'_>, kind: ReferenceKind) -> Result<List, S
         at: answer.at,
         items,
         poisons,
+        _permit: answer.into_permit(),
     })
 }
 

@@ -1,20 +1,14 @@
 //! The answers of a slice of threads, until they are stored.
 
-use chrono::TimeDelta;
+use std::sync::Arc;
 
-use super::future_dated;
+use super::thread_answer::{self, NoThread};
 use crate::{
     domain::{records::Poison, thread_fate::ThreadFailure},
-    intercom::{Error, MemoryPermit, Refusal, Response, wire},
+    intercom::{Error, MemoryPermit, Refusal, Response},
     store::{FailedThread, FetchedThread, PendingThread},
 };
 
-/// A thread that was fetched this soon after its own change is fetched again. Times are in whole seconds, so a second
-/// change in the same second would otherwise never be seen.
-const SETTLED_AFTER: TimeDelta = TimeDelta::seconds(2);
-/// How far ahead of Intercom's clock one of its servers may stamp a change. A later time does not settle soon, so the
-/// thread is not fetched again for it.
-const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
 /// The batch is stored at this many bytes, so that large threads stay small in memory.
 const MAX_BYTES: usize = 4 << 20;
 
@@ -87,44 +81,25 @@ impl Batch {
     }
 
     /// Adds one answer, or the error of a call that was made.
-    pub(super) fn add(
-        &mut self,
-        thread: PendingThread,
-        answer: Result<(Response, MemoryPermit), Error>,
-    ) {
-        let (answer, permit) = match answer {
+    pub(super) fn add(&mut self, thread: PendingThread, answer: Result<Response, Error>) {
+        let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return self.add_error(thread, &error),
         };
-        self.bytes += answer.body.len();
+        let at = answer.at;
+        let (body, permit) = answer.into_parts();
+        self.bytes += body.len();
         self.permits.push(permit);
-        match wire::read_thread(&answer.body) {
-            // Stored, it would leave the requested thread pending, to be requested again at once.
-            Ok((Ok(read), _)) if read.conversation.source_id != thread.source_id => {
-                let reason = "the answer is another conversation".to_owned();
-                self.add_unreadable(thread, reason, answer.body);
-            }
-            Ok((Ok(read), _)) if future_dated::is_future_dated(&read.conversation, answer.at) => {
-                self.block(thread, future_dated::poison(read.conversation));
-            }
-            Ok((Ok(mut read), mut poisons)) => {
-                let (parts, future_dated) = future_dated::set_aside(read.parts, answer.at);
-                read.parts = parts;
-                poisons.extend(future_dated.into_iter().map(|poison| Poison {
-                    source_id: format!("{}/{}", thread.source_id, poison.source_id),
-                    ..poison
-                }));
-                // Both times are by Intercom's clocks, so an offset of ours does not matter.
-                let age = answer.at - read.conversation.updated_at;
-                self.fetched.push(FetchedThread {
-                    thread: read,
-                    too_fresh: -CLOCK_SKEW < age && age < SETTLED_AFTER,
-                    poisoned: poisons.len() as i32,
-                });
+        let body = Arc::new(body);
+        match thread_answer::read(&body, at, &thread.source_id) {
+            Ok((fetched, poisons)) => {
+                self.fetched.push(fetched);
                 self.poisons.extend(poisons);
             }
-            Ok((Err(poison), _)) => self.block(thread, poison),
-            Err(error) => self.add_unreadable(thread, error.to_string(), answer.body),
+            Err(NoThread::Unreadable(poison)) => self.block(thread, poison),
+            Err(NoThread::Garbled(reason)) => {
+                self.add_garbled(thread, reason, Arc::unwrap_or_clone(body));
+            }
         }
     }
 
@@ -157,7 +132,7 @@ impl Batch {
     }
 
     /// Adds an answer that is not this thread. The next one may be. The bytes are kept once the thread is given up.
-    fn add_unreadable(&mut self, thread: PendingThread, reason: String, body: String) {
+    fn add_garbled(&mut self, thread: PendingThread, reason: String, body: String) {
         let poison = Poison {
             kind: "part",
             source_id: String::new(),

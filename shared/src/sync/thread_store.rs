@@ -31,7 +31,7 @@ pub(super) async fn store(cx: &SliceContext<'_>, batch: Batch) -> Result<(), Sli
         .fetched
         .iter()
         .filter(|fetched| fetched.poisoned == 0)
-        .map(|fetched| fetched.thread.conversation.source_id.clone())
+        .map(|fetched| fetched.conversation.source_id.clone())
         .collect();
     store_failures(cx, &batch.failed).await?;
     if batch.fetched.is_empty() {

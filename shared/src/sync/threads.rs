@@ -16,7 +16,7 @@ use super::{
     thread_store::{end, note_served, outage, store},
 };
 use crate::{
-    intercom::{Endpoint, Error, MemoryPermit, Response},
+    intercom::{Endpoint, Error, Response},
     store::PendingThread,
 };
 
@@ -49,7 +49,7 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     fetch.end().await
 }
 
-type Call<'a> = BoxFuture<'a, (PendingThread, Result<(Response, MemoryPermit), Error>)>;
+type Call<'a> = BoxFuture<'a, (PendingThread, Result<Response, Error>)>;
 
 /// The calls of one slice.
 struct Fetch<'a> {
@@ -110,10 +110,7 @@ impl<'a> Fetch<'a> {
             let cx = self.cx;
             let call = async move {
                 let id = &thread.source_id;
-                let answer = cx
-                    .workspace
-                    .read_with_permit(&Endpoint::Conversation { id })
-                    .await;
+                let answer = cx.workspace.read(&Endpoint::Conversation { id }).await;
                 (thread, answer)
             };
             self.in_flight.push(call.boxed());
@@ -124,7 +121,7 @@ impl<'a> Fetch<'a> {
     async fn receive(
         &mut self,
         thread: PendingThread,
-        answer: Result<(Response, MemoryPermit), Error>,
+        answer: Result<Response, Error>,
     ) -> Result<(), SliceError> {
         match answer {
             // The calls in flight are still stored.

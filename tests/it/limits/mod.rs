@@ -6,6 +6,7 @@ mod breaker;
 mod conformance;
 mod kept;
 mod processes;
+mod response_memory;
 mod scope;
 
 use intercom_simulator::WorkspaceSpec;

@@ -165,11 +165,7 @@ pub(super) async fn write(store: &WorkerStore, case: &Case, deliveries: &[Delive
             }
             Delivery::Stubs(stubs) => drop(tx.write_stubs(connection, stubs).await.unwrap()),
             Delivery::Threads(threads) => {
-                let fetched = threads.into_iter().map(|thread| FetchedThread {
-                    thread,
-                    too_fresh: false,
-                    poisoned: 0,
-                });
+                let fetched = threads.into_iter().map(FetchedThread::from);
                 drop(
                     tx.write_threads(connection, fetched.collect())
                         .await

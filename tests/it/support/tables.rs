@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
 use super::Case;
 
@@ -82,6 +82,17 @@ impl Case {
                 .await
                 .expect("postgres answers");
         }
+    }
+
+    /// Keeps every writer of a table waiting until the returned transaction ends.
+    pub(crate) async fn lock_table(&self, table: &str) -> Transaction<'static, Postgres> {
+        let mut lock = self.world.admin.begin().await.expect("postgres answers");
+        let query = format!("LOCK TABLE {table} IN EXCLUSIVE MODE");
+        sqlx::query(AssertSqlSafe(query))
+            .execute(&mut *lock)
+            .await
+            .expect("postgres answers");
+        lock
     }
 
     /// What keeps a connection going: tokens, streams that will be due, open runs, and its own state.

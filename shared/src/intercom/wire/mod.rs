@@ -33,5 +33,5 @@ pub use poison::oversized;
 pub use readable::readable;
 pub use reference::{ReferenceKind, read_reference};
 pub use refused::{error_code, exchange_error_code, survivor};
-pub use thread::read_thread;
+pub use thread::{SentThread, poison_of_part, read_thread, split_thread};
 pub use token::read_token;

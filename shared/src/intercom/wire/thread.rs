@@ -11,7 +11,7 @@ use super::{
     scalar::Whole,
 };
 use crate::{
-    domain::records::{Poison, Thread},
+    domain::records::{Conversation, Poison, Thread},
     intercom::Error,
 };
 
@@ -29,12 +29,22 @@ struct Parts<'a> {
     total_count: Option<&'a RawValue>,
 }
 
-/// Reads the response of `GET /conversations/{id}`: the thread, and the parts that could not be read.
+/// The response of `GET /conversations/{id}`, split into its stub and its parts.
+#[derive(Debug)]
+pub struct SentThread<'a> {
+    pub conversation: Result<Conversation, Poison>,
+    /// Each as it was sent.
+    pub parts: Vec<&'a str>,
+    /// `conversation_parts.total_count`. `None` if it cannot be read, which costs only the count and not the thread.
+    pub total_count: Option<i32>,
+}
+
+/// Splits the response of `GET /conversations/{id}`.
 ///
 /// # Errors
 /// [`Error::Unavailable`] when the list of parts is missing, because a thread without parts has an empty
 /// list.
-pub fn read_thread(body: &str) -> Result<(Result<Thread, Poison>, Vec<Poison>), Error> {
+pub fn split_thread(body: &str) -> Result<SentThread<'_>, Error> {
     let Object(full): Object<Full<'_>> = serde_json::from_str(body).map_err(|error| {
         Error::Unavailable(format!("the answer is not a thread: {}", brief(&error)))
     })?;
@@ -45,41 +55,49 @@ pub fn read_thread(body: &str) -> Result<(Result<Thread, Poison>, Vec<Poison>), 
     let Object(list): Object<Parts<'_>> = serde_json::from_str(parts_raw).map_err(|error| {
         Error::Unavailable(format!("the parts are not a list: {}", brief(&error)))
     })?;
+    let Items(parts) = list.conversation_parts;
+    Ok(SentThread {
+        conversation: read_conversation(&without_member(body, "conversation_parts", parts_raw)),
+        parts: parts.into_iter().map(RawValue::get).collect(),
+        total_count: list
+            .total_count
+            .and_then(|count| serde_json::from_str::<Whole>(count.get()).ok())
+            .and_then(Whole::count),
+    })
+}
 
-    let conversation =
-        match read_conversation(&without_member(body, "conversation_parts", parts_raw)) {
-            Ok(conversation) => conversation,
-            Err(poison) => return Ok((Err(poison), Vec::new())),
-        };
-    let (mut parts, mut poisons) = (
-        Vec::with_capacity(list.conversation_parts.0.len()),
-        Vec::new(),
-    );
-    for raw in list.conversation_parts.0 {
-        match read_part(raw.get()) {
+/// Reads the response of `GET /conversations/{id}`: the thread, and the parts that could not be read.
+///
+/// # Errors
+/// As [`split_thread`].
+pub fn read_thread(body: &str) -> Result<(Result<Thread, Poison>, Vec<Poison>), Error> {
+    let sent = split_thread(body)?;
+    let conversation = match sent.conversation {
+        Ok(conversation) => conversation,
+        Err(poison) => return Ok((Err(poison), Vec::new())),
+    };
+    let (mut parts, mut poisons) = (Vec::with_capacity(sent.parts.len()), Vec::new());
+    for raw in sent.parts {
+        match read_part(raw) {
             Ok(part) => parts.push(part),
-            Err(poison) => {
-                // A part's id is unique within its conversation only.
-                poisons.push(Poison {
-                    source_id: format!("{}/{}", conversation.source_id, poison.source_id),
-                    ..poison
-                });
-            }
+            Err(poison) => poisons.push(poison_of_part(&conversation, poison)),
         }
     }
-    // A count that cannot be read costs only the count, not the thread.
-    let total_count = list
-        .total_count
-        .and_then(|count| serde_json::from_str::<Whole>(count.get()).ok())
-        .and_then(Whole::count);
-    Ok((
-        Ok(Thread {
-            conversation,
-            parts,
-            total_count,
-        }),
-        poisons,
-    ))
+    let thread = Thread {
+        conversation,
+        parts,
+        total_count: sent.total_count,
+    };
+    Ok((Ok(thread), poisons))
+}
+
+/// A part's poison under its name in quarantine. A part's id is unique within its conversation only.
+#[must_use]
+pub fn poison_of_part(conversation: &Conversation, poison: Poison) -> Poison {
+    Poison {
+        source_id: format!("{}/{}", conversation.source_id, poison.source_id),
+        ..poison
+    }
 }
 
 /// The object's text without one member, whose value is a slice of that text. The rest is the stub, byte

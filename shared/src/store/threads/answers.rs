@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        ConnectionId, ids,
-        records::{FIRST_MESSAGE, Thread},
+        ConnectionId, ThreadPart, ids,
+        records::{Conversation, FIRST_MESSAGE, Thread},
         thread_fate::{
             FailingThread, ThreadAnswer, ThreadBefore, ThreadDecision, ThreadFailure, ThreadFate,
         },
@@ -22,11 +22,27 @@ use crate::{
 /// A thread as fetched, and what has to be known about the fetch.
 #[derive(Debug)]
 pub struct FetchedThread {
-    pub thread: Thread,
+    pub conversation: Conversation,
+    pub parts: Vec<ThreadPart>,
+    /// `conversation_parts.total_count`, which may exceed what was shown.
+    pub total_count: Option<i32>,
     /// Fetched so soon after its own `updated_at` that a second change in that second may be missing.
     pub too_fresh: bool,
     /// Parts of it that could not be read.
     pub poisoned: i32,
+}
+
+impl From<Thread> for FetchedThread {
+    /// A thread whose parts could all be read, and that was fetched long after its last change.
+    fn from(thread: Thread) -> Self {
+        Self {
+            conversation: thread.conversation,
+            parts: thread.parts.into_iter().map(ThreadPart::Read).collect(),
+            total_count: thread.total_count,
+            too_fresh: false,
+            poisoned: 0,
+        }
+    }
 }
 
 /// A fetched thread whose parts are stored and not counted yet.
@@ -49,12 +65,12 @@ impl Tx<Worker> {
         let mut stubs = Vec::with_capacity(fetched.len());
         let mut parts = Vec::new();
         for fetched in fetched {
-            let id = ids::conversation_id(connection, &fetched.thread.conversation.source_id);
+            let id = ids::conversation_id(connection, &fetched.conversation.source_id);
             let answer = answer_of(&fetched);
             answers.push(StoredAnswer { id, answer });
-            stubs.push(StubVersion::of(connection, &fetched.thread.conversation));
-            parts.extend(fetched.thread.parts.into_iter().map(|part| (id, part)));
-            conversations.push(fetched.thread.conversation);
+            stubs.push(StubVersion::of(connection, &fetched.conversation));
+            parts.extend(fetched.parts.into_iter().map(|part| (id, part)));
+            conversations.push(fetched.conversation);
         }
         let (_, first_messages) = self
             .write_conversations(connection, conversations, Seen::WithParts)
@@ -63,7 +79,7 @@ impl Tx<Worker> {
         // on which came first. This also locks the threads' rows.
         self.mark_threads_pending(connection, stubs).await?;
         parts.extend(first_messages);
-        let written = self.write_parts(&parts).await?;
+        let written = self.write_parts(parts).await?;
         self.store_answers(connection, answers).await?;
         Ok(written)
     }
@@ -210,9 +226,9 @@ impl LockedThread {
 
 /// What counts of an answer, but for the parts that are stored: they are counted after the write.
 fn answer_of(fetched: &FetchedThread) -> ThreadAnswer {
-    let conversation = &fetched.thread.conversation;
-    let shown = fetched.thread.parts.len() as i32 + fetched.poisoned;
-    let listed = fetched.thread.total_count;
+    let conversation = &fetched.conversation;
+    let shown = fetched.parts.len() as i32 + fetched.poisoned;
+    let listed = fetched.total_count;
     ThreadAnswer {
         version: conversation.updated_at,
         expected: conversation.part_count.or(listed),

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        ConnectionId, ids,
+        ConnectionId, ThreadPart, ids,
         records::{FIRST_MESSAGE, Part},
     },
     store::{StoreError, Tx, roles::Worker},
@@ -110,12 +110,12 @@ impl Tx<Worker> {
         .fetch_all(self.session())
         .await?;
         // A thread that was fetched meanwhile has these parts in a newer version.
-        let parts: Vec<(Uuid, Part)> = parts
+        let parts: Vec<(Uuid, ThreadPart)> = parts
             .into_iter()
-            .map(|(owner, part)| (id(&owner), part))
+            .map(|(owner, part)| (id(&owner), part.into()))
             .filter(|(owner, _)| blocked.contains(owner))
             .collect();
-        let written = self.write_parts(&parts).await?;
+        let written = self.write_parts(parts).await?;
         sqlx::query!(
             "UPDATE threads t SET status = 'pending', due_at = now(), attempts = 0, error = NULL, failure = NULL,
                     failed_since = NULL, retry_at = NULL, held = (
