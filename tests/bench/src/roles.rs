@@ -2,18 +2,24 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    process::{Child, ChildStdin, Command, ExitCode, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio},
 };
 
 use clap::Parser;
 use intercom_simulator::{Latency, Options, Simulator, WorkspaceSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::{queue, report::Failure};
+use crate::{
+    memory::{tenants, unscraped},
+    queue,
+    report::Failure,
+};
 
 const SIMULATOR: &str = "bench-simulator";
 const PATHBOUND: &str = "bench-pathbound";
 const QUEUE_WORKER: &str = "bench-queue-worker";
+const READER: &str = "bench-reader";
+const RECORDER: &str = "bench-recorder";
 
 /// What the simulator process is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,23 +41,61 @@ impl Drop for Role {
     }
 }
 
+/// A child that says on its standard output how far it is.
+pub(crate) struct Talking {
+    pub(crate) role: Role,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Talking {
+    fn start(command: &mut Command) -> Result<Self, Failure> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdin = child.stdin.take().ok_or("no stdin")?;
+        let stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
+        Ok(Self {
+            role: Role {
+                child,
+                _stdin: stdin,
+            },
+            stdout,
+        })
+    }
+
+    /// The next line, once there is one.
+    pub(crate) fn line(&mut self) -> Result<String, Failure> {
+        let mut line = String::new();
+        if self.stdout.read_line(&mut line)? == 0 {
+            return Err("the process ended".into());
+        }
+        Ok(line.trim().to_owned())
+    }
+}
+
 /// Starts the simulator. Returns its URL.
 pub(crate) fn simulator(scene: &Scene) -> Result<(Role, String), Failure> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .args([SIMULATOR, &serde_json::to_string(scene)?])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let stdin = child.stdin.take().ok_or("no stdin")?;
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().ok_or("no stdout")?).read_line(&mut line)?;
-    Ok((
-        Role {
-            child,
-            _stdin: stdin,
-        },
-        line.trim().to_owned(),
-    ))
+    let mut simulator = Talking::start(
+        Command::new(std::env::current_exe()?).args([SIMULATOR, &serde_json::to_string(scene)?]),
+    )?;
+    let url = simulator.line()?;
+    Ok((simulator.role, url))
+}
+
+/// Starts a process that calls many workspaces with this token.
+pub(crate) fn reader(environment: &[(String, String)], token: &str) -> Result<Talking, Failure> {
+    let environment = environment.iter().cloned();
+    Talking::start(
+        Command::new(std::env::current_exe()?)
+            .args([READER, token])
+            .envs(environment),
+    )
+}
+
+/// Starts a process that records metrics, and keeps them small or not.
+pub(crate) fn recorder(kept: bool) -> Result<Talking, Failure> {
+    Talking::start(Command::new(std::env::current_exe()?).args([RECORDER, &kept.to_string()]))
 }
 
 /// Starts `pathbound` with these arguments and variables.
@@ -102,6 +146,14 @@ pub(crate) fn dispatch() -> Option<ExitCode> {
             }
             Some(ExitCode::FAILURE)
         }
+        READER => {
+            end_with_parent();
+            Some(run_reader())
+        }
+        RECORDER => {
+            end_with_parent();
+            unscraped::run_recorder(std::env::args().nth(2).as_deref() == Some("true"))
+        }
         _ => None,
     }
 }
@@ -123,6 +175,19 @@ fn run_pathbound() -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+fn run_reader() -> ExitCode {
+    let token = std::env::args().nth(2).unwrap_or_default();
+    let ran = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::from)
+        .and_then(|runtime| runtime.block_on(tenants::run_reader(token)));
+    if let Err(error) = ran {
+        eprintln!("bench: the reader ended: {error}");
+    }
+    ExitCode::FAILURE
 }
 
 fn run_simulator() -> ExitCode {

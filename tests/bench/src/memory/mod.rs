@@ -1,7 +1,10 @@
-//! A worker's memory, where a workspace is large and where its threads are.
+//! A worker's memory: where a workspace is large, where its threads are, where there are many workspaces, and where
+//! nobody scrapes its metrics.
 
 mod contacts;
 mod giants;
+pub(crate) mod tenants;
+pub(crate) mod unscraped;
 
 use std::{
     net::TcpListener,
@@ -24,8 +27,14 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(40 * 60);
 
 pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
-    if report.wants("memory.worker_peak_mib_beside_giants") {
+    if report.wants("memory.worker_peak_mib_beside") {
         giants::measure(report).await?;
+    }
+    if report.wants("memory.worker_peak_mib_100k_tenants") {
+        tenants::measure(report).await?;
+    }
+    if report.wants("memory.worker_peak_mib_unscraped_hour") {
+        unscraped::measure(report).await?;
     }
     if report.wants("memory.worker_peak_mib_at") {
         contacts::measure(report).await?;
