@@ -82,7 +82,8 @@ pub(super) struct SourceRow<F> {
     pub(super) fields: F,
     pub(super) updated_at: DateTime<Utc>,
     pub(super) sanitised: bool,
-    pub(super) raw: String,
+    /// As it is stored.
+    pub(super) raw: Vec<u8>,
 }
 
 impl SourceColumns {
@@ -93,7 +94,7 @@ impl SourceColumns {
         self.external_ids.push(row.external_id);
         self.updated.push(row.updated_at);
         self.sanitised.push(row.sanitised);
-        self.raws.push(row.raw.into_bytes());
+        self.raws.push(row.raw);
         Ok(())
     }
 }

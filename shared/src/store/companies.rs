@@ -3,6 +3,7 @@
 use super::{
     StoreError, Tx, WriteSummary,
     batch::{ChangedRecord, SourceColumns, SourceRow, inserted_ids, last_of_each},
+    raw::{self, RawKind},
     roles::Worker,
 };
 use crate::domain::{ConnectionId, ids, records::Company};
@@ -26,7 +27,7 @@ impl Tx<Worker> {
                 fields: company.fields,
                 updated_at: company.updated_at,
                 sanitised: company.sanitised,
-                raw: company.raw,
+                raw: raw::pack(RawKind::Company, company.raw.as_bytes()),
             })?;
         }
         let rows = self.upsert_companies(connection, &columns).await?;

@@ -4,6 +4,7 @@ use super::{
     StoreError, Tx, WriteSummary,
     batch::{ChangedRecord, SourceColumns, SourceRow, inserted_ids, last_of_each},
     contact_links::ReportedLinks,
+    raw::{self, RawKind},
     roles::Worker,
 };
 use crate::domain::{ConnectionId, ids, records::Contact};
@@ -35,7 +36,7 @@ impl Tx<Worker> {
                 fields: contact.fields,
                 updated_at: contact.updated_at,
                 sanitised: contact.sanitised,
-                raw: contact.raw,
+                raw: raw::pack(RawKind::Contact, contact.raw.as_bytes()),
             })?;
         }
         let rows = self.upsert_contacts(connection, &columns).await?;

@@ -6,7 +6,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    StoreError, Tx, WriteSummary, batch::last_of_each, roles::Worker, threads::StubVersion,
+    StoreError, Tx, WriteSummary,
+    batch::last_of_each,
+    raw::{self, RawKind},
+    roles::Worker,
+    threads::StubVersion,
 };
 use crate::domain::{ConnectionId, ThreadPart, ids, records::Conversation};
 
@@ -204,6 +208,7 @@ impl Columns {
         self.created.push(conversation.created_at);
         self.updated.push(conversation.updated_at);
         self.sanitised.push(conversation.sanitised);
-        self.raws.push(conversation.raw.into_bytes());
+        let raw = conversation.raw.as_bytes();
+        self.raws.push(raw::pack(RawKind::Conversation, raw));
     }
 }

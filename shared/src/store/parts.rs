@@ -4,7 +4,11 @@ use std::collections::VecDeque;
 
 use uuid::Uuid;
 
-use super::{StoreError, Tx, WriteSummary, roles::Worker};
+use super::{
+    StoreError, Tx, WriteSummary,
+    raw::{self, RawKind},
+    roles::Worker,
+};
 use crate::domain::{
     ThreadPart,
     records::{FIRST_MESSAGE, Part, Poison},
@@ -88,7 +92,7 @@ impl Tx<Worker> {
             &parts.iter().map(|(_, part)| part.created_at).collect::<Vec<_>>(),
             &parts.iter().map(|(_, part)| part.updated_at).collect::<Vec<_>>(),
             &parts.iter().map(|(_, part)| part.sanitised).collect::<Vec<_>>(),
-            &parts.iter().map(|(_, part)| part.raw.as_bytes()).collect::<Vec<_>>() as &[&[u8]],
+            &parts.iter().map(|(_, part)| raw::pack(RawKind::Part, part.raw.as_bytes())).collect::<Vec<_>>(),
         )
         .fetch_all(self.session())
         .await?;

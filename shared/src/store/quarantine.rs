@@ -2,7 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{StoreError, Tx, roles::Worker, tx::Quarantined};
+use super::{
+    StoreError, Tx,
+    raw::{self, RawKind},
+    roles::Worker,
+    tx::Quarantined,
+};
 use crate::domain::{ConnectionId, Stream, records::Poison};
 
 /// An object in quarantine.
@@ -53,7 +58,7 @@ impl Tx<Worker> {
                 poison.kind,
                 poison.source_id,
                 poison.reason,
-                poison.raw,
+                raw::pack(RawKind::of_quarantined(poison.kind), &poison.raw),
             )
             .fetch_one(self.session())
             .await?;
@@ -151,8 +156,7 @@ impl Tx<Worker> {
         limit: i64,
     ) -> Result<Vec<QuarantinedObject>, StoreError> {
         let tenant = self.tenant().0;
-        Ok(sqlx::query_as!(
-            QuarantinedObject,
+        let rows = sqlx::query!(
             "SELECT source_id, raw FROM quarantine
              WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND resolved_at IS NULL
                AND length(raw) > 0 AND source_id > $4
@@ -164,6 +168,14 @@ impl Tx<Worker> {
             limit,
         )
         .fetch_all(self.session())
-        .await?)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(QuarantinedObject {
+                    raw: raw::read("quarantine", &row.raw)?,
+                    source_id: row.source_id,
+                })
+            })
+            .collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Quarantine, and where each object of a kind ended.
 
 use intercom_simulator::Kind;
+use shared::store::raw::{RawKind, pack, unpack};
 use sqlx::AssertSqlSafe;
 
 use super::Case;
@@ -12,6 +13,11 @@ pub(crate) struct Kept {
     pub(crate) fate: String,
     pub(crate) id: String,
     pub(crate) raw: Vec<u8>,
+}
+
+/// The record of a stored column.
+pub(super) fn unpacked(stored: &[u8]) -> Vec<u8> {
+    unpack(stored).expect("the product has stored it")
 }
 
 const QUARANTINED: &str = "SELECT 'quarantined' AS fate, source_id AS id, raw FROM quarantine
@@ -29,11 +35,15 @@ impl Case {
 
     /// The same with the bytes.
     pub(crate) async fn quarantined_bytes(&self) -> Vec<(String, String, Vec<u8>)> {
-        self.sql(
-            "SELECT kind || '/' || source_id, reason, raw FROM quarantine
-             WHERE connection_id = $1 AND resolved_at IS NULL ORDER BY 1",
-        )
-        .await
+        let rows: Vec<(String, String, Vec<u8>)> = self
+            .sql(
+                "SELECT kind || '/' || source_id, reason, raw FROM quarantine
+                 WHERE connection_id = $1 AND resolved_at IS NULL ORDER BY 1",
+            )
+            .await;
+        rows.into_iter()
+            .map(|(id, reason, stored)| (id, reason, unpacked(&stored)))
+            .collect()
     }
 
     /// Objects that are or ever were in quarantine.
@@ -78,12 +88,16 @@ impl Case {
     }
 
     async fn kept_by(&self, query: String, kind: &str) -> Vec<Kept> {
-        sqlx::query_as(AssertSqlSafe(query))
+        let mut rows: Vec<Kept> = sqlx::query_as(AssertSqlSafe(query))
             .bind(self.connection().0)
             .bind(kind)
             .fetch_all(&self.world.admin)
             .await
-            .expect("postgres answers")
+            .expect("postgres answers");
+        for row in &mut rows {
+            row.raw = unpacked(&row.raw);
+        }
+        rows
     }
 
     /// Opens a row of the quarantine again, with other bytes.
@@ -95,7 +109,7 @@ impl Case {
         .bind(self.connection().0)
         .bind(kind)
         .bind(id)
-        .bind(raw)
+        .bind(pack(RawKind::Conversation, raw))
         .execute(&self.world.admin)
         .await
         .expect("postgres answers");

@@ -3,7 +3,7 @@
 use shared::domain::Stream;
 use sqlx::{FromRow, postgres::PgRow};
 
-use super::Case;
+use super::{Case, kept::unpacked};
 
 /// A thread's own row.
 #[derive(Debug, FromRow)]
@@ -23,6 +23,11 @@ pub(crate) struct StoredPart {
     pub(crate) kind: String,
     pub(crate) internal: bool,
     pub(crate) redacted: bool,
+}
+
+/// The text of a stored record.
+fn record(stored: &[u8]) -> String {
+    String::from_utf8_lossy(&unpacked(stored)).into_owned()
 }
 
 impl Case {
@@ -157,8 +162,10 @@ impl Case {
 
     /// The JSON of each contact, as it was received.
     pub(crate) async fn stored_contacts(&self) -> Vec<String> {
-        self.texts("SELECT convert_from(raw, 'utf8') FROM contact_sources WHERE connection_id = $1")
-            .await
+        let rows: Vec<(Vec<u8>,)> = self
+            .sql("SELECT raw FROM contact_sources WHERE connection_id = $1")
+            .await;
+        rows.iter().map(|(stored,)| record(stored)).collect()
     }
 
     /// Ids of companies, deleted or not.
@@ -258,18 +265,20 @@ impl Case {
 
     /// Every place that holds a text: columns and raw bytes, quarantine included.
     pub(crate) async fn places_of(&self, text: &str) -> usize {
-        let rows = self
-            .texts(
-                "SELECT coalesce(p.body, '') || convert_from(p.raw, 'UTF8') FROM parts p
+        let rows: Vec<(String, Vec<u8>)> = self
+            .sql(
+                "SELECT coalesce(p.body, ''), p.raw FROM parts p
                  JOIN conversations c ON c.tenant_id = p.tenant_id AND c.id = p.conversation_id
                  WHERE c.connection_id = $1
-                 UNION ALL SELECT convert_from(raw, 'UTF8') FROM conversations WHERE connection_id = $1
-                 UNION ALL SELECT convert_from(raw, 'UTF8') FROM quarantine WHERE connection_id = $1",
+                 UNION ALL SELECT '', raw FROM conversations WHERE connection_id = $1
+                 UNION ALL SELECT '', raw FROM quarantine WHERE connection_id = $1",
             )
             .await;
         // An empty answer would find no trace of anything.
         assert!(!rows.is_empty());
-        rows.iter().filter(|held| held.contains(text)).count()
+        rows.iter()
+            .filter(|(body, stored)| body.contains(text) || record(stored).contains(text))
+            .count()
     }
 
     /// Every row of the record tables with the transaction that wrote it.

@@ -21,6 +21,8 @@ mod tests;
 
 use std::io;
 
+use super::StoreError;
+
 /// The format of a record that no dictionary makes smaller.
 const PLAIN: u8 = 0;
 
@@ -38,6 +40,18 @@ pub enum RawKind {
     Company,
     Conversation,
     Part,
+}
+
+impl RawKind {
+    /// The kind of a quarantined object. Objects without a dictionary of their own share words with a conversation.
+    pub(super) fn of_quarantined(kind: &str) -> Self {
+        match kind {
+            "contact" => Self::Contact,
+            "company" => Self::Company,
+            "part" => Self::Part,
+            _ => Self::Conversation,
+        }
+    }
 }
 
 /// Stored bytes that are no record.
@@ -84,6 +98,14 @@ pub fn unpack(stored: &[u8]) -> Result<Vec<u8>, RawError> {
     }
     let dictionary = dictionaries::of(format).ok_or(RawError::UnknownFormat(format))?;
     codec::decompress(dictionary, frame, claimed_bytes(frame)?).map_err(RawError::Corrupt)
+}
+
+/// The record in a row of this table.
+pub(super) fn read(table: &'static str, stored: &[u8]) -> Result<Vec<u8>, StoreError> {
+    unpack(stored).map_err(|error| StoreError::Inconsistent {
+        table,
+        what: error.to_string(),
+    })
 }
 
 /// The size in the frame's header, if the frame can hold so much.

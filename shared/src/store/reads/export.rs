@@ -14,7 +14,7 @@ use crate::{
         ConnectionId, JsonText,
         records::{CompanyFields, ContactFields},
     },
-    store::{StoreError, Tx, roles::Api},
+    store::{StoreError, Tx, raw, roles::Api},
 };
 
 /// The connection's record of a contact, and the profile merged from it.
@@ -146,29 +146,31 @@ impl Tx<Api> {
         )
         .fetch_all(self.session())
         .await?;
-        let stored = rows.into_iter().map(|row| StoredContact {
-            source_id: row.source_id,
-            external_id: row.external_id,
-            fields: row.fields,
-            source_updated_at: row.source_updated_at,
-            merged_into: row.merged_into,
-            deleted_at: row.deleted_at,
-            sanitised: row.sanitised,
-            raw: row.raw,
-            profile: ContactFields {
-                role: row.role,
-                email: row.email,
-                name: row.name,
-                phone: row.phone,
-                owner: row.owner,
-                attributes: row.attributes.0,
-                location: row.location.0,
-                last_seen_at: row.last_seen_at,
-                last_replied_at: row.last_replied_at,
-                last_contacted_at: row.last_contacted_at,
-            },
+        let stored = rows.into_iter().map(|row| {
+            Ok(StoredContact {
+                source_id: row.source_id,
+                external_id: row.external_id,
+                fields: row.fields,
+                source_updated_at: row.source_updated_at,
+                merged_into: row.merged_into,
+                deleted_at: row.deleted_at,
+                sanitised: row.sanitised,
+                raw: raw::read("contact_sources", &row.raw)?,
+                profile: ContactFields {
+                    role: row.role,
+                    email: row.email,
+                    name: row.name,
+                    phone: row.phone,
+                    owner: row.owner,
+                    attributes: row.attributes.0,
+                    location: row.location.0,
+                    last_seen_at: row.last_seen_at,
+                    last_replied_at: row.last_replied_at,
+                    last_contacted_at: row.last_contacted_at,
+                },
+            })
         });
-        Ok(stored.collect())
+        stored.collect()
     }
 
     /// Companies after a source id (`""` for the first page), in source id order.
@@ -195,26 +197,28 @@ impl Tx<Api> {
         )
         .fetch_all(self.session())
         .await?;
-        let stored = rows.into_iter().map(|row| StoredCompany {
-            source_id: row.source_id,
-            external_id: row.external_id,
-            fields: row.fields,
-            source_updated_at: row.source_updated_at,
-            deleted_at: row.deleted_at,
-            sanitised: row.sanitised,
-            raw: row.raw,
-            profile: CompanyFields {
-                name: row.name,
-                domain: row.domain,
-                plan: row.plan,
-                size: row.size,
-                industry: row.industry,
-                user_count: row.user_count,
-                session_count: row.session_count,
-                attributes: row.attributes.0,
-            },
+        let stored = rows.into_iter().map(|row| {
+            Ok(StoredCompany {
+                source_id: row.source_id,
+                external_id: row.external_id,
+                fields: row.fields,
+                source_updated_at: row.source_updated_at,
+                deleted_at: row.deleted_at,
+                sanitised: row.sanitised,
+                raw: raw::read("company_sources", &row.raw)?,
+                profile: CompanyFields {
+                    name: row.name,
+                    domain: row.domain,
+                    plan: row.plan,
+                    size: row.size,
+                    industry: row.industry,
+                    user_count: row.user_count,
+                    session_count: row.session_count,
+                    attributes: row.attributes.0,
+                },
+            })
         });
-        Ok(stored.collect())
+        stored.collect()
     }
 
     /// Conversations after an id (the nil uuid for the first page), in id order.
@@ -245,29 +249,31 @@ impl Tx<Api> {
         )
         .fetch_all(self.session())
         .await?;
-        let stored = rows.into_iter().map(|row| StoredConversation {
-            id: row.id,
-            source_id: row.source_id,
-            title: row.title,
-            state: row.state,
-            open: row.open,
-            priority: row.priority,
-            admin_assignee_id: row.admin_assignee_id,
-            team_assignee_id: row.team_assignee_id,
-            tags: row.tags,
-            contacts: row.contacts,
-            source_created_at: row.source_created_at,
-            source_updated_at: row.source_updated_at,
-            deleted_at: row.deleted_at,
-            sanitised: row.sanitised,
-            raw: row.raw,
-            thread: row.status.zip(row.held).map(|(status, held)| StoredThread {
-                status,
-                held,
-                expected: row.expected,
-            }),
+        let stored = rows.into_iter().map(|row| {
+            Ok(StoredConversation {
+                id: row.id,
+                source_id: row.source_id,
+                title: row.title,
+                state: row.state,
+                open: row.open,
+                priority: row.priority,
+                admin_assignee_id: row.admin_assignee_id,
+                team_assignee_id: row.team_assignee_id,
+                tags: row.tags,
+                contacts: row.contacts,
+                source_created_at: row.source_created_at,
+                source_updated_at: row.source_updated_at,
+                deleted_at: row.deleted_at,
+                sanitised: row.sanitised,
+                raw: raw::read("conversations", &row.raw)?,
+                thread: row.status.zip(row.held).map(|(status, held)| StoredThread {
+                    status,
+                    held,
+                    expected: row.expected,
+                }),
+            })
         });
-        Ok(stored.collect())
+        stored.collect()
     }
 
     /// Parts after a conversation's id and a part's source id (nil and `""` for the first page), in that order.
@@ -279,7 +285,7 @@ impl Tx<Api> {
         limit: i64,
     ) -> Result<Vec<StoredPart>, StoreError> {
         let tenant = self.tenant().0;
-        Ok(sqlx::query_as!(
+        let mut parts = sqlx::query_as!(
             StoredPart,
             "SELECT p.conversation_id, c.source_id AS conversation_source_id, p.source_id, p.kind, p.author_kind,
                     p.author_source_id, p.author_name, p.body, p.redacted, p.internal, p.source_created_at,
@@ -295,7 +301,11 @@ impl Tx<Api> {
             limit,
         )
         .fetch_all(self.session())
-        .await?)
+        .await?;
+        for part in &mut parts {
+            part.raw = raw::read("parts", &part.raw)?;
+        }
+        Ok(parts)
     }
 
     /// Links after a pair of source ids (two `""` for the first page), contact first, in that order.
