@@ -4,6 +4,7 @@
 //! `{name, value, unit, baseline, ratio, machine, seed}`. `BENCH=prefix` picks figures by name.
 
 mod baseline;
+mod bytes;
 mod memory;
 mod process;
 mod queue;
@@ -47,6 +48,9 @@ fn main() -> ExitCode {
         }
         if report.wants("memory.") {
             memory::measure(&mut report).await?;
+        }
+        if report.wants("scale.bytes_per_") || report.wants("bytes.") {
+            bytes::measure(&mut report).await?;
         }
         let queue = if report.wants("queue.") {
             queue::measure(&mut report).await

@@ -43,18 +43,18 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
 }
 
 /// Every role as a process of its own, with one workspace connected.
-struct Fleet {
+pub(crate) struct Fleet {
     rest: ApiClient,
     tenant: TenantId,
     connection: ConnectionId,
     connected_at: Instant,
     worker: Role,
     _others: [Role; 2],
-    servers: Servers,
+    pub(crate) servers: Servers,
 }
 
 impl Fleet {
-    async fn start(intercom: &str) -> Result<Self, Failure> {
+    pub(crate) async fn start(intercom: &str) -> Result<Self, Failure> {
         let servers =
             tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??;
         shared::store::migrate(&Secret::new(servers.database_url()), "pathbound").await?;
@@ -102,7 +102,7 @@ impl Fleet {
     }
 
     /// The status, once it says that the copy is complete.
-    async fn until_complete(&self) -> Result<Value, Failure> {
+    pub(crate) async fn until_complete(&self) -> Result<Value, Failure> {
         loop {
             let status = self
                 .rest
