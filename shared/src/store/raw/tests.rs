@@ -55,9 +55,10 @@ fn a_record_is_stored_in_a_third_of_its_bytes() {
 
 #[test]
 fn a_giant_comes_back_and_so_does_the_record_after_it() {
-    let giant = PART.repeat(20_000).into_bytes();
+    let parts = (0..20_000).map(|id| PART.replace("71", &id.to_string()));
+    let giant = parts.collect::<String>().into_bytes();
     let stored = pack(RawKind::Part, &giant);
-    assert!(stored.len() * 100 < giant.len(), "{} bytes", stored.len());
+    assert!(stored.len() * 10 < giant.len(), "{} bytes", stored.len());
     assert_eq!(unpack(&stored).unwrap(), giant);
     let small = pack(RawKind::Part, PART.as_bytes());
     assert_eq!(unpack(&small).unwrap(), PART.as_bytes());
