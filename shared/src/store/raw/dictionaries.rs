@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
 
-use super::RawKind;
+use super::kind::RawKind;
 
 /// By number, which is the first byte of a stored record, with the level of zstd. Level 3 makes contacts 14 % and
 /// conversations 8 % smaller. Parts gain 2 % for a third more time, and there are most of them.

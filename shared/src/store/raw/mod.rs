@@ -16,10 +16,13 @@
 
 mod codec;
 mod dictionaries;
+mod kind;
 #[cfg(test)]
 mod tests;
 
 use std::io;
+
+pub use kind::RawKind;
 
 use super::StoreError;
 
@@ -32,27 +35,6 @@ const MAX_BYTES: u64 = 96 << 20;
 
 /// A block of zstd has at least four bytes and stands for at most this many.
 const BLOCK_BYTES: u64 = 128 << 10;
-
-/// What a record is, because each kind has keys of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RawKind {
-    Contact,
-    Company,
-    Conversation,
-    Part,
-}
-
-impl RawKind {
-    /// The kind of a quarantined object. Objects without a dictionary of their own share words with a conversation.
-    pub(super) fn of_quarantined(kind: &str) -> Self {
-        match kind {
-            "contact" => Self::Contact,
-            "company" => Self::Company,
-            "part" => Self::Part,
-            _ => Self::Conversation,
-        }
-    }
-}
 
 /// Stored bytes that are no record.
 #[derive(Debug, thiserror::Error)]
