@@ -64,8 +64,8 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
             run(
                 &mut admin,
                 &format!(
-                    "CREATE TABLE packed.{table} (LIKE public.{table} INCLUDING ALL);
-                     CREATE TABLE plain.{table} (LIKE public.{table} INCLUDING ALL);
+                    "CREATE TABLE packed.{table} (LIKE public.{table} INCLUDING ALL EXCLUDING GENERATED);
+                     CREATE TABLE plain.{table} (LIKE public.{table} INCLUDING ALL EXCLUDING GENERATED);
                      INSERT INTO packed.{table} SELECT * FROM public.{table}"
                 ),
             )
