@@ -1,8 +1,8 @@
 -- Roles and the isolation rule.
 --
--- Nobody queries as the login role. Every session takes one of these narrow roles (SET ROLE), so
--- row-level security holds whatever the login may do. None of them can log in or bypass a policy.
--- Roles belong to the server, not to the database, hence the IF NOT EXISTS.
+-- Nothing queries as the login role. Every transaction takes one of these narrow roles, so row-level security holds
+-- whatever the login may do. None of them can log in or bypass a policy. Roles belong to the server and not to the
+-- database, hence the IF NOT EXISTS.
 DO $$
 DECLARE
     r text;
@@ -21,13 +21,13 @@ BEGIN
     END LOOP;
 END $$;
 
--- pathbound_definer owns the few reviewed functions that must look across tenants
--- (key lookup, OAuth state, what is due). It sees only what its own policies name.
+-- pathbound_definer owns the few reviewed functions that look across tenants (the look-up of a key, an OAuth state,
+-- what is due). It sees only what its own policies name.
 GRANT CREATE ON SCHEMA public TO pathbound_definer;
 
--- isolate('t'): the one policy of every tenant table. Without a tenant in the transaction
--- the setting is unset or '', the comparison is NULL, and no row is visible: it fails closed.
--- The setting is read in a sub-select, so once a statement and not once a row.
+-- isolate('t'): the one policy of every tenant table. Without a tenant in the transaction the setting is unset or '',
+-- the comparison is NULL, and no row is visible, so it fails closed. The setting is read in a sub-select, once a
+-- statement and not once a row.
 CREATE FUNCTION isolate(target regclass, tenant_column text DEFAULT 'tenant_id') RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -40,11 +40,12 @@ BEGIN
         target, tenant_column, tenant_column);
 END $$;
 
--- keep_raw('t'): `raw` holds the bytes as Intercom sent them. lz4 where this server has it:
--- it costs a fifth of pglz, and raw bytes are written far more often than read.
-CREATE FUNCTION keep_raw(target regclass) RETURNS void LANGUAGE plpgsql AS $$
+-- across_tenants('f(args)', 'role'): a function of pathbound_definer that looks across tenants, and that one role may
+-- call.
+CREATE FUNCTION across_tenants(target regprocedure, caller text) RETURNS void
+LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE format('ALTER TABLE %s ALTER COLUMN raw SET COMPRESSION lz4', target);
-EXCEPTION WHEN feature_not_supported THEN
-    NULL; -- a server built without lz4 keeps its default
+    EXECUTE format('ALTER FUNCTION %s OWNER TO pathbound_definer', target);
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', target);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', target, caller);
 END $$;

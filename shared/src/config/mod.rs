@@ -84,6 +84,8 @@ pub struct DatabaseConfig {
     pub statement_timeout: Duration,
     /// False if a pooler is in between that does not keep prepared statements.
     pub prepared_statements: bool,
+    /// Into how many partitions the first migration splits the big tables.
+    pub partitions: u32,
 }
 
 impl DatabaseConfig {
@@ -96,6 +98,7 @@ impl DatabaseConfig {
             connections: 16,
             statement_timeout: Duration::from_secs(30),
             prepared_statements: true,
+            partitions: 16,
         }
     }
 }
@@ -222,6 +225,7 @@ impl Config {
                     "database_prepared_statements",
                     &[("true", true), ("false", false)],
                 ),
+                partitions: read.number("database_partitions", 1, 1024),
             },
             migrate_url: Secret::new(migrate_url),
             redis_url: Secret::new(redis_url),

@@ -2,6 +2,8 @@
 //!
 //! An absence deletes nothing. It is only a reason to ask Intercom for the object by its id.
 
+use uuid::Uuid;
+
 use super::{SliceKey, StoreError, Tx, roles::Worker, threads::Reopen};
 use crate::domain::{ConnectionId, Stream};
 
@@ -33,10 +35,11 @@ impl Tx<Worker> {
         }
         let tenant = self.tenant().0;
         sqlx::query!(
-            "INSERT INTO walk_pages (tenant_id, connection_id, stream, source_ids) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO walk_pages (tenant_id, connection_id, stream, page, source_ids) VALUES ($1, $2, $3, $4, $5)",
             tenant,
             key.connection.0,
             key.stream.as_str(),
+            Uuid::now_v7(),
             source_ids,
         )
         .execute(self.session())
@@ -49,11 +52,14 @@ impl Tx<Worker> {
     #[tracing::instrument(name = "db.end_absence_scan", level = "debug", skip_all)]
     pub async fn end_absence_scan(&mut self, key: SliceKey) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
-        // The planner believes that `unnest` gives a handful of ids, and chooses a nested loop. With a million ids on
-        // each side that takes days. A hash or a sort takes seconds, and no more memory than `work_mem`.
-        sqlx::query!("SELECT set_config('enable_nestloop', 'off', true)")
-            .fetch_one(self.session())
-            .await?;
+        // Every other statement reads few rows, one after the other. Two sets of a million ids are compared here, which
+        // would take days so. A hash or a sort takes seconds, and no more memory than `work_mem`.
+        sqlx::query!(
+            "SELECT set_config('enable_nestloop', 'off', true) AS a, set_config('enable_hashjoin', 'on', true) AS b,
+                    set_config('enable_mergejoin', 'on', true) AS c"
+        )
+        .fetch_one(self.session())
+        .await?;
         let held = sqlx::query_scalar!(
             r#"WITH held AS MATERIALIZED (
                 SELECT source_id FROM alive WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3
@@ -78,9 +84,12 @@ impl Tx<Worker> {
         )
         .fetch_one(self.session())
         .await?;
-        sqlx::query!("SELECT set_config('enable_nestloop', 'on', true)")
-            .fetch_one(self.session())
-            .await?;
+        sqlx::query!(
+            "SELECT set_config('enable_nestloop', 'on', true) AS a, set_config('enable_hashjoin', 'off', true) AS b,
+                    set_config('enable_mergejoin', 'off', true) AS c"
+        )
+        .fetch_one(self.session())
+        .await?;
         self.set_held(key, held).await?;
         self.begin_absence_scan(key).await
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, versions::StoredVersions};
 use crate::domain::Stream;
 
 /// How many records of a batch were new, and how many changed.
@@ -15,6 +15,8 @@ pub struct WriteSummary {
     pub seen: usize,
     pub inserted: usize,
     pub updated: usize,
+    /// By how many the stored objects that are alive have grown.
+    pub alive: i64,
     /// Source ids of the inserted and updated records.
     pub changed: Vec<String>,
 }
@@ -38,27 +40,24 @@ impl WriteSummary {
     }
 }
 
-/// A source record that a statement inserted or updated.
-pub(super) struct ChangedRecord {
-    pub(super) source_id: String,
-    pub(super) inserted: bool,
-}
-
-/// Source ids of the inserted records.
-pub(super) fn inserted_ids(rows: &[ChangedRecord]) -> Vec<&str> {
-    let inserted = rows.iter().filter(|row| row.inserted);
-    inserted.map(|row| row.source_id.as_str()).collect()
-}
-
 impl WriteSummary {
-    pub(super) fn of(seen: usize, rows: Vec<ChangedRecord>) -> Self {
-        let inserted = rows.iter().filter(|row| row.inserted).count();
+    /// The records that a statement wrote, compared with what was stored of them before.
+    pub(super) fn of(seen: usize, changed: Vec<String>, before: &StoredVersions<String>) -> Self {
+        let inserted = changed.iter().filter(|id| before.is_new(id)).count();
+        let revived = changed.iter().filter(|id| before.is_ended(id)).count();
         Self {
             seen,
             inserted,
-            updated: rows.len() - inserted,
-            changed: rows.into_iter().map(|row| row.source_id).collect(),
+            updated: changed.len() - inserted,
+            alive: (inserted + revived) as i64,
+            changed,
         }
+    }
+
+    /// Source ids of the records that were not stored before.
+    pub(super) fn inserted_ids<'a>(&'a self, before: &StoredVersions<String>) -> Vec<&'a str> {
+        let inserted = self.changed.iter().filter(|id| before.is_new(id));
+        inserted.map(String::as_str).collect()
     }
 }
 
@@ -71,6 +70,7 @@ pub(super) struct SourceColumns {
     pub(super) fields: Vec<String>,
     pub(super) updated: Vec<DateTime<Utc>>,
     pub(super) sanitised: Vec<bool>,
+    pub(super) hashes: Vec<i64>,
     pub(super) raws: Vec<Vec<u8>>,
 }
 
@@ -82,6 +82,7 @@ pub(super) struct SourceRow<F> {
     pub(super) fields: F,
     pub(super) updated_at: DateTime<Utc>,
     pub(super) sanitised: bool,
+    pub(super) raw_hash: i64,
     /// As it is stored.
     pub(super) raw: Vec<u8>,
 }
@@ -94,6 +95,7 @@ impl SourceColumns {
         self.external_ids.push(row.external_id);
         self.updated.push(row.updated_at);
         self.sanitised.push(row.sanitised);
+        self.hashes.push(row.raw_hash);
         self.raws.push(row.raw);
         Ok(())
     }

@@ -2,7 +2,9 @@
 //!
 //! A reader that follows `updated_since` sees what moves this time, and nothing else. Each statement finds its rows by
 //! key, one after the other, because a plan may have been made when the tables were empty (`OFFSET 0` keeps the planner
-//! from joining whole tables). It locks them by source id, in the order of every other writer.
+//! from joining whole tables). It locks them in the order of every other writer: contacts by source id, conversations by
+//! id. A change of rows that exist and are locked is written as an upsert, because an update that joins its rows may read
+//! the whole table instead.
 
 use uuid::Uuid;
 
@@ -28,7 +30,8 @@ impl Tx<Worker> {
                 CROSS JOIN LATERAL (SELECT id FROM contacts c
                     WHERE c.tenant_id = $1 AND c.id = s.contact_id FOR UPDATE) c
              )
-             UPDATE contacts c SET updated_at = now() FROM touched WHERE c.tenant_id = $1 AND c.id = touched.id",
+             INSERT INTO contacts (tenant_id, id) SELECT DISTINCT $1::uuid, id FROM touched
+             ON CONFLICT (tenant_id, id) DO UPDATE SET updated_at = now()",
             tenant,
             connection.0,
             source_ids as &[&str],
@@ -94,13 +97,18 @@ impl Tx<Worker> {
             return Ok(());
         }
         let tenant = self.tenant().0;
+        let mut ids = conversations.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
         sqlx::query!(
-            "WITH touched AS (
-                SELECT id FROM conversations WHERE tenant_id = $1 AND id = ANY ($2) ORDER BY source_id FOR UPDATE
-             )
-             UPDATE conversations c SET updated_at = now() FROM touched WHERE c.tenant_id = $1 AND c.id = touched.id",
+            "INSERT INTO conversations (tenant_id, id, connection_id, source_id, source_created_at, source_updated_at, open, raw_hash, raw)
+             SELECT $1, c.id, c.connection_id, '', c.source_updated_at, c.source_updated_at, false, 0, ''
+             FROM unnest($2::uuid[]) AS i(id)
+             CROSS JOIN LATERAL (SELECT id, connection_id, source_updated_at FROM conversations
+                                 WHERE tenant_id = $1 AND id = i.id FOR UPDATE) c
+             ON CONFLICT (tenant_id, id) DO UPDATE SET updated_at = now()",
             tenant,
-            conversations,
+            &ids,
         )
         .execute(self.session())
         .await?;

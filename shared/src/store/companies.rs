@@ -2,9 +2,10 @@
 
 use super::{
     StoreError, Tx, WriteSummary,
-    batch::{ChangedRecord, SourceColumns, SourceRow, inserted_ids, last_of_each},
+    batch::{SourceColumns, SourceRow, last_of_each},
     raw::{self, RawKind},
     roles::Worker,
+    versions::raw_hash,
 };
 use crate::domain::{ConnectionId, ids, records::Company};
 
@@ -18,8 +19,16 @@ impl Tx<Worker> {
         connection: ConnectionId,
         companies: Vec<Company>,
     ) -> Result<WriteSummary, StoreError> {
+        let companies = last_of_each(companies, |company| &company.source_id);
+        let seen = companies.len();
+        let ids: Vec<&str> = companies.iter().map(|c| c.source_id.as_str()).collect();
+        let before = self.company_versions(connection, &ids).await?;
         let mut columns = SourceColumns::default();
-        for company in last_of_each(companies, |company| &company.source_id) {
+        for company in companies {
+            let raw_hash = raw_hash(&company.raw);
+            if !before.is_changed(&company.source_id, company.updated_at, raw_hash) {
+                continue;
+            }
             columns.push(SourceRow {
                 profile_id: ids::company_id(connection, &company.source_id),
                 source_id: company.source_id,
@@ -27,37 +36,41 @@ impl Tx<Worker> {
                 fields: company.fields,
                 updated_at: company.updated_at,
                 sanitised: company.sanitised,
+                raw_hash,
                 raw: raw::pack(RawKind::Company, company.raw.as_bytes()),
             })?;
         }
-        let rows = self.upsert_companies(connection, &columns).await?;
-        self.touch_contacts_of(connection, &inserted_ids(&rows))
+        let changed = self.upsert_companies(connection, &columns).await?;
+        let written = WriteSummary::of(seen, changed, &before);
+        self.touch_contacts_of(connection, &written.inserted_ids(&before))
             .await?;
-        Ok(WriteSummary::of(columns.source_ids.len(), rows))
+        Ok(written)
     }
 
     async fn upsert_companies(
         &mut self,
         connection: ConnectionId,
         columns: &SourceColumns,
-    ) -> Result<Vec<ChangedRecord>, StoreError> {
+    ) -> Result<Vec<String>, StoreError> {
+        if columns.source_ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let tenant = self.tenant().0;
         // Records and profiles in one statement, so that an unchanged record never touches its profile.
-        Ok(sqlx::query_as!(
-            ChangedRecord,
+        Ok(sqlx::query_scalar!(
             r#"WITH written AS (
                 INSERT INTO company_sources AS s
-                    (tenant_id, connection_id, source_id, company_id, external_id, fields, source_updated_at, sanitised, raw)
-                SELECT $1, $2, source_id, company_id, external_id, fields::jsonb, source_updated_at, sanitised, raw
-                FROM unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::bytea[])
-                    AS i(source_id, company_id, external_id, fields, source_updated_at, sanitised, raw)
+                    (tenant_id, connection_id, source_id, company_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
+                SELECT $1, $2, source_id, company_id, external_id, fields::jsonb, source_updated_at, sanitised, raw_hash, raw
+                FROM unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::int8[], $10::bytea[])
+                    AS i(source_id, company_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
                 ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET
                     external_id = excluded.external_id, fields = excluded.fields,
-                    source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised, raw = excluded.raw,
-                    deleted_at = NULL
+                    source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised,
+                    raw_hash = excluded.raw_hash, raw = excluded.raw, deleted_at = NULL
                 WHERE excluded.source_updated_at >= s.source_updated_at
-                  AND (excluded.raw <> s.raw OR s.deleted_at IS NOT NULL)
-                RETURNING s.source_id, s.company_id, s.fields, s.xmax = 0 AS inserted
+                  AND (excluded.raw_hash <> s.raw_hash OR s.deleted_at IS NOT NULL)
+                RETURNING s.source_id, s.company_id, s.fields
             ), folded AS (
                 INSERT INTO companies AS c
                     (tenant_id, id, name, domain, plan, size, industry, user_count, session_count, attributes)
@@ -70,7 +83,7 @@ impl Tx<Worker> {
                     industry = excluded.industry, user_count = excluded.user_count,
                     session_count = excluded.session_count, attributes = excluded.attributes, updated_at = now()
             )
-            SELECT source_id AS "source_id!", inserted AS "inserted!" FROM written"#,
+            SELECT source_id AS "source_id!" FROM written"#,
             tenant,
             connection.0,
             &columns.source_ids,
@@ -79,6 +92,7 @@ impl Tx<Worker> {
             &columns.fields,
             &columns.updated,
             &columns.sanitised,
+            &columns.hashes,
             &columns.raws,
         )
         .fetch_all(self.session())

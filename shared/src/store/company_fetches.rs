@@ -1,4 +1,4 @@
-//! Company fetches: companies to be read by id. The table's name is `company_wants`.
+//! Company fetches: companies to be read by id.
 //!
 //! The company list has no search by time, so companies that changed contacts name, and companies that a full walk did
 //! not show, are fetched one by one.
@@ -33,8 +33,8 @@ impl Tx<Worker> {
         // The window functions count all rows, although `LIMIT` cuts the list.
         let rows = sqlx::query!(
             r#"SELECT source_id, count(*) OVER () AS "all!", count(*) FILTER (WHERE NOT absent) OVER () AS "changed!",
-                      max(wanted_at) OVER () AS "newest!"
-               FROM company_wants WHERE tenant_id = $1 AND connection_id = $2 ORDER BY wanted_at, source_id LIMIT $3"#,
+                      max(requested_at) OVER () AS "newest!"
+               FROM company_fetches WHERE tenant_id = $1 AND connection_id = $2 ORDER BY requested_at, source_id LIMIT $3"#,
             tenant,
             connection.0,
             limit,
@@ -61,11 +61,12 @@ impl Tx<Worker> {
         let tenant = self.tenant().0;
         // Ordered, so that two writers of the same rows cannot deadlock.
         let added = sqlx::query!(
-            "INSERT INTO company_wants (tenant_id, connection_id, source_id)
-             SELECT DISTINCT tenant_id, connection_id, company_source_id FROM contact_companies
-             WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = ANY ($3)
-             ORDER BY company_source_id
-             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET wanted_at = now(), unknown = false",
+            "INSERT INTO company_fetches (tenant_id, connection_id, source_id)
+             SELECT DISTINCT $1::uuid, $2::uuid, l.company_source_id FROM unnest($3::text[]) AS i(source_id)
+             CROSS JOIN LATERAL (SELECT company_source_id FROM contact_companies
+                                 WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = i.source_id OFFSET 0) l
+             ORDER BY l.company_source_id
+             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET requested_at = now(), unknown = false",
             tenant,
             connection.0,
             contacts,
@@ -86,7 +87,7 @@ impl Tx<Worker> {
     ) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;
         let added = sqlx::query!(
-            "INSERT INTO company_wants (tenant_id, connection_id, source_id, unknown)
+            "INSERT INTO company_fetches (tenant_id, connection_id, source_id, unknown)
              SELECT DISTINCT l.tenant_id, l.connection_id, l.company_source_id, true FROM contact_companies l
              WHERE l.tenant_id = $1 AND l.connection_id = $2 AND ($3::text[] IS NULL OR l.contact_source_id = ANY ($3))
                AND NOT EXISTS (SELECT FROM company_sources s
@@ -108,7 +109,7 @@ impl Tx<Worker> {
     pub async fn add_absent_company_fetches(&mut self, key: SliceKey) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "INSERT INTO company_wants (tenant_id, connection_id, source_id, absent)
+            "INSERT INTO company_fetches (tenant_id, connection_id, source_id, absent)
              SELECT tenant_id, connection_id, source_id, true FROM absences
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = 'companies' AND is_asked_for(walks, asked)
              ORDER BY source_id
@@ -130,7 +131,7 @@ impl Tx<Worker> {
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "DELETE FROM company_wants WHERE tenant_id = $1 AND connection_id = $2 AND source_id = ANY ($3)",
+            "DELETE FROM company_fetches WHERE tenant_id = $1 AND connection_id = $2 AND source_id = ANY ($3)",
             tenant,
             connection.0,
             source_ids,
@@ -150,8 +151,8 @@ impl Tx<Worker> {
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "DELETE FROM company_wants
-             WHERE tenant_id = $1 AND connection_id = $2 AND source_id = ANY ($3) AND wanted_at <= $4",
+            "DELETE FROM company_fetches
+             WHERE tenant_id = $1 AND connection_id = $2 AND source_id = ANY ($3) AND requested_at <= $4",
             tenant,
             connection.0,
             fetched,
@@ -172,8 +173,8 @@ impl Tx<Worker> {
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "DELETE FROM company_wants w
-             WHERE tenant_id = $1 AND connection_id = $2 AND NOT absent AND (wanted_at <= $3 OR unknown AND EXISTS (
+            "DELETE FROM company_fetches w
+             WHERE tenant_id = $1 AND connection_id = $2 AND NOT absent AND (requested_at <= $3 OR unknown AND EXISTS (
                 SELECT FROM company_sources s
                 WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = w.source_id))",
             tenant,

@@ -1,21 +1,18 @@
 //! The links between contacts and companies, by their source ids.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
-
-use super::{StoreError, Tx, roles::Worker};
+use super::{StoreError, Tx, roles::Worker, versions::StoredVersions};
 use crate::domain::{
     ConnectionId,
     records::{COMPANIES_SHOWN, SubList},
 };
 
-/// What a page of contacts reports of their companies.
+/// What a page reports of the companies of its contacts, if it is not older than what is stored.
 #[derive(Default)]
 pub(super) struct ReportedLinks {
     /// By contact.
     pub(super) companies: HashMap<String, SubList>,
-    pub(super) versions: HashMap<String, DateTime<Utc>>,
 }
 
 impl ReportedLinks {
@@ -39,37 +36,37 @@ impl ReportedLinks {
 }
 
 impl Tx<Worker> {
-    /// Writes the links of changed contacts, and of unchanged ones with a long list.
+    /// Writes the links of changed contacts, and of unchanged ones with a long list. `before` is what was stored of them.
     pub(super) async fn write_links(
         &mut self,
         connection: ConnectionId,
         reported: &ReportedLinks,
         changed: &[String],
-        updated: &HashSet<String>,
+        before: &StoredVersions<String>,
     ) -> Result<(), StoreError> {
+        let changed_ids: HashSet<&str> = changed.iter().map(String::as_str).collect();
         // The eleventh company of a contact may change without a trace in the contact's own bytes. The whole list was
         // fetched on purpose, so it is written even if the contact itself is unchanged.
-        let changed_ids: HashSet<&str> = changed.iter().map(String::as_str).collect();
-        let long_lists: Vec<&str> = reported
+        let unchanged: Vec<&str> = reported
             .long_lists()
             .filter(|id| !changed_ids.contains(id))
             .collect();
-        let unchanged = self
-            .stored_in_version(connection, &long_lists, &reported.versions)
-            .await?;
-        let links: Vec<(&str, &str)> = changed
+        let links: Vec<(&str, &str)> = changed_ids
             .iter()
             .chain(&unchanged)
             .flat_map(|id| {
-                let companies = reported.of(id).iter();
-                companies.map(|company| (id.as_str(), company.as_str()))
+                reported
+                    .of(id)
+                    .iter()
+                    .map(|company| (*id, company.as_str()))
             })
             .collect();
-        let relinked: Vec<&str> = updated
+        // Only a contact that was stored before can have links to remove.
+        let relinked: Vec<&str> = changed
             .iter()
-            .filter(|id| reported.is_whole(id))
-            .chain(&unchanged)
+            .filter(|id| !before.is_new(id) && reported.is_whole(id))
             .map(String::as_str)
+            .chain(unchanged.iter().copied())
             .collect();
         // A changed contact's own upsert has moved its time.
         self.relink(connection, &relinked, &links, &changed_ids)
@@ -118,36 +115,7 @@ impl Tx<Worker> {
         self.touch_contacts(connection, &touched).await
     }
 
-    /// Those of the given contacts whose stored version is the given one.
-    async fn stored_in_version(
-        &mut self,
-        connection: ConnectionId,
-        ids: &[&str],
-        versions: &HashMap<String, DateTime<Utc>>,
-    ) -> Result<Vec<String>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let tenant = self.tenant().0;
-        let rows = sqlx::query!(
-            "SELECT source_id, source_updated_at FROM contact_sources
-             WHERE tenant_id = $1 AND connection_id = $2 AND source_id = ANY ($3)",
-            tenant,
-            connection.0,
-            ids as &[&str],
-        )
-        .fetch_all(self.session())
-        .await?;
-        let is_stored = |id: &str, at| versions.get(id) == Some(&at);
-        Ok(rows
-            .into_iter()
-            .filter(|row| is_stored(&row.source_id, row.source_updated_at))
-            .map(|row| row.source_id)
-            .collect())
-    }
-
-    /// Removes links of known contacts that the source no longer reports. A new contact has no links, and is not searched,
-    /// because a first sync would pay for each. Returns the contacts that lost a link.
+    /// Removes links of known contacts that the source no longer reports. Returns the contacts that lost a link.
     async fn drop_links(
         &mut self,
         connection: ConnectionId,
@@ -157,21 +125,50 @@ impl Tx<Worker> {
         if contacts.is_empty() {
             return Ok(Vec::new());
         }
+        let reported: HashSet<(&str, &str)> = links.iter().copied().collect();
+        let mut dropped: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (contact, company) in self.stored_links(connection, contacts).await? {
+            if !reported.contains(&(contact.as_str(), company.as_str())) {
+                dropped.entry(contact).or_default().push(company);
+            }
+        }
         let tenant = self.tenant().0;
-        let (left, right): (Vec<&str>, Vec<&str>) = links.iter().copied().unzip();
-        Ok(sqlx::query_scalar!(
-            "DELETE FROM contact_companies
-             WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = ANY ($3::text[])
-               AND (contact_source_id, company_source_id) NOT IN (SELECT * FROM unnest($4::text[], $5::text[]))
-             RETURNING contact_source_id",
+        // One contact at a time, because a page hardly ever has two that lost a company.
+        for (contact, companies) in &dropped {
+            sqlx::query!(
+                "DELETE FROM contact_companies
+                 WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = $3 AND company_source_id = ANY ($4)",
+                tenant,
+                connection.0,
+                contact,
+                companies,
+            )
+            .execute(self.session())
+            .await?;
+        }
+        Ok(dropped.into_keys().collect())
+    }
+
+    async fn stored_links(
+        &mut self,
+        connection: ConnectionId,
+        contacts: &[&str],
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            r#"SELECT i.source_id AS "contact!", l.company_source_id AS company FROM unnest($3::text[]) AS i(source_id)
+               CROSS JOIN LATERAL (SELECT company_source_id FROM contact_companies
+                                   WHERE tenant_id = $1 AND connection_id = $2 AND contact_source_id = i.source_id OFFSET 0) l"#,
             tenant,
             connection.0,
             contacts as &[&str],
-            &left as &[&str],
-            &right as &[&str],
         )
         .fetch_all(self.session())
-        .await?)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.contact, row.company))
+            .collect())
     }
 
     /// Returns the contacts that got a link.

@@ -1,18 +1,39 @@
 //! Contacts: source record, per-source fields and profile in one statement.
 
+use std::collections::HashSet;
+
 use super::{
     StoreError, Tx, WriteSummary,
-    batch::{ChangedRecord, SourceColumns, SourceRow, inserted_ids, last_of_each},
+    batch::{SourceColumns, SourceRow, last_of_each},
     contact_links::ReportedLinks,
     raw::{self, RawKind},
     roles::Worker,
+    versions::raw_hash,
 };
 use crate::domain::{ConnectionId, ids, records::Contact};
 
 impl Tx<Worker> {
+    /// The contacts of a page that differ from what is stored. Nothing is locked.
+    #[tracing::instrument(name = "db.changed_contacts", level = "debug", skip_all)]
+    pub async fn changed_contacts(
+        &mut self,
+        connection: ConnectionId,
+        contacts: &[Contact],
+    ) -> Result<HashSet<String>, StoreError> {
+        let stored = self.contact_versions(connection, &ids_of(contacts)).await?;
+        Ok(contacts
+            .iter()
+            .filter(|contact| {
+                let hash = raw_hash(&contact.raw);
+                stored.is_changed(&contact.source_id, contact.updated_at, hash)
+            })
+            .map(|contact| contact.source_id.clone())
+            .collect())
+    }
+
     /// Writes one connection's records of these contacts, the profiles folded from them, and their links.
     ///
-    /// An older or equal version changes nothing, so pages may be fetched twice and in any order.
+    /// An older or equal version changes nothing, so pages may be fetched twice and in any order. It is not sent either.
     #[tracing::instrument(name = "db.write_contacts", level = "debug", skip_all)]
     pub async fn write_contacts(
         &mut self,
@@ -20,6 +41,10 @@ impl Tx<Worker> {
         contacts: Vec<Contact>,
     ) -> Result<WriteSummary, StoreError> {
         let contacts = last_of_each(contacts, |contact| &contact.source_id);
+        let seen = contacts.len();
+        let before = self
+            .contact_versions(connection, &ids_of(&contacts))
+            .await?;
         let mut columns = SourceColumns::default();
         let mut reported = ReportedLinks::default();
         let mut absorbed = Vec::new();
@@ -27,31 +52,31 @@ impl Tx<Worker> {
             // A contact lists what was merged into it, so the survivor's page is where merges are learnt.
             let id = contact.source_id;
             absorbed.extend(contact.absorbed.into_iter().map(|gone| (gone, id.clone())));
-            reported.versions.insert(id.clone(), contact.updated_at);
-            reported.companies.insert(id.clone(), contact.companies);
-            columns.push(SourceRow {
-                profile_id: ids::contact_id(connection, &id),
-                source_id: id,
-                external_id: contact.external_id,
-                fields: contact.fields,
-                updated_at: contact.updated_at,
-                sanitised: contact.sanitised,
-                raw: raw::pack(RawKind::Contact, contact.raw.as_bytes()),
-            })?;
+            let raw_hash = raw_hash(&contact.raw);
+            let is_changed = before.is_changed(&id, contact.updated_at, raw_hash);
+            if is_changed || before.is_of(&id, contact.updated_at) {
+                reported.companies.insert(id.clone(), contact.companies);
+            }
+            if is_changed {
+                columns.push(SourceRow {
+                    profile_id: ids::contact_id(connection, &id),
+                    source_id: id,
+                    external_id: contact.external_id,
+                    fields: contact.fields,
+                    updated_at: contact.updated_at,
+                    sanitised: contact.sanitised,
+                    raw_hash,
+                    raw: raw::pack(RawKind::Contact, contact.raw.as_bytes()),
+                })?;
+            }
         }
-        let rows = self.upsert_contacts(connection, &columns).await?;
-        // Only a known contact can have links to remove.
-        let updated = rows
-            .iter()
-            .filter(|row| !row.inserted)
-            .map(|row| row.source_id.clone())
-            .collect();
-        self.touch_conversations_of(connection, &inserted_ids(&rows))
+        let changed = self.upsert_contacts(connection, &columns).await?;
+        let mut written = WriteSummary::of(seen, changed, &before);
+        self.touch_conversations_of(connection, &written.inserted_ids(&before))
             .await?;
-        let written = WriteSummary::of(columns.source_ids.len(), rows);
-        self.write_links(connection, &reported, &written.changed, &updated)
+        self.write_links(connection, &reported, &written.changed, &before)
             .await?;
-        self.note_merges(connection, &absorbed).await?;
+        written.alive -= self.note_merges(connection, &absorbed).await?;
         Ok(written)
     }
 
@@ -59,24 +84,26 @@ impl Tx<Worker> {
         &mut self,
         connection: ConnectionId,
         columns: &SourceColumns,
-    ) -> Result<Vec<ChangedRecord>, StoreError> {
+    ) -> Result<Vec<String>, StoreError> {
+        if columns.source_ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let tenant = self.tenant().0;
         // Records and profiles in one statement, so that an unchanged record never touches its profile.
-        Ok(sqlx::query_as!(
-            ChangedRecord,
+        Ok(sqlx::query_scalar!(
             r#"WITH written AS (
                 INSERT INTO contact_sources AS s
-                    (tenant_id, connection_id, source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw)
-                SELECT $1, $2, source_id, contact_id, external_id, fields::jsonb, source_updated_at, sanitised, raw
-                FROM unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::bytea[])
-                    AS i(source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw)
+                    (tenant_id, connection_id, source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
+                SELECT $1, $2, source_id, contact_id, external_id, fields::jsonb, source_updated_at, sanitised, raw_hash, raw
+                FROM unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::int8[], $10::bytea[])
+                    AS i(source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
                 ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET
                     external_id = excluded.external_id, fields = excluded.fields,
-                    source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised, raw = excluded.raw,
-                    deleted_at = NULL, merged_into = NULL
+                    source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised,
+                    raw_hash = excluded.raw_hash, raw = excluded.raw, deleted_at = NULL, merged_into = NULL
                 WHERE excluded.source_updated_at >= s.source_updated_at
-                  AND (excluded.raw <> s.raw OR s.deleted_at IS NOT NULL OR s.merged_into IS NOT NULL)
-                RETURNING s.source_id, s.contact_id, s.fields, s.xmax = 0 AS inserted
+                  AND (excluded.raw_hash <> s.raw_hash OR s.deleted_at IS NOT NULL OR s.merged_into IS NOT NULL)
+                RETURNING s.source_id, s.contact_id, s.fields
             ), folded AS (
                 INSERT INTO contacts AS c
                     (tenant_id, id, role, email, name, phone, owner, attributes, location,
@@ -92,7 +119,7 @@ impl Tx<Worker> {
                     last_seen_at = excluded.last_seen_at, last_replied_at = excluded.last_replied_at,
                     last_contacted_at = excluded.last_contacted_at, updated_at = now()
             )
-            SELECT source_id AS "source_id!", inserted AS "inserted!" FROM written"#,
+            SELECT source_id AS "source_id!" FROM written"#,
             tenant,
             connection.0,
             &columns.source_ids,
@@ -101,20 +128,21 @@ impl Tx<Worker> {
             &columns.fields,
             &columns.updated,
             &columns.sanitised,
+            &columns.hashes,
             &columns.raws,
         )
         .fetch_all(self.session())
         .await?)
     }
 
-    /// Points contacts that Intercom merged away to their survivors. Their rows stay.
-    async fn note_merges(
+    /// Points contacts that Intercom merged away to their survivors. Their rows stay. Returns how many of them were alive.
+    pub(super) async fn note_merges(
         &mut self,
         connection: ConnectionId,
         absorbed: &[(String, String)],
-    ) -> Result<(), StoreError> {
+    ) -> Result<i64, StoreError> {
         if absorbed.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let tenant = self.tenant().0;
         let (gone, survivor): (Vec<&str>, Vec<&str>) = absorbed
@@ -122,11 +150,22 @@ impl Tx<Worker> {
             .map(|(a, b)| (a.as_str(), b.as_str()))
             .unzip();
         let merged = sqlx::query!(
-            "UPDATE contact_sources s SET merged_into = i.survivor
-             FROM unnest($3::text[], $4::text[]) AS i(gone, survivor)
-             WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = i.gone
-               AND s.merged_into IS DISTINCT FROM i.survivor
-             RETURNING s.source_id AS gone, i.survivor AS \"survivor!\"",
+            r#"WITH before AS MATERIALIZED (
+                SELECT s.*, i.survivor FROM unnest($3::text[], $4::text[]) AS i(gone, survivor)
+                CROSS JOIN LATERAL (SELECT source_id, contact_id, source_updated_at,
+                                           merged_into IS NULL AND deleted_at IS NULL AS was_alive
+                                    FROM contact_sources
+                                    WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.gone
+                                      AND merged_into IS DISTINCT FROM i.survivor FOR UPDATE) s
+             ), merged AS (
+                INSERT INTO contact_sources
+                    (tenant_id, connection_id, source_id, contact_id, source_updated_at, raw_hash, fields, raw, merged_into)
+                SELECT DISTINCT ON (source_id) $1::uuid, $2::uuid, source_id, contact_id, source_updated_at, 0, '{}'::jsonb,
+                       ''::bytea, survivor
+                FROM before ORDER BY source_id
+                ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET merged_into = excluded.merged_into
+             )
+             SELECT source_id AS gone, survivor AS "survivor!", was_alive AS "was_alive!" FROM before"#,
             tenant,
             connection.0,
             &gone as &[&str],
@@ -138,6 +177,14 @@ impl Tx<Worker> {
         let both = merged.iter().map(|row| row.survivor.as_str());
         let both: Vec<&str> = gone.iter().copied().chain(both).collect();
         self.touch_contacts(connection, &both).await?;
-        self.touch_conversations_of(connection, &gone).await
+        self.touch_conversations_of(connection, &gone).await?;
+        Ok(merged.iter().filter(|row| row.was_alive).count() as i64)
     }
+}
+
+fn ids_of(contacts: &[Contact]) -> Vec<&str> {
+    contacts
+        .iter()
+        .map(|contact| contact.source_id.as_str())
+        .collect()
 }

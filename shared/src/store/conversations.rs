@@ -1,18 +1,18 @@
 //! Conversations: stubs, their participants, and the first message.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    StoreError, Tx, WriteSummary,
+    ProofDelta, StoreError, Tx, WriteSummary,
     batch::last_of_each,
+    participants::Participants,
     raw::{self, RawKind},
     roles::Worker,
     threads::StubVersion,
+    versions::raw_hash,
 };
-use crate::domain::{ConnectionId, ThreadPart, ids, records::Conversation};
+use crate::domain::{ConnectionId, Stream, ThreadPart, ids, records::Conversation};
 
 /// Where a conversation comes from. It decides when an equally old one may overwrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,22 @@ pub enum Seen {
 }
 
 impl Tx<Worker> {
+    /// Whether a stub of the page differs from what is stored. Nothing is locked.
+    #[tracing::instrument(name = "db.has_changed_stubs", level = "debug", skip_all)]
+    pub async fn has_changed_stubs(
+        &mut self,
+        connection: ConnectionId,
+        stubs: &[Conversation],
+    ) -> Result<bool, StoreError> {
+        let id = |stub: &Conversation| ids::conversation_id(connection, &stub.source_id);
+        let ids: Vec<Uuid> = stubs.iter().map(id).collect();
+        let stored = self.conversation_versions(&ids).await?;
+        Ok(stubs.iter().any(|stub| {
+            let hash = raw_hash(&stub.raw);
+            stored.is_changed(&id(stub), stub.updated_at, hash)
+        }))
+    }
+
     /// Writes stubs, and makes the threads pending that they show to be new, changed or grown.
     ///
     /// A thread stays as it is if its stub counts no parts, or if its version and count are stored already.
@@ -55,52 +71,59 @@ impl Tx<Worker> {
         seen: Seen,
     ) -> Result<(WriteSummary, Vec<(Uuid, ThreadPart)>), StoreError> {
         let conversations = last_of_each(conversations, |conversation| &conversation.source_id);
-        let mut columns = Columns::with_capacity(conversations.len());
-        let (mut participants, mut whole) = (Vec::new(), HashSet::new());
+        let mut identified: Vec<(Uuid, Conversation)> = conversations
+            .into_iter()
+            .map(|found| (ids::conversation_id(connection, &found.source_id), found))
+            .collect();
+        // The order in which every writer locks conversations.
+        identified.sort_by_key(|(id, _)| *id);
+        let ids: Vec<Uuid> = identified.iter().map(|(id, _)| *id).collect();
+        let before = match seen {
+            Seen::InList => self.conversation_versions(&ids).await?,
+            // Their threads are locked next, also those of unchanged conversations.
+            Seen::WithParts => self.lock_conversations(&ids).await?,
+        };
+        let mut columns = Columns::with_capacity(identified.len());
+        let mut participants = Participants::default();
         let mut first_messages = Vec::new();
-        for conversation in conversations {
-            let id = ids::conversation_id(connection, &conversation.source_id);
-            let contacts = conversation.contacts.entries().iter();
-            participants.extend(contacts.map(|contact| (id, contact.clone())));
-            if conversation.contacts.is_whole() {
-                whole.insert(id);
+        for (id, conversation) in identified {
+            let raw_hash = raw_hash(&conversation.raw);
+            let is_changed = match seen {
+                Seen::InList => before.is_changed(&id, conversation.updated_at, raw_hash),
+                // An equally old conversation overwrites only as a stub, so that the two forms do not take turns.
+                Seen::WithParts => before.is_later(&id, conversation.updated_at),
+            };
+            // An unchanged stub says nothing new of its first message. A full answer may show a redaction that did not
+            // touch the conversation.
+            if is_changed || seen == Seen::WithParts {
+                let first_message = conversation.first_message.clone();
+                first_messages.extend(first_message.map(|part| (id, part.into())));
             }
-            first_messages.extend(
-                conversation
-                    .first_message
-                    .clone()
-                    .map(|part| (id, part.into())),
-            );
-            columns.push(id, conversation);
+            if is_changed {
+                participants.push(id, &conversation.contacts, before.is_new(&id));
+                columns.push(id, conversation, raw_hash);
+            }
         }
-        let rows = self
-            .upsert_conversations(connection, &columns, seen)
-            .await?;
-        let changed: HashSet<Uuid> = rows.iter().map(|row| row.id).collect();
-        let updated: Vec<Uuid> = rows
-            .iter()
-            .filter(|row| !row.inserted)
-            .map(|row| row.id)
-            .collect();
-        participants.retain(|(id, _)| changed.contains(id));
-        // A contact that is not shown by a cut list still takes part.
-        let listed: Vec<Uuid> = updated
-            .iter()
-            .copied()
-            .filter(|id| whole.contains(id))
-            .collect();
-        self.remove_participants(&listed, &participants).await?;
-        self.add_participants(connection, &participants).await?;
-        // An unchanged stub says nothing new of its first message. A full answer may show a redaction that did not
-        // touch the conversation.
-        if seen == Seen::InList {
-            first_messages.retain(|(id, _)| changed.contains(id));
+        let changed = self.upsert_conversations(connection, &columns).await?;
+        self.write_participants(connection, &participants).await?;
+        let inserted = columns.ids.iter().filter(|id| before.is_new(id)).count();
+        let revived = columns.ids.iter().filter(|id| before.is_ended(id)).count();
+        let alive = (inserted + revived) as i64;
+        if seen == Seen::WithParts && alive > 0 {
+            // A list counts what it brings with its own stream.
+            let delta = ProofDelta {
+                alive,
+                ..ProofDelta::default()
+            };
+            self.add_to_proof(connection, Stream::Conversations, delta)
+                .await?;
         }
         let written = WriteSummary {
-            seen: columns.ids.len(),
-            inserted: rows.len() - updated.len(),
-            updated: updated.len(),
-            changed: rows.into_iter().map(|row| row.source_id).collect(),
+            seen: ids.len(),
+            inserted,
+            updated: changed.len().saturating_sub(inserted),
+            alive,
+            changed,
         };
         Ok((written, first_messages))
     }
@@ -109,34 +132,32 @@ impl Tx<Worker> {
         &mut self,
         connection: ConnectionId,
         columns: &Columns,
-        seen: Seen,
-    ) -> Result<Vec<ChangedConversation>, StoreError> {
+    ) -> Result<Vec<String>, StoreError> {
+        if columns.ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let tenant = self.tenant().0;
-        // An equally old conversation overwrites only as a stub, so that the two forms do not take turns.
-        Ok(sqlx::query_as!(
-            ChangedConversation,
+        Ok(sqlx::query_scalar!(
             r#"INSERT INTO conversations AS c
                 (tenant_id, connection_id, id, source_id, title, state, open, priority, admin_assignee_id, team_assignee_id,
-                 tags, source_created_at, source_updated_at, sanitised, raw)
+                 tags, source_created_at, source_updated_at, sanitised, raw_hash, raw)
             SELECT $1, $2, id, source_id, title, state, open, priority, admin_assignee_id, team_assignee_id,
                    CASE WHEN tags IS NULL
                         THEN coalesce((SELECT o.tags FROM conversations o WHERE o.tenant_id = $1 AND o.id = i.id), '{}')
                         ELSE ARRAY(SELECT jsonb_array_elements_text(tags::jsonb)) END,
-                   source_created_at, source_updated_at, sanitised, raw
+                   source_created_at, source_updated_at, sanitised, raw_hash, raw
             FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bool[], $8::text[], $9::text[], $10::text[],
-                        $11::text[], $12::timestamptz[], $13::timestamptz[], $14::bool[], $15::bytea[])
+                        $11::text[], $12::timestamptz[], $13::timestamptz[], $14::bool[], $15::int8[], $16::bytea[])
                 AS i(id, source_id, title, state, open, priority, admin_assignee_id, team_assignee_id, tags,
-                     source_created_at, source_updated_at, sanitised, raw)
+                     source_created_at, source_updated_at, sanitised, raw_hash, raw)
             ON CONFLICT (tenant_id, id) DO UPDATE SET
                 title = excluded.title, state = excluded.state, open = excluded.open, priority = excluded.priority,
                 admin_assignee_id = excluded.admin_assignee_id, team_assignee_id = excluded.team_assignee_id,
                 tags = excluded.tags, source_created_at = excluded.source_created_at,
-                source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised, raw = excluded.raw,
-                deleted_at = NULL, updated_at = now()
-            WHERE excluded.source_updated_at > c.source_updated_at
-               OR ($16 AND excluded.source_updated_at = c.source_updated_at
-                   AND (excluded.raw <> c.raw OR c.deleted_at IS NOT NULL))
-            RETURNING id, source_id, xmax = 0 AS "inserted!""#,
+                source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised,
+                raw_hash = excluded.raw_hash, raw = excluded.raw, deleted_at = NULL, updated_at = now()
+            WHERE excluded.source_updated_at >= c.source_updated_at
+            RETURNING source_id"#,
             tenant,
             connection.0,
             &columns.ids,
@@ -151,19 +172,12 @@ impl Tx<Worker> {
             &columns.created,
             &columns.updated,
             &columns.sanitised,
+            &columns.hashes,
             &columns.raws,
-            seen == Seen::InList,
         )
         .fetch_all(self.session())
         .await?)
     }
-}
-
-/// A conversation that a statement inserted or updated.
-struct ChangedConversation {
-    id: Uuid,
-    source_id: String,
-    inserted: bool,
 }
 
 /// One array per column, which is the shape that `unnest` takes.
@@ -182,6 +196,7 @@ struct Columns {
     created: Vec<DateTime<Utc>>,
     updated: Vec<DateTime<Utc>>,
     sanitised: Vec<bool>,
+    hashes: Vec<i64>,
     raws: Vec<Vec<u8>>,
 }
 
@@ -194,7 +209,7 @@ impl Columns {
         }
     }
 
-    fn push(&mut self, id: Uuid, conversation: Conversation) {
+    fn push(&mut self, id: Uuid, conversation: Conversation, raw_hash: i64) {
         self.ids.push(id);
         self.source_ids.push(conversation.source_id);
         self.titles.push(conversation.title);
@@ -208,6 +223,7 @@ impl Columns {
         self.created.push(conversation.created_at);
         self.updated.push(conversation.updated_at);
         self.sanitised.push(conversation.sanitised);
+        self.hashes.push(raw_hash);
         let raw = conversation.raw.as_bytes();
         self.raws.push(raw::pack(RawKind::Conversation, raw));
     }

@@ -12,7 +12,7 @@ use super::{
     connecting::{CATALOG_LIMIT, Servers, close, timed_out, within},
     roles,
 };
-use crate::domain::Secret;
+use crate::{config::DatabaseConfig, domain::Secret};
 
 static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
@@ -43,24 +43,25 @@ pub(super) fn versions() -> impl Iterator<Item = i64> {
 
 /// Brings the database to this build's schema. Safe to repeat and to run twice at once. A database that a newer build
 /// has migrated stays as it is, so that a release can be rolled back. The login owns the schema, and `role_prefix`
-/// begins the names of the roles.
+/// begins the names of the roles. Returns the number of partitions that the big tables have. It is that of the
+/// configuration, unless an earlier migration has made them.
 ///
 /// # Errors
 /// When Postgres cannot be reached or goes away, a migration fails, or an applied one was changed since.
 #[tracing::instrument(name = "db.migrate", level = "debug", skip_all)]
-pub async fn migrate(url: &Secret, role_prefix: &str) -> Result<(), StoreError> {
-    let servers = Servers::of(url, role_prefix)?;
+pub async fn migrate(url: &Secret, database: &DatabaseConfig) -> Result<i64, StoreError> {
+    let servers = Servers::of(url, &database.role_prefix)?;
     let mut session = owner(&servers).await?;
     let pid = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(&mut session);
     let pid = within(CATALOG_LIMIT, pid).await?.try_get(0)?;
-    tokio::select! {
-        migrated = run(&mut session, role_prefix) => migrated?,
+    let partitions = tokio::select! {
+        migrated = run(&mut session, database) => migrated?,
         () = until_lost(&servers, pid) => {
             return Err(timed_out((CHECK_INTERVAL + CHECK_LIMIT) * CHECKS).into());
         }
-    }
+    };
     close(session).await;
-    Ok(())
+    Ok(partitions)
 }
 
 /// A session with a server that takes writes.
@@ -72,18 +73,26 @@ pub(super) async fn owner(servers: &Servers) -> Result<PgConnection, StoreError>
     Ok(opened.connection)
 }
 
-async fn run(session: &mut PgConnection, role_prefix: &str) -> Result<(), StoreError> {
+async fn run(session: &mut PgConnection, database: &DatabaseConfig) -> Result<i64, StoreError> {
     // The second of two processes waits here, and then finds nothing to do.
     match tokio::time::timeout(LOCK_LIMIT, session.lock()).await {
         Ok(locked) => locked?,
         Err(_) => return Err(timed_out(LOCK_LIMIT).into()),
     }
     sqlx::raw_sql(SETTINGS).execute(&mut *session).await?;
-    migrator(role_prefix)
+    sqlx::query("SELECT set_config('pathbound.partitions', $1, false)")
+        .bind(database.partitions.to_string())
+        .execute(&mut *session)
+        .await?;
+    migrator(&database.role_prefix)
         .run_direct(None, &mut *session, false)
         .await?;
+    let partitions =
+        sqlx::query_scalar("SELECT count(*) FROM pg_inherits WHERE inhparent = 'parts'::regclass")
+            .fetch_one(&mut *session)
+            .await?;
     session.unlock().await?;
-    Ok(())
+    Ok(partitions)
 }
 
 /// The migrations, with other names of the roles if another prefix is configured. The checksums stay those of the

@@ -46,10 +46,12 @@ mod set_aside;
 mod shares;
 mod streams;
 mod tenants;
+mod thread_counts;
 mod threads;
 mod tls_fault;
 mod tombstones;
 mod tx;
+mod versions;
 
 use std::marker::PhantomData;
 

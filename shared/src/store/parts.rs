@@ -8,6 +8,7 @@ use super::{
     StoreError, Tx, WriteSummary,
     raw::{self, RawKind},
     roles::Worker,
+    versions::raw_hash,
 };
 use crate::domain::{
     ThreadPart,
@@ -18,7 +19,8 @@ use crate::domain::{
 const STATEMENT_BYTES: usize = 2 << 20;
 
 impl Tx<Worker> {
-    /// Upserts parts. First messages are not counted.
+    /// Upserts parts. First messages are not counted. The summary calls new parts updated, because only a count of the
+    /// rows tells them apart.
     ///
     /// A redaction always overwrites, raw bytes included, and an older read never undoes it.
     pub(super) async fn write_parts(
@@ -48,37 +50,36 @@ impl Tx<Worker> {
                 .drain(..count)
                 .map(read)
                 .collect::<Result<Vec<_>, _>>()?;
-            let (inserted, updated) = self.upsert_parts(&batch).await?;
-            written.inserted += inserted;
-            written.updated += updated;
+            written.updated += self.upsert_parts(&batch).await?;
         }
         Ok(written)
     }
 
-    /// Upserts parts in one statement. Returns how many were inserted and how many updated, without first messages.
-    async fn upsert_parts(&mut self, parts: &[(Uuid, Part)]) -> Result<(usize, usize), StoreError> {
+    /// Upserts parts in one statement. Returns how many were written, without first messages.
+    async fn upsert_parts(&mut self, parts: &[(Uuid, Part)]) -> Result<usize, StoreError> {
         let tenant = self.tenant().0;
         let column = |pick: fn(&Part) -> Option<&str>| {
             parts.iter().map(|(_, part)| pick(part)).collect::<Vec<_>>()
         };
         // The condition in its order: a redaction lands, only a redaction overwrites one, and otherwise the newer read
         // wins. Of two reads within one second, the one with other bytes does.
-        let rows = sqlx::query!(
+        let written = sqlx::query_scalar!(
             r#"INSERT INTO parts AS p
                 (tenant_id, conversation_id, source_id, kind, author_kind, author_source_id, author_name, body,
-                 redacted, internal, source_created_at, source_updated_at, sanitised, raw)
+                 redacted, internal, source_created_at, source_updated_at, sanitised, raw_hash, raw)
             SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                $9::bool[], $10::bool[], $11::timestamptz[], $12::timestamptz[], $13::bool[], $14::bytea[])
+                $9::bool[], $10::bool[], $11::timestamptz[], $12::timestamptz[], $13::bool[], $14::int8[], $15::bytea[])
             ON CONFLICT (tenant_id, conversation_id, source_id) DO UPDATE SET
                 kind = excluded.kind, author_kind = excluded.author_kind, author_source_id = excluded.author_source_id,
                 author_name = excluded.author_name, body = excluded.body, redacted = excluded.redacted,
                 internal = excluded.internal, source_created_at = excluded.source_created_at,
-                source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised, raw = excluded.raw
+                source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised,
+                raw_hash = excluded.raw_hash, raw = excluded.raw
             WHERE (excluded.redacted AND NOT p.redacted)
                OR ((excluded.redacted OR NOT p.redacted)
                    AND (excluded.source_updated_at > p.source_updated_at
-                        OR (excluded.source_updated_at = p.source_updated_at AND excluded.raw <> p.raw)))
-            RETURNING source_id, xmax = 0 AS "inserted!""#,
+                        OR (excluded.source_updated_at = p.source_updated_at AND excluded.raw_hash <> p.raw_hash)))
+            RETURNING source_id"#,
             tenant,
             &parts.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
             &column(|part| Some(&part.source_id)) as &[Option<&str>],
@@ -92,13 +93,12 @@ impl Tx<Worker> {
             &parts.iter().map(|(_, part)| part.created_at).collect::<Vec<_>>(),
             &parts.iter().map(|(_, part)| part.updated_at).collect::<Vec<_>>(),
             &parts.iter().map(|(_, part)| part.sanitised).collect::<Vec<_>>(),
+            &parts.iter().map(|(_, part)| raw_hash(&part.raw)).collect::<Vec<_>>(),
             &parts.iter().map(|(_, part)| raw::pack(RawKind::Part, part.raw.as_bytes())).collect::<Vec<_>>(),
         )
         .fetch_all(self.session())
         .await?;
-        let counted = || rows.iter().filter(|row| row.source_id != FIRST_MESSAGE);
-        let inserted = counted().filter(|row| row.inserted).count();
-        Ok((inserted, counted().count() - inserted))
+        Ok(written.iter().filter(|id| *id != FIRST_MESSAGE).count())
     }
 }
 

@@ -3,39 +3,62 @@
 //! A large workspace takes minutes, so a disconnect only requests its purge. The objects are deleted afterwards in
 //! short transactions, and another process continues a purge whose process has died.
 
+use uuid::Uuid;
+
 use super::{
     Store, StoreError, Tx,
     roles::{Api, ReadsConnections},
 };
 use crate::domain::{ConnectionId, TenantId};
 
-/// Objects that one transaction of a purge deletes. A conversation takes its thread along.
-const BATCH_SIZE: i64 = 2_000;
+/// Objects that one transaction of a purge deletes.
+const OBJECTS: i64 = 500;
+/// Parts that one transaction deletes, unless one conversation alone has more.
+const PARTS: i64 = 10_000;
 
-/// Deletes a batch of source records, and the profiles that no other source knows. Contacts and companies differ only
-/// in the names of their tables. Every part of the statement sees the rows as they were before it, hence the exception
-/// for the batch itself.
+/// How far a purge has come. What is behind is deleted, so that no batch reads over it again.
+#[derive(Debug, Default)]
+struct Progress {
+    conversation: Uuid,
+    contact: String,
+    company: String,
+}
+
+/// A batch of conversations, in the order of ids, behind a progress.
+struct ConversationBatch {
+    after: Uuid,
+    ids: Vec<Uuid>,
+    /// The last of them, up to which this batch goes.
+    last: Uuid,
+    /// The first conversation alone has more parts than a transaction deletes.
+    is_giant: bool,
+}
+
+/// Deletes a batch of source records behind what is deleted, and the profiles that no other source knows. Contacts and companies
+/// differ only in the names of their tables. Every part of the statement sees the rows as they were before it, hence the
+/// exception for the batch itself. Returns the last of the batch.
 macro_rules! delete_batch {
-    ($tx:ident, $connection:ident, $sources:literal, $profile_id:literal, $profiles:literal) => {
+    ($tx:ident, $connection:ident, $after:expr, $sources:literal, $profile_id:literal, $profiles:literal) => {
         sqlx::query_scalar!(
             r#"WITH batch AS MATERIALIZED (
                    SELECT source_id, "# + $profile_id + r#" AS profile_id FROM "# + $sources + r#"
-                   WHERE tenant_id = $1 AND connection_id = $2 LIMIT $3
+                   WHERE tenant_id = $1 AND connection_id = $2 AND source_id > $4 ORDER BY source_id LIMIT $3
                ), gone AS (
                    DELETE FROM "# + $sources + r#" WHERE tenant_id = $1 AND connection_id = $2
-                      AND source_id IN (SELECT source_id FROM batch)
+                      AND source_id > $4 AND source_id <= (SELECT max(source_id) FROM batch)
                ), orphans AS (
-                   DELETE FROM "# + $profiles + r#" WHERE tenant_id = $1 AND id IN (
+                   DELETE FROM "# + $profiles + r#" WHERE tenant_id = $1 AND id = ANY (ARRAY(
                        SELECT b.profile_id FROM batch b
                        WHERE NOT EXISTS (SELECT FROM "# + $sources + r#" s
                                          WHERE s.tenant_id = $1 AND s."# + $profile_id + r#" = b.profile_id
                                            AND (s.connection_id <> $2 OR s.source_id NOT IN (SELECT source_id FROM batch)))
-                   )
+                   ))
                )
-               SELECT count(*) AS "deleted!" FROM batch"#,
+               SELECT max(source_id) FROM batch"#,
             $tx.tenant().0,
             $connection.0,
-            BATCH_SIZE,
+            OBJECTS,
+            $after,
         )
         .fetch_one($tx.session())
         .await?
@@ -48,7 +71,7 @@ impl Store<Api> {
     pub async fn pending_purges(&self) -> Result<Vec<(TenantId, ConnectionId)>, StoreError> {
         let mut tx = self.begin_for_all().await?;
         let rows = sqlx::query!(
-            r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!" FROM owed_purges(100)"#
+            r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!" FROM pending_purges(100)"#
         )
         .fetch_all(tx.session())
         .await?;
@@ -69,15 +92,17 @@ impl Store<Api> {
         tenant: TenantId,
         connection: ConnectionId,
     ) -> Result<(), StoreError> {
+        let mut progress = Progress::default();
         loop {
             let mut tx = self.begin(tenant).await?;
             if !tx.lock_purge(connection).await? {
                 return Ok(());
             }
+            tx.plan_by_sizes().await?;
             // Conversations first, so that no reader sees one without its participants.
-            let more = tx.delete_conversations(connection).await?
-                || tx.delete_contacts(connection).await?
-                || tx.delete_companies(connection).await?;
+            let more = tx.delete_conversations(connection, &mut progress).await?
+                || tx.delete_contacts(connection, &mut progress).await?
+                || tx.delete_companies(connection, &mut progress).await?;
             if !more {
                 tx.end_purge(connection).await?;
             }
@@ -135,42 +160,179 @@ impl Tx<Api> {
         Ok(pending.is_some())
     }
 
-    async fn delete_conversations(&mut self, connection: ConnectionId) -> Result<bool, StoreError> {
+    /// Plans the statements of a purge by the tables' sizes, because a batch is large enough to pay for it.
+    async fn plan_by_sizes(&mut self) -> Result<(), StoreError> {
+        sqlx::query!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
+            .fetch_one(self.session())
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes a batch of conversations with their threads, parts and participants.
+    async fn delete_conversations(
+        &mut self,
+        connection: ConnectionId,
+        progress: &mut Progress,
+    ) -> Result<bool, StoreError> {
+        let after = progress.conversation;
+        let Some(batch) = self.conversation_batch(connection, after).await? else {
+            return Ok(false);
+        };
+        // The conversation of very many parts stays until its last ones.
+        if batch.is_giant && self.delete_some_parts(batch.last).await? == PARTS.unsigned_abs() {
+            return Ok(true);
+        }
         let tenant = self.tenant().0;
-        // Threads, parts and participants go with their conversation, by the foreign keys' cascade.
-        let deleted = sqlx::query!(
-            "DELETE FROM conversations WHERE tenant_id = $1 AND id IN (
-                 SELECT id FROM conversations WHERE tenant_id = $1 AND connection_id = $2 LIMIT $3
-             )",
+        // Each by a range of its key, which is read by an index whatever the planner believes. The list leaves out what
+        // another connection of the tenant has in that range.
+        sqlx::query!(
+            "DELETE FROM parts WHERE tenant_id = $1 AND conversation_id > $2 AND conversation_id <= $3
+                AND conversation_id = ANY ($4)",
             tenant,
-            connection.0,
-            BATCH_SIZE,
+            batch.after,
+            batch.last,
+            &batch.ids,
         )
         .execute(self.session())
         .await?;
-        Ok(deleted.rows_affected() > 0)
+        sqlx::query!(
+            "DELETE FROM conversation_contacts WHERE tenant_id = $1 AND conversation_id > $2 AND conversation_id <= $3
+                AND connection_id = $4",
+            tenant,
+            batch.after,
+            batch.last,
+            connection.0,
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM threads WHERE tenant_id = $1 AND connection_id = $4 AND conversation_id > $2 AND conversation_id <= $3",
+            tenant,
+            batch.after,
+            batch.last,
+            connection.0,
+        )
+        .execute(self.session())
+        .await?;
+        sqlx::query!(
+            "DELETE FROM conversations WHERE tenant_id = $1 AND id > $2 AND id <= $3 AND connection_id = $4",
+            tenant,
+            batch.after,
+            batch.last,
+            connection.0,
+        )
+        .execute(self.session())
+        .await?;
+        progress.conversation = batch.last;
+        Ok(true)
     }
 
-    async fn delete_contacts(&mut self, connection: ConnectionId) -> Result<bool, StoreError> {
-        let deleted = delete_batch!(
+    /// The next conversations whose parts fit into a transaction. `None` if none is left.
+    async fn conversation_batch(
+        &mut self,
+        connection: ConnectionId,
+        after: Uuid,
+    ) -> Result<Option<ConversationBatch>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            r#"SELECT c.id, coalesce(t.held, 0) AS "parts!"
+               FROM (SELECT id FROM conversations WHERE tenant_id = $1 AND id > $3 AND connection_id = $2
+                     ORDER BY id LIMIT $4) c
+               LEFT JOIN LATERAL (SELECT held FROM threads WHERE tenant_id = $1 AND connection_id = $2
+                                     AND conversation_id = c.id) t ON true
+               ORDER BY c.id"#,
+            tenant,
+            connection.0,
+            after,
+            OBJECTS,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let mut parts = 0;
+        let ids: Vec<Uuid> = rows
+            .iter()
+            .take_while(|row| {
+                let is_first = parts == 0;
+                // The first message is a part too.
+                parts += i64::from(row.parts) + 1;
+                is_first || parts <= PARTS
+            })
+            .map(|row| row.id)
+            .collect();
+        let is_giant = rows.first().is_some_and(|row| i64::from(row.parts) > PARTS);
+        Ok(ids.last().copied().map(|last| ConversationBatch {
+            after,
+            is_giant: is_giant && ids.len() == 1,
+            ids,
+            last,
+        }))
+    }
+
+    /// Deletes as many parts of one conversation as a transaction may. Returns how many there were.
+    async fn delete_some_parts(&mut self, conversation: Uuid) -> Result<u64, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query!(
+            "DELETE FROM parts WHERE tenant_id = $1 AND conversation_id = $2 AND source_id = ANY (ARRAY(
+                SELECT source_id FROM parts WHERE tenant_id = $1 AND conversation_id = $2 LIMIT $3))",
+            tenant,
+            conversation,
+            PARTS,
+        )
+        .execute(self.session())
+        .await?
+        .rows_affected())
+    }
+
+    async fn delete_contacts(
+        &mut self,
+        connection: ConnectionId,
+        progress: &mut Progress,
+    ) -> Result<bool, StoreError> {
+        let after = progress.contact.clone();
+        let last: Option<String> = delete_batch!(
             self,
             connection,
+            &after,
             "contact_sources",
             "contact_id",
             "contacts"
         );
-        Ok(deleted > 0)
+        let Some(last) = last else {
+            return Ok(false);
+        };
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "DELETE FROM contact_companies WHERE tenant_id = $1 AND connection_id = $2
+                AND contact_source_id > $3 AND contact_source_id <= $4",
+            tenant,
+            connection.0,
+            after,
+            last,
+        )
+        .execute(self.session())
+        .await?;
+        progress.contact = last;
+        Ok(true)
     }
 
-    async fn delete_companies(&mut self, connection: ConnectionId) -> Result<bool, StoreError> {
-        let deleted = delete_batch!(
+    async fn delete_companies(
+        &mut self,
+        connection: ConnectionId,
+        progress: &mut Progress,
+    ) -> Result<bool, StoreError> {
+        let last: Option<String> = delete_batch!(
             self,
             connection,
+            &progress.company,
             "company_sources",
             "company_id",
             "companies"
         );
-        Ok(deleted > 0)
+        let Some(last) = last else {
+            return Ok(false);
+        };
+        progress.company = last;
+        Ok(true)
     }
 
     /// Deletes the rows of the small tables, and marks the purge as done.
@@ -179,7 +341,7 @@ impl Tx<Api> {
         // One statement, so that the small tables cost one round trip. The streams stay, with their fences.
         sqlx::query!(
             "WITH links AS (DELETE FROM contact_companies WHERE tenant_id = $1 AND connection_id = $2),
-                  fetches AS (DELETE FROM company_wants WHERE tenant_id = $1 AND connection_id = $2),
+                  fetches AS (DELETE FROM company_fetches WHERE tenant_id = $1 AND connection_id = $2),
                   pages AS (DELETE FROM walk_pages WHERE tenant_id = $1 AND connection_id = $2),
                   absent AS (DELETE FROM absences WHERE tenant_id = $1 AND connection_id = $2),
                   audited AS (DELETE FROM audits WHERE tenant_id = $1 AND connection_id = $2),

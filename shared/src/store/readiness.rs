@@ -53,7 +53,7 @@ impl<R: DbRole> Store<R> {
         }
         let applied: BTreeSet<i64> = match applied_versions(&mut tx).await {
             Ok(applied) => applied.into_iter().collect(),
-            // The role could not read the list before migration 25, and an empty database has none.
+            // The role could not read the list before migration 20, and an empty database has none.
             Err(error) if error.is_undefined_or_refused() => BTreeSet::new(),
             Err(error) => return Err(NotReady::Postgres(error)),
         };

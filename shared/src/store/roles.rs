@@ -23,13 +23,36 @@
 //! (`pathbound` + `_worker`). The option `role_prefix` replaces the prefix, so that several installations can share one
 //! server. The migrations are written with the default prefix, which `migrate.rs` replaces in their text.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// A role that a transaction takes.
 pub trait DbRole: sealed::Sealed + fmt::Debug + Clone + Send + Sync + 'static {
     /// Its name in Postgres without the prefix. `migrations/0001_roles.sql` creates it.
     const WORD: &'static str;
+    /// The longest statement, if the option `database_statement_timeout` allows more.
+    const LONGEST_STATEMENT: Duration;
 }
+
+/// A role as a session takes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RoleName {
+    pub(super) word: &'static str,
+    pub(super) longest_statement: Duration,
+}
+
+impl RoleName {
+    pub(super) const fn of<R: DbRole>() -> Self {
+        Self {
+            word: R::WORD,
+            longest_statement: R::LONGEST_STATEMENT,
+        }
+    }
+}
+
+/// A request ends after 30 seconds. Its statement ends before, so that its session is free when it does.
+const OF_A_REQUEST: Duration = Duration::from_secs(20);
+/// A slice and a tick have limits of their own.
+const OF_A_SLICE: Duration = Duration::MAX;
 
 /// Roles with `SELECT` on connections and streams.
 pub trait ReadsConnections: DbRole {}
@@ -60,7 +83,7 @@ mod sealed {
 }
 
 macro_rules! role {
-    ($(#[$doc:meta])* $role:ident = $name:literal: $($may:ident),*) => {
+    ($(#[$doc:meta])* $role:ident = $name:literal, $longest:ident: $($may:ident),*) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub enum $role {}
@@ -68,6 +91,7 @@ macro_rules! role {
         impl sealed::Sealed for $role {}
         impl DbRole for $role {
             const WORD: &'static str = $name;
+            const LONGEST_STATEMENT: Duration = $longest;
         }
         $(impl $may for $role {})*
     };
@@ -75,21 +99,21 @@ macro_rules! role {
 
 role! {
     /// Serves REST: reads everything but tokens, and ends connections.
-    Api = "api": ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants
+    Api = "api", OF_A_REQUEST: ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants
 }
 role! {
     /// Connects workspaces: reads and writes sealed tokens.
-    Oauth = "oauth": ReadsConnections, LocksStreams
+    Oauth = "oauth", OF_A_REQUEST: ReadsConnections, LocksStreams
 }
 role! {
     /// Syncs: reads sealed tokens and writes what Intercom returns.
-    Worker = "worker": ReadsConnections, ReadsStatus, LocksStreams
+    Worker = "worker", OF_A_SLICE: ReadsConnections, ReadsStatus, LocksStreams
 }
 role! {
     /// Claims due streams of all tenants, through reviewed functions.
-    Scheduler = "scheduler": ReadsPauses
+    Scheduler = "scheduler", OF_A_SLICE: ReadsPauses
 }
 role! {
     /// Inspects tenants and handles dead letters and pauses, through reviewed functions.
-    Operator = "operator": ReadsConnections, ReadsStatus, LooksUpTenants, ReadsPauses
+    Operator = "operator", OF_A_REQUEST: ReadsConnections, ReadsStatus, LooksUpTenants, ReadsPauses
 }

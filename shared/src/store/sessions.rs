@@ -20,6 +20,7 @@ use super::{
     connecting::{CONNECT_LIMIT, Servers, close, timed_out, within},
     error::is_lost,
     pooled::{Opener, PoolSettings, Pooled, discard},
+    roles::RoleName,
     session::Session,
     shares::{SessionTurn, Share},
 };
@@ -29,6 +30,16 @@ use crate::config::DatabaseConfig;
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(10);
 /// How long `BEGIN` may take. It waits for no lock and reads no table, so a slower server does not work.
 const BEGIN_LIMIT: Duration = Duration::from_secs(3);
+/// How every statement is planned. It names its tenant and is prepared once, so the generic plan is the right one, and
+/// planning again costs more than it finds. A plan must not depend on how many rows the planner believes there are,
+/// because it may be made when a table is empty: tables are read by their indexes, one row of the outer side after the
+/// other, in the order in which the statement joins them. A page is too small for parallel workers. A server whose
+/// client is gone notices within seconds, so that an abandoned request costs no more than that.
+const PLANS: &str = "set_config('plan_cache_mode', 'force_generic_plan', true), \
+    set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), \
+    set_config('enable_mergejoin', 'off', true), set_config('join_collapse_limit', '1', true), \
+    set_config('from_collapse_limit', '1', true), set_config('max_parallel_workers_per_gather', '0', true), \
+    set_config('client_connection_check_interval', '2s', true)";
 /// Between two attempts to open a session while the server is down.
 const REOPEN_PAUSE: Duration = Duration::from_millis(100);
 
@@ -92,7 +103,7 @@ impl Sessions {
     /// If no session can be had in time, or the login may not take the role.
     pub(super) async fn begin(
         &self,
-        role: &str,
+        role: RoleName,
         tenant: Option<Uuid>,
     ) -> Result<Session, sqlx::Error> {
         let deadline = Instant::now() + ACQUIRE_LIMIT;
@@ -159,24 +170,22 @@ impl Sessions {
     /// One statement for role, tenant and settings. They end with the transaction (`true`), so that a session carries
     /// nothing into the next one. The texts have no character that SQL could mistake: the prefix is checked when the
     /// configuration is read, and the rest is ours.
-    fn begin_statement(&self, session: &Pooled, role: &str, tenant: Option<Uuid>) -> String {
+    fn begin_statement(&self, session: &Pooled, role: RoleName, tenant: Option<Uuid>) -> String {
         let prefix = &self.settings.role_prefix;
         let tenant = tenant.map(|tenant| tenant.to_string()).unwrap_or_default();
-        let limit = i64::try_from(self.settings.statement_limit.as_millis()).unwrap_or(i64::MAX);
+        let limit = self.settings.statement_limit.min(role.longest_statement);
+        let limit = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
         let statement = stricter(session.limits.statement, limit);
         // Below the limit of a statement, so that a wait for a lock is told from a slow statement.
         let lock = stricter(session.limits.lock, limit / 2);
         // Locks of a process that is gone are free after this time.
         let idle = stricter(session.limits.idle_in_transaction, limit);
-        // Every statement names its tenant and is prepared once: the generic plan is the right one, and planning again
-        // costs more than it finds. A page is too small for parallel workers.
+        let word = role.word;
         format!(
-            "BEGIN; SELECT set_config('role', '{prefix}_{role}', true), set_config('app.tenant_id', '{tenant}', true), \
-             set_config('plan_cache_mode', 'force_generic_plan', true), \
-             set_config('max_parallel_workers_per_gather', '0', true), \
+            "BEGIN; SELECT current_setting('transaction_read_only')::bool, \
+             set_config('role', '{prefix}_{word}', true), set_config('app.tenant_id', '{tenant}', true), {PLANS}, \
              set_config('statement_timeout', '{statement}', true), set_config('lock_timeout', '{lock}', true), \
-             set_config('idle_in_transaction_session_timeout', '{idle}', true), \
-             current_setting('transaction_read_only')::bool"
+             set_config('idle_in_transaction_session_timeout', '{idle}', true)"
         )
     }
 
@@ -201,8 +210,7 @@ async fn begin(session: &mut Pooled, statement: String) -> Result<bool, sqlx::Er
     let row = sqlx::raw_sql(AssertSqlSafe(statement))
         .fetch_one(&mut session.connection)
         .await?;
-    // The last column, after seven settings.
-    row.try_get(7)
+    row.try_get(0)
 }
 
 /// The limit of the server's administrator if it is stricter than ours.

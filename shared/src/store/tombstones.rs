@@ -1,10 +1,12 @@
 //! Tombstones: objects that Intercom has deleted or merged. Their rows stay, with a mark.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{SliceKey, StoreError, Tx, roles::Worker};
-use crate::domain::{ConnectionId, ids};
+use super::{ProofDelta, SliceKey, StoreError, Tx, roles::Worker};
+use crate::domain::{ConnectionId, Stream, ids};
 
 impl Tx<Worker> {
     /// Marks contacts that Intercom no longer has, and points merged ones to their survivors.
@@ -15,40 +17,57 @@ impl Tx<Worker> {
         deleted: &[String],
         merged: &[(String, String)],
     ) -> Result<(), StoreError> {
-        let tenant = self.tenant().0;
-        let (gone, survivors): (Vec<&str>, Vec<&str>) =
-            merged.iter().map(|(a, b)| (a.as_str(), b.as_str())).unzip();
-        // The absence goes in the same statement, or the next walk would count it once more.
-        let marked = sqlx::query!(
-            "WITH deleted AS (
-                UPDATE contact_sources SET deleted_at = now()
-                WHERE tenant_id = $1 AND connection_id = $2 AND source_id = ANY ($3::text[]) AND deleted_at IS NULL
-             ), merged AS (
-                UPDATE contact_sources s SET merged_into = i.survivor
-                FROM unnest($4::text[], $5::text[]) AS i(gone, survivor)
-                WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = i.gone
-             )
-             DELETE FROM absences
-             WHERE tenant_id = $1 AND connection_id = $2 AND stream = 'contacts'
-               AND (source_id = ANY ($3::text[]) OR source_id = ANY ($4::text[]))",
-            tenant,
-            key.connection.0,
-            deleted,
-            &gone as &[&str],
-            &survivors as &[&str],
-        )
-        .execute(self.session())
-        .await?
-        .rows_affected();
-        self.touch_conversations_of(key.connection, &gone).await?;
-        let touched: Vec<&str> = deleted
+        let mut ended = self.note_merges(key.connection, merged).await?;
+        ended += self.mark_deleted(key.connection, deleted).await?;
+        let both: Vec<String> = merged
             .iter()
-            .map(String::as_str)
-            .chain(gone)
-            .chain(survivors)
+            .map(|(gone, _)| gone.clone())
+            .chain(deleted.iter().cloned())
             .collect();
-        self.touch_contacts(key.connection, &touched).await?;
-        self.subtract_from_proof(key, marked).await
+        // The absences go in the same transaction, or the next walk would count them once more.
+        self.forget_absences(key, &both).await?;
+        let deleted: Vec<&str> = deleted.iter().map(String::as_str).collect();
+        self.touch_contacts(key.connection, &deleted).await?;
+        self.add_to_proof(
+            key.connection,
+            key.stream,
+            ProofDelta::ended(ended.unsigned_abs()),
+        )
+        .await
+    }
+
+    /// Marks contacts as deleted. Returns how many of them were alive.
+    async fn mark_deleted(
+        &mut self,
+        connection: ConnectionId,
+        deleted: &[String],
+    ) -> Result<i64, StoreError> {
+        if deleted.is_empty() {
+            return Ok(0);
+        }
+        let tenant = self.tenant().0;
+        // Each row is found by its key, whatever the planner believes of the table. An upsert of rows that exist.
+        let marked = sqlx::query_scalar!(
+            r#"WITH before AS MATERIALIZED (
+                SELECT s.* FROM unnest($3::text[]) AS i(source_id)
+                CROSS JOIN LATERAL (SELECT source_id, contact_id, source_updated_at, merged_into IS NULL AS was_alive
+                                    FROM contact_sources
+                                    WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id
+                                      AND deleted_at IS NULL FOR UPDATE) s
+             ), marked AS (
+                INSERT INTO contact_sources
+                    (tenant_id, connection_id, source_id, contact_id, source_updated_at, raw_hash, fields, raw)
+                SELECT $1, $2, source_id, contact_id, source_updated_at, 0, '{}', '' FROM before
+                ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET deleted_at = now()
+             )
+             SELECT count(*) FILTER (WHERE was_alive) AS "alive!" FROM before"#,
+            tenant,
+            connection.0,
+            deleted,
+        )
+        .fetch_one(self.session())
+        .await?;
+        Ok(marked)
     }
 
     /// Marks those of the given companies that were absent from two complete walks. A 404 alone is not believed, because
@@ -79,10 +98,12 @@ impl Tx<Worker> {
         .execute(self.session())
         .await?
         .rows_affected();
-        self.subtract_from_proof(key, marked).await
+        self.add_to_proof(key.connection, key.stream, ProofDelta::ended(marked))
+            .await
     }
 
-    /// Marks conversations that Intercom lists as deleted, with their times. Returns how many were not marked before.
+    /// Marks conversations that Intercom lists as deleted, with their times. Returns how many were not marked before. The
+    /// row of their stream is locked, before those of the conversations.
     #[tracing::instrument(name = "db.mark_conversations_deleted", level = "debug", skip_all)]
     pub async fn mark_conversations_deleted(
         &mut self,
@@ -93,15 +114,21 @@ impl Tx<Worker> {
             return Ok(0);
         }
         let tenant = self.tenant().0;
-        let ids: Vec<Uuid> = deleted
+        let times: BTreeMap<Uuid, DateTime<Utc>> = deleted
             .iter()
-            .map(|(id, _)| ids::conversation_id(connection, id))
+            .map(|(id, at)| (ids::conversation_id(connection, id), *at))
             .collect();
-        let times: Vec<DateTime<Utc>> = deleted.iter().map(|(_, at)| *at).collect();
-        // Conversations before their threads, in the order of every other writer.
+        let ids: Vec<Uuid> = times.keys().copied().collect();
+        let times: Vec<DateTime<Utc>> = times.into_values().collect();
+        // Conversations before their threads, both in the order of ids, as every other writer does.
         let marked = sqlx::query!(
-            "UPDATE conversations c SET deleted_at = i.at, updated_at = now() FROM unnest($2::uuid[], $3::timestamptz[]) AS i(id, at)
-             WHERE c.tenant_id = $1 AND c.id = i.id AND c.deleted_at IS NULL",
+            "INSERT INTO conversations (tenant_id, id, connection_id, source_id, source_created_at, source_updated_at, open, raw_hash,
+                                        raw, deleted_at)
+             SELECT $1, c.id, c.connection_id, '', c.source_updated_at, c.source_updated_at, false, 0, '', i.at
+             FROM unnest($2::uuid[], $3::timestamptz[]) AS i(id, at)
+             CROSS JOIN LATERAL (SELECT id, connection_id, source_updated_at FROM conversations
+                                 WHERE tenant_id = $1 AND id = i.id AND deleted_at IS NULL FOR UPDATE) c
+             ON CONFLICT (tenant_id, id) DO UPDATE SET deleted_at = excluded.deleted_at, updated_at = now()",
             tenant,
             &ids,
             &times,
@@ -109,15 +136,9 @@ impl Tx<Worker> {
         .execute(self.session())
         .await?
         .rows_affected();
-        sqlx::query!(
-            "UPDATE threads SET status = 'gone', due_at = NULL, error = NULL, failure = NULL, failed_since = NULL, retry_at = NULL
-             WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = ANY ($3) AND status <> 'gone'",
-            tenant,
-            connection.0,
-            &ids,
-        )
-        .execute(self.session())
-        .await?;
+        self.end_threads(connection, &ids).await?;
+        self.add_to_proof(connection, Stream::Conversations, ProofDelta::ended(marked))
+            .await?;
         Ok(marked)
     }
 }

@@ -4,11 +4,12 @@ use std::marker::PhantomData;
 
 use super::{
     StoreError,
-    roles::DbRole,
+    roles::{DbRole, RoleName},
     session::{Session, Statement},
     sessions::Sessions,
+    thread_counts::{CountedThread, ThreadCounts, ThreadsChange},
 };
-use crate::domain::{Stream, TenantId};
+use crate::domain::{ConnectionId, Stream, TenantId};
 
 /// A transaction of role `R`, bound to one tenant. Dropped without [`Tx::commit`], it changes nothing.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Tx<R> {
     session: Session,
     tenant: TenantId,
     quarantined: Vec<Quarantined>,
+    /// What the commit writes to the row of the stream `threads`. A transaction is about one connection.
+    threads: Option<ThreadsChange>,
     role: PhantomData<R>,
 }
 
@@ -33,12 +36,13 @@ impl<R: DbRole> Tx<R> {
         tenant: Option<TenantId>,
     ) -> Result<Self, StoreError> {
         let session = sessions
-            .begin(R::WORD, tenant.map(|tenant| tenant.0))
+            .begin(RoleName::of::<R>(), tenant.map(|tenant| tenant.0))
             .await?;
         Ok(Self {
             session,
             tenant: tenant.unwrap_or(TenantId(uuid::Uuid::nil())),
             quarantined: Vec::new(),
+            threads: None,
             role: PhantomData,
         })
     }
@@ -54,6 +58,41 @@ impl<R: DbRole> Tx<R> {
         self.quarantined.push(object);
     }
 
+    /// Notes that a thread is `after` what was `before`. The commit counts it.
+    pub(super) fn note_thread(
+        &mut self,
+        connection: ConnectionId,
+        before: Option<&CountedThread<'_>>,
+        after: &CountedThread<'_>,
+    ) {
+        self.threads_of(connection).counts.note(before, after);
+    }
+
+    /// Notes that there are threads to be fetched. The commit makes their stream due.
+    pub(super) fn note_threads_due(&mut self, connection: ConnectionId) {
+        self.threads_of(connection).is_due = true;
+    }
+
+    /// Whether this transaction makes threads due.
+    #[must_use]
+    pub fn has_threads_due(&self) -> bool {
+        self.threads.is_some_and(|change| change.is_due)
+    }
+
+    fn threads_of(&mut self, connection: ConnectionId) -> &mut ThreadsChange {
+        self.threads.get_or_insert_with(|| ThreadsChange {
+            connection,
+            counts: ThreadCounts::default(),
+            is_due: false,
+        })
+    }
+
+    /// What is noted and not written yet. The caller writes it.
+    pub(super) fn take_threads_change(&mut self) -> Option<ThreadsChange> {
+        let change = self.threads.take();
+        change.filter(|change| change.is_due || change.counts != ThreadCounts::default())
+    }
+
     pub(super) fn session(&mut self) -> Statement<'_> {
         self.session.statement()
     }
@@ -64,7 +103,7 @@ impl<R: DbRole> Tx<R> {
     /// When Postgres refuses, nothing was written. When the connection is lost while committing, the
     /// outcome is unknown, so the caller's retry must be safe to repeat.
     #[tracing::instrument(name = "db.commit", level = "debug", skip_all)]
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
         if self.session.has_failed() {
             // Postgres answers such a commit with a rollback, and calls that a success.
             return Err(StoreError::Inconsistent {
@@ -72,6 +111,7 @@ impl<R: DbRole> Tx<R> {
                 what: "a statement has failed, so nothing was written".to_owned(),
             });
         }
+        self.write_threads_change().await?;
         self.session.commit().await?;
         for Quarantined { stream, reason } in self.quarantined {
             metrics::counter!("pathbound_quarantined_total", "stream" => stream.as_str(), "reason" => reason)

@@ -94,9 +94,10 @@ pub(super) async fn end(
     };
     let contacts = total(cx, &contacts).await?;
     let conversations = total(cx, &Endpoint::ConversationsSearch { search: &search }).await?;
+    let connection = cx.key.connection;
+    correct_counts(cx).await?;
     // Every stream is locked in the one order, because the audit may make two of them due.
     let mut tx = cx.begin_connection().await?;
-    let connection = cx.key.connection;
     let before = tx
         .last_audit(connection)
         .await?
@@ -140,6 +141,20 @@ pub(super) async fn end(
     Ok(due)
 }
 
+/// Corrects the numbers that the streams keep, if they differ from the rows. They are counted in the transactions that
+/// change the rows, so a difference is a fault of ours or of whoever changed the database by hand.
+async fn correct_counts(cx: &SliceContext<'_>) -> Result<(), SliceError> {
+    let mut tx = cx.begin_unfenced().await?;
+    let wrong = tx.correct_counts(cx.key.connection).await?;
+    tx.commit().await?;
+    for stream in wrong {
+        metrics::counter!("pathbound_counts_corrected_total", "stream" => stream.as_str())
+            .increment(1);
+        tracing::error!(%stream, "the number of stored objects differed from the rows, so it was corrected");
+    }
+    Ok(())
+}
+
 /// Compares Intercom's count of a stream with the stored rows. Returns how many are missing, if the two counts are of
 /// one time, and whether the stream was made due to find them.
 async fn compare_count(
@@ -152,7 +167,7 @@ async fn compare_count(
     let connection = cx.key.connection;
     // More rows than Intercom counts are no loss. They are objects that search does not count, such as archived
     // contacts.
-    let missing = (total - tx.count_alive(connection, stream).await?).max(0);
+    let missing = (total - tx.held(connection, stream).await?).max(0);
     // A count that differs by the same number every day costs one walk, and not one a day.
     let is_new = missing > before.unwrap_or(0);
     if is_new && !tx.widen(connection, stream, Mode::Full, missing).await? {

@@ -257,7 +257,7 @@ async fn store_page(
         .await?;
     tx.note_shown(key, &shown).await?;
     let delta = ProofDelta {
-        inserted: written.inserted,
+        alive: written.alive,
         quarantined,
         healed,
     };

@@ -114,7 +114,7 @@ pub(super) async fn fetch_by_id(
     // that it made due must not be put off to the next scroll.
     let more = tx.pending_company_fetches(key.connection, 1).await?.all > 0;
     let delta = ProofDelta {
-        inserted: written.inserted,
+        alive: written.alive,
         quarantined,
         healed: healed + converted,
     };

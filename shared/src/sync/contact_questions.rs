@@ -119,7 +119,7 @@ pub(super) async fn ask(
     tx.mark_contacts_deleted(key, &absent.deleted, &absent.merged)
         .await?;
     let delta = ProofDelta {
-        inserted: written.inserted,
+        alive: written.alive,
         quarantined,
         healed: healed + converted,
     };

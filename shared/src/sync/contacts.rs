@@ -10,6 +10,8 @@
 //!
 //! If a page keeps failing, the walk goes around the failing contact: see `contact_culprit.rs`.
 
+use std::collections::HashSet;
+
 use super::{
     SliceError, SliceOutcome,
     companies::SCROLL,
@@ -102,8 +104,10 @@ async fn page(
     }
     // Before the transaction, because these calls may take seconds and the stream must not be
     // locked for so long.
+    let cut = cut_lists(cx, course, &objects.records).await?;
     let unread =
-        contact_companies::complete(cx, &mut objects, |contact| !course.is_stored(contact)).await?;
+        contact_companies::complete(cx, &mut objects, |contact| cut.contains(&contact.source_id))
+            .await?;
     let ended = course.advance(cx, next, &objects.records);
     course.note_page();
     course.pages.poisoned += objects.poisons.len() as i64;
@@ -120,6 +124,25 @@ async fn page(
     // The records count in the response memory until they are stored.
     let _permit = answer.into_permit();
     store(cx, course, ended, objects, unread, total).await
+}
+
+/// Contacts that do not show all of their companies, and whose others are to be read. A full walk reads all of them,
+/// because such a list may change without a trace in its contact. A poll reads those of changed contacts.
+async fn cut_lists(
+    cx: &SliceContext<'_>,
+    course: &Course<ContactWalk>,
+    contacts: &[Contact],
+) -> Result<HashSet<String>, SliceError> {
+    let cut: Vec<Contact> = contacts
+        .iter()
+        .filter(|contact| !contact.companies.is_whole() && !course.is_stored(contact))
+        .cloned()
+        .collect();
+    if course.pages.is_full() || cut.is_empty() {
+        return Ok(cut.into_iter().map(|contact| contact.source_id).collect());
+    }
+    let mut tx = cx.begin_unfenced().await?;
+    Ok(tx.changed_contacts(cx.key.connection, &cut).await?)
 }
 
 /// Begins the walk anew with the pages' new size. This is not a failure, which would lose the size.
@@ -150,6 +173,13 @@ async fn store(
     total: Option<i64>,
 ) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
+    if ended
+        && total.is_none()
+        && unread.is_empty()
+        && changed_nothing(cx, course, &objects).await?
+    {
+        return Ok(Verdict::Done.into());
+    }
     let shown = objects.shown();
     let PageObjects { records, poisons } = objects;
     // A contact whose companies are not read is stored and set aside, so it is not healed.
@@ -189,7 +219,7 @@ async fn store(
         course.end_poll(cx);
     }
     let delta = ProofDelta {
-        inserted: written.inserted,
+        alive: written.alive,
         quarantined,
         healed: healed + converted,
     };
@@ -202,6 +232,40 @@ async fn store(
     tx.commit().await?;
     written.count(Stream::Contacts);
     Ok(SliceOutcome::from(verdict).with_due(also_due))
+}
+
+/// Ends a poll whose last page shows nothing new, which is what most polls do. It costs one look at the versions of the
+/// page and one update.
+async fn changed_nothing(
+    cx: &SliceContext<'_>,
+    course: &Course<ContactWalk>,
+    objects: &PageObjects<Contact>,
+) -> Result<bool, SliceError> {
+    // Merges are written even if the survivor is unchanged, because a merged contact may have come after it.
+    let has_merges = objects
+        .records
+        .iter()
+        .any(|contact| !contact.absorbed.is_empty());
+    if !course.is_plain_poll(cx) || !objects.poisons.is_empty() || has_merges {
+        return Ok(false);
+    }
+    let mut tx = cx.begin_unfenced().await?;
+    let records = &objects.records;
+    if !records.is_empty()
+        && !tx
+            .changed_contacts(cx.key.connection, records)
+            .await?
+            .is_empty()
+    {
+        return Ok(false);
+    }
+    let end = WalkEnd {
+        overlap_probe: course.probes.first(),
+        ..course.end(cx, None)
+    };
+    let ended = tx.end_quiet_poll(cx.key, &end).await?;
+    tx.commit().await?;
+    Ok(ended)
 }
 
 /// Ends a walk whose pages are all stored. Questions about single contacts follow it.

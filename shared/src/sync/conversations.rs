@@ -130,6 +130,9 @@ async fn store(
     total: Option<i64>,
 ) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
+    if total.is_none() && changed_nothing(cx, course, &objects).await? {
+        return Ok(Verdict::Done.into());
+    }
     let (ids, shown) = (objects.ids(), objects.shown());
     let mut tx = cx.begin().await?;
     let written = tx.write_stubs(key.connection, objects.records).await?;
@@ -148,7 +151,7 @@ async fn store(
         tx.forget_absences(key, &shown).await?;
     }
     let delta = ProofDelta {
-        inserted: written.inserted,
+        alive: written.alive,
         quarantined,
         healed,
     };
@@ -164,11 +167,40 @@ async fn store(
     } else {
         Verdict::Requeue
     };
-    // The threads' row is locked last, in the order in which `threads` locks its own rows.
-    tx.make_due(key.connection, Stream::Threads).await?;
+    if is_last && cx.state.has_open_run {
+        // The threads of a run end after its conversations, even if no thread is left to be fetched.
+        tx.make_due(key.connection, Stream::Threads).await?;
+    }
+    let also_due = if tx.has_threads_due() {
+        vec![Stream::Threads]
+    } else {
+        Vec::new()
+    };
     tx.commit().await?;
     written.count(Stream::Conversations);
-    Ok(SliceOutcome::from(verdict).with_due(vec![Stream::Threads]))
+    Ok(SliceOutcome::from(verdict).with_due(also_due))
+}
+
+/// Ends a poll whose last page shows nothing new, which is what most polls do. It costs one look at the versions of the
+/// page and one update.
+async fn changed_nothing(
+    cx: &SliceContext<'_>,
+    course: &Course<ConversationWalk>,
+    objects: &PageObjects<Conversation>,
+) -> Result<bool, SliceError> {
+    let has_ended = course.pages.after.is_none();
+    if !(has_ended && course.is_plain_poll(cx) && objects.poisons.is_empty()) {
+        return Ok(false);
+    }
+    let mut tx = cx.begin_unfenced().await?;
+    let records = &objects.records;
+    if !records.is_empty() && tx.has_changed_stubs(cx.key.connection, records).await? {
+        return Ok(false);
+    }
+    let end = course.end(cx, None);
+    let ended = tx.end_quiet_poll(cx.key, &end).await?;
+    tx.commit().await?;
+    Ok(ended)
 }
 
 async fn end(

@@ -122,6 +122,12 @@ impl<W: Walk> Course<W> {
         self.walk.pages().is_full()
     }
 
+    /// Whether the walk is a poll, and nothing of its stream needs more than that.
+    pub(super) fn is_plain_poll(&self, cx: &SliceContext<'_>) -> bool {
+        let needs_more = cx.state.has_open_run || cx.state.has_absences || cx.state.has_quarantine;
+        !self.is_polling() && !self.walk.pages().is_full() && !needs_more
+    }
+
     /// Notes that the page at hand was read.
     pub(super) fn note_page(&mut self) {
         self.reserved = if self.is_polling() {

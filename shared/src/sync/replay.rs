@@ -128,30 +128,27 @@ async fn heal(
     kind: &str,
     batch: Vec<QuarantinedObject>,
 ) -> Result<i64, StoreError> {
-    let (healed, inserted) = match stream {
+    let (healed, alive) = match stream {
         Stream::Contacts => {
             let (ids, contacts) = read(batch, wire::read_contact, |contact| {
                 !future_dated::is_future_dated(contact, Utc::now()) && contact.companies.is_whole()
             });
-            (ids, tx.write_contacts(connection, contacts).await?.inserted)
+            (ids, tx.write_contacts(connection, contacts).await?.alive)
         }
         Stream::Companies => {
             let (ids, companies) = read(batch, wire::read_company, |company| {
                 !future_dated::is_future_dated(company, Utc::now())
             });
-            (
-                ids,
-                tx.write_companies(connection, companies).await?.inserted,
-            )
+            (ids, tx.write_companies(connection, companies).await?.alive)
         }
         Stream::Conversations => {
             let (ids, stubs) = read(batch, wire::read_conversation, |stub| {
                 !future_dated::is_future_dated(stub, Utc::now())
             });
             // A stub that is readable now shows parts that no slice has fetched yet.
-            let inserted = tx.write_stubs(connection, stubs).await?.inserted;
+            let written = tx.write_stubs(connection, stubs).await?;
             tx.make_due(connection, Stream::Threads).await?;
-            (ids, inserted)
+            (ids, written.alive)
         }
         Stream::Threads => return heal_parts(tx, connection, batch).await,
         // Reference lists are read whole on a timer, so their objects heal by themselves.
@@ -159,7 +156,7 @@ async fn heal(
     };
     let closed = tx.resolve_quarantine(connection, kind, &healed).await?;
     let delta = ProofDelta {
-        inserted,
+        alive,
         healed: closed,
         ..ProofDelta::default()
     };
@@ -194,10 +191,10 @@ async fn heal_parts(
         .zip(parts)
         .filter_map(|(id, part)| Some((owner(id)?.0, part)))
         .collect();
-    let inserted = tx.replay_parts(connection, parts, &asked_again).await?;
+    let alive = tx.replay_parts(connection, parts, &asked_again).await?;
     let closed = tx.resolve_quarantine(connection, "part", &ids).await?;
     let delta = ProofDelta {
-        inserted,
+        alive,
         ..ProofDelta::default()
     };
     tx.add_to_proof(connection, Stream::Threads, delta).await?;

@@ -52,7 +52,7 @@ impl SliceContext<'_> {
         serde_json::from_value(self.state.cursor.clone()?).ok()
     }
 
-    /// The walk that an earlier slice saved, or a new one. A new walk begins the runs that wait for it, and forgets
+    /// The walk that an earlier slice saved, or a new one. A new walk begins the runs that wait for it, and a full one forgets
     /// the pages of the walk before it.
     pub(super) async fn open_walk<W: DeserializeOwned>(
         &self,
@@ -61,12 +61,18 @@ impl SliceContext<'_> {
         if let Some(walk) = self.saved_walk() {
             return Ok(walk);
         }
-        let mut tx = self.begin().await?;
-        // Runs that were requested before this moment are served by this walk. Later ones wait for
-        // the next.
-        tx.start_runs(self.key).await?;
-        tx.begin_absence_scan(self.key).await?;
-        tx.commit().await?;
+        // A poll has nothing to begin, unless somebody waits for it.
+        let is_full = self.since().is_none();
+        if is_full || self.state.has_open_run {
+            let mut tx = self.begin().await?;
+            // Runs that were requested before this moment are served by this walk. Later ones wait for
+            // the next.
+            tx.start_runs(self.key).await?;
+            if is_full {
+                tx.begin_absence_scan(self.key).await?;
+            }
+            tx.commit().await?;
+        }
         Ok(begin(self))
     }
 

@@ -47,7 +47,7 @@ pub(super) async fn store(cx: &SliceContext<'_>, batch: Batch) -> Result<(), Sli
     tx.resolve_quarantined_parts(key.connection, &whole).await?;
     tx.check_fence(key).await?;
     let delta = ProofDelta {
-        inserted: written.inserted,
+        alive: written.alive,
         ..ProofDelta::default()
     };
     tx.save_cursor(key, &serde_json::Value::Null, delta).await?;
@@ -126,7 +126,7 @@ pub(super) async fn note_served(cx: &SliceContext<'_>) -> Result<(), SliceError>
 pub(super) async fn end(cx: &SliceContext<'_>, served: bool) -> Result<SliceOutcome, SliceError> {
     let key = cx.key;
     let mut tx = cx.begin().await?;
-    let backlog = tx.thread_backlog(key.connection).await?;
+    let backlog = tx.thread_backlog(key).await?;
     let next = backlog.next();
     let verdict = match next {
         // The walk does not end while threads are due, because a run that waits for it would end

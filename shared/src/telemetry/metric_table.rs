@@ -91,6 +91,11 @@ pub const METRICS: &[Metric] = &[
         &["version", "commit", "schema"],
         "Always 1. The labels name the build and the schema version it needs.",
     ),
+    counter(
+        "pathbound_counts_corrected_total",
+        &["stream"],
+        "Numbers of stored objects that an audit found to differ from their rows, and corrected.",
+    ),
     gauge(
         "pathbound_db_pool_connections",
         &["state"],

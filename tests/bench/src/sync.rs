@@ -10,7 +10,10 @@ use intercom_simulator::{Latency, Simulator, WorkspaceSpec};
 use pathbound::{api_client::ApiClient, demo::browser::Browser};
 use serde_json::{Value, json};
 use servers::{Durability, Servers};
-use shared::domain::{Secret, TenantId};
+use shared::{
+    config::DatabaseConfig,
+    domain::{Secret, TenantId},
+};
 
 use crate::{
     baseline::{self, Baseline},
@@ -145,7 +148,8 @@ async fn first_sync(intercom: &str) -> Result<Taken, Failure> {
         })
     })
     .await??;
-    shared::store::migrate(&Secret::new(servers.database_url()), "pathbound").await?;
+    let database = DatabaseConfig::of_url(Secret::new(servers.database_url()));
+    shared::store::migrate(&database.url, &database).await?;
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let public_url = format!("http://127.0.0.1:{port}");
     let fleet = roles::pathbound(&["all"], &environment(&servers, intercom, &public_url))?;

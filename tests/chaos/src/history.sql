@@ -24,11 +24,14 @@ CREATE INDEX history_in_time ON chaos.history (at) WHERE effect AND relation = '
 
 CREATE FUNCTION chaos.note_stream() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+    others text[] := '{due_at,ticketed_at,mode,held,expected,pending,failing,complete,truncated,gone,blocked,missing_parts}';
 BEGIN
     INSERT INTO chaos.history (relation, connection_id, stream, old_fence, fence, effect)
     VALUES ('streams', NEW.connection_id, NEW.stream, OLD.fence, NEW.fence,
-            -- When it is due is anybody's to say: the scheduler, the API, a slice of another stream.
-            to_jsonb(NEW) - '{due_at,ticketed_at,mode}'::text[] <> to_jsonb(OLD) - '{due_at,ticketed_at,mode}'::text[]);
+            -- When it is due is anybody's to say: the scheduler, the API, a slice of another stream. A page of stubs
+            -- counts the threads that it makes pending, and a thread that is gone is a conversation less.
+            to_jsonb(NEW) - others <> to_jsonb(OLD) - others);
     RETURN NULL;
 END $$;
 CREATE TRIGGER chaos_note AFTER UPDATE ON public.streams FOR EACH ROW EXECUTE FUNCTION chaos.note_stream();

@@ -80,7 +80,7 @@ impl World {
         };
         let simulator = Simulator::start(options).await?;
         let database = DatabaseConfig::of_url(Secret::new(servers.database_url()));
-        shared::store::migrate(&database.url, &database.role_prefix).await?;
+        shared::store::migrate(&database.url, &database).await?;
         let history = History::begin(&servers.database_url()).await?;
         let port = servers::free_port()?;
         let public_url = format!("http://127.0.0.1:{port}");

@@ -14,8 +14,30 @@ impl Case {
 
     pub(crate) async fn lose_a_conversation(&self) {
         self.texts(
-            "WITH lost AS (SELECT id FROM conversations WHERE connection_id = $1 ORDER BY 1 LIMIT 1)
+            "WITH lost AS (SELECT id FROM conversations WHERE connection_id = $1 ORDER BY 1 LIMIT 1),
+                  thread AS (DELETE FROM threads t USING lost WHERE t.conversation_id = lost.id),
+                  part AS (DELETE FROM parts p USING lost WHERE p.conversation_id = lost.id),
+                  person AS (DELETE FROM conversation_contacts p USING lost WHERE p.conversation_id = lost.id)
              DELETE FROM conversations c USING lost WHERE c.id = lost.id RETURNING c.source_id",
+        )
+        .await;
+        self.count_threads_anew().await;
+    }
+
+    /// Counts the threads by their rows, after a test has changed these behind the product's back.
+    pub(super) async fn count_threads_anew(&self) {
+        self.texts(
+            "UPDATE streams s SET pending = c.pending, failing = c.failing, complete = c.complete, truncated = c.truncated,
+                    gone = c.gone, blocked = c.blocked, missing_parts = c.missing_parts
+             FROM (SELECT count(*) FILTER (WHERE status = 'pending') AS pending,
+                          count(*) FILTER (WHERE status = 'pending' AND failure IS NOT NULL) AS failing,
+                          count(*) FILTER (WHERE status = 'complete') AS complete,
+                          count(*) FILTER (WHERE status = 'truncated') AS truncated,
+                          count(*) FILTER (WHERE status = 'gone') AS gone,
+                          count(*) FILTER (WHERE status = 'blocked') AS blocked,
+                          coalesce(sum(expected - held) FILTER (WHERE status = 'truncated'), 0) AS missing_parts
+                   FROM threads WHERE connection_id = $1) c
+             WHERE s.connection_id = $1 AND s.stream = 'threads' RETURNING s.stream",
         )
         .await;
     }

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use servers::Servers;
+use shared::config::DatabaseConfig;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
 
@@ -37,7 +38,12 @@ pub(super) async fn fresh_database() -> String {
             let template = shared::domain::Secret::new(
                 url.replace("/postgres", "/template_it?connect_timeout=60"),
             );
-            shared::store::migrate(&template, "pathbound")
+            // Each world copies the files of all partitions, so there are few.
+            let config = DatabaseConfig {
+                partitions: 3,
+                ..DatabaseConfig::of_url(template.clone())
+            };
+            shared::store::migrate(&template, &config)
                 .await
                 .expect("the migrations run");
         })

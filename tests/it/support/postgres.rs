@@ -18,7 +18,11 @@ pub(crate) async fn migrated(servers: &Servers, role_prefix: &str) -> String {
     let url = url.replace("/postgres", &format!("/{name}"));
     // By itself it gives up after four seconds, which is too soon on a busy machine.
     let patient = Secret::new(format!("{url}?connect_timeout=60"));
-    shared::store::migrate(&patient, role_prefix)
+    let config = DatabaseConfig {
+        role_prefix: role_prefix.to_owned(),
+        ..DatabaseConfig::of_url(patient.clone())
+    };
+    shared::store::migrate(&patient, &config)
         .await
         .expect("the migrations run");
     url

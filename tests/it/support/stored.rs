@@ -216,7 +216,7 @@ impl Case {
 
     /// Companies that are asked for by id.
     pub(crate) async fn wanted_companies(&self) -> Vec<String> {
-        self.texts("SELECT source_id FROM company_wants WHERE connection_id = $1")
+        self.texts("SELECT source_id FROM company_fetches WHERE connection_id = $1")
             .await
     }
 
@@ -295,6 +295,34 @@ impl Case {
              UNION ALL SELECT 'parts ' || conversation_id || source_id, xmin::text FROM parts WHERE tenant_id IN (TABLE mine)
              UNION ALL SELECT 'reference ' || kind || source_id, xmin::text FROM reference_items WHERE connection_id = $1
              ORDER BY 1",
+        )
+        .await
+    }
+
+    /// Numbers that the streams keep and that differ from their rows, as `name: kept, counted`.
+    pub(crate) async fn wrong_counts(&self) -> Vec<String> {
+        self.texts(
+            "WITH counted AS (
+                SELECT 'pending' AS name, count(*) AS rows FROM threads WHERE connection_id = $1 AND status = 'pending'
+                UNION ALL SELECT 'failing', count(*) FROM threads
+                          WHERE connection_id = $1 AND status = 'pending' AND failure IS NOT NULL
+                UNION ALL SELECT 'complete', count(*) FROM threads WHERE connection_id = $1 AND status = 'complete'
+                UNION ALL SELECT 'truncated', count(*) FROM threads WHERE connection_id = $1 AND status = 'truncated'
+                UNION ALL SELECT 'gone', count(*) FROM threads WHERE connection_id = $1 AND status = 'gone'
+                UNION ALL SELECT 'blocked', count(*) FROM threads WHERE connection_id = $1 AND status = 'blocked'
+                UNION ALL SELECT 'missing_parts', coalesce(sum(expected - held), 0) FROM threads
+                          WHERE connection_id = $1 AND status = 'truncated'
+                UNION ALL SELECT stream || ' held', count(*) FROM alive WHERE connection_id = $1 GROUP BY stream
+             ), kept AS (
+                SELECT t.name, t.rows FROM streams s CROSS JOIN LATERAL (VALUES
+                    ('pending', s.pending), ('failing', s.failing), ('complete', s.complete), ('truncated', s.truncated),
+                    ('gone', s.gone), ('blocked', s.blocked), ('missing_parts', s.missing_parts)) AS t(name, rows)
+                WHERE s.connection_id = $1 AND s.stream = 'threads'
+                UNION ALL SELECT stream || ' held', held FROM streams
+                          WHERE connection_id = $1 AND stream IN ('contacts', 'companies', 'conversations') AND held > 0
+             )
+             SELECT coalesce(k.name, c.name) || ': ' || coalesce(k.rows, 0) || ', ' || coalesce(c.rows, 0)
+             FROM kept k FULL JOIN counted c USING (name) WHERE k.rows IS DISTINCT FROM c.rows ORDER BY 1",
         )
         .await
     }

@@ -68,6 +68,9 @@ impl Case {
     pub(crate) async fn delete_records(&self) {
         for table in [
             "conversations",
+            "conversation_contacts",
+            "threads",
+            "parts",
             "contact_sources",
             "contacts",
             "company_sources",
@@ -82,6 +85,7 @@ impl Case {
                 .await
                 .expect("postgres answers");
         }
+        self.count_threads_anew().await;
     }
 
     /// Keeps every writer of a table waiting until the returned transaction ends.
@@ -118,7 +122,8 @@ impl Case {
         sqlx::query_scalar(
             "SELECT c.table_name::text FROM information_schema.columns c
              JOIN information_schema.tables t USING (table_schema, table_name)
-             WHERE c.table_schema = 'public' AND c.column_name = 'tenant_id' AND t.table_type = 'BASE TABLE' ORDER BY 1",
+             WHERE c.table_schema = 'public' AND c.column_name = 'tenant_id' AND t.table_type = 'BASE TABLE'
+               AND NOT EXISTS (SELECT FROM pg_class WHERE oid = c.table_name::regclass AND relispartition) ORDER BY 1",
         )
         .fetch_all(&self.world.admin)
         .await

@@ -220,7 +220,7 @@ impl Case {
         self.of_streams(
             "WITH pending AS (
                 UPDATE threads SET status = 'pending', due_at = now(),
-                       wanted_version = wanted_version + make_interval(secs => $3 * 3600)
+                       stub_version = stub_version + make_interval(secs => $3 * 3600)
                 WHERE connection_id = $1
              )
              UPDATE streams SET due_at = now(), ticketed_at = NULL WHERE connection_id = $1 AND stream = ANY($2)",
@@ -228,6 +228,7 @@ impl Case {
             1.0,
         )
         .await;
+        self.count_threads_anew().await;
     }
 
     /// A company is wanted some seconds after the slice that will fetch it has begun, as a page of contacts leaves it if
@@ -235,7 +236,7 @@ impl Case {
     pub(crate) async fn want_a_company_in(&self, seconds: f64) {
         self.of_streams(
             "WITH wanted AS (
-                INSERT INTO company_wants (tenant_id, connection_id, source_id, wanted_at)
+                INSERT INTO company_fetches (tenant_id, connection_id, source_id, requested_at)
                 SELECT tenant_id, connection_id, source_id, now() + make_interval(secs => $3) FROM company_sources
                 WHERE connection_id = $1 ORDER BY source_id LIMIT 1
              )

@@ -205,6 +205,7 @@ impl Case {
         let report = self.compare(truth).await;
         assert!(report.records > 0, "nothing was compared");
         assert!(report.is_exact(), "{report}");
+        assert_eq!(self.wrong_counts().await, Vec::<String>::new());
         assert_eq!(
             self.world.simulator.ledger().outside_read_list,
             0,

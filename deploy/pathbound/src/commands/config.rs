@@ -103,6 +103,7 @@ fn servers(config: &Config) -> Vec<(&'static str, String)> {
             "database_prepared_statements",
             database.prepared_statements.to_string(),
         ),
+        ("database_partitions", database.partitions.to_string()),
         ("redis_url", secret(&config.redis_url)),
         ("redis_ca_file", path(config.redis_tls.ca_file.as_ref())),
         (

@@ -25,7 +25,13 @@ pub async fn run(file: Option<&Path>, format: Format, args: MigrateArgs) -> Resu
     let granted = if args.check {
         GrantOutcome::Unchanged
     } else {
-        store::migrate(url, &config.database.role_prefix).await?;
+        let partitions = store::migrate(url, &config.database).await?;
+        if partitions != i64::from(config.database.partitions) {
+            eprintln!(
+                "the tables have {partitions} partitions, which only the first migration decides, so set \
+                 database_partitions to {partitions}"
+            );
+        }
         store::grant_roles(&config.database, url).await?
     };
     let mut table = Table::new(&["schema", if args.check { "pending" } else { "applied" }]);

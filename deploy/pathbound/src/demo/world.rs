@@ -77,7 +77,7 @@ impl World {
             servers.map_err(|error| Failure::failed("could not start the servers", error))?;
         let config = Arc::new(configure(&servers, &simulator, &public_url)?);
         // Before the roles start, because each refuses a database of another schema.
-        store::migrate(&config.migrate_url, &config.database.role_prefix).await?;
+        store::migrate(&config.migrate_url, &config.database).await?;
         let shutdown = Shutdown::new();
         let parts = start_parts(&config, listener, &shutdown).await?;
         let workspaces = workspaces_made

@@ -75,7 +75,7 @@ impl Tx<Api> {
             CompanyRow,
             r#"SELECT id, name, domain, plan, size, industry, user_count, session_count, attributes AS "attributes: _", updated_at
              FROM companies c
-             WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4
+             WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4 AND updated_at > '-infinity'
                AND ($5 OR EXISTS (SELECT FROM company_sources s
                                   WHERE s.tenant_id = $1 AND s.company_id = c.id AND s.deleted_at IS NULL))
              ORDER BY updated_at DESC, id DESC LIMIT $6"#,
@@ -100,9 +100,11 @@ impl Tx<Api> {
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let found = sqlx::query!(
             "SELECT s.company_id, c.source, s.connection_id, s.source_id, s.source_updated_at, s.deleted_at
-             FROM company_sources s
-             JOIN connections c ON c.tenant_id = $1 AND c.id = s.connection_id
-             WHERE s.tenant_id = $1 AND s.company_id = ANY($2)
+             FROM unnest($2::uuid[]) AS i(id)
+             CROSS JOIN LATERAL (SELECT company_id, connection_id, source_id, source_updated_at, deleted_at FROM company_sources
+                                 WHERE tenant_id = $1 AND company_id = i.id OFFSET 0) s
+             CROSS JOIN LATERAL (SELECT source, connected_at FROM connections
+                                 WHERE tenant_id = $1 AND id = s.connection_id OFFSET 0) c
              ORDER BY c.connected_at, s.connection_id, s.source_id",
             tenant,
             &ids,

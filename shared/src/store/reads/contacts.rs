@@ -103,7 +103,7 @@ impl Tx<Api> {
             r#"SELECT id, email, name, role, phone, owner, attributes AS "attributes: _", location AS "location: _", last_seen_at, last_replied_at,
                     last_contacted_at, updated_at
              FROM contacts c
-             WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4
+             WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4 AND updated_at > '-infinity'
                AND EXISTS (SELECT FROM contact_sources s
                            WHERE s.tenant_id = $1 AND s.contact_id = c.id AND (s.merged_into IS NULL OR $6)
                              AND ($5 OR s.deleted_at IS NULL))
@@ -129,7 +129,9 @@ impl Tx<Api> {
     ) -> Result<Vec<ContactProfile>, StoreError> {
         let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let mut sources = self.contact_sources(&ids, provenance).await?;
-        // By ids and not by a join, because a contact has several sources and several companies.
+        // By ids and not by a join, because a contact has several sources and several companies. Every statement goes
+        // from one row to the next by keys (`LATERAL`, and `OFFSET 0` against flattening), because a join may be planned
+        // when the tables are empty, and then reads all links of a connection.
         let mut companies = self.companies_of(&ids).await?;
         let owners = self.admin_names(&sources, &rows).await?;
         // A contact without a record of its own was merged.
@@ -185,9 +187,12 @@ impl Tx<Api> {
         let rows = sqlx::query!(
             r#"SELECT s.contact_id, c.source, s.connection_id, s.source_id, s.source_updated_at, s.deleted_at,
                       CASE WHEN $3 THEN s.fields END AS fields
-               FROM contact_sources s
-               JOIN connections c ON c.tenant_id = $1 AND c.id = s.connection_id
-               WHERE s.tenant_id = $1 AND s.contact_id = ANY($2) AND s.merged_into IS NULL
+               FROM unnest($2::uuid[]) AS i(id)
+               CROSS JOIN LATERAL (SELECT contact_id, connection_id, source_id, source_updated_at, deleted_at, fields
+                                   FROM contact_sources
+                                   WHERE tenant_id = $1 AND contact_id = i.id AND merged_into IS NULL OFFSET 0) s
+               CROSS JOIN LATERAL (SELECT source, connected_at FROM connections
+                                   WHERE tenant_id = $1 AND id = s.connection_id OFFSET 0) c
                ORDER BY c.connected_at, s.connection_id, s.source_id"#,
             tenant,
             contacts,
@@ -218,14 +223,17 @@ impl Tx<Api> {
     ) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
-            "SELECT DISTINCT s.contact_id, o.company_id
-             FROM contact_sources s
-             JOIN contact_companies l ON l.tenant_id = $1 AND l.connection_id = s.connection_id
-              AND l.contact_source_id = s.source_id
-             JOIN company_sources o ON o.tenant_id = $1 AND o.connection_id = l.connection_id
-              AND o.source_id = l.company_source_id
-             WHERE s.tenant_id = $1 AND s.contact_id = ANY($2)
-             ORDER BY s.contact_id, o.company_id",
+            r#"SELECT DISTINCT i.id AS "contact_id!", o.company_id
+               FROM unnest($2::uuid[]) AS i(id)
+               CROSS JOIN LATERAL (SELECT connection_id, source_id FROM contact_sources
+                                   WHERE tenant_id = $1 AND contact_id = i.id OFFSET 0) s
+               CROSS JOIN LATERAL (SELECT company_source_id FROM contact_companies
+                                   WHERE tenant_id = $1 AND connection_id = s.connection_id
+                                     AND contact_source_id = s.source_id OFFSET 0) l
+               CROSS JOIN LATERAL (SELECT company_id FROM company_sources
+                                   WHERE tenant_id = $1 AND connection_id = s.connection_id
+                                     AND source_id = l.company_source_id OFFSET 0) o
+               ORDER BY 1, o.company_id"#,
             tenant,
             contacts,
         )

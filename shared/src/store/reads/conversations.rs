@@ -131,12 +131,21 @@ impl Tx<Api> {
                 self.conversation_ids_of(contact, filter, before, limit)
                     .await?
             }
-            None => match filter.updated_since {
-                Some(since) => {
+            // A list of each kind has an index of its own, so that a rare state costs no more than a frequent one.
+            None => match (filter.updated_since, &filter.state) {
+                (Some(since), Some(state)) => {
+                    self.changed_conversation_ids_of_state(since, state, filter, before, limit)
+                        .await?
+                }
+                (Some(since), None) => {
                     self.changed_conversation_ids(since, filter, before, limit)
                         .await?
                 }
-                None => self.conversation_ids(filter, before, limit).await?,
+                (None, Some(state)) => {
+                    self.conversation_ids_of_state(state, filter, before, limit)
+                        .await?
+                }
+                (None, None) => self.conversation_ids(filter, before, limit).await?,
             },
         };
         self.conversations_by_id(&ids).await
@@ -153,14 +162,13 @@ impl Tx<Api> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_scalar!(
             "SELECT id FROM conversations
-             WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4
-               AND ($5::text IS NULL OR state = $5) AND ($6 OR deleted_at IS NULL)
-             ORDER BY updated_at DESC, id DESC LIMIT $7",
+             WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4 AND updated_at > '-infinity'
+               AND ($5 OR deleted_at IS NULL)
+             ORDER BY updated_at DESC, id DESC LIMIT $6",
             tenant,
             before.at,
             before.id,
             since,
-            filter.state,
             filter.deleted,
             limit,
         )
@@ -177,13 +185,61 @@ impl Tx<Api> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_scalar!(
             "SELECT id FROM conversations
-             WHERE tenant_id = $1 AND (source_updated_at, id) < ($2, $3)
-               AND ($4::text IS NULL OR state = $4) AND ($5 OR deleted_at IS NULL)
+             WHERE tenant_id = $1 AND (source_updated_at, id) < ($2, $3) AND source_updated_at > '-infinity'
+               AND ($4 OR deleted_at IS NULL)
+             ORDER BY source_updated_at DESC, id DESC LIMIT $5",
+            tenant,
+            before.at,
+            before.id,
+            filter.deleted,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?)
+    }
+
+    async fn changed_conversation_ids_of_state(
+        &mut self,
+        since: DateTime<Utc>,
+        state: &str,
+        filter: &ConversationFilter,
+        before: Position,
+        limit: i64,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_scalar!(
+            "SELECT id FROM conversations
+             WHERE tenant_id = $1 AND state = $5 AND (updated_at, id) < ($2, $3) AND updated_at >= $4
+               AND ($6 OR deleted_at IS NULL)
+             ORDER BY updated_at DESC, id DESC LIMIT $7",
+            tenant,
+            before.at,
+            before.id,
+            since,
+            state,
+            filter.deleted,
+            limit,
+        )
+        .fetch_all(self.session())
+        .await?)
+    }
+
+    async fn conversation_ids_of_state(
+        &mut self,
+        state: &str,
+        filter: &ConversationFilter,
+        before: Position,
+        limit: i64,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_scalar!(
+            "SELECT id FROM conversations
+             WHERE tenant_id = $1 AND state = $4 AND (source_updated_at, id) < ($2, $3) AND ($5 OR deleted_at IS NULL)
              ORDER BY source_updated_at DESC, id DESC LIMIT $6",
             tenant,
             before.at,
             before.id,
-            filter.state,
+            state,
             filter.deleted,
             limit,
         )
@@ -209,18 +265,22 @@ impl Tx<Api> {
                  FROM contact_sources WHERE tenant_id = $1 AND contact_id = $2
                  UNION ALL
                  SELECT absorbed.connection_id, absorbed.source_id, person.depth + 1
-                 FROM person JOIN contact_sources absorbed
-                   ON absorbed.tenant_id = $1 AND absorbed.connection_id = person.connection_id
-                  AND absorbed.merged_into = person.source_id
+                 FROM person CROSS JOIN LATERAL (
+                     SELECT connection_id, source_id FROM contact_sources
+                     WHERE tenant_id = $1 AND connection_id = person.connection_id
+                       AND merged_into = person.source_id OFFSET 0) absorbed
                  WHERE person.depth < 32
              ), taken_part AS MATERIALIZED (
                  SELECT DISTINCT l.conversation_id
-                 FROM person JOIN conversation_contacts l
-                   ON l.tenant_id = $1 AND l.connection_id = person.connection_id
-                  AND l.contact_source_id = person.source_id
+                 FROM person CROSS JOIN LATERAL (
+                     SELECT conversation_id FROM conversation_contacts
+                     WHERE tenant_id = $1 AND connection_id = person.connection_id
+                       AND contact_source_id = person.source_id OFFSET 0) l
              ), ordered AS (
                  SELECT c.id, CASE WHEN $5::timestamptz IS NULL THEN c.source_updated_at ELSE c.updated_at END AS at
-                 FROM taken_part t JOIN conversations c ON c.tenant_id = $1 AND c.id = t.conversation_id
+                 FROM taken_part t CROSS JOIN LATERAL (
+                     SELECT id, source_updated_at, updated_at, state, deleted_at FROM conversations
+                     WHERE tenant_id = $1 AND id = t.conversation_id OFFSET 0) c
                  WHERE ($6::text IS NULL OR c.state = $6) AND ($7 OR c.deleted_at IS NULL)
              )
              SELECT id FROM ordered WHERE (at, id) < ($3, $4) AND ($5::timestamptz IS NULL OR at >= $5)
@@ -252,14 +312,15 @@ impl Tx<Api> {
                       t.error AS thread_error,
                       CASE WHEN t.error IS NOT NULL THEN coalesce(t.due_at, t.retry_at) END AS thread_retry_at,
                       c.source_created_at, c.source_updated_at, c.updated_at, c.deleted_at
-               FROM conversations c
-               LEFT JOIN threads t ON t.tenant_id = $1 AND t.connection_id = c.connection_id AND t.conversation_id = c.id
-               LEFT JOIN reference_items a ON a.tenant_id = $1 AND a.connection_id = c.connection_id
-                     AND a.kind = 'admin' AND a.source_id = c.admin_assignee_id
-               LEFT JOIN reference_items g ON g.tenant_id = $1 AND g.connection_id = c.connection_id
-                     AND g.kind = 'team' AND g.source_id = c.team_assignee_id
-               WHERE c.tenant_id = $1 AND c.id = ANY($2)
-               ORDER BY array_position($2, c.id)"#,
+               FROM unnest($2::uuid[]) WITH ORDINALITY AS i(id, place)
+               CROSS JOIN LATERAL (SELECT * FROM conversations WHERE tenant_id = $1 AND id = i.id OFFSET 0) c
+               LEFT JOIN LATERAL (SELECT * FROM threads WHERE tenant_id = $1 AND connection_id = c.connection_id
+                                     AND conversation_id = c.id OFFSET 0) t ON true
+               LEFT JOIN LATERAL (SELECT name FROM reference_items WHERE tenant_id = $1 AND connection_id = c.connection_id
+                                     AND kind = 'admin' AND source_id = c.admin_assignee_id OFFSET 0) a ON true
+               LEFT JOIN LATERAL (SELECT name FROM reference_items WHERE tenant_id = $1 AND connection_id = c.connection_id
+                                     AND kind = 'team' AND source_id = c.team_assignee_id OFFSET 0) g ON true
+               ORDER BY i.place"#,
             tenant,
             ids,
         )
@@ -285,16 +346,19 @@ impl Tx<Api> {
         let rows = sqlx::query!(
             r#"WITH RECURSIVE person AS (
                    SELECT l.conversation_id, l.contact_source_id, s.connection_id, s.contact_id, s.merged_into, 0 AS depth
-                   FROM conversation_contacts l
-                   JOIN contact_sources s ON s.tenant_id = $1 AND s.connection_id = l.connection_id
-                    AND s.source_id = l.contact_source_id
-                   WHERE l.tenant_id = $1 AND l.conversation_id = ANY($2)
+                   FROM unnest($2::uuid[]) AS i(id)
+                   CROSS JOIN LATERAL (SELECT conversation_id, connection_id, contact_source_id FROM conversation_contacts
+                                       WHERE tenant_id = $1 AND conversation_id = i.id OFFSET 0) l
+                   CROSS JOIN LATERAL (SELECT connection_id, contact_id, merged_into FROM contact_sources
+                                       WHERE tenant_id = $1 AND connection_id = l.connection_id
+                                         AND source_id = l.contact_source_id OFFSET 0) s
                    UNION ALL
                    SELECT person.conversation_id, person.contact_source_id, next.connection_id, next.contact_id,
                           next.merged_into, person.depth + 1
-                   FROM person JOIN contact_sources next
-                     ON next.tenant_id = $1 AND next.connection_id = person.connection_id
-                    AND next.source_id = person.merged_into
+                   FROM person CROSS JOIN LATERAL (
+                       SELECT connection_id, contact_id, merged_into FROM contact_sources
+                       WHERE tenant_id = $1 AND connection_id = person.connection_id
+                         AND source_id = person.merged_into OFFSET 0) next
                    WHERE person.depth < 32
                ), known AS (
                    SELECT DISTINCT ON (conversation_id, contact_source_id) conversation_id, contact_id

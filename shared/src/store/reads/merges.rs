@@ -19,9 +19,10 @@ impl Tx<Api> {
                    FROM contact_sources WHERE tenant_id = $1 AND contact_id = $2
                    UNION ALL
                    SELECT next.connection_id, next.contact_id, next.merged_into, chain.depth + 1
-                   FROM chain JOIN contact_sources next
-                     ON next.tenant_id = $1 AND next.connection_id = chain.connection_id
-                    AND next.source_id = chain.merged_into
+                   FROM chain CROSS JOIN LATERAL (
+                       SELECT connection_id, contact_id, merged_into FROM contact_sources
+                       WHERE tenant_id = $1 AND connection_id = chain.connection_id
+                         AND source_id = chain.merged_into OFFSET 0) next
                    WHERE chain.depth < 32
                )
                SELECT contact_id AS "contact_id!" FROM chain ORDER BY merged_into IS NOT NULL, depth LIMIT 1"#,
@@ -43,13 +44,17 @@ impl Tx<Api> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             r#"WITH RECURSIVE chain AS (
-                   SELECT contact_id AS merged, connection_id, contact_id, merged_into, 0 AS depth
-                   FROM contact_sources WHERE tenant_id = $1 AND contact_id = ANY ($2) AND merged_into IS NOT NULL
+                   SELECT i.id AS merged, s.connection_id, s.contact_id, s.merged_into, 0 AS depth
+                   FROM unnest($2::uuid[]) AS i(id)
+                   CROSS JOIN LATERAL (SELECT connection_id, contact_id, merged_into FROM contact_sources
+                                       WHERE tenant_id = $1 AND contact_id = i.id OFFSET 0) s
+                   WHERE s.merged_into IS NOT NULL
                    UNION ALL
                    SELECT chain.merged, next.connection_id, next.contact_id, next.merged_into, chain.depth + 1
-                   FROM chain JOIN contact_sources next
-                     ON next.tenant_id = $1 AND next.connection_id = chain.connection_id
-                    AND next.source_id = chain.merged_into
+                   FROM chain CROSS JOIN LATERAL (
+                       SELECT connection_id, contact_id, merged_into FROM contact_sources
+                       WHERE tenant_id = $1 AND connection_id = chain.connection_id
+                         AND source_id = chain.merged_into OFFSET 0) next
                    WHERE chain.depth < 32
                )
                SELECT DISTINCT ON (merged) merged AS "merged!", contact_id AS "survivor!" FROM chain

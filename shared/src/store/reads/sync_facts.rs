@@ -25,9 +25,9 @@ impl<R: ReadsStatus> Tx<R> {
         let open_run = self.oldest_open_run(connection).await?;
         let mut streams = self.stream_facts(connection).await?;
         streams.sort_by_key(|facts| facts.stream);
-        let threads = self.thread_counts(connection).await?;
-        let waiting = self.waiting_threads(connection).await?;
-        let (pending_companies, missing_parts) = self.pending_counts(connection).await?;
+        let (threads, failing, missing_parts) = self.thread_counts(connection).await?;
+        let waiting = self.waiting_threads(connection, failing).await?;
+        let pending_companies = self.pending_companies(connection).await?;
         let (quarantined, quarantined_parts) = self.quarantined_counts(connection).await?;
         Ok(Some(Facts {
             connection: connection_facts(found),
@@ -89,49 +89,46 @@ impl<R: ReadsStatus> Tx<R> {
         .collect()
     }
 
+    /// Threads by status, those of the pending ones that have failed, and parts of truncated ones that were never shown.
     async fn thread_counts(
         &mut self,
         connection: ConnectionId,
-    ) -> Result<ThreadCounts, StoreError> {
+    ) -> Result<(ThreadCounts, i64, i64), StoreError> {
         let tenant = self.tenant().0;
-        // Counted rather than kept as a number, so that the proof cannot drift from the rows.
-        let rows = sqlx::query!(
-            r#"SELECT status, count(*) AS "count!" FROM threads
-               WHERE tenant_id = $1 AND connection_id = $2 GROUP BY status"#,
+        // Each transaction that changes a thread counts it on the row of the stream, however many there are.
+        let row = sqlx::query!(
+            "SELECT pending, complete, truncated, gone, blocked, failing, missing_parts FROM streams
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = 'threads'",
             tenant,
             connection.0,
         )
-        .fetch_all(self.session())
+        .fetch_optional(self.session())
         .await?;
-        let mut counts = ThreadCounts::default();
-        for row in rows {
-            match row.status.as_str() {
-                "pending" => counts.pending = row.count,
-                "complete" => counts.complete = row.count,
-                "truncated" => counts.truncated = row.count,
-                "gone" => counts.gone = row.count,
-                "blocked" => counts.blocked = row.count,
-                // Written by a newer build. A count without it could pass for complete.
-                other => {
-                    return Err(StoreError::Inconsistent {
-                        table: "threads",
-                        what: format!("status {other:?}"),
-                    });
-                }
-            }
-        }
-        Ok(counts)
+        Ok(row.map_or_else(Default::default, |row| {
+            let counts = ThreadCounts {
+                pending: row.pending,
+                complete: row.complete,
+                truncated: row.truncated,
+                gone: row.gone,
+                blocked: row.blocked,
+            };
+            (counts, row.failing, row.missing_parts)
+        }))
     }
 
-    /// Pending threads that could not be fetched.
+    /// Pending threads that could not be fetched, of which there are so many.
     async fn waiting_threads(
         &mut self,
         connection: ConnectionId,
+        count: i64,
     ) -> Result<WaitingThreads, StoreError> {
+        if count == 0 {
+            return Ok(WaitingThreads::default());
+        }
         let tenant = self.tenant().0;
         let next = sqlx::query!(
-            r#"SELECT source_id, trouble AS "trouble!", due_at, count(*) OVER () AS "count!" FROM threads
-               WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND trouble IS NOT NULL
+            r#"SELECT source_id, trouble AS "trouble!", due_at FROM threads
+               WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND failure IS NOT NULL
                ORDER BY due_at LIMIT 1"#,
             tenant,
             connection.0,
@@ -140,7 +137,7 @@ impl<R: ReadsStatus> Tx<R> {
         .await?;
         Ok(
             next.map_or_else(WaitingThreads::default, |next| WaitingThreads {
-                count: next.count,
+                count,
                 example: next.source_id,
                 error: next.trouble,
                 next_at: next.due_at,
@@ -148,19 +145,16 @@ impl<R: ReadsStatus> Tx<R> {
         )
     }
 
-    /// Companies to be fetched by id, and parts of truncated threads that were never shown.
-    async fn pending_counts(&mut self, connection: ConnectionId) -> Result<(i64, i64), StoreError> {
+    /// Companies to be fetched by id.
+    async fn pending_companies(&mut self, connection: ConnectionId) -> Result<i64, StoreError> {
         let tenant = self.tenant().0;
-        let row = sqlx::query!(
-            r#"SELECT (SELECT count(*) FROM company_wants WHERE tenant_id = $1 AND connection_id = $2) AS "pending!",
-                      (SELECT coalesce(sum(expected - held), 0) FROM threads
-                       WHERE tenant_id = $1 AND connection_id = $2 AND status = 'truncated') AS "parts_missing!""#,
+        Ok(sqlx::query_scalar!(
+            r#"SELECT count(*) AS "pending!" FROM company_fetches WHERE tenant_id = $1 AND connection_id = $2"#,
             tenant,
             connection.0,
         )
         .fetch_one(self.session())
-        .await?;
-        Ok((row.pending, row.parts_missing))
+        .await?)
     }
 
     /// The oldest run that has not finished.

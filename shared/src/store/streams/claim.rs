@@ -45,6 +45,10 @@ pub struct ClaimedStream {
     pub expected: Option<i64>,
     /// The last full walk did not show an object that is stored, so the next one comes sooner.
     pub absent: bool,
+    /// Objects are stored that the last full walks did not show.
+    pub has_absences: bool,
+    /// Objects of the stream are in quarantine, or set aside.
+    pub has_quarantine: bool,
     /// A record is set aside that only a full walk can read, and its next try is due.
     pub is_walk_retry_due: bool,
     /// A requested run waits for the stream.
@@ -82,8 +86,11 @@ impl Store<Worker> {
                  AND s.fence < $4 AND s.due_at <= now()
                  AND c.tenant_id = $1 AND c.id = $2 AND c.state <> 'disconnected'
                  AND k.tenant_id = $1 AND k.connection_id = $2 AND k.purpose = 'access_token'
-               RETURNING s.begun, s.mode, s.cursor, s.watermark, s.witness AS overlap_probe, s.walked_at, s.attempts, s.restarts, s.held, s.expected,
+               RETURNING s.begun, s.mode, s.cursor, s.watermark, s.overlap_probe, s.walked_at, s.attempts, s.restarts, s.held, s.expected,
                          EXISTS (SELECT FROM absences a WHERE a.tenant_id = $1 AND a.connection_id = $2 AND a.stream = $3 AND a.walks = 1) AS "absent!",
+                         EXISTS (SELECT FROM absences a WHERE a.tenant_id = $1 AND a.connection_id = $2 AND a.stream = $3) AS "has_absences!",
+                         EXISTS (SELECT FROM quarantine q WHERE q.tenant_id = $1 AND q.connection_id = $2 AND q.kind = $5
+                                    AND q.resolved_at IS NULL) AS "has_quarantine!",
                          EXISTS (SELECT FROM quarantine q WHERE q.tenant_id = $1 AND q.connection_id = $2 AND q.kind = $5
                                     AND q.retry = 'walk' AND q.resolved_at IS NULL AND q.next_try_at <= now()) AS "walk_retry!",
                          EXISTS (SELECT FROM sync_runs r WHERE r.tenant_id = $1 AND r.connection_id = $2
@@ -123,6 +130,8 @@ impl Store<Worker> {
             held: row.held,
             expected: row.expected,
             absent: row.absent,
+            has_absences: row.has_absences,
+            has_quarantine: row.has_quarantine,
             is_walk_retry_due: row.walk_retry,
             has_open_run: row.has_run,
             // This slice has begun as well.

@@ -9,17 +9,18 @@ use crate::{
 };
 
 impl Tx<Worker> {
-    /// Makes another stream of the connection due now, because its backlog grows in this transaction.
-    ///
-    /// If that stream's slices write the same rows and lock their stream last (threads), this is the transaction's last
-    /// statement too. The row is written even if the stream is due already: the update waits for a slice that is about
-    /// to find its backlog empty, and then undoes the "not due" that this slice wrote.
+    /// Makes another stream of the connection due now, because its backlog grows in this transaction. Threads are made
+    /// due by the commit (see [`Tx::write_threads_change`]).
     #[tracing::instrument(name = "db.make_due", level = "debug", skip_all)]
     pub async fn make_due(
         &mut self,
         connection: ConnectionId,
         stream: Stream,
     ) -> Result<(), StoreError> {
+        if stream == Stream::Threads {
+            self.note_threads_due(connection);
+            return Ok(());
+        }
         let tenant = self.tenant().0;
         sqlx::query!(
             "UPDATE streams SET due_at = least(due_at, now())
@@ -207,8 +208,9 @@ impl Tx<Api> {
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "UPDATE streams SET mode = 'full', cursor = NULL, watermark = NULL, witness = NULL, walked_at = NULL, attempts = 0,
-                    last_error = NULL, last_ok_at = NULL, held = 0, expected = NULL, refused_code = NULL,
+            "UPDATE streams SET mode = 'full', cursor = NULL, watermark = NULL, overlap_probe = NULL, walked_at = NULL, attempts = 0,
+                    last_error = NULL, last_ok_at = NULL, held = 0, expected = NULL, pending = 0, failing = 0, complete = 0,
+                    truncated = 0, gone = 0, blocked = 0, missing_parts = 0, refused_code = NULL,
                     refused_since = NULL, refusals = 0, blocked_times = 0, progress_at = NULL, blocked_code = NULL,
                     blocked_message = NULL, blocked_action = NULL, blocked_until = NULL
              WHERE tenant_id = $1 AND connection_id = $2",

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    domain::Mode,
+    domain::{Mode, Stream},
     store::{ConnectionError, SliceKey, StoreError, Tx, roles::Worker},
 };
 
@@ -61,17 +61,20 @@ impl Tx<Worker> {
                 .map(|seconds| seconds.min(CATCH_UP_SECONDS)),
             _ => end.next_in_seconds,
         };
+        // A poll leaves the mode as it is, because an audit may have asked for a full walk meanwhile.
+        let keeps_mode = end.mode == Mode::Incremental
+            && matches!(key.stream, Stream::Contacts | Stream::Conversations);
         // `greatest`, because a walk that began before another one ended must not move the watermark back.
         let due_at = sqlx::query_scalar!(
             "UPDATE streams SET
                 cursor = NULL, attempts = 0, restarts = 0, last_error = NULL, last_ok_at = now(), ticketed_at = NULL,
-                watermark = greatest(watermark, $4), witness = $9,
+                watermark = greatest(watermark, $4), overlap_probe = $9,
                 walked_at = CASE WHEN $5 THEN now() ELSE walked_at END,
-                mode = coalesce($6, 'incremental'),
+                mode = CASE WHEN $6::text IS NOT NULL THEN $6 WHEN $10 THEN mode ELSE 'incremental' END,
                 expected = CASE WHEN $5 THEN held + $7 ELSE expected END,
                 blocked_code = NULL, blocked_message = NULL, blocked_action = NULL, blocked_until = NULL,
                 refused_code = NULL, refused_since = NULL, refusals = 0, blocked_times = 0,
-                due_at = CASE WHEN $6 IS NOT NULL THEN now() ELSE now() + make_interval(secs => $8) END
+                due_at = CASE WHEN $6 IS NOT NULL OR $10 AND mode <> 'incremental' THEN now() ELSE now() + make_interval(secs => $8) END
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3
              RETURNING due_at",
             tenant,
@@ -83,12 +86,47 @@ impl Tx<Worker> {
             end.missing,
             next_in_seconds,
             end.overlap_probe,
+            keeps_mode,
         )
         .fetch_optional(self.session())
         .await?
         .flatten();
         self.resolve_dead_letter(key).await?;
         Ok(due_at)
+    }
+
+    /// Ends a poll that changed nothing, in one statement that compares the fence as well. False if it is not so simple:
+    /// a run waits for the stream, a dead letter is open, a full walk was asked for, or the slice is no longer ours.
+    #[tracing::instrument(name = "db.end_quiet_poll", level = "debug", skip_all)]
+    pub async fn end_quiet_poll(
+        &mut self,
+        key: SliceKey,
+        end: &WalkEnd,
+    ) -> Result<bool, StoreError> {
+        let tenant = self.tenant().0;
+        let ended = sqlx::query!(
+            "UPDATE streams SET
+                cursor = NULL, attempts = 0, restarts = 0, last_error = NULL, last_ok_at = now(), ticketed_at = NULL,
+                watermark = greatest(watermark, $5), overlap_probe = $6,
+                blocked_code = NULL, blocked_message = NULL, blocked_action = NULL, blocked_until = NULL,
+                refused_code = NULL, refused_since = NULL, refusals = 0, blocked_times = 0,
+                due_at = now() + make_interval(secs => $7)
+             WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3 AND fence = $4 AND mode = 'incremental'
+               AND NOT EXISTS (SELECT FROM sync_runs r WHERE r.tenant_id = $1 AND r.connection_id = $2
+                                  AND r.finished_at IS NULL AND $3 = ANY (r.pending))
+               AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.tenant_id = $1 AND d.connection_id = $2
+                                  AND d.stream = $3 AND d.resolved_at IS NULL)",
+            tenant,
+            key.connection.0,
+            key.stream.as_str(),
+            key.fence,
+            end.watermark,
+            end.overlap_probe,
+            end.next_in_seconds,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(ended.rows_affected() > 0)
     }
 
     /// Lets the stream wait for its next walk, which is due then. If a run was requested meanwhile, it is due now.

@@ -30,7 +30,7 @@ impl Tx<Worker> {
             key.connection.0,
             key.stream.as_str(),
             Json(cursor) as _,
-            delta.inserted as i64,
+            delta.alive,
             delta.quarantined - delta.healed,
         )
         .execute(self.session())

@@ -112,10 +112,10 @@ impl Tx<Worker> {
     pub async fn refused_threads(&mut self, key: SliceKey) -> Result<i64, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM threads t
-               JOIN streams s ON s.tenant_id = $1 AND s.connection_id = $2 AND s.stream = $3
-               WHERE t.tenant_id = $1 AND t.connection_id = $2 AND t.status = 'pending' AND t.error IS NOT NULL
-                 AND t.failure = 'refused' AND t.failed_since > coalesce(s.progress_at, '-infinity')"#,
+            r#"SELECT count(*) AS "count!" FROM threads
+               WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND failure IS NOT NULL
+                 AND failure = 'refused' AND failed_since > coalesce((
+                    SELECT progress_at FROM streams WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3), '-infinity')"#,
             tenant,
             key.connection.0,
             key.stream.as_str(),

@@ -8,15 +8,14 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::{StubVersion, rows::ThreadRow};
 use crate::{
     domain::{
-        ConnectionId, ThreadPart, ids,
-        records::{Conversation, FIRST_MESSAGE, Thread},
-        thread_fate::{
-            FailingThread, ThreadAnswer, ThreadBefore, ThreadDecision, ThreadFailure, ThreadFate,
-        },
+        ConnectionId, ThreadPart,
+        records::{Conversation, Thread},
+        thread_fate::{ThreadAnswer, ThreadDecision, ThreadFate},
     },
-    store::{Seen, StoreError, Tx, WriteSummary, roles::Worker, threads::StubVersion},
+    store::{Seen, StoreError, Tx, WriteSummary, roles::Worker, thread_counts::CountedThread},
 };
 
 /// A thread as fetched, and what has to be known about the fetch.
@@ -45,10 +44,19 @@ impl From<Thread> for FetchedThread {
     }
 }
 
-/// A fetched thread whose parts are stored and not counted yet.
-struct StoredAnswer {
-    id: Uuid,
+/// A fetched thread, what its conversation says of it, and its row.
+struct Fetched {
+    stub: StubVersion,
     answer: ThreadAnswer,
+    row: ThreadRow,
+}
+
+/// A fetched thread and its fate.
+struct Decided {
+    row: ThreadRow,
+    newest_version: DateTime<Utc>,
+    answer: ThreadAnswer,
+    decision: ThreadDecision,
 }
 
 impl Tx<Worker> {
@@ -60,123 +68,85 @@ impl Tx<Worker> {
         connection: ConnectionId,
         fetched: Vec<FetchedThread>,
     ) -> Result<WriteSummary, StoreError> {
-        let mut answers = Vec::with_capacity(fetched.len());
+        let mut answers = HashMap::with_capacity(fetched.len());
         let mut conversations = Vec::with_capacity(fetched.len());
-        let mut stubs = Vec::with_capacity(fetched.len());
         let mut parts = Vec::new();
         for fetched in fetched {
-            let id = ids::conversation_id(connection, &fetched.conversation.source_id);
+            let stub = StubVersion::of(connection, &fetched.conversation);
             let answer = answer_of(&fetched);
-            answers.push(StoredAnswer { id, answer });
-            stubs.push(StubVersion::of(connection, &fetched.conversation));
-            parts.extend(fetched.parts.into_iter().map(|part| (id, part)));
+            parts.extend(fetched.parts.into_iter().map(|part| (stub.id, part)));
             conversations.push(fetched.conversation);
+            answers.insert(stub.id, (stub, answer));
         }
         let (_, first_messages) = self
             .write_conversations(connection, conversations, Seen::WithParts)
             .await?;
-        // An answer is as good as a stub, and may be newer than the last one. Treated alike, the result does not depend
-        // on which came first. This also locks the threads' rows.
-        self.mark_threads_pending(connection, stubs).await?;
+        let ids: Vec<Uuid> = answers.keys().copied().collect();
+        let mut locked = self.lock_threads(connection, &ids).await?;
+        if locked.len() < ids.len() {
+            // No stub of these conversations has come yet, and the answer is as good as one.
+            let stubs = answers.iter().filter(|(id, _)| !locked.contains_key(id));
+            let stubs = stubs.map(|(_, (stub, _))| stub.clone()).collect();
+            self.mark_threads_pending(connection, stubs).await?;
+            locked = self.lock_threads(connection, &ids).await?;
+        }
+        let fetched: Vec<Fetched> = locked
+            .into_iter()
+            .filter_map(|(id, row)| {
+                let (stub, answer) = answers.remove(&id)?;
+                Some(Fetched { stub, answer, row })
+            })
+            .collect();
         parts.extend(first_messages);
-        let written = self.write_parts(parts).await?;
-        self.store_answers(connection, answers).await?;
+        let mut written = self.write_parts(parts).await?;
+        let new_parts = self.store_answers(connection, fetched).await?;
+        written.inserted = usize::try_from(new_parts).unwrap_or_default();
+        written.updated = written.updated.saturating_sub(written.inserted);
+        written.alive = new_parts;
         Ok(written)
     }
 
-    /// Counts the stored parts of each answer, decides its fate and stores it.
+    /// Counts the stored parts of each answer, decides its fate and stores it. Returns how many more parts are stored.
     async fn store_answers(
         &mut self,
         connection: ConnectionId,
-        mut answers: Vec<StoredAnswer>,
-    ) -> Result<(), StoreError> {
-        answers.sort_by_key(|answer| answer.id);
-        answers.dedup_by_key(|answer| answer.id);
-        let ids: Vec<Uuid> = answers.iter().map(|answer| answer.id).collect();
-        let locked = self.lock_threads(connection, ids).await?;
-        let mut decided = Vec::with_capacity(answers.len());
-        for StoredAnswer { id, mut answer } in answers {
-            let Some(row) = locked.get(&id) else {
-                continue;
-            };
-            // Counted after the write, so that the count cannot drift from the rows.
-            answer.stored = row.stored;
-            let decision = answer.decide(row.before);
-            decided.push((id, row, answer, decision));
+        mut fetched: Vec<Fetched>,
+    ) -> Result<i64, StoreError> {
+        fetched.sort_by_key(|fetched| fetched.row.id);
+        let ids: Vec<Uuid> = fetched.iter().map(|fetched| fetched.row.id).collect();
+        let stored = self.count_parts(&ids).await?;
+        let decided: Vec<Decided> = fetched
+            .into_iter()
+            .map(|fetched| fetched.decide(&stored))
+            .collect();
+        let mut new_parts = 0;
+        for decided in &decided {
+            new_parts += i64::from(decided.answer.stored - decided.row.held);
+            self.note_thread(connection, Some(&decided.row.counted()), &decided.counted());
         }
         self.store_decisions(connection, &decided).await?;
         // A reader that follows the changes learns from it that the parts are there.
-        let ids: Vec<Uuid> = decided
+        let changed: Vec<Uuid> = decided
             .iter()
-            .filter(|(_, row, answer, decision)| !row.is_unchanged(answer, decision))
-            .map(|(id, ..)| *id)
+            .filter(|decided| !decided.is_unchanged())
+            .map(|decided| decided.row.id)
             .collect();
-        self.touch_conversations(&ids).await
-    }
-
-    /// Locks threads and reads what their fates depend on.
-    pub(super) async fn lock_threads(
-        &mut self,
-        connection: ConnectionId,
-        mut ids: Vec<Uuid>,
-    ) -> Result<HashMap<Uuid, LockedThread>, StoreError> {
-        let tenant = self.tenant().0;
-        ids.sort_unstable();
-        // A lateral subquery with a lock of its own is never flattened into a join. Each row is therefore found by its
-        // key, even if the plan was made when the table was empty.
-        let rows = sqlx::query!(
-            r#"SELECT i.id AS "id!", t.source_id, t.wanted_version AS newest_version, t.attempts, t.failure, t.failed_since,
-                      t.fetched_version, t.held, t.expected,
-                      t.status = 'blocked' AS "is_blocked!", now() AS "now!",
-                      (SELECT count(*) FROM parts p
-                       WHERE p.tenant_id = $1 AND p.conversation_id = i.id AND p.source_id <> $4)::int AS "stored!"
-               FROM unnest($3::uuid[]) AS i(id)
-               CROSS JOIN LATERAL (SELECT source_id, wanted_version, attempts, failure, failed_since, status, fetched_version, held,
-                                          expected FROM threads
-                                   WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = i.id
-                                   FOR UPDATE) t"#,
-            tenant,
-            connection.0,
-            &ids,
-            FIRST_MESSAGE,
-        )
-        .fetch_all(self.session())
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| {
-                let failure = row.failure.as_deref().and_then(ThreadFailure::named);
-                let locked = LockedThread {
-                    before: ThreadBefore {
-                        newest_version: row.newest_version,
-                        attempts: row.attempts,
-                        failing: failure
-                            .zip(row.failed_since)
-                            .map(|(failure, since)| FailingThread { failure, since }),
-                        is_blocked: row.is_blocked,
-                        now: row.now,
-                    },
-                    source_id: row.source_id,
-                    stored: row.stored,
-                    shown: (row.fetched_version, row.held, row.expected),
-                };
-                (row.id, locked)
-            })
-            .collect())
+        self.touch_conversations(&changed).await?;
+        Ok(new_parts)
     }
 
     async fn store_decisions(
         &mut self,
         connection: ConnectionId,
-        decided: &[(Uuid, &LockedThread, ThreadAnswer, ThreadDecision)],
+        decided: &[Decided],
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
-        let fates = || decided.iter().map(|(.., decision)| decision.fate);
-        // The rows exist and are locked. Written as an upsert, each is found by its key, even if the plan was made when
-        // the table was empty.
+        let fates = || decided.iter().map(|decided| decided.decision.fate);
+        // The rows exist and are locked. Written as an upsert, each is found by its key, whatever the planner believes of
+        // the table.
         sqlx::query!(
             "INSERT INTO threads AS t
-                (tenant_id, connection_id, conversation_id, source_id, status, wanted_version, fetched_version, held, expected,
+                (tenant_id, connection_id, conversation_id, source_id, status, stub_version, fetched_version, held, expected,
                  attempts, error, due_at)
              SELECT $1, $2, id, source_id, status, wanted, fetched, held, expected, attempts, error,
                     now() + make_interval(secs => seconds)
@@ -184,19 +154,20 @@ impl Tx<Worker> {
                          $10::int[], $11::text[], $12::float8[])
                 AS i(id, source_id, status, wanted, fetched, held, expected, attempts, error, seconds)
              ON CONFLICT (tenant_id, connection_id, conversation_id) DO UPDATE SET
-                status = excluded.status, fetched_version = excluded.fetched_version, held = excluded.held,
+                status = excluded.status, stub_version = excluded.stub_version,
+                fetched_version = excluded.fetched_version, held = excluded.held,
                 expected = excluded.expected, attempts = excluded.attempts, error = excluded.error,
                 due_at = excluded.due_at, failure = NULL, failed_since = NULL, retry_at = NULL",
             tenant,
             connection.0,
-            &decided.iter().map(|(id, ..)| *id).collect::<Vec<_>>(),
-            &decided.iter().map(|(_, row, ..)| row.source_id.as_str()).collect::<Vec<_>>() as &[&str],
+            &decided.iter().map(|decided| decided.row.id).collect::<Vec<_>>(),
+            &decided.iter().map(|decided| decided.row.source_id.as_str()).collect::<Vec<_>>() as &[&str],
             &fates().map(ThreadFate::as_str).collect::<Vec<_>>() as &[&str],
-            &decided.iter().map(|(_, row, ..)| row.before.newest_version).collect::<Vec<_>>(),
-            &decided.iter().map(|(_, _, answer, _)| answer.version).collect::<Vec<_>>(),
-            &decided.iter().map(|(_, _, answer, _)| answer.stored).collect::<Vec<_>>(),
-            &decided.iter().map(|(_, _, answer, _)| answer.expected).collect::<Vec<_>>() as &[Option<i32>],
-            &decided.iter().map(|(.., decision)| decision.attempts).collect::<Vec<_>>(),
+            &decided.iter().map(|decided| decided.newest_version).collect::<Vec<_>>(),
+            &decided.iter().map(|decided| decided.answer.version).collect::<Vec<_>>(),
+            &decided.iter().map(|decided| decided.answer.stored).collect::<Vec<_>>(),
+            &decided.iter().map(|decided| decided.answer.expected).collect::<Vec<_>>() as &[Option<i32>],
+            &decided.iter().map(|decided| decided.decision.attempts).collect::<Vec<_>>(),
             &fates().map(error_of).collect::<Vec<_>>() as &[Option<&str>],
             &fates().map(ThreadFate::due_seconds).collect::<Vec<_>>() as &[Option<f64>],
         )
@@ -206,21 +177,50 @@ impl Tx<Worker> {
     }
 }
 
-/// A thread whose row is locked, and the number of its stored parts without the first message.
-pub(super) struct LockedThread {
-    pub(super) before: ThreadBefore,
-    source_id: String,
-    stored: i32,
-    /// What the attempt before has left: the version, the parts that are stored, and those that Intercom counts.
-    shown: (Option<DateTime<Utc>>, i32, Option<i32>),
+impl Fetched {
+    /// Decides the thread's fate. An answer is as good as a stub and may be newer than the last one, so it reopens the
+    /// thread as a stub does first. The result then does not depend on which of the two came first.
+    fn decide(mut self, stored: &HashMap<Uuid, i32>) -> Decided {
+        self.answer.stored = stored.get(&self.row.id).copied().unwrap_or_default();
+        let mut before = self.row.before();
+        if self.stub.reopens(&self.row) {
+            before.newest_version = self.stub.version;
+            before.attempts = 0;
+            before.failing = None;
+            before.is_blocked = false;
+        }
+        Decided {
+            decision: self.answer.decide(before),
+            newest_version: before.newest_version,
+            answer: self.answer,
+            row: self.row,
+        }
+    }
 }
 
-impl LockedThread {
+impl Decided {
+    fn counted(&self) -> CountedThread<'_> {
+        CountedThread {
+            status: self.decision.fate.as_str(),
+            has_failed: false,
+            held: self.answer.stored,
+            expected: self.answer.expected,
+        }
+    }
+
     /// Whether readers see the thread as it was before this answer. A walk that reads every thread again changes none.
-    fn is_unchanged(&self, answer: &ThreadAnswer, decision: &ThreadDecision) -> bool {
-        matches!(decision.fate, ThreadFate::Complete | ThreadFate::Truncated)
-            && self.before.failing.is_none()
-            && self.shown == (Some(answer.version), answer.stored, answer.expected)
+    fn is_unchanged(&self) -> bool {
+        let shown = (self.row.fetched_version, self.row.held, self.row.expected);
+        matches!(
+            self.decision.fate,
+            ThreadFate::Complete | ThreadFate::Truncated
+        ) && self.row.failure.is_none()
+            && shown
+                == (
+                    Some(self.answer.version),
+                    self.answer.stored,
+                    self.answer.expected,
+                )
     }
 }
 

@@ -1,11 +1,10 @@
 //! The backlog of threads, newest change first.
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    domain::{ConnectionId, ids, records::Conversation},
-    store::{StoreError, Tx, roles::Worker},
+    domain::ConnectionId,
+    store::{SliceKey, StoreError, Tx, roles::Worker},
 };
 
 /// A thread to be fetched.
@@ -47,25 +46,6 @@ impl ThreadBacklog {
     }
 }
 
-/// What a stub, or the conversation of an answer, says of its thread.
-pub(in crate::store) struct StubVersion {
-    id: Uuid,
-    source_id: String,
-    version: DateTime<Utc>,
-    part_count: Option<i32>,
-}
-
-impl StubVersion {
-    pub(in crate::store) fn of(connection: ConnectionId, stub: &Conversation) -> Self {
-        Self {
-            id: ids::conversation_id(connection, &stub.source_id),
-            source_id: stub.source_id.clone(),
-            version: stub.updated_at,
-            part_count: stub.part_count,
-        }
-    }
-}
-
 impl Tx<Worker> {
     /// Threads that are due now: at most `fresh` that have not failed, and at most `retried` others.
     #[tracing::instrument(name = "db.due_threads", level = "debug", skip_all)]
@@ -76,12 +56,12 @@ impl Tx<Worker> {
         retried: i64,
     ) -> Result<DueThreads, StoreError> {
         let tenant = self.tenant().0;
-        // In the order of the index `threads_pending`, so that a long backlog is not sorted for each slice.
+        // In the order of the index `threads_fresh`, so that a long backlog is not sorted for each slice.
         let fresh = sqlx::query_as!(
             PendingThread,
             r#"SELECT conversation_id, source_id, false AS "has_failed!" FROM threads
-               WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND due_at <= now() AND error IS NULL
-               ORDER BY wanted_version DESC LIMIT $3"#,
+               WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND due_at <= now() AND failure IS NULL
+               ORDER BY stub_version DESC LIMIT $3"#,
             tenant,
             connection.0,
             fresh,
@@ -103,12 +83,11 @@ impl Tx<Worker> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
             PendingThread,
-            r#"WITH requested AS (
-                SELECT max(requested_at) AS at FROM sync_runs
-                WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL AND 'threads' = ANY (pending)
+            r#"WITH requested AS MATERIALIZED (
+                SELECT run_requested_at($1, $2, 'threads') AS at
              ), failing AS (
                 SELECT conversation_id, source_id, due_at AS next FROM threads
-                WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND error IS NOT NULL
+                WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending' AND failure IS NOT NULL
                   AND (due_at <= now() OR tried_at < (SELECT at FROM requested))
                 ORDER BY due_at LIMIT $3
              ), blocked AS (
@@ -129,72 +108,52 @@ impl Tx<Worker> {
 
     /// What is left of the backlog. It calls a thread due exactly if [`Tx::due_threads`] does, so that a slice that is
     /// about to end sees a run that was requested while its calls were under way.
+    ///
+    /// It costs the same however long the backlog is: each part looks at one end of an index, and the failing threads are
+    /// counted on the stream's row, which the slice has locked.
     #[tracing::instrument(name = "db.thread_backlog", level = "debug", skip_all)]
-    pub async fn thread_backlog(
-        &mut self,
-        connection: ConnectionId,
-    ) -> Result<ThreadBacklog, StoreError> {
+    pub async fn thread_backlog(&mut self, key: SliceKey) -> Result<ThreadBacklog, StoreError> {
         let tenant = self.tenant().0;
+        // A thread that has not failed is due at once, unless it was fetched too soon after its change. Those are few,
+        // and the newest, so the search for one that is due passes over them.
         Ok(sqlx::query_as!(
             ThreadBacklog,
-            r#"WITH requested AS (
-                SELECT max(requested_at) AS at FROM sync_runs
-                WHERE tenant_id = $1 AND connection_id = $2 AND finished_at IS NULL AND 'threads' = ANY (pending)
+            r#"WITH requested AS MATERIALIZED (
+                SELECT run_requested_at($1, $2, 'threads') AS at
+             ), fresh AS MATERIALIZED (
+                SELECT EXISTS (SELECT FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'
+                                  AND failure IS NULL AND due_at <= now()) AS is_due
+             ), next AS (
+                SELECT now() AS at FROM fresh WHERE is_due
+                UNION ALL
+                SELECT min(t.due_at) FROM fresh CROSS JOIN LATERAL (
+                    SELECT due_at FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'
+                       AND failure IS NULL AND NOT fresh.is_due) t
+                UNION ALL
+                (SELECT due_at FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'
+                    AND failure IS NOT NULL ORDER BY due_at LIMIT 1)
+                UNION ALL
+                SELECT now() FROM requested CROSS JOIN LATERAL (
+                    SELECT tried_at FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'
+                       AND failure IS NOT NULL ORDER BY tried_at LIMIT 1) t
+                WHERE t.tried_at < requested.at
+             ), recheck AS (
+                (SELECT retry_at AS at FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'blocked'
+                    AND retry_at IS NOT NULL ORDER BY retry_at LIMIT 1)
+                UNION ALL
+                SELECT now() FROM requested CROSS JOIN LATERAL (
+                    SELECT tried_at FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'blocked'
+                       AND retry_at IS NOT NULL ORDER BY tried_at LIMIT 1) t
+                WHERE t.tried_at < requested.at
              )
-             SELECT extract(epoch FROM min(CASE WHEN error IS NOT NULL AND tried_at < (SELECT at FROM requested)
-                                                THEN now() ELSE due_at END) - now())::float8 AS next_in_seconds,
-                    (SELECT count(*) FROM threads WHERE tenant_id = $1 AND connection_id = $2
-                        AND status = 'pending' AND error IS NOT NULL) AS "failing!",
-                    (SELECT extract(epoch FROM min(CASE WHEN tried_at < (SELECT at FROM requested)
-                                                        THEN now() ELSE retry_at END) - now())::float8
-                     FROM threads
-                     WHERE tenant_id = $1 AND connection_id = $2 AND status = 'blocked' AND retry_at IS NOT NULL)
-                        AS recheck_in_seconds
-             FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'"#,
+             SELECT extract(epoch FROM (SELECT min(at) FROM next) - now())::float8 AS next_in_seconds, failing AS "failing!",
+                    extract(epoch FROM (SELECT min(at) FROM recheck) - now())::float8 AS recheck_in_seconds
+             FROM streams WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3"#,
             tenant,
-            connection.0,
+            key.connection.0,
+            key.stream.as_str(),
         )
         .fetch_one(self.session())
         .await?)
-    }
-
-    /// Makes the threads pending that these stubs show to be new, changed or grown. A thread without parts costs no
-    /// call. All given rows are locked afterwards, the unchanged ones included.
-    pub(in crate::store) async fn mark_threads_pending(
-        &mut self,
-        connection: ConnectionId,
-        mut stubs: Vec<StubVersion>,
-    ) -> Result<(), StoreError> {
-        let tenant = self.tenant().0;
-        // One row per thread with its newest version, in the order of ids, so that two writers cannot deadlock.
-        stubs.sort_by(|a, b| a.id.cmp(&b.id).then(b.version.cmp(&a.version)));
-        stubs.dedup_by_key(|stub| stub.id);
-        // The three conditions: not older than what is known, not stored in this very version and count, and not
-        // pending for this version already, because that would forget the attempts.
-        sqlx::query!(
-            "INSERT INTO threads AS t
-                (tenant_id, connection_id, conversation_id, source_id, status, wanted_version, fetched_version, expected, due_at)
-            SELECT $1, $2, id, source_id, CASE WHEN expected = 0 THEN 'complete' ELSE 'pending' END, version,
-                   CASE WHEN expected = 0 THEN version END, expected, CASE WHEN expected = 0 THEN NULL ELSE now() END
-            FROM unnest($3::uuid[], $4::text[], $5::timestamptz[], $6::int[]) AS i(id, source_id, version, expected)
-            ON CONFLICT (tenant_id, connection_id, conversation_id) DO UPDATE SET
-                wanted_version = excluded.wanted_version, attempts = 0, error = NULL, failure = NULL,
-                failed_since = NULL, retry_at = NULL,
-                status = CASE WHEN excluded.expected = 0 AND t.held = 0 THEN 'complete' ELSE 'pending' END,
-                due_at = CASE WHEN excluded.expected = 0 AND t.held = 0 THEN NULL ELSE now() END
-            WHERE excluded.wanted_version >= t.wanted_version
-              AND NOT (t.fetched_version >= excluded.wanted_version AND t.status IN ('complete', 'truncated')
-                       AND (excluded.expected IS NULL OR t.expected = excluded.expected))
-              AND NOT (t.status = 'pending' AND t.wanted_version = excluded.wanted_version)",
-            tenant,
-            connection.0,
-            &stubs.iter().map(|stub| stub.id).collect::<Vec<_>>(),
-            &stubs.iter().map(|stub| stub.source_id.as_str()).collect::<Vec<_>>() as &[&str],
-            &stubs.iter().map(|stub| stub.version).collect::<Vec<_>>(),
-            &stubs.iter().map(|stub| stub.part_count).collect::<Vec<_>>() as &[Option<i32>],
-        )
-        .execute(self.session())
-        .await?;
-        Ok(())
     }
 }

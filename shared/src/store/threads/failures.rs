@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        ConnectionId,
+        ConnectionId, Stream,
         thread_fate::{ThreadDecision, ThreadFailure, ThreadFate, ThreadPatience},
     },
-    store::{StoreError, Tx, roles::Worker},
+    store::{ProofDelta, StoreError, Tx, roles::Worker, thread_counts::CountedThread},
 };
 
 /// A thread that could not be fetched.
@@ -35,16 +35,27 @@ impl Tx<Worker> {
             .map(|failed| failed.conversation_id)
             .collect();
         if !missing.is_empty() {
+            // A conversation that turns out to be gone is subtracted from its own stream. Its row is locked before those
+            // of the conversations, in the order of a page of stubs.
+            self.lock_stream(connection, Stream::Conversations).await?;
             self.lock_conversations(&missing).await?;
         }
         let ids: Vec<Uuid> = failed.iter().map(|failed| failed.conversation_id).collect();
-        let locked = self.lock_threads(connection, ids).await?;
+        let locked = self.lock_threads(connection, &ids).await?;
         let mut decisions = Vec::with_capacity(failed.len());
         let mut fates = Vec::with_capacity(failed.len());
         for failed in failed {
             let decision = locked
                 .get(&failed.conversation_id)
-                .map(|row| failed.failure.decide(row.before, patience));
+                .map(|row| failed.failure.decide(row.before(), patience));
+            if let Some((row, decision)) = locked.get(&failed.conversation_id).zip(decision) {
+                let after = CountedThread {
+                    status: decision.fate.as_str(),
+                    has_failed: true,
+                    ..row.counted()
+                };
+                self.note_thread(connection, Some(&row.counted()), &after);
+            }
             fates.push(decision.map(|decision| decision.fate));
             decisions.extend(decision.map(|decision| (failed, decision)));
         }
@@ -54,40 +65,70 @@ impl Tx<Worker> {
             .map(|(failed, _)| failed.conversation_id)
             .collect();
         if !gone.is_empty() {
-            self.mark_gone(&gone).await?;
+            self.mark_gone(connection, &gone).await?;
         }
         self.store_failures(connection, &decisions).await?;
         Ok(fates)
     }
 
-    /// Locks conversations that may be gone, before their threads, in the order of every other writer.
-    async fn lock_conversations(&mut self, conversations: &[Uuid]) -> Result<(), StoreError> {
+    /// Marks conversations whose deletion is confirmed. Their rows and that of their stream are locked.
+    async fn mark_gone(
+        &mut self,
+        connection: ConnectionId,
+        conversations: &[Uuid],
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
-        // By source id, because a page of stubs writes its conversations in that order.
-        sqlx::query!(
-            "SELECT id FROM conversations WHERE tenant_id = $1 AND id = ANY ($2) ORDER BY source_id FOR UPDATE",
+        let marked = sqlx::query!(
+            "INSERT INTO conversations (tenant_id, id, connection_id, source_id, source_created_at, source_updated_at, open, raw_hash, raw)
+             SELECT $1, c.id, c.connection_id, '', c.source_updated_at, c.source_updated_at, false, 0, ''
+             FROM unnest($2::uuid[]) AS i(id)
+             CROSS JOIN LATERAL (SELECT id, connection_id, source_updated_at, deleted_at FROM conversations
+                                 WHERE tenant_id = $1 AND id = i.id OFFSET 0) c
+             WHERE c.deleted_at IS NULL
+             ON CONFLICT (tenant_id, id) DO UPDATE SET deleted_at = now(), updated_at = now()",
             tenant,
             conversations,
         )
-        .fetch_all(self.session())
-        .await?;
-        Ok(())
+        .execute(self.session())
+        .await?
+        .rows_affected();
+        self.add_to_proof(connection, Stream::Conversations, ProofDelta::ended(marked))
+            .await
     }
 
-    /// Marks conversations whose deletion is confirmed. Their rows are locked.
-    async fn mark_gone(&mut self, conversations: &[Uuid]) -> Result<(), StoreError> {
+    /// Marks the threads of conversations that are gone.
+    pub(in crate::store) async fn end_threads(
+        &mut self,
+        connection: ConnectionId,
+        conversations: &[Uuid],
+    ) -> Result<(), StoreError> {
+        let mut locked = self.lock_threads(connection, conversations).await?;
+        locked.retain(|_, thread| thread.status != "gone");
+        for thread in locked.values() {
+            let after = CountedThread {
+                status: "gone",
+                has_failed: false,
+                ..thread.counted()
+            };
+            self.note_thread(connection, Some(&thread.counted()), &after);
+        }
         let tenant = self.tenant().0;
+        let ids: Vec<Uuid> = locked.into_keys().collect();
         sqlx::query!(
-            "UPDATE conversations SET deleted_at = now(), updated_at = now() WHERE tenant_id = $1 AND id = ANY ($2) AND deleted_at IS NULL",
+            "INSERT INTO threads (tenant_id, connection_id, conversation_id, source_id, status, stub_version)
+             SELECT $1, $2, id, '', 'gone', '-infinity' FROM unnest($3::uuid[]) AS i(id)
+             ON CONFLICT (tenant_id, connection_id, conversation_id) DO UPDATE SET
+                status = 'gone', due_at = NULL, error = NULL, failure = NULL, failed_since = NULL, retry_at = NULL",
             tenant,
-            conversations,
+            connection.0,
+            &ids,
         )
         .execute(self.session())
         .await?;
         Ok(())
     }
 
-    /// What is stored of these threads stays as it is.
+    /// What is stored of these threads stays as it is. Their rows exist and are locked (see `answers.rs`).
     async fn store_failures(
         &mut self,
         connection: ConnectionId,
@@ -95,13 +136,18 @@ impl Tx<Worker> {
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "UPDATE threads t SET status = i.status, attempts = i.attempts, error = i.error, failure = i.failure,
-                    failed_since = i.since, tried_at = now(), due_at = now() + make_interval(secs => i.due_seconds),
-                    retry_at = now() + make_interval(secs => i.recheck_seconds)
+            "INSERT INTO threads AS t
+                (tenant_id, connection_id, conversation_id, source_id, status, stub_version, attempts, error, failure,
+                 failed_since, tried_at, due_at, retry_at)
+             SELECT $1, $2, id, '', status, '-infinity', attempts, error, failure, since, now(),
+                    now() + make_interval(secs => due_seconds), now() + make_interval(secs => recheck_seconds)
              FROM unnest($3::uuid[], $4::text[], $5::int[], $6::text[], $7::float8[], $8::float8[], $9::text[],
                          $10::timestamptz[])
                 AS i(id, status, attempts, error, due_seconds, recheck_seconds, failure, since)
-             WHERE t.tenant_id = $1 AND t.connection_id = $2 AND t.conversation_id = i.id",
+             ON CONFLICT (tenant_id, connection_id, conversation_id) DO UPDATE SET
+                status = excluded.status, attempts = excluded.attempts, error = excluded.error, failure = excluded.failure,
+                failed_since = excluded.failed_since, tried_at = excluded.tried_at, due_at = excluded.due_at,
+                retry_at = excluded.retry_at",
             tenant,
             connection.0,
             &decided

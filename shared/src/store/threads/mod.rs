@@ -1,6 +1,8 @@
 //! The `threads` table: which conversations' parts are pending, and what became of each fetch.
 //!
-//! - `backlog`: stubs make threads pending, and a slice reads the pending ones,
+//! - `stubs`: stubs make threads pending,
+//! - `backlog`: a slice reads the pending ones,
+//! - `rows`: threads as they are stored, which everything here compares with,
 //! - `answers`, `failures`: fetched and failed threads are stored with the fates that `domain::thread_fate` decides,
 //! - `reopen`: threads that are stored already are fetched once more.
 
@@ -8,9 +10,11 @@ mod answers;
 mod backlog;
 mod failures;
 mod reopen;
+mod rows;
+mod stubs;
 
 pub use answers::FetchedThread;
-pub(super) use backlog::StubVersion;
 pub use backlog::{DueThreads, PendingThread, ThreadBacklog};
 pub use failures::FailedThread;
 pub(super) use reopen::Reopen;
+pub(super) use stubs::StubVersion;

@@ -14,7 +14,10 @@ use std::{
 use pathbound::{api_client::ApiClient, demo::browser::Browser};
 use serde_json::{Value, json};
 use servers::Servers;
-use shared::domain::{ConnectionId, Secret, TenantId};
+use shared::{
+    config::DatabaseConfig,
+    domain::{ConnectionId, Secret, TenantId},
+};
 
 use crate::{
     process,
@@ -57,7 +60,8 @@ impl Fleet {
     pub(crate) async fn start(intercom: &str) -> Result<Self, Failure> {
         let servers =
             tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??;
-        shared::store::migrate(&Secret::new(servers.database_url()), "pathbound").await?;
+        let database = DatabaseConfig::of_url(Secret::new(servers.database_url()));
+        shared::store::migrate(&database.url, &database).await?;
         let public_url = format!(
             "http://127.0.0.1:{}",
             TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()

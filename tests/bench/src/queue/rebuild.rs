@@ -8,6 +8,7 @@ use std::{
 
 use servers::Servers;
 use shared::{
+    config::DatabaseConfig,
     domain::{Secret, Verdict},
     queue::{Fleet, Lease, Queue},
 };
@@ -49,7 +50,8 @@ pub(super) async fn measure(
 ) -> Result<(), Failure> {
     let queue = redis.fresh().await?;
     let empty = redis.info("used_memory").await?;
-    shared::store::migrate(&Secret::new(servers.database_url()), "pathbound").await?;
+    let database = DatabaseConfig::of_url(Secret::new(servers.database_url()));
+    shared::store::migrate(&database.url, &database).await?;
     let mut postgres = PgConnection::connect(&servers.database_url()).await?;
     postgres.execute(POPULATE).await?;
     let environment: Vec<(String, String)> = [

@@ -8,7 +8,7 @@ use std::{
 use pathbound::{api_client::ApiClient, demo::browser::Browser};
 use serde_json::json;
 use servers::Servers;
-use shared::domain::Secret;
+use shared::{config::DatabaseConfig, domain::Secret};
 
 use super::{
     Count, LATENCY, Seen, WORKERS, next_window, seen, spec,
@@ -43,7 +43,8 @@ pub(super) async fn fleet(limit: u32, windows: u64, trouble: Trouble) -> Result<
     }
     let servers =
         tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??;
-    shared::store::migrate(&Secret::new(servers.database_url()), "pathbound").await?;
+    let database = DatabaseConfig::of_url(Secret::new(servers.database_url()));
+    shared::store::migrate(&database.url, &database).await?;
     let public_url = format!("http://127.0.0.1:{}", free_port()?);
     let mut environment = sync::environment(&servers, &url, &public_url);
     environment.push(("PATHBOUND_DATABASE_CONNECTIONS".to_owned(), "6".to_owned()));

@@ -1,0 +1,57 @@
+-- Contacts: raw source record, per-source fields, profile. Each layer can be derived again from the one before it.
+-- `contact_sources` is what one connection says. `contacts` is what readers see.
+--
+-- The big tables have no foreign keys. Every transaction that writes to them holds the row of its stream, which has one,
+-- and a purge deletes from each of them by itself. A check per row would be a tenth of a first sync, and would lock the
+-- row that it finds.
+
+CREATE TABLE contacts (
+    tenant_id         uuid NOT NULL,
+    id                uuid NOT NULL,
+    updated_at        timestamptz NOT NULL DEFAULT now(),
+    last_seen_at      timestamptz,
+    last_replied_at   timestamptz,
+    last_contacted_at timestamptz,
+    role              text,
+    email             text,
+    name              text,
+    phone             text,
+    owner             text,
+    attributes        jsonb NOT NULL DEFAULT '{}',
+    location          jsonb NOT NULL DEFAULT '{}',
+    PRIMARY KEY (tenant_id, id)
+) PARTITION BY HASH (tenant_id);
+SELECT partition('contacts', 'autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05');
+-- Only a statement that repeats the condition may use an index of times, so that no other one takes it by mistake.
+CREATE INDEX contacts_newest ON contacts (tenant_id, updated_at DESC, id DESC) WHERE updated_at > '-infinity';
+SELECT isolate('contacts');
+GRANT SELECT, INSERT, UPDATE ON contacts TO pathbound_worker;
+GRANT SELECT, DELETE ON contacts TO pathbound_api;
+
+CREATE TABLE contact_sources (
+    tenant_id         uuid NOT NULL,
+    connection_id     uuid NOT NULL,
+    contact_id        uuid NOT NULL,
+    source_updated_at timestamptz NOT NULL,
+    deleted_at        timestamptz,
+    -- A digest of the bytes as Intercom sent them, by which a version is compared without reading them.
+    raw_hash          bigint NOT NULL,
+    -- True if NUL or a lone surrogate had to be replaced in the fields. The bytes are untouched.
+    sanitised         boolean NOT NULL DEFAULT false,
+    source_id         text NOT NULL,
+    -- Set when Intercom merged this contact into another (`merge_history` of the survivor).
+    merged_into       text,
+    external_id       text,
+    fields            jsonb NOT NULL,
+    raw               bytea NOT NULL,
+    PRIMARY KEY (tenant_id, connection_id, source_id)
+) PARTITION BY HASH (tenant_id);
+SELECT keep_raw('contact_sources');
+SELECT partition('contact_sources', 'autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05');
+-- An index for a look-up leads with what only that look-up knows, so that no other statement takes it by mistake.
+CREATE INDEX contact_sources_by_contact ON contact_sources (contact_id, tenant_id);
+-- From a survivor to what it absorbed, because their conversations are its own.
+CREATE INDEX contact_sources_absorbed ON contact_sources (merged_into, tenant_id, connection_id) WHERE merged_into IS NOT NULL;
+SELECT isolate('contact_sources');
+GRANT SELECT, INSERT, UPDATE ON contact_sources TO pathbound_worker;
+GRANT SELECT, DELETE ON contact_sources TO pathbound_api;
