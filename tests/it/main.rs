@@ -16,6 +16,7 @@
 //! | [`hostile`] | answers that no API should give |
 //! | [`refusals`] | what Intercom refuses, and how much of it is believed |
 //! | [`disconnect`] | the end of a connection |
+//! | [`scale`] | costs follow the change |
 //! | [`tenancy`] | no tenant sees another |
 //! | [`rest`] | what programs read |
 //! | [`operations`] | what operators do |
@@ -57,6 +58,8 @@ mod hostile;
 mod refusals;
 
 mod disconnect;
+
+mod scale;
 
 mod tenancy;
 

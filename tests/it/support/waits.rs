@@ -49,6 +49,20 @@ impl Case {
             .await;
     }
 
+    /// Waits until none of these streams is due, without a question of the product's own.
+    pub(crate) async fn until_not_due(&self, streams: &[Stream]) {
+        wait_for("the streams are not due", async || {
+            let mut due = self.due().await;
+            due.retain(|stream| streams.contains(stream));
+            if due.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{due:?}"))
+            }
+        })
+        .await;
+    }
+
     /// Waits until something holds of the sync status.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&SyncStatus) -> bool) {
         wait_for(what, async || {

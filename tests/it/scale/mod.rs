@@ -1,0 +1,4 @@
+//! Costs follow the change, and not the size of a tenant, a table or a backlog.
+
+mod idle;
+mod plans;

@@ -1,0 +1,166 @@
+//! A plan does not depend on what the planner believes of the tables.
+//!
+//! Sessions prepare their statements once, which may be when the tables are empty. Everything that the product runs is
+//! then read from the log of Postgres (`auto_explain`): how many buffers it touched, how many rows it read in vain, and
+//! in how many partitions.
+
+use intercom_simulator::{Kind, Mutation, WorkspaceSpec};
+
+use crate::support::{Caller, Case, ExplainedServer, RanPlan, tiny};
+
+/// Rows that the tenant and its neighbour have beside what was synced.
+const GROWN: i64 = 20_000;
+/// Buffers that a statement may touch, and for each row that it returns or writes. A row of contacts has seven indexes,
+/// and each look-up is three or four buffers.
+const BUFFERS: f64 = 300.0;
+const BUFFERS_PER_ROW: f64 = 60.0;
+/// Rows that a statement may read in vain, and for each row that it returns or writes.
+const REMOVED: f64 = 60.0;
+const REMOVED_PER_ROW: f64 = 3.0;
+
+/// What is known of the tables when the statements are planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Statistics {
+    /// Nothing: planned when the tables are empty, and never analysed.
+    None,
+    /// The tables were analysed when they were small.
+    Stale,
+    /// The tables were analysed as they are.
+    Fresh,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_are_good_without_statistics() {
+    plans_are_good(Statistics::None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_are_good_with_stale_statistics() {
+    plans_are_good(Statistics::Stale).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_are_good_with_fresh_statistics() {
+    plans_are_good(Statistics::Fresh).await;
+}
+
+async fn plans_are_good(statistics: Statistics) {
+    let Some(server) = ExplainedServer::start().await else {
+        return;
+    };
+    let world = server.world().await;
+    let small = world.connect(tiny()).await;
+    let large = world
+        .connect(WorkspaceSpec {
+            seed: 7,
+            contacts: 60,
+            companies: 20,
+            conversations: 60,
+            parts: 3.0,
+            limit_per_window: 100_000,
+            ..WorkspaceSpec::default()
+        })
+        .await;
+    let _fleet = world.fleet(1);
+    let base = world.api().await;
+    for case in [&small, &large] {
+        case.until_complete().await;
+        // The first of each statement prepares it, when the tables are as good as empty.
+        read_everything(case, &base).await;
+        change_everything(case).await;
+    }
+    if statistics == Statistics::Stale {
+        server.analyze().await;
+    }
+    large.grow(GROWN).await;
+    if statistics == Statistics::Fresh {
+        server.analyze().await;
+    }
+    server.forget().await;
+    for case in [&small, &large] {
+        read_everything(case, &base).await;
+        change_everything(case).await;
+    }
+    let ran = server.plans().await;
+    assert!(
+        ran.len() > 200,
+        "only {} statements were explained",
+        ran.len()
+    );
+    let bad: Vec<String> = ran.iter().filter_map(fault).collect();
+    assert!(bad.is_empty(), "{statistics:?}: {}", bad.join("\n"));
+}
+
+/// What is wrong with a statement's plan.
+fn fault(ran: &RanPlan) -> Option<String> {
+    let rows = ran.rows.max(1.0);
+    let faults = [
+        (ran.buffers > BUFFERS + BUFFERS_PER_ROW * rows, "buffers"),
+        (
+            ran.removed > REMOVED + REMOVED_PER_ROW * rows,
+            "rows in vain",
+        ),
+        (!ran.scanned.is_empty(), "tables read whole"),
+        (ran.most_partitions > 1, "partitions"),
+    ];
+    let named: Vec<&str> = faults
+        .iter()
+        .filter_map(|(is_fault, name)| is_fault.then_some(*name))
+        .collect();
+    (!named.is_empty()).then(|| format!("too many {}: {ran}", named.join(", ")))
+}
+
+/// Every list and every object that an API client reads.
+async fn read_everything(case: &Case, base: &str) {
+    let caller = Caller::service(&case.world, base, Some(case.tenant));
+    let connection = case.connection();
+    for list in ["contacts", "companies", "conversations"] {
+        let first = caller.get(&format!("/v1/{list}?limit=20")).await;
+        caller
+            .get(&format!(
+                "/v1/{list}?limit=20&include=deleted&updated_since=2020-01-01T00:00:00Z"
+            ))
+            .await;
+        let id = first["items"][0]["id"].as_str().unwrap();
+        caller.get(&format!("/v1/{list}/{id}")).await;
+        match list {
+            "contacts" => {
+                caller
+                    .get(&format!("/v1/contacts/{id}?include=provenance"))
+                    .await;
+                caller
+                    .get(&format!("/v1/conversations?contact_id={id}"))
+                    .await;
+            }
+            "conversations" => {
+                caller.get(&format!("/v1/conversations/{id}/parts")).await;
+                caller.get("/v1/conversations?state=snoozed&limit=20").await;
+                caller
+                    .get("/v1/conversations?state=snoozed&limit=20&updated_since=2020-01-01T00:00:00Z")
+                    .await;
+            }
+            _ => {}
+        }
+    }
+    caller
+        .get(&format!("/v1/connections/{connection}/sync"))
+        .await;
+    caller
+        .get(&format!("/v1/connections/{connection}/syncs"))
+        .await;
+}
+
+/// A poll that finds a new, a changed and a merged contact and a new and a changed conversation, with their threads.
+async fn change_everything(case: &Case) {
+    for mutation in [
+        Mutation::add(Kind::Contact, 2),
+        Mutation::update(Kind::Contact, 2),
+        Mutation::merge(1),
+        Mutation::add(Kind::Conversation, 2),
+        Mutation::grow(Kind::Conversation, 2),
+    ] {
+        case.mutate(mutation);
+    }
+    case.poll().await;
+    case.until_complete().await;
+}
