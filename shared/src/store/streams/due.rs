@@ -10,7 +10,7 @@ use crate::{
 
 impl Tx<Worker> {
     /// Makes another stream of the connection due now, because its backlog grows in this transaction. Threads are made
-    /// due by the commit (see [`Tx::write_threads_change`]).
+    /// due by the commit.
     #[tracing::instrument(name = "db.make_due", level = "debug", skip_all)]
     pub async fn make_due(
         &mut self,
