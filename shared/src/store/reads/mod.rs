@@ -3,6 +3,7 @@
 
 mod companies;
 mod contacts;
+mod conversation_ids;
 mod conversations;
 #[cfg(feature = "export")]
 mod export;
