@@ -1,5 +1,7 @@
 //! Conversations: stubs, their participants, and the first message.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -21,6 +23,15 @@ pub enum Seen {
     InList,
     /// A full answer, whose form may differ without a change.
     WithParts,
+}
+
+/// What a batch of conversations has left.
+pub(super) struct WrittenConversations {
+    summary: WriteSummary,
+    /// They are written with the parts.
+    pub(super) first_messages: Vec<(Uuid, ThreadPart)>,
+    /// Conversations that were not stored before, so they have no thread yet.
+    new: HashSet<Uuid>,
 }
 
 impl Tx<Worker> {
@@ -55,21 +66,22 @@ impl Tx<Worker> {
             .collect();
         // Conversations, then parts, then threads. A slice of threads writes in the same order, so the two cannot
         // deadlock over one conversation.
-        let (written, first_messages) = self
+        let written = self
             .write_conversations(connection, stubs, Seen::InList)
             .await?;
-        self.write_parts(first_messages).await?;
-        self.mark_threads_pending(connection, versions).await?;
-        Ok(written)
+        self.write_parts(written.first_messages).await?;
+        self.mark_threads_pending(connection, versions, &written.new)
+            .await?;
+        Ok(written.summary)
     }
 
-    /// Writes conversations and their participants. Returns the first messages, which are written with the parts.
+    /// Writes conversations and their participants.
     pub(super) async fn write_conversations(
         &mut self,
         connection: ConnectionId,
         conversations: Vec<Conversation>,
         seen: Seen,
-    ) -> Result<(WriteSummary, Vec<(Uuid, ThreadPart)>), StoreError> {
+    ) -> Result<WrittenConversations, StoreError> {
         let conversations = last_of_each(conversations, |conversation| &conversation.source_id);
         let mut identified: Vec<(Uuid, Conversation)> = conversations
             .into_iter()
@@ -106,7 +118,13 @@ impl Tx<Worker> {
         }
         let changed = self.upsert_conversations(connection, &columns).await?;
         self.write_participants(connection, &participants).await?;
-        let inserted = columns.ids.iter().filter(|id| before.is_new(id)).count();
+        let new: HashSet<Uuid> = columns
+            .ids
+            .iter()
+            .copied()
+            .filter(|id| before.is_new(id))
+            .collect();
+        let inserted = new.len();
         let revived = columns.ids.iter().filter(|id| before.is_ended(id)).count();
         let alive = (inserted + revived) as i64;
         if seen == Seen::WithParts && alive > 0 {
@@ -118,14 +136,18 @@ impl Tx<Worker> {
             self.add_to_proof(connection, Stream::Conversations, delta)
                 .await?;
         }
-        let written = WriteSummary {
+        let summary = WriteSummary {
             seen: ids.len(),
             inserted,
             updated: changed.len().saturating_sub(inserted),
             alive,
             changed,
         };
-        Ok((written, first_messages))
+        Ok(WrittenConversations {
+            summary,
+            first_messages,
+            new,
+        })
     }
 
     async fn upsert_conversations(

@@ -79,6 +79,23 @@ macro_rules! versions {
     };
 }
 
+/// The versions of conversations, read or locked.
+macro_rules! conversation_versions {
+    ($tx:ident, $ids:expr, $end:literal) => {{
+        let rows = sqlx::query!(
+            r#"SELECT c.id, c.source_updated_at, c.raw_hash, c.deleted_at IS NOT NULL AS "is_ended!"
+               FROM unnest($2::uuid[]) AS i(id)
+               CROSS JOIN LATERAL (SELECT id, source_updated_at, raw_hash, deleted_at FROM conversations
+                                   WHERE tenant_id = $1 AND id = i.id "# + $end + ") c",
+            $tx.tenant().0,
+            $ids,
+        )
+        .fetch_all($tx.session())
+        .await?;
+        versions!(rows, id)
+    }};
+}
+
 /// Each record is found by its key, one after the other, whatever the planner believes of the table.
 impl Tx<Worker> {
     pub(super) async fn contact_versions(
@@ -127,18 +144,7 @@ impl Tx<Worker> {
         &mut self,
         conversations: &[Uuid],
     ) -> Result<StoredVersions<Uuid>, StoreError> {
-        let tenant = self.tenant().0;
-        let rows = sqlx::query!(
-            r#"SELECT c.id, c.source_updated_at, c.raw_hash, c.deleted_at IS NOT NULL AS "is_ended!"
-               FROM unnest($2::uuid[]) AS i(id)
-               CROSS JOIN LATERAL (SELECT id, source_updated_at, raw_hash, deleted_at FROM conversations
-                                   WHERE tenant_id = $1 AND id = i.id OFFSET 0) c"#,
-            tenant,
-            conversations,
-        )
-        .fetch_all(self.session())
-        .await?;
-        Ok(versions!(rows, id))
+        Ok(conversation_versions!(self, conversations, "OFFSET 0"))
     }
 
     /// The same, with the rows locked in the order of ids, as every other writer does.
@@ -146,19 +152,8 @@ impl Tx<Worker> {
         &mut self,
         conversations: &[Uuid],
     ) -> Result<StoredVersions<Uuid>, StoreError> {
-        let tenant = self.tenant().0;
         let mut ids = conversations.to_vec();
         ids.sort_unstable();
-        let rows = sqlx::query!(
-            r#"SELECT c.id, c.source_updated_at, c.raw_hash, c.deleted_at IS NOT NULL AS "is_ended!"
-               FROM unnest($2::uuid[]) AS i(id)
-               CROSS JOIN LATERAL (SELECT id, source_updated_at, raw_hash, deleted_at FROM conversations
-                                   WHERE tenant_id = $1 AND id = i.id FOR UPDATE) c"#,
-            tenant,
-            &ids,
-        )
-        .fetch_all(self.session())
-        .await?;
-        Ok(versions!(rows, id))
+        Ok(conversation_versions!(self, &ids, "FOR UPDATE"))
     }
 }

@@ -3,7 +3,7 @@
 //! The fate is decided in Rust from the locked row: lock, decide, store. Locks are taken in one order, by everything
 //! that writes conversations: conversations by source id, then threads by id, then parts, and the stream's row last.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -78,16 +78,18 @@ impl Tx<Worker> {
             conversations.push(fetched.conversation);
             answers.insert(stub.id, (stub, answer));
         }
-        let (_, first_messages) = self
+        let first_messages = self
             .write_conversations(connection, conversations, Seen::WithParts)
-            .await?;
+            .await?
+            .first_messages;
         let ids: Vec<Uuid> = answers.keys().copied().collect();
         let mut locked = self.lock_threads(connection, &ids).await?;
         if locked.len() < ids.len() {
             // No stub of these conversations has come yet, and the answer is as good as one.
             let stubs = answers.iter().filter(|(id, _)| !locked.contains_key(id));
             let stubs = stubs.map(|(_, (stub, _))| stub.clone()).collect();
-            self.mark_threads_pending(connection, stubs).await?;
+            self.mark_threads_pending(connection, stubs, &HashSet::new())
+                .await?;
             locked = self.lock_threads(connection, &ids).await?;
         }
         let fetched: Vec<Fetched> = locked

@@ -60,6 +60,29 @@ impl ThreadRow {
     }
 }
 
+/// The threads of these conversations, each found by its key, whatever the planner believes of the table. A lateral
+/// subquery with a lock or an `OFFSET` of its own is never flattened into a join.
+macro_rules! threads {
+    ($tx:ident, $connection:ident, $ids:expr, $end:literal) => {
+        sqlx::query_as!(
+            ThreadRow,
+            r#"SELECT i.id AS "id!", t.source_id, t.status, t.stub_version, t.fetched_version, t.held, t.expected, t.attempts,
+                      t.failure IS NOT NULL AS "has_failed!", t.failure, t.failed_since, now() AS "now!"
+               FROM unnest($3::uuid[]) AS i(id)
+               CROSS JOIN LATERAL (SELECT * FROM threads WHERE tenant_id = $1 AND connection_id = $2
+                                      AND conversation_id = i.id "# + $end + ") t",
+            $tx.tenant().0,
+            $connection.0,
+            $ids,
+        )
+        .fetch_all($tx.session())
+        .await?
+        .into_iter()
+        .map(|row| (row.id, row))
+        .collect()
+    };
+}
+
 impl Tx<Worker> {
     /// The threads of these conversations. Nothing is locked.
     pub(super) async fn read_threads(
@@ -67,21 +90,7 @@ impl Tx<Worker> {
         connection: ConnectionId,
         conversations: &[Uuid],
     ) -> Result<HashMap<Uuid, ThreadRow>, StoreError> {
-        let tenant = self.tenant().0;
-        let rows = sqlx::query_as!(
-            ThreadRow,
-            r#"SELECT i.id AS "id!", t.source_id, t.status, t.stub_version, t.fetched_version, t.held, t.expected, t.attempts,
-                      t.failure IS NOT NULL AS "has_failed!", t.failure, t.failed_since, now() AS "now!"
-               FROM unnest($3::uuid[]) AS i(id)
-               CROSS JOIN LATERAL (SELECT * FROM threads
-                                   WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = i.id OFFSET 0) t"#,
-            tenant,
-            connection.0,
-            conversations,
-        )
-        .fetch_all(self.session())
-        .await?;
-        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+        Ok(threads!(self, connection, conversations, "OFFSET 0"))
     }
 
     /// The same, with the rows locked in the order of ids, so that two writers cannot deadlock.
@@ -90,26 +99,10 @@ impl Tx<Worker> {
         connection: ConnectionId,
         conversations: &[Uuid],
     ) -> Result<HashMap<Uuid, ThreadRow>, StoreError> {
-        let tenant = self.tenant().0;
         let mut ids = conversations.to_vec();
         ids.sort_unstable();
         ids.dedup();
-        // A lateral subquery with a lock of its own is never flattened into a join. Each row is therefore found by its
-        // key, whatever the planner believes of the table.
-        let rows = sqlx::query_as!(
-            ThreadRow,
-            r#"SELECT i.id AS "id!", t.source_id, t.status, t.stub_version, t.fetched_version, t.held, t.expected, t.attempts,
-                      t.failure IS NOT NULL AS "has_failed!", t.failure, t.failed_since, now() AS "now!"
-               FROM unnest($3::uuid[]) AS i(id)
-               CROSS JOIN LATERAL (SELECT * FROM threads
-                                   WHERE tenant_id = $1 AND connection_id = $2 AND conversation_id = i.id FOR UPDATE) t"#,
-            tenant,
-            connection.0,
-            &ids,
-        )
-        .fetch_all(self.session())
-        .await?;
-        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+        Ok(threads!(self, connection, &ids, "FOR UPDATE"))
     }
 
     /// How many parts of each conversation are stored, without the first message. Counted after a write, so that the

@@ -1,5 +1,7 @@
 //! What stubs say of their threads: which of them become pending.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -51,25 +53,32 @@ impl StubVersion {
 }
 
 impl Tx<Worker> {
-    /// Makes the threads pending that these stubs show to be new, changed or grown. It makes their stream due.
+    /// Makes the threads pending that these stubs show to be new, changed or grown, and their stream due. Conversations
+    /// that are `new` have no thread yet, so a first sync looks none up.
     pub(in crate::store) async fn mark_threads_pending(
         &mut self,
         connection: ConnectionId,
         mut stubs: Vec<StubVersion>,
+        new: &HashSet<Uuid>,
     ) -> Result<(), StoreError> {
         // One row per thread with its newest version, in the order of ids, so that two writers cannot deadlock.
         stubs.sort_by(|a, b| a.id.cmp(&b.id).then(b.version.cmp(&a.version)));
         stubs.dedup_by_key(|stub| stub.id);
         let ids = |stubs: &[StubVersion]| stubs.iter().map(|stub| stub.id).collect::<Vec<_>>();
         // Most stubs of a walk change nothing, so only the others are locked, and compared once more then.
-        let read = self.read_threads(connection, &ids(&stubs)).await?;
+        let mut stored = ids(&stubs);
+        stored.retain(|id| !new.contains(id));
+        let read = if stored.is_empty() {
+            HashMap::new()
+        } else {
+            self.read_threads(connection, &stored).await?
+        };
         stubs.retain(|stub| read.get(&stub.id).is_none_or(|thread| stub.reopens(thread)));
         if stubs.is_empty() {
             return Ok(());
         }
-        let mut known = read;
-        known.retain(|id, _| stubs.iter().any(|stub| stub.id == *id));
-        if !known.is_empty() {
+        let mut known = HashMap::new();
+        if stubs.iter().any(|stub| read.contains_key(&stub.id)) {
             known = self.lock_threads(connection, &ids(&stubs)).await?;
             stubs.retain(|stub| {
                 known
