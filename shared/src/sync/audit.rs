@@ -142,7 +142,7 @@ pub(super) async fn end(
 }
 
 /// Corrects the numbers that the streams keep, if they differ from the rows. They are counted in the transactions that
-/// change the rows, so a difference is a fault of ours or of whoever changed the database by hand.
+/// change the rows, so a difference is a fault of ours, or a change that was made by hand.
 async fn correct_counts(cx: &SliceContext<'_>) -> Result<(), SliceError> {
     let mut tx = cx.begin_unfenced().await?;
     let wrong = tx.correct_counts(cx.key.connection).await?;

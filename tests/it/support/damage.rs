@@ -27,17 +27,9 @@ impl Case {
     /// Counts the threads by their rows, after a test has changed these behind the product's back.
     pub(super) async fn count_threads_anew(&self) {
         self.texts(
-            "UPDATE streams s SET pending = c.pending, failing = c.failing, complete = c.complete, truncated = c.truncated,
-                    gone = c.gone, blocked = c.blocked, missing_parts = c.missing_parts
-             FROM (SELECT count(*) FILTER (WHERE status = 'pending') AS pending,
-                          count(*) FILTER (WHERE status = 'pending' AND failure IS NOT NULL) AS failing,
-                          count(*) FILTER (WHERE status = 'complete') AS complete,
-                          count(*) FILTER (WHERE status = 'truncated') AS truncated,
-                          count(*) FILTER (WHERE status = 'gone') AS gone,
-                          count(*) FILTER (WHERE status = 'blocked') AS blocked,
-                          coalesce(sum(expected - held) FILTER (WHERE status = 'truncated'), 0) AS missing_parts
-                   FROM threads WHERE connection_id = $1) c
-             WHERE s.connection_id = $1 AND s.stream = 'threads' RETURNING s.stream",
+            "UPDATE streams SET (pending, failing, complete, truncated, gone, blocked, missing_parts) =
+                    (SELECT * FROM thread_counts(tenant_id, connection_id))
+             WHERE connection_id = $1 AND stream = 'threads' RETURNING stream",
         )
         .await;
     }
