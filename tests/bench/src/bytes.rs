@@ -10,7 +10,7 @@ use shared::store::raw::{RawKind, pack, unpack};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{
-    memory::Fleet,
+    fleet::Fleet,
     report::{Failure, Report, SEED},
     roles::{self, Scene},
     sync::WORKSPACE,

@@ -5,12 +5,17 @@
 
 mod baseline;
 mod bytes;
+mod clones;
+mod fleet;
+mod idle;
+mod ingest;
 mod memory;
 mod process;
 mod queue;
 mod rate;
 mod report;
 mod roles;
+mod scale;
 mod sync;
 
 use std::process::ExitCode;
@@ -48,6 +53,15 @@ fn main() -> ExitCode {
         }
         if report.wants("memory.") {
             memory::measure(&mut report).await?;
+        }
+        if report.wants("idle.") {
+            idle::measure(&mut report).await?;
+        }
+        if report.wants("ingest.") {
+            ingest::measure(&mut report).await?;
+        }
+        if report.wants("scale.") {
+            scale::measure(&mut report).await?;
         }
         if report.wants("scale.bytes_per_") || report.wants("bytes.") {
             bytes::measure(&mut report).await?;

@@ -34,10 +34,17 @@ pub(crate) struct Role {
     _stdin: ChildStdin,
 }
 
-impl Drop for Role {
-    fn drop(&mut self) {
+impl Role {
+    /// Kills the process, if it still runs.
+    pub(crate) fn end(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

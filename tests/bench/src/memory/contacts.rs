@@ -12,8 +12,8 @@ use shared::{
 };
 use sqlx::{Connection, PgConnection};
 
-use super::Fleet;
 use crate::{
+    fleet::Fleet,
     report::{Failure, Report, SEED},
     roles::{self, Scene},
     sync::WORKSPACE,

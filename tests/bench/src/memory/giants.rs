@@ -3,8 +3,8 @@
 
 use intercom_simulator::{Kind, Mutation, Options, Simulator, Workspace, WorkspaceSpec};
 
-use super::Fleet;
 use crate::{
+    fleet::Fleet,
     report::{Failure, Report, SEED},
     sync::WORKSPACE,
 };

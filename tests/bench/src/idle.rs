@@ -1,0 +1,221 @@
+//! What it costs to ask a tenant's workspace for news when there is none: one poll of contacts and one of conversations.
+//!
+//! `IDLE_TENANTS=5000` takes fewer tenants, for a quick look. The baseline is the same poll in a fleet of few tenants, so
+//! a ratio of 1 says that a poll costs the same however many tenants there are.
+
+use std::time::{Duration, Instant};
+
+use intercom_simulator::{Latency, WorkspaceSpec};
+use sqlx::{Connection, PgConnection};
+
+use crate::{
+    clones::{self, KEYS, Original},
+    fleet::{Fleet, FleetOptions},
+    report::{Failure, Report, SEED},
+    roles::{self, Scene},
+    sync::{self, WORKSPACE},
+};
+
+const TENANTS: u32 = 100_000;
+/// The fleet that is the baseline.
+const FEW: u32 = 1_000;
+const ROUNDS: u32 = 2;
+/// Between two polls of a tenant in production.
+const INTERVAL_SECONDS: f64 = 300.0;
+const CORES: f64 = 2.0;
+/// A round that takes longer than this has hung.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+/// What the polls of some rounds took, each divided by their number.
+#[derive(Clone, Copy)]
+struct Poll {
+    statements: Option<f64>,
+    framed: Option<f64>,
+    wal_bytes: f64,
+    postgres_ms: f64,
+    our_ms: f64,
+    calls: f64,
+    per_second: f64,
+}
+
+/// Accounts that only grow.
+struct Accounts {
+    statements: Option<(i64, i64)>,
+    wal_bytes: i64,
+    our_seconds: f64,
+    postgres_seconds: f64,
+    calls: u64,
+    at: Instant,
+}
+
+pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
+    let tenants = std::env::var("IDLE_TENANTS").map_or(Ok(TENANTS), |text| text.parse())?;
+    let few = FEW.min(tenants);
+    println!("{ROUNDS} rounds of polls of {tenants} tenants without news, beside {few} tenants");
+    let few = rounds(few).await?;
+    let many = rounds(tenants).await?;
+    let mut add = |name: &str, unit, figure: fn(&Poll) -> f64| {
+        let name = format!("idle.{name}");
+        report.add(&name, figure(&many), unit, Some(figure(&few)));
+    };
+    if many.statements.is_some() && few.statements.is_some() {
+        add("statements_per_poll", "", |poll| {
+            poll.statements.unwrap_or_default()
+        });
+        add("statements_per_poll_with_frames", "", |poll| {
+            poll.framed.unwrap_or_default()
+        });
+    }
+    add("wal_bytes_per_poll", "bytes", |poll| poll.wal_bytes);
+    add("postgres_cpu_ms_per_poll", "ms", |poll| poll.postgres_ms);
+    add("our_cpu_ms_per_poll", "ms", |poll| poll.our_ms);
+    add("calls_per_poll", "calls", |poll| poll.calls);
+    add("polls_per_second", "1/s", |poll| poll.per_second);
+    add("tenants_of_two_cores", "tenants", |poll| {
+        INTERVAL_SECONDS * CORES * 1_000.0 / (poll.postgres_ms + poll.our_ms)
+    });
+    Ok(())
+}
+
+async fn rounds(tenants: u32) -> Result<Poll, Failure> {
+    let spec = WorkspaceSpec {
+        id_code: Some(WORKSPACE.to_owned()),
+        seed: SEED,
+        contacts: 5,
+        companies: 1,
+        conversations: 3,
+        parts: 3.0,
+        limit_per_window: 100_000_000,
+        ..WorkspaceSpec::default()
+    };
+    let token = sync::token_of(&spec).await?;
+    let (_simulator, intercom) = roles::simulator(&Scene {
+        spec,
+        latency: Latency::None,
+    })?;
+    let fleet = Fleet::start_with(&intercom, options()).await?;
+    fleet.until_complete().await?;
+    let mut admin = PgConnection::connect(&fleet.servers.database_url()).await?;
+    let original = Original {
+        tenant: fleet.tenant,
+        connection: fleet.connection,
+    };
+    clones::multiply(&mut admin, original, tenants - 1, &token).await?;
+    // Only the rounds below make a stream due.
+    sqlx::query("UPDATE streams SET due_at = now() + interval '1 day'")
+        .execute(&mut admin)
+        .await?;
+    // The first round fills caches, and its polls are the first after the walks.
+    round(&mut admin).await?;
+    let before = accounts(&fleet, &mut admin, &intercom).await?;
+    let mut wal_of_making_due = 0;
+    for _ in 0..ROUNDS {
+        wal_of_making_due += round(&mut admin).await?;
+    }
+    let mut after = accounts(&fleet, &mut admin, &intercom).await?;
+    after.wal_bytes -= wal_of_making_due;
+    Ok(after.per_poll_since(&before, f64::from(ROUNDS * tenants)))
+}
+
+fn options() -> FleetOptions {
+    FleetOptions {
+        servers: servers::Options {
+            durability: servers::Durability::Real,
+            shared_buffers_mib: 1_024,
+            postgres_settings: vec![
+                "shared_preload_libraries=pg_stat_statements".to_owned(),
+                "max_wal_size=8GB".to_owned(),
+            ],
+            ..servers::Options::default()
+        },
+        environment: vec![
+            ("ENCRYPTION_KEYS", KEYS.to_owned()),
+            ("SYNC_INTERVAL", "23h".to_owned()),
+        ],
+        ..FleetOptions::default()
+    }
+}
+
+/// Makes every tenant's contacts and conversations due, and waits until they were polled. Returns the bytes of WAL of
+/// the first step, for which time alone does in production.
+async fn round(admin: &mut PgConnection) -> Result<i64, Failure> {
+    let begun = Instant::now();
+    let written = wal_bytes(admin).await?;
+    sqlx::query(
+        "UPDATE streams SET due_at = now(), ticketed_at = NULL WHERE stream IN ('contacts', 'conversations')",
+    )
+    .execute(&mut *admin)
+    .await?;
+    let written = wal_bytes(admin).await? - written;
+    loop {
+        let is_over: bool =
+            sqlx::query_scalar("SELECT NOT EXISTS (SELECT FROM streams WHERE due_at <= now())")
+                .fetch_one(&mut *admin)
+                .await?;
+        if is_over {
+            return Ok(written);
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("a round was not over after {PATIENCE:?}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn accounts(
+    fleet: &Fleet,
+    admin: &mut PgConnection,
+    intercom: &str,
+) -> Result<Accounts, Failure> {
+    let (our_seconds, postgres_seconds) = fleet.cpu_seconds();
+    Ok(Accounts {
+        statements: statements(admin).await,
+        wal_bytes: wal_bytes(admin).await?,
+        our_seconds,
+        postgres_seconds,
+        calls: sync::ledger(intercom).await?["total"]
+            .as_u64()
+            .ok_or("the ledger has no total")?,
+        at: Instant::now(),
+    })
+}
+
+async fn wal_bytes(admin: &mut PgConnection) -> Result<i64, Failure> {
+    Ok(
+        sqlx::query_scalar("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
+            .fetch_one(&mut *admin)
+            .await?,
+    )
+}
+
+/// Statements beside what frames a transaction, and all. `None` if this Postgres cannot count them.
+async fn statements(admin: &mut PgConnection) -> Option<(i64, i64)> {
+    sqlx::raw_sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        .execute(&mut *admin)
+        .await
+        .ok()?;
+    sqlx::query_as(
+        "SELECT coalesce(sum(calls) FILTER (WHERE query !~ 'set_config|^(BEGIN|COMMIT|ROLLBACK)'), 0)::bigint,
+                coalesce(sum(calls), 0)::bigint
+         FROM pg_stat_statements WHERE query !~ 'pg_stat_statements|pg_wal_lsn_diff'",
+    )
+    .fetch_one(&mut *admin)
+    .await
+    .ok()
+}
+
+impl Accounts {
+    fn per_poll_since(&self, before: &Self, polls: f64) -> Poll {
+        let counted = self.statements.zip(before.statements);
+        let per_poll = |count: i64| count as f64 / polls;
+        Poll {
+            statements: counted.map(|(after, before)| per_poll(after.0 - before.0)),
+            framed: counted.map(|(after, before)| per_poll(after.1 - before.1)),
+            wal_bytes: per_poll(self.wal_bytes - before.wal_bytes),
+            postgres_ms: (self.postgres_seconds - before.postgres_seconds) * 1e3 / polls,
+            our_ms: (self.our_seconds - before.our_seconds) * 1e3 / polls,
+            calls: (self.calls - before.calls) as f64 / polls,
+            per_second: polls / (self.at - before.at).as_secs_f64(),
+        }
+    }
+}
