@@ -18,7 +18,7 @@ CREATE TABLE oauth_flows (
 CREATE INDEX oauth_flows_by_start ON oauth_flows (start_sha256);
 CREATE INDEX oauth_flows_by_state ON oauth_flows (state_sha256) WHERE state_sha256 IS NOT NULL;
 SELECT isolate('oauth_flows');
-GRANT SELECT, INSERT, DELETE ON oauth_flows TO pathbound_oauth;
+GRANT SELECT, INSERT ON oauth_flows TO pathbound_oauth;
 
 -- A browser brings only a start token or a state, never a tenant. Both are resolved here.
 GRANT SELECT, UPDATE ON oauth_flows TO pathbound_definer;

@@ -14,6 +14,8 @@ CREATE TABLE sync_runs (
     counters      jsonb NOT NULL DEFAULT '{}',
     error_code    text,
     error_message text,
+    -- It is old, and it stays because no newer run over its streams has ended so. See 0022_retention.sql.
+    is_last       boolean NOT NULL DEFAULT false,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, connection_id) REFERENCES connections ON DELETE CASCADE,
     CHECK (pending <@ streams),

@@ -1,17 +1,21 @@
-//! The scheduler: finds the streams that are due in Postgres and pushes their tickets to Redis.
+//! The scheduler: finds the streams that are due in Postgres and pushes their tickets to Redis. Its janitor removes what
+//! ended long ago.
 //!
 //! Any number of schedulers may run, and none of them is a leader, because each claims due rows with SKIP LOCKED and
 //! Redis refuses a ticket that is live already. A second scheduler costs one more query a second.
 
+mod age;
+mod janitor;
 mod step;
 mod tick;
-mod tick_age;
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use age::Age;
+pub use janitor::{Janitor, Round};
 use shared::{
     config::{Config, ProcessRole},
     pulse::Pulse,
@@ -21,7 +25,6 @@ use shared::{
 };
 use step::within;
 pub use tick::{Ticked, apply_pauses, tick};
-use tick_age::TickAge;
 
 /// Between two ticks. A tick is one indexed query, however many tenants there are.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,6 +38,7 @@ const PAUSES_INTERVAL: Duration = Duration::from_secs(10);
 pub struct Scheduler {
     store: SchedulerStore,
     queue: Queue,
+    janitor: Janitor,
     pulse: Pulse,
 }
 
@@ -47,6 +51,7 @@ impl Scheduler {
         Ok(Self {
             store: database.store(),
             queue: Queue::connect(config)?,
+            janitor: Janitor::new(database.store(), config.retention),
             pulse: Pulse::default(),
         })
     }
@@ -67,7 +72,10 @@ impl Scheduler {
     /// stay due.
     pub async fn run(self, shutdown: Shutdown) {
         tracing::info!("started the scheduler");
-        let age = TickAge::new();
+        let age = Age::new();
+        let publish_age = age.clone().publish(|seconds| {
+            metrics::gauge!("pathbound_scheduler_tick_age_seconds").set(seconds);
+        });
         let stopped = async {
             shutdown.cancelled().await;
             // A tick that hangs is dropped after that, because its streams stay due.
@@ -75,20 +83,22 @@ impl Scheduler {
         };
         tokio::select! {
             // Published beside the ticks, so that the age grows while a tick hangs.
-            () = age.clone().publish() => {}
+            () = publish_age => {}
+            // It is dropped with the last tick, because a batch that is not committed removes nothing.
+            () = self.janitor.run() => {}
             () = self.schedule(&age, &shutdown) => {}
             () = stopped => {}
         }
     }
 
-    async fn schedule(&self, age: &TickAge, shutdown: &Shutdown) {
+    async fn schedule(&self, age: &Age, shutdown: &Shutdown) {
         let mut pauses_at = Instant::now();
         while !shutdown.is_cancelled() {
             let ticked = self.tick(&mut pauses_at).await;
             self.pulse.beat();
             match ticked {
                 Ok(Ticked { tickets, more }) => {
-                    age.tick_completed();
+                    age.completed();
                     if more {
                         tracing::debug!(tickets, "more streams are due, ticking again at once");
                         continue;
@@ -133,6 +143,6 @@ pub enum SchedulerError {
     Store(#[from] StoreError),
     #[error("could not use redis")]
     Queue(#[from] QueueError),
-    #[error("a step of the tick took longer than {0:?}, so it was given up")]
+    #[error("a step took longer than {0:?}, so it was given up")]
     Late(Duration),
 }

@@ -1,4 +1,4 @@
-//! One step of a tick: a statement, or a batch of pushes.
+//! One step of a tick or of the janitor: a statement, or a batch of pushes.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::SchedulerError;
 /// A step takes milliseconds. A server that accepts and never answers would hold the scheduler for ever without a limit.
 const STEP_LIMIT: Duration = Duration::from_secs(20);
 
-/// Runs a step within its limit.
+/// Runs a step of a tick within its limit.
 ///
 /// # Errors
 /// That of the step, or [`SchedulerError::Late`].
@@ -17,6 +17,17 @@ pub(crate) async fn within<T, E>(
 where
     SchedulerError: From<E>,
 {
-    let outcome = tokio::time::timeout(STEP_LIMIT, step).await;
-    Ok(outcome.map_err(|_| SchedulerError::Late(STEP_LIMIT))??)
+    within_limit(STEP_LIMIT, step).await
+}
+
+/// The same with another limit.
+pub(crate) async fn within_limit<T, E>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, E>>,
+) -> Result<T, SchedulerError>
+where
+    SchedulerError: From<E>,
+{
+    let outcome = tokio::time::timeout(limit, step).await;
+    Ok(outcome.map_err(|_| SchedulerError::Late(limit))??)
 }

@@ -16,6 +16,7 @@
 //! | [`hostile`] | answers that no API should give |
 //! | [`refusals`] | what Intercom refuses, and how much of it is believed |
 //! | [`disconnect`] | the end of a connection |
+//! | [`retention`] | what has ended goes, and what is needed stays |
 //! | [`scale`] | costs follow the change |
 //! | [`tenancy`] | no tenant sees another |
 //! | [`rest`] | what programs read |
@@ -58,6 +59,8 @@ mod hostile;
 mod refusals;
 
 mod disconnect;
+
+mod retention;
 
 mod scale;
 

@@ -5,6 +5,7 @@ pub mod dsn;
 mod egress;
 mod layers;
 mod redis_url;
+mod retention;
 mod role;
 mod secrets;
 mod url_text;
@@ -16,6 +17,7 @@ pub use egress::{Egress, RedisTls};
 pub use layers::Environment;
 use layers::{Findings, Layers};
 pub(crate) use redis_url::{RedisHost, RedisLogin, RedisTarget, RedisUrl};
+pub use retention::Retention;
 pub use role::{ProcessRole, UnknownRole};
 use values::Reader;
 
@@ -57,6 +59,7 @@ pub struct Config {
     pub intercom: IntercomConfig,
     pub intervals: Intervals,
     pub doubt: DoubtConfig,
+    pub retention: Retention,
     /// How long a process may finish its work in hand after SIGTERM.
     pub drain_limit: Duration,
     pub worker_slots: usize,
@@ -245,6 +248,7 @@ impl Config {
             intercom: IntercomConfig::read(&mut read, role, development),
             intervals: Intervals::read(&mut read),
             doubt: DoubtConfig::read(&mut read),
+            retention: Retention::read(&mut read),
             drain_limit: read.duration("drain_limit", Duration::ZERO),
             // The limits are wide. They refuse slips of the pen and not unusual deployments.
             worker_slots: read.number("worker_slots", 1, 10_000) as usize,

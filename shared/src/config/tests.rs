@@ -40,6 +40,32 @@ fn the_environment_overrides_the_defaults() {
 }
 
 #[test]
+fn nothing_is_kept_for_less_than_it_is_needed_nor_for_ever() {
+    let fault = |name: &'static str, value: &'static str| {
+        let mut pairs = production();
+        pairs.push((name, value));
+        let loaded = Config::load(None, &environment(&pairs), ProcessRole::Scheduler);
+        loaded.err().map(|error| error.faults.join(" "))
+    };
+    for (name, shortest, shorter) in [
+        ("PATHBOUND_RUN_RETENTION", "1h", "59m"),
+        ("PATHBOUND_DEAD_LETTER_RETENTION", "1h", "59m"),
+        ("PATHBOUND_QUARANTINE_RETENTION", "1h", "59m"),
+        ("PATHBOUND_API_KEY_RETENTION", "1h", "59m"),
+        ("PATHBOUND_OAUTH_FLOW_RETENTION", "1h", "59m"),
+        ("PATHBOUND_IDEMPOTENCY_RETENTION", "24h", "23h"),
+        ("PATHBOUND_OPERATOR_EVENT_RETENTION", "1h", "59m"),
+    ] {
+        assert_eq!(fault(name, shortest), None);
+        assert_eq!(fault(name, "36500d"), None);
+        for value in [shorter, "36501d"] {
+            assert!(fault(name, value).is_some_and(|fault| fault.contains(name)));
+        }
+    }
+    assert_eq!(fault("PATHBOUND_RETENTION_INTERVAL", "1s"), None);
+}
+
+#[test]
 fn every_fault_is_named_at_once_and_no_secret_is_shown() {
     let error = Config::load(
         None,

@@ -28,19 +28,15 @@ impl Tx<Api> {
         body_sha256: &[u8; 32],
     ) -> Result<Claim, StoreError> {
         let tenant = self.tenant().0;
-        sqlx::query!(
-            "DELETE FROM idempotency_keys WHERE tenant_id = $1 AND created_at < now() - interval '24 hours'",
-            tenant,
-        )
-        .execute(self.session())
-        .await?;
-
-        // A call lasts 30 seconds at most, so one that is still open after two minutes died with its process.
+        // A call lasts 30 seconds at most, so one that is still open after two minutes died with its process. After a day
+        // the key is as good as new, although its row may still be there.
         let granted = sqlx::query_scalar!(
             r#"INSERT INTO idempotency_keys AS k (tenant_id, route, key_sha256, body_sha256) VALUES ($1, $2, $3, $4)
-               ON CONFLICT (tenant_id, route, key_sha256) DO UPDATE SET created_at = now()
-               WHERE k.answer IS NULL AND k.body_sha256 = EXCLUDED.body_sha256
-                 AND k.created_at < now() - interval '2 minutes'
+               ON CONFLICT (tenant_id, route, key_sha256) DO UPDATE
+               SET created_at = now(), body_sha256 = EXCLUDED.body_sha256, status = NULL, answer = NULL
+               WHERE k.created_at < now() - interval '24 hours'
+                  OR k.answer IS NULL AND k.body_sha256 = EXCLUDED.body_sha256
+                     AND k.created_at < now() - interval '2 minutes'
                RETURNING true AS "granted!""#,
             tenant,
             route,

@@ -136,7 +136,7 @@ impl Store<Oauth> {
 }
 
 impl Tx<Oauth> {
-    /// Begins a flow that lives for `life`, and removes the tenant's old ones. Returns when the flow expires.
+    /// Begins a flow that lives for `life`. Returns when the flow expires.
     ///
     /// # Errors
     /// When the tenant does not exist.
@@ -148,10 +148,6 @@ impl Tx<Oauth> {
         life: std::time::Duration,
     ) -> Result<DateTime<Utc>, StoreError> {
         let tenant = self.tenant().0;
-        // A day later, so that a late callback can still be told that its flow has expired.
-        sqlx::query!("DELETE FROM oauth_flows WHERE tenant_id = $1 AND expires_at < now() - interval '1 day'", tenant,)
-            .execute(self.session())
-            .await?;
         Ok(sqlx::query_scalar!(
             "INSERT INTO oauth_flows (tenant_id, id, region, start_sha256, expires_at)
              VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5)) RETURNING expires_at",

@@ -186,6 +186,16 @@ pub const METRICS: &[Metric] = &[
         &["op"],
         "Time of one operation in Redis.",
     ),
+    counter(
+        "pathbound_retention_removed_total",
+        &["kind"],
+        "Rows that were removed because they ended longer ago than they are kept.",
+    ),
+    gauge(
+        "pathbound_retention_round_age_seconds",
+        &[],
+        "Time since this scheduler's janitor last completed a round of removals. Until then, since its start.",
+    ),
     gauge(
         "pathbound_scheduler_tick_age_seconds",
         &[],

@@ -4,6 +4,8 @@ mod following;
 mod foreign;
 mod reading;
 
+use std::time::Duration;
+
 use intercom_simulator::WorkspaceSpec;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -112,6 +114,16 @@ async fn a_repeated_post_is_answered_and_not_repeated() {
         )
     );
     assert_ne!(post("k2", "Acme").await.1["id"], first["id"]);
+    // After a day the key is as good as new, whether its answer was removed or not.
+    world
+        .pass_for_all(Duration::from_secs(24 * 60 * 60 + 60))
+        .await;
+    let (status, later) = post("k1", "Zeta").await;
+    assert_eq!(
+        (status, later["name"].as_str()),
+        (StatusCode::CREATED, Some("Zeta"))
+    );
+    assert_eq!(post("k1", "Zeta").await, (StatusCode::CREATED, later));
 }
 
 #[tokio::test(flavor = "multi_thread")]

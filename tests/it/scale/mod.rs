@@ -2,3 +2,4 @@
 
 mod idle;
 mod plans;
+mod removals;

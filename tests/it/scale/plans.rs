@@ -92,7 +92,7 @@ async fn plans_are_good(statistics: Statistics) {
 }
 
 /// What is wrong with a statement's plan.
-fn fault(ran: &RanPlan) -> Option<String> {
+pub(super) fn fault(ran: &RanPlan) -> Option<String> {
     let rows = ran.rows.max(1.0);
     let faults = [
         (ran.buffers > BUFFERS + BUFFERS_PER_ROW * rows, "buffers"),

@@ -5,7 +5,7 @@
 //! | connect, and sync for the first time | `connect`, `synced`, `first_sync` |
 //! | work in Intercom, or break it | `mutate`, `inject`, `clear_fault` |
 //! | ask for a run | `request`, `resync`, `begin_run`, `sync`, `poll`, `full_walk` |
-//! | let time pass | `make_due`, `age_walks`, `retry_now` |
+//! | let time pass | `make_due`, `age_walks`, `retry_now`, `pass`, `pass_for_all` |
 //! | wait | `until_complete`, `until`, `until_run_ends`, `until_hit` |
 //! | look | `status`, `stream`, `quarantined`, `stored_parts`, `calls` |
 //! | compare | `assert_exact`, `assert_calls_within`, `assert_exact_within` |
@@ -18,6 +18,7 @@ mod case;
 mod connecting;
 mod damage;
 mod database;
+mod ended;
 mod explained;
 pub(crate) mod floors;
 mod kept;

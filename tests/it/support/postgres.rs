@@ -200,7 +200,7 @@ impl World {
         standby.url().replace("/postgres", &format!("/{database}"))
     }
 
-    async fn change(&self, statement: &str) {
+    pub(super) async fn change(&self, statement: &str) {
         self.admin
             .execute(AssertSqlSafe(statement.to_owned()))
             .await

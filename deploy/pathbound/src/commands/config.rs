@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::{Map, json};
 use shared::{
-    config::{Config, DoubtConfig, Environment, IntercomConfig, Intervals, ProcessRole, Profile},
+    config::{
+        Config, DoubtConfig, Environment, IntercomConfig, Intervals, ProcessRole, Profile,
+        Retention,
+    },
     domain::Secret,
 };
 
@@ -76,6 +79,7 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         intercom(&config.intercom),
         intervals(&config.intervals),
         doubt(&config.doubt),
+        retention(&config.retention),
         worker_and_logs(config),
     ]
     .concat()
@@ -173,6 +177,19 @@ fn doubt(doubt: &DoubtConfig) -> Vec<(&'static str, String)> {
         ("thread_retry_interval", duration(thread.first_retry)),
         ("thread_refusal_confirmation", duration(thread.refusal)),
         ("deletion_confirmation", duration(thread.deletion)),
+    ]
+}
+
+fn retention(kept: &Retention) -> Vec<(&'static str, String)> {
+    vec![
+        ("retention_interval", duration(kept.interval)),
+        ("run_retention", duration(kept.runs)),
+        ("dead_letter_retention", duration(kept.dead_letters)),
+        ("quarantine_retention", duration(kept.quarantine)),
+        ("api_key_retention", duration(kept.api_keys)),
+        ("oauth_flow_retention", duration(kept.oauth_flows)),
+        ("idempotency_retention", duration(kept.idempotency_keys)),
+        ("operator_event_retention", duration(kept.operator_events)),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! The age of the last completed tick, as a gauge.
+//! The age of what a loop last completed, as a gauge.
 
 use std::{
     sync::Arc,
@@ -10,16 +10,16 @@ use parking_lot::Mutex;
 /// How often the gauge is set. It is never older than this.
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// When the scheduler last completed a tick. Until the first one, when it started.
+/// When a loop last completed its work. Until the first time, when it started.
 #[derive(Clone, Debug)]
-pub(crate) struct TickAge(Arc<Mutex<Instant>>);
+pub(crate) struct Age(Arc<Mutex<Instant>>);
 
-impl TickAge {
+impl Age {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(Instant::now())))
     }
 
-    pub(crate) fn tick_completed(&self) {
+    pub(crate) fn completed(&self) {
         *self.0.lock() = Instant::now();
     }
 
@@ -27,11 +27,11 @@ impl TickAge {
         self.0.lock().elapsed()
     }
 
-    /// Publishes the age until it is dropped. It runs beside the ticks, so that the age also grows while a tick
-    /// hangs in a call.
-    pub(crate) async fn publish(self) {
+    /// Publishes the age until it is dropped. It runs beside the loop, so that the age also grows while the loop hangs in
+    /// a call.
+    pub(crate) async fn publish(self, gauge: impl Fn(f64)) {
         loop {
-            metrics::gauge!("pathbound_scheduler_tick_age_seconds").set(self.age().as_secs_f64());
+            gauge(self.age().as_secs_f64());
             tokio::time::sleep(PUBLISH_INTERVAL).await;
         }
     }
@@ -42,12 +42,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_age_grows_until_a_tick_completes() {
-        let age = TickAge::new();
+    async fn it_grows_until_the_work_is_completed() {
+        let age = Age::new();
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(age.age() >= Duration::from_millis(20));
         let completed_at = Instant::now();
-        age.tick_completed();
+        age.completed();
         assert!(age.age() <= completed_at.elapsed());
     }
 }
