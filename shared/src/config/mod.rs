@@ -69,6 +69,8 @@ pub struct Config {
     pub conversation_concurrency: usize,
     /// Bytes of response bodies that a process holds at once.
     pub response_memory: usize,
+    /// Objects from which on a first walk has Postgres analyze the tables that it filled.
+    pub analyze_threshold: u32,
     pub log: String,
     pub log_json: bool,
     /// Settings that have no effect or an old name. The process starts all the same.
@@ -255,6 +257,7 @@ impl Config {
             conversations_per_slice: read.number("conversations_per_slice", 1, 1_000) as usize,
             conversation_concurrency: read.number("conversation_concurrency", 1, 256) as usize,
             response_memory: (read.number("response_memory", 64, 65_536) as usize) << 20,
+            analyze_threshold: read.number("analyze_threshold", 1, u32::MAX),
             log: read.text("log"),
             log_json: read.choice("log_format", &[("text", false), ("json", true)]),
             public_url,

@@ -45,6 +45,7 @@ mod session;
 mod sessions;
 mod set_aside;
 mod shares;
+mod statistics;
 mod streams;
 mod tenants;
 mod thread_counts;

@@ -19,6 +19,7 @@ use super::{
     page_objects::PageObjects,
     set_aside::set_aside,
     slice::SliceContext,
+    statistics::analyze_after,
 };
 use crate::{
     domain::{Mode, Stream, Verdict, records::Company},
@@ -175,7 +176,9 @@ async fn scroll(
             .into());
         }
     }
-    end(cx, fetches, started_at.unwrap_or(cx.state.now), poisoned).await
+    let outcome = end(cx, fetches, started_at.unwrap_or(cx.state.now), poisoned).await?;
+    analyze_after(cx, seen).await;
+    Ok(outcome)
 }
 
 /// Whether a scroll that breaks so may break again because of a company on its page.

@@ -24,6 +24,7 @@ use super::{
     paged_walk::Turn,
     set_aside::set_aside,
     slice::SliceContext,
+    statistics::analyze_after,
 };
 use crate::{
     domain::{Stream, Verdict, records::Contact},
@@ -231,6 +232,9 @@ async fn store(
     };
     tx.commit().await?;
     written.count(Stream::Contacts);
+    if is_last && course.pages.is_full() {
+        analyze_after(cx, course.pages.seen).await;
+    }
     Ok(SliceOutcome::from(verdict).with_due(also_due))
 }
 

@@ -20,6 +20,7 @@ use super::{
     paged_walk::Turn,
     record_faults::{keeps_failing, may_be_a_record},
     slice::SliceContext,
+    statistics::analyze_after,
 };
 use crate::{
     domain::{Mode, Stream, Verdict, records::Conversation},
@@ -178,6 +179,9 @@ async fn store(
     };
     tx.commit().await?;
     written.count(Stream::Conversations);
+    if is_last && course.pages.is_full() {
+        analyze_after(cx, course.pages.seen).await;
+    }
     Ok(SliceOutcome::from(verdict).with_due(also_due))
 }
 

@@ -53,6 +53,7 @@ mod refusal;
 mod replay;
 mod set_aside;
 mod slice;
+mod statistics;
 mod thread_answer;
 mod thread_backlog;
 mod thread_batch;

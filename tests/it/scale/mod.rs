@@ -3,3 +3,4 @@
 mod idle;
 mod plans;
 mod removals;
+mod statistics;

@@ -216,4 +216,28 @@ impl Case {
             .map(|(table, rows, _)| (table, rows))
             .collect()
     }
+
+    /// Partitions that have ever been analyzed and belong to a table, as `partition: rows that Postgres believes in`.
+    pub(crate) async fn analyzed(&self, table: &str) -> Vec<(String, f32)> {
+        sqlx::query_as(
+            "SELECT c.relname::text, c.reltuples FROM pg_class c
+             LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+             WHERE c.relkind = 'r' AND coalesce(i.inhparent, c.oid) = to_regclass($1) AND c.reltuples >= 0 ORDER BY 1",
+        )
+        .bind(table)
+        .fetch_all(&self.world.admin)
+        .await
+        .expect("postgres answers")
+    }
+
+    /// The partition of a table in which the tenant's rows are.
+    pub(crate) async fn partition_of(&self, table: &str) -> Vec<String> {
+        let partitions =
+            format!("SELECT DISTINCT tableoid::regclass::text FROM {table} WHERE tenant_id = $1");
+        sqlx::query_scalar(AssertSqlSafe(partitions))
+            .bind(self.tenant.0)
+            .fetch_all(&self.world.admin)
+            .await
+            .expect("postgres answers")
+    }
 }

@@ -210,6 +210,7 @@ fn worker_and_logs(config: &Config) -> Vec<(&'static str, String)> {
             "response_memory",
             (config.response_memory >> 20).to_string(),
         ),
+        ("analyze_threshold", config.analyze_threshold.to_string()),
         ("log", config.log.clone()),
         (
             "log_format",
