@@ -18,11 +18,18 @@ pub fn readable(body: Vec<u8>) -> String {
     };
     let text = String::from_utf8(body).unwrap_or_else(|error| escape_foreign(error.as_bytes()));
     // Line ends and tabs between values are allowed. Most bodies have no control character at all.
-    if text.bytes().any(|byte| byte < b' ') {
+    if has_controls(text.as_bytes()) {
         escape_controls(text)
     } else {
         text
     }
+}
+
+/// Whether a control character is among the bytes. A block is looked at as a whole, which the compiler turns into vector
+/// instructions. A scan that may stop at each byte takes ten times as long.
+fn has_controls(bytes: &[u8]) -> bool {
+    let has = |block: &[u8]| block.iter().fold(false, |has, byte| has | (*byte < b' '));
+    bytes.chunks(256).any(has)
 }
 
 /// Bytes that are not UTF-8 become unpaired surrogates, `\udc80` to `\udcff`, which still name the byte.

@@ -43,9 +43,8 @@ pub(super) fn repair(raw: &str) -> Cow<'_, str> {
 
 /// Whether the text may have an escape to replace. Almost no object has one, so this scan comes first.
 fn suspicious(bytes: &[u8]) -> bool {
-    bytes.windows(3).any(|three| {
-        three[0] == b'\\' && three[1] == b'u' && matches!(three[2], b'0' | b'd' | b'D')
-    })
+    memchr::memchr_iter(b'\\', bytes)
+        .any(|at| matches!(bytes[at + 1..], [b'u', b'0' | b'd' | b'D', ..]))
 }
 
 /// The code unit of a `\uXXXX` escape at `at`.
