@@ -11,7 +11,7 @@ DECLARE
 BEGIN
     FOR i IN 0 .. number - 1 LOOP
         EXECUTE format('CREATE TABLE %I PARTITION OF %s FOR VALUES WITH (MODULUS %s, REMAINDER %s) WITH (%s)',
-                       target || '_' || lpad(i::text, 3, '0'), target, number, i, settings);
+                       target || '_' || lpad(i::text, 4, '0'), target, number, i, settings);
     END LOOP;
 END $$;
 
