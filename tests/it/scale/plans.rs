@@ -8,8 +8,10 @@ use intercom_simulator::{Kind, Mutation, WorkspaceSpec};
 
 use crate::support::{Caller, Case, ExplainedServer, RanPlan, tiny};
 
-/// Rows that the tenant and its neighbour have beside what was synced.
+/// Rows that the large tenant has beside what was synced.
 const GROWN: i64 = 20_000;
+/// Tenants as small as the small one, in the same partitions.
+const CROWD: i64 = 1_000;
 /// Buffers that a statement may touch, and for each row that it returns or writes. A row of contacts has seven indexes,
 /// and each look-up is three or four buffers.
 const BUFFERS: f64 = 300.0;
@@ -23,8 +25,10 @@ const REMOVED_PER_ROW: f64 = 3.0;
 enum Statistics {
     /// Nothing: planned when the tables are empty, and never analysed.
     None,
-    /// The tables were analysed when they were small.
-    Stale,
+    /// The tables were analysed when a thousand small tenants were all there was.
+    OfACrowd,
+    /// The tables were analysed when nearly all rows were the large tenant's.
+    OfAWhale,
     /// The tables were analysed as they are.
     Fresh,
 }
@@ -35,8 +39,13 @@ async fn plans_are_good_without_statistics() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn plans_are_good_with_stale_statistics() {
-    plans_are_good(Statistics::Stale).await;
+async fn plans_are_good_with_statistics_of_a_crowd() {
+    plans_are_good(Statistics::OfACrowd).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_are_good_with_statistics_of_a_whale() {
+    plans_are_good(Statistics::OfAWhale).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,10 +78,17 @@ async fn plans_are_good(statistics: Statistics) {
         read_everything(case, &base).await;
         change_everything(case).await;
     }
-    if statistics == Statistics::Stale {
+    if statistics == Statistics::OfAWhale {
+        large.grow(GROWN).await;
         server.analyze().await;
     }
-    large.grow(GROWN).await;
+    server.crowd(&small, CROWD).await;
+    if statistics == Statistics::OfACrowd {
+        server.analyze().await;
+    }
+    if statistics != Statistics::OfAWhale {
+        large.grow(GROWN).await;
+    }
     if statistics == Statistics::Fresh {
         server.analyze().await;
     }

@@ -97,6 +97,32 @@ impl ExplainedServer {
         admin.execute("ANALYZE").await.expect("it is analysed");
     }
 
+    /// Adds so many tenants whose rows in the split tables are those of this one.
+    pub(crate) async fn crowd(&self, like: &Case, count: i64) {
+        let mut admin = self.admin.lock().await;
+        for table in PARTITIONED {
+            let columns: Vec<String> = sqlx::query_scalar(
+                "SELECT quote_ident(column_name) FROM information_schema.columns
+                 WHERE table_schema = 'public' AND table_name = $1 AND column_name <> 'tenant_id' AND is_generated = 'NEVER'",
+            )
+            .bind(table)
+            .fetch_all(&mut *admin)
+            .await
+            .expect("the table has columns");
+            let columns = columns.join(", ");
+            sqlx::query(sqlx::AssertSqlSafe(format!(
+                "INSERT INTO {table} (tenant_id, {columns})
+                 SELECT md5('crowd' || n)::uuid, {columns} FROM generate_series(1, $2) n
+                 CROSS JOIN (SELECT * FROM {table} WHERE tenant_id = $1) t"
+            )))
+            .bind(like.tenant.0)
+            .bind(count)
+            .execute(&mut *admin)
+            .await
+            .expect("the rows fit");
+        }
+    }
+
     /// Statements until now do not count.
     pub(crate) async fn forget(&self) {
         let mut admin = self.admin.lock().await;
