@@ -125,6 +125,8 @@ fn options() -> FleetOptions {
             postgres_settings: vec![
                 "shared_preload_libraries=pg_stat_statements".to_owned(),
                 "max_wal_size=8GB".to_owned(),
+                // Full pages after a checkpoint would be counted for the polls that happen to come then.
+                "checkpoint_timeout=1h".to_owned(),
             ],
             ..servers::Options::default()
         },
