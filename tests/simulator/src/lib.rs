@@ -58,7 +58,7 @@ pub use mutate::{Change, Mutation};
 pub use options::{Latency, Options, StartError};
 pub use selfbench::{SelfBench, self_bench};
 pub use simulator::Simulator;
-pub use spec::{MissingScope, Scope, ScrollEnd, SpecError, WorkspaceSpec};
+pub use spec::{MissingScope, Scope, ScrollEnd, SortByCreation, SpecError, WorkspaceSpec};
 pub use store::Kind;
 pub use truth::TruthLine;
 pub use workspace::Workspace;

@@ -84,6 +84,8 @@ pub struct WorkspaceSpec {
     pub cursor_ttl_seconds: Option<u32>,
     /// Whether `>` and `<` on conversation dates include the bound (the text is ambiguous).
     pub conversation_bounds_inclusive: bool,
+    /// What a conversation search does that asks for an order by `created_at` (no list of sort fields is published).
+    pub sort_by_created_at: SortByCreation,
     /// `true`: `conversation_parts.total_count` counts parts beyond the newest 500 too.
     pub parts_total_is_full: bool,
     /// `true`: an archived contact still answers `GET` by id.
@@ -134,6 +136,7 @@ impl Default for WorkspaceSpec {
             survivor_moves: true,
             cursor_ttl_seconds: None,
             conversation_bounds_inclusive: false,
+            sort_by_created_at: SortByCreation::Served,
             parts_total_is_full: true,
             archived_get_found: false,
             retry_after: false,
@@ -242,6 +245,18 @@ pub enum MissingScope {
     Unauthorized401,
     /// 403 `forbidden` naming the scope.
     Forbidden403,
+}
+
+/// What a conversation search does that asks for an order by `created_at`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SortByCreation {
+    /// Shows this order.
+    Served,
+    /// Shows the order by `updated_at` instead, newest first.
+    Ignored,
+    /// Answers 400 `invalid_field`.
+    Refused,
 }
 
 /// How a company scroll ends. Connectors have recorded both.

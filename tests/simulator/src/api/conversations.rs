@@ -9,6 +9,7 @@ use crate::errors::ApiError;
 use crate::pages;
 use crate::reply::Reply;
 use crate::search::{self, CONVERSATION_FIELDS, Dates, Found, Node, Request, Rules, Searched};
+use crate::spec::SortByCreation;
 use crate::store::{ConversationEntry, State};
 use crate::versions::{self, Version};
 
@@ -26,7 +27,7 @@ pub(crate) fn list(call: Call<'_>) -> Result<Reply, ApiError> {
 
 /// `POST /conversations/search`: exact to the second. Without `sort` the order is arbitrary.
 pub(crate) fn search(call: Call<'_>) -> Result<Reply, ApiError> {
-    let request = search::parse(
+    let mut request = search::parse(
         call.body,
         &Rules {
             fields: CONVERSATION_FIELDS,
@@ -39,6 +40,20 @@ pub(crate) fn search(call: Call<'_>) -> Result<Reply, ApiError> {
             strict_order: call.version >= Version::V2_16,
         },
     )?;
+    let is_by_creation = matches!(&request.sort, Some((field, _)) if field == "created_at");
+    match call.workspace.world.spec.sort_by_created_at {
+        SortByCreation::Ignored if is_by_creation => {
+            request.sort = Some(("updated_at".to_owned(), true));
+        }
+        SortByCreation::Refused if is_by_creation => {
+            return Err(ApiError::new(
+                400,
+                "invalid_field",
+                "created_at is not a field to sort by",
+            ));
+        }
+        _ => {}
+    }
     find(call, &request)
 }
 
