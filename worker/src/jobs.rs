@@ -3,9 +3,9 @@
 //! | job             | one slice                                        | made due by                          |
 //! |-----------------|--------------------------------------------------|--------------------------------------|
 //! | `reference`     | admins, teams, tags, segments, attributes        | connecting, `reference_interval`     |
-//! | `contacts`      | one page of the list, or of the changes          | connecting, `sync_interval`, resync  |
+//! | `contacts`      | pages of the list, or one of the changes         | connecting, `sync_interval`, resync  |
 //! | `companies`     | the whole scroll, or companies fetched by id     | connecting, changed contacts, a walk |
-//! | `conversations` | one page of stubs                                | connecting, `sync_interval`, resync  |
+//! | `conversations` | pages of stubs, side by side in a full walk      | connecting, `sync_interval`, resync  |
 //! | `threads`       | a batch of threads                               | stubs that show more parts           |
 //!
 //! A job's name is its stream's name in tables, tickets, spans, metrics and the API.

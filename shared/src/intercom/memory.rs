@@ -120,7 +120,7 @@ impl MemoryPermit {
 
     /// Gives a large slot back before its holder waits for another body. The bytes move into the shared part of the
     /// budget. If that is full they stay without a place, and are only counted.
-    pub(super) fn release_slot(&mut self) {
+    pub fn release_slot(&mut self) {
         if self.large.is_some() {
             self.take_units(self.bytes);
             self.large = None;

@@ -29,7 +29,7 @@ pub use memory::{MAX_RESPONSE_BYTES, MemoryPermit, ResponseMemory};
 pub use oauth::authorize_url;
 pub use outline::outline;
 pub use response::{Response, rate_limit_headers};
-pub use search::{Order, Search};
+pub use search::{Created, Order, Search};
 pub use version::Version;
 pub use wire::me::Me;
 pub use workspace::Workspace;

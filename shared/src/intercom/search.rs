@@ -1,4 +1,4 @@
-//! Search requests over `updated_at`, in the part of the grammar that every version shares.
+//! Search requests over `updated_at` and `created_at`, in the part of the grammar that every version shares.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -10,20 +10,29 @@ pub enum Order {
     Descending,
 }
 
-/// Objects whose `updated_at` lies after `after` (and before `before`), sorted by `updated_at`.
+/// Objects whose `updated_at` lies after `after` (and before `before`), sorted by `updated_at`. With `created`, those of
+/// them that began within its bounds, sorted by `created_at`.
 ///
-/// Both bounds are exclusive, because `>` and `<` are the only portable operators. They count in seconds
+/// All bounds are exclusive, because `>` and `<` are the only portable operators. They count in seconds
 /// for conversations, and in days of the workspace's time zone for contacts up to version 2.16. The caller
 /// must allow for that.
 #[derive(Clone, Debug)]
 pub struct Search {
     pub after: DateTime<Utc>,
     pub before: Option<DateTime<Utc>>,
+    pub created: Option<Created>,
     pub order: Order,
     /// The opaque cursor from the previous page. It must be in the body, because Intercom silently ignores it
     /// in the query.
     pub starting_after: Option<String>,
     pub per_page: usize,
+}
+
+/// Bounds of `created_at`. `None` has no bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Created {
+    pub after: Option<DateTime<Utc>>,
+    pub before: Option<DateTime<Utc>>,
 }
 
 impl Search {
@@ -37,6 +46,7 @@ impl Search {
         Self {
             after,
             before: None,
+            created: None,
             order: Order::Descending,
             starting_after,
             per_page,
@@ -51,14 +61,25 @@ impl Search {
 
     pub(super) fn to_json(&self) -> String {
         // The value must be in seconds. Milliseconds match nothing and give no error.
-        let after =
-            json!({"field": "updated_at", "operator": ">", "value": self.after.timestamp()});
-        let query = match self.before {
-            None => after,
-            Some(before) => json!({"operator": "AND", "value": [
-                after,
-                {"field": "updated_at", "operator": "<", "value": before.timestamp()},
-            ]}),
+        let bound = |field: &str, operator: &str, at: DateTime<Utc>| json!({"field": field, "operator": operator, "value": at.timestamp()});
+        let mut bounds = vec![bound("updated_at", ">", self.after)];
+        bounds.extend(self.before.map(|before| bound("updated_at", "<", before)));
+        if let Some(created) = self.created {
+            bounds.extend(created.after.map(|after| bound("created_at", ">", after)));
+            bounds.extend(
+                created
+                    .before
+                    .map(|before| bound("created_at", "<", before)),
+            );
+        }
+        let query = match bounds.len() {
+            1 => bounds.remove(0),
+            _ => json!({"operator": "AND", "value": bounds}),
+        };
+        let field = if self.created.is_some() {
+            "created_at"
+        } else {
+            "updated_at"
         };
         let order = match self.order {
             Order::Ascending => "ascending",
@@ -68,6 +89,7 @@ impl Search {
         if let Some(after) = &self.starting_after {
             pagination["starting_after"] = json!(after);
         }
-        json!({"query": query, "sort": {"field": "updated_at", "order": order}, "pagination": pagination}).to_string()
+        json!({"query": query, "sort": {"field": field, "order": order}, "pagination": pagination})
+            .to_string()
     }
 }

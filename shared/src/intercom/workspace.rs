@@ -39,6 +39,12 @@ impl Workspace {
         }
     }
 
+    /// The same workspace with calls of another class.
+    #[must_use]
+    pub fn in_class(self, class: Class) -> Self {
+        Self { class, ..self }
+    }
+
     /// The version pinned for this connection.
     #[must_use]
     pub fn version(&self) -> Version {

@@ -41,7 +41,7 @@ pub(super) async fn narrow(
     error: Error,
 ) -> Result<Way, SliceError> {
     let failed = match course.suspects {
-        None => course.pages.page_size.records(),
+        None => course.chain.page_size.records(),
         Some(suspects) => suspects.div_ceil(2),
     };
     if failed > 1 {
@@ -49,7 +49,7 @@ pub(super) async fn narrow(
     } else if let Some(route) = other_side(course) {
         course.route = route;
         course.suspects = None;
-        course.pages.after = None;
+        course.chain.after = None;
         if route == Route::NewestFirst {
             // The search counts the contacts anew.
             course.pages.seen = 0;
@@ -107,7 +107,7 @@ async fn give_up(
     );
     let unread = SetAside::unread(format!("updated_at:{until}"), Retry::Walk, reason);
     course.suspects = None;
-    course.pages.after = None;
+    course.chain.after = None;
     let total = total.filter(|_| course.shows_all() && !course.is_polling());
     Ok(Way::Ends(unread, total))
 }

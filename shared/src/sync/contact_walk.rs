@@ -10,12 +10,12 @@ use super::{
     contact_route::Route,
     course::Walk,
     overlap_probe::{self, OVERLAP, OverlapProbes},
-    paged_walk::PagedWalk,
+    paged_walk::{Chain, PagedWalk},
     slice::SliceContext,
 };
 use crate::{
     domain::records::Contact,
-    intercom::{Endpoint, Error, Order, Response, Search, Version},
+    intercom::{Endpoint, Error, Order, Response, Search, Version, Workspace},
 };
 
 /// How far a walk has come.
@@ -23,6 +23,8 @@ use crate::{
 pub(super) struct ContactWalk {
     #[serde(flatten)]
     pub(super) pages: PagedWalk,
+    #[serde(flatten)]
+    pub(super) chain: Chain,
     /// Where the search begins.
     #[serde(default)]
     pub(super) from: Option<DateTime<Utc>>,
@@ -50,6 +52,43 @@ pub(super) struct ContactWalk {
     _questions: (),
 }
 
+/// What to ask for to get a page. It borrows nothing, so the call can run beside the slice.
+pub(super) enum ContactPage {
+    Listed {
+        after: Option<String>,
+        per_page: usize,
+        merge_history: bool,
+    },
+    Found {
+        search: Search,
+        merge_history: bool,
+    },
+}
+
+impl ContactPage {
+    pub(super) async fn fetch(self, workspace: Workspace) -> Result<Response, Error> {
+        let read = match &self {
+            Self::Listed {
+                after,
+                per_page,
+                merge_history,
+            } => Endpoint::Contacts {
+                after: after.as_deref(),
+                per_page: *per_page,
+                merge_history: *merge_history,
+            },
+            Self::Found {
+                search,
+                merge_history,
+            } => Endpoint::ContactsSearch {
+                search,
+                merge_history: *merge_history,
+            },
+        };
+        workspace.read(&read).await
+    }
+}
+
 fn nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
     match Option::<IgnoredAny>::deserialize(deserializer)? {
         None => Ok(()),
@@ -64,6 +103,7 @@ impl Walk for ContactWalk {
                 overlap_probe::search_from(cx.workspace.version(), since, cx.state.overlap_probe)
             }),
             pages,
+            chain: Chain::default(),
             probes: OverlapProbes::default(),
             route: Route::default(),
             suspects: None,
@@ -79,34 +119,31 @@ impl Walk for ContactWalk {
 }
 
 impl ContactWalk {
-    /// Asks for the next page.
-    pub(super) async fn fetch_page(&mut self, cx: &SliceContext<'_>) -> Result<Response, Error> {
-        let merge_history = cx.workspace.version() >= Version::V2_16;
+    /// What to ask for to get the next page.
+    pub(super) fn ask(&mut self, version: Version) -> ContactPage {
+        let merge_history = version >= Version::V2_16;
         if self.is_listed() {
-            let read = Endpoint::Contacts {
-                after: self.pages.after.as_deref(),
+            return ContactPage::Listed {
+                after: self.chain.after.clone(),
                 per_page: self.per_page(),
                 merge_history,
             };
-            return cx.workspace.read(&read).await;
         }
         if let Some(since) = self.pages.since {
             self.from
                 .get_or_insert_with(|| overlap_probe::day_granular_from(since));
         }
-        let search = Search {
-            starting_after: self.pages.after.clone(),
-            ..self.search()
-        };
-        let read = Endpoint::ContactsSearch {
-            search: &search,
+        ContactPage::Found {
+            search: Search {
+                starting_after: self.chain.after.clone(),
+                ..self.search()
+            },
             merge_history,
-        };
-        cx.workspace.read(&read).await
+        }
     }
 
     /// Whether the pages are those of the list, which has no order and no bounds.
-    const fn is_listed(&self) -> bool {
+    pub(super) const fn is_listed(&self) -> bool {
         self.pages.is_full() && self.route.is_usual()
     }
 
@@ -122,7 +159,7 @@ impl ContactWalk {
     /// After a page that landed, of this many bytes.
     pub(super) fn note_landed(&mut self, bytes: usize) {
         match self.suspects {
-            None => self.pages.page_size.landed(bytes),
+            None => self.chain.page_size.landed(bytes),
             // None of the contacts on the page is the one, so it is among the others.
             Some(suspects) => {
                 let left = suspects - suspects.div_ceil(2);
@@ -133,7 +170,7 @@ impl ContactWalk {
 
     fn per_page(&self) -> usize {
         self.suspects
-            .map_or(self.pages.page_size.records(), |suspects| {
+            .map_or(self.chain.page_size.records(), |suspects| {
                 suspects.div_ceil(2)
             })
     }
@@ -151,10 +188,10 @@ impl ContactWalk {
             self.note_order(contacts);
         }
         let met_stored = self.met_stored(contacts) || self.route.is_passed(contacts);
-        self.pages.after = next.filter(|_| !met_stored);
+        self.chain.after = next.filter(|_| !met_stored);
         let day_granular_from = self.pages.since.map(overlap_probe::day_granular_from);
-        if self.pages.after.is_some() || met_stored || self.from == day_granular_from {
-            return self.pages.after.is_none();
+        if self.chain.after.is_some() || met_stored || self.from == day_granular_from {
+            return self.chain.after.is_none();
         }
         // The search ended without showing a probe, so it may have counted in days and left changes out.
         tracing::info!("the search showed no overlap probe, so it is repeated by days");
@@ -209,7 +246,7 @@ mod tests {
         });
         let walk: ContactWalk = serde_json::from_value(stored.clone()).expect("a walk");
         assert_eq!(walk.pages.seen, 300);
-        assert_eq!(walk.pages.page_size.records(), 75);
+        assert_eq!(walk.chain.page_size.records(), 75);
         assert_eq!(serde_json::to_value(&walk).expect("json"), stored);
     }
 
@@ -235,7 +272,7 @@ mod tests {
         });
         let walk: ContactWalk = serde_json::from_value(stored).expect("a walk");
         assert_eq!(
-            walk.pages.page_size,
+            walk.chain.page_size,
             super::super::page_size::PageSize::default()
         );
         assert!(walk.route.is_usual());

@@ -1,121 +1,95 @@
 //! Finds the conversation that makes its search page fail, sets its second aside, and steps over it.
 
-use chrono::{DateTime, TimeDelta};
-
 use super::{
-    SliceError, SliceOutcome,
+    SliceError,
     bisect::{Bisect, Found},
+    conversation_page::ConversationPage,
     conversation_walk::ConversationWalk,
-    course::Course,
-    record_faults::may_be_a_record,
-    set_aside::set_aside,
-    slice::SliceContext,
+    walk_range::Range,
+    walk_ranges::RangeEnd,
 };
 use crate::{
-    domain::Verdict,
-    intercom::{Endpoint, Error, Search, wire::Page},
-    store::{ProofDelta, Retry, SetAside},
+    intercom::Error,
+    store::{Retry, SetAside},
 };
 
 /// Narrows the search after a failed page: to fewer records, or to an earlier time once the next record is the one.
-///
-/// # Errors
-/// The page's own error, when no record can be its cause.
-pub(super) async fn narrow(
-    cx: &SliceContext<'_>,
-    course: &mut Course<ConversationWalk>,
-    error: Error,
-) -> Result<SliceOutcome, SliceError> {
-    let walk: &mut ConversationWalk = course;
-    // No record newer than this was left out. The day covers the difference between Intercom's clock and ours.
-    let newest = || {
-        walk.before
-            .unwrap_or(walk.pages.begun_at + TimeDelta::days(1))
+/// False when no record can be the cause.
+pub(super) fn narrow(walk: &mut ConversationWalk, end: RangeEnd) -> bool {
+    let (newest, oldest) = (walk.newest(), walk.after_time().timestamp());
+    let Some(range) = walk.ranges.at(end) else {
+        return false;
     };
-    let reached = walk.reached.unwrap_or_else(newest).timestamp();
+    // No record newer than this was left out.
+    let reached = range.reached.or(range.until).unwrap_or(newest);
     // The first failure begins with the page's own size, because a bisection halves it.
-    let found = walk.bisect.take().map_or_else(
-        || Found::NotYet(Bisect::begin(walk.pages.page_size.records())),
+    let found = range.bisect.take().map_or_else(
+        || Found::NotYet(Bisect::begin(range.chain.page_size.records())),
         |bisect| bisect.failed(reached),
     );
-    // No record is to blame if the pages are not sorted, or if every search down to the oldest record fails.
-    let is_hopeless = |next: &Bisect| {
-        next.probe()
-            .is_some_and(|before| !walk.sorted || before <= walk.after_time().timestamp())
-    };
-    walk.bisect = match found {
-        Found::NotYet(next) if !is_hopeless(&next) => Some(next),
+    range.bisect = match found {
+        Found::NotYet(next) if !is_hopeless(&next, range, oldest) => Some(next),
         _ => None,
     };
-    let goes_on = walk.bisect.is_some();
-    cx.save_cursor_only(course).await?;
-    if goes_on {
-        Ok(Verdict::Requeue.into())
-    } else {
-        Err(error.into())
+    if range.bisect.is_none() {
+        range.attempts = 0;
     }
+    range.bisect.is_some()
 }
 
-/// Searches one record older than `before`, to find the second of the failing one.
-pub(super) async fn probe(
-    cx: &SliceContext<'_>,
-    course: &mut Course<ConversationWalk>,
-    before: i64,
-) -> Result<SliceOutcome, SliceError> {
-    let search = Search {
-        before: DateTime::from_timestamp(before, 0),
-        starting_after: None,
-        per_page: 1,
-        ..course.search()
+/// No record is to blame if the pages are not sorted, or if every search down to the oldest record fails.
+fn is_hopeless(next: &Bisect, range: &Range, oldest: i64) -> bool {
+    let Some(before) = next.probe() else {
+        return false;
     };
-    let read = Endpoint::ConversationsSearch { search: &search };
-    let answer = match cx.workspace.read(&read).await {
-        Err(error) if may_be_a_record(&error) => return narrow(cx, course, error).await,
-        answer => answer?,
+    let is_all = match (range.from, next) {
+        // A search that could show nothing has failed.
+        (Some(from), Bisect::Below { failing, .. }) => *failing <= from,
+        (Some(_), _) => false,
+        (None, _) => before <= oldest,
     };
-    let is_empty = Page::split(&answer.body)?.items.is_empty();
-    let found = course.bisect.take().map_or(Found::Nothing, Bisect::worked);
-    let mut tx = cx.begin().await?;
-    match found {
+    range.is_unsorted || is_all
+}
+
+/// Takes in the answer to a search for one older record. Returns the second to set aside, once it is found.
+///
+/// # Errors
+/// If no record at all was readable. The search itself is then broken, and quarantine would hide that.
+pub(super) fn probed(
+    walk: &mut ConversationWalk,
+    end: RangeEnd,
+    page: &ConversationPage,
+) -> Result<Option<SetAside>, SliceError> {
+    let (by, seen) = (walk.by, walk.pages.seen);
+    let Some(range) = walk.ranges.at(end) else {
+        return Ok(None);
+    };
+    let found = range.bisect.take().map_or(Found::Nothing, Bisect::worked);
+    let second = match found {
+        Found::At(second) => second,
         Found::NotYet(bisect) => {
-            course.bisect = Some(bisect);
-            tx.save_cursor_only(cx.key, course).await?;
+            range.bisect = Some(bisect);
+            return Ok(None);
         }
-        Found::Nothing => tx.save_cursor_only(cx.key, course).await?,
-        // If no record at all was readable, the search itself is broken, and quarantine would hide that.
-        Found::At(_) if is_empty && course.pages.seen == 0 => {
-            tx.save_cursor_only(cx.key, course).await?;
-            tx.commit().await?;
-            return Err(
-                Error::Unavailable("every search that is not empty fails".to_owned()).into(),
-            );
-        }
-        Found::At(second) => {
-            let unread = [unread(course, second)];
-            let healed = set_aside(&mut tx, cx, "conversation", &unread).await?;
-            course.pages.poisoned += 1;
-            // The walk resumes behind the failing second, without a cursor that leads into it.
-            course.before = DateTime::from_timestamp(second, 0);
-            course.pages.after = None;
-            let delta = ProofDelta {
-                healed,
-                ..ProofDelta::default()
-            };
-            tx.save_cursor(cx.key, course, delta).await?;
-        }
+        Found::Nothing => return Ok(None),
+    };
+    if page.is_empty() && seen == 0 {
+        return Err(Error::Unavailable("every search that is not empty fails".to_owned()).into());
     }
-    tx.commit().await?;
-    Ok(Verdict::Requeue.into())
+    let unread = unread(by.field(), second, range.reached);
+    // One conversation is known to be there. Others of the second are missing by Intercom's count.
+    walk.pages.seen += 1;
+    walk.pages.poisoned += 1;
+    // The walk resumes behind the failing second, without a cursor that leads into it.
+    walk.ranges.step_over(end, second);
+    Ok(Some(unread))
 }
 
 /// The second that is set aside. Its conversation's id is unknown, because no search that holds it works.
-fn unread(walk: &ConversationWalk, second: i64) -> SetAside {
-    let until = walk.reached.map_or_else(
-        || "now".to_owned(),
-        |reached| reached.timestamp().to_string(),
-    );
+fn unread(field: &str, second: i64, reached: Option<i64>) -> SetAside {
+    let until = reached.map_or_else(|| "now".to_owned(), |reached| reached.to_string());
     let reason = format!(
-        "intercom's search fails for changes from {second} to {until}, so they were not read"
+        "intercom's search fails for conversations with a {field} from {second} to {until}, so they were not read"
     );
-    SetAside::unread(format!("updated_at:{second}"), Retry::Walk, reason)
+    SetAside::unread(format!("{field}:{second}"), Retry::Walk, reason)
 }

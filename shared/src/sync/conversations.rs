@@ -1,229 +1,268 @@
-//! Conversation stubs: a search by `updated_at`, newest first, over everything or over the changes.
+//! Conversation stubs: everything by `created_at`, or the changes by `updated_at`, newest first.
 //!
-//! The walk follows Intercom's own cursor, a keyset that survives a restart. If the cursor dies, the walk resumes by
-//! time and reads the last second it had reached again in full, because a bulk update gives thousands of conversations
-//! one `updated_at`.
+//! A full walk reads ranges of `created_at` side by side (`walk_ranges.rs`), because one page after the other would take
+//! hours in a large workspace. `created_at` never changes, so a conversation stays in its range while the walk runs. One
+//! that begins or changes meanwhile comes with a search for changes from before the walk's start. That search is one
+//! chain of pages, because what changes moves. So is a full walk, if Intercom does not search or sort by `created_at`: it
+//! then goes by `updated_at`.
+//!
+//! A range follows Intercom's own cursor, a keyset that survives a restart. If the cursor dies, the range goes on by time
+//! (`walk_range.rs`).
 //!
 //! A full walk notes which stored conversations were not shown. Conversations that are absent from two full walks are
 //! fetched by their threads.
 //!
-//! If a page keeps failing, the failing record is found, quarantined and stepped over: see
-//! `conversation_bisect.rs`.
+//! If a page keeps failing, the failing record is found, quarantined and stepped over: see `conversation_bisect.rs`.
+
+use std::time::{Duration, Instant};
 
 use super::{
     SliceError, SliceOutcome,
-    bisect::{Bisect, Found},
-    conversation_bisect::{narrow, probe},
-    conversation_walk::ConversationWalk,
+    bisect::Bisect,
+    calls::Calls,
+    conversation_answer::{Setback, take_in},
+    conversation_page::{Asked, Read, fetch},
+    conversation_store::{StubBatch, store},
+    conversation_walk::{ConversationWalk, WalkedBy},
     course::Course,
-    page_objects::PageObjects,
-    paged_walk::Turn,
-    record_faults::{keeps_failing, may_be_a_record},
+    record_faults::may_be_a_record,
     slice::SliceContext,
-    statistics::analyze_after,
+    walk_ranges::RangeEnd,
 };
 use crate::{
-    domain::{Mode, Stream, Verdict, records::Conversation},
-    intercom::{
-        Endpoint, Error, Refusal, Search,
-        wire::{self, Page},
-    },
-    store::{ProofDelta, WorkerTx},
+    domain::{Class, Stream, Verdict},
+    intercom::Error,
 };
 
-/// Works one slice: a page of stubs of the walk or of a poll, or a step of a bisection.
+/// A call that has not been answered after this is slow. The other ranges go on beside it.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
+/// They do not go on beside it after this, because the slice must end.
+const MAX_SLOW_TIME: Duration = Duration::from_secs(30);
+
+/// Works one slice: the next pages of the walk or of a poll, with steps of bisections among them.
 ///
 /// # Errors
 /// See [`SliceError`].
 #[tracing::instrument(name = "conversations", skip_all)]
 pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     let mut course = Course::open(cx).await?;
-    let result = page(cx, &mut course).await;
+    let result = Reading::begin(cx, &mut course).work().await;
     course.settle(cx, result).await
 }
 
-async fn page(
-    cx: &SliceContext<'_>,
-    course: &mut Course<ConversationWalk>,
-) -> Result<SliceOutcome, SliceError> {
-    if let Some(before) = course.bisect.as_ref().and_then(Bisect::probe) {
-        return probe(cx, course, before).await;
-    }
-    let search = course.search();
-    let read = Endpoint::ConversationsSearch { search: &search };
-    let answer = match cx.workspace.read(&read).await {
-        Err(Error::TooLarge(_)) if course.pages.page_size.shrink() => {
-            // A smaller page may no longer hold the failing record, so a bisection begins again.
-            course.bisect = None;
-            cx.save_cursor_only(course).await?;
-            return Ok(Verdict::Requeue.into());
-        }
-        Err(error)
-            if course.pages.after.is_some() && error.refusal() == Some(&Refusal::BadRequest) =>
-        {
-            course.pages.page_size.refused();
-            return resume_by_time(cx, course).await;
-        }
-        Err(error)
-            if may_be_a_record(&error)
-                && (course.bisect.is_some() || keeps_failing(cx, &error)) =>
-        {
-            return narrow(cx, course, error).await;
-        }
-        answer => answer?,
-    };
-    let page = Page::split(&answer.body)?;
-    let next = match course.pages.turn(&page, answer.at) {
-        Ok(next) => next,
-        Err(Turn::Repeats) => return resume_by_time(cx, course).await,
-        Err(Turn::Unreadable(error)) => return Err(error.into()),
-    };
-    let objects = PageObjects::of_page(&answer, &page.items, wire::read_conversation)?;
-    if course.bisect.is_none() {
-        // The pages of a bisection are small for another reason than their bytes.
-        course.pages.page_size.landed(answer.size());
-    }
-    // Unsorted pages prove nothing about older ones, so the walk must not resume by time.
-    course.note_order(&objects.records);
-    course.pages.poisoned += objects.poisons.len() as i64;
-    course.pages.after = next;
-    course.note_page();
-    course.bisect = course
-        .bisect
-        .take()
-        .and_then(|bisect| match bisect.worked() {
-            Found::NotYet(bisect) => Some(bisect),
-            _ => None,
-        });
-    let count = Endpoint::ConversationsSearch {
-        search: &Search::count_all(),
-    };
-    // A poll between two pages counts nothing, because the walk counts at its end.
-    let counts = course.pages.after.is_none() && !course.is_polling();
-    if counts {
-        answer.release_slot();
-    }
-    let total = course.pages.total(cx, &page, counts, &count).await?;
-    // The records count in the response memory until they are stored.
-    let _permit = answer.into_permit();
-    store(cx, course, objects, total).await
+/// The pages that a slice reads.
+///
+/// A page waits for no other one before it is stored, so it keeps its part of the response memory until then.
+struct Reading<'a> {
+    cx: &'a SliceContext<'a>,
+    course: &'a mut Course<ConversationWalk>,
+    calls: Calls<(Asked, Result<Read, Error>)>,
+    in_flight: Vec<Asked>,
+    /// Read and not stored.
+    batch: StubBatch,
+    /// Ranges whose page failed. The next slice asks for it again.
+    failed: Vec<RangeEnd>,
+    /// The first failure.
+    failure: Option<SliceError>,
+    stop: Option<Stop>,
+    /// Whether any page was read.
+    has_read: bool,
+    threads_due: bool,
+    begun_at: Instant,
 }
 
-async fn resume_by_time(
+/// Why no new call may start.
+#[derive(Clone, Copy)]
+enum Stop {
+    /// The rate budget is spent until then.
+    Until(Instant),
+    /// A call failed, and the others would fail as well.
+    Failed,
+    /// Intercom does not search or sort by `created_at`.
+    NotByCreation,
+}
+
+impl<'a> Reading<'a> {
+    fn begin(cx: &'a SliceContext<'a>, course: &'a mut Course<ConversationWalk>) -> Self {
+        Self {
+            cx,
+            course,
+            calls: Calls::default(),
+            in_flight: Vec::new(),
+            batch: StubBatch::default(),
+            failed: Vec::new(),
+            failure: None,
+            stop: None,
+            has_read: false,
+            threads_due: false,
+            begun_at: Instant::now(),
+        }
+    }
+
+    async fn work(mut self) -> Result<SliceOutcome, SliceError> {
+        loop {
+            self.request();
+            let Some((asked, answer)) = self.calls.next().await else {
+                return self.end().await;
+            };
+            self.receive(asked, answer)?;
+            // What has come meanwhile is stored in the same transaction.
+            while !self.batch.is_full()
+                && let Some((asked, answer)) = self.calls.ready()
+            {
+                self.receive(asked, answer)?;
+            }
+            let batch = std::mem::take(&mut self.batch);
+            self.has_read |= batch.has_pages();
+            let stored = store(self.cx, self.course, batch).await?;
+            self.threads_due |= stored.threads_due;
+            if let Some(verdict) = stored.ended {
+                return Ok(self.outcome(verdict));
+            }
+        }
+    }
+
+    /// Asks for the next page of each range that may have one. The ranges that have failed least come first.
+    fn request(&mut self) {
+        let max_calls = self.max_calls();
+        let (in_flight, failed) = (&self.in_flight, &self.failed);
+        let is_busy =
+            |end| in_flight.iter().any(|asked| asked.range == end) || failed.contains(&end);
+        self.course.divide(max_calls, is_busy);
+        let mut idle: Vec<_> = (self.course.ranges.open().iter())
+            .filter(|range| !is_busy(range.until))
+            .map(|range| (range.attempts, range.until))
+            .collect();
+        idle.sort_unstable_by_key(|(attempts, _)| *attempts);
+        idle.truncate(max_calls.saturating_sub(in_flight.len()));
+        for (_, end) in idle {
+            self.start(end);
+        }
+    }
+
+    /// How many calls may be in flight.
+    fn max_calls(&self) -> usize {
+        let worked = self.begun_at.elapsed();
+        // The slice waits for its slow calls in any case.
+        let counted = if worked < MAX_SLOW_TIME && self.waits_for_slow_call() {
+            Duration::ZERO
+        } else {
+            worked
+        };
+        let may_read_on = self.stop.is_none()
+            && self.cx.may_read_on(counted)
+            && !self.course.is_poll_due(self.cx, worked);
+        if !may_read_on || (self.cx.is_retry() && self.has_read) {
+            0
+        } else if self.cx.is_retry() {
+            1
+        } else {
+            self.cx.config().conversation_concurrency
+        }
+    }
+
+    fn waits_for_slow_call(&self) -> bool {
+        (self.in_flight.iter()).any(|asked| asked.at.elapsed() >= SLOW_AFTER)
+    }
+
+    fn start(&mut self, end: RangeEnd) {
+        let walk: &ConversationWalk = self.course;
+        let Some(range) = walk.ranges.open().iter().find(|range| range.until == end) else {
+            return;
+        };
+        let probe = range.bisect.as_ref().and_then(Bisect::probe);
+        let search = match probe {
+            Some(before) => walk.probe(range, before),
+            None => walk.search(range),
+        };
+        // One call at a time goes before the threads of all tenants. The others leave the neighbours' polls their part of
+        // the budget.
+        let is_first = !self
+            .in_flight
+            .iter()
+            .any(|asked| asked.class == Class::Fresh);
+        let asked = Asked {
+            range: end,
+            is_probe: probe.is_some(),
+            class: if is_first {
+                Class::Fresh
+            } else {
+                Class::Backfill
+            },
+            at: Instant::now(),
+        };
+        let workspace = self.cx.workspace.clone().in_class(asked.class);
+        self.in_flight.push(asked);
+        self.calls
+            .start(async move { (asked, fetch(workspace, search).await) });
+    }
+
+    /// Takes in an answer.
+    ///
+    /// # Errors
+    /// If the lease is lost, so that nothing that was read may be stored.
+    fn receive(&mut self, asked: Asked, answer: Result<Read, Error>) -> Result<(), SliceError> {
+        self.in_flight.retain(|other| other.range != asked.range);
+        match take_in(self.cx, self.course, &mut self.batch, asked, answer) {
+            Ok(()) => {}
+            Err(Setback::Failed(SliceError::Intercom(Error::Closed))) => {
+                return Err(Error::Closed.into());
+            }
+            Err(Setback::Failed(error)) => self.fail(asked, error),
+            Err(Setback::Spent(until)) => {
+                self.stop.get_or_insert(Stop::Until(until));
+            }
+            Err(Setback::NotByCreation) => self.stop = Some(Stop::NotByCreation),
+        }
+        Ok(())
+    }
+
+    /// The page of one range failed. The others go on if a record may be the cause.
+    fn fail(&mut self, asked: Asked, error: SliceError) {
+        tracing::warn!(range = ?asked.range, %error, "a page of conversations failed");
+        self.failed.push(asked.range);
+        if !matches!(&error, SliceError::Intercom(error) if may_be_a_record(error)) {
+            self.stop.get_or_insert(Stop::Failed);
+        }
+        self.failure.get_or_insert(error);
+    }
+
+    async fn end(self) -> Result<SliceOutcome, SliceError> {
+        // A range that fails alone must not slow the others down, so it is no failed attempt while they go on.
+        let others_go_on = self.has_read
+            && self.failed.len() < self.course.ranges.open().len()
+            && !matches!(self.stop, Some(Stop::Failed));
+        let outcome = self.outcome(Verdict::Requeue);
+        match (self.failure, self.stop) {
+            (_, Some(Stop::NotByCreation)) => walk_by_change(self.cx, self.course).await,
+            (Some(error), _) if !others_go_on => Err(error),
+            (_, Some(Stop::Until(until))) => Ok(SliceOutcome {
+                also_due: outcome.also_due,
+                ..SliceOutcome::snooze_until(until).labelled("rate_limited")
+            }),
+            _ => Ok(outcome),
+        }
+    }
+
+    fn outcome(&self, verdict: Verdict) -> SliceOutcome {
+        let also_due = self.threads_due.then_some(Stream::Threads);
+        SliceOutcome::from(verdict).with_due(also_due.into_iter().collect())
+    }
+}
+
+/// Begins a full walk anew, by `updated_at` and in one range.
+async fn walk_by_change(
     cx: &SliceContext<'_>,
     course: &mut Course<ConversationWalk>,
 ) -> Result<SliceOutcome, SliceError> {
-    if !course.resume_by_time() {
-        return Err(SliceError::StartOver("intercom no longer knows the cursor"));
-    }
+    tracing::warn!(
+        "intercom does not search or sort conversations by created_at, so they are walked by updated_at"
+    );
+    course.restart(cx);
+    course.by = WalkedBy::UpdatedAt;
     let mut tx = cx.begin().await?;
-    tx.save_cursor(cx.key, course, ProofDelta::default())
-        .await?;
+    tx.begin_absence_scan(cx.key).await?;
+    tx.save_cursor_only(cx.key, course).await?;
     tx.commit().await?;
     Ok(Verdict::Requeue.into())
-}
-
-/// Stores a page and the cursor behind it in one transaction.
-async fn store(
-    cx: &SliceContext<'_>,
-    course: &mut Course<ConversationWalk>,
-    objects: PageObjects<Conversation>,
-    total: Option<i64>,
-) -> Result<SliceOutcome, SliceError> {
-    let key = cx.key;
-    if total.is_none() && changed_nothing(cx, course, &objects).await? {
-        return Ok(Verdict::Done.into());
-    }
-    let (ids, shown) = (objects.ids(), objects.shown());
-    let mut tx = cx.begin().await?;
-    let written = tx.write_stubs(key.connection, objects.records).await?;
-    if course.pages.mode == Mode::Reconcile {
-        // A stub proves nothing of its thread, so a reconciling run reads every thread again.
-        tx.reopen_threads(key.connection, &ids).await?;
-    }
-    let quarantined = tx.quarantine(key.connection, &objects.poisons).await?;
-    let healed = tx
-        .resolve_quarantine(key.connection, "conversation", &ids)
-        .await?;
-    if course.shows_all() {
-        tx.note_shown(key, &shown).await?;
-    } else {
-        // A conversation that moved to the front during a walk was not shown by it.
-        tx.forget_absences(key, &shown).await?;
-    }
-    let delta = ProofDelta {
-        alive: written.alive,
-        quarantined,
-        healed,
-    };
-    let ended = course.pages.after.is_none();
-    let is_last = ended && !course.is_polling();
-    if ended && course.is_polling() {
-        course.end_poll(cx);
-    }
-    tx.save_cursor(key, course, delta).await?;
-    let verdict = if is_last {
-        end(&mut tx, cx, course, total).await?;
-        Verdict::Done
-    } else {
-        Verdict::Requeue
-    };
-    if is_last && cx.state.has_open_run {
-        // The threads of a run end after its conversations, even if no thread is left to be fetched.
-        tx.make_due(key.connection, Stream::Threads).await?;
-    }
-    let also_due = if tx.has_threads_due() {
-        vec![Stream::Threads]
-    } else {
-        Vec::new()
-    };
-    tx.commit().await?;
-    written.count(Stream::Conversations);
-    if is_last && course.pages.is_full() {
-        analyze_after(cx, course.pages.seen).await;
-    }
-    Ok(SliceOutcome::from(verdict).with_due(also_due))
-}
-
-/// Ends a poll whose last page shows nothing new, which is what most polls do. It costs one look at the versions of the
-/// page and one update.
-async fn changed_nothing(
-    cx: &SliceContext<'_>,
-    course: &Course<ConversationWalk>,
-    objects: &PageObjects<Conversation>,
-) -> Result<bool, SliceError> {
-    let has_ended = course.pages.after.is_none();
-    if !(has_ended && course.is_plain_poll(cx) && objects.poisons.is_empty()) {
-        return Ok(false);
-    }
-    let mut tx = cx.begin_unfenced().await?;
-    let records = &objects.records;
-    if !records.is_empty() && tx.has_changed_stubs(cx.key.connection, records).await? {
-        return Ok(false);
-    }
-    let end = course.end(cx, None);
-    let ended = tx.end_quiet_poll(cx.key, &end).await?;
-    tx.commit().await?;
-    Ok(ended)
-}
-
-async fn end(
-    tx: &mut WorkerTx,
-    cx: &SliceContext<'_>,
-    course: &Course<ConversationWalk>,
-    total: Option<i64>,
-) -> Result<(), SliceError> {
-    let key = cx.key;
-    if course.pages.is_full() {
-        tx.forget_quarantine(key.connection, "conversation", course.pages.begun_at)
-            .await?;
-        tx.end_absence_scan(key).await?;
-        // An absent conversation may be deleted. Its own call gives the proof.
-        tx.reopen_absent_threads(key).await?;
-    } else if let Some(total) = total {
-        tx.recount(key, total).await?;
-    }
-    let end = course.end(cx, course.missing(total));
-    tx.end_walk(key, &end).await?;
-    Ok(())
 }

@@ -6,7 +6,10 @@
 //!
 //! `streams.cursor` holds both, so that a restart loses neither.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -69,7 +72,7 @@ impl<W: Walk> Course<W> {
     pub(super) async fn open(cx: &SliceContext<'_>) -> Result<Self, StoreError> {
         let mut course = cx.open_walk(Self::begin).await?;
         if course.poll.is_none()
-            && let Some(since) = course.news_since(cx)
+            && let Some(since) = course.news_since(cx, cx.state.now)
         {
             let pages = PagedWalk::starting(cx, Some(since));
             course.poll = Some(W::over(cx, pages));
@@ -87,8 +90,14 @@ impl<W: Walk> Course<W> {
         }
     }
 
-    /// The beginning of the poll that is due now, if one is.
-    fn news_since(&self, cx: &SliceContext<'_>) -> Option<DateTime<Utc>> {
+    /// Whether a poll is due that has not begun. `worked` is the time since the slice began.
+    pub(super) fn is_poll_due(&self, cx: &SliceContext<'_>, worked: Duration) -> bool {
+        let now = cx.state.now + TimeDelta::from_std(worked).unwrap_or_default();
+        self.poll.is_none() && self.news_since(cx, now).is_some()
+    }
+
+    /// The beginning of the poll that is due at `now`, if one is.
+    fn news_since(&self, cx: &SliceContext<'_>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let pages = self.walk.pages();
         // A walk over the changes is a poll itself. Before its first page a walk has no time that a poll could follow.
         if !pages.is_full() || pages.started_at.is_none() {
@@ -100,7 +109,7 @@ impl<W: Walk> Course<W> {
         }
         let interval = TimeDelta::from_std(cx.config().intervals.sync).unwrap_or(TimeDelta::MAX);
         let last = self.polled_at.unwrap_or(pages.begun_at);
-        if cx.state.now - last < interval {
+        if now - last < interval {
             return None;
         }
         // Older changes come with the walk. A search for them would be a second walk.

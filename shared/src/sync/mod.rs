@@ -1,6 +1,6 @@
 //! The decisions: what to fetch next, what to store, when to wait, when to stop.
 //!
-//! A *slice* is one page, a batch of threads, or one scroll through the companies. Each step of it ends in a
+//! A *slice* is some pages, a batch of threads, or one scroll through the companies. Each step of it ends in a
 //! transaction that holds both the fetched objects and the cursor behind them. `sync` does not know that a queue
 //! exists, because a slice returns what should happen next.
 //!
@@ -9,6 +9,9 @@
 //! | `work.rs`                         | takes a stream over and runs its job                     |
 //! | `reference.rs` … `threads.rs`     | one job per stream, each a `run(cx)`                     |
 //! | `slice.rs`                        | the context that every job uses                          |
+//! | `course.rs`, `paged_walk.rs`      | a walk page by page, and the polls between its pages     |
+//! | `walk_ranges.rs`, `walk_range.rs` | the ranges that a full walk of conversations reads       |
+//! | `*_page.rs`, `*_store.rs`         | a page as it was read, and the transaction that keeps it |
 //! | `outcome.rs`, `failure.rs`        | what follows from a slice that ended well, or failed     |
 //! | `refusal.rs`, `belief.rs`         | what follows from a refusal, and how long it is doubted  |
 //! | `connect.rs`, `replay.rs`         | connecting a workspace, and replaying its quarantine     |
@@ -18,6 +21,7 @@ mod audit;
 mod belief;
 mod bisect;
 mod block_messages;
+mod calls;
 pub mod companies;
 mod companies_by_id;
 mod company_walk;
@@ -25,12 +29,17 @@ pub mod connect;
 mod contact_absences;
 mod contact_companies;
 mod contact_culprit;
+mod contact_page;
 mod contact_questions;
 mod contact_route;
+mod contact_store;
 mod contact_walk;
 pub mod contacts;
 mod context;
+mod conversation_answer;
 mod conversation_bisect;
+mod conversation_page;
+mod conversation_store;
 mod conversation_walk;
 pub mod conversations;
 mod course;
@@ -60,6 +69,8 @@ mod thread_batch;
 mod thread_doubt;
 mod thread_store;
 pub mod threads;
+mod walk_range;
+mod walk_ranges;
 mod work;
 
 pub use context::Context;

@@ -26,6 +26,14 @@ impl<R> Default for PageObjects<R> {
     }
 }
 
+impl<R> PageObjects<R> {
+    /// Adds the objects of another page.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.records.extend(other.records);
+        self.poisons.extend(other.poisons);
+    }
+}
+
 impl<R: Timestamped> PageObjects<R> {
     /// Reads the items of an answer.
     ///

@@ -7,11 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{SliceError, page_size::PageSize, slice::SliceContext};
-use crate::{
-    domain::Mode,
-    intercom::{Endpoint, Error, wire::Page},
-    store::WalkEnd,
-};
+use crate::{domain::Mode, intercom::Endpoint, store::WalkEnd};
 
 /// How far a walk has come. Written to `streams.cursor`, so a new field needs a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,13 +19,26 @@ pub(super) struct PagedWalk {
     pub(super) started_at: Option<DateTime<Utc>>,
     /// Changes up to here were stored when the walk began. `None` walks everything.
     pub(super) since: Option<DateTime<Utc>>,
-    /// Intercom's cursor of the next page.
-    pub(super) after: Option<String>,
     /// Objects on the pages so far, readable or not.
     pub(super) seen: i64,
     pub(super) poisoned: i64,
+}
+
+/// Pages of which each names the next.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Chain {
+    /// Intercom's cursor of the next page.
+    pub(super) after: Option<String>,
     #[serde(default)]
     pub(super) page_size: PageSize,
+}
+
+impl Chain {
+    /// Whether a page's next cursor leads to the page itself, so that the walk would never end. Only the page's own
+    /// cursor is refused, because Intercom may give an old cursor again in another walk.
+    pub(super) fn leads_to_itself(&self, next: Option<&str>) -> bool {
+        next.is_some() && next == self.after.as_deref()
+    }
 }
 
 impl PagedWalk {
@@ -50,10 +59,8 @@ impl PagedWalk {
             begun_at: cx.state.now,
             started_at: None,
             since,
-            after: None,
             seen: 0,
             poisoned: 0,
-            page_size: PageSize::default(),
         }
     }
 
@@ -62,26 +69,12 @@ impl PagedWalk {
         self.since.is_none()
     }
 
-    /// Counts a page and returns the cursor of the next one, if there is one.
-    ///
-    /// # Errors
-    /// [`Turn::Repeats`] when the page's cursor leads to the page itself, so that the walk would never end.
-    /// [`Turn::Unreadable`] when the next page is named in another way than by a cursor.
-    pub(super) fn turn(
-        &mut self,
-        page: &Page<'_>,
-        at: DateTime<Utc>,
-    ) -> Result<Option<String>, Turn> {
-        let next = page.next_cursor().map_err(Turn::Unreadable)?;
+    /// Counts the objects of a page that was answered at `at`.
+    pub(super) fn note(&mut self, objects: i64, at: DateTime<Utc>) {
         // The first page's time is the safe one. An object that changes later is on a later page or
         // newer than the watermark.
         self.started_at.get_or_insert(at);
-        self.seen += page.items.len() as i64;
-        // Only the page's own cursor is refused. Intercom may give an old cursor again in another walk.
-        if next.is_some() && next == self.after.as_deref() {
-            return Err(Turn::Repeats);
-        }
-        Ok(next.map(str::to_owned))
+        self.seen += objects;
     }
 
     /// Intercom's count of all objects. A full walk reads it from its pages. A search for changes counts only the
@@ -89,12 +82,12 @@ impl PagedWalk {
     pub(super) async fn total(
         &self,
         cx: &SliceContext<'_>,
-        page: &Page<'_>,
+        of_page: Option<i64>,
         ended: bool,
         count: &Endpoint<'_>,
     ) -> Result<Option<i64>, SliceError> {
         if self.is_full() {
-            Ok(page.total_count)
+            Ok(of_page)
         } else if ended && cx.is_short() {
             cx.total(count).await
         } else {
@@ -123,13 +116,4 @@ impl PagedWalk {
             next_in_seconds: SliceContext::every(cx.config().intervals.sync),
         }
     }
-}
-
-/// Why a page does not lead to the next one.
-#[derive(Debug)]
-pub(super) enum Turn {
-    /// Intercom gave the page's own cursor as the cursor of the next page.
-    Repeats,
-    /// The next page cannot be asked for.
-    Unreadable(Error),
 }

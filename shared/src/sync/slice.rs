@@ -16,6 +16,9 @@ use crate::{
 /// A full walk that did not show a stored object is repeated after at most this long.
 const ABSENCE_RECHECK: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A slice of pages starts no new call after this. A longer one would keep its slot from the polls of other tenants.
+const MAX_READING_TIME: Duration = Duration::from_secs(2);
+
 /// A slice in flight: its key, the stream's state when it began, and a client of its workspace.
 #[derive(Debug)]
 pub struct SliceContext<'a> {
@@ -28,6 +31,17 @@ pub struct SliceContext<'a> {
 impl SliceContext<'_> {
     pub(super) fn config(&self) -> &Config {
         &self.ctx.config
+    }
+
+    /// Whether a slice of pages that has worked for so long may read on.
+    pub(super) fn may_read_on(&self, worked: Duration) -> bool {
+        worked < MAX_READING_TIME && !self.ctx.stopping.is_cancelled()
+    }
+
+    /// Whether the slice before this one failed. A slice of pages then reads one page, so that an outage costs few calls
+    /// and the next failure is counted from a state that is not behind the database's.
+    pub(super) const fn is_retry(&self) -> bool {
+        self.state.attempts > 0
     }
 
     /// A transaction that has locked the stream and compared the slice's fence.
@@ -52,8 +66,8 @@ impl SliceContext<'_> {
         serde_json::from_value(self.state.cursor.clone()?).ok()
     }
 
-    /// The walk that an earlier slice saved, or a new one. A new walk begins the runs that wait for it, and a full one forgets
-    /// the pages of the walk before it.
+    /// The walk that an earlier slice saved, or a new one. A new walk begins the runs that wait for it, and a full one
+    /// forgets the pages of the walk before it.
     pub(super) async fn open_walk<W: DeserializeOwned>(
         &self,
         begin: impl FnOnce(&Self) -> W,

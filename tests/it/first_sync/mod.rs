@@ -3,6 +3,7 @@
 mod companies;
 mod contacts;
 mod conversations;
+mod side_by_side;
 
 use intercom_simulator::{Fault, FaultAction, Kind, Mutation, WorkspaceSpec};
 use shared::domain::{Region, Stream};

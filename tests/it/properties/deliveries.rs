@@ -6,7 +6,7 @@ use shared::{
         records::{Company, Contact, Conversation, ReferenceItem, SubList, Thread},
     },
     intercom::{
-        Endpoint, Intercom, Order, PAGE, Search,
+        Endpoint, Intercom, PAGE, Search,
         wire::{self, Next, Page, ReferenceKind},
     },
     store::{FetchedThread, WorkerStore},
@@ -70,13 +70,7 @@ pub(super) async fn everything(case: &Case) -> Vec<Delivery> {
         .collect();
     // A workspace has one scroll, and the next reading needs it.
     case.workspace.release_scroll();
-    let search = Search {
-        after: chrono::DateTime::UNIX_EPOCH,
-        before: None,
-        order: Order::Descending,
-        starting_after: None,
-        per_page: PAGE,
-    };
+    let search = Search::newest_first(chrono::DateTime::UNIX_EPOCH, None, PAGE);
     let body = read(Endpoint::ConversationsSearch { search: &search }).await;
     let stubs: Vec<Conversation> = Page::split(&body)
         .unwrap()
