@@ -67,27 +67,7 @@ impl Fleet {
         ];
         let worker = roles::pathbound(&["worker"], &environment)?;
         let rest = ApiClient::new(&public_url, &Secret::new(SERVICE_KEY))?;
-        let tenant = sync::until_up(&rest).await?;
-        let started = rest
-            .post(
-                Some(tenant),
-                "/v1/integrations/intercom/connect",
-                &json!({}),
-            )
-            .await?
-            .success()?;
-        let connected_at = Instant::now();
-        Browser::new()?
-            .connect(
-                started["start_url"].as_str().ok_or("no start_url")?,
-                WORKSPACE,
-            )
-            .await?;
-        let connections = rest.get(tenant, "/v1/connections").await?;
-        let connection = connections["items"][0]["id"]
-            .as_str()
-            .ok_or("no connection")?
-            .parse()?;
+        let (tenant, connection, connected_at) = connect(&rest, WORKSPACE).await?;
         Ok(Self {
             rest,
             public_url,
@@ -136,4 +116,29 @@ impl Fleet {
         let postgres = self.servers.postgres().pid();
         (ours, postgres.map_or(0.0, process::tree_cpu_seconds))
     }
+}
+
+/// Connects a workspace of a new tenant. Returns the time at which its browser set out as well.
+pub(crate) async fn connect(
+    rest: &ApiClient,
+    workspace: &str,
+) -> Result<(TenantId, ConnectionId, Instant), Failure> {
+    let tenant = sync::until_up(rest).await?;
+    let started = rest
+        .post(
+            Some(tenant),
+            "/v1/integrations/intercom/connect",
+            &json!({}),
+        )
+        .await?
+        .success()?;
+    let connected_at = Instant::now();
+    let start_url = started["start_url"].as_str().ok_or("no start_url")?;
+    Browser::new()?.connect(start_url, workspace).await?;
+    let connections = rest.get(tenant, "/v1/connections").await?;
+    let connection = connections["items"][0]["id"]
+        .as_str()
+        .ok_or("no connection")?
+        .parse()?;
+    Ok((tenant, connection, connected_at))
 }

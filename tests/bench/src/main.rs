@@ -6,6 +6,7 @@
 mod baseline;
 mod bytes;
 mod clones;
+mod first_sync;
 mod fleet;
 mod idle;
 mod ingest;
@@ -47,6 +48,9 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         if report.wants("sync.") {
             sync::measure(&mut report).await?;
+        }
+        if report.wants("first_sync.") {
+            first_sync::measure(&mut report).await?;
         }
         if report.wants("rate.") {
             rate::measure(&mut report).await?;
