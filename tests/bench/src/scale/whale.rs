@@ -35,7 +35,7 @@ const DISCONNECTS: usize = 20;
 /// Above every fence that the fleet has reached.
 const FENCE: i64 = 1 << 40;
 /// Threads that a slice stores in one transaction here.
-const BATCH: i64 = 20;
+const BATCH: i64 = 10;
 
 /// What one backlog cost.
 struct Backlog {
@@ -124,7 +124,8 @@ fn options() -> FleetOptions {
     }
 }
 
-/// Conversations whose stubs have come and whose threads have not, and their number on the stream's row.
+/// Conversations whose stubs have come and whose threads have not, and their number on the stream's row. Every second
+/// thread has failed and waits for its next attempt.
 async fn fill(
     admin: &mut PgConnection,
     tenant: TenantId,
@@ -152,8 +153,11 @@ async fn fill(
         .execute(&mut *admin)
         .await?;
         sqlx::query(
-            "INSERT INTO threads (tenant_id, connection_id, conversation_id, source_id, status, stub_version, due_at)
-             SELECT $1, $2, id, 'w' || n, 'pending', to_timestamp(1700000000 + n), now()
+            "INSERT INTO threads (tenant_id, connection_id, conversation_id, source_id, status, stub_version,
+                                  due_at, attempts, failure, failed_since, tried_at)
+             SELECT $1, $2, id, 'w' || n, 'pending', to_timestamp(1700000000 + n),
+                    now() + n % 2 * interval '1 day', n % 2, CASE n % 2 WHEN 1 THEN 'refused' END,
+                    CASE n % 2 WHEN 1 THEN now() END, CASE n % 2 WHEN 1 THEN now() END
              FROM unnest($3::int8[], $4::uuid[]) AS i(n, id)",
         )
         .bind(tenant.0)
@@ -166,6 +170,7 @@ async fn fill(
     }
     sqlx::query(
         "UPDATE streams SET pending = pending + CASE stream WHEN 'threads' THEN $2 ELSE 0 END,
+                            failing = failing + CASE stream WHEN 'threads' THEN $2 / 2 ELSE 0 END,
                             held = held + CASE stream WHEN 'conversations' THEN $2 ELSE 0 END
          WHERE tenant_id = $1",
     )
