@@ -154,9 +154,10 @@ async fn fill(
         .await?;
         sqlx::query(
             "INSERT INTO threads (tenant_id, connection_id, conversation_id, source_id, status, stub_version,
-                                  due_at, attempts, failure, failed_since, tried_at)
+                                  due_at, attempts, failure, error, failed_since, tried_at)
              SELECT $1, $2, id, 'w' || n, 'pending', to_timestamp(1700000000 + n),
                     now() + n % 2 * interval '1 day', n % 2, CASE n % 2 WHEN 1 THEN 'refused' END,
+                    CASE n % 2 WHEN 1 THEN 'intercom refused the thread' END,
                     CASE n % 2 WHEN 1 THEN now() END, CASE n % 2 WHEN 1 THEN now() END
              FROM unnest($3::int8[], $4::uuid[]) AS i(n, id)",
         )
