@@ -3,17 +3,23 @@
 //! Every key begins with the tenant, so a copy may keep the connection's id and all ids that are derived from it. A copy
 //! is then exactly what a sync of the same workspace would have written, and a poll of it finds nothing new.
 
+use intercom_simulator::{Latency, WorkspaceSpec};
 use shared::{
     domain::{ConnectionId, TenantId},
     vault::{KeyRing, SealContext},
 };
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::report::Failure;
+use crate::{
+    fleet::{Fleet, FleetOptions},
+    report::{Failure, SEED},
+    roles::{self, Role, Scene},
+    sync::{self, WORKSPACE},
+};
 
 /// The encryption keys of a fleet whose tenants are copied, so that each copy's token can be sealed for its tenant.
-pub(crate) const KEYS: &str = "bench:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const KEYS: &str = "bench:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// Tables that no copy needs, beside the connections' secrets, which are sealed anew.
 const LEFT_OUT: &[&str] = &[
     "connection_secrets",
@@ -27,17 +33,62 @@ const LEFT_OUT: &[&str] = &[
 /// Rows that one statement copies, about.
 const ROWS_AT_ONCE: i64 = 200_000;
 
-/// The tenant that is copied.
-#[derive(Clone, Copy)]
+/// A fleet whose one tenant was synced, and is copied.
 pub(crate) struct Original {
-    pub(crate) tenant: TenantId,
-    pub(crate) connection: ConnectionId,
+    pub(crate) fleet: Fleet,
+    /// Of the simulator.
+    pub(crate) intercom: String,
+    pub(crate) admin: PgConnection,
+    token: String,
+    // Ends with the measurement.
+    _simulator: Role,
 }
 
-/// Copies the tenant's rows `count` times. Each copy names a workspace of its own, so that it has its own rate budget.
-pub(crate) async fn multiply(
+impl Original {
+    /// Syncs a workspace of this size. No rate limit is in the way.
+    pub(crate) async fn sync(spec: WorkspaceSpec, options: FleetOptions) -> Result<Self, Failure> {
+        let spec = WorkspaceSpec {
+            id_code: Some(WORKSPACE.to_owned()),
+            seed: SEED,
+            limit_per_window: 100_000_000,
+            ..spec
+        };
+        let token = sync::token_of(&spec).await?;
+        let (simulator, intercom) = roles::simulator(&Scene {
+            spec,
+            latency: Latency::None,
+        })?;
+        let mut options = options;
+        options
+            .environment
+            .push(("ENCRYPTION_KEYS", KEYS.to_owned()));
+        let fleet = Fleet::start_with(&intercom, options).await?;
+        fleet.until_complete().await?;
+        Ok(Self {
+            admin: PgConnection::connect(&fleet.servers.database_url()).await?,
+            fleet,
+            intercom,
+            token,
+            _simulator: simulator,
+        })
+    }
+
+    /// Copies the tenant's rows `count` times. Each copy names a workspace of its own, so that it has its own rate budget.
+    pub(crate) async fn multiply(&mut self, count: u32) -> Result<Vec<TenantId>, Failure> {
+        let (tenant, connection) = (self.fleet.tenant, self.fleet.connection);
+        multiply(&mut self.admin, tenant, connection, count, &self.token).await
+    }
+
+    /// Checks that each copy has what the original has: as many rows in every table, with the same bytes.
+    pub(crate) async fn verify(&mut self, copies: &[TenantId]) -> Result<(), Failure> {
+        verify(&mut self.admin, self.fleet.tenant, copies).await
+    }
+}
+
+async fn multiply(
     admin: &mut PgConnection,
-    original: Original,
+    tenant: TenantId,
+    connection: ConnectionId,
     count: u32,
     token: &str,
 ) -> Result<Vec<TenantId>, Failure> {
@@ -53,9 +104,9 @@ pub(crate) async fn multiply(
         .execute(&mut *admin)
         .await?;
     for table in tables(admin).await? {
-        copy(admin, &table, original.tenant, count).await?;
+        copy(admin, &table, tenant, count).await?;
         if table == "connections" {
-            seal(admin, original.connection, &clones, token).await?;
+            seal(admin, connection, &clones, token).await?;
         }
     }
     Ok(clones.into_iter().map(TenantId).collect())
@@ -164,10 +215,9 @@ async fn seal(
     Ok(())
 }
 
-/// Checks that each copy has what the original has: as many rows in every table, with the same bytes.
-pub(crate) async fn verify(
+async fn verify(
     admin: &mut PgConnection,
-    original: Original,
+    original: TenantId,
     tenants: &[TenantId],
 ) -> Result<(), Failure> {
     for (table, content) in [
@@ -187,7 +237,7 @@ pub(crate) async fn verify(
              WHERE (t.rows, t.digest) IS DISTINCT FROM (SELECT (rows, digest) FROM of_tenant WHERE tenant_id = $2)"
         )))
         .bind(tenants.iter().map(|tenant| tenant.0).collect::<Vec<_>>())
-        .bind(original.tenant.0)
+        .bind(original.0)
         .fetch_one(&mut *admin)
         .await?;
         if differing > 0 {

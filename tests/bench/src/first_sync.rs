@@ -16,7 +16,7 @@ use sqlx::{Connection, PgConnection};
 use crate::{
     fleet::{Fleet, FleetOptions, connect},
     process,
-    report::{Failure, Report, SEED},
+    report::{Failure, Report, SEED, p99, size},
     roles::{self, Scene},
     sync::WORKSPACE,
 };
@@ -51,9 +51,9 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
         add(report, "stubs", &walk, Floor::Rate);
         report.add(
             "first_sync.neighbour_p99_seconds",
-            p99(&walk.neighbours_beside),
+            p99(walk.neighbours_beside),
             "s",
-            Some(p99(&walk.neighbours_after)),
+            Some(p99(walk.neighbours_after)),
         );
     }
     if report.wants("first_sync.contacts") {
@@ -66,10 +66,6 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
         add(report, "contacts", &walk, Floor::Latency);
     }
     Ok(())
-}
-
-fn size(variable: &str, usual: u32) -> Result<u32, Failure> {
-    Ok(std::env::var(variable).map_or(Ok(usual), |text| text.parse())?)
 }
 
 /// Nothing costs a call but the pages: threads are empty, and each contact shows all of its companies.
@@ -269,11 +265,4 @@ async fn calls(intercom: &str, operation: &str) -> Result<u64, Failure> {
     ledger["by_operation"][operation]
         .as_u64()
         .ok_or_else(|| format!("the ledger has no {operation}: {ledger}").into())
-}
-
-fn p99(seconds: &[f64]) -> f64 {
-    let mut sorted = seconds.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let place = (sorted.len() * 99).div_ceil(100).max(1) - 1;
-    sorted.get(place).copied().unwrap_or(0.0)
 }

@@ -5,15 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use intercom_simulator::{Latency, WorkspaceSpec};
-use sqlx::{Connection, PgConnection};
+use intercom_simulator::WorkspaceSpec;
+use sqlx::PgConnection;
 
 use crate::{
-    clones::{self, KEYS, Original},
+    clones::Original,
     fleet::{Fleet, FleetOptions},
-    report::{Failure, Report, SEED},
-    roles::{self, Scene},
-    sync::{self, WORKSPACE},
+    report::{Failure, Report, size},
+    sync,
 };
 
 const TENANTS: u32 = 100_000;
@@ -49,7 +48,7 @@ struct Accounts {
 }
 
 pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
-    let tenants = std::env::var("IDLE_TENANTS").map_or(Ok(TENANTS), |text| text.parse())?;
+    let tenants = size("IDLE_TENANTS", TENANTS)?;
     let few = FEW.min(tenants);
     println!("{ROUNDS} rounds of polls of {tenants} tenants without news, beside {few} tenants");
     let few = rounds(few).await?;
@@ -79,40 +78,32 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
 
 async fn rounds(tenants: u32) -> Result<Poll, Failure> {
     let spec = WorkspaceSpec {
-        id_code: Some(WORKSPACE.to_owned()),
-        seed: SEED,
         contacts: 5,
         companies: 1,
         conversations: 3,
         parts: 3.0,
-        limit_per_window: 100_000_000,
         ..WorkspaceSpec::default()
     };
-    let token = sync::token_of(&spec).await?;
-    let (_simulator, intercom) = roles::simulator(&Scene {
-        spec,
-        latency: Latency::None,
-    })?;
-    let fleet = Fleet::start_with(&intercom, options()).await?;
-    fleet.until_complete().await?;
-    let mut admin = PgConnection::connect(&fleet.servers.database_url()).await?;
-    let original = Original {
-        tenant: fleet.tenant,
-        connection: fleet.connection,
-    };
-    clones::multiply(&mut admin, original, tenants - 1, &token).await?;
+    let mut original = Original::sync(spec, options()).await?;
+    original.multiply(tenants - 1).await?;
+    let Original {
+        fleet,
+        intercom,
+        admin,
+        ..
+    } = &mut original;
     // Only the rounds below make a stream due.
     sqlx::query("UPDATE streams SET due_at = now() + interval '1 day'")
-        .execute(&mut admin)
+        .execute(&mut *admin)
         .await?;
     // The first round fills caches, and its polls are the first after the walks.
-    round(&mut admin).await?;
-    let before = accounts(&fleet, &mut admin, &intercom).await?;
+    round(admin).await?;
+    let before = accounts(fleet, admin, intercom).await?;
     let mut wal_of_making_due = 0;
     for _ in 0..ROUNDS {
-        wal_of_making_due += round(&mut admin).await?;
+        wal_of_making_due += round(admin).await?;
     }
-    let mut after = accounts(&fleet, &mut admin, &intercom).await?;
+    let mut after = accounts(fleet, admin, intercom).await?;
     after.wal_bytes -= wal_of_making_due;
     Ok(after.per_poll_since(&before, f64::from(ROUNDS * tenants)))
 }
@@ -130,10 +121,7 @@ fn options() -> FleetOptions {
             ],
             ..servers::Options::default()
         },
-        environment: vec![
-            ("ENCRYPTION_KEYS", KEYS.to_owned()),
-            ("SYNC_INTERVAL", "23h".to_owned()),
-        ],
+        environment: vec![("SYNC_INTERVAL", "23h".to_owned())],
         ..FleetOptions::default()
     }
 }

@@ -95,6 +95,19 @@ impl Report {
     }
 }
 
+/// How large a measurement is: as usual, or as the variable says for a quick look.
+pub(crate) fn size<T: std::str::FromStr>(variable: &str, usual: T) -> Result<T, T::Err> {
+    std::env::var(variable).map_or(Ok(usual), |text| text.parse())
+}
+
+/// The value that 99 of 100 do not exceed. Not a number if there is none.
+pub(crate) fn p99(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.into_iter().collect();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (sorted.len() * 99).div_ceil(100).saturating_sub(1);
+    sorted.get(rank).copied().unwrap_or(f64::NAN)
+}
+
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let model = std::fs::read_to_string("/proc/cpuinfo")

@@ -14,7 +14,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::{
     fleet::Fleet,
-    report::{Failure, Report, SEED},
+    report::{Failure, Report, SEED, size},
     roles::{self, Scene},
     sync::WORKSPACE,
 };
@@ -24,7 +24,7 @@ const CONTACTS: u32 = 1_000_000;
 const PAGE: usize = 150;
 
 pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
-    let contacts = std::env::var("MEMORY_CONTACTS").map_or(Ok(CONTACTS), |text| text.parse())?;
+    let contacts = size("MEMORY_CONTACTS", CONTACTS)?;
     let at = if contacts == CONTACTS {
         "1m".to_owned()
     } else {

@@ -11,7 +11,7 @@ use sqlx::{Connection, PgConnection};
 use super::{first_id, p99_ms, read};
 use crate::{
     fleet::Fleet,
-    report::{Failure, Report, SEED},
+    report::{Failure, Report, SEED, size},
     roles::{self, Scene},
     sync::WORKSPACE,
 };
@@ -25,7 +25,6 @@ const READS_AT_REST: usize = 300;
 type Times = Vec<(&'static str, Vec<Duration>)>;
 
 pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
-    let size = |name: &str, default| std::env::var(name).map_or(Ok(default), |text| text.parse());
     let contacts = size("SCALE_CONTACTS", CONTACTS)?;
     let conversations = size("SCALE_CONVERSATIONS", CONVERSATIONS)?;
     println!(
@@ -69,9 +68,9 @@ pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
     for ((name, during), (_, at_rest)) in during.into_iter().zip(at_rest) {
         report.add(
             &format!("scale.first_look_p99_ms.{name}"),
-            p99_ms(during),
+            p99_ms(&during),
             "ms",
-            Some(p99_ms(at_rest)),
+            Some(p99_ms(&at_rest)),
         );
     }
     Ok(())

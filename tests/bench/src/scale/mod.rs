@@ -11,7 +11,7 @@ use shared::domain::TenantId;
 
 use crate::{
     fleet::Fleet,
-    report::{Failure, Report},
+    report::{Failure, Report, p99},
 };
 
 pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
@@ -42,10 +42,6 @@ async fn first_id(fleet: &Fleet, tenant: TenantId, path: &str) -> Result<String,
 }
 
 /// The time that 99 of 100 did not exceed, in milliseconds.
-fn p99_ms(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    let rank = (times.len() * 99).div_ceil(100).saturating_sub(1);
-    times
-        .get(rank)
-        .map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+fn p99_ms(times: &[Duration]) -> f64 {
+    p99(times.iter().map(|time| time.as_secs_f64() * 1e3))
 }

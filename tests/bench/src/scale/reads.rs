@@ -4,17 +4,14 @@
 
 use std::time::{Duration, Instant};
 
-use intercom_simulator::{Latency, WorkspaceSpec};
+use intercom_simulator::WorkspaceSpec;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use sqlx::{Connection, PgConnection};
 
 use super::{first_id, p99_ms, read};
 use crate::{
-    clones::{self, KEYS, Original},
-    fleet::{Fleet, FleetOptions},
-    report::{Failure, Report, SEED},
-    roles::{self, Scene},
-    sync::{self, WORKSPACE},
+    clones::Original,
+    fleet::FleetOptions,
+    report::{Failure, Report, SEED, size},
 };
 
 const TENANTS: u32 = 1_000;
@@ -32,7 +29,7 @@ struct Layout {
 }
 
 pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
-    let tenants = std::env::var("SCALE_TENANTS").map_or(Ok(TENANTS), |text| text.parse())?;
+    let tenants = size("SCALE_TENANTS", TENANTS)?;
     println!("reads of {tenants} tenants, in {PARTITIONS} partitions and in one heap");
     let heap = layout(tenants, 1).await?;
     let split = layout(tenants, PARTITIONS).await?;
@@ -51,45 +48,32 @@ pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
 
 async fn layout(tenants: u32, partitions: u32) -> Result<Layout, Failure> {
     let spec = WorkspaceSpec {
-        id_code: Some(WORKSPACE.to_owned()),
-        seed: SEED,
         contacts: 500,
         companies: 30,
         conversations: 1_140,
         parts: 8.0,
-        limit_per_window: 100_000_000,
         ..WorkspaceSpec::default()
     };
-    let token = sync::token_of(&spec).await?;
-    let (_simulator, intercom) = roles::simulator(&Scene {
-        spec,
-        latency: Latency::None,
-    })?;
-    let fleet = Fleet::start_with(&intercom, options(partitions)).await?;
-    fleet.until_complete().await?;
-    let mut admin = PgConnection::connect(&fleet.servers.database_url()).await?;
-    let original = Original {
-        tenant: fleet.tenant,
-        connection: fleet.connection,
-    };
+    let mut original = Original::sync(spec, options(partitions)).await?;
     let begun = Instant::now();
-    let mut all = clones::multiply(&mut admin, original, tenants - 1, &token).await?;
-    all.push(fleet.tenant);
+    let mut all = original.multiply(tenants - 1).await?;
+    all.push(original.fleet.tenant);
     let filled_in = begun.elapsed();
-    clones::verify(&mut admin, original, &all).await?;
+    original.verify(&all).await?;
+    let Original { fleet, admin, .. } = &mut original;
     // Nothing but the reads runs.
     sqlx::raw_sql("UPDATE streams SET due_at = now() + interval '1 day'; ANALYZE")
-        .execute(&mut admin)
+        .execute(&mut *admin)
         .await?;
     let parts: i64 = sqlx::query_scalar("SELECT count(*) FROM parts")
-        .fetch_one(&mut admin)
+        .fetch_one(admin)
         .await?;
     println!(
         "{parts} parts in {partitions} partitions after {:.0} s",
         filled_in.as_secs_f64()
     );
-    let contact = first_id(&fleet, fleet.tenant, "/v1/contacts?limit=1").await?;
-    let conversation = first_id(&fleet, fleet.tenant, "/v1/conversations?limit=1").await?;
+    let contact = first_id(fleet, fleet.tenant, "/v1/contacts?limit=1").await?;
+    let conversation = first_id(fleet, fleet.tenant, "/v1/conversations?limit=1").await?;
     let paths = [
         ("contact", format!("/v1/contacts/{contact}")),
         ("contacts", "/v1/contacts?limit=50".to_owned()),
@@ -106,9 +90,9 @@ async fn layout(tenants: u32, partitions: u32) -> Result<Layout, Failure> {
         let mut times = Vec::with_capacity(READS);
         for _ in 0..READS {
             let tenant = all[random.random_range(0..all.len())];
-            times.push(read(&fleet, tenant, &path).await?);
+            times.push(read(fleet, tenant, &path).await?);
         }
-        reads.push((name, p99_ms(times)));
+        reads.push((name, p99_ms(&times)));
     }
     Ok(Layout {
         reads,
@@ -124,7 +108,7 @@ fn options(partitions: u32) -> FleetOptions {
             postgres_settings: vec!["max_wal_size=8GB".to_owned()],
             ..servers::Options::default()
         },
-        environment: vec![("ENCRYPTION_KEYS", KEYS.to_owned())],
         partitions: Some(partitions),
+        ..FleetOptions::default()
     }
 }

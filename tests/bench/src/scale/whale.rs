@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::DateTime;
-use intercom_simulator::{Latency, WorkspaceSpec};
+use intercom_simulator::WorkspaceSpec;
 use reqwest::StatusCode;
 use shared::{
     config::DatabaseConfig,
@@ -16,15 +16,14 @@ use shared::{
     },
     store::{SliceKey, WorkerStore},
 };
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::{p99_ms, read};
 use crate::{
-    clones::{self, KEYS, Original},
+    clones::Original,
     fleet::{Fleet, FleetOptions},
-    report::{Failure, Report, SEED},
-    roles::{self, Scene},
-    sync::{self, SERVICE_KEY, WORKSPACE},
+    report::{Failure, Report, size},
+    sync::SERVICE_KEY,
 };
 
 const PENDING: i64 = 5_000_000;
@@ -45,44 +44,31 @@ struct Backlog {
 }
 
 pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
-    let pending = std::env::var("SCALE_PENDING").map_or(Ok(PENDING), |text| text.parse())?;
+    let pending = size("SCALE_PENDING", PENDING)?;
     println!("one tenant with {pending} pending threads beside one with {FEW}");
     let spec = WorkspaceSpec {
-        id_code: Some(WORKSPACE.to_owned()),
-        seed: SEED,
         contacts: 5,
         companies: 1,
         conversations: 3,
-        limit_per_window: 100_000_000,
         ..WorkspaceSpec::default()
     };
-    let token = sync::token_of(&spec).await?;
-    let (_simulator, intercom) = roles::simulator(&Scene {
-        spec,
-        latency: Latency::None,
-    })?;
-    let mut fleet = Fleet::start_with(&intercom, options()).await?;
-    fleet.until_complete().await?;
-    let mut admin = PgConnection::connect(&fleet.servers.database_url()).await?;
+    let mut original = Original::sync(spec, options()).await?;
     sqlx::raw_sql("CREATE EXTENSION pg_stat_statements")
-        .execute(&mut admin)
+        .execute(&mut original.admin)
         .await?;
-    let original = Original {
-        tenant: fleet.tenant,
-        connection: fleet.connection,
-    };
     // No worker takes what is made due below.
-    fleet.end_worker();
-    let clones = clones::multiply(&mut admin, original, 2, &token).await?;
+    original.fleet.end_worker();
+    let clones = original.multiply(2).await?;
+    let Original { fleet, admin, .. } = &mut original;
     for (tenant, threads) in clones.iter().zip([FEW, pending]) {
-        fill(&mut admin, *tenant, fleet.connection, threads).await?;
+        fill(admin, *tenant, fleet.connection, threads).await?;
     }
     let mut costs = Vec::new();
     for tenant in clones {
         costs.push(Backlog {
-            slice_buffers: slice_buffers(&fleet, &mut admin, tenant).await?,
-            status_p99_ms: status(&fleet, tenant).await?,
-            disconnect_p99_ms: disconnects(&fleet, &mut admin, tenant).await?,
+            slice_buffers: slice_buffers(fleet, admin, tenant).await?,
+            status_p99_ms: status(fleet, tenant).await?,
+            disconnect_p99_ms: disconnects(fleet, admin, tenant).await?,
         });
     }
     let (few, many) = (&costs[0], &costs[1]);
@@ -118,9 +104,9 @@ fn options() -> FleetOptions {
             ],
             ..servers::Options::default()
         },
-        environment: vec![("ENCRYPTION_KEYS", KEYS.to_owned())],
         // Both tenants' rows are in the same tables, whose indexes are as deep for the one as for the other.
         partitions: Some(1),
+        ..FleetOptions::default()
     }
 }
 
@@ -291,7 +277,7 @@ async fn status(fleet: &Fleet, tenant: TenantId) -> Result<f64, Failure> {
     for _ in 0..STATUS_READS {
         times.push(read(fleet, tenant, &path).await?);
     }
-    Ok(p99_ms(times))
+    Ok(p99_ms(&times))
 }
 
 /// Ends the connection again and again, and makes it as it was in between.
@@ -326,5 +312,5 @@ async fn disconnects(
         .execute(&mut *admin)
         .await?;
     }
-    Ok(p99_ms(times))
+    Ok(p99_ms(&times))
 }
