@@ -22,8 +22,8 @@ pub(super) struct StubBatch {
     objects: PageObjects<Conversation>,
     /// Seconds whose conversations could not be read.
     unread: Vec<SetAside>,
-    pages: usize,
     bytes: usize,
+    /// One for each page.
     permits: Vec<MemoryPermit>,
     /// The walk has moved.
     has_moved: bool,
@@ -35,18 +35,17 @@ impl StubBatch {
     /// Whether the batch has to be stored before more answers come. A large page gives its part of the memory back as
     /// soon as it can.
     pub(super) fn is_full(&self) -> bool {
-        self.pages >= MAX_PAGES
+        self.permits.len() >= MAX_PAGES
             || self.bytes >= MAX_BYTES
             || self.permits.iter().any(MemoryPermit::is_large)
     }
 
     pub(super) const fn has_pages(&self) -> bool {
-        self.pages > 0
+        !self.permits.is_empty()
     }
 
     pub(super) fn add(&mut self, page: ConversationPage) {
         self.objects.extend(page.objects);
-        self.pages += 1;
         self.bytes += page.size;
         self.permits.push(page.permit);
         self.note_progress();
