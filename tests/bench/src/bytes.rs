@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use crate::{
     fleet::Fleet,
     report::{Failure, Report, SEED},
-    roles::{self, Scene},
+    roles::{self, NO_LIMIT, Scene},
     sync::WORKSPACE,
 };
 
@@ -44,7 +44,7 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
         companies: 300,
         conversations: 2_000,
         parts: 7.5,
-        limit_per_window: 10_000_000,
+        limit_per_window: NO_LIMIT,
         ..WorkspaceSpec::default()
     };
     println!(

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     fleet::{Fleet, FleetOptions},
     report::{Failure, SEED},
-    roles::{self, Role, Scene},
+    roles::{self, NO_LIMIT, Role, Scene},
     sync::{self, WORKSPACE},
 };
 
@@ -50,7 +50,7 @@ impl Original {
         let spec = WorkspaceSpec {
             id_code: Some(WORKSPACE.to_owned()),
             seed: SEED,
-            limit_per_window: 100_000_000,
+            limit_per_window: NO_LIMIT,
             ..spec
         };
         let token = sync::token_of(&spec).await?;

@@ -1,6 +1,8 @@
 //! How fast records come in through the whole pipeline, beside `COPY` of the same rows into the same tables.
 //!
 //! A workspace of contacts alone, and one of threads alone, with no rate limit and no latency.
+//!
+//! `INGEST_CONTACTS=10000` and `INGEST_CONVERSATIONS=1000` take fewer, for a quick look.
 
 use std::time::Instant;
 
@@ -9,19 +11,19 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{
     fleet::{Fleet, FleetOptions},
-    report::{Failure, Report, SEED},
-    roles::{self, Scene},
+    report::{Failure, Report, SEED, size},
+    roles::{self, NO_LIMIT, Scene},
     sync::WORKSPACE,
 };
 
-const CONTACTS: u32 = 30_000;
-const CONVERSATIONS: u32 = 2_000;
+const CONTACTS: u32 = 100_000;
+const CONVERSATIONS: u32 = 10_000;
 const PARTS: f64 = 50.0;
 const PER: f64 = 100_000.0;
 
 pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
     let contacts = WorkspaceSpec {
-        contacts: CONTACTS,
+        contacts: size("INGEST_CONTACTS", CONTACTS)?,
         companies: 0,
         conversations: 0,
         ..WorkspaceSpec::default()
@@ -36,7 +38,7 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
     let parts = WorkspaceSpec {
         contacts: 10,
         companies: 0,
-        conversations: CONVERSATIONS,
+        conversations: size("INGEST_CONVERSATIONS", CONVERSATIONS)?,
         parts: PARTS,
         ..WorkspaceSpec::default()
     };
@@ -53,7 +55,7 @@ async fn one(
         spec: WorkspaceSpec {
             id_code: Some(WORKSPACE.to_owned()),
             seed: SEED,
-            limit_per_window: 100_000_000,
+            limit_per_window: NO_LIMIT,
             ..spec
         },
         latency: Latency::None,

@@ -21,6 +21,9 @@ const QUEUE_WORKER: &str = "bench-queue-worker";
 const READER: &str = "bench-reader";
 const RECORDER: &str = "bench-recorder";
 
+/// Calls in ten seconds that never run out. A worker holds a header that says more than ten million for absurd.
+pub(crate) const NO_LIMIT: u32 = 10_000_000;
+
 /// What the simulator process is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Scene {

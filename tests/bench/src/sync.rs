@@ -19,7 +19,7 @@ use crate::{
     baseline::{self, Baseline},
     process,
     report::{Failure, Report, SEED},
-    roles::{self, Scene},
+    roles::{self, NO_LIMIT, Scene},
 };
 
 const CONTACTS: u32 = 5_000;
@@ -113,7 +113,7 @@ async fn one_scene(limit_per_window: u32, latency_ms: u64) -> Result<(Baseline, 
     let copied = {
         let (_simulator, url) = roles::simulator(&Scene {
             spec: WorkspaceSpec {
-                limit_per_window: 10_000_000,
+                limit_per_window: NO_LIMIT,
                 ..scene.spec.clone()
             },
             ..scene

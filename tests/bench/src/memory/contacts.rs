@@ -15,7 +15,7 @@ use sqlx::{Connection, PgConnection};
 use crate::{
     fleet::Fleet,
     report::{Failure, Report, SEED, size},
-    roles::{self, Scene},
+    roles::{self, NO_LIMIT, Scene},
     sync::WORKSPACE,
 };
 
@@ -38,7 +38,7 @@ pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
         companies: contacts / 1_000,
         conversations: 0,
         contacts_over_10_companies: 0.0,
-        limit_per_window: 10_000_000,
+        limit_per_window: NO_LIMIT,
         ..WorkspaceSpec::default()
     };
     let (_simulator, intercom) = roles::simulator(&Scene {

@@ -6,6 +6,7 @@ use intercom_simulator::{Kind, Mutation, Options, Simulator, Workspace, Workspac
 use crate::{
     fleet::Fleet,
     report::{Failure, Report, SEED},
+    roles::NO_LIMIT,
     sync::WORKSPACE,
 };
 
@@ -44,7 +45,7 @@ async fn peak(giants: usize) -> Result<f64, Failure> {
         contacts: 100,
         companies: 0,
         conversations,
-        limit_per_window: 10_000_000,
+        limit_per_window: NO_LIMIT,
         ..WorkspaceSpec::default()
     });
     (0..giants).try_for_each(|_| grow_giant(&workspace))?;

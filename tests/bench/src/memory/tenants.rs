@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 use crate::{
     process,
     report::{Failure, Report},
-    roles, sync,
+    roles::{self, NO_LIMIT},
+    sync,
 };
 
 /// The baseline: the process after this many workspaces.
@@ -40,7 +41,7 @@ pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
         contacts: 0,
         companies: 0,
         conversations: 0,
-        limit_per_window: 100_000_000,
+        limit_per_window: NO_LIMIT,
         ..WorkspaceSpec::default()
     });
     let environment = sync::environment(&servers, &simulator.url(), "http://127.0.0.1:1");
