@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::records::Contact,
     intercom::{
-        Endpoint, Response, Search,
+        Endpoint, Error, Response, Search,
         wire::{self, Page},
     },
     store::SetAside,
@@ -25,31 +25,57 @@ pub(super) struct ContactsRead {
     pub(super) total: Option<i64>,
 }
 
-/// Reads an answer and moves the walk behind it, in memory.
+/// An answer as it was read. It takes a core for milliseconds, so it is made where the call ran and not in between two
+/// pages.
+pub(super) struct ContactsAnswer {
+    pub(super) response: Response,
+    objects: PageObjects<Contact>,
+    items: i64,
+    next: Option<String>,
+    total: Option<i64>,
+}
+
+impl ContactsAnswer {
+    /// # Errors
+    /// If the response is not a page.
+    pub(super) fn read(response: Response) -> Result<Self, Error> {
+        let page = Page::split(&response.body)?;
+        Ok(Self {
+            objects: PageObjects::of_page(&response, &page.items, wire::read_contact)?,
+            items: page.items.len() as i64,
+            next: page.next_cursor()?.map(str::to_owned),
+            total: page.total_count,
+            response,
+        })
+    }
+}
+
+/// Moves the walk behind an answer, in memory.
 ///
 /// # Errors
-/// If the answer is not a page, or leads to itself.
+/// If the answer leads to itself.
 pub(super) fn take_in(
     cx: &SliceContext<'_>,
     course: &mut Course<ContactWalk>,
-    answer: &Response,
-) -> Result<ContactsRead, SliceError> {
-    let page = Page::split(&answer.body)?;
-    let next = page.next_cursor()?;
-    course.pages.note(page.items.len() as i64, answer.at);
-    if course.chain.leads_to_itself(next) {
+    answer: ContactsAnswer,
+) -> Result<(Response, ContactsRead), SliceError> {
+    let ContactsAnswer {
+        response, objects, ..
+    } = answer;
+    course.pages.note(answer.items, response.at);
+    if course.chain.leads_to_itself(answer.next.as_deref()) {
         return Err(SliceError::StartOver("intercom repeats its cursor"));
     }
-    let objects = PageObjects::of_page(answer, &page.items, wire::read_contact)?;
-    course.note_landed(answer.size());
-    let ended = course.advance(cx, next.map(str::to_owned), &objects.records);
+    course.note_landed(response.size());
+    let ended = course.advance(cx, answer.next, &objects.records);
     course.note_page();
     course.pages.poisoned += objects.poisons.len() as i64;
-    Ok(ContactsRead {
+    let read = ContactsRead {
         objects,
         ended,
-        total: page.total_count,
-    })
+        total: answer.total,
+    };
+    Ok((response, read))
 }
 
 /// What other calls say of a page.

@@ -16,7 +16,7 @@ use super::{
     SliceError, SliceOutcome,
     calls::Calls,
     contact_culprit::{Way, is_suspected, narrow},
-    contact_page::{Completed, ContactsRead, complete, take_in},
+    contact_page::{Completed, ContactsAnswer, ContactsRead, complete, take_in},
     contact_questions::{self, Questions},
     contact_store::store,
     contact_walk::ContactWalk,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     domain::Verdict,
-    intercom::{Error, Refusal, Response},
+    intercom::{Error, Refusal},
 };
 
 /// Works one slice: pages of the walk, a page of a poll, or a batch of questions.
@@ -42,7 +42,8 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     course.settle(cx, result).await
 }
 
-type Answer = Result<Response, Error>;
+/// A call that was served, and what it says.
+type Answer = Result<Result<ContactsAnswer, Error>, Error>;
 
 /// Reads pages one after the other. Each page of the list is fetched while the one before it is stored.
 async fn pages(
@@ -57,7 +58,7 @@ async fn pages(
             Ok(answer) => answer,
             Err(error) => return refused(cx, course, error).await,
         };
-        let mut page = take_in(cx, course, &answer)?;
+        let (answer, mut page) = take_in(cx, course, answer?)?;
         // The lists of companies, the count and the next page may need it.
         answer.release_slot();
         let completed = complete(cx, course, &mut page).await?;
@@ -79,9 +80,10 @@ fn next_page(
     cx: &SliceContext<'_>,
     course: &mut Course<ContactWalk>,
 ) -> impl Future<Output = Answer> + Send + use<> {
-    course
+    let call = course
         .ask(cx.workspace.version())
-        .fetch(cx.workspace.clone())
+        .fetch(cx.workspace.clone());
+    async move { call.await.map(ContactsAnswer::read) }
 }
 
 /// The list has one chain of pages, so only the next page can be asked for. A search may end before its last page.
