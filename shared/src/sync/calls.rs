@@ -29,6 +29,10 @@ impl<T: Send + 'static> Calls<T> {
         self.tasks.join_next().await.map(ended)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }

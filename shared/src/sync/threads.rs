@@ -5,10 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-
 use super::{
     SliceError, SliceOutcome,
+    calls::Calls,
     slice::SliceContext,
     thread_backlog::Backlog,
     thread_batch::Batch,
@@ -49,13 +48,13 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     fetch.end().await
 }
 
-type Call<'a> = BoxFuture<'a, (PendingThread, Result<Response, Error>)>;
+type Answered = (PendingThread, Result<Response, Error>);
 
 /// The calls of one slice.
 struct Fetch<'a> {
     cx: &'a SliceContext<'a>,
     backlog: Backlog,
-    in_flight: FuturesUnordered<Call<'a>>,
+    in_flight: Calls<Answered>,
     batch: Batch,
     /// Whether Intercom answered for any thread.
     answered: bool,
@@ -82,7 +81,7 @@ impl<'a> Fetch<'a> {
         Ok(Self {
             cx,
             backlog,
-            in_flight: FuturesUnordered::new(),
+            in_flight: Calls::default(),
             batch: Batch::default(),
             answered: false,
             doubt: ThreadDoubt::default(),
@@ -107,13 +106,12 @@ impl<'a> Fetch<'a> {
             let Some(thread) = self.backlog.take() else {
                 break;
             };
-            let cx = self.cx;
-            let call = async move {
+            let workspace = self.cx.workspace.clone();
+            self.in_flight.start(async move {
                 let id = &thread.source_id;
-                let answer = cx.workspace.read(&Endpoint::Conversation { id }).await;
+                let answer = workspace.read(&Endpoint::Conversation { id }).await;
                 (thread, answer)
-            };
-            self.in_flight.push(call.boxed());
+            });
             self.last_request = Instant::now();
         }
     }
@@ -149,6 +147,8 @@ impl<'a> Fetch<'a> {
         }
         self.answered |= self.batch.has_answers();
         if self.batch.is_full() {
+            // While Postgres writes, Intercom answers.
+            self.request();
             store(self.cx, self.batch.take_answered()).await?;
         }
         Ok(())
