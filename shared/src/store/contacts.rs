@@ -1,4 +1,4 @@
-//! Contacts: source record, per-source fields and profile in one statement.
+//! Contacts: source record, per-source fields and profile.
 
 use std::collections::HashSet;
 
@@ -45,7 +45,7 @@ impl Tx<Worker> {
         let before = self
             .contact_versions(connection, &ids_of(&contacts))
             .await?;
-        let mut columns = SourceColumns::default();
+        let (mut new, mut stored) = (SourceColumns::default(), SourceColumns::default());
         let mut reported = ReportedLinks::default();
         let mut absorbed = Vec::new();
         for contact in contacts {
@@ -58,6 +58,11 @@ impl Tx<Worker> {
                 reported.companies.insert(id.clone(), contact.companies);
             }
             if is_changed {
+                let columns = if before.is_new(&id) {
+                    &mut new
+                } else {
+                    &mut stored
+                };
                 columns.push(SourceRow {
                     profile_id: ids::contact_id(connection, &id),
                     source_id: id,
@@ -70,7 +75,9 @@ impl Tx<Worker> {
                 })?;
             }
         }
-        let changed = self.upsert_contacts(connection, &columns).await?;
+        self.insert_contacts(connection, &new).await?;
+        let mut changed = self.update_contacts(connection, &stored).await?;
+        changed.extend(new.source_ids);
         let mut written = WriteSummary::of(seen, changed, &before);
         self.touch_conversations_of(connection, &written.inserted_ids(&before))
             .await?;
@@ -80,7 +87,58 @@ impl Tx<Worker> {
         Ok(written)
     }
 
-    async fn upsert_contacts(
+    /// Inserts contacts that are not stored. All that writes contacts holds the lock of their stream, so none can come
+    /// in between, and the rows need not be looked for once more. An upsert would cost half as much again.
+    async fn insert_contacts(
+        &mut self,
+        connection: ConnectionId,
+        columns: &SourceColumns,
+    ) -> Result<(), StoreError> {
+        if columns.source_ids.is_empty() {
+            return Ok(());
+        }
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "WITH new AS MATERIALIZED (
+                SELECT source_id, contact_id, external_id, fields::jsonb AS fields, source_updated_at, sanitised, raw_hash, raw
+                FROM unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::int8[], $10::bytea[])
+                    AS i(source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
+            ), written AS (
+                INSERT INTO contact_sources
+                    (tenant_id, connection_id, source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
+                SELECT $1, $2, source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw FROM new
+            )
+            INSERT INTO contacts AS c
+                (tenant_id, id, role, email, name, phone, owner, attributes, location,
+                 last_seen_at, last_replied_at, last_contacted_at)
+            SELECT $1, contact_id, fields->>'role', fields->>'email', fields->>'name', fields->>'phone',
+                   fields->>'owner', fields->'attributes', fields->'location',
+                   (fields->>'last_seen_at')::timestamptz, (fields->>'last_replied_at')::timestamptz,
+                   (fields->>'last_contacted_at')::timestamptz
+            FROM new
+            ON CONFLICT (tenant_id, id) DO UPDATE SET
+                role = excluded.role, email = excluded.email, name = excluded.name, phone = excluded.phone,
+                owner = excluded.owner, attributes = excluded.attributes, location = excluded.location,
+                last_seen_at = excluded.last_seen_at, last_replied_at = excluded.last_replied_at,
+                last_contacted_at = excluded.last_contacted_at, updated_at = now()",
+            tenant,
+            connection.0,
+            &columns.source_ids,
+            &columns.profile_ids,
+            &columns.external_ids as &[Option<String>],
+            &columns.fields,
+            &columns.updated,
+            &columns.sanitised,
+            &columns.hashes,
+            &columns.raws,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Overwrites contacts that are stored. Returns those that have changed.
+    async fn update_contacts(
         &mut self,
         connection: ConnectionId,
         columns: &SourceColumns,
@@ -89,6 +147,7 @@ impl Tx<Worker> {
             return Ok(Vec::new());
         }
         let tenant = self.tenant().0;
+        // An upsert of rows that exist, because it finds each by its key, whatever the planner believes of the table.
         // Records and profiles in one statement, so that an unchanged record never touches its profile.
         Ok(sqlx::query_scalar!(
             r#"WITH written AS (

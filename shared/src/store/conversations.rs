@@ -69,7 +69,8 @@ impl Tx<Worker> {
         let written = self
             .write_conversations(connection, stubs, Seen::InList)
             .await?;
-        self.write_parts(written.first_messages).await?;
+        self.write_parts(written.first_messages, &HashSet::new())
+            .await?;
         self.mark_threads_pending(connection, versions, &written.new)
             .await?;
         Ok(written.summary)

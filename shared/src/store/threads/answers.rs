@@ -15,7 +15,10 @@ use crate::{
         records::{Conversation, Thread},
         thread_fate::{ThreadAnswer, ThreadDecision, ThreadFate},
     },
-    store::{Seen, StoreError, Tx, WriteSummary, roles::Worker, thread_counts::CountedThread},
+    store::{
+        Seen, StoreError, Tx, WriteSummary, parts::WrittenParts, roles::Worker,
+        thread_counts::CountedThread,
+    },
 };
 
 /// A thread as fetched, and what has to be known about the fetch.
@@ -100,23 +103,56 @@ impl Tx<Worker> {
             })
             .collect();
         parts.extend(first_messages);
-        let mut written = self.write_parts(parts).await?;
-        let new_parts = self.store_answers(connection, fetched).await?;
+        let empty = self.threads_without_parts(&fetched).await?;
+        let WrittenParts {
+            summary: mut written,
+            mut inserted,
+        } = self.write_parts(parts, &empty).await?;
+        for id in empty {
+            inserted.entry(id).or_default();
+        }
+        let new_parts = self.store_answers(connection, fetched, inserted).await?;
         written.inserted = usize::try_from(new_parts).unwrap_or_default();
         written.updated = written.updated.saturating_sub(written.inserted);
         written.alive = new_parts;
         Ok(written)
     }
 
-    /// Counts the stored parts of each answer, decides its fate and stores it. Returns how many more parts are stored.
+    /// Of the locked threads, those that have no part. A first sync writes many of these and no others.
+    async fn threads_without_parts(
+        &mut self,
+        fetched: &[Fetched],
+    ) -> Result<HashSet<Uuid>, StoreError> {
+        let never_held: Vec<Uuid> = fetched
+            .iter()
+            .filter(|fetched| fetched.row.held == 0)
+            .map(|fetched| fetched.row.id)
+            .collect();
+        // The parts themselves are asked and not the count alone, because a wrong count must not stop the stream.
+        let counts = self.count_parts(&never_held).await?;
+        Ok(counts
+            .into_iter()
+            .filter(|(_, stored)| *stored == 0)
+            .map(|(id, _)| id)
+            .collect())
+    }
+
+    /// Counts the stored parts of each answer, decides its fate and stores it. Those of some threads are `counted`
+    /// already. Returns how many more parts are stored.
     async fn store_answers(
         &mut self,
         connection: ConnectionId,
         mut fetched: Vec<Fetched>,
+        counted: HashMap<Uuid, i32>,
     ) -> Result<i64, StoreError> {
         fetched.sort_by_key(|fetched| fetched.row.id);
-        let ids: Vec<Uuid> = fetched.iter().map(|fetched| fetched.row.id).collect();
-        let stored = self.count_parts(&ids).await?;
+        let ids: Vec<Uuid> = fetched
+            .iter()
+            .map(|fetched| fetched.row.id)
+            .filter(|id| !counted.contains_key(id))
+            .collect();
+        let mut stored = self.count_parts(&ids).await?;
+        stored.extend(counted);
         let decided: Vec<Decided> = fetched
             .into_iter()
             .map(|fetched| fetched.decide(&stored))

@@ -111,6 +111,9 @@ impl Tx<Worker> {
         &mut self,
         conversations: &[Uuid],
     ) -> Result<HashMap<Uuid, i32>, StoreError> {
+        if conversations.is_empty() {
+            return Ok(HashMap::new());
+        }
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             r#"SELECT i.id AS "id!", (SELECT count(*) FROM parts p
