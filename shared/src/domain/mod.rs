@@ -3,6 +3,7 @@
 pub mod ids;
 pub mod json_text;
 pub mod permission;
+pub mod raw_record;
 pub mod records;
 pub mod region;
 pub mod secret;
@@ -13,6 +14,7 @@ pub mod verdict;
 
 pub use ids::{ConnectionId, RunId, TenantId};
 pub use json_text::JsonText;
+pub use raw_record::RawRecord;
 pub use region::Region;
 pub use secret::Secret;
 pub use stream::{Class, Mode, Stream};

@@ -5,7 +5,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::domain::records::{Company, Contact, Conversation, Part, Poison};
+use crate::domain::{
+    RawRecord,
+    records::{Company, Contact, Conversation, Part, Poison},
+};
 
 /// The clocks of servers differ by seconds, never by a day.
 const TOLERANCE: TimeDelta = TimeDelta::days(1);
@@ -15,8 +18,8 @@ pub(super) trait Timestamped {
     const KIND: &'static str;
     fn source_id(&self) -> &str;
     fn updated_at(&self) -> DateTime<Utc>;
-    /// The record's id and its raw JSON.
-    fn into_identity(self) -> (String, String);
+    /// The record's id and its raw JSON, which is not packed yet.
+    fn into_identity(self) -> (String, RawRecord);
 }
 
 macro_rules! timestamped {
@@ -32,7 +35,7 @@ macro_rules! timestamped {
                 self.updated_at
             }
 
-            fn into_identity(self) -> (String, String) {
+            fn into_identity(self) -> (String, RawRecord) {
                 (self.source_id, self.raw)
             }
         })+
@@ -64,6 +67,6 @@ pub(super) fn poison<R: Timestamped>(record: R) -> Poison {
         kind: R::KIND,
         source_id,
         reason,
-        raw: raw.into_bytes(),
+        raw: raw.sent().unwrap_or_default().into(),
     }
 }

@@ -10,8 +10,8 @@ use crate::{
         ThreadPart, UnreadPart,
         records::{Conversation, Poison},
     },
-    intercom::wire,
-    store::FetchedThread,
+    intercom::{MemoryPermit, Response, wire},
+    store::{FetchedThread, raw::PackRaw},
 };
 
 /// A thread that was fetched this soon after its own change is fetched again. Times are in whole seconds, so a second
@@ -29,23 +29,52 @@ const GIANT_BYTES: usize = 2 << 20;
 pub(super) enum NoThread {
     /// Its conversation cannot be read.
     Unreadable(Poison),
-    /// It is something else, for this reason.
-    Garbled(String),
+    /// It is something else, for this reason. `raw` is what came.
+    Garbled { reason: String, raw: String },
+}
+
+/// An answer as it was read. That takes a core for milliseconds, so it is done where the call ran.
+pub(super) struct ThreadRead {
+    /// The thread, and the parts of it that could not be read.
+    pub(super) thread: Result<(FetchedThread, Vec<Poison>), NoThread>,
+    /// Of the answer, in bytes.
+    pub(super) size: usize,
+    pub(super) permit: MemoryPermit,
+}
+
+impl ThreadRead {
+    /// The answer when the thread of `source_id` was asked for.
+    pub(super) fn of(answer: Response, source_id: &str) -> Self {
+        let at = answer.at;
+        let (body, permit) = answer.into_parts();
+        let size = body.len();
+        let body = Arc::new(body);
+        let mut thread = read(&body, at, source_id);
+        match &mut thread {
+            Ok((fetched, _)) => fetched.parts.iter_mut().for_each(PackRaw::pack_raw),
+            Err(NoThread::Garbled { raw, .. }) => *raw = Arc::unwrap_or_clone(body),
+            Err(NoThread::Unreadable(_)) => {}
+        }
+        Self {
+            thread,
+            size,
+            permit,
+        }
+    }
 }
 
 /// Reads the answer that came at `at`, by Intercom's clock, when the thread of `source_id` was asked for. Returns the
 /// thread, and the parts of it that could not be read.
-pub(super) fn read(
+fn read(
     body: &Arc<String>,
     at: DateTime<Utc>,
     source_id: &str,
 ) -> Result<(FetchedThread, Vec<Poison>), NoThread> {
-    let sent = wire::split_thread(body).map_err(|error| NoThread::Garbled(error.to_string()))?;
+    let sent = wire::split_thread(body).map_err(|error| garbled(error.to_string()))?;
     let conversation = sent.conversation.map_err(NoThread::Unreadable)?;
     if conversation.source_id != source_id {
         // Stored, it would leave the requested thread pending, to be requested again at once.
-        let reason = "the answer is another conversation".to_owned();
-        return Err(NoThread::Garbled(reason));
+        return Err(garbled("the answer is another conversation".to_owned()));
     }
     if future_dated::is_future_dated(&conversation, at) {
         return Err(NoThread::Unreadable(future_dated::poison(conversation)));
@@ -65,6 +94,13 @@ pub(super) fn read(
         conversation,
     };
     Ok((fetched, poisons))
+}
+
+fn garbled(reason: String) -> NoThread {
+    NoThread::Garbled {
+        reason,
+        raw: String::new(),
+    }
 }
 
 /// Reads one part of the answer, even if it stays there, so that what is bad about it shows before anything is written.
@@ -120,8 +156,9 @@ mod tests {
             let part = part.into_part().unwrap();
             let text = "x\n".repeat(bytes / 3);
             assert_eq!(part.body.as_ref(), Some(&text));
-            assert!(part.raw.starts_with(r#"{"id":"1""#) && part.raw.ends_with(r#"\n"}"#));
-            assert!(body.contains(&part.raw));
+            let raw = part.raw.sent().unwrap();
+            assert!(raw.starts_with(r#"{"id":"1""#) && raw.ends_with(r#"\n"}"#));
+            assert!(body.contains(raw));
         }
     }
 
@@ -138,7 +175,7 @@ mod tests {
     fn another_conversation_is_not_the_thread() {
         assert!(matches!(
             read(&body(9), AT, "216"),
-            Err(NoThread::Garbled(_))
+            Err(NoThread::Garbled { .. })
         ));
     }
 }

@@ -1,11 +1,9 @@
 //! The answers of a slice of threads, until they are stored.
 
-use std::sync::Arc;
-
-use super::thread_answer::{self, NoThread};
+use super::thread_answer::{NoThread, ThreadRead};
 use crate::{
     domain::{records::Poison, thread_fate::ThreadFailure},
-    intercom::{Error, MemoryPermit, Refusal, Response},
+    intercom::{Error, MemoryPermit, Refusal},
     store::{FailedThread, FetchedThread, PendingThread},
 };
 
@@ -81,25 +79,20 @@ impl Batch {
     }
 
     /// Adds one answer, or the error of a call that was made.
-    pub(super) fn add(&mut self, thread: PendingThread, answer: Result<Response, Error>) {
+    pub(super) fn add(&mut self, thread: PendingThread, answer: Result<ThreadRead, Error>) {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return self.add_error(thread, &error),
         };
-        let at = answer.at;
-        let (body, permit) = answer.into_parts();
-        self.bytes += body.len();
-        self.permits.push(permit);
-        let body = Arc::new(body);
-        match thread_answer::read(&body, at, &thread.source_id) {
+        self.bytes += answer.size;
+        self.permits.push(answer.permit);
+        match answer.thread {
             Ok((fetched, poisons)) => {
                 self.fetched.push(fetched);
                 self.poisons.extend(poisons);
             }
             Err(NoThread::Unreadable(poison)) => self.block(thread, poison),
-            Err(NoThread::Garbled(reason)) => {
-                self.add_garbled(thread, reason, Arc::unwrap_or_clone(body));
-            }
+            Err(NoThread::Garbled { reason, raw }) => self.add_garbled(thread, reason, raw),
         }
     }
 

@@ -9,13 +9,14 @@ use super::{
     SliceError, SliceOutcome,
     calls::Calls,
     slice::SliceContext,
+    thread_answer::ThreadRead,
     thread_backlog::Backlog,
     thread_batch::Batch,
     thread_doubt::{ThreadDoubt, another_is_served},
     thread_store::{end, note_served, outage, store},
 };
 use crate::{
-    intercom::{Endpoint, Error, Response},
+    intercom::{Endpoint, Error},
     store::PendingThread,
 };
 
@@ -48,7 +49,7 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
     fetch.end().await
 }
 
-type Answered = (PendingThread, Result<Response, Error>);
+type Answered = (PendingThread, Result<ThreadRead, Error>);
 
 /// The calls of one slice.
 struct Fetch<'a> {
@@ -110,7 +111,8 @@ impl<'a> Fetch<'a> {
             self.in_flight.start(async move {
                 let id = &thread.source_id;
                 let answer = workspace.read(&Endpoint::Conversation { id }).await;
-                (thread, answer)
+                let read = answer.map(|answer| ThreadRead::of(answer, id));
+                (thread, read)
             });
             self.last_request = Instant::now();
         }
@@ -119,7 +121,7 @@ impl<'a> Fetch<'a> {
     async fn receive(
         &mut self,
         thread: PendingThread,
-        answer: Result<Response, Error>,
+        answer: Result<ThreadRead, Error>,
     ) -> Result<(), SliceError> {
         match answer {
             // The calls in flight are still stored.

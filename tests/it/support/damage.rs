@@ -34,6 +34,20 @@ impl Case {
         .await;
     }
 
+    /// Every thread claims to hold no part, and the parts stay.
+    pub(crate) async fn forget_the_counts_of_parts(&self) {
+        self.texts(
+            "WITH forgotten AS (
+                UPDATE threads t SET held = 0 FROM threads old
+                WHERE t.connection_id = $1 AND old.connection_id = $1 AND old.conversation_id = t.conversation_id
+                RETURNING old.held
+             )
+             UPDATE streams SET held = held - (SELECT sum(forgotten.held) FROM forgotten)
+             WHERE connection_id = $1 AND stream = 'threads' RETURNING stream",
+        )
+        .await;
+    }
+
     /// Loses one part of each thread, and returns how many were lost.
     pub(crate) async fn lose_a_part_of_each_thread(&self) -> usize {
         let lost = self.texts(

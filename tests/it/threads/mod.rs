@@ -93,6 +93,17 @@ cases! {
         case.poll_exact(0).await;
     }
 
+    a_thread_whose_parts_were_counted_wrongly_is_stored_all_the_same {
+        let case = Case::of(silent()).await;
+        case.mutate(Mutation::grow(Kind::Conversation, 1).parts(2).ago(4_000));
+        let case = case.synced().await;
+        case.forget_the_counts_of_parts().await;
+        case.mutate(Mutation::grow(Kind::Conversation, 1).parts(1).ago(10));
+        case.poll_exact(1).await;
+        let [thread] = &case.stored_threads().await[..] else { panic!("one conversation has one thread") };
+        assert_eq!((thread.held, &*thread.status), (3, "complete"));
+    }
+
     a_thread_that_grows_past_500_keeps_what_was_shown_once {
         let case = Case::of(silent()).await;
         case.mutate(Mutation::grow(Kind::Conversation, 1).parts(480).ago(4_000));
