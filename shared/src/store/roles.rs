@@ -47,6 +47,11 @@ impl RoleName {
             longest_statement: R::LONGEST_STATEMENT,
         }
     }
+
+    /// Whether its statements read pages for callers.
+    pub(super) fn serves_requests(self) -> bool {
+        self.longest_statement == OF_A_REQUEST
+    }
 }
 
 /// A request ends after 30 seconds. Its statement ends before, so that its session is free when it does.

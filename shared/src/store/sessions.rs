@@ -37,9 +37,14 @@ const BEGIN_LIMIT: Duration = Duration::from_secs(3);
 /// client is gone notices within seconds, so that an abandoned request costs no more than that.
 const PLANS: &str = "set_config('plan_cache_mode', 'force_generic_plan', true), \
     set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), \
-    set_config('enable_mergejoin', 'off', true), set_config('join_collapse_limit', '1', true), \
+    set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true), \
+    set_config('join_collapse_limit', '1', true), \
     set_config('from_collapse_limit', '1', true), set_config('max_parallel_workers_per_gather', '0', true), \
     set_config('client_connection_check_interval', '2s', true)";
+/// What callers read comes in the order of an index, a page at a time. Believing that a tenant has few rows, the planner
+/// would read all of them and sort, which it does for as long as the plan is kept.
+const PLANS_OF_PAGES: &str =
+    ", set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true)";
 /// Between two attempts to open a session while the server is down.
 const REOPEN_PAUSE: Duration = Duration::from_millis(100);
 
@@ -181,9 +186,14 @@ impl Sessions {
         // Locks of a process that is gone are free after this time.
         let idle = stricter(session.limits.idle_in_transaction, limit);
         let word = role.word;
+        let pages = if role.serves_requests() {
+            PLANS_OF_PAGES
+        } else {
+            ""
+        };
         format!(
             "BEGIN; SELECT current_setting('transaction_read_only')::bool, \
-             set_config('role', '{prefix}_{word}', true), set_config('app.tenant_id', '{tenant}', true), {PLANS}, \
+             set_config('role', '{prefix}_{word}', true), set_config('app.tenant_id', '{tenant}', true), {PLANS}{pages}, \
              set_config('statement_timeout', '{statement}', true), set_config('lock_timeout', '{lock}', true), \
              set_config('idle_in_transaction_session_timeout', '{idle}', true)"
         )

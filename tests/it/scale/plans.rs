@@ -10,6 +10,8 @@ use crate::support::{Caller, Case, ExplainedServer, RanPlan, tiny};
 
 /// Rows that the large tenant has beside what was synced.
 const GROWN: i64 = 20_000;
+/// Rows that are there in the middle of the large tenant's first sync.
+const HALF_GROWN: i64 = 3_000;
 /// Tenants as small as the small one, in the same partitions.
 const CROWD: i64 = 1_000;
 /// Buffers that a statement may touch, and for each row that it returns or writes. A row of contacts has seven indexes,
@@ -53,23 +55,47 @@ async fn plans_are_good_with_fresh_statistics() {
     plans_are_good(Statistics::Fresh).await;
 }
 
+/// Its owner looks when some rows are there, and sessions keep for hours what they have planned for so few.
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_of_reads_that_are_made_during_a_first_sync_are_good() {
+    let Some(server) = ExplainedServer::start().await else {
+        return;
+    };
+    let world = server.world().await;
+    let case = world.connect(large_workspace()).await;
+    let _fleet = world.fleet(1);
+    let base = world.api().await;
+    case.until_complete().await;
+    case.grow(HALF_GROWN).await;
+    read_everything(&case, &base).await;
+    case.grow(GROWN).await;
+    server.forget().await;
+    read_everything(&case, &base).await;
+    let ran = server.plans().await;
+    assert!(ran.len() > 40, "only {} were explained", ran.len());
+    let bad: Vec<String> = ran.iter().filter_map(fault).collect();
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+fn large_workspace() -> WorkspaceSpec {
+    WorkspaceSpec {
+        seed: 7,
+        contacts: 60,
+        companies: 20,
+        conversations: 60,
+        parts: 3.0,
+        limit_per_window: 100_000,
+        ..WorkspaceSpec::default()
+    }
+}
+
 async fn plans_are_good(statistics: Statistics) {
     let Some(server) = ExplainedServer::start().await else {
         return;
     };
     let world = server.world().await;
     let small = world.connect(tiny()).await;
-    let large = world
-        .connect(WorkspaceSpec {
-            seed: 7,
-            contacts: 60,
-            companies: 20,
-            conversations: 60,
-            parts: 3.0,
-            limit_per_window: 100_000,
-            ..WorkspaceSpec::default()
-        })
-        .await;
+    let large = world.connect(large_workspace()).await;
     let _fleet = world.fleet(1);
     let base = world.api().await;
     for case in [&small, &large] {
