@@ -1,9 +1,6 @@
 //! Every role as a process of its own, with one workspace connected, on private servers.
 
-use std::{
-    net::TcpListener,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use pathbound::{api_client::ApiClient, demo::browser::Browser};
 use serde_json::{Value, json};
@@ -54,10 +51,8 @@ impl Fleet {
         let mut database = DatabaseConfig::of_url(Secret::new(servers.database_url()));
         database.partitions = options.partitions.unwrap_or(database.partitions);
         shared::store::migrate(&database.url, &database).await?;
-        let public_url = format!(
-            "http://127.0.0.1:{}",
-            TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()
-        );
+        // Not one that the kernel gives out, because another role could be given it before the API takes it.
+        let public_url = format!("http://127.0.0.1:{}", servers::free_port()?);
         let mut environment = sync::environment(&servers, intercom, &public_url);
         let named = options.environment.into_iter();
         environment.extend(named.map(|(name, value)| (format!("PATHBOUND_{name}"), value)));

@@ -1,7 +1,6 @@
 //! A first sync of one workspace into Postgres: as fast as it goes, and at a real latency and limit.
 
 use std::{
-    net::TcpListener,
     path::Path,
     time::{Duration, Instant},
 };
@@ -150,7 +149,7 @@ async fn first_sync(intercom: &str) -> Result<Taken, Failure> {
     .await??;
     let database = DatabaseConfig::of_url(Secret::new(servers.database_url()));
     shared::store::migrate(&database.url, &database).await?;
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = servers::free_port()?;
     let public_url = format!("http://127.0.0.1:{port}");
     let fleet = roles::pathbound(&["all"], &environment(&servers, intercom, &public_url))?;
 

@@ -1,9 +1,6 @@
 //! The fleet that is watched: a scheduler, the API and eight workers, each a process.
 
-use std::{
-    net::TcpListener,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use pathbound::{api_client::ApiClient, demo::browser::Browser};
 use serde_json::json;
@@ -45,7 +42,7 @@ pub(super) async fn fleet(limit: u32, windows: u64, trouble: Trouble) -> Result<
         tokio::task::spawn_blocking(|| Servers::start(servers::Options::default())).await??;
     let database = DatabaseConfig::of_url(Secret::new(servers.database_url()));
     shared::store::migrate(&database.url, &database).await?;
-    let public_url = format!("http://127.0.0.1:{}", free_port()?);
+    let public_url = format!("http://127.0.0.1:{}", servers::free_port()?);
     let mut environment = sync::environment(&servers, &url, &public_url);
     environment.push(("PATHBOUND_DATABASE_CONNECTIONS".to_owned(), "6".to_owned()));
     if trouble == Trouble::Fresh {
@@ -111,7 +108,7 @@ struct Fleet {
 impl Fleet {
     /// Dropping one is `kill -9`.
     fn worker(&self) -> Result<(Role, String), Failure> {
-        let address = format!("127.0.0.1:{}", free_port()?);
+        let address = format!("127.0.0.1:{}", servers::free_port()?);
         let mut environment = self.environment.clone();
         environment.retain(|(name, _)| name != "PATHBOUND_OPS_LISTEN");
         environment.push(("PATHBOUND_OPS_LISTEN".to_owned(), address.clone()));
@@ -274,8 +271,4 @@ fn p99(cumulative: &[(f64, f64)]) -> f64 {
         .iter()
         .find(|(_, calls)| *calls >= all * 0.99)
         .map_or(f64::INFINITY, |(edge, _)| *edge)
-}
-
-fn free_port() -> Result<u16, Failure> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
