@@ -125,25 +125,39 @@ impl ExplainedServer {
 
     /// Statements until now do not count.
     pub(crate) async fn forget(&self) {
+        let log = self.log_until_now().await;
+        self.read
+            .fetch_add(log.len() as i64, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// What the log says from where it is read to now, in whole lines. A process of its own writes it, so it may be
+    /// behind: a last statement of ours shows that it is not.
+    async fn log_until_now(&self) -> String {
+        let from = self.read.load(std::sync::atomic::Ordering::Relaxed);
         let mut admin = self.admin.lock().await;
-        let size: i64 = sqlx::query_scalar("SELECT size FROM pg_stat_file($1)")
-            .bind(LOG)
-            .fetch_one(&mut *admin)
+        let mark = uuid::Uuid::now_v7();
+        admin
+            .execute(sqlx::AssertSqlSafe(format!("SELECT '{mark}'")))
             .await
-            .expect("a log");
-        self.read.store(size, std::sync::atomic::Ordering::Relaxed);
+            .expect("postgres answers");
+        loop {
+            let mut log: String = sqlx::query_scalar("SELECT pg_read_file($1, $2, 1000000000)")
+                .bind(LOG)
+                .bind(from)
+                .fetch_one(&mut *admin)
+                .await
+                .expect("a log");
+            log.truncate(log.rfind('\n').map_or(0, |end| end + 1));
+            if log.contains(&mark.to_string()) {
+                return log;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
     }
 
     /// Every statement of the product since then.
     pub(crate) async fn plans(&self) -> Vec<RanPlan> {
-        let from = self.read.load(std::sync::atomic::Ordering::Relaxed);
-        let mut admin = self.admin.lock().await;
-        let log: String = sqlx::query_scalar("SELECT pg_read_file($1, $2, 1000000000)")
-            .bind(LOG)
-            .bind(from)
-            .fetch_one(&mut *admin)
-            .await
-            .expect("a log");
+        let log = self.log_until_now().await;
         log.lines().filter_map(RanPlan::of_line).collect()
     }
 }
