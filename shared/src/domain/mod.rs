@@ -3,7 +3,6 @@
 pub mod ids;
 pub mod json_text;
 pub mod permission;
-pub mod raw_record;
 pub mod records;
 pub mod region;
 pub mod secret;
@@ -14,7 +13,6 @@ pub mod verdict;
 
 pub use ids::{ConnectionId, RunId, TenantId};
 pub use json_text::JsonText;
-pub use raw_record::RawRecord;
 pub use region::Region;
 pub use secret::Secret;
 pub use stream::{Class, Mode, Stream};

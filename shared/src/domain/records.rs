@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{JsonText, RawRecord};
+use super::JsonText;
 
 /// A list inside an object, as far as the answer shows it. What a part does not show is unknown, and never gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct Contact {
     /// Contacts merged into this one (`merge_history`). Their ids keep resolving to it.
     pub absorbed: Vec<String>,
     pub sanitised: bool,
-    pub raw: RawRecord,
+    pub raw: String,
 }
 
 /// The per-source fields of a contact, from which a profile is folded.
@@ -70,7 +70,7 @@ pub struct Company {
     pub updated_at: DateTime<Utc>,
     pub fields: CompanyFields,
     pub sanitised: bool,
-    pub raw: RawRecord,
+    pub raw: String,
 }
 
 /// The per-source fields of a company.
@@ -107,7 +107,7 @@ pub struct Conversation {
     /// The first message, which is not among the parts. Some conversations have none.
     pub first_message: Option<Part>,
     pub sanitised: bool,
-    pub raw: RawRecord,
+    pub raw: String,
 }
 
 /// One message or event of a thread.
@@ -124,7 +124,7 @@ pub struct Part {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub sanitised: bool,
-    pub raw: RawRecord,
+    pub raw: String,
 }
 
 /// The `source_id` of the row that holds a conversation's first message.

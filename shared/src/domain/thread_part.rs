@@ -51,7 +51,7 @@ impl ThreadPart {
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Read(part) => part.raw.held_bytes() + part.body.as_ref().map_or(0, String::len),
+            Self::Read(part) => part.raw.len() + part.body.as_ref().map_or(0, String::len),
             // Most of a large part is its text.
             Self::Unread(part) => 2 * part.place.len(),
         }

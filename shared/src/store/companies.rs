@@ -5,6 +5,7 @@ use super::{
     batch::{SourceColumns, SourceRow, last_of_each},
     raw::{self, RawKind},
     roles::Worker,
+    versions::raw_hash,
 };
 use crate::domain::{ConnectionId, ids, records::Company};
 
@@ -24,7 +25,7 @@ impl Tx<Worker> {
         let before = self.company_versions(connection, &ids).await?;
         let mut columns = SourceColumns::default();
         for company in companies {
-            let raw_hash = raw::digest(&company.raw);
+            let raw_hash = raw_hash(&company.raw);
             if !before.is_changed(&company.source_id, company.updated_at, raw_hash) {
                 continue;
             }
@@ -36,7 +37,7 @@ impl Tx<Worker> {
                 updated_at: company.updated_at,
                 sanitised: company.sanitised,
                 raw_hash,
-                raw: raw::packed(RawKind::Company, company.raw),
+                raw: raw::pack(RawKind::Company, company.raw.as_bytes()),
             })?;
         }
         let changed = self.upsert_companies(connection, &columns).await?;

@@ -8,6 +8,7 @@ use super::{
     contact_links::ReportedLinks,
     raw::{self, RawKind},
     roles::Worker,
+    versions::raw_hash,
 };
 use crate::domain::{ConnectionId, ids, records::Contact};
 
@@ -23,7 +24,7 @@ impl Tx<Worker> {
         Ok(contacts
             .iter()
             .filter(|contact| {
-                let hash = raw::digest(&contact.raw);
+                let hash = raw_hash(&contact.raw);
                 stored.is_changed(&contact.source_id, contact.updated_at, hash)
             })
             .map(|contact| contact.source_id.clone())
@@ -51,7 +52,7 @@ impl Tx<Worker> {
             // A contact lists what was merged into it, so the survivor's page is where merges are learnt.
             let id = contact.source_id;
             absorbed.extend(contact.absorbed.into_iter().map(|gone| (gone, id.clone())));
-            let raw_hash = raw::digest(&contact.raw);
+            let raw_hash = raw_hash(&contact.raw);
             let is_changed = before.is_changed(&id, contact.updated_at, raw_hash);
             if is_changed || before.is_of(&id, contact.updated_at) {
                 reported.companies.insert(id.clone(), contact.companies);
@@ -70,7 +71,7 @@ impl Tx<Worker> {
                     updated_at: contact.updated_at,
                     sanitised: contact.sanitised,
                     raw_hash,
-                    raw: raw::packed(RawKind::Contact, contact.raw),
+                    raw: raw::pack(RawKind::Contact, contact.raw.as_bytes()),
                 })?;
             }
         }

@@ -12,6 +12,7 @@ use super::{
     raw::{self, RawKind},
     roles::Worker,
     threads::StubVersion,
+    versions::raw_hash,
 };
 use crate::domain::{ConnectionId, Stream, ThreadPart, ids, records::Conversation};
 
@@ -45,7 +46,7 @@ impl Tx<Worker> {
         let ids: Vec<Uuid> = stubs.iter().map(id).collect();
         let stored = self.conversation_versions(&ids).await?;
         Ok(stubs.iter().any(|stub| {
-            let hash = raw::digest(&stub.raw);
+            let hash = raw_hash(&stub.raw);
             stored.is_changed(&id(stub), stub.updated_at, hash)
         }))
     }
@@ -99,7 +100,7 @@ impl Tx<Worker> {
         let mut participants = Participants::default();
         let mut first_messages = Vec::new();
         for (id, conversation) in identified {
-            let raw_hash = raw::digest(&conversation.raw);
+            let raw_hash = raw_hash(&conversation.raw);
             let is_changed = match seen {
                 Seen::InList => before.is_changed(&id, conversation.updated_at, raw_hash),
                 // An equally old conversation overwrites only as a stub, so that the two forms do not take turns.
@@ -246,7 +247,7 @@ impl Columns {
         self.updated.push(conversation.updated_at);
         self.sanitised.push(conversation.sanitised);
         self.hashes.push(raw_hash);
-        let raw = raw::packed(RawKind::Conversation, conversation.raw);
-        self.raws.push(raw);
+        let raw = conversation.raw.as_bytes();
+        self.raws.push(raw::pack(RawKind::Conversation, raw));
     }
 }

@@ -8,9 +8,10 @@ use super::{
     StoreError, Tx, WriteSummary,
     raw::{self, RawKind},
     roles::Worker,
+    versions::raw_hash,
 };
 use crate::domain::{
-    RawRecord, ThreadPart,
+    ThreadPart,
     records::{FIRST_MESSAGE, Part, Poison},
 };
 
@@ -27,11 +28,10 @@ pub(super) struct WrittenParts {
 }
 
 /// One statement for both ways of writing parts. Without a conflict clause it takes half the time.
-macro_rules! write_parts {
-    ($tx:ident, $batch:ident, $end:literal) => {{
-        let parts = &$batch.parts;
+macro_rules! write {
+    ($tx:ident, $parts:ident, $end:literal) => {{
         let column = |pick: fn(&Part) -> Option<&str>| {
-            parts.iter().map(|(_, part)| pick(part)).collect::<Vec<_>>()
+            $parts.iter().map(|(_, part)| pick(part)).collect::<Vec<_>>()
         };
         sqlx::query_scalar!(
             r#"INSERT INTO parts AS p
@@ -41,20 +41,20 @@ macro_rules! write_parts {
                 $9::bool[], $10::bool[], $11::timestamptz[], $12::timestamptz[], $13::bool[], $14::int8[], $15::bytea[])
             "# + $end,
             $tx.tenant().0,
-            &parts.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            &$parts.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
             &column(|part| Some(&part.source_id)) as &[Option<&str>],
             &column(|part| Some(&part.kind)) as &[Option<&str>],
             &column(|part| part.author_kind.as_deref()) as &[Option<&str>],
             &column(|part| part.author_source_id.as_deref()) as &[Option<&str>],
             &column(|part| part.author_name.as_deref()) as &[Option<&str>],
             &column(|part| part.body.as_deref()) as &[Option<&str>],
-            &parts.iter().map(|(_, part)| part.redacted).collect::<Vec<_>>(),
-            &parts.iter().map(|(_, part)| part.internal).collect::<Vec<_>>(),
-            &parts.iter().map(|(_, part)| part.created_at).collect::<Vec<_>>(),
-            &parts.iter().map(|(_, part)| part.updated_at).collect::<Vec<_>>(),
-            &parts.iter().map(|(_, part)| part.sanitised).collect::<Vec<_>>(),
-            &$batch.digests,
-            &$batch.raws,
+            &$parts.iter().map(|(_, part)| part.redacted).collect::<Vec<_>>(),
+            &$parts.iter().map(|(_, part)| part.internal).collect::<Vec<_>>(),
+            &$parts.iter().map(|(_, part)| part.created_at).collect::<Vec<_>>(),
+            &$parts.iter().map(|(_, part)| part.updated_at).collect::<Vec<_>>(),
+            &$parts.iter().map(|(_, part)| part.sanitised).collect::<Vec<_>>(),
+            &$parts.iter().map(|(_, part)| raw_hash(&part.raw)).collect::<Vec<_>>(),
+            &$parts.iter().map(|(_, part)| raw::pack(RawKind::Part, part.raw.as_bytes())).collect::<Vec<_>>(),
         )
         .fetch_all($tx.session())
         .await?
@@ -100,18 +100,18 @@ impl Tx<Worker> {
         Ok(written)
     }
 
-    async fn insert_parts(&mut self, batch: &PartBatch) -> Result<(), StoreError> {
-        write_parts!(self, batch, "RETURNING source_id");
+    async fn insert_parts(&mut self, parts: &[(Uuid, Part)]) -> Result<(), StoreError> {
+        write!(self, parts, "RETURNING source_id");
         Ok(())
     }
 
     /// Upserts parts in one statement. Returns how many were written, without first messages.
-    async fn upsert_parts(&mut self, batch: &PartBatch) -> Result<usize, StoreError> {
+    async fn upsert_parts(&mut self, parts: &[(Uuid, Part)]) -> Result<usize, StoreError> {
         // The condition in its order: a redaction lands, only a redaction overwrites one, and otherwise the newer read
         // wins. Of two reads within one second, the one with other bytes does.
-        let written = write_parts!(
+        let written = write!(
             self,
-            batch,
+            parts,
             "ON CONFLICT (tenant_id, conversation_id, source_id) DO UPDATE SET
                 kind = excluded.kind, author_kind = excluded.author_kind, author_source_id = excluded.author_source_id,
                 author_name = excluded.author_name, body = excluded.body, redacted = excluded.redacted,
@@ -128,32 +128,16 @@ impl Tx<Worker> {
     }
 }
 
-/// The parts of one statement.
-#[derive(Default)]
-struct PartBatch {
-    parts: Vec<(Uuid, Part)>,
-    digests: Vec<i64>,
-    /// As they are stored. They are taken out of the parts.
-    raws: Vec<Vec<u8>>,
-}
-
 /// Reads the parts of the next statement. `None` if no part is left.
 fn take_batch(
-    remaining: &mut VecDeque<(Uuid, ThreadPart)>,
-) -> Result<Option<PartBatch>, StoreError> {
-    if remaining.is_empty() {
+    parts: &mut VecDeque<(Uuid, ThreadPart)>,
+) -> Result<Option<Vec<(Uuid, Part)>>, StoreError> {
+    if parts.is_empty() {
         return Ok(None);
     }
-    let count = statement_len(remaining.iter().map(|(_, part)| part.bytes()));
-    let mut batch = PartBatch::default();
-    for part in remaining.drain(..count) {
-        let (conversation, mut part) = read(part)?;
-        batch.digests.push(raw::digest(&part.raw));
-        let raw = std::mem::replace(&mut part.raw, RawRecord::Sent(String::new()));
-        batch.raws.push(raw::packed(RawKind::Part, raw));
-        batch.parts.push((conversation, part));
-    }
-    Ok(Some(batch))
+    let count = statement_len(parts.iter().map(|(_, part)| part.bytes()));
+    let batch: Result<Vec<_>, _> = parts.drain(..count).map(read).collect();
+    batch.map(Some)
 }
 
 /// How many of the first parts go into one statement, by their bytes: at least one.

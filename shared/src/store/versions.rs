@@ -4,9 +4,15 @@ use std::{collections::HashMap, hash::Hash};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{StoreError, Tx, roles::Worker};
 use crate::domain::ConnectionId;
+
+/// A digest of a record's bytes as they were sent. Versions of a record that differ have different digests.
+pub(super) fn raw_hash(raw: &str) -> i64 {
+    xxh3_64(raw.as_bytes()).cast_signed()
+}
 
 /// The stored version of one record.
 #[derive(Clone, Copy, Debug)]

@@ -38,14 +38,10 @@ pub(super) struct ContactsAnswer {
 impl ContactsAnswer {
     /// # Errors
     /// If the response is not a page.
-    pub(super) fn read(response: Response, of_full_walk: bool) -> Result<Self, Error> {
+    pub(super) fn read(response: Response) -> Result<Self, Error> {
         let page = Page::split(&response.body)?;
-        let mut objects = PageObjects::of_page(&response, &page.items, wire::read_contact)?;
-        if of_full_walk {
-            objects.pack();
-        }
         Ok(Self {
-            objects,
+            objects: PageObjects::of_page(&response, &page.items, wire::read_contact)?,
             items: page.items.len() as i64,
             next: page.next_cursor()?.map(str::to_owned),
             total: page.total_count,

@@ -80,14 +80,10 @@ fn next_page(
     cx: &SliceContext<'_>,
     course: &mut Course<ContactWalk>,
 ) -> impl Future<Output = Answer> + Send + use<> {
-    let of_full_walk = course.pages.is_full();
     let call = course
         .ask(cx.workspace.version())
         .fetch(cx.workspace.clone());
-    async move {
-        let response = call.await?;
-        Ok(ContactsAnswer::read(response, of_full_walk))
-    }
+    async move { call.await.map(ContactsAnswer::read) }
 }
 
 /// The list has one chain of pages, so only the next page can be asked for. A search may end before its last page.

@@ -51,23 +51,16 @@ pub(super) type Read = Result<ConversationPage, SliceError>;
 ///
 /// # Errors
 /// The call's own. Those of its answer are in [`Read`].
-pub(super) async fn fetch(
-    workspace: Workspace,
-    search: Search,
-    of_full_walk: bool,
-) -> Result<Read, Error> {
+pub(super) async fn fetch(workspace: Workspace, search: Search) -> Result<Read, Error> {
     let read = Endpoint::ConversationsSearch { search: &search };
     let answer = workspace.read(&read).await?;
-    Ok(read_stubs(answer, of_full_walk))
+    Ok(read_stubs(answer))
 }
 
-fn read_stubs(answer: Response, of_full_walk: bool) -> Read {
+fn read_stubs(answer: Response) -> Read {
     let page = Page::split(&answer.body)?;
     let next = page.next_cursor()?.map(str::to_owned);
-    let mut objects = PageObjects::of_page(&answer, &page.items, wire::read_conversation)?;
-    if of_full_walk {
-        objects.pack();
-    }
+    let objects = PageObjects::of_page(&answer, &page.items, wire::read_conversation)?;
     Ok(ConversationPage {
         objects,
         next,

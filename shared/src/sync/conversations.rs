@@ -192,10 +192,9 @@ impl<'a> Reading<'a> {
             at: Instant::now(),
         };
         let workspace = self.cx.workspace.clone().in_class(asked.class);
-        let of_full_walk = walk.pages.is_full();
         self.in_flight.push(asked);
         self.calls
-            .start(async move { (asked, fetch(workspace, search, of_full_walk).await) });
+            .start(async move { (asked, fetch(workspace, search).await) });
     }
 
     /// Takes in an answer.

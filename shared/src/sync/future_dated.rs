@@ -5,10 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::domain::{
-    RawRecord,
-    records::{Company, Contact, Conversation, Part, Poison},
-};
+use crate::domain::records::{Company, Contact, Conversation, Part, Poison};
 
 /// The clocks of servers differ by seconds, never by a day.
 const TOLERANCE: TimeDelta = TimeDelta::days(1);
@@ -18,8 +15,8 @@ pub(super) trait Timestamped {
     const KIND: &'static str;
     fn source_id(&self) -> &str;
     fn updated_at(&self) -> DateTime<Utc>;
-    /// The record's id and its raw JSON, which is not packed yet.
-    fn into_identity(self) -> (String, RawRecord);
+    /// The record's id and its raw JSON.
+    fn into_identity(self) -> (String, String);
 }
 
 macro_rules! timestamped {
@@ -35,7 +32,7 @@ macro_rules! timestamped {
                 self.updated_at
             }
 
-            fn into_identity(self) -> (String, RawRecord) {
+            fn into_identity(self) -> (String, String) {
                 (self.source_id, self.raw)
             }
         })+
@@ -67,6 +64,6 @@ pub(super) fn poison<R: Timestamped>(record: R) -> Poison {
         kind: R::KIND,
         source_id,
         reason,
-        raw: raw.sent().unwrap_or_default().into(),
+        raw: raw.into_bytes(),
     }
 }

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     domain::records::Poison,
     intercom::{Error, Response},
-    store::raw::PackRaw,
 };
 
 /// The readable and the unreadable objects of a page.
@@ -70,14 +69,6 @@ impl<R: Timestamped> PageObjects<R> {
         let (records, future_dated) = future_dated::set_aside(records, now);
         poisons.extend(future_dated);
         Self { records, poisons }
-    }
-
-    /// Packs the records ahead of their transaction. A full walk stores most of what it reads, and a poll next to nothing.
-    pub(super) fn pack(&mut self)
-    where
-        R: PackRaw,
-    {
-        self.records.iter_mut().for_each(PackRaw::pack_raw);
     }
 
     /// The ids of the readable objects.

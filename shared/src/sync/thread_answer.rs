@@ -9,9 +9,10 @@ use crate::{
     domain::{
         ThreadPart, UnreadPart,
         records::{Conversation, Poison},
+        thread_fate::ThreadFailure,
     },
     intercom::{MemoryPermit, Response, wire},
-    store::{FetchedThread, raw::PackRaw},
+    store::FetchedThread,
 };
 
 /// A thread that was fetched this soon after its own change is fetched again. Times are in whole seconds, so a second
@@ -26,17 +27,17 @@ const GIANT_BYTES: usize = 2 << 20;
 
 /// Why an answer is not the thread that was asked for.
 #[derive(Debug)]
-pub(super) enum NoThread {
+enum NoThread {
     /// Its conversation cannot be read.
     Unreadable(Poison),
-    /// It is something else, for this reason. `raw` is what came.
-    Garbled { reason: String, raw: String },
+    /// It is something else, for this reason.
+    Garbled(String),
 }
 
 /// An answer as it was read. That takes a core for milliseconds, so it is done where the call ran.
 pub(super) struct ThreadRead {
-    /// The thread, and the parts of it that could not be read.
-    pub(super) thread: Result<(FetchedThread, Vec<Poison>), NoThread>,
+    /// The thread, and the parts of it that could not be read. Or why there is none, and what came instead.
+    pub(super) thread: Result<(FetchedThread, Vec<Poison>), (ThreadFailure, Poison)>,
     /// Of the answer, in bytes.
     pub(super) size: usize,
     pub(super) permit: MemoryPermit,
@@ -49,12 +50,20 @@ impl ThreadRead {
         let (body, permit) = answer.into_parts();
         let size = body.len();
         let body = Arc::new(body);
-        let mut thread = read(&body, at, source_id);
-        match &mut thread {
-            Ok((fetched, _)) => fetched.parts.iter_mut().for_each(PackRaw::pack_raw),
-            Err(NoThread::Garbled { raw, .. }) => *raw = Arc::unwrap_or_clone(body),
-            Err(NoThread::Unreadable(_)) => {}
-        }
+        let thread = read(&body, at, source_id).map_err(|no_thread| match no_thread {
+            // The thread is unreadable until its conversation changes.
+            NoThread::Unreadable(poison) => (ThreadFailure::Unreadable, poison),
+            // The next answer may be the thread. The bytes are kept once it is given up.
+            NoThread::Garbled(reason) => {
+                let poison = Poison {
+                    kind: "part",
+                    source_id: String::new(),
+                    reason,
+                    raw: Arc::unwrap_or_clone(body).into_bytes(),
+                };
+                (ThreadFailure::Garbled, poison)
+            }
+        });
         Self {
             thread,
             size,
@@ -70,11 +79,12 @@ fn read(
     at: DateTime<Utc>,
     source_id: &str,
 ) -> Result<(FetchedThread, Vec<Poison>), NoThread> {
-    let sent = wire::split_thread(body).map_err(|error| garbled(error.to_string()))?;
+    let sent = wire::split_thread(body).map_err(|error| NoThread::Garbled(error.to_string()))?;
     let conversation = sent.conversation.map_err(NoThread::Unreadable)?;
     if conversation.source_id != source_id {
         // Stored, it would leave the requested thread pending, to be requested again at once.
-        return Err(garbled("the answer is another conversation".to_owned()));
+        let reason = "the answer is another conversation".to_owned();
+        return Err(NoThread::Garbled(reason));
     }
     if future_dated::is_future_dated(&conversation, at) {
         return Err(NoThread::Unreadable(future_dated::poison(conversation)));
@@ -94,13 +104,6 @@ fn read(
         conversation,
     };
     Ok((fetched, poisons))
-}
-
-fn garbled(reason: String) -> NoThread {
-    NoThread::Garbled {
-        reason,
-        raw: String::new(),
-    }
 }
 
 /// Reads one part of the answer, even if it stays there, so that what is bad about it shows before anything is written.
@@ -156,9 +159,8 @@ mod tests {
             let part = part.into_part().unwrap();
             let text = "x\n".repeat(bytes / 3);
             assert_eq!(part.body.as_ref(), Some(&text));
-            let raw = part.raw.sent().unwrap();
-            assert!(raw.starts_with(r#"{"id":"1""#) && raw.ends_with(r#"\n"}"#));
-            assert!(body.contains(raw));
+            assert!(part.raw.starts_with(r#"{"id":"1""#) && part.raw.ends_with(r#"\n"}"#));
+            assert!(body.contains(&part.raw));
         }
     }
 
@@ -175,7 +177,7 @@ mod tests {
     fn another_conversation_is_not_the_thread() {
         assert!(matches!(
             read(&body(9), AT, "216"),
-            Err(NoThread::Garbled { .. })
+            Err(NoThread::Garbled(_))
         ));
     }
 }

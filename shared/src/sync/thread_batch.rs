@@ -1,6 +1,6 @@
 //! The answers of a slice of threads, until they are stored.
 
-use super::thread_answer::{NoThread, ThreadRead};
+use super::thread_answer::ThreadRead;
 use crate::{
     domain::{records::Poison, thread_fate::ThreadFailure},
     intercom::{Error, MemoryPermit, Refusal},
@@ -91,8 +91,7 @@ impl Batch {
                 self.fetched.push(fetched);
                 self.poisons.extend(poisons);
             }
-            Err(NoThread::Unreadable(poison)) => self.block(thread, poison),
-            Err(NoThread::Garbled { reason, raw }) => self.add_garbled(thread, reason, raw),
+            Err((failure, poison)) => self.fail_with(thread, failure, poison),
         }
     }
 
@@ -122,22 +121,6 @@ impl Batch {
             }
         };
         self.fail(thread, failure, why);
-    }
-
-    /// Adds an answer that is not this thread. The next one may be. The bytes are kept once the thread is given up.
-    fn add_garbled(&mut self, thread: PendingThread, reason: String, body: String) {
-        let poison = Poison {
-            kind: "part",
-            source_id: String::new(),
-            reason,
-            raw: body.into_bytes(),
-        };
-        self.fail_with(thread, ThreadFailure::Garbled, poison);
-    }
-
-    /// The thread is unreadable until its conversation changes.
-    fn block(&mut self, thread: PendingThread, poison: Poison) {
-        self.fail_with(thread, ThreadFailure::Unreadable, poison);
     }
 
     fn fail_with(&mut self, thread: PendingThread, failure: ThreadFailure, poison: Poison) {

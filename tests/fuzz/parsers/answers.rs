@@ -54,7 +54,7 @@ fn page() {
             assert!(cursor.len() <= 4096);
         }
         let read = page.items.iter().map(|raw| match read_contact(raw) {
-            Ok(contact) => contact.raw.held_bytes(),
+            Ok(contact) => contact.raw.len(),
             Err(poison) => poison.raw.len(),
         });
         assert_eq!(

@@ -60,7 +60,7 @@ pub fn read_company(raw: &str) -> Result<Company, Poison> {
                 attributes: wire.custom_attributes.unwrap_or_default().0,
             },
             sanitised,
-            raw: raw.into(),
+            raw: raw.to_owned(),
         })
     })
 }

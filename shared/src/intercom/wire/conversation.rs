@@ -145,7 +145,7 @@ pub fn read_conversation(raw: &str) -> Result<Conversation, Poison> {
                 None => None,
             },
             sanitised,
-            raw: raw.into(),
+            raw: raw.to_owned(),
         })
     })
 }
@@ -202,7 +202,7 @@ fn first_message(
         // A first message has no update time of its own. Its redaction moves the conversation's.
         updated_at,
         sanitised,
-        raw: raw.into(),
+        raw: raw.to_owned(),
     }))
 }
 
@@ -228,7 +228,7 @@ pub fn read_part(raw: &str) -> Result<Part, Poison> {
             created_at,
             updated_at: wire.updated_at.0.unwrap_or(created_at),
             sanitised,
-            raw: raw.into(),
+            raw: raw.to_owned(),
         })
     })
 }

@@ -17,15 +17,12 @@
 mod codec;
 mod dictionaries;
 mod kind;
-mod record;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 
 pub use kind::RawKind;
-pub use record::PackRaw;
-pub(super) use record::{digest, packed};
 
 use super::StoreError;
 

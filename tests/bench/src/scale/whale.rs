@@ -251,7 +251,7 @@ fn answer(source_id: &str) -> Thread {
             part_count: Some(1),
             first_message: None,
             sanitised: false,
-            raw: "{}".into(),
+            raw: "{}".to_owned(),
         },
         parts: vec![Part {
             source_id: format!("{source_id}p"),
@@ -265,7 +265,7 @@ fn answer(source_id: &str) -> Thread {
             created_at: at,
             updated_at: at,
             sanitised: false,
-            raw: "{}".into(),
+            raw: "{}".to_owned(),
         }],
         total_count: Some(1),
     }
