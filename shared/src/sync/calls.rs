@@ -1,6 +1,9 @@
 //! Calls in flight: each runs on a task of its own, so that it goes on while the slice stores.
 
-use std::{future::Future, panic::resume_unwind};
+use std::{
+    future::{Future, pending},
+    panic::resume_unwind,
+};
 
 use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument as _;
@@ -26,7 +29,10 @@ impl<T: Send + 'static> Calls<T> {
 
     /// Waits for one more call to end. `None` if none is in flight.
     pub(super) async fn next(&mut self) -> Option<T> {
-        self.tasks.join_next().await.map(ended)
+        match ended(self.tasks.join_next().await?) {
+            Some(answer) => Some(answer),
+            None => pending().await,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -39,11 +45,14 @@ impl<T: Send + 'static> Calls<T> {
 
     /// A call that has ended already.
     pub(super) fn ready(&mut self) -> Option<T> {
-        self.tasks.try_join_next().map(ended)
+        self.tasks.try_join_next().and_then(ended)
     }
 }
 
-/// No call is cancelled while its set lives, so a call without a result has panicked, and the slice with it.
-fn ended<T>(result: Result<T, JoinError>) -> T {
-    result.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+/// A call without a result has panicked, and the slice with it. No call is cancelled while its set lives, unless the
+/// runtime ends. Then the slice is about to be dropped as well, which is no fault of its own.
+fn ended<T>(result: Result<T, JoinError>) -> Option<T> {
+    result
+        .map_err(|error| error.try_into_panic().map(resume_unwind))
+        .ok()
 }
