@@ -29,35 +29,46 @@ use std::{fmt, time::Duration};
 pub trait DbRole: sealed::Sealed + fmt::Debug + Clone + Send + Sync + 'static {
     /// Its name in Postgres without the prefix. `migrations/0001_roles.sql` creates it.
     const WORD: &'static str;
-    /// The longest statement, if the option `database_statement_timeout` allows more.
-    const LONGEST_STATEMENT: Duration;
+    /// What its statements are part of.
+    const WORK: Work;
 }
 
 /// A role as a session takes it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RoleName {
     pub(super) word: &'static str,
-    pub(super) longest_statement: Duration,
+    pub(super) work: Work,
 }
 
 impl RoleName {
     pub(super) const fn of<R: DbRole>() -> Self {
         Self {
             word: R::WORD,
-            longest_statement: R::LONGEST_STATEMENT,
+            work: R::WORK,
         }
-    }
-
-    /// Whether its statements read pages for callers.
-    pub(super) fn serves_requests(self) -> bool {
-        self.longest_statement == OF_A_REQUEST
     }
 }
 
-/// A request ends after 30 seconds. Its statement ends before, so that its session is free when it does.
-const OF_A_REQUEST: Duration = Duration::from_secs(20);
-/// A slice and a tick have limits of their own.
-const OF_A_SLICE: Duration = Duration::MAX;
+/// What a role's statements are part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A caller waits, mostly for a page.
+    Request,
+    /// A slice or a tick.
+    Slice,
+}
+
+impl Work {
+    /// The longest statement, if the option `database_statement_timeout` allows more.
+    pub(super) const fn longest_statement(self) -> Duration {
+        match self {
+            // A request ends after 30 seconds. Its statement ends before, so that its session is free when it does.
+            Self::Request => Duration::from_secs(20),
+            // They have limits of their own.
+            Self::Slice => Duration::MAX,
+        }
+    }
+}
 
 /// Roles with `SELECT` on connections and streams.
 pub trait ReadsConnections: DbRole {}
@@ -88,7 +99,7 @@ mod sealed {
 }
 
 macro_rules! role {
-    ($(#[$doc:meta])* $role:ident = $name:literal, $longest:ident: $($may:ident),*) => {
+    ($(#[$doc:meta])* $role:ident = $name:literal, $work:ident: $($may:ident),*) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub enum $role {}
@@ -96,7 +107,7 @@ macro_rules! role {
         impl sealed::Sealed for $role {}
         impl DbRole for $role {
             const WORD: &'static str = $name;
-            const LONGEST_STATEMENT: Duration = $longest;
+            const WORK: Work = Work::$work;
         }
         $(impl $may for $role {})*
     };
@@ -104,21 +115,21 @@ macro_rules! role {
 
 role! {
     /// Serves REST: reads everything but tokens, and ends connections.
-    Api = "api", OF_A_REQUEST: ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants
+    Api = "api", Request: ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants
 }
 role! {
     /// Connects workspaces: reads and writes sealed tokens.
-    Oauth = "oauth", OF_A_REQUEST: ReadsConnections, LocksStreams
+    Oauth = "oauth", Request: ReadsConnections, LocksStreams
 }
 role! {
     /// Syncs: reads sealed tokens and writes what Intercom returns.
-    Worker = "worker", OF_A_SLICE: ReadsConnections, ReadsStatus, LocksStreams
+    Worker = "worker", Slice: ReadsConnections, ReadsStatus, LocksStreams
 }
 role! {
     /// Claims due streams of all tenants, through reviewed functions.
-    Scheduler = "scheduler", OF_A_SLICE: ReadsPauses
+    Scheduler = "scheduler", Slice: ReadsPauses
 }
 role! {
     /// Inspects tenants and handles dead letters and pauses, through reviewed functions.
-    Operator = "operator", OF_A_REQUEST: ReadsConnections, ReadsStatus, LooksUpTenants, ReadsPauses
+    Operator = "operator", Request: ReadsConnections, ReadsStatus, LooksUpTenants, ReadsPauses
 }

@@ -20,7 +20,7 @@ use super::{
     connecting::{CONNECT_LIMIT, Servers, close, timed_out, within},
     error::is_lost,
     pooled::{Opener, PoolSettings, Pooled, discard},
-    roles::RoleName,
+    roles::{RoleName, Work},
     session::Session,
     shares::{SessionTurn, Share},
 };
@@ -33,7 +33,8 @@ const BEGIN_LIMIT: Duration = Duration::from_secs(3);
 /// How every statement is planned. It names its tenant and is prepared once, so the generic plan is the right one, and
 /// planning again costs more than it finds. A plan must not depend on how many rows the planner believes there are,
 /// because it may be made when a table is empty: tables are read by their indexes, one row of the outer side after the
-/// other, in the order in which the statement joins them. A page is too small for parallel workers. A server whose
+/// other, in the order in which the statement joins them, and never from a copy (`Materialize`), which would first be
+/// made of all of a tenant's rows. A page is too small for parallel workers. A server whose
 /// client is gone notices within seconds, so that an abandoned request costs no more than that.
 const PLANS: &str = "set_config('plan_cache_mode', 'force_generic_plan', true), \
     set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), \
@@ -178,7 +179,10 @@ impl Sessions {
     fn begin_statement(&self, session: &Pooled, role: RoleName, tenant: Option<Uuid>) -> String {
         let prefix = &self.settings.role_prefix;
         let tenant = tenant.map(|tenant| tenant.to_string()).unwrap_or_default();
-        let limit = self.settings.statement_limit.min(role.longest_statement);
+        let limit = self
+            .settings
+            .statement_limit
+            .min(role.work.longest_statement());
         let limit = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
         let statement = stricter(session.limits.statement, limit);
         // Below the limit of a statement, so that a wait for a lock is told from a slow statement.
@@ -186,10 +190,9 @@ impl Sessions {
         // Locks of a process that is gone are free after this time.
         let idle = stricter(session.limits.idle_in_transaction, limit);
         let word = role.word;
-        let pages = if role.serves_requests() {
-            PLANS_OF_PAGES
-        } else {
-            ""
+        let pages = match role.work {
+            Work::Request => PLANS_OF_PAGES,
+            Work::Slice => "",
         };
         format!(
             "BEGIN; SELECT current_setting('transaction_read_only')::bool, \
