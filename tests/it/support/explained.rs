@@ -281,32 +281,32 @@ fn number(node: &Value, name: &str) -> f64 {
 
 impl Case {
     /// Gives the connection so many contacts, conversations, threads and twice as many parts more, which no call has
-    /// brought.
+    /// brought. Another count gives other ones, if it is at least twice or at most half as large.
     pub(crate) async fn grow(&self, count: i64) {
         for statement in [
             "INSERT INTO contacts (tenant_id, id, name, updated_at)
-             SELECT $1, md5('grown' || $3::text || '.' || n)::uuid, 'Grown ' || n, now() - make_interval(secs => n) FROM generate_series(1, $3) n",
+             SELECT $1, md5('grown' || n)::uuid, 'Grown ' || n, now() - make_interval(secs => n) FROM generate_series($3 + 1, 2 * $3) n",
             "INSERT INTO contact_sources (tenant_id, connection_id, source_id, contact_id, source_updated_at, raw_hash, fields, raw)
-             SELECT $1, $2, 'grown' || $3::text || '.' || n, md5('grown' || $3::text || '.' || n)::uuid, now() - make_interval(days => 60), 0, '{}', repeat('x', 800)::bytea
-             FROM generate_series(1, $3) n",
+             SELECT $1, $2, 'grown' || n, md5('grown' || n)::uuid, now() - make_interval(days => 60), 0, '{}', repeat('x', 800)::bytea
+             FROM generate_series($3 + 1, 2 * $3) n",
             "INSERT INTO contact_companies (tenant_id, connection_id, contact_source_id, company_source_id)
-             SELECT $1, $2, 'grown' || $3::text || '.' || n, s.source_id FROM generate_series(1, $3) n
+             SELECT $1, $2, 'grown' || n, s.source_id FROM generate_series($3 + 1, 2 * $3) n
              CROSS JOIN (SELECT source_id FROM company_sources WHERE connection_id = $2 ORDER BY 1 LIMIT 1) s",
             "INSERT INTO conversations (tenant_id, connection_id, id, source_id, source_created_at, source_updated_at, open, state,
                                         updated_at, raw_hash, raw)
-             SELECT $1, $2, md5('talk' || $3::text || '.' || n)::uuid, 'talk' || $3::text || '.' || n, now() - make_interval(days => 90),
+             SELECT $1, $2, md5('talk' || n)::uuid, 'talk' || n, now() - make_interval(days => 90),
                     now() - make_interval(secs => 100000 + n), true, 'open', now() - make_interval(secs => n), 0,
                     repeat('x', 200)::bytea
-             FROM generate_series(1, $3) n",
+             FROM generate_series($3 + 1, 2 * $3) n",
             "INSERT INTO conversation_contacts (tenant_id, connection_id, conversation_id, contact_source_id)
-             SELECT $1, $2, md5('talk' || $3::text || '.' || n)::uuid, 'grown' || $3::text || '.' || n FROM generate_series(1, $3) n",
+             SELECT $1, $2, md5('talk' || n)::uuid, 'grown' || n FROM generate_series($3 + 1, 2 * $3) n",
             "INSERT INTO threads (tenant_id, connection_id, conversation_id, source_id, status, stub_version, fetched_version, held,
                                   expected)
-             SELECT $1, $2, md5('talk' || $3::text || '.' || n)::uuid, 'talk' || $3::text || '.' || n, 'complete', now() - make_interval(days => 60), now(), 2, 2
-             FROM generate_series(1, $3) n",
+             SELECT $1, $2, md5('talk' || n)::uuid, 'talk' || n, 'complete', now() - make_interval(days => 60), now(), 2, 2
+             FROM generate_series($3 + 1, 2 * $3) n",
             "INSERT INTO parts (tenant_id, conversation_id, source_id, kind, source_created_at, source_updated_at, raw_hash, body, raw)
-             SELECT $1, md5('talk' || $3::text || '.' || n)::uuid, p::text, 'comment', now(), now(), 0, 'words', repeat('x', 300)::bytea
-             FROM generate_series(1, $3) n, generate_series(1, 2) p WHERE $2::uuid IS NOT NULL",
+             SELECT $1, md5('talk' || n)::uuid, p::text, 'comment', now(), now(), 0, 'words', repeat('x', 300)::bytea
+             FROM generate_series($3 + 1, 2 * $3) n, generate_series(1, 2) p WHERE $2::uuid IS NOT NULL",
             "UPDATE streams SET held = held + $3, expected = expected + $3, complete = complete + CASE WHEN stream = 'threads' THEN $3 ELSE 0 END
              WHERE tenant_id = $1 AND connection_id = $2 AND stream IN ('contacts', 'conversations', 'threads')",
         ] {
