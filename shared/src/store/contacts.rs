@@ -12,6 +12,55 @@ use super::{
 };
 use crate::domain::{ConnectionId, ids, records::Contact};
 
+/// Records and profiles in one statement, so that an unchanged record never touches its profile. Gives the ids of the
+/// records that were written.
+macro_rules! write_contacts {
+    ($tx:ident, $connection:ident, $columns:ident, $conflict:literal) => {{
+        if $columns.source_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tenant = $tx.tenant().0;
+        Ok(sqlx::query_scalar!(
+            r#"WITH written AS (
+                INSERT INTO contact_sources AS s
+                    (tenant_id, connection_id, source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
+                SELECT $1, $2, source_id, contact_id, external_id, fields::jsonb, source_updated_at, sanitised, raw_hash, raw
+                FROM unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::int8[], $10::bytea[])
+                    AS i(source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
+                "# + $conflict + r#"
+                RETURNING s.source_id, s.contact_id, s.fields
+            ), folded AS (
+                INSERT INTO contacts AS c
+                    (tenant_id, id, role, email, name, phone, owner, attributes, location,
+                     last_seen_at, last_replied_at, last_contacted_at)
+                SELECT $1, contact_id, fields->>'role', fields->>'email', fields->>'name', fields->>'phone',
+                       fields->>'owner', fields->'attributes', fields->'location',
+                       (fields->>'last_seen_at')::timestamptz, (fields->>'last_replied_at')::timestamptz,
+                       (fields->>'last_contacted_at')::timestamptz
+                FROM written
+                ON CONFLICT (tenant_id, id) DO UPDATE SET
+                    role = excluded.role, email = excluded.email, name = excluded.name, phone = excluded.phone,
+                    owner = excluded.owner, attributes = excluded.attributes, location = excluded.location,
+                    last_seen_at = excluded.last_seen_at, last_replied_at = excluded.last_replied_at,
+                    last_contacted_at = excluded.last_contacted_at, updated_at = now()
+            )
+            SELECT source_id AS "source_id!" FROM written"#,
+            tenant,
+            $connection.0,
+            &$columns.source_ids,
+            &$columns.profile_ids,
+            &$columns.external_ids as &[Option<String>],
+            &$columns.fields,
+            &$columns.updated,
+            &$columns.sanitised,
+            &$columns.hashes,
+            &$columns.raws,
+        )
+        .fetch_all($tx.session())
+        .await?)
+    }};
+}
+
 impl Tx<Worker> {
     /// The contacts of a page that differ from what is stored. Nothing is locked.
     #[tracing::instrument(name = "db.changed_contacts", level = "debug", skip_all)]
@@ -75,9 +124,8 @@ impl Tx<Worker> {
                 })?;
             }
         }
-        self.insert_contacts(connection, &new).await?;
-        let mut changed = self.update_contacts(connection, &stored).await?;
-        changed.extend(new.source_ids);
+        let mut changed = self.insert_contacts(connection, &new).await?;
+        changed.extend(self.update_contacts(connection, &stored).await?);
         let mut written = WriteSummary::of(seen, changed, &before);
         self.touch_conversations_of(connection, &written.inserted_ids(&before))
             .await?;
@@ -93,48 +141,8 @@ impl Tx<Worker> {
         &mut self,
         connection: ConnectionId,
         columns: &SourceColumns,
-    ) -> Result<(), StoreError> {
-        if columns.source_ids.is_empty() {
-            return Ok(());
-        }
-        let tenant = self.tenant().0;
-        sqlx::query!(
-            "WITH new AS MATERIALIZED (
-                SELECT source_id, contact_id, external_id, fields::jsonb AS fields, source_updated_at, sanitised, raw_hash, raw
-                FROM unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::int8[], $10::bytea[])
-                    AS i(source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
-            ), written AS (
-                INSERT INTO contact_sources
-                    (tenant_id, connection_id, source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
-                SELECT $1, $2, source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw FROM new
-            )
-            INSERT INTO contacts AS c
-                (tenant_id, id, role, email, name, phone, owner, attributes, location,
-                 last_seen_at, last_replied_at, last_contacted_at)
-            SELECT $1, contact_id, fields->>'role', fields->>'email', fields->>'name', fields->>'phone',
-                   fields->>'owner', fields->'attributes', fields->'location',
-                   (fields->>'last_seen_at')::timestamptz, (fields->>'last_replied_at')::timestamptz,
-                   (fields->>'last_contacted_at')::timestamptz
-            FROM new
-            ON CONFLICT (tenant_id, id) DO UPDATE SET
-                role = excluded.role, email = excluded.email, name = excluded.name, phone = excluded.phone,
-                owner = excluded.owner, attributes = excluded.attributes, location = excluded.location,
-                last_seen_at = excluded.last_seen_at, last_replied_at = excluded.last_replied_at,
-                last_contacted_at = excluded.last_contacted_at, updated_at = now()",
-            tenant,
-            connection.0,
-            &columns.source_ids,
-            &columns.profile_ids,
-            &columns.external_ids as &[Option<String>],
-            &columns.fields,
-            &columns.updated,
-            &columns.sanitised,
-            &columns.hashes,
-            &columns.raws,
-        )
-        .execute(self.session())
-        .await?;
-        Ok(())
+    ) -> Result<Vec<String>, StoreError> {
+        write_contacts!(self, connection, columns, "")
     }
 
     /// Overwrites contacts that are stored. Returns those that have changed.
@@ -143,55 +151,18 @@ impl Tx<Worker> {
         connection: ConnectionId,
         columns: &SourceColumns,
     ) -> Result<Vec<String>, StoreError> {
-        if columns.source_ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let tenant = self.tenant().0;
         // An upsert of rows that exist, because it finds each by its key, whatever the planner believes of the table.
-        // Records and profiles in one statement, so that an unchanged record never touches its profile.
-        Ok(sqlx::query_scalar!(
-            r#"WITH written AS (
-                INSERT INTO contact_sources AS s
-                    (tenant_id, connection_id, source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
-                SELECT $1, $2, source_id, contact_id, external_id, fields::jsonb, source_updated_at, sanitised, raw_hash, raw
-                FROM unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::int8[], $10::bytea[])
-                    AS i(source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
-                ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET
+        write_contacts!(
+            self,
+            connection,
+            columns,
+            "ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET
                     external_id = excluded.external_id, fields = excluded.fields,
                     source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised,
                     raw_hash = excluded.raw_hash, raw = excluded.raw, deleted_at = NULL, merged_into = NULL
                 WHERE excluded.source_updated_at >= s.source_updated_at
-                  AND (excluded.raw_hash <> s.raw_hash OR s.deleted_at IS NOT NULL OR s.merged_into IS NOT NULL)
-                RETURNING s.source_id, s.contact_id, s.fields
-            ), folded AS (
-                INSERT INTO contacts AS c
-                    (tenant_id, id, role, email, name, phone, owner, attributes, location,
-                     last_seen_at, last_replied_at, last_contacted_at)
-                SELECT $1, contact_id, fields->>'role', fields->>'email', fields->>'name', fields->>'phone',
-                       fields->>'owner', fields->'attributes', fields->'location',
-                       (fields->>'last_seen_at')::timestamptz, (fields->>'last_replied_at')::timestamptz,
-                       (fields->>'last_contacted_at')::timestamptz
-                FROM written
-                ON CONFLICT (tenant_id, id) DO UPDATE SET
-                    role = excluded.role, email = excluded.email, name = excluded.name, phone = excluded.phone,
-                    owner = excluded.owner, attributes = excluded.attributes, location = excluded.location,
-                    last_seen_at = excluded.last_seen_at, last_replied_at = excluded.last_replied_at,
-                    last_contacted_at = excluded.last_contacted_at, updated_at = now()
-            )
-            SELECT source_id AS "source_id!" FROM written"#,
-            tenant,
-            connection.0,
-            &columns.source_ids,
-            &columns.profile_ids,
-            &columns.external_ids as &[Option<String>],
-            &columns.fields,
-            &columns.updated,
-            &columns.sanitised,
-            &columns.hashes,
-            &columns.raws,
+                  AND (excluded.raw_hash <> s.raw_hash OR s.deleted_at IS NOT NULL OR s.merged_into IS NOT NULL)"
         )
-        .fetch_all(self.session())
-        .await?)
     }
 
     /// Points contacts that Intercom merged away to their survivors. Their rows stay. Returns how many of them were alive.

@@ -23,17 +23,17 @@ const STATEMENT_BYTES: usize = 2 << 20;
 pub(super) struct WrittenParts {
     /// First messages are not counted. New parts are called updated, because only a count of the rows tells them apart.
     pub(super) summary: WriteSummary,
-    /// How many parts were inserted, by threads that had none.
+    /// How many parts were inserted, by each of the threads that had none.
     pub(super) inserted: HashMap<Uuid, i32>,
 }
 
 /// One statement for both ways of writing parts. Without a conflict clause it takes half the time.
-macro_rules! write {
-    ($tx:ident, $parts:ident, $end:literal) => {{
+macro_rules! write_parts {
+    ($query:ident, $fetch:ident, $tx:ident, $parts:ident, $end:literal) => {{
         let column = |pick: fn(&Part) -> Option<&str>| {
             $parts.iter().map(|(_, part)| pick(part)).collect::<Vec<_>>()
         };
-        sqlx::query_scalar!(
+        sqlx::$query!(
             r#"INSERT INTO parts AS p
                 (tenant_id, conversation_id, source_id, kind, author_kind, author_source_id, author_name, body,
                  redacted, internal, source_created_at, source_updated_at, sanitised, raw_hash, raw)
@@ -56,7 +56,7 @@ macro_rules! write {
             &$parts.iter().map(|(_, part)| raw_hash(&part.raw)).collect::<Vec<_>>(),
             &$parts.iter().map(|(_, part)| raw::pack(RawKind::Part, part.raw.as_bytes())).collect::<Vec<_>>(),
         )
-        .fetch_all($tx.session())
+        .$fetch($tx.session())
         .await?
     }};
 }
@@ -71,7 +71,10 @@ impl Tx<Worker> {
         mut parts: Vec<(Uuid, ThreadPart)>,
         empty: &HashSet<Uuid>,
     ) -> Result<WrittenParts, StoreError> {
-        let mut written = WrittenParts::default();
+        let mut written = WrittenParts {
+            inserted: empty.iter().map(|id| (*id, 0)).collect(),
+            ..WrittenParts::default()
+        };
         // In key order, so that two writers cannot deadlock. Of equal keys the newest comes first and stays.
         parts.sort_by(|a, b| {
             (a.0, a.1.source_id(), b.1.updated_at()).cmp(&(b.0, b.1.source_id(), a.1.updated_at()))
@@ -101,7 +104,7 @@ impl Tx<Worker> {
     }
 
     async fn insert_parts(&mut self, parts: &[(Uuid, Part)]) -> Result<(), StoreError> {
-        write!(self, parts, "RETURNING source_id");
+        write_parts!(query, execute, self, parts, "");
         Ok(())
     }
 
@@ -109,7 +112,9 @@ impl Tx<Worker> {
     async fn upsert_parts(&mut self, parts: &[(Uuid, Part)]) -> Result<usize, StoreError> {
         // The condition in its order: a redaction lands, only a redaction overwrites one, and otherwise the newer read
         // wins. Of two reads within one second, the one with other bytes does.
-        let written = write!(
+        let written = write_parts!(
+            query_scalar,
+            fetch_all,
             self,
             parts,
             "ON CONFLICT (tenant_id, conversation_id, source_id) DO UPDATE SET

@@ -106,11 +106,8 @@ impl Tx<Worker> {
         let empty = self.threads_without_parts(&fetched).await?;
         let WrittenParts {
             summary: mut written,
-            mut inserted,
+            inserted,
         } = self.write_parts(parts, &empty).await?;
-        for id in empty {
-            inserted.entry(id).or_default();
-        }
         let new_parts = self.store_answers(connection, fetched, inserted).await?;
         written.inserted = usize::try_from(new_parts).unwrap_or_default();
         written.updated = written.updated.saturating_sub(written.inserted);
