@@ -201,13 +201,16 @@ async fn slice_buffers(
         .execute(&mut *admin)
         .await?;
     slice(&store, key).await?;
-    let buffers: i64 = sqlx::query_scalar(
-        "SELECT sum(shared_blks_hit + shared_blks_read)::bigint FROM pg_stat_statements
-         WHERE query !~ 'pg_stat_statements'",
+    let statements: Vec<(i64, String)> = sqlx::query_as(
+        "SELECT shared_blks_hit + shared_blks_read, left(regexp_replace(query, '\\s+', ' ', 'g'), 100)
+         FROM pg_stat_statements WHERE query !~ 'pg_stat_statements' ORDER BY 1 DESC",
     )
-    .fetch_one(admin)
+    .fetch_all(admin)
     .await?;
-    Ok(buffers as f64)
+    if let Some((buffers, statement)) = statements.first() {
+        println!("{buffers} pages: {statement}");
+    }
+    Ok(statements.iter().map(|(buffers, _)| *buffers as f64).sum())
 }
 
 async fn slice(store: &WorkerStore, key: SliceKey) -> Result<(), Failure> {
