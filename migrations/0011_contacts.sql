@@ -1,48 +1,25 @@
--- Contacts: raw source record, per-source fields, profile. Each layer can be derived again from the one before it.
--- `contact_sources` is what one connection says. `contacts` is what readers see.
+-- Contacts: what one connection says of each, as it was sent. Fields and profiles are derived from the bytes when they are
+-- read, so that they can never be behind them.
 --
 -- The big tables have no foreign keys. Every transaction that writes to them holds the row of its stream, which has one,
 -- and a purge deletes from each of them by itself. A check per row would be a tenth of a first sync, and would lock the
 -- row that it finds.
 
-CREATE TABLE contacts (
-    tenant_id         uuid NOT NULL,
-    id                uuid NOT NULL,
-    updated_at        timestamptz NOT NULL DEFAULT now(),
-    last_seen_at      timestamptz,
-    last_replied_at   timestamptz,
-    last_contacted_at timestamptz,
-    role              text,
-    email             text,
-    name              text,
-    phone             text,
-    owner             text,
-    attributes        jsonb NOT NULL DEFAULT '{}',
-    location          jsonb NOT NULL DEFAULT '{}',
-    PRIMARY KEY (tenant_id, id)
-) PARTITION BY HASH (tenant_id);
-SELECT partition('contacts', 'autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05');
--- Only a statement that repeats the condition may use an index of times, so that no other one takes it by mistake.
-CREATE INDEX contacts_newest ON contacts (tenant_id, updated_at DESC, id DESC) WHERE updated_at > '-infinity';
-SELECT isolate('contacts');
-GRANT SELECT, INSERT, UPDATE ON contacts TO pathbound_worker;
-GRANT SELECT, DELETE ON contacts TO pathbound_api;
-
 CREATE TABLE contact_sources (
     tenant_id         uuid NOT NULL,
     connection_id     uuid NOT NULL,
+    -- The profile that the record belongs to.
     contact_id        uuid NOT NULL,
     source_updated_at timestamptz NOT NULL,
     deleted_at        timestamptz,
     -- A digest of the bytes as Intercom sent them, by which a version is compared without reading them.
     raw_hash          bigint NOT NULL,
-    -- True if NUL or a lone surrogate had to be replaced in the fields. The bytes are untouched.
+    -- True if NUL or a lone surrogate has to be replaced when the fields are read. The bytes are untouched.
     sanitised         boolean NOT NULL DEFAULT false,
     source_id         text NOT NULL,
     -- Set when Intercom merged this contact into another (`merge_history` of the survivor).
     merged_into       text,
     external_id       text,
-    fields            jsonb NOT NULL,
     raw               bytea NOT NULL,
     PRIMARY KEY (tenant_id, connection_id, source_id)
 ) PARTITION BY HASH (tenant_id);

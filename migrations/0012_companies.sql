@@ -1,24 +1,5 @@
--- Companies, in the same three layers as contacts. A workspace has a hundredth of its contacts' number of them, so they
--- are not partitioned.
-
-CREATE TABLE companies (
-    tenant_id     uuid NOT NULL,
-    id            uuid NOT NULL,
-    updated_at    timestamptz NOT NULL DEFAULT now(),
-    size          bigint,
-    user_count    bigint,
-    session_count bigint,
-    name          text,
-    domain        text,
-    plan          text,
-    industry      text,
-    attributes    jsonb NOT NULL DEFAULT '{}',
-    PRIMARY KEY (tenant_id, id)
-);
-CREATE INDEX companies_newest ON companies (tenant_id, updated_at DESC, id DESC) WHERE updated_at > '-infinity';
-SELECT isolate('companies');
-GRANT SELECT, INSERT, UPDATE ON companies TO pathbound_worker;
-GRANT SELECT, DELETE ON companies TO pathbound_api;
+-- Companies: what one connection says of each, as with contacts. A workspace has a hundredth of its contacts' number of
+-- them, so they are not partitioned.
 
 CREATE TABLE company_sources (
     tenant_id         uuid NOT NULL,
@@ -30,7 +11,6 @@ CREATE TABLE company_sources (
     sanitised         boolean NOT NULL DEFAULT false,
     source_id         text NOT NULL,
     external_id       text,
-    fields            jsonb NOT NULL,
     raw               bytea NOT NULL,
     PRIMARY KEY (tenant_id, connection_id, source_id)
 );

@@ -5,9 +5,6 @@ CREATE TABLE conversations (
     tenant_id         uuid NOT NULL,
     id                uuid NOT NULL,
     connection_id     uuid NOT NULL,
-    -- When it last changed here: its own fields, its participants, its thread. `source_updated_at` is Intercom's time,
-    -- which a deletion or a fetched thread does not move, so a reader cannot follow it.
-    updated_at        timestamptz NOT NULL DEFAULT now(),
     source_created_at timestamptz NOT NULL,
     source_updated_at timestamptz NOT NULL,
     deleted_at        timestamptz,
@@ -28,10 +25,8 @@ SELECT keep_raw('conversations');
 SELECT partition('conversations', 'autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05');
 CREATE INDEX conversations_newest ON conversations (tenant_id, source_updated_at DESC, id DESC)
     WHERE source_updated_at > '-infinity';
-CREATE INDEX conversations_changed ON conversations (tenant_id, updated_at DESC, id DESC) WHERE updated_at > '-infinity';
--- The same two lists of one state, which may be rare.
+-- The same list of one state, which may be rare.
 CREATE INDEX conversations_newest_of_state ON conversations (state, tenant_id, source_updated_at DESC, id DESC);
-CREATE INDEX conversations_changed_of_state ON conversations (state, tenant_id, updated_at DESC, id DESC);
 SELECT isolate('conversations');
 GRANT SELECT, INSERT, UPDATE ON conversations TO pathbound_worker;
 GRANT SELECT, DELETE ON conversations TO pathbound_api;

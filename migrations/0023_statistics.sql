@@ -8,8 +8,8 @@ CREATE FUNCTION analyze_filled(of_tenant uuid, of_stream text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 DECLARE
     filled regclass[] := CASE of_stream
-        WHEN 'contacts' THEN ARRAY['public.contacts', 'public.contact_sources', 'public.contact_companies']
-        WHEN 'companies' THEN ARRAY['public.companies', 'public.company_sources']
+        WHEN 'contacts' THEN ARRAY['public.contact_sources', 'public.contact_companies', 'public.changes']
+        WHEN 'companies' THEN ARRAY['public.company_sources']
         WHEN 'conversations' THEN ARRAY['public.conversations', 'public.conversation_contacts', 'public.threads']
     END;
     target regclass;

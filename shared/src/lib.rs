@@ -7,7 +7,8 @@
 //!             └ vault     sealing   ┘
 //! ```
 //!
-//! `intercom`, `store` and `vault` do not know each other. `sync` sees all three and does not know
+//! `intercom`, `store` and `vault` do not know each other. `profiles` derives what readers see from what `store` holds, by
+//! the parsers of `intercom`. `sync` sees all three and does not know
 //! that a queue exists: it returns "there is more", "wait until then", "done". `pacing` is the
 //! fleet's rate budget that `intercom` spends from. Only `queue` names apalis, only it, `pacing` and the
 //! `link` of both name redis, only `pacing` names governor, only `store` names sqlx, only `intercom` names reqwest,
@@ -20,6 +21,7 @@ pub mod domain;
 pub mod intercom;
 mod link;
 pub mod pacing;
+pub mod profiles;
 pub mod pulse;
 pub mod queue;
 pub mod shutdown;

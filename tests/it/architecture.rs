@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("pacing", &["backoff", "config", "domain", "link"]),
     ("intercom", &["config", "domain", "pacing", "tls"]),
     ("store", &["completeness", "config", "domain"]),
+    ("profiles", &["domain", "intercom", "store"]),
     (
         "sync",
         &["backoff", "config", "domain", "intercom", "store", "vault"],

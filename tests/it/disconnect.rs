@@ -4,7 +4,7 @@ use intercom_simulator::WorkspaceSpec;
 use reqwest::Method;
 use shared::{completeness::SyncStatus, domain::Stream};
 
-use crate::support::{Caller, World, held, of, wait_for};
+use crate::support::{Caller, World, held, of};
 
 fn workspace() -> WorkspaceSpec {
     WorkspaceSpec {
@@ -132,14 +132,7 @@ async fn a_purge_leaves_no_row() {
     let caller = Caller::service(&world, &base, Some(case.tenant));
     let path = format!("/v1/connections/{}?data=purge", case.connection());
     assert_eq!(caller.call(Method::DELETE, &path, None).await.0, 202);
-    // The answer waits for the purge for some seconds only.
-    wait_for("the purge has ended", async || {
-        let is_open = case.is_being_purged().await;
-        (!is_open)
-            .then_some(())
-            .ok_or_else(|| "it is open".to_owned())
-    })
-    .await;
+    case.until_purged().await;
     for table in ["contacts", "companies", "conversations"] {
         assert_eq!(
             caller.get(&format!("/v1/{table}?include=deleted")).await["items"],

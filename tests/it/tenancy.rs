@@ -94,7 +94,7 @@ async fn a_statement_without_its_where_sees_one_tenant_or_none() {
             .execute(&mut *tx)
             .await
             .unwrap();
-            let held: Vec<uuid::Uuid> = sqlx::query_scalar("SELECT tenant_id FROM contacts")
+            let held: Vec<uuid::Uuid> = sqlx::query_scalar("SELECT tenant_id FROM contact_sources")
                 .fetch_all(&mut *tx)
                 .await
                 .unwrap();
@@ -160,7 +160,7 @@ async fn an_operator_reads_no_content() {
     let _fleet = world.fleet(1);
     case.until_complete().await;
     for (table, column) in [
-        ("contacts", "*"),
+        ("changes", "*"),
         ("contact_sources", "*"),
         ("conversations", "*"),
         ("parts", "*"),

@@ -7,7 +7,10 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use shared::{domain::JsonText, store::reads::CompanyProfile};
+use shared::{
+    domain::JsonText,
+    profiles::{self, CompanyProfile},
+};
 use uuid::Uuid;
 
 use super::{Include, Mark, OneQuery, ProfilesQuery, SourceView, before};
@@ -53,7 +56,7 @@ pub(crate) async fn list(
     )?;
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    let companies = tx.companies(filter, before(at), pager.fetch()).await?;
+    let companies = profiles::companies(&mut tx, filter, before(at), pager.fetch()).await?;
     pager.answer(
         companies,
         |company| (company.updated_at, company.id),
@@ -70,7 +73,7 @@ pub(crate) async fn show(
 ) -> Result<Json<CompanyView>, ApiError> {
     Include::read(query.include.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    tx.company(id(&company)?)
+    profiles::company(&mut tx, id(&company)?)
         .await?
         .map(|company| Json(company.into()))
         .ok_or_else(ApiError::not_found)
@@ -78,16 +81,17 @@ pub(crate) async fn show(
 
 impl From<CompanyProfile> for CompanyView {
     fn from(company: CompanyProfile) -> Self {
+        let fields = company.fields;
         Self {
             id: company.id,
-            name: company.name,
-            domain: company.domain,
-            plan: company.plan,
-            size: company.size,
-            industry: company.industry,
-            user_count: company.user_count,
-            session_count: company.session_count,
-            attributes: company.attributes,
+            name: fields.name,
+            domain: fields.domain,
+            plan: fields.plan,
+            size: fields.size,
+            industry: fields.industry,
+            user_count: fields.user_count,
+            session_count: fields.session_count,
+            attributes: fields.attributes,
             sources: company.sources.into_iter().map(SourceView::from).collect(),
             updated_at: company.updated_at,
             deleted_at: company.deleted_at,

@@ -11,7 +11,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::{
     domain::{ConnectionId, JsonText},
-    store::reads::{ContactProfile, ConversationFilter, Provenance},
+    profiles::{self, ContactProfile, Provenance},
+    store::reads::ConversationFilter,
 };
 use uuid::Uuid;
 
@@ -78,9 +79,14 @@ pub(crate) async fn list(
     )?;
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    let contacts = tx
-        .contacts(filter, before(at), pager.fetch(), include.provenance)
-        .await?;
+    let contacts = profiles::contacts(
+        &mut tx,
+        filter,
+        before(at),
+        pager.fetch(),
+        include.provenance,
+    )
+    .await?;
     pager.answer(
         contacts,
         |contact| (contact.updated_at, contact.id),
@@ -101,7 +107,7 @@ pub(crate) async fn show(
         .resolve_contact(id(&contact)?)
         .await?
         .ok_or_else(ApiError::not_found)?;
-    tx.contact(own, include.provenance)
+    profiles::contact(&mut tx, own, include.provenance)
         .await?
         .map(|contact| Json(contact.into()))
         .ok_or_else(ApiError::not_found)
@@ -128,19 +134,20 @@ pub(crate) async fn conversations(
 
 impl From<ContactProfile> for ContactView {
     fn from(contact: ContactProfile) -> Self {
+        let fields = contact.fields;
         Self {
             id: contact.id,
-            email: contact.email,
-            name: contact.name,
-            role: contact.role,
-            phone: contact.phone,
-            owner: contact.owner,
+            email: fields.email,
+            name: fields.name,
+            role: fields.role,
+            phone: fields.phone,
+            owner: fields.owner,
             company_ids: contact.company_ids,
-            attributes: contact.attributes,
-            location: contact.location,
-            last_seen_at: contact.last_seen_at,
-            last_replied_at: contact.last_replied_at,
-            last_contacted_at: contact.last_contacted_at,
+            attributes: fields.attributes,
+            location: fields.location,
+            last_seen_at: fields.last_seen_at,
+            last_replied_at: fields.last_replied_at,
+            last_contacted_at: fields.last_contacted_at,
             sources: contact.sources.into_iter().map(SourceView::from).collect(),
             updated_at: contact.updated_at,
             deleted_at: contact.deleted_at,

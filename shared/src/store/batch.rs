@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use uuid::Uuid;
 
-use super::{StoreError, versions::StoredVersions};
+use super::versions::StoredVersions;
 use crate::domain::Stream;
 
 /// How many records of a batch were new, and how many changed.
@@ -67,7 +66,6 @@ pub(super) struct SourceColumns {
     pub(super) profile_ids: Vec<Uuid>,
     pub(super) source_ids: Vec<String>,
     pub(super) external_ids: Vec<Option<String>>,
-    pub(super) fields: Vec<String>,
     pub(super) updated: Vec<DateTime<Utc>>,
     pub(super) sanitised: Vec<bool>,
     pub(super) hashes: Vec<i64>,
@@ -75,11 +73,10 @@ pub(super) struct SourceColumns {
 }
 
 /// One row of [`SourceColumns`].
-pub(super) struct SourceRow<F> {
+pub(super) struct SourceRow {
     pub(super) profile_id: Uuid,
     pub(super) source_id: String,
     pub(super) external_id: Option<String>,
-    pub(super) fields: F,
     pub(super) updated_at: DateTime<Utc>,
     pub(super) sanitised: bool,
     pub(super) raw_hash: i64,
@@ -88,8 +85,7 @@ pub(super) struct SourceRow<F> {
 }
 
 impl SourceColumns {
-    pub(super) fn push(&mut self, row: SourceRow<impl Serialize>) -> Result<(), StoreError> {
-        self.fields.push(to_json(&row.fields)?);
+    pub(super) fn push(&mut self, row: SourceRow) {
         self.profile_ids.push(row.profile_id);
         self.source_ids.push(row.source_id);
         self.external_ids.push(row.external_id);
@@ -97,15 +93,7 @@ impl SourceColumns {
         self.sanitised.push(row.sanitised);
         self.hashes.push(row.raw_hash);
         self.raws.push(row.raw);
-        Ok(())
     }
-}
-
-fn to_json(fields: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(fields).map_err(|error| StoreError::Inconsistent {
-        table: "sources",
-        what: error.to_string(),
-    })
 }
 
 /// One record per key, the last one, because a statement cannot write a row twice. They are in key order, so that two

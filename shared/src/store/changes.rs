@@ -1,48 +1,121 @@
-//! Moves `updated_at` of objects that change without a new version of their own: deletions, merges, links, threads.
+//! What a transaction changes of objects that readers see. The feed shows it (`reads/feed.rs`), and lists are in its order.
 //!
-//! A reader that follows `updated_since` sees what moves this time, and nothing else. Each statement finds its rows by
-//! key, one after the other, because a plan may have been made when the tables were empty (`OFFSET 0` keeps the planner
-//! from joining whole tables). It locks them in the order of every other writer: contacts by source id, conversations by
-//! id. A change of rows that exist and are locked is written as an upsert, because an update that joins its rows may read
-//! the whole table instead.
+//! A statement notes what it changes. The last statement of the transaction writes the notes down, at times that the row
+//! of the tenant's feed gives it. That row stays locked until the commit, so the order of times is the order of commits.
 
 use uuid::Uuid;
 
-use super::{StoreError, Tx, roles::Worker};
+use super::{
+    StoreError, Tx,
+    noted_changes::{ChangeOp, ObjectFate, ObjectKind},
+    roles::{ChangesObjects, DbRole, Worker},
+};
 use crate::domain::ConnectionId;
 
-impl Tx<Worker> {
-    /// Contacts that were deleted, merged or linked.
-    pub(super) async fn touch_contacts(
+impl<R: ChangesObjects> Tx<R> {
+    /// Notes objects of a kind that are stored as they are listed now.
+    pub(super) fn note_upserts(&mut self, objects: impl IntoIterator<Item = (Uuid, ObjectKind)>) {
+        for (id, kind) in objects {
+            self.changes()
+                .note(id, ChangeOp::Upsert, Some(kind), Some(ObjectFate::Listed));
+        }
+    }
+
+    /// Notes objects that have come to this end.
+    pub(super) fn note_ends(
         &mut self,
-        connection: ConnectionId,
-        source_ids: &[&str],
-    ) -> Result<(), StoreError> {
-        if source_ids.is_empty() {
+        op: ChangeOp,
+        fate: ObjectFate,
+        objects: impl IntoIterator<Item = Uuid>,
+    ) {
+        for id in objects {
+            self.changes().note(id, op, None, Some(fate));
+        }
+    }
+
+    /// Notes objects that show something else because of another one.
+    pub(super) fn note_changes(&mut self, op: ChangeOp, objects: impl IntoIterator<Item = Uuid>) {
+        for id in objects {
+            self.changes().note(id, op, None, None);
+        }
+    }
+}
+
+impl<R: DbRole> Tx<R> {
+    /// Writes down what the transaction has noted, as its last statement.
+    pub(super) async fn write_changes(&mut self) -> Result<(), StoreError> {
+        let noted = std::mem::take(self.changes()).into_columns();
+        if noted.ids.is_empty() {
             return Ok(());
         }
         let tenant = self.tenant().0;
         sqlx::query!(
-            "WITH touched AS (
-                SELECT c.id FROM (SELECT DISTINCT source_id FROM unnest($3::text[]) AS i(source_id) ORDER BY source_id) i
-                CROSS JOIN LATERAL (SELECT contact_id FROM contact_sources s
-                    WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = i.source_id OFFSET 0) s
-                CROSS JOIN LATERAL (SELECT id FROM contacts c
-                    WHERE c.tenant_id = $1 AND c.id = s.contact_id FOR UPDATE) c
+            "WITH feed AS (
+                INSERT INTO feeds AS f (tenant_id, last_at)
+                VALUES ($1, clock_timestamp() + $6::float8 * interval '1 microsecond')
+                ON CONFLICT (tenant_id) DO UPDATE
+                SET last_at = greatest(f.last_at, clock_timestamp()) + $6::float8 * interval '1 microsecond'
+                RETURNING last_at
              )
-             INSERT INTO contacts (tenant_id, id) SELECT DISTINCT $1::uuid, id FROM touched
-             ON CONFLICT (tenant_id, id) DO UPDATE SET updated_at = now()",
+             INSERT INTO changes AS c (tenant_id, id, at, kind, fate, op)
+             SELECT $1, i.id, feed.last_at - ($6::float8 - i.place) * interval '1 microsecond', i.kind, i.fate, i.op
+             FROM feed CROSS JOIN unnest($2::uuid[], $3::int2[], $4::int2[], $5::int2[]) WITH ORDINALITY
+                  AS i(id, kind, fate, op, place)
+             ON CONFLICT (tenant_id, id) DO UPDATE SET
+                at = excluded.at, op = excluded.op,
+                kind = CASE WHEN excluded.kind < 0 THEN c.kind ELSE excluded.kind END,
+                fate = CASE WHEN excluded.fate < 0 THEN c.fate ELSE excluded.fate END",
             tenant,
-            connection.0,
-            source_ids as &[&str],
+            &noted.ids,
+            &noted.kinds,
+            &noted.fates,
+            &noted.ops,
+            noted.ids.len() as f64,
         )
         .execute(self.session())
         .await?;
         Ok(())
     }
+}
 
-    /// Contacts of companies that have just arrived. Until then the contacts did not show them.
-    pub(super) async fn touch_contacts_of(
+/// Each statement finds its rows by key, one after the other, because a plan may have been made when the tables were empty
+/// (`OFFSET 0` keeps the planner from joining whole tables).
+impl Tx<Worker> {
+    /// The contacts that these records belong to.
+    pub(super) async fn contacts_of_records(
+        &mut self,
+        connection: ConnectionId,
+        source_ids: &[&str],
+    ) -> Result<Vec<Uuid>, StoreError> {
+        if source_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_scalar!(
+            "SELECT s.contact_id FROM unnest($3::text[]) AS i(source_id)
+             CROSS JOIN LATERAL (SELECT contact_id FROM contact_sources
+                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id OFFSET 0) s",
+            tenant,
+            connection.0,
+            source_ids as &[&str],
+        )
+        .fetch_all(self.session())
+        .await?)
+    }
+
+    /// Notes contacts that gained or lost a company.
+    pub(super) async fn note_linked_contacts(
+        &mut self,
+        connection: ConnectionId,
+        source_ids: &[&str],
+    ) -> Result<(), StoreError> {
+        let contacts = self.contacts_of_records(connection, source_ids).await?;
+        self.note_changes(ChangeOp::Link, contacts);
+        Ok(())
+    }
+
+    /// Notes contacts of companies that have just arrived. Until then the contacts did not show them.
+    pub(super) async fn note_contacts_of(
         &mut self,
         connection: ConnectionId,
         companies: &[&str],
@@ -52,21 +125,23 @@ impl Tx<Worker> {
         }
         let tenant = self.tenant().0;
         let contacts = sqlx::query_scalar!(
-            r#"SELECT DISTINCT l.contact_source_id AS "contact!" FROM unnest($3::text[]) AS i(source_id)
+            r#"SELECT s.contact_id FROM unnest($3::text[]) AS i(source_id)
                CROSS JOIN LATERAL (SELECT contact_source_id FROM contact_companies l
-                   WHERE l.tenant_id = $1 AND l.connection_id = $2 AND l.company_source_id = i.source_id OFFSET 0) l"#,
+                   WHERE l.tenant_id = $1 AND l.connection_id = $2 AND l.company_source_id = i.source_id OFFSET 0) l
+               CROSS JOIN LATERAL (SELECT contact_id FROM contact_sources s
+                   WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = l.contact_source_id OFFSET 0) s"#,
             tenant,
             connection.0,
             companies as &[&str],
         )
         .fetch_all(self.session())
         .await?;
-        let contacts: Vec<&str> = contacts.iter().map(String::as_str).collect();
-        self.touch_contacts(connection, &contacts).await
+        self.note_changes(ChangeOp::Link, contacts);
+        Ok(())
     }
 
-    /// Conversations of contacts that have just arrived or were merged. They show other participants from now on.
-    pub(super) async fn touch_conversations_of(
+    /// Notes conversations of contacts that have just arrived or were merged. They show other participants from now on.
+    pub(super) async fn note_conversations_of(
         &mut self,
         connection: ConnectionId,
         contacts: &[&str],
@@ -76,7 +151,7 @@ impl Tx<Worker> {
         }
         let tenant = self.tenant().0;
         let conversations = sqlx::query_scalar!(
-            r#"SELECT DISTINCT l.conversation_id AS "conversation!" FROM unnest($3::text[]) AS i(source_id)
+            r#"SELECT l.conversation_id FROM unnest($3::text[]) AS i(source_id)
                CROSS JOIN LATERAL (SELECT conversation_id FROM conversation_contacts l
                    WHERE l.tenant_id = $1 AND l.connection_id = $2 AND l.contact_source_id = i.source_id OFFSET 0) l"#,
             tenant,
@@ -85,33 +160,7 @@ impl Tx<Worker> {
         )
         .fetch_all(self.session())
         .await?;
-        self.touch_conversations(&conversations).await
-    }
-
-    /// Conversations whose thread has changed.
-    pub(super) async fn touch_conversations(
-        &mut self,
-        conversations: &[Uuid],
-    ) -> Result<(), StoreError> {
-        if conversations.is_empty() {
-            return Ok(());
-        }
-        let tenant = self.tenant().0;
-        let mut ids = conversations.to_vec();
-        ids.sort_unstable();
-        ids.dedup();
-        sqlx::query!(
-            "INSERT INTO conversations (tenant_id, id, connection_id, source_id, source_created_at, source_updated_at, open, raw_hash, raw)
-             SELECT $1, c.id, c.connection_id, '', c.source_updated_at, c.source_updated_at, false, 0, ''
-             FROM unnest($2::uuid[]) AS i(id)
-             CROSS JOIN LATERAL (SELECT id, connection_id, source_updated_at FROM conversations
-                                 WHERE tenant_id = $1 AND id = i.id FOR UPDATE) c
-             ON CONFLICT (tenant_id, id) DO UPDATE SET updated_at = now()",
-            tenant,
-            &ids,
-        )
-        .execute(self.session())
-        .await?;
+        self.note_changes(ChangeOp::Link, conversations);
         Ok(())
     }
 }

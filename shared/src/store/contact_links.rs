@@ -68,9 +68,7 @@ impl Tx<Worker> {
             .map(String::as_str)
             .chain(unchanged.iter().copied())
             .collect();
-        // A changed contact's own upsert has moved its time.
-        self.relink(connection, &relinked, &links, &changed_ids)
-            .await
+        self.relink(connection, &relinked, &links).await
     }
 
     /// Writes lists of companies that were read on their own.
@@ -92,27 +90,20 @@ impl Tx<Worker> {
             .filter(|(_, list)| list.is_whole())
             .map(|(id, _)| id.as_str())
             .collect();
-        self.relink(connection, &whole, &links, &HashSet::new())
-            .await
+        self.relink(connection, &whole, &links).await
     }
 
-    /// Adds links, removes the others of contacts whose list is `whole`, and moves the time of every contact that gained
-    /// or lost one, unless it has `moved` already.
+    /// Adds links, removes the others of contacts whose list is `whole`, and notes every contact that gained or lost one.
     async fn relink(
         &mut self,
         connection: ConnectionId,
         whole: &[&str],
         links: &[(&str, &str)],
-        moved: &HashSet<&str>,
     ) -> Result<(), StoreError> {
         let mut relinked = self.drop_links(connection, whole, links).await?;
         relinked.extend(self.add_links(connection, links).await?);
-        let touched: Vec<&str> = relinked
-            .iter()
-            .map(String::as_str)
-            .filter(|id| !moved.contains(id))
-            .collect();
-        self.touch_contacts(connection, &touched).await
+        let relinked: Vec<&str> = relinked.iter().map(String::as_str).collect();
+        self.note_linked_contacts(connection, &relinked).await
     }
 
     /// Removes links of known contacts that the source no longer reports. Returns the contacts that lost a link.

@@ -1,4 +1,4 @@
-//! Contacts: source record, per-source fields and profile.
+//! Contacts, as one connection reports them.
 
 use std::collections::HashSet;
 
@@ -6,58 +6,41 @@ use super::{
     StoreError, Tx, WriteSummary,
     batch::{SourceColumns, SourceRow, last_of_each},
     contact_links::ReportedLinks,
+    noted_changes::{ChangeOp, ObjectFate, ObjectKind},
     raw::{self, RawKind},
     roles::Worker,
     versions::raw_hash,
 };
 use crate::domain::{ConnectionId, ids, records::Contact};
 
-/// Records and profiles in one statement, so that an unchanged record never touches its profile. Gives the ids of the
-/// records that were written.
+/// One statement for both ways of writing contacts. Gives the ids of the records that were written, and of their contacts.
 macro_rules! write_contacts {
     ($tx:ident, $connection:ident, $columns:ident, $conflict:literal) => {{
         if $columns.source_ids.is_empty() {
             return Ok(Vec::new());
         }
         let tenant = $tx.tenant().0;
-        Ok(sqlx::query_scalar!(
-            r#"WITH written AS (
-                INSERT INTO contact_sources AS s
-                    (tenant_id, connection_id, source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
-                SELECT $1, $2, source_id, contact_id, external_id, fields::jsonb, source_updated_at, sanitised, raw_hash, raw
-                FROM unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::bool[], $9::int8[], $10::bytea[])
-                    AS i(source_id, contact_id, external_id, fields, source_updated_at, sanitised, raw_hash, raw)
-                "# + $conflict + r#"
-                RETURNING s.source_id, s.contact_id, s.fields
-            ), folded AS (
-                INSERT INTO contacts AS c
-                    (tenant_id, id, role, email, name, phone, owner, attributes, location,
-                     last_seen_at, last_replied_at, last_contacted_at)
-                SELECT $1, contact_id, fields->>'role', fields->>'email', fields->>'name', fields->>'phone',
-                       fields->>'owner', fields->'attributes', fields->'location',
-                       (fields->>'last_seen_at')::timestamptz, (fields->>'last_replied_at')::timestamptz,
-                       (fields->>'last_contacted_at')::timestamptz
-                FROM written
-                ON CONFLICT (tenant_id, id) DO UPDATE SET
-                    role = excluded.role, email = excluded.email, name = excluded.name, phone = excluded.phone,
-                    owner = excluded.owner, attributes = excluded.attributes, location = excluded.location,
-                    last_seen_at = excluded.last_seen_at, last_replied_at = excluded.last_replied_at,
-                    last_contacted_at = excluded.last_contacted_at, updated_at = now()
-            )
-            SELECT source_id AS "source_id!" FROM written"#,
+        let written = sqlx::query!(
+            r#"INSERT INTO contact_sources AS s
+                (tenant_id, connection_id, source_id, contact_id, external_id, source_updated_at, sanitised, raw_hash, raw)
+            SELECT $1, $2, * FROM unnest($3::text[], $4::uuid[], $5::text[], $6::timestamptz[], $7::bool[], $8::int8[], $9::bytea[])
+            "# + $conflict + r#"
+            RETURNING s.source_id, s.contact_id"#,
             tenant,
             $connection.0,
             &$columns.source_ids,
             &$columns.profile_ids,
             &$columns.external_ids as &[Option<String>],
-            &$columns.fields,
             &$columns.updated,
             &$columns.sanitised,
             &$columns.hashes,
             &$columns.raws,
         )
         .fetch_all($tx.session())
-        .await?)
+        .await?;
+        let contacts = written.iter().map(|row| (row.contact_id, ObjectKind::Contact));
+        $tx.note_upserts(contacts);
+        Ok(written.into_iter().map(|row| row.source_id).collect())
     }};
 }
 
@@ -80,7 +63,7 @@ impl Tx<Worker> {
             .collect())
     }
 
-    /// Writes one connection's records of these contacts, the profiles folded from them, and their links.
+    /// Writes one connection's records of these contacts, and their links.
     ///
     /// An older or equal version changes nothing, so pages may be fetched twice and in any order. It is not sent either.
     #[tracing::instrument(name = "db.write_contacts", level = "debug", skip_all)]
@@ -116,18 +99,17 @@ impl Tx<Worker> {
                     profile_id: ids::contact_id(connection, &id),
                     source_id: id,
                     external_id: contact.external_id,
-                    fields: contact.fields,
                     updated_at: contact.updated_at,
                     sanitised: contact.sanitised,
                     raw_hash,
                     raw: raw::pack(RawKind::Contact, contact.raw.as_bytes()),
-                })?;
+                });
             }
         }
         let mut changed = self.insert_contacts(connection, &new).await?;
         changed.extend(self.update_contacts(connection, &stored).await?);
         let mut written = WriteSummary::of(seen, changed, &before);
-        self.touch_conversations_of(connection, &written.inserted_ids(&before))
+        self.note_conversations_of(connection, &written.inserted_ids(&before))
             .await?;
         self.write_links(connection, &reported, &written.changed, &before)
             .await?;
@@ -157,9 +139,9 @@ impl Tx<Worker> {
             connection,
             columns,
             "ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET
-                    external_id = excluded.external_id, fields = excluded.fields,
-                    source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised,
-                    raw_hash = excluded.raw_hash, raw = excluded.raw, deleted_at = NULL, merged_into = NULL
+                    external_id = excluded.external_id, source_updated_at = excluded.source_updated_at,
+                    sanitised = excluded.sanitised, raw_hash = excluded.raw_hash, raw = excluded.raw, deleted_at = NULL,
+                    merged_into = NULL
                 WHERE excluded.source_updated_at >= s.source_updated_at
                   AND (excluded.raw_hash <> s.raw_hash OR s.deleted_at IS NOT NULL OR s.merged_into IS NOT NULL)"
         )
@@ -189,13 +171,12 @@ impl Tx<Worker> {
                                       AND merged_into IS DISTINCT FROM i.survivor FOR UPDATE) s
              ), merged AS (
                 INSERT INTO contact_sources
-                    (tenant_id, connection_id, source_id, contact_id, source_updated_at, raw_hash, fields, raw, merged_into)
-                SELECT DISTINCT ON (source_id) $1::uuid, $2::uuid, source_id, contact_id, source_updated_at, 0, '{}'::jsonb,
-                       ''::bytea, survivor
+                    (tenant_id, connection_id, source_id, contact_id, source_updated_at, raw_hash, raw, merged_into)
+                SELECT DISTINCT ON (source_id) $1::uuid, $2::uuid, source_id, contact_id, source_updated_at, 0, ''::bytea, survivor
                 FROM before ORDER BY source_id
                 ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET merged_into = excluded.merged_into
              )
-             SELECT source_id AS gone, survivor AS "survivor!", was_alive AS "was_alive!" FROM before"#,
+             SELECT source_id AS gone, contact_id, survivor AS "survivor!", was_alive AS "was_alive!" FROM before"#,
             tenant,
             connection.0,
             &gone as &[&str],
@@ -203,11 +184,13 @@ impl Tx<Worker> {
         )
         .fetch_all(self.session())
         .await?;
+        let survivors: Vec<&str> = merged.iter().map(|row| row.survivor.as_str()).collect();
+        let survivors = self.contacts_of_records(connection, &survivors).await?;
+        self.note_changes(ChangeOp::Merge, survivors);
+        let absorbed = merged.iter().map(|row| row.contact_id);
+        self.note_ends(ChangeOp::Merge, ObjectFate::Merged, absorbed);
         let gone: Vec<&str> = merged.iter().map(|row| row.gone.as_str()).collect();
-        let both = merged.iter().map(|row| row.survivor.as_str());
-        let both: Vec<&str> = gone.iter().copied().chain(both).collect();
-        self.touch_contacts(connection, &both).await?;
-        self.touch_conversations_of(connection, &gone).await?;
+        self.note_conversations_of(connection, &gone).await?;
         Ok(merged.iter().filter(|row| row.was_alive).count() as i64)
     }
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     ProofDelta, StoreError, Tx, WriteSummary,
     batch::last_of_each,
+    noted_changes::ObjectKind,
     participants::Participants,
     raw::{self, RawKind},
     roles::Worker,
@@ -118,6 +119,11 @@ impl Tx<Worker> {
             }
         }
         let changed = self.upsert_conversations(connection, &columns).await?;
+        let kinds = columns
+            .states
+            .iter()
+            .map(|state| ObjectKind::of_state(state.as_deref()));
+        self.note_upserts(columns.ids.iter().copied().zip(kinds));
         self.write_participants(connection, &participants).await?;
         let new: HashSet<Uuid> = columns
             .ids
@@ -178,7 +184,7 @@ impl Tx<Worker> {
                 admin_assignee_id = excluded.admin_assignee_id, team_assignee_id = excluded.team_assignee_id,
                 tags = excluded.tags, source_created_at = excluded.source_created_at,
                 source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised,
-                raw_hash = excluded.raw_hash, raw = excluded.raw, deleted_at = NULL, updated_at = now()
+                raw_hash = excluded.raw_hash, raw = excluded.raw, deleted_at = NULL
             WHERE excluded.source_updated_at >= c.source_updated_at
             RETURNING source_id"#,
             tenant,

@@ -25,6 +25,7 @@ mod error;
 mod grants;
 mod idempotency;
 mod migrate;
+mod noted_changes;
 mod oauth_flows;
 mod operator_events;
 mod participants;

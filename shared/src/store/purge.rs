@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError, Tx,
+    noted_changes::{ChangeOp, ObjectFate},
     roles::{Api, ReadsConnections},
 };
 use crate::domain::{ConnectionId, TenantId};
@@ -34,35 +35,38 @@ struct ConversationBatch {
     is_giant: bool,
 }
 
-/// Deletes a batch of source records behind what is deleted, and the profiles that no other source knows. Contacts and companies
+/// Deletes a batch of records behind what is deleted, and notes the profiles that have lost one. Contacts and companies
 /// differ only in the names of their tables. Every part of the statement sees the rows as they were before it, hence the
 /// exception for the batch itself. Returns the last of the batch.
 macro_rules! delete_batch {
-    ($tx:ident, $connection:ident, $after:expr, $sources:literal, $profile_id:literal, $profiles:literal) => {
-        sqlx::query_scalar!(
+    ($tx:ident, $connection:ident, $after:expr, $sources:literal, $profile_id:literal) => {{
+        let batch = sqlx::query!(
             r#"WITH batch AS MATERIALIZED (
                    SELECT source_id, "# + $profile_id + r#" AS profile_id FROM "# + $sources + r#"
                    WHERE tenant_id = $1 AND connection_id = $2 AND source_id > $4 ORDER BY source_id LIMIT $3
                ), gone AS (
                    DELETE FROM "# + $sources + r#" WHERE tenant_id = $1 AND connection_id = $2
                       AND source_id > $4 AND source_id <= (SELECT max(source_id) FROM batch)
-               ), orphans AS (
-                   DELETE FROM "# + $profiles + r#" WHERE tenant_id = $1 AND id = ANY (ARRAY(
-                       SELECT b.profile_id FROM batch b
-                       WHERE NOT EXISTS (SELECT FROM "# + $sources + r#" s
-                                         WHERE s.tenant_id = $1 AND s."# + $profile_id + r#" = b.profile_id
-                                           AND (s.connection_id <> $2 OR s.source_id NOT IN (SELECT source_id FROM batch)))
-                   ))
                )
-               SELECT max(source_id) FROM batch"#,
+               SELECT b.source_id, b.profile_id,
+                      EXISTS (SELECT FROM "# + $sources + r#" s
+                              WHERE s.tenant_id = $1 AND s."# + $profile_id + r#" = b.profile_id
+                                AND (s.connection_id <> $2 OR s.source_id NOT IN (SELECT source_id FROM batch))) AS "remains!"
+               FROM batch b ORDER BY b.source_id"#,
             $tx.tenant().0,
             $connection.0,
             OBJECTS,
             $after,
         )
-        .fetch_one($tx.session())
-        .await?
-    };
+        .fetch_all($tx.session())
+        .await?;
+        let (remaining, removed): (Vec<_>, Vec<_>) = batch.iter().partition(|row| row.remains);
+        let removed = removed.into_iter().map(|row| row.profile_id);
+        $tx.note_ends(ChangeOp::Delete, ObjectFate::Removed, removed);
+        let remaining = remaining.into_iter().map(|row| row.profile_id);
+        $tx.note_changes(ChangeOp::Upsert, remaining);
+        batch.into_iter().next_back().map(|row| row.source_id)
+    }};
 }
 
 impl Store<Api> {
@@ -223,6 +227,7 @@ impl Tx<Api> {
         )
         .execute(self.session())
         .await?;
+        self.note_ends(ChangeOp::Delete, ObjectFate::Removed, batch.ids);
         progress.conversation = batch.last;
         Ok(true)
     }
@@ -289,14 +294,8 @@ impl Tx<Api> {
         progress: &mut Progress,
     ) -> Result<bool, StoreError> {
         let after = progress.contact.clone();
-        let last: Option<String> = delete_batch!(
-            self,
-            connection,
-            &after,
-            "contact_sources",
-            "contact_id",
-            "contacts"
-        );
+        let last: Option<String> =
+            delete_batch!(self, connection, &after, "contact_sources", "contact_id");
         let Some(last) = last else {
             return Ok(false);
         };
@@ -325,8 +324,7 @@ impl Tx<Api> {
             connection,
             &progress.company,
             "company_sources",
-            "company_id",
-            "companies"
+            "company_id"
         );
         let Some(last) = last else {
             return Ok(false);

@@ -79,6 +79,9 @@ pub trait ReadsStatus: ReadsConnections {}
 /// Roles with `UPDATE` on streams, which locking a row requires.
 pub trait LocksStreams: ReadsConnections {}
 
+/// Roles that change what readers see, and so write to the feed.
+pub trait ChangesObjects: DbRole {}
+
 /// Roles that may ask whether a tenant exists.
 pub trait LooksUpTenants: DbRole {}
 
@@ -115,7 +118,7 @@ macro_rules! role {
 
 role! {
     /// Serves REST: reads everything but tokens, and ends connections.
-    Api = "api", Request: ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants
+    Api = "api", Request: ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants, ChangesObjects
 }
 role! {
     /// Connects workspaces: reads and writes sealed tokens.
@@ -123,7 +126,7 @@ role! {
 }
 role! {
     /// Syncs: reads sealed tokens and writes what Intercom returns.
-    Worker = "worker", Slice: ReadsConnections, ReadsStatus, LocksStreams
+    Worker = "worker", Slice: ReadsConnections, ReadsStatus, LocksStreams, ChangesObjects
 }
 role! {
     /// Claims due streams of all tenants, through reviewed functions.

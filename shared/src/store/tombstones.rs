@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{ProofDelta, SliceKey, StoreError, Tx, roles::Worker};
+use super::{
+    ProofDelta, SliceKey, StoreError, Tx,
+    noted_changes::{ChangeOp, ObjectFate},
+    roles::Worker,
+};
 use crate::domain::{ConnectionId, Stream, ids};
 
 impl Tx<Worker> {
@@ -26,8 +30,6 @@ impl Tx<Worker> {
             .collect();
         // The absences go in the same transaction, or the next walk would count them once more.
         self.forget_absences(key, &both).await?;
-        let deleted: Vec<&str> = deleted.iter().map(String::as_str).collect();
-        self.touch_contacts(key.connection, &deleted).await?;
         self.add_to_proof(
             key.connection,
             key.stream,
@@ -47,7 +49,7 @@ impl Tx<Worker> {
         }
         let tenant = self.tenant().0;
         // Each row is found by its key, whatever the planner believes of the table. An upsert of rows that exist.
-        let marked = sqlx::query_scalar!(
+        let marked = sqlx::query!(
             r#"WITH before AS MATERIALIZED (
                 SELECT s.* FROM unnest($3::text[]) AS i(source_id)
                 CROSS JOIN LATERAL (SELECT source_id, contact_id, source_updated_at, merged_into IS NULL AS was_alive
@@ -56,18 +58,22 @@ impl Tx<Worker> {
                                       AND deleted_at IS NULL FOR UPDATE) s
              ), marked AS (
                 INSERT INTO contact_sources
-                    (tenant_id, connection_id, source_id, contact_id, source_updated_at, raw_hash, fields, raw)
-                SELECT $1, $2, source_id, contact_id, source_updated_at, 0, '{}', '' FROM before
+                    (tenant_id, connection_id, source_id, contact_id, source_updated_at, raw_hash, raw)
+                SELECT $1, $2, source_id, contact_id, source_updated_at, 0, '' FROM before
                 ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET deleted_at = now()
              )
-             SELECT count(*) FILTER (WHERE was_alive) AS "alive!" FROM before"#,
+             SELECT contact_id, was_alive AS "was_alive!" FROM before"#,
             tenant,
             connection.0,
             deleted,
         )
-        .fetch_one(self.session())
+        .fetch_all(self.session())
         .await?;
-        Ok(marked)
+        let alive = marked.iter().filter(|row| row.was_alive);
+        let contacts: Vec<Uuid> = alive.map(|row| row.contact_id).collect();
+        let count = contacts.len() as i64;
+        self.note_ends(ChangeOp::Delete, ObjectFate::Deleted, contacts);
+        Ok(count)
     }
 
     /// Marks those of the given companies that were absent from two complete walks. A 404 alone is not believed, because
@@ -79,27 +85,25 @@ impl Tx<Worker> {
         not_found: &[String],
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
-        let marked = sqlx::query!(
+        let marked = sqlx::query_scalar!(
             "WITH gone AS (
                 DELETE FROM absences
                 WHERE tenant_id = $1 AND connection_id = $2 AND stream = 'companies' AND walks >= 2
                   AND source_id = ANY ($3::text[])
                 RETURNING source_id
-             ), marked AS (
-                UPDATE company_sources s SET deleted_at = now() FROM gone
-                WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = gone.source_id AND s.deleted_at IS NULL
-                RETURNING s.company_id
              )
-             UPDATE companies c SET updated_at = now() FROM marked WHERE c.tenant_id = $1 AND c.id = marked.company_id",
+             UPDATE company_sources s SET deleted_at = now() FROM gone
+             WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = gone.source_id AND s.deleted_at IS NULL
+             RETURNING s.company_id",
             tenant,
             key.connection.0,
             not_found,
         )
-        .execute(self.session())
-        .await?
-        .rows_affected();
-        self.add_to_proof(key.connection, key.stream, ProofDelta::ended(marked))
-            .await
+        .fetch_all(self.session())
+        .await?;
+        let ended = ProofDelta::ended(marked.len() as u64);
+        self.note_ends(ChangeOp::Delete, ObjectFate::Deleted, marked);
+        self.add_to_proof(key.connection, key.stream, ended).await
     }
 
     /// Marks conversations that Intercom lists as deleted, with their times. Returns how many were not marked before. The
@@ -121,24 +125,26 @@ impl Tx<Worker> {
         let ids: Vec<Uuid> = times.keys().copied().collect();
         let times: Vec<DateTime<Utc>> = times.into_values().collect();
         // Conversations before their threads, both in the order of ids, as every other writer does.
-        let marked = sqlx::query!(
+        let marked = sqlx::query_scalar!(
             "INSERT INTO conversations (tenant_id, id, connection_id, source_id, source_created_at, source_updated_at, open, raw_hash,
                                         raw, deleted_at)
              SELECT $1, c.id, c.connection_id, '', c.source_updated_at, c.source_updated_at, false, 0, '', i.at
              FROM unnest($2::uuid[], $3::timestamptz[]) AS i(id, at)
              CROSS JOIN LATERAL (SELECT id, connection_id, source_updated_at FROM conversations
                                  WHERE tenant_id = $1 AND id = i.id AND deleted_at IS NULL FOR UPDATE) c
-             ON CONFLICT (tenant_id, id) DO UPDATE SET deleted_at = excluded.deleted_at, updated_at = now()",
+             ON CONFLICT (tenant_id, id) DO UPDATE SET deleted_at = excluded.deleted_at
+             RETURNING id",
             tenant,
             &ids,
             &times,
         )
-        .execute(self.session())
-        .await?
-        .rows_affected();
+        .fetch_all(self.session())
+        .await?;
+        let count = marked.len() as u64;
+        self.note_ends(ChangeOp::Delete, ObjectFate::Deleted, marked);
         self.end_threads(connection, &ids).await?;
-        self.add_to_proof(connection, Stream::Conversations, ProofDelta::ended(marked))
+        self.add_to_proof(connection, Stream::Conversations, ProofDelta::ended(count))
             .await?;
-        Ok(marked)
+        Ok(count)
     }
 }

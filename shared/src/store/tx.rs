@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use super::{
     StoreError,
+    noted_changes::NotedChanges,
     roles::{DbRole, RoleName},
     session::{Session, Statement},
     sessions::Sessions,
@@ -19,6 +20,8 @@ pub struct Tx<R> {
     quarantined: Vec<Quarantined>,
     /// What the commit writes to the row of the stream `threads`. A transaction is about one connection.
     threads: Option<ThreadsChange>,
+    /// What the commit writes to the tenant's feed.
+    changes: NotedChanges,
     role: PhantomData<R>,
 }
 
@@ -43,6 +46,7 @@ impl<R: DbRole> Tx<R> {
             tenant: tenant.unwrap_or(TenantId(uuid::Uuid::nil())),
             quarantined: Vec::new(),
             threads: None,
+            changes: NotedChanges::default(),
             role: PhantomData,
         })
     }
@@ -93,6 +97,10 @@ impl<R: DbRole> Tx<R> {
         change.filter(|change| change.is_due || change.counts != ThreadCounts::default())
     }
 
+    pub(super) const fn changes(&mut self) -> &mut NotedChanges {
+        &mut self.changes
+    }
+
     pub(super) fn session(&mut self) -> Statement<'_> {
         self.session.statement()
     }
@@ -112,6 +120,8 @@ impl<R: DbRole> Tx<R> {
             });
         }
         self.write_threads_change().await?;
+        // Last, because other writers of the tenant wait from here to the commit.
+        self.write_changes().await?;
         self.session.commit().await?;
         for Quarantined { stream, reason } in self.quarantined {
             metrics::counter!("pathbound_quarantined_total", "stream" => stream.as_str(), "reason" => reason)

@@ -21,13 +21,9 @@ const RECORDS: [(&str, RawKind, &[&str]); 4] = [
     (
         "contact",
         RawKind::Contact,
-        &["contact_sources", "contacts", "contact_companies"],
+        &["contact_sources", "contact_companies"],
     ),
-    (
-        "company",
-        RawKind::Company,
-        &["company_sources", "companies"],
-    ),
+    ("company", RawKind::Company, &["company_sources"]),
     (
         "conversation",
         RawKind::Conversation,

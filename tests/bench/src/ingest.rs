@@ -32,7 +32,7 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
         report,
         "contacts",
         contacts,
-        &["contacts", "contact_sources"],
+        &["contact_sources", "changes"],
     )
     .await?;
     let parts = WorkspaceSpec {

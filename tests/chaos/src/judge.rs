@@ -68,8 +68,7 @@ fn writers(relation: &str) -> &'static [&'static str] {
     match relation {
         "contact_sources" => &["contacts", "companies"],
         "company_sources" => &["companies", "contacts"],
-        // A contact that arrives moves the `updated_at` of its conversations.
-        _ => &["conversations", "threads", "reference", "contacts"],
+        _ => &["conversations", "threads", "reference"],
     }
 }
 

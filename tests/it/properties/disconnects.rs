@@ -15,8 +15,8 @@ use super::{
 };
 use crate::support::{Caller, Digest, wait_for};
 
-/// Tables that a purge leaves rows in: that there was a connection, and how it was connected.
-const AFTER_A_PURGE: &[&str] = &["connections", "oauth_flows", "streams"];
+/// Tables that a purge leaves rows in: that there was a connection, how it was connected, and that its objects are removed.
+const AFTER_A_PURGE: &[&str] = &["changes", "connections", "feeds", "oauth_flows", "streams"];
 
 /// One API for all lives: it knows them by their tenants, and asks no Intercom.
 async fn api() -> &'static str {
@@ -57,6 +57,10 @@ impl Machine {
                 .find(|(table, rows, _)| *rows > 0 && !AFTER_A_PURGE.contains(&table.as_str()))
         {
             return Err(format!("a purge left {left:?}"));
+        }
+        let listed = self.case.listed_changes().await;
+        if how.data == AfterDisconnect::Purge && listed != 0 {
+            return Err(format!("the feed lists {listed} objects after a purge"));
         }
         if how.waits {
             self.thaw().await?;

@@ -38,7 +38,7 @@ async fn stored(case: &Case) -> Tables {
     let tables = case.rows_without_clocks(OTHERS).await;
     assert!(
         tables.len() > 12
-            && ["contacts", "contact_companies", "parts", "threads"]
+            && ["changes", "contact_companies", "parts", "threads"]
                 .iter()
                 .all(|name| !tables[*name].is_empty())
     );

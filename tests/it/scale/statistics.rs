@@ -7,10 +7,8 @@ use crate::support::{Case, ExplainedServer, tiny};
 
 /// Tables of contacts and conversations are split, and those of companies are not.
 const FILLED: &[&str] = &[
-    "contacts",
     "contact_sources",
     "contact_companies",
-    "companies",
     "company_sources",
     "conversations",
     "conversation_contacts",

@@ -82,7 +82,7 @@ impl World {
                     || string_agg(format('%1$I = %1$I - make_interval(secs => $1)', c.column_name), ', ')
              FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
              WHERE c.table_schema = 'public' AND c.data_type = 'timestamp with time zone' AND t.table_type = 'BASE TABLE'
-               AND c.table_name <> '_sqlx_migrations' AND (c.table_name <> 'contacts' OR c.column_name = 'updated_at')
+               AND c.table_name <> '_sqlx_migrations'
                AND c.column_name NOT IN ('source_created_at', 'source_updated_at', 'stub_version', 'fetched_version',
                                          'watermark', 'overlap_probe')
                AND NOT EXISTS (SELECT FROM pg_class WHERE oid = c.table_name::regclass AND relispartition)

@@ -28,7 +28,7 @@ const SETTINGS: &[&str] = &[
 const LOG: &str = "log/plans.json";
 /// Tables that are split. A statement about a tenant reads one partition.
 const PARTITIONED: &[&str] = &[
-    "contacts",
+    "changes",
     "contact_sources",
     "contact_companies",
     "conversations",
@@ -284,18 +284,23 @@ impl Case {
     /// brought. Another count gives other ones, if it is at least twice or at most half as large.
     pub(crate) async fn grow(&self, count: i64) {
         for statement in [
-            "INSERT INTO contacts (tenant_id, id, name, updated_at)
-             SELECT $1, md5('grown' || n)::uuid, 'Grown ' || n, now() - make_interval(secs => n) FROM generate_series($3 + 1, 2 * $3) n",
-            "INSERT INTO contact_sources (tenant_id, connection_id, source_id, contact_id, source_updated_at, raw_hash, fields, raw)
-             SELECT $1, $2, 'grown' || n, md5('grown' || n)::uuid, now() - make_interval(days => 60), 0, '{}', repeat('x', 800)::bytea
+            "INSERT INTO changes (tenant_id, id, at, kind, fate, op)
+             SELECT $1, md5('grown' || n)::uuid, now() - make_interval(secs => n), 1, 0, 1 FROM generate_series($3 + 1, 2 * $3) n
+             WHERE $2::uuid IS NOT NULL",
+            "INSERT INTO contact_sources (tenant_id, connection_id, source_id, contact_id, source_updated_at, raw_hash, raw)
+             SELECT $1, $2, 'grown' || n, md5('grown' || n)::uuid, now() - make_interval(days => 60), 0,
+                    '\\x00' || convert_to(format('{\"id\":\"grown%s\",\"updated_at\":1,\"pad\":\"%s\"}', n, repeat('x', 760)), 'UTF8')
              FROM generate_series($3 + 1, 2 * $3) n",
+            "INSERT INTO changes (tenant_id, id, at, kind, fate, op)
+             SELECT $1, md5('talk' || n)::uuid, now() - make_interval(secs => n), 3, 0, 1 FROM generate_series($3 + 1, 2 * $3) n
+             WHERE $2::uuid IS NOT NULL",
             "INSERT INTO contact_companies (tenant_id, connection_id, contact_source_id, company_source_id)
              SELECT $1, $2, 'grown' || n, s.source_id FROM generate_series($3 + 1, 2 * $3) n
              CROSS JOIN (SELECT source_id FROM company_sources WHERE connection_id = $2 ORDER BY 1 LIMIT 1) s",
             "INSERT INTO conversations (tenant_id, connection_id, id, source_id, source_created_at, source_updated_at, open, state,
-                                        updated_at, raw_hash, raw)
+                                        raw_hash, raw)
              SELECT $1, $2, md5('talk' || n)::uuid, 'talk' || n, now() - make_interval(days => 90),
-                    now() - make_interval(secs => 100000 + n), true, 'open', now() - make_interval(secs => n), 0,
+                    now() - make_interval(secs => 100000 + n), true, 'open', 0,
                     repeat('x', 200)::bytea
              FROM generate_series($3 + 1, 2 * $3) n",
             "INSERT INTO conversation_contacts (tenant_id, connection_id, conversation_id, contact_source_id)

@@ -186,10 +186,21 @@ impl Case {
     /// When a profile of a contact was last written.
     pub(crate) async fn last_profile_write(&self) -> Vec<String> {
         self.texts(
-            "SELECT max(updated_at)::text FROM contacts
-             WHERE tenant_id = (SELECT tenant_id FROM connections WHERE id = $1)",
+            "SELECT max(at)::text FROM changes
+             WHERE kind = 1 AND tenant_id = (SELECT tenant_id FROM connections WHERE id = $1)",
         )
         .await
+    }
+
+    /// Objects of the tenant that the feed does not tell to be removed.
+    pub(crate) async fn listed_changes(&self) -> i64 {
+        let rows: Vec<(i64,)> = self
+            .sql(
+                "SELECT count(*) FROM changes
+                 WHERE fate <> 3 AND tenant_id = (SELECT tenant_id FROM connections WHERE id = $1)",
+            )
+            .await;
+        rows[0].0
     }
 
     /// Conversations and their states.
@@ -285,9 +296,8 @@ impl Case {
     pub(crate) async fn row_versions(&self) -> Vec<(String, String)> {
         self.sql(
             "WITH mine AS (SELECT tenant_id AS id FROM connections WHERE id = $1)
-             SELECT 'contacts ' || id, xmin::text FROM contacts WHERE tenant_id IN (TABLE mine)
+             SELECT 'changes ' || id, xmin::text FROM changes WHERE tenant_id IN (TABLE mine)
              UNION ALL SELECT 'contact_sources ' || source_id, xmin::text FROM contact_sources WHERE connection_id = $1
-             UNION ALL SELECT 'companies ' || id, xmin::text FROM companies WHERE tenant_id IN (TABLE mine)
              UNION ALL SELECT 'company_sources ' || source_id, xmin::text FROM company_sources WHERE connection_id = $1
              UNION ALL SELECT 'links ' || contact_source_id || company_source_id, xmin::text FROM contact_companies WHERE connection_id = $1
              UNION ALL SELECT 'conversations ' || source_id, xmin::text FROM conversations WHERE connection_id = $1

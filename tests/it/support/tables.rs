@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
-use super::Case;
+use super::{Case, wait_for};
 
 /// A table, its rows of the tenant, and a digest of them with the transactions that wrote them.
 pub(crate) type Digest = (String, i64, String);
 /// The rows of each table.
 pub(crate) type Tables = BTreeMap<String, Vec<String>>;
 
-/// Our own clocks: when something was written and how often it was tried, and not what it says.
+/// Our own clocks: when something was written, why, and how often it was tried, and not what it says.
 const CLOCKS: &[(&str, &[&str])] = &[
-    ("contacts", &["updated_at"]),
-    ("companies", &["updated_at"]),
-    ("conversations", &["updated_at"]),
+    ("changes", &["at", "op"]),
+    ("feeds", &["last_at"]),
     ("threads", &["due_at", "attempts"]),
 ];
+
+/// The feed, and what it tells of.
+const FED: [&str; 3] = ["feeds", "changes", "conversations"];
 
 impl Case {
     /// One digest a table.
@@ -72,9 +74,8 @@ impl Case {
             "threads",
             "parts",
             "contact_sources",
-            "contacts",
+            "changes",
             "company_sources",
-            "companies",
             "contact_companies",
             "reference_items",
         ] {
@@ -116,6 +117,39 @@ impl Case {
             .sql("SELECT purge_requested_at IS NOT NULL FROM connections WHERE id = $1")
             .await;
         rows[0].0
+    }
+
+    /// Waits for a purge that was asked for, because the answer to a disconnect does so for some seconds only.
+    pub(crate) async fn until_purged(&self) {
+        wait_for("the purge has ended", async || {
+            let is_open = self.is_being_purged().await;
+            (!is_open)
+                .then_some(())
+                .ok_or_else(|| "it is open".to_owned())
+        })
+        .await;
+    }
+
+    /// Copies the feed and the conversations, as a backup does.
+    pub(crate) async fn dump_feed(&self) {
+        for table in FED {
+            self.world
+                .change(&format!(
+                    "CREATE TABLE public.{table}_then AS SELECT * FROM {table}"
+                ))
+                .await;
+        }
+    }
+
+    /// Puts back what [`Case::dump_feed`] has copied.
+    pub(crate) async fn restore_feed(&self) {
+        for table in FED {
+            self.world
+                .change(&format!(
+                    "DELETE FROM {table}; INSERT INTO {table} SELECT * FROM public.{table}_then"
+                ))
+                .await;
+        }
     }
 
     async fn tables(&self) -> Vec<String> {

@@ -1,8 +1,8 @@
-//! Companies: the source record, the profile folded from it, and the raw bytes.
+//! Companies: the source record, the fields read from it, and the raw bytes.
 
 use intercom_simulator::TruthLine;
 use serde_json::Value;
-use shared::{domain::records::CompanyFields, store::reads::StoredCompany};
+use shared::{domain::records::CompanyFields, intercom::wire, store::reads::StoredCompany};
 
 use super::{fields::Fields, truth::Shape, value};
 
@@ -27,8 +27,10 @@ pub(super) fn differs(
         &truth["company_id"],
     );
 
-    source_fields(&mut fields, &stored.fields, truth);
-    profile(&mut fields, &stored.profile, truth);
+    match wire::read_company(&String::from_utf8_lossy(&stored.raw)) {
+        Ok(company) => derived(&mut fields, &company.fields, truth),
+        Err(poison) => fields.wrong(|| format!("raw cannot be read: {}", poison.reason)),
+    }
     // Older versions show other shapes, so only the fields can be compared.
     if shape == Shape::Current {
         fields.raw(&stored.raw, line.object.get());
@@ -36,61 +38,22 @@ pub(super) fn differs(
     fields.difference()
 }
 
-fn source_fields(fields: &mut Fields, source: &Value, truth: &Value) {
-    fields.text("name", source["name"].as_str(), &truth["name"]);
-    fields.same(
-        "domain",
-        &source["domain"].as_str(),
-        &domain(truth).as_deref(),
-    );
-    fields.text("plan", source["plan"].as_str(), &truth["plan"]["name"]);
-    fields.text("industry", source["industry"].as_str(), &truth["industry"]);
-    for name in ["size", "user_count", "session_count"] {
-        fields.same(name, &source[name].as_i64(), &value::whole(&truth[name]));
-    }
-    let attributes = value::object(&truth["custom_attributes"]);
-    fields.json("attributes", &source["attributes"], &attributes);
-}
-
-fn profile(fields: &mut Fields, profile: &CompanyFields, truth: &Value) {
-    fields.text(
-        "the profile's name",
-        profile.name.as_deref(),
-        &truth["name"],
-    );
-    fields.same("the profile's domain", &profile.domain, &domain(truth));
-    fields.text(
-        "the profile's plan",
-        profile.plan.as_deref(),
-        &truth["plan"]["name"],
-    );
-    fields.text(
-        "the profile's industry",
-        profile.industry.as_deref(),
-        &truth["industry"],
-    );
+/// The fields that profiles are folded from.
+fn derived(fields: &mut Fields, stored: &CompanyFields, truth: &Value) {
+    fields.text("name", stored.name.as_deref(), &truth["name"]);
+    fields.same("domain", &stored.domain, &domain(truth));
+    fields.text("plan", stored.plan.as_deref(), &truth["plan"]["name"]);
+    fields.text("industry", stored.industry.as_deref(), &truth["industry"]);
     let numbers = [
-        ("the profile's size", &profile.size, "size"),
-        (
-            "the profile's user_count",
-            &profile.user_count,
-            "user_count",
-        ),
-        (
-            "the profile's session_count",
-            &profile.session_count,
-            "session_count",
-        ),
+        ("size", &stored.size, "size"),
+        ("user_count", &stored.user_count, "user_count"),
+        ("session_count", &stored.session_count, "session_count"),
     ];
-    for (name, stored, member) in numbers {
-        fields.same(name, stored, &value::whole(&truth[member]));
+    for (name, number, member) in numbers {
+        fields.same(name, number, &value::whole(&truth[member]));
     }
     let attributes = value::object(&truth["custom_attributes"]);
-    fields.json(
-        "the profile's attributes",
-        &profile.attributes.parsed(),
-        &attributes,
-    );
+    fields.json("attributes", &stored.attributes.parsed(), &attributes);
 }
 
 /// The host of the company's website.

@@ -1,10 +1,10 @@
-//! Contacts: the source record, the profile folded from it, and the raw bytes.
+//! Contacts: the source record, the fields read from it, and the raw bytes.
 
 use std::collections::HashMap;
 
 use intercom_simulator::TruthLine;
 use serde_json::{Value, json};
-use shared::store::reads::StoredContact;
+use shared::{domain::records::ContactFields, intercom::wire, store::reads::StoredContact};
 
 use super::{fields::Fields, truth::Shape, value};
 
@@ -31,8 +31,10 @@ pub(super) fn differs(
         stored.external_id.as_deref(),
         &truth["external_id"],
     );
-    source_fields(&mut fields, &stored.fields, truth);
-    profile(&mut fields, stored, truth);
+    match wire::read_contact(&String::from_utf8_lossy(&stored.raw)) {
+        Ok(contact) => derived(&mut fields, &contact.fields, truth),
+        Err(poison) => fields.wrong(|| format!("raw cannot be read: {}", poison.reason)),
+    }
     if shape == Shape::Current {
         raw(&mut fields, stored, line, truth);
     }
@@ -63,75 +65,34 @@ pub(super) fn ended(
         .then(|| format!("merged_into is {named:?}, should be {survivor:?}"))
 }
 
-fn source_fields(fields: &mut Fields, stored: &Value, truth: &Value) {
-    for (ours, theirs) in [
-        ("role", "role"),
-        ("email", "email"),
-        ("name", "name"),
-        ("phone", "phone"),
-    ] {
-        fields.text(ours, stored[ours].as_str(), &truth[theirs]);
-    }
-    fields.same(
-        "owner",
-        &stored["owner"].as_str(),
-        &value::id(&truth["owner_id"]).as_deref(),
-    );
-    fields.json(
-        "attributes",
-        &stored["attributes"],
-        &value::object(&truth["custom_attributes"]),
-    );
-    fields.json(
-        "location",
-        &stored["location"],
-        &value::object(&truth["location"]),
-    );
-    for name in ["last_seen_at", "last_replied_at", "last_contacted_at"] {
-        fields.time_in(name, &stored[name], &truth[name]);
-    }
-}
-
-fn profile(fields: &mut Fields, stored: &StoredContact, truth: &Value) {
-    let profile = &stored.profile;
+/// The fields that profiles are folded from.
+fn derived(fields: &mut Fields, stored: &ContactFields, truth: &Value) {
     let texts = [
-        ("the profile's role", &profile.role, "role"),
-        ("the profile's email", &profile.email, "email"),
-        ("the profile's name", &profile.name, "name"),
-        ("the profile's phone", &profile.phone, "phone"),
+        ("role", &stored.role, "role"),
+        ("email", &stored.email, "email"),
+        ("name", &stored.name, "name"),
+        ("phone", &stored.phone, "phone"),
     ];
     for (name, stored, member) in texts {
         fields.text(name, stored.as_deref(), &truth[member]);
     }
-    fields.same(
-        "the profile's owner",
-        &profile.owner,
-        &value::id(&truth["owner_id"]),
-    );
+    fields.same("owner", &stored.owner, &value::id(&truth["owner_id"]));
     fields.json(
-        "the profile's attributes",
-        &profile.attributes.parsed(),
+        "attributes",
+        &stored.attributes.parsed(),
         &value::object(&truth["custom_attributes"]),
     );
     fields.json(
-        "the profile's location",
-        &profile.location.parsed(),
+        "location",
+        &stored.location.parsed(),
         &value::object(&truth["location"]),
     );
     let times = [
+        ("last_seen_at", stored.last_seen_at, "last_seen_at"),
+        ("last_replied_at", stored.last_replied_at, "last_replied_at"),
         (
-            "the profile's last_seen_at",
-            profile.last_seen_at,
-            "last_seen_at",
-        ),
-        (
-            "the profile's last_replied_at",
-            profile.last_replied_at,
-            "last_replied_at",
-        ),
-        (
-            "the profile's last_contacted_at",
-            profile.last_contacted_at,
+            "last_contacted_at",
+            stored.last_contacted_at,
             "last_contacted_at",
         ),
     ];

@@ -44,14 +44,6 @@ impl Fields {
         self.same(name, &stored, &value::time(truth));
     }
 
-    /// A time in a JSON document of ours (RFC 3339) against Unix seconds.
-    pub(super) fn time_in(&mut self, name: &str, stored: &Value, truth: &Value) {
-        let stored = stored
-            .as_str()
-            .map(|text| text.parse::<DateTime<Utc>>().map_err(|_| text));
-        self.same(name, &stored, &value::time(truth).map(Ok));
-    }
-
     /// Raw bytes: equal, or equal JSON in other words.
     pub(super) fn raw(&mut self, stored: &[u8], truth: &str) {
         if stored == truth.as_bytes() {

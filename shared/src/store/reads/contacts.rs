@@ -1,89 +1,33 @@
-//! Contacts as profiles, with the sources they are folded from.
+//! Contacts with the records that they consist of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
-use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Position, ProfileFilter, ProfileSource, deleted_everywhere};
+use super::{Position, ProfileFilter, ProfileSource, SourceRecord, feed::Listed, feed::Ranges};
 use crate::{
-    domain::{ConnectionId, JsonText},
-    store::{StoreError, Tx, roles::Api},
+    domain::ConnectionId,
+    store::{StoreError, Tx, noted_changes::ObjectKind, raw, roles::Api},
 };
 
-/// One person.
+/// One contact: its records, in the order in which its profile is folded.
 #[derive(Clone, Debug)]
-pub struct ContactProfile {
+pub struct ContactRecords {
     pub id: Uuid,
-    pub email: Option<String>,
-    pub name: Option<String>,
-    /// `user` or `lead`.
-    pub role: Option<String>,
-    pub phone: Option<String>,
-    /// The owning teammate's name, or the id where the name is not known.
-    pub owner: Option<String>,
+    pub records: Vec<SourceRecord>,
     pub company_ids: Vec<Uuid>,
-    pub attributes: JsonText,
-    pub location: JsonText,
-    pub last_seen_at: Option<DateTime<Utc>>,
-    pub last_replied_at: Option<DateTime<Utc>>,
-    pub last_contacted_at: Option<DateTime<Utc>>,
-    pub sources: Vec<ProfileSource>,
     pub updated_at: DateTime<Utc>,
-    pub deleted_at: Option<DateTime<Utc>>,
-    /// The contact that this one was merged into.
+    /// The contact that this one was merged into. It then has no records of its own but the merged one.
     pub merged_into: Option<Uuid>,
-    /// Which source each field came from, where it was asked for.
-    pub provenance: Option<BTreeMap<String, Provenance>>,
-}
-
-/// Where one field's value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Provenance {
-    pub source: String,
-    pub connection_id: ConnectionId,
-    pub source_id: String,
-    pub source_updated_at: DateTime<Utc>,
-}
-
-/// The profile's own row. A page adds everything else.
-struct ContactRow {
-    id: Uuid,
-    email: Option<String>,
-    name: Option<String>,
-    role: Option<String>,
-    phone: Option<String>,
-    owner: Option<String>,
-    attributes: Json<JsonText>,
-    location: Json<JsonText>,
-    last_seen_at: Option<DateTime<Utc>>,
-    last_replied_at: Option<DateTime<Utc>>,
-    last_contacted_at: Option<DateTime<Utc>>,
-    updated_at: DateTime<Utc>,
 }
 
 impl Tx<Api> {
     /// One contact by its own id (see [`Tx::resolve_contact`]).
     #[tracing::instrument(name = "db.contact", level = "debug", skip_all)]
-    pub async fn contact(
-        &mut self,
-        id: Uuid,
-        provenance: bool,
-    ) -> Result<Option<ContactProfile>, StoreError> {
-        let tenant = self.tenant().0;
-        let rows = sqlx::query_as!(
-            ContactRow,
-            r#"SELECT id, email, name, role, phone, owner, attributes AS "attributes: _", location AS "location: _", last_seen_at, last_replied_at,
-                    last_contacted_at, updated_at
-             FROM contacts WHERE tenant_id = $1 AND id = $2"#,
-            tenant,
-            id,
-        )
-        .fetch_all(self.session())
-        .await?;
-        Ok(self.complete_contacts(rows, provenance).await?.pop())
+    pub async fn contact(&mut self, id: Uuid) -> Result<Option<ContactRecords>, StoreError> {
+        let listed = self.changed_at(&[id]).await?;
+        Ok(self.complete_contacts(listed).await?.pop())
     }
 
     /// Contacts, last changed first, without those merged into another. A filter for changes that includes deleted
@@ -94,115 +38,67 @@ impl Tx<Api> {
         filter: ProfileFilter,
         before: Position,
         limit: i64,
-        provenance: bool,
-    ) -> Result<Vec<ContactProfile>, StoreError> {
-        let tenant = self.tenant().0;
-        // The row comparison is one range of the index, so a late page costs as much as the first.
-        let rows = sqlx::query_as!(
-            ContactRow,
-            r#"SELECT id, email, name, role, phone, owner, attributes AS "attributes: _", location AS "location: _", last_seen_at, last_replied_at,
-                    last_contacted_at, updated_at
-             FROM contacts c
-             WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4 AND updated_at > '-infinity'
-               AND EXISTS (SELECT FROM contact_sources s
-                           WHERE s.tenant_id = $1 AND s.contact_id = c.id AND (s.merged_into IS NULL OR $6)
-                             AND ($5 OR s.deleted_at IS NULL))
-             ORDER BY updated_at DESC, id DESC LIMIT $7"#,
-            tenant,
-            before.at,
-            before.id,
-            filter.updated_since.unwrap_or(DateTime::UNIX_EPOCH),
-            filter.deleted,
-            filter.deleted && filter.updated_since.is_some(),
-            limit,
-        )
-        .fetch_all(self.session())
-        .await?;
-        self.complete_contacts(rows, provenance).await
+    ) -> Result<Vec<ContactRecords>, StoreError> {
+        let ranges = Ranges::of_profiles(ObjectKind::Contact, filter);
+        let since = filter.updated_since.unwrap_or(DateTime::UNIX_EPOCH);
+        let listed = self.listed(&ranges, since, before.at, limit).await?;
+        self.complete_contacts(listed).await
     }
 
-    /// Adds sources, companies and the owner's name, by three statements for a page of any length.
+    /// Adds records and companies, by three statements for a page of any length. A contact without a record is left out.
     async fn complete_contacts(
         &mut self,
-        rows: Vec<ContactRow>,
-        provenance: bool,
-    ) -> Result<Vec<ContactProfile>, StoreError> {
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-        let mut sources = self.contact_sources(&ids, provenance).await?;
+        listed: Vec<Listed>,
+    ) -> Result<Vec<ContactRecords>, StoreError> {
+        let ids: Vec<Uuid> = listed.iter().map(|listed| listed.id).collect();
+        let mut records = self.contact_records(&ids).await?;
         // By ids and not by a join, because a contact has several sources and several companies. Every statement goes
         // from one row to the next by keys (`LATERAL`, and `OFFSET 0` against flattening), because a join may be planned
         // when the tables are empty, and then reads all links of a connection.
         let mut companies = self.companies_of(&ids).await?;
-        let owners = self.admin_names(&sources, &rows).await?;
-        // A contact without a record of its own was merged.
-        let merged: Vec<Uuid> = ids
-            .iter()
-            .copied()
-            .filter(|id| !sources.contains_key(id))
-            .collect();
+        let is_merged = |id: &Uuid| {
+            records
+                .get(id)
+                .is_some_and(|records| records.iter().all(|record| record.is_merged))
+        };
+        let merged: Vec<Uuid> = ids.iter().copied().filter(is_merged).collect();
         let survivors = self.survivors(&merged).await?;
-        Ok(rows
+        Ok(listed
             .into_iter()
-            .map(|row| {
-                let records = sources.remove(&row.id).unwrap_or_default();
-                // Admin ids are unique only within a workspace, so the name comes from one of the record's own.
-                let owner = row.owner.map(|id| {
-                    let known = records
-                        .iter()
-                        .find_map(|r| owners.get(&(r.source.connection_id.0, id.clone())));
-                    known.cloned().unwrap_or(id)
-                });
-                let provenance = provenance.then(|| provenance_of(&records));
-                let sources: Vec<ProfileSource> =
-                    records.into_iter().map(|record| record.source).collect();
-                ContactProfile {
-                    id: row.id,
-                    email: row.email,
-                    name: row.name,
-                    role: row.role,
-                    phone: row.phone,
-                    owner,
-                    company_ids: companies.remove(&row.id).unwrap_or_default(),
-                    attributes: row.attributes.0,
-                    location: row.location.0,
-                    last_seen_at: row.last_seen_at,
-                    last_replied_at: row.last_replied_at,
-                    last_contacted_at: row.last_contacted_at,
-                    deleted_at: deleted_everywhere(&sources),
-                    merged_into: survivors.get(&row.id).copied(),
-                    sources,
-                    updated_at: row.updated_at,
-                    provenance,
-                }
+            .filter_map(|Listed { id, updated_at }| {
+                Some(ContactRecords {
+                    id,
+                    records: records.remove(&id)?,
+                    company_ids: companies.remove(&id).unwrap_or_default(),
+                    updated_at,
+                    merged_into: survivors.get(&id).copied(),
+                })
             })
             .collect())
     }
 
-    async fn contact_sources(
+    async fn contact_records(
         &mut self,
         contacts: &[Uuid],
-        fields: bool,
-    ) -> Result<HashMap<Uuid, Vec<Record>>, StoreError> {
+    ) -> Result<HashMap<Uuid, Vec<SourceRecord>>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             r#"SELECT s.contact_id, c.source, s.connection_id, s.source_id, s.source_updated_at, s.deleted_at,
-                      CASE WHEN $3 THEN s.fields END AS fields
+                      s.merged_into IS NOT NULL AS "is_merged!", s.raw
                FROM unnest($2::uuid[]) AS i(id)
-               CROSS JOIN LATERAL (SELECT contact_id, connection_id, source_id, source_updated_at, deleted_at, fields
-                                   FROM contact_sources
-                                   WHERE tenant_id = $1 AND contact_id = i.id AND merged_into IS NULL OFFSET 0) s
+               CROSS JOIN LATERAL (SELECT contact_id, connection_id, source_id, source_updated_at, deleted_at, merged_into, raw
+                                   FROM contact_sources WHERE tenant_id = $1 AND contact_id = i.id OFFSET 0) s
                CROSS JOIN LATERAL (SELECT source, connected_at FROM connections
                                    WHERE tenant_id = $1 AND id = s.connection_id OFFSET 0) c
                ORDER BY c.connected_at, s.connection_id, s.source_id"#,
             tenant,
             contacts,
-            fields,
         )
         .fetch_all(self.session())
         .await?;
-        let mut of: HashMap<Uuid, Vec<Record>> = HashMap::new();
+        let mut of: HashMap<Uuid, Vec<SourceRecord>> = HashMap::new();
         for row in rows {
-            of.entry(row.contact_id).or_default().push(Record {
+            of.entry(row.contact_id).or_default().push(SourceRecord {
                 source: ProfileSource {
                     source: row.source,
                     connection_id: ConnectionId(row.connection_id),
@@ -210,7 +106,8 @@ impl Tx<Api> {
                     source_updated_at: row.source_updated_at,
                     deleted_at: row.deleted_at,
                 },
-                fields: row.fields.unwrap_or(Value::Null),
+                is_merged: row.is_merged,
+                raw: raw::read("contact_sources", &row.raw)?,
             });
         }
         Ok(of)
@@ -246,122 +143,36 @@ impl Tx<Api> {
         Ok(of)
     }
 
-    /// Names of the owners of a page, by connection and admin id.
-    async fn admin_names(
+    /// Names of teammates, by connection and admin id. Admin ids are unique only within a workspace.
+    #[tracing::instrument(name = "db.admin_names", level = "debug", skip_all)]
+    pub async fn admin_names(
         &mut self,
-        sources: &HashMap<Uuid, Vec<Record>>,
-        rows: &[ContactRow],
-    ) -> Result<HashMap<(Uuid, String), String>, StoreError> {
-        let mut owners: Vec<String> = rows.iter().filter_map(|row| row.owner.clone()).collect();
-        owners.sort_unstable();
-        owners.dedup();
-        let mut connections: Vec<Uuid> = sources
-            .values()
-            .flatten()
-            .map(|r| r.source.connection_id.0)
-            .collect();
-        connections.sort_unstable();
-        connections.dedup();
-        if owners.is_empty() {
+        admins: &[(ConnectionId, String)],
+    ) -> Result<HashMap<(ConnectionId, String), String>, StoreError> {
+        if admins.is_empty() {
             return Ok(HashMap::new());
         }
         let tenant = self.tenant().0;
+        let (connections, ids): (Vec<Uuid>, Vec<&str>) = admins
+            .iter()
+            .map(|(connection, id)| (connection.0, id.as_str()))
+            .unzip();
         // A removed admin keeps its row, so an old owner still has a name.
         let named = sqlx::query!(
-            r#"SELECT connection_id, source_id, name AS "name!" FROM reference_items
-               WHERE tenant_id = $1 AND connection_id = ANY($2) AND kind = 'admin' AND source_id = ANY($3)
-                 AND name IS NOT NULL"#,
+            r#"SELECT i.connection_id AS "connection_id!", i.source_id AS "source_id!", r.name AS "name!"
+               FROM unnest($2::uuid[], $3::text[]) AS i(connection_id, source_id)
+               CROSS JOIN LATERAL (SELECT name FROM reference_items
+                                   WHERE tenant_id = $1 AND connection_id = i.connection_id AND kind = 'admin'
+                                     AND source_id = i.source_id AND name IS NOT NULL OFFSET 0) r"#,
             tenant,
             &connections,
-            &owners,
+            &ids as &[&str],
         )
         .fetch_all(self.session())
         .await?;
         Ok(named
             .into_iter()
-            .map(|row| ((row.connection_id, row.source_id), row.name))
+            .map(|row| ((ConnectionId(row.connection_id), row.source_id), row.name))
             .collect())
-    }
-}
-
-/// One source's record and its fields.
-struct Record {
-    source: ProfileSource,
-    fields: Value,
-}
-
-/// For each field, the first record in source order that has a value. The profile is folded in the same way.
-fn provenance_of(records: &[Record]) -> BTreeMap<String, Provenance> {
-    let mut provenance = BTreeMap::new();
-    for record in records {
-        let Some(fields) = record.fields.as_object() else {
-            continue;
-        };
-        for (field, value) in fields {
-            if !is_empty(value) && !provenance.contains_key(field) {
-                provenance.insert(
-                    field.clone(),
-                    Provenance {
-                        source: record.source.source.clone(),
-                        connection_id: record.source.connection_id,
-                        source_id: record.source.source_id.clone(),
-                        source_updated_at: record.source.source_updated_at,
-                    },
-                );
-            }
-        }
-    }
-    provenance
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn record(source_id: &str, fields: Value) -> Record {
-        Record {
-            source: ProfileSource {
-                source: "intercom".to_owned(),
-                connection_id: ConnectionId::new(),
-                source_id: source_id.to_owned(),
-                source_updated_at: Utc::now(),
-                deleted_at: None,
-            },
-            fields,
-        }
-    }
-
-    #[test]
-    fn a_field_comes_from_the_first_source_that_has_it() {
-        let records = [
-            record(
-                "a",
-                json!({"name": "Ada", "email": null, "phone": "", "attributes": {}}),
-            ),
-            record(
-                "b",
-                json!({"name": "Bob", "email": "b@x.test", "attributes": {"plan": "pro"}}),
-            ),
-        ];
-        let found: Vec<_> = provenance_of(&records)
-            .into_iter()
-            .map(|(field, p)| (field, p.source_id))
-            .collect();
-        let expected = [("attributes", "b"), ("email", "b"), ("name", "a")];
-        assert_eq!(
-            found,
-            expected.map(|(field, id)| (field.to_owned(), id.to_owned()))
-        );
     }
 }

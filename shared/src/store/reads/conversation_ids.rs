@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{ConversationFilter, Position};
-use crate::store::{StoreError, Tx, roles::Api};
+use super::{ConversationFilter, Position, feed::Ranges};
+use crate::store::{StoreError, Tx, noted_changes::ObjectKind, roles::Api};
 
 impl Tx<Api> {
     /// Ids of conversations that changed here, last change first.
@@ -15,21 +15,16 @@ impl Tx<Api> {
         before: Position,
         limit: i64,
     ) -> Result<Vec<Uuid>, StoreError> {
-        let tenant = self.tenant().0;
-        Ok(sqlx::query_scalar!(
-            "SELECT id FROM conversations
-             WHERE tenant_id = $1 AND (updated_at, id) < ($2, $3) AND updated_at >= $4 AND updated_at > '-infinity'
-               AND ($5 OR deleted_at IS NULL)
-             ORDER BY updated_at DESC, id DESC LIMIT $6",
-            tenant,
-            before.at,
-            before.id,
-            since,
-            filter.deleted,
-            limit,
-        )
-        .fetch_all(self.session())
-        .await?)
+        let state = filter.state.as_deref();
+        let ranges = Ranges::of_conversations(state, filter.deleted);
+        let listed = match state {
+            Some(state) if ObjectKind::of_state(Some(state)) == ObjectKind::OtherState => {
+                self.listed_in_state(&ranges, state, since, before.at, limit)
+                    .await?
+            }
+            _ => self.listed(&ranges, since, before.at, limit).await?,
+        };
+        Ok(listed.into_iter().map(|listed| listed.id).collect())
     }
 
     pub(super) async fn conversation_ids(
@@ -47,32 +42,6 @@ impl Tx<Api> {
             tenant,
             before.at,
             before.id,
-            filter.deleted,
-            limit,
-        )
-        .fetch_all(self.session())
-        .await?)
-    }
-
-    pub(super) async fn changed_conversation_ids_of_state(
-        &mut self,
-        since: DateTime<Utc>,
-        state: &str,
-        filter: &ConversationFilter,
-        before: Position,
-        limit: i64,
-    ) -> Result<Vec<Uuid>, StoreError> {
-        let tenant = self.tenant().0;
-        Ok(sqlx::query_scalar!(
-            "SELECT id FROM conversations
-             WHERE tenant_id = $1 AND state = $5 AND (updated_at, id) < ($2, $3) AND updated_at >= $4
-               AND ($6 OR deleted_at IS NULL)
-             ORDER BY updated_at DESC, id DESC LIMIT $7",
-            tenant,
-            before.at,
-            before.id,
-            since,
-            state,
             filter.deleted,
             limit,
         )
@@ -133,10 +102,11 @@ impl Tx<Api> {
                      WHERE tenant_id = $1 AND connection_id = person.connection_id
                        AND contact_source_id = person.source_id OFFSET 0) l
              ), ordered AS (
-                 SELECT c.id, CASE WHEN $5::timestamptz IS NULL THEN c.source_updated_at ELSE c.updated_at END AS at
+                 SELECT c.id, CASE WHEN $5::timestamptz IS NULL THEN c.source_updated_at ELSE h.at END AS at
                  FROM taken_part t CROSS JOIN LATERAL (
-                     SELECT id, source_updated_at, updated_at, state, deleted_at FROM conversations
+                     SELECT id, source_updated_at, state, deleted_at FROM conversations
                      WHERE tenant_id = $1 AND id = t.conversation_id OFFSET 0) c
+                 CROSS JOIN LATERAL (SELECT at FROM changes WHERE tenant_id = $1 AND id = c.id OFFSET 0) h
                  WHERE ($6::text IS NULL OR c.state = $6) AND ($7 OR c.deleted_at IS NULL)
              )
              SELECT id FROM ordered WHERE (at, id) < ($3, $4) AND ($5::timestamptz IS NULL OR at >= $5)

@@ -133,11 +133,7 @@ impl Tx<Api> {
             }
             // A list of each kind has an index of its own, so that a rare state costs no more than a frequent one.
             None => match (filter.updated_since, &filter.state) {
-                (Some(since), Some(state)) => {
-                    self.changed_conversation_ids_of_state(since, state, filter, before, limit)
-                        .await?
-                }
-                (Some(since), None) => {
+                (Some(since), _) => {
                     self.changed_conversation_ids(since, filter, before, limit)
                         .await?
                 }
@@ -164,9 +160,10 @@ impl Tx<Api> {
                       c.tags, t.status AS "thread_status?", t.held AS "thread_held?", t.expected AS thread_expected,
                       t.error AS thread_error,
                       CASE WHEN t.error IS NOT NULL THEN coalesce(t.due_at, t.retry_at) END AS thread_retry_at,
-                      c.source_created_at, c.source_updated_at, c.updated_at, c.deleted_at
+                      c.source_created_at, c.source_updated_at, h.at AS updated_at, c.deleted_at
                FROM unnest($2::uuid[]) WITH ORDINALITY AS i(id, place)
                CROSS JOIN LATERAL (SELECT * FROM conversations WHERE tenant_id = $1 AND id = i.id OFFSET 0) c
+               CROSS JOIN LATERAL (SELECT at FROM changes WHERE tenant_id = $1 AND id = i.id OFFSET 0) h
                LEFT JOIN LATERAL (SELECT * FROM threads WHERE tenant_id = $1 AND connection_id = c.connection_id
                                      AND conversation_id = c.id OFFSET 0) t ON true
                LEFT JOIN LATERAL (SELECT name FROM reference_items WHERE tenant_id = $1 AND connection_id = c.connection_id

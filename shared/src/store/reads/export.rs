@@ -6,47 +6,35 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::{
-    domain::{
-        ConnectionId, JsonText,
-        records::{CompanyFields, ContactFields},
-    },
+    domain::ConnectionId,
     store::{StoreError, Tx, raw, roles::Api},
 };
 
-/// The connection's record of a contact, and the profile merged from it.
+/// The connection's record of a contact.
 #[derive(Clone, Debug)]
 pub struct StoredContact {
     pub source_id: String,
     pub external_id: Option<String>,
-    /// The per-source fields (`ContactFields`) as JSON.
-    pub fields: Value,
     pub source_updated_at: DateTime<Utc>,
     /// The survivor's source id, when this contact was merged away.
     pub merged_into: Option<String>,
     pub deleted_at: Option<DateTime<Utc>>,
     pub sanitised: bool,
     pub raw: Vec<u8>,
-    /// The columns of the profile, which has the same fields.
-    pub profile: ContactFields,
 }
 
-/// The connection's record of a company, and the profile merged from it.
+/// The connection's record of a company.
 #[derive(Clone, Debug)]
 pub struct StoredCompany {
     pub source_id: String,
     pub external_id: Option<String>,
-    /// The per-source fields (`CompanyFields`) as JSON.
-    pub fields: Value,
     pub source_updated_at: DateTime<Utc>,
     pub deleted_at: Option<DateTime<Utc>>,
     pub sanitised: bool,
     pub raw: Vec<u8>,
-    /// The columns of the profile, which has the same fields.
-    pub profile: CompanyFields,
 }
 
 /// A conversation, its participants, and the state of its thread.
@@ -129,16 +117,10 @@ impl Tx<Api> {
         limit: i64,
     ) -> Result<Vec<StoredContact>, StoreError> {
         let tenant = self.tenant().0;
-        // Fields and profile side by side, because the comparison checks each against the source.
         let rows = sqlx::query!(
-            r#"SELECT s.source_id, s.external_id, s.fields, s.source_updated_at, s.merged_into, s.deleted_at,
-                    s.sanitised, s.raw, c.role, c.email, c.name, c.phone, c.owner,
-                    c.attributes AS "attributes: Json<JsonText>", c.location AS "location: Json<JsonText>",
-                    c.last_seen_at, c.last_replied_at, c.last_contacted_at
-             FROM contact_sources s
-             JOIN contacts c ON c.tenant_id = $1 AND c.id = s.contact_id
-             WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id > $3
-             ORDER BY s.source_id LIMIT $4"#,
+            "SELECT source_id, external_id, source_updated_at, merged_into, deleted_at, sanitised, raw
+             FROM contact_sources WHERE tenant_id = $1 AND connection_id = $2 AND source_id > $3
+             ORDER BY source_id LIMIT $4",
             tenant,
             connection.0,
             after,
@@ -150,24 +132,11 @@ impl Tx<Api> {
             Ok(StoredContact {
                 source_id: row.source_id,
                 external_id: row.external_id,
-                fields: row.fields,
                 source_updated_at: row.source_updated_at,
                 merged_into: row.merged_into,
                 deleted_at: row.deleted_at,
                 sanitised: row.sanitised,
                 raw: raw::read("contact_sources", &row.raw)?,
-                profile: ContactFields {
-                    role: row.role,
-                    email: row.email,
-                    name: row.name,
-                    phone: row.phone,
-                    owner: row.owner,
-                    attributes: row.attributes.0,
-                    location: row.location.0,
-                    last_seen_at: row.last_seen_at,
-                    last_replied_at: row.last_replied_at,
-                    last_contacted_at: row.last_contacted_at,
-                },
             })
         });
         stored.collect()
@@ -183,13 +152,9 @@ impl Tx<Api> {
     ) -> Result<Vec<StoredCompany>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
-            r#"SELECT s.source_id, s.external_id, s.fields, s.source_updated_at, s.deleted_at, s.sanitised, s.raw,
-                    c.name, c.domain, c.plan, c.size, c.industry, c.user_count, c.session_count,
-                    c.attributes AS "attributes: Json<JsonText>"
-             FROM company_sources s
-             JOIN companies c ON c.tenant_id = $1 AND c.id = s.company_id
-             WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id > $3
-             ORDER BY s.source_id LIMIT $4"#,
+            "SELECT source_id, external_id, source_updated_at, deleted_at, sanitised, raw
+             FROM company_sources WHERE tenant_id = $1 AND connection_id = $2 AND source_id > $3
+             ORDER BY source_id LIMIT $4",
             tenant,
             connection.0,
             after,
@@ -201,21 +166,10 @@ impl Tx<Api> {
             Ok(StoredCompany {
                 source_id: row.source_id,
                 external_id: row.external_id,
-                fields: row.fields,
                 source_updated_at: row.source_updated_at,
                 deleted_at: row.deleted_at,
                 sanitised: row.sanitised,
                 raw: raw::read("company_sources", &row.raw)?,
-                profile: CompanyFields {
-                    name: row.name,
-                    domain: row.domain,
-                    plan: row.plan,
-                    size: row.size,
-                    industry: row.industry,
-                    user_count: row.user_count,
-                    session_count: row.session_count,
-                    attributes: row.attributes.0,
-                },
             })
         });
         stored.collect()

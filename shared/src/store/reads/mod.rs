@@ -7,6 +7,7 @@ mod conversation_ids;
 mod conversations;
 #[cfg(feature = "export")]
 mod export;
+mod feed;
 mod merges;
 mod parts;
 mod runs;
@@ -15,14 +16,15 @@ mod sync_facts;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use companies::CompanyProfile;
-pub use contacts::{ContactProfile, Provenance};
+pub use companies::CompanyRecords;
+pub use contacts::ContactRecords;
 pub use conversations::{Assignee, ConversationFilter, ConversationRecord, ThreadState};
 #[cfg(feature = "export")]
 pub use export::{
     StoredCompany, StoredContact, StoredConversation, StoredLink, StoredPart, StoredReference,
     StoredThread,
 };
+pub use feed::Change;
 pub use parts::{PartAuthor, PartPosition, PartRecord};
 pub use runs::{Run, RunError};
 
@@ -72,39 +74,18 @@ pub struct ProfileSource {
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
-/// When the object was deleted. `None` unless every source has deleted it.
-fn deleted_everywhere(sources: &[ProfileSource]) -> Option<DateTime<Utc>> {
-    let times: Option<Vec<_>> = sources.iter().map(|source| source.deleted_at).collect();
-    times.and_then(|times| times.into_iter().max())
+/// One source's record as it was sent.
+#[derive(Clone, Debug)]
+pub struct SourceRecord {
+    pub source: ProfileSource,
+    /// Its source merged it into another record.
+    pub is_merged: bool,
+    pub raw: Vec<u8>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn source(deleted_at: Option<DateTime<Utc>>) -> ProfileSource {
-        ProfileSource {
-            source: "intercom".to_owned(),
-            connection_id: ConnectionId::new(),
-            source_id: "1".to_owned(),
-            source_updated_at: Utc::now(),
-            deleted_at,
-        }
-    }
-
-    #[test]
-    fn a_profile_is_deleted_when_its_last_source_is() {
-        let (early, late) = (DateTime::UNIX_EPOCH, Utc::now());
-        assert_eq!(
-            deleted_everywhere(&[source(Some(early)), source(Some(late))]),
-            Some(late)
-        );
-        assert_eq!(
-            deleted_everywhere(&[source(Some(early)), source(None)]),
-            None
-        );
-        assert_eq!(deleted_everywhere(&[]), None);
-    }
 
     #[test]
     fn every_row_comes_after_the_first_position() {

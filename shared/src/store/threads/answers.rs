@@ -16,8 +16,8 @@ use crate::{
         thread_fate::{ThreadAnswer, ThreadDecision, ThreadFate},
     },
     store::{
-        Seen, StoreError, Tx, WriteSummary, parts::WrittenParts, roles::Worker,
-        thread_counts::CountedThread,
+        Seen, StoreError, Tx, WriteSummary, noted_changes::ChangeOp, parts::WrittenParts,
+        roles::Worker, thread_counts::CountedThread,
     },
 };
 
@@ -161,12 +161,8 @@ impl Tx<Worker> {
         }
         self.store_decisions(connection, &decided).await?;
         // A reader that follows the changes learns from it that the parts are there.
-        let changed: Vec<Uuid> = decided
-            .iter()
-            .filter(|decided| !decided.is_unchanged())
-            .map(|decided| decided.row.id)
-            .collect();
-        self.touch_conversations(&changed).await?;
+        let changed = decided.iter().filter(|decided| !decided.is_unchanged());
+        self.note_changes(ChangeOp::Link, changed.map(|decided| decided.row.id));
         Ok(new_parts)
     }
 

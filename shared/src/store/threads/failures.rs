@@ -8,7 +8,12 @@ use crate::{
         ConnectionId, Stream,
         thread_fate::{ThreadDecision, ThreadFailure, ThreadFate, ThreadPatience},
     },
-    store::{ProofDelta, StoreError, Tx, roles::Worker, thread_counts::CountedThread},
+    store::{
+        ProofDelta, StoreError, Tx,
+        noted_changes::{ChangeOp, ObjectFate},
+        roles::Worker,
+        thread_counts::CountedThread,
+    },
 };
 
 /// A thread that could not be fetched.
@@ -55,6 +60,10 @@ impl Tx<Worker> {
                     ..row.counted()
                 };
                 self.note_thread(connection, Some(&row.counted()), &after);
+                if after.status != row.status {
+                    // Readers see the status of a thread in its conversation.
+                    self.note_changes(ChangeOp::Link, [row.id]);
+                }
             }
             fates.push(decision.map(|decision| decision.fate));
             decisions.extend(decision.map(|decision| (failed, decision)));
@@ -78,21 +87,23 @@ impl Tx<Worker> {
         conversations: &[Uuid],
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
-        let marked = sqlx::query!(
+        let marked = sqlx::query_scalar!(
             "INSERT INTO conversations (tenant_id, id, connection_id, source_id, source_created_at, source_updated_at, open, raw_hash, raw)
              SELECT $1, c.id, c.connection_id, '', c.source_updated_at, c.source_updated_at, false, 0, ''
              FROM unnest($2::uuid[]) AS i(id)
              CROSS JOIN LATERAL (SELECT id, connection_id, source_updated_at, deleted_at FROM conversations
                                  WHERE tenant_id = $1 AND id = i.id OFFSET 0) c
              WHERE c.deleted_at IS NULL
-             ON CONFLICT (tenant_id, id) DO UPDATE SET deleted_at = now(), updated_at = now()",
+             ON CONFLICT (tenant_id, id) DO UPDATE SET deleted_at = now()
+             RETURNING id",
             tenant,
             conversations,
         )
-        .execute(self.session())
-        .await?
-        .rows_affected();
-        self.add_to_proof(connection, Stream::Conversations, ProofDelta::ended(marked))
+        .fetch_all(self.session())
+        .await?;
+        let ended = ProofDelta::ended(marked.len() as u64);
+        self.note_ends(ChangeOp::Delete, ObjectFate::Deleted, marked);
+        self.add_to_proof(connection, Stream::Conversations, ended)
             .await
     }
 
