@@ -73,6 +73,23 @@ pub(crate) enum Access {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallerTenant(pub(crate) TenantId);
 
+/// What the caller may read beside what its route needs.
+#[derive(Clone, Debug)]
+pub(crate) enum CallerScopes {
+    /// The service key.
+    All,
+    Of(Vec<String>),
+}
+
+impl CallerScopes {
+    pub(crate) fn has(&self, scope: KeyScope) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(scopes) => scopes.iter().any(|held| held == scope.as_str()),
+        }
+    }
+}
+
 /// A new key. `key` is shown once and never stored.
 #[derive(Debug)]
 pub(crate) struct NewKey {
@@ -101,15 +118,20 @@ pub(crate) async fn gate(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let tenant = admit(&api, access, request.headers()).await?;
+    let (tenant, scopes) = admit(&api, access, request.headers()).await?;
     if !tenant.0.is_nil() {
         Span::current().record("tenant", display(tenant));
     }
     request.extensions_mut().insert(CallerTenant(tenant));
+    request.extensions_mut().insert(scopes);
     idempotency::once(&api, tenant, request, next).await
 }
 
-async fn admit(api: &Api, access: Access, headers: &HeaderMap) -> Result<TenantId, ApiError> {
+async fn admit(
+    api: &Api,
+    access: Access,
+    headers: &HeaderMap,
+) -> Result<(TenantId, CallerScopes), ApiError> {
     let presented = bearer(headers).ok_or_else(ApiError::unauthorized)?;
     if vault::constant_time_eq(
         &vault::sha256(presented.as_bytes()),
@@ -117,22 +139,22 @@ async fn admit(api: &Api, access: Access, headers: &HeaderMap) -> Result<TenantI
     ) {
         // A call for no tenant has the nil id, which no tenant has, so that its idempotency key has
         // an owner too.
-        return if access == Access::Service {
-            Ok(TenantId(Uuid::nil()))
+        let tenant = if access == Access::Service {
+            TenantId(Uuid::nil())
         } else {
-            named_tenant(api, headers).await
+            named_tenant(api, headers).await?
         };
+        return Ok((tenant, CallerScopes::All));
     }
     let holder = key_holder(api, presented).await?;
     // A client that sends both may mean another tenant than the key's, so the call is refused.
     if headers.contains_key(TENANT_HEADER) {
         return Err(ApiError::tenant_not_allowed());
     }
+    let scopes = CallerScopes::Of(holder.scopes);
     match access {
         Access::Service | Access::ServiceForTenant => Err(ApiError::service_key_required()),
-        Access::Scope(scope) if holder.scopes.iter().any(|held| held == scope.as_str()) => {
-            Ok(holder.tenant)
-        }
+        Access::Scope(scope) if scopes.has(scope) => Ok((holder.tenant, scopes)),
         Access::Scope(scope) => Err(ApiError::missing_scope(scope)),
     }
 }

@@ -56,6 +56,11 @@ impl<'a> Pager<'a> {
         self.limit as i64 + 1
     }
 
+    /// Items of a page.
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// The position in the caller's cursor. `None` at the start of the list.
     ///
     /// # Errors
@@ -90,15 +95,7 @@ impl<'a> Pager<'a> {
         let more = fetched.len() > self.limit;
         fetched.truncate(self.limit);
         let next_cursor = match fetched.last() {
-            Some(last) if more => {
-                let plain =
-                    serde_json::to_vec(&position(last)).map_err(|_| ApiError::internal())?;
-                let sealed = self
-                    .vault
-                    .seal(&self.context, &plain)
-                    .map_err(|_| ApiError::internal())?;
-                Some(URL_SAFE_NO_PAD.encode(sealed))
-            }
+            Some(last) if more => Some(self.cursor(&position(last))?),
             _ => None,
         };
         Ok(Json(ListView {
@@ -106,6 +103,17 @@ impl<'a> Pager<'a> {
             next_cursor,
         })
         .into_response())
+    }
+
+    /// The cursor of a position.
+    ///
+    /// # Errors
+    /// If the system gives no random bytes for sealing.
+    pub(crate) fn cursor<P: Serialize>(&self, position: &P) -> Result<String, ApiError> {
+        let plain = serde_json::to_vec(position).map_err(|_| ApiError::internal())?;
+        let sealed = self.vault.seal(&self.context, &plain);
+        let sealed = sealed.map_err(|_| ApiError::internal())?;
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
         gate,
     },
     envelope, oauth,
-    routes::{api_keys, companies, connections, contacts, conversations, syncs, tenants},
+    routes::{api_keys, changes, companies, connections, contacts, conversations, syncs, tenants},
 };
 
 impl Api {
@@ -107,6 +107,7 @@ impl Gated<'_> {
                 "/v1/companies/{id}",
                 self.scope(ProfilesRead, get(companies::show)),
             )
+            .route("/v1/changes", self.scope(ProfilesRead, get(changes::list)))
     }
 
     fn conversation_routes(&self) -> Router<Api> {

@@ -1,5 +1,6 @@
 //! REST: keys, tenants, pages, repeats and errors, and what is read back.
 
+mod feed;
 mod following;
 mod foreign;
 mod reading;
