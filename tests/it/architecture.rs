@@ -33,6 +33,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("apalis", &["queue"]),
     ("apalis_core", &["queue"]),
     ("governor", &["pacing"]),
+    ("phonenumber", &["domain"]),
+    ("psl", &["domain"]),
     ("redis", &["link", "queue", "pacing"]),
     ("sqlx", &["store"]),
     ("reqwest", &["intercom"]),

@@ -3,6 +3,7 @@
 pub mod ids;
 pub mod json_text;
 pub mod permission;
+pub mod profile;
 pub mod records;
 pub mod region;
 pub mod secret;

@@ -1,0 +1,24 @@
+//! Unified profiles: which records are one person or company, and what their profile shows. Pure functions of sets of
+//! records, so that nothing depends on the order in which records came.
+
+mod block_reason;
+mod company_domain;
+mod email_address;
+pub mod identity;
+mod identity_link;
+mod identity_record;
+mod identity_rules;
+mod identity_value;
+mod phone_number;
+mod placeholder;
+mod source;
+mod split;
+
+pub use block_reason::BlockReason;
+pub use identity::{Identities, Profile, resolve};
+pub use identity_link::{Link, LinkStatus, Refusal};
+pub use identity_record::IdentityRecord;
+pub use identity_rules::{DEFAULT_MAX_HOLDERS, IdentityRules, SharedValues, Split};
+pub use identity_value::{IdentityKind, IdentityValue};
+pub use source::{RecordKey, Source};
+pub use split::{SplitError, split};
