@@ -5,6 +5,7 @@ pub mod dsn;
 mod egress;
 mod layers;
 mod redis_url;
+mod rest;
 mod retention;
 mod role;
 mod secrets;
@@ -17,6 +18,7 @@ pub use egress::{Egress, RedisTls};
 pub use layers::Environment;
 use layers::{Findings, Layers};
 pub(crate) use redis_url::{RedisHost, RedisLogin, RedisTarget, RedisUrl};
+pub use rest::RestConfig;
 pub use retention::Retention;
 pub use role::{ProcessRole, UnknownRole};
 use values::Reader;
@@ -53,6 +55,7 @@ pub struct Config {
     /// Without a trailing slash.
     pub public_url: String,
     pub return_url: String,
+    pub rest: RestConfig,
     pub service_key: Secret,
     pub operator_key: Option<Secret>,
     pub encryption_keys: Secret,
@@ -240,6 +243,7 @@ impl Config {
             listen: read.address("listen"),
             ops_listen: read.address("ops_listen"),
             return_url: read.return_url("return_url", development),
+            rest: RestConfig::read(&mut read, development),
             service_key: read.key("service_key", role.runs_api(), development),
             operator_key: read.optional_key("operator_key"),
             encryption_keys: read.encryption_keys(

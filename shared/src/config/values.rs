@@ -1,7 +1,7 @@
 //! One reader per kind of value. A reader notes a fault and returns a stand-in, so that the user sees
 //! all faults at once. A fault never repeats a secret's value.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use url::{Host, Url};
 
@@ -25,6 +25,9 @@ const LONGEST_ROLE_PREFIX: usize = 40;
 
 /// More sessions of one process are a slip of the pen.
 const SESSIONS_LIMIT: u32 = 1_000;
+
+/// One request in less than a nanosecond cannot be timed.
+const RATE_LIMIT: u32 = 1_000_000_000;
 
 pub(super) struct Reader<'a> {
     pub(super) layers: &'a Layers,
@@ -67,6 +70,11 @@ impl Reader<'_> {
                 min
             }
         }
+    }
+
+    /// Requests per minute.
+    pub(super) fn rate(&mut self, key: &str) -> NonZeroU32 {
+        NonZeroU32::new(self.number(key, 1, RATE_LIMIT)).unwrap_or(NonZeroU32::MIN)
     }
 
     /// Database sessions of a process. Too few would let one part of it stop another.
@@ -193,6 +201,28 @@ impl Reader<'_> {
             );
         }
         text
+    }
+
+    /// Origins of web pages, comma separated, as a browser writes them.
+    pub(super) fn origins(&mut self, key: &str, development: bool) -> Vec<String> {
+        let text = self.text(key);
+        let origins = text.split(',').map(str::trim);
+        let origins: Vec<String> = origins
+            .filter(|origin| !origin.is_empty())
+            .map(str::to_owned)
+            .collect();
+        for origin in &origins {
+            // A browser sends neither a path nor a slash, so an origin with one would match nothing.
+            let is_origin =
+                Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+            if !is_origin || !is_web_url(origin, development) {
+                self.fault(
+                    key,
+                    &format!("has {origin:?}: use origins such as https://app.example.com, without a path"),
+                );
+            }
+        }
+        origins
     }
 
     /// A path of ours or a web URL. It is a fixed setting and never taken from a request.

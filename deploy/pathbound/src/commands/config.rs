@@ -121,6 +121,15 @@ fn servers(config: &Config) -> Vec<(&'static str, String)> {
         ("ops_listen", config.ops_listen.to_string()),
         ("public_url", config.public_url.clone()),
         ("return_url", config.return_url.clone()),
+        ("cors_origins", config.rest.cors_origins.join(",")),
+        (
+            "key_requests_per_minute",
+            config.rest.key_requests_per_minute.to_string(),
+        ),
+        (
+            "service_requests_per_minute",
+            config.rest.service_requests_per_minute.to_string(),
+        ),
         ("service_key", secret(&config.service_key)),
         (
             "operator_key",
