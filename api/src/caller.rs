@@ -7,9 +7,9 @@ use std::fmt;
 
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, Method, StatusCode, header, request::Parts},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use shared::{
     domain::{Secret, TenantId},
@@ -19,7 +19,7 @@ use shared::{
 use tracing::{Span, field::display};
 use uuid::Uuid;
 
-use crate::{Api, error::ApiError, idempotency};
+use crate::{Api, conditional, error::ApiError, idempotency, limits::Counted};
 
 /// Names the tenant that the service key acts for.
 const TENANT_HEADER: &str = "pathbound-tenant";
@@ -112,41 +112,98 @@ impl NewKey {
     }
 }
 
+/// Who a valid key belongs to.
+enum Caller {
+    Service,
+    /// The id of a tenant key, and what it may do.
+    Tenant(Uuid, KeyHolder),
+}
+
 /// Refuses a request without an acceptable key, and proves the tenant of every other.
 pub(crate) async fn gate(
     State((api, access)): State<(Api, Access)>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let (tenant, scopes) = admit(&api, access, request.headers()).await?;
+    let caller = identify(&api, request.headers()).await?;
+    let whose = match &caller {
+        Caller::Service => Counted::ServiceKey,
+        Caller::Tenant(id, _) => Counted::TenantKey(*id),
+    };
+    let limits = &api.limits;
+    // A conditional read is counted after it, because an answer without content costs nothing.
+    let is_conditional = conditional::known(&request).is_some();
+    let mut counted = (!is_conditional).then(|| limits.count(whose));
+    let mut response = match &counted {
+        None | Some(Ok(_)) => carry_out(&api, access, caller, request, next).await,
+        Some(Err(_)) => StatusCode::TOO_MANY_REQUESTS.into_response(),
+    };
+    if is_conditional && response.status() != StatusCode::NOT_MODIFIED {
+        counted = Some(limits.count(whose));
+    }
+    let standing = match counted {
+        None => None,
+        Some(Ok(standing)) => Some(standing),
+        Some(Err(refused)) => {
+            response = refused.into_response();
+            Some(limits.nothing_left(whose))
+        }
+    };
+    limits.write(whose, standing, response.headers_mut());
+    Ok(response)
+}
+
+/// Carries out a request whose key is valid.
+async fn carry_out(
+    api: &Api,
+    access: Access,
+    caller: Caller,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let (tenant, scopes) = match admit(api, access, caller, request.headers()).await {
+        Ok(admitted) => admitted,
+        Err(refused) => return refused.into_response(),
+    };
     if !tenant.0.is_nil() {
         Span::current().record("tenant", display(tenant));
     }
     request.extensions_mut().insert(CallerTenant(tenant));
     request.extensions_mut().insert(scopes);
-    idempotency::once(&api, tenant, request, next).await
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let known = conditional::known(&request);
+    let answered = match idempotency::once(api, tenant, request, next).await {
+        Ok(response) if is_read => conditional::answer(tenant, known.as_ref(), response).await,
+        answered => answered,
+    };
+    answered.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn identify(api: &Api, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let presented = bearer(headers).ok_or_else(ApiError::unauthorized)?;
+    let digest = vault::sha256(presented.as_bytes());
+    if vault::constant_time_eq(&digest, &api.service_key_sha256) {
+        return Ok(Caller::Service);
+    }
+    let (id, holder) = key_holder(api, presented).await?;
+    Ok(Caller::Tenant(id, holder))
 }
 
 async fn admit(
     api: &Api,
     access: Access,
+    caller: Caller,
     headers: &HeaderMap,
 ) -> Result<(TenantId, CallerScopes), ApiError> {
-    let presented = bearer(headers).ok_or_else(ApiError::unauthorized)?;
-    if vault::constant_time_eq(
-        &vault::sha256(presented.as_bytes()),
-        &api.service_key_sha256,
-    ) {
+    let holder = match caller {
         // A call for no tenant has the nil id, which no tenant has, so that its idempotency key has
         // an owner too.
-        let tenant = if access == Access::Service {
-            TenantId(Uuid::nil())
-        } else {
-            named_tenant(api, headers).await?
-        };
-        return Ok((tenant, CallerScopes::All));
-    }
-    let holder = key_holder(api, presented).await?;
+        Caller::Service if access == Access::Service => {
+            return Ok((TenantId(Uuid::nil()), CallerScopes::All));
+        }
+        Caller::Service => return Ok((named_tenant(api, headers).await?, CallerScopes::All)),
+        Caller::Tenant(_, holder) => holder,
+    };
     // A client that sends both may mean another tenant than the key's, so the call is refused.
     if headers.contains_key(TENANT_HEADER) {
         return Err(ApiError::tenant_not_allowed());
@@ -174,9 +231,9 @@ async fn named_tenant(api: &Api, headers: &HeaderMap) -> Result<TenantId, ApiErr
     }
 }
 
-/// The tenant and the scopes of a tenant key. An unknown id costs the same look-up and comparison as a
+/// The id, the tenant and the scopes of a tenant key. An unknown id costs the same look-up and comparison as a
 /// wrong secret, so that the time of an answer does not tell which ids exist.
-async fn key_holder(api: &Api, presented: &str) -> Result<KeyHolder, ApiError> {
+async fn key_holder(api: &Api, presented: &str) -> Result<(Uuid, KeyHolder), ApiError> {
     let (id, secret) = split_key(presented).ok_or_else(ApiError::unauthorized)?;
     let found = api.store.find_api_key(id).await?;
     let digest = vault::sha256(secret.as_bytes());
@@ -186,7 +243,8 @@ async fn key_holder(api: &Api, presented: &str) -> Result<KeyHolder, ApiError> {
         .as_ref()
         .map_or(stands_in.as_slice(), |holder| &holder.secret_sha256);
     if vault::constant_time_eq(&digest, expected) {
-        found.ok_or_else(ApiError::unauthorized)
+        let holder = found.ok_or_else(ApiError::unauthorized)?;
+        Ok((id, holder))
     } else {
         Err(ApiError::unauthorized())
     }

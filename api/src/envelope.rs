@@ -99,6 +99,8 @@ fn as_problem(response: Response, instance: &str) -> Response {
         .extensions
         .remove::<Problem>()
         .unwrap_or_else(|| ApiError::of_status(status).into_problem());
+    // A code has one status, which replaces a rarer one of a library.
+    parts.status = problem.code.status();
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(
         header::CONTENT_TYPE,

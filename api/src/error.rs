@@ -11,16 +11,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use shared::{store::StoreError, sync::connect::ConnectError};
 
+use crate::codes::Code;
+
 /// Why a request was refused. The problem is boxed, so that a `Result` stays small.
 #[derive(Debug)]
 pub(crate) struct ApiError(Box<Problem>);
 
-/// The problem's members, but for `type`, `title` and `instance`, which follow from others.
+/// The problem's members, but for those that follow from the code or are known to the envelope alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
-    pub status: u16,
-    /// Stable, because clients decide by it.
-    pub code: String,
+    pub code: Code,
     /// What went wrong here and what to do about it.
     pub detail: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -45,11 +45,12 @@ impl Problem {
     #[must_use]
     pub fn to_json(&self, instance: &str) -> String {
         let mut members = self.more.clone();
-        members.insert("type".to_owned(), format!("/problems/{}", self.code).into());
-        members.insert("title".to_owned(), title(&self.code).into());
-        members.insert("status".to_owned(), self.status.into());
+        members.insert("type".to_owned(), self.code.page().into());
+        members.insert("title".to_owned(), self.code.title().into());
+        let status = self.code.status().as_u16();
+        members.insert("status".to_owned(), status.into());
         members.insert("detail".to_owned(), self.detail.clone().into());
-        members.insert("code".to_owned(), self.code.clone().into());
+        members.insert("code".to_owned(), self.code.as_str().into());
         members.insert("instance".to_owned(), instance.into());
         if !self.errors.is_empty() {
             let errors = self
@@ -66,10 +67,9 @@ impl Problem {
 }
 
 impl ApiError {
-    pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self(Box::new(Problem {
-            status: status.as_u16(),
-            code: code.to_owned(),
+            code,
             detail: detail.into(),
             errors: Vec::new(),
             retry_after_s: None,
@@ -140,8 +140,7 @@ impl From<ConnectError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let problem = self.into_problem();
-        let status =
-            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = problem.code.status();
         let mut response = status.into_response();
         let headers = response.headers_mut();
         let mut set = |name: HeaderName, value: &str| {
@@ -160,15 +159,6 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// `invalid_request` → `Invalid request`: the same for every occurrence of a code.
-fn title(code: &str) -> String {
-    let mut words = code.replace('_', " ");
-    if let Some(first) = words.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -184,7 +174,7 @@ mod tests {
         assert_eq!(
             document(&ApiError::invalid("limit", "must be 1 to 200").retry_after(7)),
             json!({
-                "type": "/problems/invalid_request",
+                "type": "/docs/problems/invalid_request",
                 "title": "Invalid request",
                 "status": 400,
                 "detail": "The request has a fault. `errors` names it.",
@@ -202,16 +192,14 @@ mod tests {
             .as_object()
             .unwrap()
             .clone();
-        let document =
-            document(&ApiError::new(StatusCode::CONFLICT, "run_already_active", "d").with(more));
+        let document = document(&ApiError::new(Code::RunAlreadyActive, "d").with(more));
         assert_eq!(document["id"], "r1");
         assert_eq!(document["status"], 409);
     }
 
     #[test]
     fn only_a_401_names_the_scheme() {
-        let unauthorized =
-            ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "d").into_response();
+        let unauthorized = ApiError::unauthorized().into_response();
         assert_eq!(unauthorized.headers()[header::WWW_AUTHENTICATE], "Bearer");
         assert!(
             !ApiError::not_found()

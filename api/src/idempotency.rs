@@ -2,13 +2,16 @@
 //!
 //! A key is valid for 24 hours, one route and one body. The answer is stored sealed, because it may
 //! hold the secret of a new key. A failure of ours (5xx) is not stored, so a repeat runs.
+//!
+//! A handler commits its effect with [`Repeatable::commit`], which stores the answer in the same transaction. A crash
+//! then leaves both or neither, and a repeat never does the same again.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     body::{Body, to_bytes},
-    extract::Request,
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    extract::{FromRequestParts, Request},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -17,7 +20,7 @@ use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use shared::{
     domain::TenantId,
-    store::Claim,
+    store::{ApiTx, Claim},
     vault::{self, SealContext},
 };
 use tracing::Instrument;
@@ -28,7 +31,7 @@ use crate::{
 };
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const MAX_KEY_LENGTH: usize = 255;
 
 /// Carries a request out, at most once if it brings a key.
@@ -45,19 +48,20 @@ pub(crate) async fn once(
     let body = to_bytes(body, BODY_LIMIT)
         .await
         .map_err(|_| ApiError::too_large())?;
-    let key = Key {
+    let key = Arc::new(Key {
         api: api.clone(),
         tenant,
         // The path with its ids, because an equal body for another object is another call.
         route: format!("POST {}", parts.uri.path()),
         sha256: vault::sha256(key.as_bytes()),
-    };
+    });
     match key.claim(&body).await? {
         Claim::Answered { status, sealed } => key.replay(status, &sealed),
         Claim::InProgress => Err(ApiError::idempotency_in_progress()),
         Claim::Reused => Err(ApiError::idempotency_key_reused()),
         Claim::Granted => {
-            let request = Request::from_parts(parts, Body::from(body));
+            let mut request = Request::from_parts(parts, Body::from(body));
+            request.extensions_mut().insert(Arc::clone(&key));
             // A task of its own, so that a client that hangs up does not leave a call half recorded.
             let run = tokio::spawn(key.run(request, next).in_current_span());
             run.await.unwrap_or_else(|_| Err(ApiError::internal()))
@@ -71,7 +75,8 @@ fn key_of(request: &Request) -> Result<Option<HeaderValue>, ApiError> {
     let Some(key) = key.filter(|_| request.method() == Method::POST) else {
         return Ok(None);
     };
-    if key.is_empty() || key.len() > MAX_KEY_LENGTH || key.to_str().is_err() {
+    let is_visible = key.as_bytes().iter().all(u8::is_ascii_graphic);
+    if key.is_empty() || key.len() > MAX_KEY_LENGTH || !is_visible {
         return Err(ApiError::invalid(
             "Idempotency-Key",
             format!("must be 1 to {MAX_KEY_LENGTH} visible ASCII characters"),
@@ -80,7 +85,51 @@ fn key_of(request: &Request) -> Result<Option<HeaderValue>, ApiError> {
     Ok(Some(key.clone()))
 }
 
+/// The way to commit what a POST does, so that a repeat finds its answer.
+#[derive(Debug)]
+pub(crate) struct Repeatable(Option<Arc<Key>>);
+
+/// The answer is stored already.
+#[derive(Clone, Copy, Debug)]
+struct Stored;
+
+impl Repeatable {
+    /// Commits the effect together with the answer, and returns the answer.
+    ///
+    /// # Errors
+    /// If Postgres refuses. Then there is neither.
+    pub(crate) async fn commit(
+        self,
+        mut tx: ApiTx,
+        status: StatusCode,
+        view: &impl Serialize,
+    ) -> Result<Response, ApiError> {
+        let body = serde_json::to_string(view).map_err(|_| ApiError::internal())?;
+        let is_keyed = self.0.is_some();
+        if let Some(key) = self.0 {
+            key.store(&mut tx, status, &Kept::Json(body.clone()))
+                .await?;
+        }
+        tx.commit().await?;
+        let kind = [(header::CONTENT_TYPE, "application/json")];
+        let mut response = (status, kind, body).into_response();
+        if is_keyed {
+            response.extensions_mut().insert(Stored);
+        }
+        Ok(response)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Repeatable {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Ok(Self(parts.extensions.get::<Arc<Key>>().cloned()))
+    }
+}
+
 /// One key of one tenant for one route.
+#[derive(Debug)]
 struct Key {
     api: Api,
     tenant: TenantId,
@@ -108,7 +157,7 @@ impl Key {
         Ok(claim)
     }
 
-    async fn run(self, request: Request, next: Next) -> Result<Response, ApiError> {
+    async fn run(self: Arc<Self>, request: Request, next: Next) -> Result<Response, ApiError> {
         let response = AssertUnwindSafe(next.run(request)).catch_unwind().await;
         // A panic releases the key like any other failure of ours. Without this the key would stay
         // claimed and every repeat would be refused.
@@ -116,7 +165,12 @@ impl Key {
         self.keep(response).await
     }
 
-    async fn keep(self, response: Response) -> Result<Response, ApiError> {
+    /// Stores an answer that no transaction of the call has stored: a problem, or that of a call whose effect may
+    /// happen twice.
+    async fn keep(&self, response: Response) -> Result<Response, ApiError> {
+        if response.extensions().get::<Stored>().is_some() {
+            return Ok(response);
+        }
         let status = response.status();
         let mut tx = self.api.store.begin(self.tenant).await?;
         // A failure of ours may pass, so the same key may try again.
@@ -135,7 +189,13 @@ impl Key {
             None if body.is_empty() => Kept::Empty,
             None => Kept::Json(String::from_utf8_lossy(&body).into_owned()),
         };
-        let plain = serde_json::to_vec(&kept).map_err(|_| ApiError::internal())?;
+        self.store(&mut tx, status, &kept).await?;
+        tx.commit().await?;
+        Ok(Response::from_parts(parts, Body::from(body)))
+    }
+
+    async fn store(&self, tx: &mut ApiTx, status: StatusCode, kept: &Kept) -> Result<(), ApiError> {
+        let plain = serde_json::to_vec(kept).map_err(|_| ApiError::internal())?;
         let sealed = self
             .api
             .vault
@@ -143,8 +203,7 @@ impl Key {
             .map_err(|_| ApiError::internal())?;
         tx.answer_idempotency_key(&self.route, &self.sha256, status.as_u16(), &sealed)
             .await?;
-        tx.commit().await?;
-        Ok(Response::from_parts(parts, Body::from(body)))
+        Ok(())
     }
 
     fn replay(&self, status: u16, sealed: &[u8]) -> Result<Response, ApiError> {

@@ -5,11 +5,17 @@
 //! error leaves in one form (`error.rs`).
 
 mod caller;
+mod codes;
+mod conditional;
+mod cors;
+mod docs;
 mod envelope;
 mod error;
 mod extract;
 mod idempotency;
+mod limits;
 mod oauth;
+pub mod openapi;
 pub mod ops;
 mod page;
 mod problems;
@@ -33,6 +39,9 @@ use shared::{
 };
 use tokio::net::TcpListener;
 
+use limits::Limits;
+
+pub use codes::Code;
 pub use error::{FieldError, Problem};
 
 /// A larger body is refused before it is read.
@@ -47,6 +56,7 @@ pub struct Api {
     connect: ConnectContext,
     queue: Queue,
     service_key_sha256: [u8; 32],
+    limits: Arc<Limits>,
     /// Beats while connections are accepted.
     pulse: Pulse,
 }
@@ -68,6 +78,7 @@ impl Api {
             intercom,
             config: Arc::clone(&config),
         };
+        let limits = Arc::new(Limits::new(&config.rest));
         let service_key_sha256 = vault::sha256(config.service_key.expose().as_bytes());
         Self {
             config,
@@ -76,6 +87,7 @@ impl Api {
             connect,
             queue,
             service_key_sha256,
+            limits,
             pulse: Pulse::default(),
         }
     }

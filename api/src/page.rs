@@ -3,18 +3,25 @@
 //! A cursor is sealed and bound to the tenant and to everything that selects or orders the list, so
 //! it cannot be made up, changed, carried to another tenant or used with other filters.
 
+use std::{borrow::Cow, marker::PhantomData};
+
 use axum::{
     Json,
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::{RawValue, to_raw_value};
 use shared::{
     domain::TenantId,
-    vault::{KeyRing, SealContext},
+    vault::{self, KeyRing, SealContext},
+};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema, schema::Type},
 };
 
-use crate::error::ApiError;
+use crate::{conditional::ContentDigest, error::ApiError};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
@@ -94,15 +101,26 @@ impl<'a> Pager<'a> {
     ) -> Result<Response, ApiError> {
         let more = fetched.len() > self.limit;
         fetched.truncate(self.limit);
-        let next_cursor = match fetched.last() {
-            Some(last) if more => Some(self.cursor(&position(last))?),
-            _ => None,
+        // Empty on the last page.
+        let position_text = match fetched.last() {
+            Some(last) if more => {
+                serde_json::to_string(&position(last)).map_err(|_| ApiError::internal())?
+            }
+            _ => String::new(),
         };
-        Ok(Json(ListView {
-            items: fetched.into_iter().map(view).collect(),
-            next_cursor,
-        })
-        .into_response())
+        let next_cursor = if more {
+            Some(self.seal(&position_text)?)
+        } else {
+            None
+        };
+        // The items are written once, for the answer and for its tag.
+        let items: Vec<View> = fetched.into_iter().map(view).collect();
+        let items = to_raw_value(&items).map_err(|_| ApiError::internal())?;
+        let content = format!("{}{}", items.get(), position_text);
+        let mut response = Json(PageText { items, next_cursor }).into_response();
+        let digest = ContentDigest(vault::sha256(content.as_bytes()));
+        response.extensions_mut().insert(digest);
+        Ok(response)
     }
 
     /// The cursor of a position.
@@ -110,18 +128,55 @@ impl<'a> Pager<'a> {
     /// # Errors
     /// If the system gives no random bytes for sealing.
     pub(crate) fn cursor<P: Serialize>(&self, position: &P) -> Result<String, ApiError> {
-        let plain = serde_json::to_vec(position).map_err(|_| ApiError::internal())?;
-        let sealed = self.vault.seal(&self.context, &plain);
+        self.seal(&serde_json::to_string(position).map_err(|_| ApiError::internal())?)
+    }
+
+    fn seal(&self, position: &str) -> Result<String, ApiError> {
+        let sealed = self.vault.seal(&self.context, position.as_bytes());
         let sealed = sealed.map_err(|_| ApiError::internal())?;
         Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 }
 
+/// A page, as it is sent.
 #[derive(Serialize)]
-struct ListView<T> {
-    items: Vec<T>,
+struct PageText {
+    items: Box<RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
+}
+
+/// The shape of a page, for the description. It has no values.
+#[derive(Debug)]
+pub(crate) struct ListView<T>(PhantomData<T>);
+
+/// A derived schema would hold a copy of the item's.
+impl<T: ToSchema> PartialSchema for ListView<T> {
+    fn schema() -> RefOr<Schema> {
+        let items = ArrayBuilder::new()
+            .items(Ref::from_schema_name(T::name()))
+            .max_items(Some(MAX_LIMIT as usize));
+        let cursor = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("For the next page. Absent on the last one."));
+        ObjectBuilder::new()
+            .description(Some(format!("A page of a list of `{}`.", T::name())))
+            .property("items", items)
+            .property("next_cursor", cursor)
+            .required("items")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for ListView<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}List", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 #[cfg(test)]

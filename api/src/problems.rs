@@ -1,12 +1,13 @@
-//! Every problem that the API answers with: its status, its stable code and its sentence.
+//! Every problem that the API answers with: its code and its sentence.
 //!
-//! Clients decide by the code and people read the sentence. It says what is wrong and what to do.
+//! Clients decide by the code (`codes.rs`) and people read the sentence. It says what is wrong and what to do.
 
 use axum::http::StatusCode;
 use shared::store::ConnectionState;
 
 use crate::{
     caller::KeyScope,
+    codes::Code,
     error::{ApiError, FieldError},
 };
 
@@ -14,8 +15,7 @@ impl ApiError {
     /// The request has no acceptable key.
     pub(crate) fn unauthorized() -> Self {
         Self::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
+            Code::Unauthorized,
             "The key is missing, unknown, revoked or expired. Send a valid key as `Authorization: \
              Bearer <key>`.",
         )
@@ -23,37 +23,33 @@ impl ApiError {
 
     pub(crate) fn service_key_required() -> Self {
         Self::new(
-            StatusCode::FORBIDDEN,
-            "service_key_required",
+            Code::ServiceKeyRequired,
             "A tenant key may not make this call. Make it with the service key.",
         )
     }
 
     pub(crate) fn missing_scope(scope: KeyScope) -> Self {
         let detail = format!("The key lacks the scope `{scope}`. Use a key that has it.");
-        Self::new(StatusCode::FORBIDDEN, "missing_scope", detail)
+        Self::new(Code::MissingScope, detail)
     }
 
     pub(crate) fn tenant_not_allowed() -> Self {
         Self::new(
-            StatusCode::BAD_REQUEST,
-            "tenant_not_allowed",
+            Code::TenantNotAllowed,
             "A tenant key already names its tenant. Leave out the Pathbound-Tenant header.",
         )
     }
 
     pub(crate) fn tenant_required() -> Self {
         Self::new(
-            StatusCode::BAD_REQUEST,
-            "tenant_required",
+            Code::TenantRequired,
             "The service key acts for one tenant. Name it in the Pathbound-Tenant header.",
         )
     }
 
     pub(crate) fn tenant_not_found() -> Self {
         Self::new(
-            StatusCode::NOT_FOUND,
-            "tenant_not_found",
+            Code::TenantNotFound,
             "The Pathbound-Tenant header names no tenant. Check the id.",
         )
     }
@@ -62,16 +58,14 @@ impl ApiError {
     /// whether another tenant has an object.
     pub(crate) fn not_found() -> Self {
         Self::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
+            Code::NotFound,
             "There is nothing here. Check the path and the id.",
         )
     }
 
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
+            Code::MethodNotAllowed,
             "This path does not support the method. The Allow header lists those that it does.",
         )
     }
@@ -89,52 +83,47 @@ impl ApiError {
             1 => "The request has a fault. `errors` names it.",
             _ => "The request has several faults. `errors` names each of them.",
         };
-        Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail).with_errors(errors)
+        Self::new(Code::InvalidRequest, detail).with_errors(errors)
     }
 
     /// The request is refused before a field of it was read.
-    pub(crate) fn unreadable(status: StatusCode) -> Self {
+    pub(crate) fn unreadable() -> Self {
         let detail = "The request cannot be read. Check its headers and its body.";
-        Self::new(status, "invalid_request", detail)
+        Self::new(Code::InvalidRequest, detail)
     }
 
     /// Postgres cannot store a value of the request: text with a NUL, or a number out of range.
     pub(crate) fn cannot_be_stored() -> Self {
         Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
+            Code::InvalidRequest,
             "A value of the request cannot be stored. Remove NUL characters and very large numbers.",
         )
     }
 
     pub(crate) fn invalid_cursor() -> Self {
         Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_cursor",
+            Code::InvalidCursor,
             "The cursor does not belong to this list with these filters. Start again without one.",
         )
     }
 
     pub(crate) fn unsupported_media_type() -> Self {
         Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
+            Code::UnsupportedMediaType,
             "The body is not JSON. Send it as application/json.",
         )
     }
 
     pub(crate) fn too_large() -> Self {
         Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "payload_too_large",
+            Code::PayloadTooLarge,
             "The body is larger than 256 KiB. Send less at once.",
         )
     }
 
     pub(crate) fn idempotency_in_progress() -> Self {
         Self::new(
-            StatusCode::CONFLICT,
-            "idempotency_in_progress",
+            Code::IdempotencyInProgress,
             "The first call with this Idempotency-Key has not finished. Try again in a second.",
         )
         .retry_after(1)
@@ -142,8 +131,7 @@ impl ApiError {
 
     pub(crate) fn idempotency_key_reused() -> Self {
         Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "idempotency_key_reused",
+            Code::IdempotencyKeyReused,
             "This Idempotency-Key was used for another body. Use a new key for a new call.",
         )
     }
@@ -159,29 +147,35 @@ impl ApiError {
             "The connection does not sync, because its state is `{}`. {next_step}",
             state.as_str()
         );
-        Self::new(StatusCode::CONFLICT, "connection_not_active", detail)
+        Self::new(Code::ConnectionNotActive, detail)
     }
 
     pub(crate) fn run_already_active() -> Self {
         Self::new(
-            StatusCode::CONFLICT,
-            "run_already_active",
+            Code::RunAlreadyActive,
             "An equal run has not finished yet. `run` shows it.",
         )
     }
 
+    /// `wait` is in seconds.
+    pub(crate) fn rate_limited(wait: u64) -> Self {
+        Self::new(
+            Code::RateLimited,
+            "The key has made too many requests. Wait as long as `Retry-After` says.",
+        )
+        .retry_after(wait)
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
+            Code::Internal,
             "Something failed on our side. Try again, and quote `instance` if you report it.",
         )
     }
 
     pub(crate) fn unavailable() -> Self {
         Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
+            Code::Unavailable,
             "The service is busy or restarting. Try again in a second.",
         )
         .retry_after(1)
@@ -194,7 +188,8 @@ impl ApiError {
             StatusCode::METHOD_NOT_ALLOWED => Self::method_not_allowed(),
             StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
             status if status.is_server_error() => Self::internal(),
-            status => Self::unreadable(status),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::unsupported_media_type(),
+            _ => Self::unreadable(),
         }
     }
 }
@@ -220,7 +215,7 @@ mod tests {
             ApiError::method_not_allowed(),
             ApiError::invalid("limit", "must be 1 to 200"),
             ApiError::invalid_all(vec![field("limit"), field("count")]),
-            ApiError::unreadable(StatusCode::BAD_REQUEST),
+            ApiError::unreadable(),
             ApiError::cannot_be_stored(),
             ApiError::invalid_cursor(),
             ApiError::unsupported_media_type(),
@@ -230,15 +225,14 @@ mod tests {
             ApiError::connection_not_active(ConnectionState::ReauthRequired),
             ApiError::connection_not_active(ConnectionState::Error),
             ApiError::run_already_active(),
+            ApiError::rate_limited(2),
             ApiError::internal(),
             ApiError::unavailable(),
         ];
         let lines = problems.map(|problem| {
             let problem = problem.into_problem();
-            format!(
-                "{} {}\n    {}\n",
-                problem.status, problem.code, problem.detail
-            )
+            let status = problem.code.status().as_u16();
+            format!("{status} {}\n    {}\n", problem.code, problem.detail)
         });
         insta::assert_snapshot!(lines.concat());
     }

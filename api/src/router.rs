@@ -1,34 +1,74 @@
 //! Every route, with the key that it needs.
 //!
-//! A new route is a line here and a handler in `routes/`.
+//! A new call is a line here and an annotated handler in `routes/`. Its path, method and shapes are in the annotation,
+//! from which the description (`openapi/`) and the page (`docs/`) are made.
 
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
-    routing::{MethodRouter, delete, get, post},
+    routing::{MethodRouter, get},
 };
+use utoipa_axum::{router::UtoipaMethodRouter, routes};
 
 use crate::{
     Api, BODY_LIMIT,
     caller::{
-        Access::{self, Service, ServiceForTenant},
-        KeyScope::{self, ConnectionsRead, ConnectionsWrite, ConversationsRead, ProfilesRead},
+        Access::{self, Scope, Service, ServiceForTenant},
+        KeyScope::{ConnectionsRead, ConnectionsWrite, ConversationsRead, ProfilesRead},
         gate,
     },
-    envelope, oauth,
+    cors, docs, envelope, oauth,
+    openapi::Described,
     routes::{api_keys, changes, companies, connections, contacts, conversations, syncs, tenants},
 };
+
+/// Every call of `/v1`.
+fn calls() -> Vec<(Access, UtoipaMethodRouter<Api>)> {
+    vec![
+        (Service, routes!(tenants::create)),
+        (ServiceForTenant, routes!(api_keys::create, api_keys::list)),
+        (ServiceForTenant, routes!(api_keys::revoke)),
+        (Scope(ConnectionsWrite), routes!(connections::connect)),
+        (Scope(ConnectionsRead), routes!(connections::list)),
+        (Scope(ConnectionsRead), routes!(connections::show)),
+        (Scope(ConnectionsWrite), routes!(connections::end)),
+        (Scope(ConnectionsRead), routes!(syncs::status)),
+        (Scope(ConnectionsRead), routes!(syncs::list)),
+        (Scope(ConnectionsWrite), routes!(syncs::create)),
+        (Scope(ConnectionsRead), routes!(syncs::show)),
+        (Scope(ProfilesRead), routes!(contacts::list)),
+        (Scope(ProfilesRead), routes!(contacts::show)),
+        (Scope(ConversationsRead), routes!(contacts::conversations)),
+        (Scope(ProfilesRead), routes!(companies::list)),
+        (Scope(ProfilesRead), routes!(companies::show)),
+        (Scope(ProfilesRead), routes!(changes::list)),
+        (Scope(ConversationsRead), routes!(conversations::list)),
+        (Scope(ConversationsRead), routes!(conversations::show)),
+        (Scope(ConversationsRead), routes!(conversations::parts)),
+    ]
+}
+
+/// What the description is made from.
+pub(crate) fn described() -> Vec<Described> {
+    let described = calls()
+        .into_iter()
+        .map(|(access, (schemas, paths, _))| Described {
+            access,
+            schemas,
+            paths,
+        });
+    described.collect()
+}
 
 impl Api {
     /// The whole API.
     pub fn router(self) -> Router {
-        let gated = Gated(&self);
         Router::new()
-            .merge(gated.service_routes())
-            .merge(gated.connection_routes())
-            .merge(gated.profile_routes())
-            .merge(gated.conversation_routes())
+            .merge(self.v1())
+            .route("/openapi.json", get(docs::description))
+            .route("/docs", get(docs::page))
+            .route("/docs/problems/{code}", get(docs::problem))
             // A browser has no key. These routes prove themselves by state and session cookie.
             .route("/oauth/intercom/start", get(oauth::start).post(oauth::open))
             .route(
@@ -40,101 +80,26 @@ impl Api {
             .layer(from_fn(envelope::envelope))
             .with_state(self)
     }
-}
 
-/// Routes behind the gate.
-struct Gated<'a>(&'a Api);
-
-impl Gated<'_> {
-    fn service_routes(&self) -> Router<Api> {
-        Router::new()
-            .route("/v1/tenants", self.key(Service, post(tenants::create)))
-            .route(
-                "/v1/api_keys",
-                self.key(ServiceForTenant, post(api_keys::create).get(api_keys::list)),
-            )
-            .route(
-                "/v1/api_keys/{id}",
-                self.key(ServiceForTenant, delete(api_keys::revoke)),
-            )
+    /// Each call behind the gate.
+    fn v1(&self) -> Router<Api> {
+        let router =
+            calls()
+                .into_iter()
+                .fold(Router::new(), |router, (access, (_, paths, methods))| {
+                    let methods = self.gated(access, methods);
+                    paths
+                        .paths
+                        .keys()
+                        .fold(router, |router, path| router.route(path, methods.clone()))
+                });
+        match cors::layer(&self.config.rest.cors_origins) {
+            Some(cors) => router.layer(cors),
+            None => router,
+        }
     }
 
-    fn connection_routes(&self) -> Router<Api> {
-        Router::new()
-            .route(
-                "/v1/integrations/intercom/connect",
-                self.scope(ConnectionsWrite, post(connections::connect)),
-            )
-            .route(
-                "/v1/connections",
-                self.scope(ConnectionsRead, get(connections::list)),
-            )
-            .route(
-                "/v1/connections/{id}",
-                self.scope(ConnectionsRead, get(connections::show))
-                    .merge(self.scope(ConnectionsWrite, delete(connections::end))),
-            )
-            .route(
-                "/v1/connections/{id}/sync",
-                self.scope(ConnectionsRead, get(syncs::status)),
-            )
-            .route(
-                "/v1/connections/{id}/syncs",
-                self.scope(ConnectionsRead, get(syncs::list))
-                    .merge(self.scope(ConnectionsWrite, post(syncs::create))),
-            )
-            .route(
-                "/v1/connections/{id}/syncs/{run}",
-                self.scope(ConnectionsRead, get(syncs::show)),
-            )
-    }
-
-    fn profile_routes(&self) -> Router<Api> {
-        Router::new()
-            .route(
-                "/v1/contacts",
-                self.scope(ProfilesRead, get(contacts::list)),
-            )
-            .route(
-                "/v1/contacts/{id}",
-                self.scope(ProfilesRead, get(contacts::show)),
-            )
-            .route(
-                "/v1/companies",
-                self.scope(ProfilesRead, get(companies::list)),
-            )
-            .route(
-                "/v1/companies/{id}",
-                self.scope(ProfilesRead, get(companies::show)),
-            )
-            .route("/v1/changes", self.scope(ProfilesRead, get(changes::list)))
-    }
-
-    fn conversation_routes(&self) -> Router<Api> {
-        Router::new()
-            .route(
-                "/v1/contacts/{id}/conversations",
-                self.scope(ConversationsRead, get(contacts::conversations)),
-            )
-            .route(
-                "/v1/conversations",
-                self.scope(ConversationsRead, get(conversations::list)),
-            )
-            .route(
-                "/v1/conversations/{id}",
-                self.scope(ConversationsRead, get(conversations::show)),
-            )
-            .route(
-                "/v1/conversations/{id}/parts",
-                self.scope(ConversationsRead, get(conversations::parts)),
-            )
-    }
-
-    fn key(&self, access: Access, methods: MethodRouter<Api>) -> MethodRouter<Api> {
-        methods.route_layer(from_fn_with_state((self.0.clone(), access), gate))
-    }
-
-    fn scope(&self, scope: KeyScope, methods: MethodRouter<Api>) -> MethodRouter<Api> {
-        self.key(Access::Scope(scope), methods)
+    fn gated(&self, access: Access, methods: MethodRouter<Self>) -> MethodRouter<Self> {
+        methods.route_layer(from_fn_with_state((self.clone(), access), gate))
     }
 }

@@ -11,7 +11,8 @@ use shared::{
 use uuid::Uuid;
 
 pub use crate::routes::sync_status::{
-    AuditView, BlockedView, ReasonView, StreamStatusView, SyncStatusView, ThreadCountsView,
+    AuditView, BlockedView, RateView, ReasonView, StreamStatusView, SyncStatusView,
+    ThreadCountsView,
 };
 
 /// A page of dead letters, oldest first.

@@ -1,7 +1,6 @@
 //! Tenant keys. The product backend makes, lists and revokes them on a tenant's behalf.
 
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
     response::Response,
@@ -9,44 +8,79 @@ use axum::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use shared::store::ApiKey;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ListQuery, Mark, before, tenants::check_name};
+use super::{ListQuery, Mark, NoQuery, before, tenants::check_name};
 use crate::{
     Api,
     caller::{CallerTenant, KeyScope, NewKey},
     error::{ApiError, FieldError},
     extract::{JsonBody, Params, id},
-    page::Pager,
+    idempotency::Repeatable,
+    openapi::words,
+    page::{ListView, Pager},
 };
 
-#[derive(Debug, Deserialize)]
+/// The description's name of a page of keys.
+type ApiKeyList = ListView<ApiKeyView>;
+
+/// A tenant key to be.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewApiKey {
+    /// A label.
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+        example = "crm import"
+    )]
     name: String,
+    /// What the key may do.
+    #[schema(value_type = Vec<words::KeyScope>, min_items = 1, example = json!(["profiles:read"]))]
     scopes: Vec<String>,
+    /// When the key stops working, in the future. Without it, the key works until it is revoked.
     expires_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug, Serialize)]
+/// A key of one tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 pub(crate) struct ApiKeyView {
     id: Uuid,
     /// Shown once, when the key is made.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     key: Option<String>,
     name: String,
+    #[schema(value_type = Vec<words::KeyScope>)]
     scopes: Vec<String>,
     created_at: DateTime<Utc>,
+    /// Absent if the key works until it is revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     expires_at: Option<DateTime<Utc>>,
 }
 
-/// `POST /v1/api_keys {name, scopes[], expires_at?}`
+/// Make a tenant key
+///
+/// The key is in this answer and nowhere else.
+#[utoipa::path(
+    post,
+    path = "/v1/api_keys",
+    operation_id = "create_api_key",
+    tag = "API keys",
+    request_body = NewApiKey,
+    responses((status = 201, description = "The new key.", body = ApiKeyView)),
+)]
 pub(crate) async fn create(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
+    repeatable: Repeatable,
+    _: Params<NoQuery>,
     JsonBody(new): JsonBody<NewApiKey>,
-) -> Result<(StatusCode, Json<ApiKeyView>), ApiError> {
+) -> Result<Response, ApiError> {
     check_name(&new.name)?;
     let scopes = check_scopes(&new.scopes)?;
     if new.expires_at.is_some_and(|at| at <= Utc::now()) {
@@ -63,15 +97,24 @@ pub(crate) async fn create(
             new.expires_at,
         )
         .await?;
-    tx.commit().await?;
     let view = ApiKeyView {
         key: Some(made.key.expose().to_owned()),
         ..ApiKeyView::from(stored)
     };
-    Ok((StatusCode::CREATED, Json(view)))
+    repeatable.commit(tx, StatusCode::CREATED, &view).await
 }
 
-/// `GET /v1/api_keys`: those that are not revoked, newest first.
+/// List tenant keys
+///
+/// Those that are not revoked, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/api_keys",
+    operation_id = "list_api_keys",
+    tag = "API keys",
+    params(ListQuery),
+    responses((status = 200, description = "A page of keys.", body = ApiKeyList)),
+)]
 pub(crate) async fn list(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
@@ -84,11 +127,22 @@ pub(crate) async fn list(
     pager.answer(keys, |key| (key.created_at, key.id), ApiKeyView::from)
 }
 
-/// `DELETE /v1/api_keys/{id}`: the key's next use is refused, on every replica.
+/// Revoke a tenant key
+///
+/// The key's next use is refused.
+#[utoipa::path(
+    delete,
+    path = "/v1/api_keys/{id}",
+    operation_id = "revoke_api_key",
+    tag = "API keys",
+    params(("id" = Uuid, Path, description = "The key's id.")),
+    responses((status = 204, description = "The key is revoked.")),
+)]
 pub(crate) async fn revoke(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
     Path(key): Path<String>,
+    _: Params<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
     if !tx.revoke_api_key(id(&key)?).await? {

@@ -8,6 +8,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::store::reads::Change;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::ListQuery;
@@ -20,8 +21,10 @@ use crate::{
 };
 
 /// One page of the feed.
-#[derive(Debug, Serialize)]
-struct FeedView {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Feed)]
+pub(crate) struct FeedView {
+    #[schema(max_items = 200)]
     items: Vec<ChangeView>,
     /// Where to go on, also behind an empty page.
     next_cursor: String,
@@ -30,18 +33,32 @@ struct FeedView {
 }
 
 /// The last change of one object.
-#[derive(Debug, Serialize)]
-struct ChangeView {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Change)]
+pub(crate) struct ChangeView {
     /// `contact`, `company` or `conversation`.
+    #[schema(example = "contact")]
     object: &'static str,
     id: Uuid,
     /// `upsert`, `delete`, `merge`, `split`, `link` or `erase`.
+    #[schema(example = "upsert")]
     op: &'static str,
+    /// Its place in the feed. No two changes have the same one.
     at: DateTime<Utc>,
 }
 
-/// `GET /v1/changes`: oldest first. An object that changes again moves to the end, so that the feed is never longer than
-/// the objects are many, and never expires.
+/// Follow changes
+///
+/// Oldest first, in the order of commits. An object that changes again moves to the end, so that the feed is never longer
+/// than the objects are many, and never expires. Keep `next_cursor` and go on from it, also after an empty page.
+#[utoipa::path(
+    get,
+    path = "/v1/changes",
+    operation_id = "list_changes",
+    tag = "Changes",
+    params(ListQuery),
+    responses((status = 200, description = "A page of changes.", body = FeedView)),
+)]
 pub(crate) async fn list(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,

@@ -11,6 +11,7 @@ use shared::{
     domain::JsonText,
     profiles::{self, CompanyProfile},
 };
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Include, Mark, OneQuery, ProfilesQuery, SourceView, before};
@@ -19,29 +20,56 @@ use crate::{
     caller::CallerTenant,
     error::ApiError,
     extract::{Params, id},
-    page::Pager,
+    page::{ListView, Pager},
 };
 
+/// The description's name of a page of companies.
+type CompanyList = ListView<CompanyView>;
+
 /// One company.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Company)]
 pub(crate) struct CompanyView {
     id: Uuid,
+    #[schema(required, example = "Acme")]
     name: Option<String>,
+    #[schema(required, example = "acme.example")]
     domain: Option<String>,
+    #[schema(required)]
     plan: Option<String>,
+    #[schema(required)]
     size: Option<i64>,
+    #[schema(required)]
     industry: Option<String>,
     /// As the source counts them.
+    #[schema(required)]
     user_count: Option<i64>,
+    #[schema(required)]
     session_count: Option<i64>,
+    /// The customer's own attributes, with all digits of long numbers.
+    #[schema(value_type = Object)]
     attributes: JsonText,
+    /// The records that the company is folded from.
     sources: Vec<SourceView>,
+    /// When it last changed here.
     updated_at: DateTime<Utc>,
+    /// When the last of its sources deleted it. Absent if it is not deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     deleted_at: Option<DateTime<Utc>>,
 }
 
-/// `GET /v1/companies`: last changed first.
+/// List companies
+///
+/// Last changed first.
+#[utoipa::path(
+    get,
+    path = "/v1/companies",
+    operation_id = "list_companies",
+    tag = "Companies",
+    params(ProfilesQuery),
+    responses((status = 200, description = "A page of companies.", body = CompanyList)),
+)]
 pub(crate) async fn list(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
@@ -64,7 +92,15 @@ pub(crate) async fn list(
     )
 }
 
-/// `GET /v1/companies/{id}`
+/// Show a company
+#[utoipa::path(
+    get,
+    path = "/v1/companies/{id}",
+    operation_id = "get_company",
+    tag = "Companies",
+    params(("id" = Uuid, Path, description = "The company's id."), OneQuery),
+    responses((status = 200, description = "The company.", body = CompanyView)),
+)]
 pub(crate) async fn show(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,

@@ -13,38 +13,53 @@ use shared::{
     store::{AfterDisconnect, Connection, StoreError},
     sync::{FENCE_RECHECK_INTERVAL, connect},
 };
+use utoipa::{IntoParams, ToSchema};
 
-use super::{ListQuery, Mark};
+use super::{ListQuery, Mark, NoQuery};
 use crate::{
     Api,
     caller::CallerTenant,
     error::ApiError,
     extract::{JsonBody, Params, id},
-    page::Pager,
+    openapi::words,
+    page::{ListView, Pager},
     purge,
 };
+
+/// The description's name of a page of connections.
+type ConnectionList = ListView<ConnectionView>;
 
 /// The end of a connection may deadlock with the transactions of workers, and Postgres may choose it as
 /// the victim. It is then tried again.
 const TRIES: u32 = 3;
 
-#[derive(Debug, Deserialize)]
+/// Which Intercom a workspace is in.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConnectRequest {
+    /// The data region of the workspace.
     #[serde(default)]
+    #[schema(value_type = words::Region, default = "us")]
     region: Region,
 }
 
-#[derive(Debug, Serialize)]
+/// A link for the customer's browser.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConnectStart)]
 pub(crate) struct StartView {
+    /// Opens a page that names the tenant, and leads to Intercom from there. It works once.
+    #[schema(format = "uri")]
     start_url: String,
     expires_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct EndQuery {
+    /// What happens to the data that was copied: it is retained unless the request says otherwise.
     #[serde(default)]
+    #[param(inline, value_type = words::EndData, required = false)]
     data: EndData,
 }
 
@@ -57,37 +72,65 @@ enum EndData {
     Purge,
 }
 
-#[derive(Debug, Serialize)]
+/// One connected workspace of a tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Connection)]
 pub(crate) struct ConnectionView {
+    #[schema(value_type = Uuid)]
     id: ConnectionId,
+    #[schema(example = "intercom")]
     source: &'static str,
+    #[schema(value_type = words::ConnectionState)]
     state: &'static str,
     workspace: WorkspaceView,
     connected_at: DateTime<Utc>,
+    /// When a run last succeeded. Null before the first one.
+    #[schema(required)]
     last_synced_at: Option<DateTime<Utc>>,
+    /// Why it does not sync. Absent while it does.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<ErrorView>,
 }
 
-#[derive(Debug, Serialize)]
+/// A workspace, as Intercom names it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Workspace)]
 struct WorkspaceView {
     id: String,
     name: String,
+    #[schema(value_type = words::Region)]
     region: Region,
+    /// An IANA name.
+    #[schema(example = "Europe/Berlin")]
     timezone: String,
 }
 
-#[derive(Debug, Serialize)]
+/// Why a connection does not sync, and what to do about it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConnectionError)]
 struct ErrorView {
+    /// Stable, because programs decide by it.
     code: String,
     message: String,
     action: String,
 }
 
-/// `POST /v1/integrations/intercom/connect {region?}`: a link for the customer's browser.
+/// Start a connection to Intercom
+///
+/// The answer has a link for the customer's browser. It works once, for ten minutes.
+#[utoipa::path(
+    post,
+    path = "/v1/integrations/intercom/connect",
+    operation_id = "connect_intercom",
+    tag = "Connections",
+    request_body(content = ConnectRequest, description = "May be left out, for the region `us`."),
+    responses((status = 201, description = "The link.", body = StartView)),
+)]
 pub(crate) async fn connect(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
+    _: Params<NoQuery>,
     JsonBody(request): JsonBody<ConnectRequest>,
 ) -> Result<(StatusCode, Json<StartView>), ApiError> {
     let started = connect::start(&api.connect.store, tenant, request.region).await?;
@@ -105,7 +148,18 @@ pub(crate) async fn connect(
     ))
 }
 
-/// `GET /v1/connections`: oldest first. A tenant has few, so they are paged here and not in SQL.
+/// List connections
+///
+/// Oldest first, also those that have ended.
+// A tenant has few, so they are paged here and not in SQL.
+#[utoipa::path(
+    get,
+    path = "/v1/connections",
+    operation_id = "list_connections",
+    tag = "Connections",
+    params(ListQuery),
+    responses((status = 200, description = "A page of connections.", body = ConnectionList)),
+)]
 pub(crate) async fn list(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
@@ -129,11 +183,20 @@ pub(crate) async fn list(
     )
 }
 
-/// `GET /v1/connections/{id}`
+/// Show a connection
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{id}",
+    operation_id = "get_connection",
+    tag = "Connections",
+    params(("id" = Uuid, Path, description = "The connection's id.")),
+    responses((status = 200, description = "The connection.", body = ConnectionView)),
+)]
 pub(crate) async fn show(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
     Path(connection): Path<String>,
+    _: Params<NoQuery>,
 ) -> Result<Json<ConnectionView>, ApiError> {
     let found = api
         .store
@@ -144,8 +207,17 @@ pub(crate) async fn show(
         .ok_or_else(ApiError::not_found)
 }
 
-/// `DELETE /v1/connections/{id}?data=retain|purge`. After the answer nothing is written for the
-/// connection, and no call to Intercom begins.
+/// End a connection
+///
+/// After the answer nothing is written for the connection, and no call to Intercom begins. A repeat changes nothing.
+#[utoipa::path(
+    delete,
+    path = "/v1/connections/{id}",
+    operation_id = "end_connection",
+    tag = "Connections",
+    params(("id" = Uuid, Path, description = "The connection's id."), EndQuery),
+    responses((status = 202, description = "The connection has ended.", body = ConnectionView)),
+)]
 pub(crate) async fn end(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,

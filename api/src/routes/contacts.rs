@@ -14,57 +14,93 @@ use shared::{
     profiles::{self, ContactProfile, Provenance},
     store::reads::ConversationFilter,
 };
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     Include, Mark, OneQuery, ProfilesQuery, SourceView, before,
-    conversations::{ConversationsQuery, list_filtered},
+    conversations::{ConversationList, ConversationsQuery, FiltersOfContact, list_filtered},
 };
 use crate::{
     Api,
     caller::CallerTenant,
     error::ApiError,
     extract::{Params, id},
-    page::Pager,
+    page::{ListView, Pager},
 };
 
+/// The description's name of a page of contacts.
+type ContactList = ListView<ContactView>;
+
 /// One person.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Contact)]
 pub(crate) struct ContactView {
     id: Uuid,
+    #[schema(required, example = "jane.doe@example.com")]
     email: Option<String>,
+    #[schema(required, example = "Jane Doe")]
     name: Option<String>,
+    /// `user` or `lead`.
+    #[schema(required, example = "user")]
     role: Option<String>,
+    #[schema(required)]
     phone: Option<String>,
+    /// The owning teammate's name, or the id where the name is not known.
+    #[schema(required)]
     owner: Option<String>,
     company_ids: Vec<Uuid>,
+    /// The customer's own attributes, with all digits of long numbers.
+    #[schema(value_type = Object)]
     attributes: JsonText,
+    #[schema(value_type = Object)]
     location: JsonText,
+    #[schema(required)]
     last_seen_at: Option<DateTime<Utc>>,
+    #[schema(required)]
     last_replied_at: Option<DateTime<Utc>>,
+    #[schema(required)]
     last_contacted_at: Option<DateTime<Utc>>,
+    /// The records that the contact is folded from.
     sources: Vec<SourceView>,
+    /// When it last changed here.
     updated_at: DateTime<Utc>,
+    /// When the last of its sources deleted it. Absent if it is not deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     deleted_at: Option<DateTime<Utc>>,
     /// The contact that this one was merged into. Its id answers with that contact.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     merged_into: Option<Uuid>,
     /// Which source each field came from, if the request asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     provenance: Option<BTreeMap<String, ProvenanceView>>,
 }
 
 /// Where one field's value came from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Provenance)]
 struct ProvenanceView {
     source: String,
+    #[schema(value_type = Uuid)]
     connection_id: ConnectionId,
     source_id: String,
     source_updated_at: DateTime<Utc>,
 }
 
-/// `GET /v1/contacts`: last changed first.
+/// List contacts
+///
+/// Last changed first, without those that were merged into another.
+#[utoipa::path(
+    get,
+    path = "/v1/contacts",
+    operation_id = "list_contacts",
+    tag = "Contacts",
+    params(ProfilesQuery),
+    responses((status = 200, description = "A page of contacts.", body = ContactList)),
+)]
 pub(crate) async fn list(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
@@ -94,7 +130,17 @@ pub(crate) async fn list(
     )
 }
 
-/// `GET /v1/contacts/{id}`: a merged contact's id answers with the survivor.
+/// Show a contact
+///
+/// A merged contact's id answers with the survivor.
+#[utoipa::path(
+    get,
+    path = "/v1/contacts/{id}",
+    operation_id = "get_contact",
+    tag = "Contacts",
+    params(("id" = Uuid, Path, description = "The contact's id."), OneQuery),
+    responses((status = 200, description = "The contact.", body = ContactView)),
+)]
 pub(crate) async fn show(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
@@ -113,7 +159,17 @@ pub(crate) async fn show(
         .ok_or_else(ApiError::not_found)
 }
 
-/// `GET /v1/contacts/{id}/conversations`: last changed first.
+/// List a contact's conversations
+///
+/// Last changed first.
+#[utoipa::path(
+    get,
+    path = "/v1/contacts/{id}/conversations",
+    operation_id = "list_contact_conversations",
+    tag = "Contacts",
+    params(("id" = Uuid, Path, description = "The contact's id."), FiltersOfContact),
+    responses((status = 200, description = "A page of conversations.", body = ConversationList)),
+)]
 pub(crate) async fn conversations(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
@@ -127,7 +183,7 @@ pub(crate) async fn conversations(
         .ok_or_else(ApiError::not_found)?;
     let filter = ConversationFilter {
         contact: Some(own),
-        ..query.filter()?
+        ..query.filter_without_contact()?
     };
     list_filtered(&api, tx, &query, &filter).await
 }

@@ -18,6 +18,10 @@ use shared::{
         },
     },
 };
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::path::{Parameter, ParameterIn},
+};
 use uuid::Uuid;
 
 use super::{Include, Mark, OneQuery, before};
@@ -26,18 +30,39 @@ use crate::{
     caller::CallerTenant,
     error::ApiError,
     extract::{Params, id},
-    page::Pager,
+    openapi::words,
+    page::{ListView, Pager},
     text,
 };
 
-#[derive(Debug, Deserialize)]
+/// The description's name of a page of conversations.
+pub(super) type ConversationList = ListView<ConversationView>;
+
+/// The description's name of a page of parts.
+type PartList = ListView<PartView>;
+
+/// Longer than any state of Intercom's.
+const MAX_STATE_CHARACTERS: usize = 32;
+
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ConversationsQuery {
+    /// The `next_cursor` of the page before, with the same filters.
     cursor: Option<String>,
+    /// Items on a page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
+    /// Only those that this contact takes part in.
+    #[param(value_type = Option<Uuid>)]
     contact_id: Option<String>,
+    /// Only those in this state, such as `open`, `closed` or `snoozed`.
+    #[param(pattern = "^[a-z_]{1,32}$", example = "open")]
     state: Option<String>,
+    /// Only what has changed at this time or later.
     updated_since: Option<DateTime<Utc>>,
+    /// What is left out otherwise: what was deleted at its source.
+    #[param(inline, value_type = Option<Vec<words::Include>>, style = Form, explode = false)]
     include: Option<String>,
 }
 
@@ -46,19 +71,62 @@ impl ConversationsQuery {
     pub(super) fn filter(&self) -> Result<ConversationFilter, ApiError> {
         Ok(ConversationFilter {
             contact: None,
-            state: self.state.clone(),
+            state: self.state()?,
             updated_since: self.updated_since,
             deleted: Include::read(self.include.as_deref())?.deleted,
         })
     }
+
+    /// The same for a list whose contact is in the path.
+    pub(super) fn filter_without_contact(&self) -> Result<ConversationFilter, ApiError> {
+        if self.contact_id.is_some() {
+            return Err(ApiError::invalid(
+                "contact_id",
+                "must be left out, because the path names the contact",
+            ));
+        }
+        self.filter()
+    }
+
+    /// Any word passes, because Intercom may add states.
+    fn state(&self) -> Result<Option<String>, ApiError> {
+        let is_word = |state: &String| {
+            (1..=MAX_STATE_CHARACTERS).contains(&state.len())
+                && state.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        match &self.state {
+            Some(state) if !is_word(state) => Err(ApiError::invalid(
+                "state",
+                "must be a state such as `open`, `closed` or `snoozed`",
+            )),
+            state => Ok(state.clone()),
+        }
+    }
 }
 
-#[derive(Debug, Deserialize)]
+/// The parameters of a contact's conversations: every filter but the contact.
+pub(super) enum FiltersOfContact {}
+
+impl IntoParams for FiltersOfContact {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let mut parameters = ConversationsQuery::into_params(place);
+        parameters.retain(|parameter| parameter.name != "contact_id");
+        parameters
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct PartsQuery {
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Items on a page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
+    /// Text, or HTML as Intercom sent it. Anyone may have written it, so a page must sanitize it first.
     #[serde(default)]
+    #[param(inline, value_type = words::BodyFormat, required = false)]
     body_format: BodyFormat,
 }
 
@@ -73,16 +141,25 @@ enum BodyFormat {
 }
 
 /// One conversation, without its parts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Conversation)]
 pub(crate) struct ConversationView {
     id: Uuid,
+    #[schema(value_type = Uuid)]
     connection_id: ConnectionId,
+    /// Intercom's id.
+    #[schema(example = "215472938475120")]
     source_id: String,
+    #[schema(required)]
     title: Option<String>,
     /// `open`, `closed` or `snoozed`, as Intercom says it.
+    #[schema(required, example = "open")]
     state: Option<String>,
     open: bool,
+    /// As Intercom says it.
+    #[schema(required)]
     priority: Option<String>,
+    #[schema(required)]
     assignee: Option<AssigneeView>,
     /// Names.
     tags: Vec<String>,
@@ -93,43 +170,59 @@ pub(crate) struct ConversationView {
     source_updated_at: DateTime<Utc>,
     /// When it last changed here: its own fields, its participants or its thread.
     updated_at: DateTime<Utc>,
+    /// When Intercom deleted it. Absent if it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     deleted_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug, Serialize)]
+/// The teammate or team that a conversation is assigned to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Assignee)]
 struct AssigneeView {
-    /// `admin` or `team`.
+    #[schema(value_type = words::AssigneeKind)]
     kind: &'static str,
     /// Intercom's id.
     id: String,
+    #[schema(required)]
     name: Option<String>,
 }
 
 /// How much of the thread is stored, without the first message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Thread)]
 struct ThreadView {
-    /// `pending`, `complete`, `truncated`, `gone` or `blocked`.
+    #[schema(value_type = words::ThreadStatus)]
     status: String,
+    /// Parts that are stored.
+    #[schema(minimum = 0)]
     held: i32,
+    /// Parts that Intercom counts. Null before the thread was fetched.
+    #[schema(required, minimum = 0)]
     expected: Option<i32>,
     /// Why the thread is not whole, or not yet.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<String>,
     /// When a thread that could not be fetched is tried again on its own.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next_try_at: Option<DateTime<Utc>>,
 }
 
 /// One message or event.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Part)]
 struct PartView {
     id: Uuid,
+    /// Intercom's id.
     source_id: String,
     /// Intercom's part type, or `source` for the first message.
+    #[schema(example = "comment")]
     kind: String,
     author: AuthorView,
-    /// HTML as Intercom sent it, unless the request asked for text.
+    /// Text, unless the request asked for HTML as Intercom sent it.
+    #[schema(required)]
     body: Option<String>,
     redacted: bool,
     /// A note between teammates. The customer's own customer must never see it.
@@ -138,17 +231,33 @@ struct PartView {
     source_updated_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Serialize)]
+/// The writer of a part, as Intercom names it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Author)]
 struct AuthorView {
+    /// Such as `user`, `admin` or `bot`.
+    #[schema(required, example = "user")]
     kind: Option<String>,
+    #[schema(required)]
     source_id: Option<String>,
+    #[schema(required)]
     name: Option<String>,
 }
 
 /// A part cursor's content.
 type PartMark = (DateTime<Utc>, String);
 
-/// `GET /v1/conversations`: last changed first.
+/// List conversations
+///
+/// Last changed first.
+#[utoipa::path(
+    get,
+    path = "/v1/conversations",
+    operation_id = "list_conversations",
+    tag = "Conversations",
+    params(ConversationsQuery),
+    responses((status = 200, description = "A page of conversations.", body = ConversationList)),
+)]
 pub(crate) async fn list(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
@@ -165,7 +274,17 @@ pub(crate) async fn list(
     list_filtered(&api, tx, &query, &filter).await
 }
 
-/// `GET /v1/conversations/{id}`
+/// Show a conversation
+///
+/// Its parts are a list of their own.
+#[utoipa::path(
+    get,
+    path = "/v1/conversations/{id}",
+    operation_id = "get_conversation",
+    tag = "Conversations",
+    params(("id" = Uuid, Path, description = "The conversation's id."), OneQuery),
+    responses((status = 200, description = "The conversation.", body = ConversationView)),
+)]
 pub(crate) async fn show(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
@@ -180,7 +299,17 @@ pub(crate) async fn show(
         .ok_or_else(ApiError::not_found)
 }
 
-/// `GET /v1/conversations/{id}/parts?body_format=text|html`: oldest first.
+/// List a conversation's parts
+///
+/// The full thread, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/conversations/{id}/parts",
+    operation_id = "list_parts",
+    tag = "Conversations",
+    params(("id" = Uuid, Path, description = "The conversation's id."), PartsQuery),
+    responses((status = 200, description = "A page of parts.", body = PartList)),
+)]
 pub(crate) async fn parts(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,

@@ -16,25 +16,42 @@ use shared::{
     domain::ConnectionId,
     store::reads::{Position, ProfileFilter, ProfileSource},
 };
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::error::ApiError;
+use crate::{error::ApiError, openapi::words};
 
-/// The query of a list without filters.
+/// The query of a call that takes none. Without it, a misspelt parameter would pass unread.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct NoQuery {}
+
+/// The query of a list without filters.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Items on a page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
 }
 
 /// The query of contacts and companies.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ProfilesQuery {
+    /// The `next_cursor` of the page before, with the same filters.
     cursor: Option<String>,
+    /// Items on a page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
+    /// Only what has changed at this time or later.
     updated_since: Option<DateTime<Utc>>,
+    /// What is left out otherwise: where each field came from, and what was deleted at its source.
+    #[param(inline, value_type = Option<Vec<words::Include>>, style = Form, explode = false)]
     include: Option<String>,
 }
 
@@ -52,9 +69,12 @@ impl ProfilesQuery {
 }
 
 /// The query of one object.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct OneQuery {
+    /// What is left out otherwise: where each field came from. A deleted object answers without it too.
+    #[param(inline, value_type = Option<Vec<words::Include>>, style = Form, explode = false)]
     include: Option<String>,
 }
 
@@ -68,6 +88,9 @@ pub(crate) struct Include {
 }
 
 impl Include {
+    /// The words of `include`.
+    pub(crate) const WORDS: [&str; 2] = ["provenance", "deleted"];
+
     fn read(text: Option<&str>) -> Result<Self, ApiError> {
         let mut include = Self::default();
         for word in text
@@ -92,14 +115,21 @@ impl Include {
 }
 
 /// One source's record behind a profile.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Source)]
 pub(crate) struct SourceView {
     /// `intercom`.
+    #[schema(example = "intercom")]
     source: String,
+    #[schema(value_type = Uuid)]
     connection_id: ConnectionId,
+    /// The source's own id.
+    #[schema(example = "65f0c0ffee00000000000000")]
     source_id: String,
     source_updated_at: DateTime<Utc>,
+    /// When the source deleted it. Absent if it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     deleted_at: Option<DateTime<Utc>>,
 }
 

@@ -6,76 +6,156 @@ use shared::{
     completeness::{AuditFacts, Blocked, Reason, StreamStatus, SyncStatus, ThreadCounts},
     domain::Stream,
 };
+use utoipa::ToSchema;
+
+use crate::openapi::words;
 
 /// How complete a connection's copy is, and why not.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = SyncStatus)]
 pub struct SyncStatusView {
+    /// Every stream's last walk has ended, no thread is pending, and nothing in flight can change that answer.
     pub complete: bool,
+    /// The time up to which the copy is proven to be complete. Null if it is not complete.
+    #[schema(required)]
     pub proven_at: Option<DateTime<Utc>>,
+    /// The whole answer, for a person.
     pub sentence: String,
+    /// Why the copy is not complete, most important first.
     pub reasons: Vec<ReasonView>,
+    /// What a reader should know and what does not change the answer.
     pub notes: Vec<ReasonView>,
     pub streams: Vec<StreamStatusView>,
     pub threads: ThreadCountsView,
+    /// The last audit. Absent before the first one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub audit: Option<AuditView>,
+    /// The time until the pending threads are fetched, at one call each and our whole share of the limit. Absent if
+    /// Intercom refuses threads or fails to serve some, because the time then depends on Intercom alone. Operators'
+    /// `why` leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub eta_seconds: Option<u64>,
+    /// Absent while Redis is away, and from operators' `why`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub rate: Option<RateView>,
+}
+
+/// The workspace's rate budget, as the whole fleet knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RateBudget)]
+pub struct RateView {
+    /// Calls per window that Intercom allows, to us and the customer's other apps together.
+    pub limit: u32,
+    pub window_seconds: u32,
+    /// Calls in the open window, by us and the customer's other apps together.
+    pub used: u32,
+    /// Calls that are left of our share.
+    pub calls_left: u32,
+    /// When the next window opens. Absent if there was no call for a while.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub resets_at: Option<DateTime<Utc>>,
+    /// Our share of the limit.
+    #[schema(minimum = 0, maximum = 1)]
+    pub share: f64,
 }
 
 /// A fact against completeness, or a note beside it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Reason)]
 pub struct ReasonView {
+    /// Stable, because programs decide by it.
     pub code: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<words::Stream>, nullable = false)]
     pub stream: Option<Stream>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0)]
     pub count: Option<i64>,
     pub message: String,
     pub action: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub until: Option<DateTime<Utc>>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// One stream's part of the answer.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = StreamStatus)]
 pub struct StreamStatusView {
+    #[schema(value_type = words::Stream)]
     pub stream: Stream,
-    /// `waiting`, `running`, `idle`, `blocked` or `failed`.
+    #[schema(value_type = words::StreamActivity)]
     pub status: String,
+    /// Every change up to this time is stored.
+    #[schema(required)]
     pub watermark: Option<DateTime<Utc>>,
+    #[schema(required)]
     pub last_ok_at: Option<DateTime<Utc>>,
+    /// Objects that are stored.
+    #[schema(minimum = 0)]
     pub held: i64,
+    /// Objects that Intercom counts. Absent where it gives no count.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0)]
     pub expected: Option<i64>,
     pub complete: bool,
+    /// Why the stream is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub blocked: Option<BlockedView>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Why a stream cannot go on.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Blocked)]
 pub struct BlockedView {
+    /// Stable, because programs decide by it.
     pub code: String,
     pub message: String,
+    #[schema(required)]
     pub action: Option<String>,
+    /// When it is checked again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub until: Option<DateTime<Utc>>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// How many threads are in each state.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ThreadCounts)]
 pub struct ThreadCountsView {
+    #[schema(minimum = 0)]
     pub pending: i64,
+    #[schema(minimum = 0)]
     pub complete: i64,
+    #[schema(minimum = 0)]
     pub truncated: i64,
+    #[schema(minimum = 0)]
     pub gone: i64,
+    #[schema(minimum = 0)]
     pub blocked: i64,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// A comparison of the copy with what Intercom counts.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Audit)]
 pub struct AuditView {
     pub audited_at: DateTime<Utc>,
+    /// Null where Intercom gave no count.
+    #[schema(required)]
     pub contacts_missing: Option<i64>,
+    #[schema(required)]
     pub conversations_missing: Option<i64>,
+    #[schema(minimum = 0)]
     pub threads_read: i32,
+    #[schema(minimum = 0)]
     pub threads_differing: i32,
 }
 
@@ -94,6 +174,8 @@ impl From<SyncStatus> for SyncStatusView {
                 .collect(),
             threads: status.threads.into(),
             audit: status.audit.map(AuditView::from),
+            eta_seconds: None,
+            rate: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{Path, State},
     http::StatusCode,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,78 +18,75 @@ use shared::{
         reads::{Run, RunError},
     },
 };
+use utoipa::ToSchema;
 
-use super::{ListQuery, Mark, before, sync_status::SyncStatusView};
+use super::{
+    ListQuery, Mark, NoQuery, before,
+    sync_status::{RateView, SyncStatusView},
+};
 use crate::{
     Api,
     caller::CallerTenant,
     error::ApiError,
     extract::{JsonBody, Params, id},
-    page::Pager,
+    idempotency::Repeatable,
+    openapi::words,
+    page::{ListView, Pager},
 };
 
-#[derive(Debug, Deserialize)]
+/// The description's name of a page of runs.
+type RunList = ListView<RunView>;
+
+/// A run to be.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRun {
+    #[schema(value_type = words::Mode)]
     mode: Mode,
+    /// All streams if it is left out.
+    #[schema(value_type = Option<Vec<words::Stream>>, min_items = 1)]
     streams: Option<Vec<Stream>>,
 }
 
 /// Intercom's rate windows.
 const WINDOW_SECONDS: u32 = 10;
 
-#[derive(Debug, Serialize)]
-pub(crate) struct StatusView {
-    #[serde(flatten)]
-    status: SyncStatusView,
-    /// The time until the pending threads are fetched, at one call each and our whole share of the limit. Absent if
-    /// Intercom refuses threads or fails to serve some, because the time then depends on Intercom alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    eta_seconds: Option<u64>,
-    /// Absent while Redis is away.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rate: Option<RateView>,
-}
-
-/// The workspace's rate budget, as the whole fleet knows it.
-#[derive(Debug, PartialEq, Serialize)]
-struct RateView {
-    /// Calls per window that Intercom allows, to us and the customer's other apps together.
-    limit: u32,
-    window_seconds: u32,
-    /// Calls in the open window, by us and the customer's other apps together.
-    used: u32,
-    /// Calls that are left of our share.
-    calls_left: u32,
-    /// When the next window opens. Absent if there was no call for a while.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resets_at: Option<DateTime<Utc>>,
-    /// Our share of the limit.
-    share: f64,
-}
-
 /// One requested run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Run)]
 pub(crate) struct RunView {
+    #[schema(value_type = Uuid)]
     id: RunId,
+    #[schema(value_type = words::Mode)]
     mode: String,
+    #[schema(value_type = Vec<words::Stream>)]
     streams: Vec<String>,
-    /// `queued`, `running`, `succeeded`, `partial`, `failed` or `cancelled`.
+    #[schema(value_type = words::RunStatus)]
     status: String,
     requested_at: DateTime<Utc>,
+    /// Absent before its first walk has begun.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     started_at: Option<DateTime<Utc>>,
+    /// Absent before its end.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     finished_at: Option<DateTime<Utc>>,
+    /// What is held and expected of each stream that the run is done with.
+    #[schema(value_type = Object)]
     counters: Value,
+    /// Why it did not succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<RunErrorView>,
 }
 
 /// Why a run did not succeed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RunError)]
 struct RunErrorView {
     code: String,
+    #[schema(required)]
     message: Option<String>,
 }
 
@@ -118,12 +115,23 @@ impl From<RunError> for RunErrorView {
     }
 }
 
-/// `GET /v1/connections/{id}/sync`
+/// Show how complete a connection's copy is
+///
+/// How far each stream is, whether the copy is complete, since when, and why not.
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{id}/sync",
+    operation_id = "get_sync_status",
+    tag = "Syncs",
+    params(("id" = Uuid, Path, description = "The connection's id.")),
+    responses((status = 200, description = "The status.", body = SyncStatusView)),
+)]
 pub(crate) async fn status(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
     Path(connection): Path<String>,
-) -> Result<Json<StatusView>, ApiError> {
+    _: Params<NoQuery>,
+) -> Result<Json<SyncStatusView>, ApiError> {
     let connection = ConnectionId(id(&connection)?);
     let mut tx = api.store.begin(tenant).await?;
     let workspace = tx
@@ -141,12 +149,12 @@ pub(crate) async fn status(
     let budget = intercom
         .budget_status(workspace.region, &workspace.workspace_id)
         .await;
-    Ok(Json(StatusView {
+    Ok(Json(SyncStatusView {
         eta_seconds: budget
             .filter(|_| is_foreseeable(&status))
             .and_then(|(budget, _)| eta(status.threads.pending, budget.allowed)),
         rate: budget.map(|(budget, share)| rate(budget, share, Utc::now())),
-        status: status.into(),
+        ..status.into()
     }))
 }
 
@@ -180,11 +188,23 @@ fn eta(pending: i64, allowed: u32) -> Option<u64> {
     Some((pending * u64::from(WINDOW_SECONDS)).div_ceil(u64::from(allowed.max(1))))
 }
 
-/// `POST /v1/connections/{id}/syncs {mode, streams?}`
+/// Request a run
+#[utoipa::path(
+    post,
+    path = "/v1/connections/{id}/syncs",
+    operation_id = "request_run",
+    tag = "Syncs",
+    params(("id" = Uuid, Path, description = "The connection's id.")),
+    request_body(content = NewRun, example = json!({"mode": "incremental"})),
+    responses((status = 202, description = "The run is queued.", body = RunView)),
+    extensions(("x-problems" = json!(["run_already_active", "connection_not_active"]))),
+)]
 pub(crate) async fn create(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
     Path(connection): Path<String>,
+    repeatable: Repeatable,
+    _: Params<NoQuery>,
     JsonBody(new): JsonBody<NewRun>,
 ) -> Result<Response, ApiError> {
     let connection = ConnectionId(id(&connection)?);
@@ -194,16 +214,32 @@ pub(crate) async fn create(
         None => Err(ApiError::not_found()),
         Some(RunRequest::Queued(run)) => {
             // The tickets follow the commit. A worker that is faster would find streams that are not due.
+            let view = RunView::from(run);
+            let answer = repeatable.commit(tx, StatusCode::ACCEPTED, &view).await?;
+            api.queue.push_due(tenant, connection, &streams).await;
+            Ok(answer)
+        }
+        Some(RunRequest::AlreadyActive(run)) => {
+            // Streams that had failed are due again.
             tx.commit().await?;
             api.queue.push_due(tenant, connection, &streams).await;
-            Ok((StatusCode::ACCEPTED, Json(RunView::from(run))).into_response())
+            Err(already_active(run))
         }
-        Some(RunRequest::AlreadyActive(run)) => Err(already_active(run)),
         Some(RunRequest::NotActive(state)) => Err(ApiError::connection_not_active(state)),
     }
 }
 
-/// `GET /v1/connections/{id}/syncs`: newest first.
+/// List runs
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{id}/syncs",
+    operation_id = "list_runs",
+    tag = "Syncs",
+    params(("id" = Uuid, Path, description = "The connection's id."), ListQuery),
+    responses((status = 200, description = "A page of runs.", body = RunList)),
+)]
 pub(crate) async fn list(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
@@ -226,11 +262,23 @@ pub(crate) async fn list(
     pager.answer(runs, |run| (run.requested_at, run.id.0), RunView::from)
 }
 
-/// `GET /v1/connections/{id}/syncs/{run}`
+/// Show a run
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{id}/syncs/{run}",
+    operation_id = "get_run",
+    tag = "Syncs",
+    params(
+        ("id" = Uuid, Path, description = "The connection's id."),
+        ("run" = Uuid, Path, description = "The run's id."),
+    ),
+    responses((status = 200, description = "The run.", body = RunView)),
+)]
 pub(crate) async fn show(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
     Path((connection, run)): Path<(String, String)>,
+    _: Params<NoQuery>,
 ) -> Result<Json<RunView>, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
     let run = tx

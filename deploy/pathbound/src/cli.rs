@@ -75,6 +75,8 @@ pub enum Command {
     /// Show or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print the description of the REST API as OpenAPI 3.1
+    Openapi,
 }
 
 /// A call of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.

@@ -1,11 +1,15 @@
 //! REST: keys, tenants, pages, repeats and errors, and what is read back.
 
+mod described;
 mod feed;
 mod following;
 mod foreign;
+mod limits;
+mod pages;
+mod problems;
 mod reading;
-
-use std::time::Duration;
+mod repeats;
+mod unchanged;
 
 use intercom_simulator::WorkspaceSpec;
 use reqwest::{Method, StatusCode};
@@ -83,51 +87,6 @@ async fn a_wrong_key_gets_401_and_a_missing_scope_403() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repeated_post_is_answered_and_not_repeated() {
-    let world = World::new().await;
-    let base = world.api().await;
-    let caller = Caller::service(&world, &base, None);
-    let post = |key: &'static str, name: &'static str| {
-        let caller = &caller;
-        async move {
-            caller
-                .call_with(
-                    Method::POST,
-                    "/v1/tenants",
-                    Some(json!({"name": name})),
-                    &[("Idempotency-Key", key)],
-                )
-                .await
-        }
-    };
-    let (status, first) = post("k1", "Acme").await;
-    assert_eq!(status, StatusCode::CREATED);
-    assert_eq!(
-        post("k1", "Acme").await,
-        (StatusCode::CREATED, first.clone())
-    );
-    let (status, body) = post("k1", "Zeta").await;
-    assert_eq!(
-        (status, body["code"].as_str()),
-        (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            Some("idempotency_key_reused")
-        )
-    );
-    assert_ne!(post("k2", "Acme").await.1["id"], first["id"]);
-    // After a day the key is as good as new, whether its answer was removed or not.
-    world
-        .pass_for_all(Duration::from_secs(24 * 60 * 60 + 60))
-        .await;
-    let (status, later) = post("k1", "Zeta").await;
-    assert_eq!(
-        (status, later["name"].as_str()),
-        (StatusCode::CREATED, Some("Zeta"))
-    );
-    assert_eq!(post("k1", "Zeta").await, (StatusCode::CREATED, later));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_resync_is_asked_for_once_and_can_be_followed() {
     let (_world, case, caller) = synced().await;
     // The fleet may still be about to end, and a run that ends is not the open one.
@@ -161,26 +120,4 @@ async fn a_resync_is_asked_for_once_and_can_be_followed() {
         (status, body["code"].as_str()),
         (StatusCode::BAD_REQUEST, Some("invalid_request"))
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_error_has_one_form() {
-    let world = World::new().await;
-    let base = world.api().await;
-    let caller = Caller::service(&world, &base, None);
-    for (method, path, body, status) in [
-        (Method::GET, "/nowhere", None, 404),
-        (Method::PUT, "/v1/tenants", None, 405),
-        (Method::POST, "/v1/tenants", Some(json!({"nome": "x"})), 400),
-        (
-            Method::POST,
-            "/v1/tenants",
-            Some(json!({"name": "x".repeat(300_000)})),
-            413,
-        ),
-        (Method::GET, "/v1/contacts", None, 400),
-    ] {
-        let (found, body) = caller.call(method.clone(), path, body).await;
-        assert_eq!(found.as_u16(), status, "{method} {path}: {body}");
-    }
 }

@@ -1,10 +1,27 @@
 //! A client of the REST API, which checks the form of every answer.
 
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use shared::domain::TenantId;
 
 use super::World;
+
+/// An answer with its headers.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// Null if it is no JSON.
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// A header's text. Empty if there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().unwrap())
+    }
+}
 
 /// A client of one API with one key.
 pub(crate) struct Caller {
@@ -35,6 +52,21 @@ impl Caller {
         }
     }
 
+    /// The same backend, at another address.
+    pub(crate) fn at(&self, base: &str) -> Self {
+        Self {
+            http: self.http.clone(),
+            base: base.to_owned(),
+            key: self.key.clone(),
+            tenant: self.tenant,
+        }
+    }
+
+    /// Where the API is.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// A program with a key of its own, which names no tenant.
     pub(crate) fn with_key(&self, key: &str) -> Self {
         Self {
@@ -61,6 +93,19 @@ impl Caller {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> (StatusCode, Value) {
+        let body = body.map(|body| body.to_string());
+        let answer = self.exchange(method, path, body, headers).await;
+        (answer.status, answer.body)
+    }
+
+    /// A call whose body may be any text, and whose answer comes with its headers.
+    pub(crate) async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let mut call = self
             .http
             .request(method, format!("{}{path}", self.base))
@@ -68,20 +113,19 @@ impl Caller {
         if let Some(tenant) = self.tenant {
             call = call.header("Pathbound-Tenant", tenant.to_string());
         }
+        if let Some(body) = body {
+            call = call.body(body);
+            if !headers.iter().any(|(name, _)| *name == "Content-Type") {
+                call = call.header("Content-Type", "application/json");
+            }
+        }
         for (name, value) in headers {
             call = call.header(*name, *value);
         }
-        if let Some(body) = body {
-            call = call.json(&body);
-        }
         let answer = call.send().await.unwrap();
-        let (status, kind) = (
-            answer.status(),
-            answer
-                .headers()
-                .get("content-type")
-                .map(|kind| kind.to_str().unwrap().to_owned()),
-        );
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let kind = headers.get("content-type");
+        let kind = kind.map(|kind| kind.to_str().unwrap().to_owned());
         let body: Value = answer.json().await.unwrap_or(Value::Null);
         // Every error has one form, whichever test meets it.
         if status.is_client_error() || status.is_server_error() {
@@ -94,7 +138,11 @@ impl Caller {
                 assert!(body.get(field).is_some(), "{path}: no {field} in {body}");
             }
         }
-        (status, body)
+        Answer {
+            status,
+            headers,
+            body,
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {

@@ -1,6 +1,37 @@
 //! Rows that are lost behind the product's back.
 
-use super::Case;
+use sqlx::Executor;
+
+use super::{Case, World};
+
+impl World {
+    /// A table that statements no longer find.
+    pub(crate) async fn lose_the_table_of_companies(&self) {
+        self.damage("ALTER TABLE companies RENAME TO lost_companies")
+            .await;
+    }
+
+    /// From now on, no answer to a POST can be stored.
+    pub(crate) async fn refuse_answers(&self) {
+        self.damage(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+             CREATE TRIGGER refused BEFORE UPDATE ON idempotency_keys EXECUTE FUNCTION refuse()",
+        )
+        .await;
+    }
+
+    pub(crate) async fn accept_answers(&self) {
+        self.damage("DROP TRIGGER refused ON idempotency_keys")
+            .await;
+    }
+
+    async fn damage(&self, statements: &'static str) {
+        self.admin
+            .execute(sqlx::raw_sql(statements))
+            .await
+            .expect("postgres answers");
+    }
+}
 
 impl Case {
     pub(crate) async fn lose_a_contact(&self) {

@@ -36,7 +36,7 @@ mod waits;
 mod world;
 
 pub(crate) use answers::{drip, garbled, hang, held, proxy_page, raw, refusal};
-pub(crate) use caller::{Caller, client};
+pub(crate) use caller::{Answer, Caller, client};
 pub(crate) use case::Case;
 pub(crate) use database::servers;
 pub(crate) use explained::{ExplainedServer, RanPlan};

@@ -23,7 +23,7 @@ use shared::{
 use crate::{
     cli::{Cli, Command},
     failure::Failure,
-    roles,
+    output, roles,
 };
 
 /// Runs a command. `started` is the start of the process.
@@ -56,6 +56,8 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Tenants(command) => tenants::run(file, format, command).await,
         Command::Unpack => unpack::run(),
         Command::Config(command) => config::run(file, format, command),
+        // JSON whatever the format, because the description is for programs.
+        Command::Openapi => output::text(&api::openapi::text()),
     }
 }
 

@@ -1,0 +1,90 @@
+//! Words that a field may have, as schemas. They come from where the words are defined, so that the description cannot
+//! offer others.
+
+use std::borrow::Cow;
+
+use shared::{
+    completeness::StreamActivity as Activity,
+    domain::{self, Region as DataRegion},
+    store::ConnectionState as State,
+};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
+
+use crate::{caller, routes};
+
+/// Declares schemas. They have no values, because the fields themselves are text.
+macro_rules! words {
+    ($($(#[doc = $doc:literal])+ $name:ident: $words:expr;)+) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Debug)]
+            pub(crate) enum $name {}
+
+            impl PartialSchema for $name {
+                fn schema() -> RefOr<Schema> {
+                    ObjectBuilder::new()
+                        .schema_type(Type::String)
+                        .description(Some(concat!($($doc),+).trim()))
+                        .enum_values(Some($words))
+                        .into()
+                }
+            }
+
+            impl ToSchema for $name {
+                fn name() -> Cow<'static, str> {
+                    stringify!($name).into()
+                }
+            }
+        )+
+    };
+}
+
+words! {
+    /// What a tenant key may do.
+    KeyScope: caller::KeyScope::ALL.map(caller::KeyScope::as_str);
+
+    /// Where a workspace's data lives.
+    Region: [DataRegion::Us, DataRegion::Eu, DataRegion::Au].map(DataRegion::as_str);
+
+    /// `active` syncs, `reauth_required` waits for the customer, `disconnected` has ended, and `error` cannot go on
+    /// for another reason.
+    ConnectionState: [State::Active, State::ReauthRequired, State::Disconnected, State::Error].map(State::as_str);
+
+    /// One kind of object of one connection.
+    Stream: domain::Stream::ALL.iter().map(|stream| stream.as_str());
+
+    /// How much a run reads: changes only, everything, or everything with a check for deletions.
+    Mode: domain::Mode::ALL.iter().map(|mode| mode.as_str());
+
+    /// What became of a run. `partial` has brought a part of its streams.
+    RunStatus: ["queued", "running", "succeeded", "partial", "failed", "cancelled"];
+
+    /// What a stream is doing.
+    StreamActivity: [
+        Activity::Waiting,
+        Activity::Running,
+        Activity::Idle,
+        Activity::Blocked,
+        Activity::Failed,
+    ]
+    .map(Activity::as_str);
+
+    /// How much of a thread is stored. Intercom never showed the older parts of a `truncated` one, and `gone` ones are
+    /// no longer there.
+    ThreadStatus: ["pending", "complete", "truncated", "gone", "blocked"];
+
+    /// Whether a teammate or a team.
+    AssigneeKind: ["admin", "team"];
+
+    /// What is left out unless it is asked for.
+    Include: routes::Include::WORDS;
+
+    /// What a disconnect does with the data.
+    EndData: ["retain", "purge"];
+
+    /// How the bodies of messages are given.
+    BodyFormat: ["text", "html"];
+}

@@ -1,0 +1,37 @@
+//! The pages for people.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use reqwest::StatusCode;
+
+use crate::support::{World, client};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_need_no_key_and_may_load_nothing() {
+    let world = World::new().await;
+    let base = world.api().await;
+    for (path, title) in [
+        ("/docs", "<h1>The Pathbound API</h1>"),
+        ("/docs/problems/invalid_cursor", "<h1>Invalid cursor</h1>"),
+    ] {
+        let answer = client().get(format!("{base}{path}")).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("content-type"), "text/html; charset=utf-8");
+        let policy = header("content-security-policy");
+        let (begin, digest) = policy.split_once("sha256-").unwrap();
+        assert_eq!(begin, "default-src 'none'; style-src '");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let page = answer.text().await.unwrap();
+        assert!(page.contains(title), "{path}");
+        // The one style that the policy names is the page's.
+        let style = page
+            .split("<style>")
+            .nth(1)
+            .unwrap()
+            .split("</style>")
+            .next()
+            .unwrap();
+        let style = shared::vault::sha256(style.as_bytes());
+        assert_eq!(digest.split('\'').next().unwrap(), STANDARD.encode(style));
+    }
+}
