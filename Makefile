@@ -2,13 +2,14 @@
 # The logic is in deploy/setup/ (shell) and in the programs themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench chaos fuzz dictionaries reference sqlx sqlx-check stats servers clean-servers
+.PHONY: help demo test check bench chaos api-check fuzz dictionaries reference sqlx sqlx-check stats servers clean-servers
 
 ARGS ?=
 BENCH ?=
 PROFILE ?= release
 CHAOS_SECONDS ?= 120
 FUZZ_SECONDS ?= 600
+CASES ?= 500
 SEED ?=
 
 # CI wants short logs, a person wants to see that something moves.
@@ -32,13 +33,17 @@ bench: servers ## Measure, and write target/bench/report.json (BENCH=name-prefix
 chaos: servers ## Break everything while it syncs, then compare (CHAOS_SECONDS=, SEED=, FAULTS=basic|all)
 	@deploy/setup/run.sh dev chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(ARGS)
 
+api-check: servers ## Compare the API with its description (CASES=, the full run is 50000)
+	@deploy/setup/schemathesis.sh
+	@deploy/setup/run.sh dev api-check --cases $(CASES) $(ARGS)
+
 fuzz: ## Let libFuzzer look for inputs that break a parser (FUZZ_SECONDS= each, ARGS=target, needs nightly)
 	@deploy/setup/fuzz.sh $(FUZZ_SECONDS) $(ARGS)
 
 dictionaries: ## Train the dictionaries of raw records anew, into target/dictionaries
 	@cargo run $(QUIET) --package intercom-simulator --example dictionaries -- target/dictionaries
 
-reference: ## Write the lists of options and metrics in deploy/reference anew
+reference: ## Write the lists of options and metrics and the description of the API in deploy/reference anew
 	@REFERENCE=write cargo test $(QUIET) --workspace --test reference
 
 sqlx: servers ## Write .sqlx anew after a query or a migration changed
