@@ -285,3 +285,31 @@ fn the_proxy_of_the_environment_is_for_roles_that_call_intercom() {
     assert_eq!(egress.proxy.unwrap().expose(), "https://own:1");
     assert_eq!(egress.no_proxy, "");
 }
+
+#[test]
+fn only_an_origin_of_a_web_page_is_one() {
+    let faults = |value: &'static str| {
+        let mut pairs = production();
+        pairs.push(("PATHBOUND_CORS_ORIGINS", value));
+        let loaded = Config::load(None, &environment(&pairs), ProcessRole::Api);
+        loaded
+            .map(|config| config.rest.cors_origins)
+            .map_err(|error| error.faults.len())
+    };
+    assert_eq!(faults(""), Ok(Vec::new()));
+    assert_eq!(
+        faults("https://a.example.com, https://b.example.com:8443"),
+        Ok(vec![
+            "https://a.example.com".to_owned(),
+            "https://b.example.com:8443".to_owned()
+        ])
+    );
+    for (value, count) in [
+        ("*", 1),
+        ("https://a.example.com/", 1),
+        ("http://a.example.com", 1),
+        ("a.example.com,https://b.example.com/x", 2),
+    ] {
+        assert_eq!(faults(value), Err(count), "{value}");
+    }
+}

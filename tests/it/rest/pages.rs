@@ -35,3 +35,44 @@ async fn the_pages_need_no_key_and_may_load_nothing() {
         assert_eq!(digest.split('\'').next().unwrap(), STANDARD.encode(style));
     }
 }
+
+/// The README's commands that call the API, as a reader types them.
+fn commands() -> Vec<String> {
+    let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let blocks = readme.split("```sh\n").skip(1);
+    let blocks = blocks.map(|rest| rest.split("```").next().unwrap().to_owned());
+    blocks.filter(|block| block.contains("curl ")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_readme_run() {
+    if std::process::Command::new("curl")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        eprintln!("SKIPPED: the README's commands are NOT run, there is no curl");
+        return;
+    }
+    let world = World::new().await;
+    let base = world.api().await;
+    let commands = commands();
+    assert_eq!(commands.len(), 2);
+    for command in commands {
+        let script = command.replace("localhost:8080", &base);
+        let ran = tokio::process::Command::new("sh")
+            .args(["-euc", &script])
+            .env("PATHBOUND_SERVICE_KEY", world.config.service_key.expose())
+            .output()
+            .await
+            .unwrap();
+        assert!(ran.status.success(), "{command}{ran:?}");
+        // The last answer is what the reader sees.
+        let answer: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert!(
+            answer["openapi"].is_string() || answer["start_url"].is_string(),
+            "{command}{answer}"
+        );
+    }
+}

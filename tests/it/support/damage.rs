@@ -15,7 +15,8 @@ impl World {
     pub(crate) async fn refuse_answers(&self) {
         self.damage(
             "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
-             CREATE TRIGGER refused BEFORE UPDATE ON idempotency_keys EXECUTE FUNCTION refuse()",
+             CREATE TRIGGER refused BEFORE UPDATE ON idempotency_keys
+             FOR EACH ROW WHEN (NEW.answer IS NOT NULL) EXECUTE FUNCTION refuse()",
         )
         .await;
     }
