@@ -30,6 +30,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         } else {
             &bytes
         };
+        // Without this, a list of values would pass for an object whose members it has in their order.
+        if !text.trim_ascii_start().starts_with(b"{") {
+            return Err(ApiError::invalid("body", "must be a JSON object"));
+        }
         let mut reader = serde_json::Deserializer::from_slice(text);
         let value =
             serde_path_to_error::deserialize(&mut reader).map_err(|error| fault(&error, "body"))?;

@@ -92,7 +92,7 @@ pub(super) fn entry(name: &str, schema: &Value, presence: &str, description: &st
         "<dt><code>{name}</code> <span class=\"dim\">{}{presence}</span></dt>\n",
         kind(schema)
     );
-    if let Some(words) = choices(schema) {
+    if let Some(words) = choices(schema).or_else(|| choices(&schema["items"])) {
         html += &format!("<dd>{words}</dd>\n");
     }
     if !description.is_empty() {

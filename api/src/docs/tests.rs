@@ -51,6 +51,13 @@ fn the_page_shows_every_call_and_every_shape() {
         }
     }
     assert_eq!(page.matches("<pre><code>curl ").count(), calls);
+    // The words of a parameter, also of one that is a list.
+    for words in [
+        "<code>provenance</code>, <code>deleted</code>",
+        "<code>retain</code>, <code>purge</code>",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
     for name in document["components"]["schemas"]
         .as_object()
         .unwrap()

@@ -93,13 +93,12 @@ impl Include {
 
     fn read(text: Option<&str>) -> Result<Self, ApiError> {
         let mut include = Self::default();
-        for word in text
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty())
-        {
-            match word {
+        // An empty list has no word, and a list has no empty word.
+        let words = text
+            .filter(|text| !text.is_empty())
+            .map(|text| text.split(','));
+        for word in words.into_iter().flatten() {
+            match word.trim() {
                 "provenance" => include.provenance = true,
                 "deleted" => include.deleted = true,
                 _ => {

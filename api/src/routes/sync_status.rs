@@ -32,12 +32,12 @@ pub struct SyncStatusView {
     #[schema(nullable = false)]
     pub audit: Option<AuditView>,
     /// The time until the pending threads are fetched, at one call each and our whole share of the limit. Absent if
-    /// Intercom refuses threads or fails to serve some, because the time then depends on Intercom alone. Operators'
-    /// `why` leaves it out.
+    /// Intercom refuses threads or fails to serve some, because the time then depends on Intercom alone.
+    // Operators' `why` leaves both out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub eta_seconds: Option<u64>,
-    /// Absent while Redis is away, and from operators' `why`.
+    /// Absent if it is not known at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub rate: Option<RateView>,

@@ -25,7 +25,7 @@ pub(crate) struct Pass {
 const DESTROYS: &str = "end_connection";
 
 /// A case of the fuzzing phase is one request, and one of the stateful phase is several.
-const STEPS: u32 = 4;
+const STEPS: u32 = 8;
 
 /// Every pass. Half of the cases are single requests, and half are steps of sequences.
 pub(crate) fn all(synced: &Synced, cases: u32) -> Vec<Pass> {

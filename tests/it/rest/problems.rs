@@ -187,6 +187,16 @@ async fn requests(raised: &mut Raised, caller: &Caller) {
         assert_eq!(fields(&answer.body), [field], "{body}: {}", answer.body);
         raised.note(Code::InvalidRequest, &answer).await;
     }
+    // A list of values is no object, also where an object may be empty.
+    for (path, body) in [
+        ("/v1/tenants", json!(["Acme"])),
+        ("/v1/integrations/intercom/connect", json!([])),
+        ("/v1/integrations/intercom/connect", json!(null)),
+    ] {
+        let answer = post(caller, path, body, &[]).await;
+        assert_eq!(fields(&answer.body), ["body"], "{path}: {}", answer.body);
+        raised.note(Code::InvalidRequest, &answer).await;
+    }
     raised
         .note(
             Code::InvalidCursor,
