@@ -146,17 +146,17 @@ impl Limits {
 mod tests {
     use super::*;
 
-    fn limits() -> Limits {
+    fn limits(per_minute: u32) -> Limits {
         Limits::new(&RestConfig {
             cors_origins: Vec::new(),
-            key_requests_per_minute: NonZeroU32::new(3).unwrap(),
+            key_requests_per_minute: NonZeroU32::new(per_minute).unwrap(),
             service_requests_per_minute: NonZeroU32::new(6).unwrap(),
         })
     }
 
     #[test]
     fn each_key_has_a_limit_of_its_own() {
-        let limits = limits();
+        let limits = limits(3);
         let (acme, zeta) = (
             Counted::TenantKey(Uuid::now_v7()),
             Counted::TenantKey(Uuid::now_v7()),
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_fields_are_structured() {
-        let limits = limits();
+        let limits = limits(3);
         let mut headers = HeaderMap::new();
         let key = Counted::TenantKey(Uuid::now_v7());
         let standing = limits.count(key).unwrap();
@@ -190,13 +190,14 @@ mod tests {
 
     #[test]
     fn keys_with_their_whole_limit_are_forgotten() {
-        let limits = limits();
-        limits.counted.store(FORGET_EVERY - 1, Ordering::Relaxed);
-        let used = Counted::TenantKey(Uuid::now_v7());
-        limits.count(used).unwrap();
-        assert_eq!(limits.tenant_keys.len(), 1);
-        limits.count(Counted::TenantKey(Uuid::now_v7())).unwrap();
-        // The first one still lacks a request.
-        assert_eq!(limits.tenant_keys.len(), 2);
+        // A request a nanosecond is back at once, and three a minute are not.
+        for (per_minute, remembered) in [(1_000_000_000, 1), (3, 2)] {
+            let limits = limits(per_minute);
+            limits.counted.store(FORGET_EVERY - 1, Ordering::Relaxed);
+            for _ in 0..2 {
+                limits.count(Counted::TenantKey(Uuid::now_v7())).unwrap();
+            }
+            assert_eq!(limits.tenant_keys.len(), remembered, "{per_minute}");
+        }
     }
 }
