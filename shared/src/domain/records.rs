@@ -4,7 +4,8 @@
 //! derive a new field without another call.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
 
 use super::JsonText;
 
@@ -38,6 +39,7 @@ pub struct Contact {
     pub source_id: String,
     pub external_id: Option<String>,
     pub updated_at: DateTime<Utc>,
+    pub created_at: Option<DateTime<Utc>>,
     pub fields: ContactFields,
     /// Intercom ids of the contact's companies.
     pub companies: SubList,
@@ -60,6 +62,58 @@ pub struct ContactFields {
     pub last_seen_at: Option<DateTime<Utc>>,
     pub last_replied_at: Option<DateTime<Utc>>,
     pub last_contacted_at: Option<DateTime<Utc>>,
+    pub signed_up_at: Option<DateTime<Utc>>,
+    /// Further addresses, the first of which is shown if `email` is missing.
+    pub emails: Vec<String>,
+    /// Further numbers, the first of which is shown if `phone` is missing.
+    pub phones: Vec<String>,
+    pub browser: Option<Browser>,
+    pub devices: Vec<Device>,
+    pub consent: ConsentFields,
+    /// Intercom's are ids, of which its reference items have the names. Other sources' are names.
+    pub tags: Vec<String>,
+    pub segments: Vec<String>,
+}
+
+/// The browser that a contact was last seen in. At least one field is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Browser {
+    pub name: Option<String>,
+    pub version: Option<String>,
+    pub language: Option<String>,
+    pub os: Option<String>,
+}
+
+/// A phone or tablet on which a contact uses an app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    pub platform: Platform,
+    pub app_name: Option<String>,
+    pub app_version: Option<String>,
+    pub device: Option<String>,
+    pub os_version: Option<String>,
+    pub last_seen_at: Option<DateTime<Utc>>,
+}
+
+/// The operating system of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Platform {
+    Android,
+    Ios,
+}
+
+/// What one source says about writing to a contact. `None` where it says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentFields {
+    pub unsubscribed: Option<bool>,
+    pub marked_as_spam: Option<bool>,
+    pub hard_bounced: Option<bool>,
+    pub unsubscribed_from_sms: Option<bool>,
+    pub may_email: Option<bool>,
 }
 
 /// A company as its source reports it.
@@ -68,6 +122,7 @@ pub struct Company {
     pub source_id: String,
     pub external_id: Option<String>,
     pub updated_at: DateTime<Utc>,
+    pub created_at: Option<DateTime<Utc>>,
     pub fields: CompanyFields,
     pub sanitised: bool,
     pub raw: String,
@@ -84,6 +139,14 @@ pub struct CompanyFields {
     pub user_count: Option<i64>,
     pub session_count: Option<i64>,
     pub attributes: JsonText,
+    /// As it was written. `domain` is its host.
+    pub website: Option<String>,
+    pub last_request_at: Option<DateTime<Utc>>,
+    /// Whole or decimal, in a currency that no source names.
+    pub monthly_spend: Option<Number>,
+    /// As a contact's.
+    pub tags: Vec<String>,
+    pub segments: Vec<String>,
 }
 
 /// A conversation without its parts: a list item, or a full response with its parts taken out.

@@ -1,11 +1,14 @@
 //! Companies (`Company` of the API reference). Fields are left out, not null, when unset.
 
 use serde::Deserialize;
+use serde_json::Number;
 
 use super::{
     document::Document,
+    extra_list::ExtraList,
+    lenient::Lenient,
     object::Object,
-    poison::read_object,
+    poison::{read_extras, read_object},
     scalar::{Seconds, Text, Whole},
 };
 use crate::domain::records::{Company, CompanyFields, Poison};
@@ -35,6 +38,17 @@ struct WireCompany {
     updated_at: Seconds,
 }
 
+/// What a company can do without. Each of these is empty if it cannot be read.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CompanyExtras {
+    created_at: Lenient<Seconds>,
+    last_request_at: Lenient<Seconds>,
+    monthly_spend: Lenient<Option<Number>>,
+    tags: Lenient<ExtraList>,
+    segments: Lenient<ExtraList>,
+}
+
 /// `{}` if the company has none.
 #[derive(Deserialize)]
 struct Plan {
@@ -45,19 +59,27 @@ struct Plan {
 /// Reads one company, from a page of a scroll or from a response of its own.
 pub fn read_company(raw: &str) -> Result<Company, Poison> {
     read_object("company", raw, |wire: WireCompany, sanitised| {
+        let extras: CompanyExtras = read_extras(raw);
+        let website = wire.website.some();
         Ok(Company {
             source_id: wire.id.key()?.ok_or("the company has no id")?,
             external_id: wire.company_id.some(),
             updated_at: wire.updated_at.0.ok_or("the company has no updated_at")?,
+            created_at: extras.created_at.0.0,
             fields: CompanyFields {
                 name: wire.name.some(),
-                domain: wire.website.some().as_deref().and_then(domain),
+                domain: website.as_deref().and_then(domain),
                 plan: wire.plan.and_then(|Object(plan)| plan.name.some()),
                 size: wire.size.0,
                 industry: wire.industry.some(),
                 user_count: wire.user_count.0,
                 session_count: wire.session_count.0,
                 attributes: wire.custom_attributes.unwrap_or_default().0,
+                website,
+                last_request_at: extras.last_request_at.0.0,
+                monthly_spend: extras.monthly_spend.0,
+                tags: extras.tags.0.ids(),
+                segments: extras.segments.0.ids(),
             },
             sanitised,
             raw: raw.to_owned(),
@@ -91,6 +113,47 @@ mod tests {
             panic!()
         };
         assert_eq!(company.fields, CompanyFields::default());
+    }
+
+    #[test]
+    fn a_company_shows_its_website_spend_tags_and_segments() {
+        let Ok(company) = read_company(
+            r#"{"id":"c1","updated_at":5,"created_at":3,"last_request_at":4,"website":"https://www.Acme.com/x",
+            "monthly_spend":12.5,"tags":{"type":"tag.list","tags":[{"type":"tag","id":"1","name":"vip"}]},
+            "segments":{"type":"segment.list","segments":[{"id":"s1"},{"id":"s2"}]}}"#,
+        ) else {
+            panic!()
+        };
+        let fields = company.fields;
+        assert_eq!(fields.website.as_deref(), Some("https://www.Acme.com/x"));
+        assert_eq!(fields.domain.as_deref(), Some("acme.com"));
+        assert_eq!(fields.monthly_spend.unwrap().to_string(), "12.5");
+        assert_eq!(
+            (fields.tags, fields.segments),
+            (vec!["1".to_owned()], vec!["s1".to_owned(), "s2".to_owned()])
+        );
+        let seconds =
+            [company.created_at, fields.last_request_at].map(|time| time.unwrap().timestamp());
+        assert_eq!(seconds, [3, 4]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_beside_the_fields_is_empty_and_no_poison() {
+        for extra in [
+            r#""created_at":"x","last_request_at":[],"monthly_spend":"much""#,
+            r#""tags":{"tags":7},"segments":[]"#,
+            r#""monthly_spend":1,"monthly_spend":2"#,
+        ] {
+            let Ok(company) = read_company(&format!(r#"{{"id":"c1","updated_at":5,{extra}}}"#))
+            else {
+                panic!("{extra}")
+            };
+            assert_eq!(
+                (company.fields, company.created_at),
+                (CompanyFields::default(), None),
+                "{extra}"
+            );
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use serde::Deserialize;
 
 use super::{
+    contact_extras::ContactExtras,
     document::Document,
     object::Object,
-    poison::read_object,
+    poison::{read_extras, read_object},
     repair::repair,
     scalar::{Flag, Seconds, Text},
     sub_list::{Count, sub_list},
@@ -70,10 +71,12 @@ struct Merge {
 /// Reads one contact of a page.
 pub fn read_contact(raw: &str) -> Result<Contact, Poison> {
     read_object("contact", raw, |wire: WireContact, sanitised| {
+        let mut extras: ContactExtras = read_extras(raw);
         Ok(Contact {
             source_id: wire.id.key()?.ok_or("the contact has no id")?,
             external_id: wire.external_id.some(),
             updated_at: wire.updated_at.0.ok_or("the contact has no updated_at")?,
+            created_at: extras.created_at(),
             fields: ContactFields {
                 role: wire.role.some(),
                 email: wire.email.some(),
@@ -85,6 +88,15 @@ pub fn read_contact(raw: &str) -> Result<Contact, Poison> {
                 last_seen_at: wire.last_seen_at.0,
                 last_replied_at: wire.last_replied_at.0,
                 last_contacted_at: wire.last_contacted_at.0,
+                signed_up_at: extras.signed_up_at(),
+                // Intercom has one of each.
+                emails: Vec::new(),
+                phones: Vec::new(),
+                browser: extras.browser(),
+                devices: extras.devices(),
+                consent: extras.consent(),
+                tags: extras.tags(),
+                segments: extras.segments(),
             },
             companies: companies(wire.companies)?,
             absorbed: keys(
@@ -136,7 +148,10 @@ fn keys(ids: impl Iterator<Item = Text>) -> Result<Vec<String>, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
+    use crate::domain::records::{Browser, ConsentFields, Device, Platform};
 
     fn good(raw: &str) -> Contact {
         match read_contact(raw) {
@@ -223,6 +238,80 @@ mod tests {
         let contact = good(r#"{"id":"a","updated_at":1,"name":"A\u0000\ud800B"}"#);
         assert_eq!(contact.fields.name.as_deref(), Some("A\u{fffd}\u{fffd}B"));
         assert!(contact.sanitised && contact.raw.contains("\\u0000"));
+    }
+
+    #[test]
+    fn a_contact_shows_its_browser_its_devices_and_what_it_consents_to() {
+        let contact = good(
+            r#"{"id":"a","updated_at":1,"created_at":50,"signed_up_at":60,"browser":"chrome","browser_version":"119.0",
+            "browser_language":"en","os":"OS X","android_app_name":null,"android_last_seen_at":null,
+            "ios_app_name":"Acme Go","ios_app_version":"4.2","ios_device":"iPhone14,2","ios_os_version":"17.1",
+            "ios_last_seen_at":70,"unsubscribed_from_emails":true,"marked_email_as_spam":false,"has_hard_bounced":false,
+            "tags":{"type":"list","data":[{"type":"tag","id":"7","url":"/tags/7"},{"id":8}],"has_more":false},
+            "segments":{"data":[{"id":"s"}]}}"#,
+        );
+        let text = |text: &str| Some(text.to_owned());
+        let at = |seconds| DateTime::from_timestamp(seconds, 0);
+        assert_eq!(
+            (contact.created_at, contact.fields.signed_up_at),
+            (at(50), at(60))
+        );
+        assert_eq!(
+            contact.fields.browser,
+            Some(Browser {
+                name: text("chrome"),
+                version: text("119.0"),
+                language: text("en"),
+                os: text("OS X"),
+            })
+        );
+        assert_eq!(
+            contact.fields.devices,
+            [Device {
+                platform: Platform::Ios,
+                app_name: text("Acme Go"),
+                app_version: text("4.2"),
+                device: text("iPhone14,2"),
+                os_version: text("17.1"),
+                last_seen_at: at(70),
+            }]
+        );
+        let consent = ConsentFields {
+            unsubscribed: Some(true),
+            marked_as_spam: Some(false),
+            hard_bounced: Some(false),
+            unsubscribed_from_sms: None,
+            may_email: None,
+        };
+        assert_eq!(contact.fields.consent, consent);
+        assert_eq!(contact.fields.tags, ["7", "8"]);
+        assert_eq!(contact.fields.segments, ["s"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_beside_the_fields_is_empty_and_no_poison() {
+        let bare = good(r#"{"id":"a","updated_at":1}"#);
+        for extra in [
+            r#""browser":{"name":"chrome"}"#,
+            r#""browser":true,"os":[1]"#,
+            r#""created_at":"yesterday","signed_up_at":-1"#,
+            r#""ios_last_seen_at":1e300"#,
+            r#""unsubscribed_from_emails":"yes","has_hard_bounced":1"#,
+            r#""tags":[{"id":"7"}],"segments":7"#,
+            r#""tags":{"data":[7,null,{"id":{}},{"name":"x"}]}"#,
+            r#""browser":"chrome","browser":"safari""#,
+        ] {
+            let contact = good(&format!(r#"{{"id":"a","updated_at":1,{extra}}}"#));
+            assert_eq!(contact.fields, bare.fields, "{extra}");
+            assert_eq!(contact.created_at, None, "{extra}");
+        }
+        let contact =
+            good(r#"{"id":"a","updated_at":1,"os":{},"browser":"chrome","created_at":5}"#);
+        assert_eq!(
+            contact.fields.browser.unwrap().name.as_deref(),
+            Some("chrome")
+        );
+        assert!(contact.created_at.is_some());
     }
 
     #[test]

@@ -6,10 +6,14 @@
 
 mod company;
 mod contact;
+mod contact_extras;
 mod conversation;
+mod conversation_extras;
 mod deleted;
 mod document;
+mod extra_list;
 mod items;
+mod lenient;
 pub mod me;
 mod object;
 mod page;
@@ -27,6 +31,7 @@ mod token;
 pub use company::read_company;
 pub use contact::{company_ids, read_contact};
 pub use conversation::{read_conversation, read_part};
+pub use conversation_extras::{read_attachments, read_conversation_extras};
 pub use deleted::{Deleted, read_deleted};
 pub use page::{Next, Page};
 pub use poison::oversized;

@@ -44,6 +44,12 @@ pub(super) fn read_object<W: DeserializeOwned, T>(
     }
 }
 
+/// Reads fields that an object can do without. If the object itself cannot be read, none of them is set.
+pub(super) fn read_extras<W: DeserializeOwned + Default>(raw: &str) -> W {
+    serde_json::from_str::<Object<W>>(&repair(raw))
+        .map_or_else(|_| W::default(), |Object(wire)| wire)
+}
+
 /// Poison for a record that is too large for any response, named by its outline. It has no bytes, because
 /// a replay of the outline would pass for a record without its long fields.
 #[must_use]

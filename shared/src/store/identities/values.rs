@@ -1,0 +1,339 @@
+//! The values that records may be linked by, as they are stored.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use super::closure::StoredIdentity;
+use crate::{
+    domain::{
+        ConnectionId,
+        profile::{IdentityKind, IdentityRules, IdentityValue, RecordKey},
+        records::Contact,
+    },
+    store::{
+        StoreError, Tx,
+        roles::{ChangesObjects, Worker},
+    },
+};
+
+/// Values that a transaction has given to records or taken from them, and by how many more records hold each.
+#[derive(Debug, Default)]
+pub(in crate::store) struct TouchedValues(BTreeMap<String, i64>);
+
+impl TouchedValues {
+    pub(in crate::store) fn gained(&mut self, value: &str) {
+        *self.0.entry(value.to_owned()).or_default() += 1;
+    }
+
+    /// Values that records have lost.
+    pub(super) fn lost_values(&self) -> Vec<String> {
+        let lost = self.0.iter().filter(|(_, more)| **more < 0);
+        lost.map(|(value, _)| value.clone()).collect()
+    }
+
+    pub(in crate::store) fn lost(&mut self, value: &str) {
+        *self.0.entry(value.to_owned()).or_default() -= 1;
+    }
+}
+
+/// What the records of a page may be linked by.
+#[derive(Debug, Default)]
+pub(in crate::store) struct HeldValues(BTreeMap<String, Held>);
+
+#[derive(Debug)]
+struct Held {
+    created_at: DateTime<Utc>,
+    values: Vec<String>,
+}
+
+impl HeldValues {
+    /// Adds a record. Returns its values as they are stored beside it.
+    pub(in crate::store) fn push(
+        &mut self,
+        contact: &Contact,
+        created_at: DateTime<Utc>,
+    ) -> String {
+        let values = values_of(contact);
+        let text = serde_json::Value::from(values.clone()).to_string();
+        let held = Held { created_at, values };
+        self.0.insert(contact.source_id.clone(), held);
+        text
+    }
+
+    pub(in crate::store) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Leaves out records that were not written.
+    pub(in crate::store) fn retain(&mut self, written: &[String]) {
+        let written: BTreeSet<&str> = written.iter().map(String::as_str).collect();
+        self.0.retain(|id, _| written.contains(id.as_str()));
+    }
+}
+
+/// What a transaction has changed of links, for [`Tx::unify`].
+#[derive(Debug, Default)]
+pub(in crate::store) struct Unlinked {
+    /// Records whose links may be others than before.
+    pub(in crate::store) seeds: BTreeSet<RecordKey>,
+    pub(in crate::store) touched: TouchedValues,
+}
+
+/// The values of a contact that may link it, in the form of the table: the kind and the text.
+fn values_of(contact: &Contact) -> Vec<String> {
+    let fields = &contact.fields;
+    let values = [
+        contact
+            .external_id
+            .as_deref()
+            .map(IdentityValue::external_id),
+        fields.email.as_deref().map(IdentityValue::email),
+        fields.phone.as_deref().map(IdentityValue::phone),
+    ];
+    let mut values: Vec<String> = values
+        .into_iter()
+        .flatten()
+        .filter(|value| value.blocked().is_none())
+        .map(|value| stored(&value))
+        .collect();
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+fn stored(value: &IdentityValue) -> String {
+    format!("{}:{}", value.kind().as_str(), value.text())
+}
+
+/// A stored value. `None` if a newer build has written one of a kind that this one does not know.
+pub(super) fn read(stored: &str) -> Option<IdentityValue> {
+    let (kind, text) = stored.split_once(':')?;
+    match kind {
+        "external_id" => Some(IdentityValue::external_id(text)),
+        "email" => Some(IdentityValue::email(text)),
+        "phone" => Some(IdentityValue::phone(text)),
+        _ => None,
+    }
+}
+
+/// The kind and the text of a stored value.
+pub(super) fn kind_and_text(stored: &str) -> Option<(IdentityKind, String)> {
+    read(stored).map(|value| (value.kind(), value.text().to_owned()))
+}
+
+impl Tx<Worker> {
+    /// What is stored of the identities of these records.
+    pub(in crate::store) async fn stored_identities(
+        &mut self,
+        connection: ConnectionId,
+        source_ids: &[String],
+    ) -> Result<Vec<StoredIdentity>, StoreError> {
+        let keys = source_ids.iter().map(|source_id| RecordKey {
+            connection,
+            source_id: source_id.clone(),
+        });
+        self.identities_of(&keys.collect()).await
+    }
+
+    /// Stores what the records of a page are linked by now. `previous` is what those that were stored before had.
+    pub(in crate::store) async fn write_values(
+        &mut self,
+        connection: ConnectionId,
+        held: HeldValues,
+        previous: Vec<StoredIdentity>,
+    ) -> Result<Unlinked, StoreError> {
+        let mut unlinked = Unlinked::default();
+        let previous: BTreeMap<&str, &StoredIdentity> = previous
+            .iter()
+            .map(|stored| (stored.source_id(), stored))
+            .collect();
+        let (mut gained, mut lost) = (Vec::new(), Vec::new());
+        let mut new_ids = Vec::new();
+        for (id, held) in &held.0 {
+            let before = previous.get(id.as_str());
+            let had = before.map_or(&[][..], |stored| stored.values());
+            let more = held.values.iter().filter(|value| !had.contains(value));
+            gained.extend(more.map(|value| (id.as_str(), value.as_str())));
+            let less = had.iter().filter(|value| !held.values.contains(value));
+            let less: Vec<_> = less.map(|value| (id.clone(), value.clone())).collect();
+            match before {
+                None => new_ids.push(id.as_str()),
+                Some(before) if less.is_empty() && before.is_as_old_as(held.created_at) => {}
+                Some(_) => {
+                    unlinked.seeds.insert(key(connection, id));
+                }
+            }
+            lost.extend(less);
+        }
+        self.drop_identity_values(connection, &lost).await?;
+        self.add_identity_values(connection, &gained).await?;
+        for (_, value) in &lost {
+            unlinked.touched.lost(value);
+        }
+        let values: Vec<&str> = gained.iter().map(|(_, value)| *value).collect();
+        let common = self.held_in_common(&values).await?;
+        for (id, value) in gained {
+            if common.contains(value) {
+                unlinked.touched.gained(value);
+                unlinked.seeds.insert(key(connection, id));
+            }
+        }
+        for survivor in self.named_survivors(connection, &new_ids).await? {
+            unlinked.seeds.insert(key(connection, &survivor));
+        }
+        Ok(unlinked)
+    }
+}
+
+fn key(connection: ConnectionId, source_id: &str) -> RecordKey {
+    RecordKey {
+        connection,
+        source_id: source_id.to_owned(),
+    }
+}
+
+impl<R: ChangesObjects> Tx<R> {
+    /// Of these records, those that others were merged into before they came.
+    async fn named_survivors(
+        &mut self,
+        connection: ConnectionId,
+        source_ids: &[&str],
+    ) -> Result<Vec<String>, StoreError> {
+        if source_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tenant = self.tenant().0;
+        Ok(sqlx::query_scalar!(
+            r#"SELECT i.source_id AS "source_id!" FROM unnest($3::text[]) AS i(source_id)
+               WHERE EXISTS (SELECT FROM contact_sources
+                             WHERE tenant_id = $1 AND connection_id = $2 AND merged_into = i.source_id OFFSET 0)"#,
+            tenant,
+            connection.0,
+            source_ids as &[&str],
+        )
+        .fetch_all(self.session())
+        .await?)
+    }
+
+    /// Of these values, those that at least two records hold.
+    async fn held_in_common(&mut self, values: &[&str]) -> Result<HashSet<String>, StoreError> {
+        if values.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let tenant = self.tenant().0;
+        let common = sqlx::query_scalar!(
+            r#"SELECT i.value AS "value!" FROM unnest($2::text[]) AS i(value)
+               WHERE EXISTS (SELECT FROM identity_values WHERE tenant_id = $1 AND value = i.value OFFSET 1)"#,
+            tenant,
+            values as &[&str],
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(common.into_iter().collect())
+    }
+
+    /// Holders of values, at most so many of each.
+    pub(super) async fn holders(
+        &mut self,
+        values: &[String],
+        at_most: i64,
+    ) -> Result<BTreeMap<String, Vec<RecordKey>>, StoreError> {
+        if values.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            r#"SELECT i.value AS "value!", h.connection_id, h.source_id FROM unnest($2::text[]) AS i(value)
+               CROSS JOIN LATERAL (SELECT connection_id, source_id FROM identity_values
+                                   WHERE tenant_id = $1 AND value = i.value
+                                   ORDER BY value, connection_id, source_id LIMIT $3) h"#,
+            tenant,
+            values,
+            at_most,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let mut holders: BTreeMap<String, Vec<RecordKey>> = BTreeMap::new();
+        for row in rows {
+            holders.entry(row.value).or_default().push(RecordKey {
+                connection: ConnectionId(row.connection_id),
+                source_id: row.source_id,
+            });
+        }
+        Ok(holders)
+    }
+
+    /// All holders of values that have become shared by this transaction, or that are no longer shared.
+    pub(super) async fn holders_of_shared(
+        &mut self,
+        touched: &TouchedValues,
+        rules: &IdentityRules,
+    ) -> Result<BTreeSet<RecordKey>, StoreError> {
+        let most = rules.max_holders() as i64;
+        let largest = touched.0.values().map(|more| more.abs()).max();
+        let values: Vec<String> = touched.0.keys().cloned().collect();
+        let held = self
+            .holders(&values, most + largest.unwrap_or_default() + 1)
+            .await?;
+        let mut found = BTreeSet::new();
+        for (value, holders) in held {
+            let now = holders.len() as i64;
+            let before = now - touched.0[&value];
+            if (now > most) != (before > most) {
+                found.extend(holders);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Stores the values that records have gained.
+    async fn add_identity_values(
+        &mut self,
+        connection: ConnectionId,
+        gained: &[(&str, &str)],
+    ) -> Result<(), StoreError> {
+        if gained.is_empty() {
+            return Ok(());
+        }
+        let tenant = self.tenant().0;
+        // In the order of the key, because a sorted batch finds its pages of the index in turn.
+        let mut gained = gained.to_vec();
+        gained.sort_unstable_by_key(|(source_id, value)| (*value, *source_id));
+        let (source_ids, values): (Vec<&str>, Vec<&str>) = gained.into_iter().unzip();
+        sqlx::query!(
+            "INSERT INTO identity_values (tenant_id, connection_id, source_id, value)
+             SELECT $1, $2, * FROM unnest($3::text[], $4::text[]) ON CONFLICT DO NOTHING",
+            tenant,
+            connection.0,
+            &source_ids as &[&str],
+            &values as &[&str],
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Removes the values that records have lost.
+    pub(in crate::store) async fn drop_identity_values(
+        &mut self,
+        connection: ConnectionId,
+        lost: &[(String, String)],
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        // One at a time, because a record hardly ever loses one.
+        for (source_id, value) in lost {
+            sqlx::query!(
+                "DELETE FROM identity_values
+                 WHERE tenant_id = $1 AND value = $2 AND connection_id = $3 AND source_id = $4",
+                tenant,
+                value,
+                connection.0,
+                source_id,
+            )
+            .execute(self.session())
+            .await?;
+        }
+        Ok(())
+    }
+}
