@@ -17,6 +17,7 @@ mod profile_fields;
 mod profile_record;
 mod provenance;
 mod source;
+mod source_record;
 mod split;
 
 pub use block_reason::BlockReason;
@@ -31,4 +32,7 @@ pub use profile_fields::{CompanyProfileFields, Consent, ContactProfileFields};
 pub use profile_record::{CompanyRecord, ContactRecord, ProfileRecord};
 pub use provenance::{Origin, Provenance};
 pub use source::{RecordKey, Source};
+pub use source_record::{
+    SourceRecord, SourceRecordError, read_source_company, read_source_contact,
+};
 pub use split::{SplitError, split};

@@ -1,0 +1,134 @@
+//! Records as a CRM, an analytics tool or a mailing tool sends them: one JSON object each, `{source_id,
+//! source_updated_at, fields, company?}`.
+//!
+//! A field that is not known is refused. Taken silently, a misspelt `emial` would leave its sender to believe that the
+//! address is stored.
+
+mod members;
+
+use chrono::{DateTime, Utc};
+use serde_json::Number;
+
+use self::members::Members;
+pub use self::members::SourceRecordError;
+use crate::domain::records::{Browser, CompanyFields, ConsentFields, ContactFields, Device};
+
+/// In bytes. A larger record holds documents, which belong elsewhere, and every reader of its profile would pay for it.
+const MAX_RECORD_BYTES: usize = 64 << 10;
+
+/// A record that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceRecord<F> {
+    pub source_id: String,
+    pub source_updated_at: DateTime<Utc>,
+    /// `fields.created_at`. Without it, the time of the first version that the caller has stored counts.
+    pub source_created_at: Option<DateTime<Utc>>,
+    /// `fields.external_id`: the customer's own id of the person or company.
+    pub external_id: Option<String>,
+    /// The source id of the contact's company, in the same source.
+    pub company: Option<String>,
+    pub fields: F,
+}
+
+/// Reads a contact.
+///
+/// # Errors
+/// When a field is missing, not known, of another type or too large. The error names it and says what to send.
+pub fn read_source_contact(raw: &str) -> Result<SourceRecord<ContactFields>, SourceRecordError> {
+    read(raw, true, |fields| {
+        let browser: Option<Browser> = fields.value(
+            "browser",
+            "an object of name, version, language and os as texts",
+        )?;
+        let consent: Option<ConsentFields> = fields.value(
+            "consent",
+            "an object of unsubscribed, marked_as_spam, hard_bounced, unsubscribed_from_sms and may_email as true or false",
+        )?;
+        let devices: Vec<Device> = fields.list(
+            "devices",
+            "a list of objects of platform (android or ios), app_name, app_version, device, os_version and last_seen_at",
+        )?;
+        Ok(ContactFields {
+            role: fields.text("role")?,
+            email: fields.text("email")?,
+            emails: fields.texts("emails")?,
+            name: fields.text("name")?,
+            phone: fields.text("phone")?,
+            phones: fields.texts("phones")?,
+            owner: fields.text("owner")?,
+            attributes: fields.document("attributes")?,
+            location: fields.document("location")?,
+            last_seen_at: fields.time("last_seen_at")?,
+            last_replied_at: fields.time("last_replied_at")?,
+            last_contacted_at: fields.time("last_contacted_at")?,
+            signed_up_at: fields.time("signed_up_at")?,
+            browser: browser.filter(|browser| *browser != Browser::default()),
+            devices,
+            consent: consent.unwrap_or_default(),
+            tags: fields.texts("tags")?,
+            segments: fields.texts("segments")?,
+        })
+    })
+}
+
+/// Reads a company.
+///
+/// # Errors
+/// As [`read_source_contact`].
+pub fn read_source_company(raw: &str) -> Result<SourceRecord<CompanyFields>, SourceRecordError> {
+    read(raw, false, |fields| {
+        let monthly_spend: Option<Number> = fields.value("monthly_spend", "a number")?;
+        Ok(CompanyFields {
+            name: fields.text("name")?,
+            domain: fields.text("domain")?,
+            website: fields.text("website")?,
+            plan: fields.text("plan")?,
+            size: fields.count("size")?,
+            industry: fields.text("industry")?,
+            user_count: fields.count("user_count")?,
+            session_count: fields.count("session_count")?,
+            last_request_at: fields.time("last_request_at")?,
+            monthly_spend,
+            attributes: fields.document("attributes")?,
+            tags: fields.texts("tags")?,
+            segments: fields.texts("segments")?,
+        })
+    })
+}
+
+fn read<F>(
+    raw: &str,
+    may_have_company: bool,
+    into: impl FnOnce(&mut Members<'_>) -> Result<F, SourceRecordError>,
+) -> Result<SourceRecord<F>, SourceRecordError> {
+    if raw.len() > MAX_RECORD_BYTES {
+        return Err(SourceRecordError::TooLarge {
+            bytes: raw.len(),
+            limit: MAX_RECORD_BYTES,
+        });
+    }
+    let mut record = Members::read("", raw)?;
+    let source_id = record.id("source_id")?;
+    let source_updated_at = record.time("source_updated_at")?;
+    let company = if may_have_company {
+        record.id("company")?
+    } else {
+        None
+    };
+    let mut fields = record.object("fields")?;
+    record.finish()?;
+    let read = SourceRecord {
+        source_id: source_id.ok_or(SourceRecordError::Missing("source_id"))?,
+        source_updated_at: source_updated_at
+            .ok_or(SourceRecordError::Missing("source_updated_at"))?,
+        source_created_at: fields.time("created_at")?,
+        external_id: fields.text("external_id")?,
+        company,
+        fields: into(&mut fields)?,
+    };
+    fields.finish()?;
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests;
