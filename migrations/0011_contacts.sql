@@ -8,8 +8,10 @@
 CREATE TABLE contact_sources (
     tenant_id         uuid NOT NULL,
     connection_id     uuid NOT NULL,
-    -- The profile that the record belongs to.
+    -- The record's own id, and the contact that it belongs to: the own id of the oldest record of the same person.
+    record_id         uuid NOT NULL,
     contact_id        uuid NOT NULL,
+    source_created_at timestamptz NOT NULL,
     source_updated_at timestamptz NOT NULL,
     deleted_at        timestamptz,
     -- A digest of the bytes as Intercom sent them, by which a version is compared without reading them.
@@ -20,6 +22,8 @@ CREATE TABLE contact_sources (
     -- Set when Intercom merged this contact into another (`merge_history` of the survivor).
     merged_into       text,
     external_id       text,
+    -- The values that it may be linked by, as in `identity_values`: a JSON array of texts.
+    identity_values   text NOT NULL DEFAULT '[]',
     raw               bytea NOT NULL,
     PRIMARY KEY (tenant_id, connection_id, source_id)
 ) PARTITION BY HASH (tenant_id);
@@ -27,8 +31,10 @@ SELECT keep_raw('contact_sources');
 SELECT partition('contact_sources', 'autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05');
 -- An index for a look-up leads with what only that look-up knows, so that no other statement takes it by mistake.
 CREATE INDEX contact_sources_by_contact ON contact_sources (contact_id, tenant_id);
+-- From the own id of a record to the contact that it was joined to. Most records are contacts by themselves.
+CREATE INDEX contact_sources_joined ON contact_sources (record_id, tenant_id) WHERE record_id <> contact_id;
 -- From a survivor to what it absorbed, because their conversations are its own.
 CREATE INDEX contact_sources_absorbed ON contact_sources (merged_into, tenant_id, connection_id) WHERE merged_into IS NOT NULL;
 SELECT isolate('contact_sources');
 GRANT SELECT, INSERT, UPDATE ON contact_sources TO pathbound_worker;
-GRANT SELECT, DELETE ON contact_sources TO pathbound_api;
+GRANT SELECT, DELETE, UPDATE (contact_id) ON contact_sources TO pathbound_api;

@@ -8,7 +8,7 @@ CREATE FUNCTION analyze_filled(of_tenant uuid, of_stream text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 DECLARE
     filled regclass[] := CASE of_stream
-        WHEN 'contacts' THEN ARRAY['public.contact_sources', 'public.contact_companies', 'public.changes']
+        WHEN 'contacts' THEN ARRAY['public.contact_sources', 'public.contact_companies', 'public.changes', 'public.identity_values']
         WHEN 'companies' THEN ARRAY['public.company_sources']
         WHEN 'conversations' THEN ARRAY['public.conversations', 'public.conversation_contacts', 'public.threads']
     END;

@@ -7,6 +7,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::Number;
 use shared::{
     domain::JsonText,
     profiles::{self, CompanyProfile},
@@ -46,6 +47,18 @@ pub(crate) struct CompanyView {
     user_count: Option<i64>,
     #[schema(required)]
     session_count: Option<i64>,
+    /// The company's website, as it was written. `domain` is its host.
+    #[schema(required)]
+    website: Option<String>,
+    #[schema(required)]
+    last_request_at: Option<DateTime<Utc>>,
+    /// In a currency that no source names.
+    #[schema(required, value_type = Option<f64>)]
+    monthly_spend: Option<Number>,
+    /// Names.
+    tags: Vec<String>,
+    /// Names.
+    segments: Vec<String>,
     /// The customer's own attributes, with all digits of long numbers.
     #[schema(value_type = Object)]
     attributes: JsonText,
@@ -127,6 +140,11 @@ impl From<CompanyProfile> for CompanyView {
             industry: fields.industry,
             user_count: fields.user_count,
             session_count: fields.session_count,
+            website: fields.website,
+            last_request_at: fields.last_request_at,
+            monthly_spend: fields.monthly_spend,
+            tags: fields.tags,
+            segments: fields.segments,
             attributes: fields.attributes,
             sources: company.sources.into_iter().map(SourceView::from).collect(),
             updated_at: company.updated_at,

@@ -1,6 +1,6 @@
 //! Contacts, and the conversations they took part in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::{
     Json,
@@ -10,8 +10,8 @@ use axum::{
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::{
-    domain::{ConnectionId, JsonText},
-    profiles::{self, ContactProfile, Provenance},
+    domain::{ConnectionId, JsonText, profile::Origin},
+    profiles::{self, ContactProfile},
     store::reads::ConversationFilter,
 };
 use utoipa::ToSchema;
@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::{
     Include, Mark, OneQuery, ProfilesQuery, SourceView, before,
+    contact_views::{BrowserView, ConsentView, DeviceView},
     conversations::{ConversationList, ConversationsQuery, FiltersOfContact, list_filtered},
 };
 use crate::{
@@ -61,6 +62,23 @@ pub(crate) struct ContactView {
     last_replied_at: Option<DateTime<Utc>>,
     #[schema(required)]
     last_contacted_at: Option<DateTime<Utc>>,
+    #[schema(required)]
+    signed_up_at: Option<DateTime<Utc>>,
+    /// The customer's own ids of the person.
+    external_ids: Vec<String>,
+    /// All addresses, `email` first.
+    emails: Vec<String>,
+    /// All numbers, `phone` first.
+    phones: Vec<String>,
+    /// Names.
+    tags: Vec<String>,
+    /// Names.
+    segments: Vec<String>,
+    /// The browser that the contact was last seen in.
+    #[schema(required)]
+    browser: Option<BrowserView>,
+    devices: Vec<DeviceView>,
+    consent: ConsentView,
     /// The records that the contact is folded from.
     sources: Vec<SourceView>,
     /// When it last changed here.
@@ -115,18 +133,11 @@ pub(crate) async fn list(
     )?;
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    let contacts = profiles::contacts(
-        &mut tx,
-        filter,
-        before(at),
-        pager.fetch(),
-        include.provenance,
-    )
-    .await?;
+    let contacts = profiles::contacts(&mut tx, filter, before(at), pager.fetch()).await?;
     pager.answer(
         contacts,
         |contact| (contact.updated_at, contact.id),
-        ContactView::from,
+        |contact| ContactView::of(contact, include),
     )
 }
 
@@ -153,9 +164,9 @@ pub(crate) async fn show(
         .resolve_contact(id(&contact)?)
         .await?
         .ok_or_else(ApiError::not_found)?;
-    profiles::contact(&mut tx, own, include.provenance)
+    profiles::contact(&mut tx, own)
         .await?
-        .map(|contact| Json(contact.into()))
+        .map(|contact| Json(ContactView::of(contact, include)))
         .ok_or_else(ApiError::not_found)
 }
 
@@ -188,9 +199,24 @@ pub(crate) async fn conversations(
     list_filtered(&api, tx, &query, &filter).await
 }
 
-impl From<ContactProfile> for ContactView {
-    fn from(contact: ContactProfile) -> Self {
+impl ContactView {
+    fn of(contact: ContactProfile, include: Include) -> Self {
         let fields = contact.fields;
+        let updated = contact
+            .sources
+            .iter()
+            .map(|source| {
+                let key = (source.connection_id.0, source.source_id.clone());
+                (key, source.source_updated_at)
+            })
+            .collect();
+        let provenance = include.provenance.then(|| {
+            let origins = fields.provenance.iter();
+            let views = origins.filter_map(|(path, origin)| {
+                Some((path.to_owned(), ProvenanceView::of(origin, &updated)?))
+            });
+            views.collect()
+        });
         Self {
             id: contact.id,
             email: fields.email,
@@ -204,27 +230,33 @@ impl From<ContactProfile> for ContactView {
             last_seen_at: fields.last_seen_at,
             last_replied_at: fields.last_replied_at,
             last_contacted_at: fields.last_contacted_at,
+            signed_up_at: fields.signed_up_at,
+            external_ids: fields.external_ids,
+            emails: fields.emails,
+            phones: fields.phones,
+            tags: fields.tags,
+            segments: fields.segments,
+            browser: fields.browser.map(BrowserView::from),
+            devices: fields.devices.into_iter().map(DeviceView::from).collect(),
+            consent: fields.consent.into(),
             sources: contact.sources.into_iter().map(SourceView::from).collect(),
             updated_at: contact.updated_at,
             deleted_at: contact.deleted_at,
             merged_into: contact.merged_into,
-            provenance: contact.provenance.map(|fields| {
-                fields
-                    .into_iter()
-                    .map(|(field, provenance)| (field, provenance.into()))
-                    .collect()
-            }),
+            provenance,
         }
     }
 }
 
-impl From<Provenance> for ProvenanceView {
-    fn from(provenance: Provenance) -> Self {
-        Self {
-            source: provenance.source,
-            connection_id: provenance.connection_id,
-            source_id: provenance.source_id,
-            source_updated_at: provenance.source_updated_at,
-        }
+impl ProvenanceView {
+    /// `None` for a record that is no source of the contact, such as one that was merged.
+    fn of(origin: &Origin, updated: &HashMap<(Uuid, String), DateTime<Utc>>) -> Option<Self> {
+        let key = (origin.connection_id, origin.source_id.clone());
+        Some(Self {
+            source: origin.source.as_str().to_owned(),
+            connection_id: ConnectionId(origin.connection_id),
+            source_updated_at: *updated.get(&key)?,
+            source_id: key.1,
+        })
     }
 }

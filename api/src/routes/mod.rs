@@ -4,6 +4,7 @@ pub(crate) mod api_keys;
 pub(crate) mod changes;
 pub(crate) mod companies;
 pub(crate) mod connections;
+mod contact_views;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
 pub(crate) mod sync_status;

@@ -1,11 +1,16 @@
 //! Companies as profiles.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::deleted_everywhere;
+use super::{deleted_everywhere, names};
 use crate::{
-    domain::{JsonText, records::CompanyFields},
+    domain::{
+        profile::{CompanyProfileFields, CompanyRecord, MergeRules, Source, fold_company},
+        records::CompanyFields,
+    },
     intercom::wire,
     store::{
         ApiTx, StoreError,
@@ -17,7 +22,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct CompanyProfile {
     pub id: Uuid,
-    pub fields: CompanyFields,
+    pub fields: CompanyProfileFields,
     pub sources: Vec<ProfileSource>,
     pub updated_at: DateTime<Utc>,
     pub deleted_at: Option<DateTime<Utc>>,
@@ -28,7 +33,8 @@ pub struct CompanyProfile {
 /// # Errors
 /// See [`StoreError`].
 pub async fn company(tx: &mut ApiTx, id: Uuid) -> Result<Option<CompanyProfile>, StoreError> {
-    Ok(tx.company(id).await?.map(CompanyProfile::of))
+    let found = tx.company(id).await?.into_iter().collect();
+    Ok(profiles(tx, found).await?.pop())
 }
 
 /// A page of companies, last changed first.
@@ -42,53 +48,64 @@ pub async fn companies(
     limit: i64,
 ) -> Result<Vec<CompanyProfile>, StoreError> {
     let page = tx.companies(filter, before, limit).await?;
-    Ok(page.into_iter().map(CompanyProfile::of).collect())
+    profiles(tx, page).await
 }
 
-impl CompanyProfile {
-    fn of(company: CompanyRecords) -> Self {
-        let mut fields = CompanyFields::default();
-        for record in &company.records {
-            fill(&mut fields, read(record));
-        }
-        let sources: Vec<ProfileSource> = company
-            .records
-            .into_iter()
-            .map(|record| record.source)
-            .collect();
-        Self {
-            id: company.id,
-            fields,
-            deleted_at: deleted_everywhere(&sources),
-            sources,
-            updated_at: company.updated_at,
-        }
+async fn profiles(
+    tx: &mut ApiTx,
+    page: Vec<CompanyRecords>,
+) -> Result<Vec<CompanyProfile>, StoreError> {
+    let rules = MergeRules::default();
+    let mut read: Vec<(CompanyRecords, Vec<CompanyRecord>)> = page
+        .into_iter()
+        .map(|company| {
+            let records = company.records.iter().map(read_record).collect();
+            (company, records)
+        })
+        .collect();
+    let records = || read.iter().flat_map(|(_, records)| records);
+    let items: HashSet<_> = records().flat_map(names::of_company).collect();
+    let known = tx.reference_names(&items).await?;
+    for record in read.iter_mut().flat_map(|(_, records)| records) {
+        names::name_company(record, &known);
     }
+    Ok(read
+        .into_iter()
+        .map(|(company, records)| {
+            let records: Vec<CompanyRecord> = records;
+            let sources: Vec<ProfileSource> = company
+                .records
+                .into_iter()
+                .map(|record| record.source)
+                .collect();
+            CompanyProfile {
+                id: company.id,
+                fields: fold_company(&records, &rules),
+                deleted_at: deleted_everywhere(&sources),
+                sources,
+                updated_at: company.updated_at,
+            }
+        })
+        .collect())
 }
 
 /// Reads a stored record. What this build cannot read has no fields, and its profile still names its source.
-fn read(stored: &SourceRecord) -> CompanyFields {
+fn read_record(stored: &SourceRecord) -> CompanyRecord {
     let text = String::from_utf8_lossy(&stored.raw);
-    wire::read_company(&text).map_or_else(
+    let fields = wire::read_company(&text).map_or_else(
         |_| {
             tracing::warn!(source_id = %stored.source.source_id, "a stored company cannot be read");
             CompanyFields::default()
         },
         |company| company.fields,
-    )
-}
-
-/// Fills the fields that are empty.
-fn fill(fields: &mut CompanyFields, record: CompanyFields) {
-    let first = |to: &mut Option<String>, from| *to = to.take().or(from);
-    first(&mut fields.name, record.name);
-    first(&mut fields.domain, record.domain);
-    first(&mut fields.plan, record.plan);
-    first(&mut fields.industry, record.industry);
-    fields.size = fields.size.or(record.size);
-    fields.user_count = fields.user_count.or(record.user_count);
-    fields.session_count = fields.session_count.or(record.session_count);
-    if fields.attributes == JsonText::default() {
-        fields.attributes = record.attributes;
+    );
+    CompanyRecord {
+        key: stored.key(),
+        source: Source::named(&stored.source.source).unwrap_or(Source::Intercom),
+        source_updated_at: stored.source.source_updated_at,
+        deleted_at: stored.source.deleted_at,
+        external_id: stored.external_id.clone(),
+        companies: Vec::new(),
+        fields,
     }
 }

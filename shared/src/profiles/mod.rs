@@ -5,11 +5,12 @@
 
 mod companies;
 mod contacts;
+mod names;
 
 use chrono::{DateTime, Utc};
 
 pub use companies::{CompanyProfile, companies, company};
-pub use contacts::{ContactProfile, Provenance, contact, contacts};
+pub use contacts::{ContactProfile, contact, contacts};
 
 use crate::store::reads::ProfileSource;
 

@@ -63,22 +63,28 @@ impl WriteSummary {
 /// Source records of contacts or companies as one array per column, which is the shape that `unnest` takes.
 #[derive(Default)]
 pub(super) struct SourceColumns {
-    pub(super) profile_ids: Vec<Uuid>,
+    pub(super) record_ids: Vec<Uuid>,
     pub(super) source_ids: Vec<String>,
     pub(super) external_ids: Vec<Option<String>>,
+    pub(super) created: Vec<DateTime<Utc>>,
     pub(super) updated: Vec<DateTime<Utc>>,
     pub(super) sanitised: Vec<bool>,
+    /// JSON arrays, because Postgres has no array of arrays of different lengths.
+    pub(super) identity_values: Vec<String>,
     pub(super) hashes: Vec<i64>,
     pub(super) raws: Vec<Vec<u8>>,
 }
 
 /// One row of [`SourceColumns`].
 pub(super) struct SourceRow {
-    pub(super) profile_id: Uuid,
+    pub(super) record_id: Uuid,
     pub(super) source_id: String,
     pub(super) external_id: Option<String>,
+    pub(super) created_at: DateTime<Utc>,
     pub(super) updated_at: DateTime<Utc>,
     pub(super) sanitised: bool,
+    /// A JSON array of texts.
+    pub(super) identity_values: String,
     pub(super) raw_hash: i64,
     /// As it is stored.
     pub(super) raw: Vec<u8>,
@@ -86,11 +92,13 @@ pub(super) struct SourceRow {
 
 impl SourceColumns {
     pub(super) fn push(&mut self, row: SourceRow) {
-        self.profile_ids.push(row.profile_id);
+        self.record_ids.push(row.record_id);
         self.source_ids.push(row.source_id);
         self.external_ids.push(row.external_id);
+        self.created.push(row.created_at);
         self.updated.push(row.updated_at);
         self.sanitised.push(row.sanitised);
+        self.identity_values.push(row.identity_values);
         self.hashes.push(row.raw_hash);
         self.raws.push(row.raw);
     }

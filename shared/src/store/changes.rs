@@ -21,6 +21,17 @@ impl<R: ChangesObjects> Tx<R> {
         }
     }
 
+    /// Notes what has become of an object, which may have no row in the feed yet.
+    pub(super) fn note_state(
+        &mut self,
+        id: Uuid,
+        op: ChangeOp,
+        kind: ObjectKind,
+        fate: ObjectFate,
+    ) {
+        self.changes().note(id, op, Some(kind), Some(fate));
+    }
+
     /// Notes objects that have come to this end.
     pub(super) fn note_ends(
         &mut self,
@@ -81,17 +92,17 @@ impl<R: DbRole> Tx<R> {
 /// Each statement finds its rows by key, one after the other, because a plan may have been made when the tables were empty
 /// (`OFFSET 0` keeps the planner from joining whole tables).
 impl Tx<Worker> {
-    /// The contacts that these records belong to.
-    pub(super) async fn contacts_of_records(
+    /// Notes the contacts of records that gained or lost a company.
+    pub(super) async fn note_linked_contacts(
         &mut self,
         connection: ConnectionId,
         source_ids: &[&str],
-    ) -> Result<Vec<Uuid>, StoreError> {
+    ) -> Result<(), StoreError> {
         if source_ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let tenant = self.tenant().0;
-        Ok(sqlx::query_scalar!(
+        let contacts = sqlx::query_scalar!(
             "SELECT s.contact_id FROM unnest($3::text[]) AS i(source_id)
              CROSS JOIN LATERAL (SELECT contact_id FROM contact_sources
                  WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id OFFSET 0) s",
@@ -100,16 +111,7 @@ impl Tx<Worker> {
             source_ids as &[&str],
         )
         .fetch_all(self.session())
-        .await?)
-    }
-
-    /// Notes contacts that gained or lost a company.
-    pub(super) async fn note_linked_contacts(
-        &mut self,
-        connection: ConnectionId,
-        source_ids: &[&str],
-    ) -> Result<(), StoreError> {
-        let contacts = self.contacts_of_records(connection, source_ids).await?;
+        .await?;
         self.note_changes(ChangeOp::Link, contacts);
         Ok(())
     }
@@ -139,8 +141,11 @@ impl Tx<Worker> {
         self.note_changes(ChangeOp::Link, contacts);
         Ok(())
     }
+}
 
-    /// Notes conversations of contacts that have just arrived or were merged. They show other participants from now on.
+impl<R: ChangesObjects> Tx<R> {
+    /// Notes conversations of records that have just arrived or belong to another contact. They show other participants
+    /// from now on.
     pub(super) async fn note_conversations_of(
         &mut self,
         connection: ConnectionId,

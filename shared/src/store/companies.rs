@@ -31,9 +31,12 @@ impl Tx<Worker> {
                 continue;
             }
             columns.push(SourceRow {
-                profile_id: ids::company_id(connection, &company.source_id),
+                record_id: ids::company_id(connection, &company.source_id),
                 source_id: company.source_id,
                 external_id: company.external_id,
+                // Companies are linked by nothing yet.
+                created_at: company.updated_at,
+                identity_values: String::new(),
                 updated_at: company.updated_at,
                 sanitised: company.sanitised,
                 raw_hash,
@@ -69,7 +72,7 @@ impl Tx<Worker> {
             tenant,
             connection.0,
             &columns.source_ids,
-            &columns.profile_ids,
+            &columns.record_ids,
             &columns.external_ids as &[Option<String>],
             &columns.updated,
             &columns.sanitised,

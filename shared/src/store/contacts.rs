@@ -1,17 +1,21 @@
 //! Contacts, as one connection reports them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+
+use chrono::{DateTime, Utc};
 
 use super::{
     StoreError, Tx, WriteSummary,
     batch::{SourceColumns, SourceRow, last_of_each},
     contact_links::ReportedLinks,
-    noted_changes::{ChangeOp, ObjectFate, ObjectKind},
+    identities::HeldValues,
+    noted_changes::ObjectKind,
     raw::{self, RawKind},
+    reads::FAR_FUTURE,
     roles::Worker,
     versions::raw_hash,
 };
-use crate::domain::{ConnectionId, ids, records::Contact};
+use crate::domain::{ConnectionId, ids, profile::RecordKey, records::Contact};
 
 /// One statement for both ways of writing contacts. Gives the ids of the records that were written, and of their contacts.
 macro_rules! write_contacts {
@@ -22,17 +26,23 @@ macro_rules! write_contacts {
         let tenant = $tx.tenant().0;
         let written = sqlx::query!(
             r#"INSERT INTO contact_sources AS s
-                (tenant_id, connection_id, source_id, contact_id, external_id, source_updated_at, sanitised, raw_hash, raw)
-            SELECT $1, $2, * FROM unnest($3::text[], $4::uuid[], $5::text[], $6::timestamptz[], $7::bool[], $8::int8[], $9::bytea[])
+                (tenant_id, connection_id, source_id, record_id, contact_id, external_id, source_created_at,
+                 source_updated_at, sanitised, identity_values, raw_hash, raw)
+            SELECT $1, $2, source_id, id, id, external_id, created_at, updated_at, sanitised, identity_values, raw_hash, raw
+            FROM unnest($3::text[], $4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::bool[], $9::text[],
+                        $10::int8[], $11::bytea[])
+                AS i(source_id, id, external_id, created_at, updated_at, sanitised, identity_values, raw_hash, raw)
             "# + $conflict + r#"
             RETURNING s.source_id, s.contact_id"#,
             tenant,
             $connection.0,
             &$columns.source_ids,
-            &$columns.profile_ids,
+            &$columns.record_ids,
             &$columns.external_ids as &[Option<String>],
+            &$columns.created,
             &$columns.updated,
             &$columns.sanitised,
+            &$columns.identity_values,
             &$columns.hashes,
             &$columns.raws,
         )
@@ -79,33 +89,42 @@ impl Tx<Worker> {
             .await?;
         let (mut new, mut stored) = (SourceColumns::default(), SourceColumns::default());
         let mut reported = ReportedLinks::default();
+        let mut held = HeldValues::default();
         let mut absorbed = Vec::new();
         for contact in contacts {
             // A contact lists what was merged into it, so the survivor's page is where merges are learnt.
-            let id = contact.source_id;
-            absorbed.extend(contact.absorbed.into_iter().map(|gone| (gone, id.clone())));
+            let gone = contact.absorbed.iter();
+            absorbed.extend(gone.map(|gone| (gone.clone(), contact.source_id.clone())));
             let raw_hash = raw_hash(&contact.raw);
-            let is_changed = before.is_changed(&id, contact.updated_at, raw_hash);
-            if is_changed || before.is_of(&id, contact.updated_at) {
-                reported.companies.insert(id.clone(), contact.companies);
-            }
+            let id = &contact.source_id;
+            let is_changed = before.is_changed(id, contact.updated_at, raw_hash);
             if is_changed {
-                let columns = if before.is_new(&id) {
-                    &mut new
-                } else {
-                    &mut stored
-                };
+                let is_new = before.is_new(id);
+                let columns = if is_new { &mut new } else { &mut stored };
                 columns.push(SourceRow {
-                    profile_id: ids::contact_id(connection, &id),
-                    source_id: id,
-                    external_id: contact.external_id,
+                    record_id: ids::contact_id(connection, id),
+                    source_id: id.clone(),
+                    external_id: contact.external_id.clone(),
+                    created_at: created_at(&contact),
                     updated_at: contact.updated_at,
                     sanitised: contact.sanitised,
+                    identity_values: held.push(&contact, created_at(&contact)),
                     raw_hash,
                     raw: raw::pack(RawKind::Contact, contact.raw.as_bytes()),
                 });
             }
+            if is_changed || before.is_of(id, contact.updated_at) {
+                reported
+                    .companies
+                    .insert(contact.source_id, contact.companies);
+            }
         }
+        if !held.is_empty() || !absorbed.is_empty() {
+            self.lock_contacts().await?;
+        }
+        let previous = self
+            .stored_identities(connection, &stored.source_ids)
+            .await?;
         let mut changed = self.insert_contacts(connection, &new).await?;
         changed.extend(self.update_contacts(connection, &stored).await?);
         let mut written = WriteSummary::of(seen, changed, &before);
@@ -113,7 +132,12 @@ impl Tx<Worker> {
             .await?;
         self.write_links(connection, &reported, &written.changed, &before)
             .await?;
-        written.alive -= self.note_merges(connection, &absorbed).await?;
+        held.retain(&written.changed);
+        let mut unlinked = self.write_values(connection, held, previous).await?;
+        let gone = self.note_merges(connection, &absorbed).await?;
+        unlinked.seeds.extend(gone.records);
+        written.alive -= gone.alive;
+        self.unify(unlinked).await?;
         Ok(written)
     }
 
@@ -139,7 +163,8 @@ impl Tx<Worker> {
             connection,
             columns,
             "ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET
-                    external_id = excluded.external_id, source_updated_at = excluded.source_updated_at,
+                    external_id = excluded.external_id, identity_values = excluded.identity_values,
+                    source_created_at = excluded.source_created_at, source_updated_at = excluded.source_updated_at,
                     sanitised = excluded.sanitised, raw_hash = excluded.raw_hash, raw = excluded.raw, deleted_at = NULL,
                     merged_into = NULL
                 WHERE excluded.source_updated_at >= s.source_updated_at
@@ -147,14 +172,14 @@ impl Tx<Worker> {
         )
     }
 
-    /// Points contacts that Intercom merged away to their survivors. Their rows stay. Returns how many of them were alive.
+    /// Points contacts that Intercom merged away to their survivors. Their rows stay. The caller unifies what it gets.
     pub(super) async fn note_merges(
         &mut self,
         connection: ConnectionId,
         absorbed: &[(String, String)],
-    ) -> Result<i64, StoreError> {
+    ) -> Result<EndedContacts, StoreError> {
         if absorbed.is_empty() {
-            return Ok(0);
+            return Ok(EndedContacts::default());
         }
         let tenant = self.tenant().0;
         let (gone, survivor): (Vec<&str>, Vec<&str>) = absorbed
@@ -171,12 +196,14 @@ impl Tx<Worker> {
                                       AND merged_into IS DISTINCT FROM i.survivor FOR UPDATE) s
              ), merged AS (
                 INSERT INTO contact_sources
-                    (tenant_id, connection_id, source_id, contact_id, source_updated_at, raw_hash, raw, merged_into)
-                SELECT DISTINCT ON (source_id) $1::uuid, $2::uuid, source_id, contact_id, source_updated_at, 0, ''::bytea, survivor
+                    (tenant_id, connection_id, source_id, record_id, contact_id, source_created_at, source_updated_at, raw_hash,
+                     raw, merged_into)
+                SELECT DISTINCT ON (source_id) $1::uuid, $2::uuid, source_id, contact_id, contact_id, source_updated_at,
+                       source_updated_at, 0, ''::bytea, survivor
                 FROM before ORDER BY source_id
                 ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET merged_into = excluded.merged_into
              )
-             SELECT source_id AS gone, contact_id, survivor AS "survivor!", was_alive AS "was_alive!" FROM before"#,
+             SELECT source_id AS gone, survivor AS "survivor!", was_alive AS "was_alive!" FROM before"#,
             tenant,
             connection.0,
             &gone as &[&str],
@@ -184,15 +211,30 @@ impl Tx<Worker> {
         )
         .fetch_all(self.session())
         .await?;
-        let survivors: Vec<&str> = merged.iter().map(|row| row.survivor.as_str()).collect();
-        let survivors = self.contacts_of_records(connection, &survivors).await?;
-        self.note_changes(ChangeOp::Merge, survivors);
-        let absorbed = merged.iter().map(|row| row.contact_id);
-        self.note_ends(ChangeOp::Merge, ObjectFate::Merged, absorbed);
-        let gone: Vec<&str> = merged.iter().map(|row| row.gone.as_str()).collect();
-        self.note_conversations_of(connection, &gone).await?;
-        Ok(merged.iter().filter(|row| row.was_alive).count() as i64)
+        let mut ended = EndedContacts::default();
+        for row in merged {
+            ended.alive += i64::from(row.was_alive);
+            for source_id in [row.gone, row.survivor] {
+                ended.records.insert(RecordKey {
+                    connection,
+                    source_id,
+                });
+            }
+        }
+        Ok(ended)
     }
+}
+
+/// Contacts that have ended, and how many of them were alive.
+#[derive(Default)]
+pub(super) struct EndedContacts {
+    pub(super) records: BTreeSet<RecordKey>,
+    pub(super) alive: i64,
+}
+
+/// When the source created a contact. One that does not say it is younger than all others.
+fn created_at(contact: &Contact) -> DateTime<Utc> {
+    contact.created_at.unwrap_or(FAR_FUTURE)
 }
 
 fn ids_of(contacts: &[Contact]) -> Vec<&str> {

@@ -24,6 +24,7 @@ mod dead_letters;
 mod error;
 mod grants;
 mod idempotency;
+mod identities;
 mod migrate;
 mod noted_changes;
 mod oauth_flows;

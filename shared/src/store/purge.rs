@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError, Tx,
+    identities::RemovedRecord,
     noted_changes::{ChangeOp, ObjectFate},
     roles::{Api, ReadsConnections},
 };
@@ -33,40 +34,6 @@ struct ConversationBatch {
     last: Uuid,
     /// The first conversation alone has more parts than a transaction deletes.
     is_giant: bool,
-}
-
-/// Deletes a batch of records behind what is deleted, and notes the profiles that have lost one. Contacts and companies
-/// differ only in the names of their tables. Every part of the statement sees the rows as they were before it, hence the
-/// exception for the batch itself. Returns the last of the batch.
-macro_rules! delete_batch {
-    ($tx:ident, $connection:ident, $after:expr, $sources:literal, $profile_id:literal) => {{
-        let batch = sqlx::query!(
-            r#"WITH batch AS MATERIALIZED (
-                   SELECT source_id, "# + $profile_id + r#" AS profile_id FROM "# + $sources + r#"
-                   WHERE tenant_id = $1 AND connection_id = $2 AND source_id > $4 ORDER BY source_id LIMIT $3
-               ), gone AS (
-                   DELETE FROM "# + $sources + r#" WHERE tenant_id = $1 AND connection_id = $2
-                      AND source_id > $4 AND source_id <= (SELECT max(source_id) FROM batch)
-               )
-               SELECT b.source_id, b.profile_id,
-                      EXISTS (SELECT FROM "# + $sources + r#" s
-                              WHERE s.tenant_id = $1 AND s."# + $profile_id + r#" = b.profile_id
-                                AND (s.connection_id <> $2 OR s.source_id NOT IN (SELECT source_id FROM batch))) AS "remains!"
-               FROM batch b ORDER BY b.source_id"#,
-            $tx.tenant().0,
-            $connection.0,
-            OBJECTS,
-            $after,
-        )
-        .fetch_all($tx.session())
-        .await?;
-        let (remaining, removed): (Vec<_>, Vec<_>) = batch.iter().partition(|row| row.remains);
-        let removed = removed.into_iter().map(|row| row.profile_id);
-        $tx.note_ends(ChangeOp::Delete, ObjectFate::Removed, removed);
-        let remaining = remaining.into_iter().map(|row| row.profile_id);
-        $tx.note_changes(ChangeOp::Upsert, remaining);
-        batch.into_iter().next_back().map(|row| row.source_id)
-    }};
 }
 
 impl Store<Api> {
@@ -294,12 +261,28 @@ impl Tx<Api> {
         progress: &mut Progress,
     ) -> Result<bool, StoreError> {
         let after = progress.contact.clone();
-        let last: Option<String> =
-            delete_batch!(self, connection, &after, "contact_sources", "contact_id");
-        let Some(last) = last else {
+        self.lock_contacts().await?;
+        let tenant = self.tenant().0;
+        // Every part of the statement sees the rows as they were before it.
+        let batch = sqlx::query!(
+            "WITH batch AS MATERIALIZED (
+                SELECT source_id, record_id, contact_id, identity_values FROM contact_sources
+                WHERE tenant_id = $1 AND connection_id = $2 AND source_id > $4 ORDER BY source_id LIMIT $3
+             ), gone AS (
+                DELETE FROM contact_sources WHERE tenant_id = $1 AND connection_id = $2
+                   AND source_id > $4 AND source_id <= (SELECT max(source_id) FROM batch)
+             )
+             SELECT source_id, record_id, contact_id, identity_values FROM batch ORDER BY source_id",
+            tenant,
+            connection.0,
+            OBJECTS,
+            after,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let Some(last) = batch.last().map(|row| row.source_id.clone()) else {
             return Ok(false);
         };
-        let tenant = self.tenant().0;
         sqlx::query!(
             "DELETE FROM contact_companies WHERE tenant_id = $1 AND connection_id = $2
                 AND contact_source_id > $3 AND contact_source_id <= $4",
@@ -310,6 +293,16 @@ impl Tx<Api> {
         )
         .execute(self.session())
         .await?;
+        let removed = batch
+            .into_iter()
+            .map(|row| RemovedRecord {
+                source_id: row.source_id,
+                record_id: row.record_id,
+                contact_id: row.contact_id,
+                identity_values: row.identity_values,
+            })
+            .collect();
+        self.unify_without(connection, removed).await?;
         progress.contact = last;
         Ok(true)
     }
@@ -319,16 +312,28 @@ impl Tx<Api> {
         connection: ConnectionId,
         progress: &mut Progress,
     ) -> Result<bool, StoreError> {
-        let last: Option<String> = delete_batch!(
-            self,
-            connection,
-            &progress.company,
-            "company_sources",
-            "company_id"
-        );
-        let Some(last) = last else {
+        let tenant = self.tenant().0;
+        let batch = sqlx::query!(
+            "WITH batch AS MATERIALIZED (
+                SELECT source_id, company_id FROM company_sources
+                WHERE tenant_id = $1 AND connection_id = $2 AND source_id > $4 ORDER BY source_id LIMIT $3
+             ), gone AS (
+                DELETE FROM company_sources WHERE tenant_id = $1 AND connection_id = $2
+                   AND source_id > $4 AND source_id <= (SELECT max(source_id) FROM batch)
+             )
+             SELECT source_id, company_id FROM batch ORDER BY source_id",
+            tenant,
+            connection.0,
+            OBJECTS,
+            progress.company,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let Some(last) = batch.last().map(|row| row.source_id.clone()) else {
             return Ok(false);
         };
+        let removed = batch.into_iter().map(|row| row.company_id);
+        self.note_ends(ChangeOp::Delete, ObjectFate::Removed, removed);
         progress.company = last;
         Ok(true)
     }

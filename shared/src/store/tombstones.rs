@@ -7,10 +7,12 @@ use uuid::Uuid;
 
 use super::{
     ProofDelta, SliceKey, StoreError, Tx,
+    contacts::EndedContacts,
+    identities::Unlinked,
     noted_changes::{ChangeOp, ObjectFate},
     roles::Worker,
 };
-use crate::domain::{ConnectionId, Stream, ids};
+use crate::domain::{ConnectionId, Stream, ids, profile::RecordKey};
 
 impl Tx<Worker> {
     /// Marks contacts that Intercom no longer has, and points merged ones to their survivors.
@@ -21,8 +23,16 @@ impl Tx<Worker> {
         deleted: &[String],
         merged: &[(String, String)],
     ) -> Result<(), StoreError> {
+        self.lock_contacts().await?;
         let mut ended = self.note_merges(key.connection, merged).await?;
-        ended += self.mark_deleted(key.connection, deleted).await?;
+        let deleted_now = self.mark_deleted(key.connection, deleted).await?;
+        ended.alive += deleted_now.alive;
+        ended.records.extend(deleted_now.records);
+        let unlinked = Unlinked {
+            seeds: ended.records,
+            ..Unlinked::default()
+        };
+        self.unify(unlinked).await?;
         let both: Vec<String> = merged
             .iter()
             .map(|(gone, _)| gone.clone())
@@ -33,19 +43,19 @@ impl Tx<Worker> {
         self.add_to_proof(
             key.connection,
             key.stream,
-            ProofDelta::ended(ended.unsigned_abs()),
+            ProofDelta::ended(ended.alive.unsigned_abs()),
         )
         .await
     }
 
-    /// Marks contacts as deleted. Returns how many of them were alive.
+    /// Marks contacts as deleted. The caller unifies what it gets.
     async fn mark_deleted(
         &mut self,
         connection: ConnectionId,
         deleted: &[String],
-    ) -> Result<i64, StoreError> {
+    ) -> Result<EndedContacts, StoreError> {
         if deleted.is_empty() {
-            return Ok(0);
+            return Ok(EndedContacts::default());
         }
         let tenant = self.tenant().0;
         // Each row is found by its key, whatever the planner believes of the table. An upsert of rows that exist.
@@ -58,22 +68,26 @@ impl Tx<Worker> {
                                       AND deleted_at IS NULL FOR UPDATE) s
              ), marked AS (
                 INSERT INTO contact_sources
-                    (tenant_id, connection_id, source_id, contact_id, source_updated_at, raw_hash, raw)
-                SELECT $1, $2, source_id, contact_id, source_updated_at, 0, '' FROM before
+                    (tenant_id, connection_id, source_id, record_id, contact_id, source_created_at, source_updated_at, raw_hash, raw)
+                SELECT $1, $2, source_id, contact_id, contact_id, source_updated_at, source_updated_at, 0, '' FROM before
                 ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET deleted_at = now()
              )
-             SELECT contact_id, was_alive AS "was_alive!" FROM before"#,
+             SELECT source_id, was_alive AS "was_alive!" FROM before"#,
             tenant,
             connection.0,
             deleted,
         )
         .fetch_all(self.session())
         .await?;
-        let alive = marked.iter().filter(|row| row.was_alive);
-        let contacts: Vec<Uuid> = alive.map(|row| row.contact_id).collect();
-        let count = contacts.len() as i64;
-        self.note_ends(ChangeOp::Delete, ObjectFate::Deleted, contacts);
-        Ok(count)
+        let alive = marked.iter().filter(|row| row.was_alive).count();
+        let records = marked.into_iter().map(|row| RecordKey {
+            connection,
+            source_id: row.source_id,
+        });
+        Ok(EndedContacts {
+            records: records.collect(),
+            alive: alive as i64,
+        })
     }
 
     /// Marks those of the given companies that were absent from two complete walks. A 404 alone is not believed, because

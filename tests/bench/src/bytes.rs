@@ -21,7 +21,7 @@ const RECORDS: [(&str, RawKind, &[&str]); 4] = [
     (
         "contact",
         RawKind::Contact,
-        &["contact_sources", "contact_companies"],
+        &["contact_sources", "identity_values", "contact_companies"],
     ),
     ("company", RawKind::Company, &["company_sources"]),
     (

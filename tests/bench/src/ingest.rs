@@ -32,7 +32,7 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
         report,
         "contacts",
         contacts,
-        &["contact_sources", "changes"],
+        &["contact_sources", "identity_values", "changes"],
     )
     .await?;
     let parts = WorkspaceSpec {

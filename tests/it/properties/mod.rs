@@ -6,6 +6,7 @@ mod deliveries;
 mod disconnects;
 mod faults;
 mod found;
+mod identities;
 mod interleavings;
 mod machine;
 mod order;

@@ -29,6 +29,7 @@ const LOG: &str = "log/plans.json";
 /// Tables that are split. A statement about a tenant reads one partition.
 const PARTITIONED: &[&str] = &[
     "changes",
+    "identity_values",
     "contact_sources",
     "contact_companies",
     "conversations",
@@ -287,13 +288,17 @@ impl Case {
             "INSERT INTO changes (tenant_id, id, at, kind, fate, op)
              SELECT $1, md5('grown' || n)::uuid, now() - make_interval(secs => n), 1, 0, 1 FROM generate_series($3 + 1, 2 * $3) n
              WHERE $2::uuid IS NOT NULL",
-            "INSERT INTO contact_sources (tenant_id, connection_id, source_id, contact_id, source_updated_at, raw_hash, raw)
-             SELECT $1, $2, 'grown' || n, md5('grown' || n)::uuid, now() - make_interval(days => 60), 0,
+            "INSERT INTO contact_sources (tenant_id, connection_id, source_id, record_id, contact_id, source_created_at,
+                                          source_updated_at, raw_hash, raw)
+             SELECT $1, $2, 'grown' || n, md5('grown' || n)::uuid, md5('grown' || n)::uuid, now() - make_interval(days => 60),
+                    now() - make_interval(days => 60), 0,
                     '\\x00' || convert_to(format('{\"id\":\"grown%s\",\"updated_at\":1,\"pad\":\"%s\"}', n, repeat('x', 760)), 'UTF8')
              FROM generate_series($3 + 1, 2 * $3) n",
             "INSERT INTO changes (tenant_id, id, at, kind, fate, op)
              SELECT $1, md5('talk' || n)::uuid, now() - make_interval(secs => n), 3, 0, 1 FROM generate_series($3 + 1, 2 * $3) n
              WHERE $2::uuid IS NOT NULL",
+            "INSERT INTO identity_values (tenant_id, connection_id, source_id, value)
+             SELECT $1, $2, 'grown' || n, 'email:grown' || n || '@example.com' FROM generate_series($3 + 1, 2 * $3) n",
             "INSERT INTO contact_companies (tenant_id, connection_id, contact_source_id, company_source_id)
              SELECT $1, $2, 'grown' || n, s.source_id FROM generate_series($3 + 1, 2 * $3) n
              CROSS JOIN (SELECT source_id FROM company_sources WHERE connection_id = $2 ORDER BY 1 LIMIT 1) s",

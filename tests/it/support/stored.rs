@@ -1,7 +1,10 @@
 //! What is stored of a connection, where no method of the product shows it.
 
+use std::collections::BTreeMap;
+
 use shared::domain::Stream;
 use sqlx::{FromRow, postgres::PgRow};
+use uuid::Uuid;
 
 use super::{Case, kept::unpacked};
 
@@ -190,6 +193,30 @@ impl Case {
              WHERE kind = 1 AND tenant_id = (SELECT tenant_id FROM connections WHERE id = $1)",
         )
         .await
+    }
+
+    /// Of each contact's record: its source id, its own id, its contact, when its source created it, its survivor, its
+    /// values, and whether it is deleted.
+    pub(crate) async fn stored_identities<T>(&self) -> Vec<T>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        self.sql(
+            "SELECT source_id, record_id, contact_id, source_created_at, merged_into, identity_values, deleted_at IS NOT NULL
+             FROM contact_sources WHERE connection_id = $1 ORDER BY source_id",
+        )
+        .await
+    }
+
+    /// What the feed says has become of each contact.
+    pub(crate) async fn fates(&self) -> BTreeMap<Uuid, i16> {
+        let rows: Vec<(Uuid, i16)> = self
+            .sql(
+                "SELECT id, fate FROM changes
+                 WHERE kind = 1 AND tenant_id = (SELECT tenant_id FROM connections WHERE id = $1)",
+            )
+            .await;
+        rows.into_iter().collect()
     }
 
     /// Objects of the tenant that the feed does not tell to be removed.

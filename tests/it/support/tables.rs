@@ -75,6 +75,7 @@ impl Case {
             "parts",
             "contact_sources",
             "changes",
+            "identity_values",
             "company_sources",
             "contact_companies",
             "reference_items",

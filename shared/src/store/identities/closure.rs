@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::values;
+use super::stored_value;
 use crate::{
     domain::{
         ConnectionId,
@@ -38,6 +38,10 @@ impl StoredIdentity {
         !self.is_deleted && self.merged_into.is_none()
     }
 
+    pub(super) fn key(&self) -> RecordKey {
+        self.key.clone()
+    }
+
     pub(in crate::store) fn values(&self) -> &[String] {
         &self.values
     }
@@ -60,7 +64,7 @@ impl StoredIdentity {
             values: self
                 .values
                 .iter()
-                .filter_map(|value| values::read(value))
+                .filter_map(|value| stored_value::read(value))
                 .collect(),
         }
     }
@@ -99,12 +103,12 @@ impl<R: ChangesObjects> Tx<R> {
                     source_id: record.merged_into.clone()?,
                 })
             }));
-            let most = rules.max_holders();
-            for (value, holders) in self.holders(&new_values, most as i64 + 1).await? {
-                if holders.len() <= most {
+            let max = rules.max_holders();
+            for (value, holders) in self.holders(&new_values, max as i64 + 1).await? {
+                if holders.len() <= max {
                     next.extend(holders);
                 } else {
-                    closure.shared.extend(values::kind_and_text(&value));
+                    closure.shared.extend(stored_value::kind_and_text(&value));
                 }
             }
             for record in found {

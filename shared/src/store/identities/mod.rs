@@ -8,6 +8,9 @@
 //! each bring one of two equal values would not see each other.
 
 mod closure;
+mod holders;
+mod removal;
+mod stored_value;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use self::closure::{Closure, StoredIdentity};
+pub(super) use self::removal::RemovedRecord;
 pub(super) use self::values::{HeldValues, Unlinked};
 use super::{
     StoreError, Tx,

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::closure::StoredIdentity;
+use super::{closure::StoredIdentity, stored_value};
 use crate::{
     domain::{
         ConnectionId,
-        profile::{IdentityKind, IdentityRules, IdentityValue, RecordKey},
+        profile::{IdentityRules, IdentityValue, RecordKey},
         records::Contact,
     },
     store::{
@@ -83,43 +83,19 @@ pub(in crate::store) struct Unlinked {
 /// The values of a contact that may link it, in the form of the table: the kind and the text.
 fn values_of(contact: &Contact) -> Vec<String> {
     let fields = &contact.fields;
-    let values = [
-        contact
-            .external_id
-            .as_deref()
-            .map(IdentityValue::external_id),
-        fields.email.as_deref().map(IdentityValue::email),
-        fields.phone.as_deref().map(IdentityValue::phone),
-    ];
-    let mut values: Vec<String> = values
-        .into_iter()
-        .flatten()
+    let external_ids = contact.external_id.iter();
+    let emails = fields.email.iter().chain(&fields.emails);
+    let phones = fields.phone.iter().chain(&fields.phones);
+    let mut values: Vec<String> = external_ids
+        .map(|id| IdentityValue::external_id(id))
+        .chain(emails.map(|email| IdentityValue::email(email)))
+        .chain(phones.map(|phone| IdentityValue::phone(phone)))
         .filter(|value| value.blocked().is_none())
-        .map(|value| stored(&value))
+        .map(|value| stored_value::write(&value))
         .collect();
     values.sort_unstable();
     values.dedup();
     values
-}
-
-fn stored(value: &IdentityValue) -> String {
-    format!("{}:{}", value.kind().as_str(), value.text())
-}
-
-/// A stored value. `None` if a newer build has written one of a kind that this one does not know.
-pub(super) fn read(stored: &str) -> Option<IdentityValue> {
-    let (kind, text) = stored.split_once(':')?;
-    match kind {
-        "external_id" => Some(IdentityValue::external_id(text)),
-        "email" => Some(IdentityValue::email(text)),
-        "phone" => Some(IdentityValue::phone(text)),
-        _ => None,
-    }
-}
-
-/// The kind and the text of a stored value.
-pub(super) fn kind_and_text(stored: &str) -> Option<(IdentityKind, String)> {
-    read(stored).map(|value| (value.kind(), value.text().to_owned()))
 }
 
 impl Tx<Worker> {
@@ -159,7 +135,11 @@ impl Tx<Worker> {
             let less: Vec<_> = less.map(|value| (id.clone(), value.clone())).collect();
             match before {
                 None => new_ids.push(id.as_str()),
-                Some(before) if less.is_empty() && before.is_as_old_as(held.created_at) => {}
+                // One that comes back from an end may link again, whatever it holds.
+                Some(before)
+                    if less.is_empty()
+                        && before.is_alive()
+                        && before.is_as_old_as(held.created_at) => {}
                 Some(_) => {
                     unlinked.seeds.insert(key(connection, id));
                 }
@@ -233,54 +213,23 @@ impl<R: ChangesObjects> Tx<R> {
         Ok(common.into_iter().collect())
     }
 
-    /// Holders of values, at most so many of each.
-    pub(super) async fn holders(
-        &mut self,
-        values: &[String],
-        at_most: i64,
-    ) -> Result<BTreeMap<String, Vec<RecordKey>>, StoreError> {
-        if values.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let tenant = self.tenant().0;
-        let rows = sqlx::query!(
-            r#"SELECT i.value AS "value!", h.connection_id, h.source_id FROM unnest($2::text[]) AS i(value)
-               CROSS JOIN LATERAL (SELECT connection_id, source_id FROM identity_values
-                                   WHERE tenant_id = $1 AND value = i.value
-                                   ORDER BY value, connection_id, source_id LIMIT $3) h"#,
-            tenant,
-            values,
-            at_most,
-        )
-        .fetch_all(self.session())
-        .await?;
-        let mut holders: BTreeMap<String, Vec<RecordKey>> = BTreeMap::new();
-        for row in rows {
-            holders.entry(row.value).or_default().push(RecordKey {
-                connection: ConnectionId(row.connection_id),
-                source_id: row.source_id,
-            });
-        }
-        Ok(holders)
-    }
-
     /// All holders of values that have become shared by this transaction, or that are no longer shared.
     pub(super) async fn holders_of_shared(
         &mut self,
         touched: &TouchedValues,
         rules: &IdentityRules,
     ) -> Result<BTreeSet<RecordKey>, StoreError> {
-        let most = rules.max_holders() as i64;
+        let max = rules.max_holders() as i64;
         let largest = touched.0.values().map(|more| more.abs()).max();
         let values: Vec<String> = touched.0.keys().cloned().collect();
         let held = self
-            .holders(&values, most + largest.unwrap_or_default() + 1)
+            .holders(&values, max + largest.unwrap_or_default() + 1)
             .await?;
         let mut found = BTreeSet::new();
         for (value, holders) in held {
             let now = holders.len() as i64;
             let before = now - touched.0[&value];
-            if (now > most) != (before > most) {
+            if (now > max) != (before > max) {
                 found.extend(holders);
             }
         }

@@ -49,9 +49,10 @@ impl Tx<Api> {
         let tenant = self.tenant().0;
         let ids: Vec<Uuid> = listed.iter().map(|listed| listed.id).collect();
         let rows = sqlx::query!(
-            "SELECT s.company_id, c.source, s.connection_id, s.source_id, s.source_updated_at, s.deleted_at, s.raw
+            "SELECT s.company_id, c.source, s.connection_id, s.source_id, s.source_updated_at, s.deleted_at, s.external_id,
+                    s.raw
              FROM unnest($2::uuid[]) AS i(id)
-             CROSS JOIN LATERAL (SELECT company_id, connection_id, source_id, source_updated_at, deleted_at, raw
+             CROSS JOIN LATERAL (SELECT company_id, connection_id, source_id, source_updated_at, deleted_at, external_id, raw
                                  FROM company_sources WHERE tenant_id = $1 AND company_id = i.id OFFSET 0) s
              CROSS JOIN LATERAL (SELECT source, connected_at FROM connections
                                  WHERE tenant_id = $1 AND id = s.connection_id OFFSET 0) c
@@ -75,6 +76,7 @@ impl Tx<Api> {
                         deleted_at: row.deleted_at,
                     },
                     is_merged: false,
+                    external_id: row.external_id,
                     raw: raw::read("company_sources", &row.raw)?,
                 });
         }

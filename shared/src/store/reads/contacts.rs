@@ -1,13 +1,13 @@
 //! Contacts with the records that they consist of.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Position, ProfileFilter, ProfileSource, SourceRecord, feed::Listed, feed::Ranges};
 use crate::{
-    domain::ConnectionId,
+    domain::{ConnectionId, profile::RecordKey},
     store::{StoreError, Tx, noted_changes::ObjectKind, raw, roles::Api},
 };
 
@@ -16,10 +16,18 @@ use crate::{
 pub struct ContactRecords {
     pub id: Uuid,
     pub records: Vec<SourceRecord>,
-    pub company_ids: Vec<Uuid>,
+    pub companies: Vec<ContactCompany>,
     pub updated_at: DateTime<Utc>,
-    /// The contact that this one was merged into. It then has no records of its own but the merged one.
+    /// The contact that this one was merged into. It then has the one record whose id it is.
     pub merged_into: Option<Uuid>,
+}
+
+/// A company of a contact, and the record that names it.
+#[derive(Clone, Debug)]
+pub struct ContactCompany {
+    pub contact: RecordKey,
+    pub company: RecordKey,
+    pub company_id: Uuid,
 }
 
 impl Tx<Api> {
@@ -45,7 +53,7 @@ impl Tx<Api> {
         self.complete_contacts(listed).await
     }
 
-    /// Adds records and companies, by three statements for a page of any length. A contact without a record is left out.
+    /// Adds records and companies, by a few statements for a page of any length. A contact without a record is left out.
     async fn complete_contacts(
         &mut self,
         listed: Vec<Listed>,
@@ -56,22 +64,28 @@ impl Tx<Api> {
         // from one row to the next by keys (`LATERAL`, and `OFFSET 0` against flattening), because a join may be planned
         // when the tables are empty, and then reads all links of a connection.
         let mut companies = self.companies_of(&ids).await?;
-        let is_merged = |id: &Uuid| {
-            records
-                .get(id)
-                .is_some_and(|records| records.iter().all(|record| record.is_merged))
-        };
-        let merged: Vec<Uuid> = ids.iter().copied().filter(is_merged).collect();
-        let survivors = self.survivors(&merged).await?;
+        let without: Vec<Uuid> = ids
+            .iter()
+            .copied()
+            .filter(|id| !records.contains_key(id))
+            .collect();
+        let mut joined = self.joined_records(&without).await?;
         Ok(listed
             .into_iter()
             .filter_map(|Listed { id, updated_at }| {
+                let (records, merged_into) = match records.remove(&id) {
+                    Some(records) => (records, None),
+                    None => {
+                        let joined = joined.remove(&id)?;
+                        (vec![joined.record], Some(joined.survivor))
+                    }
+                };
                 Some(ContactRecords {
                     id,
-                    records: records.remove(&id)?,
-                    company_ids: companies.remove(&id).unwrap_or_default(),
+                    records,
+                    companies: companies.remove(&id).unwrap_or_default(),
                     updated_at,
-                    merged_into: survivors.get(&id).copied(),
+                    merged_into,
                 })
             })
             .collect())
@@ -84,9 +98,10 @@ impl Tx<Api> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
             r#"SELECT s.contact_id, c.source, s.connection_id, s.source_id, s.source_updated_at, s.deleted_at,
-                      s.merged_into IS NOT NULL AS "is_merged!", s.raw
+                      s.merged_into IS NOT NULL AS "is_merged!", s.external_id, s.raw
                FROM unnest($2::uuid[]) AS i(id)
-               CROSS JOIN LATERAL (SELECT contact_id, connection_id, source_id, source_updated_at, deleted_at, merged_into, raw
+               CROSS JOIN LATERAL (SELECT contact_id, connection_id, source_id, source_updated_at, deleted_at, merged_into,
+                                          external_id, raw
                                    FROM contact_sources WHERE tenant_id = $1 AND contact_id = i.id OFFSET 0) s
                CROSS JOIN LATERAL (SELECT source, connected_at FROM connections
                                    WHERE tenant_id = $1 AND id = s.connection_id OFFSET 0) c
@@ -107,72 +122,95 @@ impl Tx<Api> {
                     deleted_at: row.deleted_at,
                 },
                 is_merged: row.is_merged,
+                external_id: row.external_id,
                 raw: raw::read("contact_sources", &row.raw)?,
             });
         }
         Ok(of)
     }
 
-    /// Company ids by contact. A company that is not synced yet is left out until it is.
+    /// Companies by contact. A company that is not synced yet is left out until it is.
     async fn companies_of(
         &mut self,
         contacts: &[Uuid],
-    ) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
+    ) -> Result<HashMap<Uuid, Vec<ContactCompany>>, StoreError> {
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
-            r#"SELECT DISTINCT i.id AS "contact_id!", o.company_id
+            r#"SELECT i.id AS "contact_id!", s.connection_id, s.source_id, l.company_source_id, o.company_id
                FROM unnest($2::uuid[]) AS i(id)
                CROSS JOIN LATERAL (SELECT connection_id, source_id FROM contact_sources
-                                   WHERE tenant_id = $1 AND contact_id = i.id OFFSET 0) s
+                                   WHERE tenant_id = $1 AND contact_id = i.id AND merged_into IS NULL OFFSET 0) s
                CROSS JOIN LATERAL (SELECT company_source_id FROM contact_companies
                                    WHERE tenant_id = $1 AND connection_id = s.connection_id
                                      AND contact_source_id = s.source_id OFFSET 0) l
                CROSS JOIN LATERAL (SELECT company_id FROM company_sources
                                    WHERE tenant_id = $1 AND connection_id = s.connection_id
                                      AND source_id = l.company_source_id OFFSET 0) o
-               ORDER BY 1, o.company_id"#,
+               ORDER BY 1, s.connection_id, s.source_id, l.company_source_id"#,
             tenant,
             contacts,
         )
         .fetch_all(self.session())
         .await?;
-        let mut of: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+        let mut of: HashMap<Uuid, Vec<ContactCompany>> = HashMap::new();
         for row in rows {
-            of.entry(row.contact_id).or_default().push(row.company_id);
+            let connection = ConnectionId(row.connection_id);
+            of.entry(row.contact_id).or_default().push(ContactCompany {
+                contact: RecordKey {
+                    connection,
+                    source_id: row.source_id,
+                },
+                company: RecordKey {
+                    connection,
+                    source_id: row.company_source_id,
+                },
+                company_id: row.company_id,
+            });
         }
         Ok(of)
     }
 
-    /// Names of teammates, by connection and admin id. Admin ids are unique only within a workspace.
-    #[tracing::instrument(name = "db.admin_names", level = "debug", skip_all)]
-    pub async fn admin_names(
+    /// Names of admins, tags and segments. Their ids are unique only within a workspace.
+    #[tracing::instrument(name = "db.reference_names", level = "debug", skip_all)]
+    pub async fn reference_names(
         &mut self,
-        admins: &[(ConnectionId, String)],
-    ) -> Result<HashMap<(ConnectionId, String), String>, StoreError> {
-        if admins.is_empty() {
+        items: &HashSet<ReferenceKey>,
+    ) -> Result<HashMap<ReferenceKey, String>, StoreError> {
+        if items.is_empty() {
             return Ok(HashMap::new());
         }
         let tenant = self.tenant().0;
-        let (connections, ids): (Vec<Uuid>, Vec<&str>) = admins
-            .iter()
-            .map(|(connection, id)| (connection.0, id.as_str()))
-            .unzip();
+        let connections: Vec<Uuid> = items.iter().map(|item| item.connection.0).collect();
+        let kinds: Vec<&str> = items.iter().map(|item| item.kind).collect();
+        let ids: Vec<&str> = items.iter().map(|item| item.source_id.as_str()).collect();
         // A removed admin keeps its row, so an old owner still has a name.
         let named = sqlx::query!(
-            r#"SELECT i.connection_id AS "connection_id!", i.source_id AS "source_id!", r.name AS "name!"
-               FROM unnest($2::uuid[], $3::text[]) AS i(connection_id, source_id)
+            r#"SELECT i.place AS "place!", r.name AS "name!"
+               FROM unnest($2::uuid[], $3::text[], $4::text[]) WITH ORDINALITY AS i(connection_id, kind, source_id, place)
                CROSS JOIN LATERAL (SELECT name FROM reference_items
-                                   WHERE tenant_id = $1 AND connection_id = i.connection_id AND kind = 'admin'
+                                   WHERE tenant_id = $1 AND connection_id = i.connection_id AND kind = i.kind
                                      AND source_id = i.source_id AND name IS NOT NULL OFFSET 0) r"#,
             tenant,
             &connections,
+            &kinds as &[&str],
             &ids as &[&str],
         )
         .fetch_all(self.session())
         .await?;
-        Ok(named
-            .into_iter()
-            .map(|row| ((ConnectionId(row.connection_id), row.source_id), row.name))
+        let mut names: HashMap<i64, String> =
+            named.into_iter().map(|row| (row.place, row.name)).collect();
+        Ok((1..)
+            .zip(items)
+            .filter_map(|(place, item)| Some((item.clone(), names.remove(&place)?)))
             .collect())
     }
+}
+
+/// Names a reference item of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReferenceKey {
+    pub connection: ConnectionId,
+    /// `admin`, `tag` or `segment`.
+    pub kind: &'static str,
+    pub source_id: String,
 }

@@ -82,19 +82,10 @@ impl Tx<Api> {
     ) -> Result<Vec<Uuid>, StoreError> {
         let tenant = self.tenant().0;
         // From the contact to its conversations, because a contact has few. `MATERIALIZED` keeps the planner from
-        // walking the index by time and testing each conversation instead. The depth stops a cycle that only
-        // contradictory merge histories could make.
+        // walking the index by time and testing each conversation instead.
         Ok(sqlx::query_scalar!(
-            "WITH RECURSIVE person AS (
-                 SELECT connection_id, source_id, 0 AS depth
-                 FROM contact_sources WHERE tenant_id = $1 AND contact_id = $2
-                 UNION ALL
-                 SELECT absorbed.connection_id, absorbed.source_id, person.depth + 1
-                 FROM person CROSS JOIN LATERAL (
-                     SELECT connection_id, source_id FROM contact_sources
-                     WHERE tenant_id = $1 AND connection_id = person.connection_id
-                       AND merged_into = person.source_id OFFSET 0) absorbed
-                 WHERE person.depth < 32
+            "WITH person AS (
+                 SELECT connection_id, source_id FROM contact_sources WHERE tenant_id = $1 AND contact_id = $2
              ), taken_part AS MATERIALIZED (
                  SELECT DISTINCT l.conversation_id
                  FROM person CROSS JOIN LATERAL (

@@ -61,7 +61,7 @@ pub struct ThreadState {
 /// What conversations are filtered by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConversationFilter {
-    /// A contact's own id (see [`Tx::resolve_contact`]). Conversations of contacts that were merged into it count too.
+    /// A contact's own id (see [`Tx::resolve_contact`]). Conversations of all its records count.
     pub contact: Option<Uuid>,
     pub state: Option<String>,
     /// Changed here at or after this time: the conversation itself, its participants or its thread. The list is then
@@ -186,36 +186,21 @@ impl Tx<Api> {
             .collect())
     }
 
-    /// The participants by conversation. A merged contact is replaced by its survivor.
+    /// The participants by conversation.
     async fn participants(
         &mut self,
         conversations: &[Uuid],
     ) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
         let tenant = self.tenant().0;
-        // The last step of each merge chain is the contact that answers today.
         let rows = sqlx::query!(
-            r#"WITH RECURSIVE person AS (
-                   SELECT l.conversation_id, l.contact_source_id, s.connection_id, s.contact_id, s.merged_into, 0 AS depth
-                   FROM unnest($2::uuid[]) AS i(id)
-                   CROSS JOIN LATERAL (SELECT conversation_id, connection_id, contact_source_id FROM conversation_contacts
-                                       WHERE tenant_id = $1 AND conversation_id = i.id OFFSET 0) l
-                   CROSS JOIN LATERAL (SELECT connection_id, contact_id, merged_into FROM contact_sources
-                                       WHERE tenant_id = $1 AND connection_id = l.connection_id
-                                         AND source_id = l.contact_source_id OFFSET 0) s
-                   UNION ALL
-                   SELECT person.conversation_id, person.contact_source_id, next.connection_id, next.contact_id,
-                          next.merged_into, person.depth + 1
-                   FROM person CROSS JOIN LATERAL (
-                       SELECT connection_id, contact_id, merged_into FROM contact_sources
-                       WHERE tenant_id = $1 AND connection_id = person.connection_id
-                         AND source_id = person.merged_into OFFSET 0) next
-                   WHERE person.depth < 32
-               ), known AS (
-                   SELECT DISTINCT ON (conversation_id, contact_source_id) conversation_id, contact_id
-                   FROM person ORDER BY conversation_id, contact_source_id, depth DESC
-               )
-               SELECT DISTINCT conversation_id AS "conversation_id!", contact_id AS "contact_id!"
-               FROM known ORDER BY 1, 2"#,
+            r#"SELECT DISTINCT l.conversation_id, s.contact_id
+               FROM unnest($2::uuid[]) AS i(id)
+               CROSS JOIN LATERAL (SELECT conversation_id, connection_id, contact_source_id FROM conversation_contacts
+                                   WHERE tenant_id = $1 AND conversation_id = i.id OFFSET 0) l
+               CROSS JOIN LATERAL (SELECT contact_id FROM contact_sources
+                                   WHERE tenant_id = $1 AND connection_id = l.connection_id
+                                     AND source_id = l.contact_source_id OFFSET 0) s
+               ORDER BY 1, 2"#,
             tenant,
             conversations,
         )

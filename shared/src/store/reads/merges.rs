@@ -1,74 +1,103 @@
-//! Which contact answers for a merged one.
+//! Which contact answers for an id.
 
 use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use crate::store::{StoreError, Tx, roles::Api};
+use super::{ProfileSource, SourceRecord};
+use crate::{
+    domain::ConnectionId,
+    store::{StoreError, Tx, raw, roles::Api},
+};
+
+/// Records of a contact that may have been removed one after the other, each with an alias for its own id.
+const ALIASES: usize = 32;
+
+/// A record that belongs to another contact than that of its own id.
+pub(super) struct JoinedRecord {
+    /// The contact that it belongs to.
+    pub(super) survivor: Uuid,
+    pub(super) record: SourceRecord,
+}
 
 impl Tx<Api> {
-    /// The contact that an id stands for: itself, or the one it was merged into. `None` if unknown.
+    /// The contact that an id stands for: itself, or the one that it was merged into. `None` if unknown.
     #[tracing::instrument(name = "db.resolve_contact", level = "debug", skip_all)]
     pub async fn resolve_contact(&mut self, id: Uuid) -> Result<Option<Uuid>, StoreError> {
         let tenant = self.tenant().0;
-        // A source record that was not merged is the end of the chain. The depth stops a cycle that
-        // only contradictory merge histories could make.
-        Ok(sqlx::query_scalar!(
-            r#"WITH RECURSIVE chain AS (
-                   SELECT connection_id, contact_id, merged_into, 0 AS depth
-                   FROM contact_sources WHERE tenant_id = $1 AND contact_id = $2
-                   UNION ALL
-                   SELECT next.connection_id, next.contact_id, next.merged_into, chain.depth + 1
-                   FROM chain CROSS JOIN LATERAL (
-                       SELECT connection_id, contact_id, merged_into FROM contact_sources
-                       WHERE tenant_id = $1 AND connection_id = chain.connection_id
-                         AND source_id = chain.merged_into OFFSET 0) next
-                   WHERE chain.depth < 32
-               )
-               SELECT contact_id AS "contact_id!" FROM chain ORDER BY merged_into IS NOT NULL, depth LIMIT 1"#,
-            tenant,
-            id,
-        )
-        .fetch_optional(self.session())
-        .await?)
+        let mut id = id;
+        for _ in 0..ALIASES {
+            // Most ids are those of contacts. The others are ids of joined records, or of records that are gone.
+            let contact = sqlx::query_scalar!(
+                r#"SELECT coalesce(
+                    (SELECT contact_id FROM contact_sources WHERE tenant_id = $1 AND contact_id = $2 LIMIT 1),
+                    (SELECT contact_id FROM contact_sources
+                     WHERE tenant_id = $1 AND record_id = $2 AND record_id <> contact_id LIMIT 1))"#,
+                tenant,
+                id,
+            )
+            .fetch_one(self.session())
+            .await?;
+            if contact.is_some() {
+                return Ok(contact);
+            }
+            let alias = sqlx::query_scalar!(
+                "SELECT record_id FROM contact_aliases WHERE tenant_id = $1 AND id = $2",
+                tenant,
+                id,
+            )
+            .fetch_optional(self.session())
+            .await?;
+            let Some(record) = alias else {
+                return Ok(None);
+            };
+            id = record;
+        }
+        Ok(None)
     }
 
-    /// The survivors of those of the given contacts that were merged.
-    pub(super) async fn survivors(
+    /// Of these ids, those of records that belong to another contact.
+    pub(super) async fn joined_records(
         &mut self,
-        contacts: &[Uuid],
-    ) -> Result<HashMap<Uuid, Uuid>, StoreError> {
-        if contacts.is_empty() {
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, JoinedRecord>, StoreError> {
+        if ids.is_empty() {
             return Ok(HashMap::new());
         }
         let tenant = self.tenant().0;
         let rows = sqlx::query!(
-            r#"WITH RECURSIVE chain AS (
-                   SELECT i.id AS merged, s.connection_id, s.contact_id, s.merged_into, 0 AS depth
-                   FROM unnest($2::uuid[]) AS i(id)
-                   CROSS JOIN LATERAL (SELECT connection_id, contact_id, merged_into FROM contact_sources
-                                       WHERE tenant_id = $1 AND contact_id = i.id OFFSET 0) s
-                   WHERE s.merged_into IS NOT NULL
-                   UNION ALL
-                   SELECT chain.merged, next.connection_id, next.contact_id, next.merged_into, chain.depth + 1
-                   FROM chain CROSS JOIN LATERAL (
-                       SELECT connection_id, contact_id, merged_into FROM contact_sources
-                       WHERE tenant_id = $1 AND connection_id = chain.connection_id
-                         AND source_id = chain.merged_into OFFSET 0) next
-                   WHERE chain.depth < 32
-               )
-               SELECT DISTINCT ON (merged) merged AS "merged!", contact_id AS "survivor!" FROM chain
-               ORDER BY merged, merged_into IS NOT NULL, depth"#,
+            r#"SELECT s.record_id, s.contact_id, c.source, s.connection_id, s.source_id, s.source_updated_at, s.deleted_at,
+                      s.merged_into IS NOT NULL AS "is_merged!", s.external_id, s.raw
+               FROM unnest($2::uuid[]) AS i(id)
+               CROSS JOIN LATERAL (SELECT * FROM contact_sources
+                                   WHERE tenant_id = $1 AND record_id = i.id AND record_id <> contact_id OFFSET 0) s
+               CROSS JOIN LATERAL (SELECT source FROM connections
+                                   WHERE tenant_id = $1 AND id = s.connection_id OFFSET 0) c"#,
             tenant,
-            contacts,
+            ids,
         )
         .fetch_all(self.session())
         .await?;
-        Ok(rows
-            .into_iter()
-            // A survivor that is not synced yet is not known.
-            .filter(|row| row.merged != row.survivor)
-            .map(|row| (row.merged, row.survivor))
-            .collect())
+        rows.into_iter()
+            .map(|row| {
+                let record = SourceRecord {
+                    source: ProfileSource {
+                        source: row.source,
+                        connection_id: ConnectionId(row.connection_id),
+                        source_id: row.source_id,
+                        source_updated_at: row.source_updated_at,
+                        deleted_at: row.deleted_at,
+                    },
+                    is_merged: row.is_merged,
+                    external_id: row.external_id,
+                    raw: raw::read("contact_sources", &row.raw)?,
+                };
+                let joined = JoinedRecord {
+                    survivor: row.contact_id,
+                    record,
+                };
+                Ok((row.record_id, joined))
+            })
+            .collect()
     }
 }

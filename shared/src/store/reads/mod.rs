@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use companies::CompanyRecords;
-pub use contacts::ContactRecords;
+pub use contacts::{ContactCompany, ContactRecords, ReferenceKey};
 pub use conversations::{Assignee, ConversationFilter, ConversationRecord, ThreadState};
 #[cfg(feature = "export")]
 pub use export::{
@@ -28,7 +28,18 @@ pub use feed::Change;
 pub use parts::{PartAuthor, PartPosition, PartRecord};
 pub use runs::{Run, RunError};
 
-use crate::domain::ConnectionId;
+use crate::domain::{ConnectionId, profile::RecordKey};
+
+impl SourceRecord {
+    /// The record's name.
+    #[must_use]
+    pub fn key(&self) -> RecordKey {
+        RecordKey {
+            connection: self.source.connection_id,
+            source_id: self.source.source_id.clone(),
+        }
+    }
+}
 
 /// The last row of the page before, in a list from newest to oldest: its time and id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +60,7 @@ impl Position {
 }
 
 /// Later than any row: the year 9999.
-const FAR_FUTURE: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
+pub(super) const FAR_FUTURE: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
     Some(time) => time,
     None => DateTime::<Utc>::MAX_UTC,
 };
@@ -80,6 +91,7 @@ pub struct SourceRecord {
     pub source: ProfileSource,
     /// Its source merged it into another record.
     pub is_merged: bool,
+    pub external_id: Option<String>,
     pub raw: Vec<u8>,
 }
 

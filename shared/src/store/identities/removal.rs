@@ -1,0 +1,92 @@
+//! Records that are no longer stored. What is left of their contacts answers for their ids.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::{Unlinked, closure::StoredIdentity};
+use crate::{
+    domain::{ConnectionId, profile::RecordKey},
+    store::{
+        StoreError, Tx,
+        noted_changes::{ChangeOp, ObjectFate, ObjectKind},
+        roles::Api,
+    },
+};
+
+/// A record that was deleted from its table.
+pub(in crate::store) struct RemovedRecord {
+    pub(in crate::store) source_id: String,
+    pub(in crate::store) record_id: Uuid,
+    pub(in crate::store) contact_id: Uuid,
+    pub(in crate::store) identity_values: String,
+}
+
+impl Tx<Api> {
+    /// Moves the other records of the contacts that have lost these.
+    pub(in crate::store) async fn unify_without(
+        &mut self,
+        connection: ConnectionId,
+        removed: Vec<RemovedRecord>,
+    ) -> Result<(), StoreError> {
+        let mut unlinked = Unlinked::default();
+        let mut lost = Vec::new();
+        for record in &removed {
+            let values: Vec<String> =
+                serde_json::from_str(&record.identity_values).unwrap_or_default();
+            for value in values {
+                unlinked.touched.lost(&value);
+                lost.push((record.source_id.clone(), value));
+            }
+        }
+        self.drop_identity_values(connection, &lost).await?;
+        let mut contacts: Vec<Uuid> = removed.iter().map(|record| record.contact_id).collect();
+        contacts.sort_unstable();
+        contacts.dedup();
+        // Other records of the connection go next, so only those of others are looked at.
+        let left: BTreeSet<RecordKey> = self
+            .records_of_contacts(&contacts)
+            .await?
+            .into_iter()
+            .filter(|key| key.connection != connection)
+            .collect();
+        let left = self.identities_of(&left).await?;
+        unlinked.seeds = left.iter().map(StoredIdentity::key).collect();
+        self.unify(unlinked).await?;
+        // Of each contact that is left, one record stands for those that are gone.
+        let heirs: BTreeMap<Uuid, Uuid> = left
+            .iter()
+            .rev()
+            .map(|record| (record.contact_id, record.record_id))
+            .collect();
+        for RemovedRecord {
+            record_id,
+            contact_id,
+            ..
+        } in removed
+        {
+            let kind = ObjectKind::Contact;
+            if let Some(heir) = heirs.get(&contact_id) {
+                self.add_alias(record_id, *heir).await?;
+                self.note_state(record_id, ChangeOp::Merge, kind, ObjectFate::Merged);
+            } else {
+                self.note_state(record_id, ChangeOp::Delete, kind, ObjectFate::Removed);
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_alias(&mut self, id: Uuid, record: Uuid) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "INSERT INTO contact_aliases (tenant_id, id, record_id) VALUES ($1, $2, $3)
+             ON CONFLICT (tenant_id, id) DO UPDATE SET record_id = excluded.record_id",
+            tenant,
+            id,
+            record,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+}
