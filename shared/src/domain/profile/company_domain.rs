@@ -15,7 +15,7 @@ static PUBLIC_MAIL: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 /// The part of a host name that its owner has registered, and why it is no identity. `mail.acme.co.uk` is
 /// `acme.co.uk`. A host below a public suffix of a provider, such as `acme.github.io`, is a domain of its own.
 pub(super) fn normalise(raw: &str) -> (String, Option<BlockReason>) {
-    let host = raw.trim().trim_end_matches('.').to_lowercase();
+    let host = raw.trim().to_lowercase();
     // One spelling for names outside ASCII, which browsers and registries write in two ways.
     let Ok(url::Host::Domain(host)) = url::Host::parse(&host) else {
         return (host, Some(BlockReason::NoDomain));

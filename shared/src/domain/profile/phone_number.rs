@@ -23,27 +23,53 @@ pub(super) fn normalise(raw: &str) -> (String, Option<BlockReason>) {
     if !international.starts_with('+') {
         return (text.to_owned(), Some(BlockReason::NoCountry));
     }
-    match e164(&international) {
+    match stable(&international) {
         Some(number) => (number, None),
         None => (text.to_owned(), Some(BlockReason::NoNumber)),
     }
 }
 
+/// What the number is read as in the end. A reading drops one prefix that is only dialled within a country, and an odd
+/// number may have several.
+fn stable(text: &str) -> Option<String> {
+    let mut number = e164(text)?;
+    for _ in 0..MAX_BYTES {
+        let again = e164(&number)?;
+        if again == number {
+            return Some(number);
+        }
+        number = again;
+    }
+    None
+}
+
 /// Only the form is judged. Whether a number is assigned changes faster than any list of ranges.
 fn e164(text: &str) -> Option<String> {
+    // Our own way to write an extension, which the parser does not know.
+    let (text, extension) = match text.split_once(";ext=") {
+        Some((text, extension)) if extension.bytes().all(|digit| digit.is_ascii_digit()) => {
+            (text, Some(extension.to_owned()))
+        }
+        Some(_) => return None,
+        None => (text, None),
+    };
     let number = phonenumber::parse(None, text).ok()?;
-    let national = number.national().to_string();
-    let is_some = national.bytes().any(|digit| digit != b'0');
-    let extension = number
-        .extension()
-        .map(|extension| format!(";ext={extension}"))
-        .unwrap_or_default();
-    (is_some && number.code().value() > 0)
-        .then(|| format!("+{}{national}{extension}", number.code().value()))
+    let (country, national) = (number.code().value(), number.national().to_string());
+    if country == 0 || national.bytes().all(|digit| digit == b'0') {
+        return None;
+    }
+    Some(
+        match extension.or_else(|| number.extension().map(ToString::to_string)) {
+            Some(extension) => format!("+{country}{national};ext={extension}"),
+            None => format!("+{country}{national}"),
+        },
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
     use super::*;
 
     #[test]
@@ -65,7 +91,27 @@ mod tests {
     fn an_extension_is_part_of_the_number() {
         let (desk, blocked) = normalise("+49 30 123456 ext. 7");
         assert_eq!((desk.as_str(), blocked), ("+4930123456;ext=7", None));
-        assert_eq!(normalise(&desk).0, desk);
+        assert_eq!(normalise(&desk), (desk, None));
+    }
+
+    #[test]
+    fn what_was_read_is_read_as_itself() {
+        let mut rng = StdRng::seed_from_u64(7);
+        let mut numbers = 0;
+        for _ in 0..3_000 {
+            let digits = rng.random_range(4..=17);
+            let zeros = "0".repeat(rng.random_range(0..=2));
+            let country = rng.random_range(1..=999);
+            let digits: String = (0..digits)
+                .map(|_| rng.random_range(b'0'..=b'9') as char)
+                .collect();
+            let (number, blocked) = normalise(&format!("+{country} {zeros}{digits}"));
+            if blocked.is_none() {
+                numbers += 1;
+                assert_eq!(normalise(&number), (number.clone(), None));
+            }
+        }
+        assert!(numbers > 800, "{numbers} are numbers");
     }
 
     #[test]

@@ -84,14 +84,18 @@ impl<'a, F> Ranked<'a, F> {
         identity: impl Fn(&T) -> K,
         path: impl Fn(&T) -> String,
     ) -> Vec<T> {
+        let mut all = Vec::new();
+        for record in self.in_order(order_of) {
+            all.extend(values(record).into_iter().map(|value| (*record, value)));
+        }
+        // Most profiles have one phone, and to read it takes longer than the fold of all other fields.
+        let may_repeat = all.len() > 1;
         let (mut seen, mut union) = (BTreeSet::new(), Vec::new());
-        for record in self.in_order(order_of).to_vec() {
-            for value in values(record) {
-                if seen.insert(identity(&value)) {
-                    self.provenance
-                        .note_within(field, path(&value), origin(record));
-                    union.push(value);
-                }
+        for (record, value) in all {
+            if !may_repeat || seen.insert(identity(&value)) {
+                self.provenance
+                    .note_within(field, path(&value), origin(record));
+                union.push(value);
             }
         }
         union

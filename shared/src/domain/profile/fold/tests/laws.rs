@@ -1,4 +1,5 @@
-//! What holds for any records, drawn from seeds. `PROFILE_SEEDS=20000` and `PROFILE_SEEDS=41..42` as for identities.
+//! What holds for any records, drawn from seeds. As for identities, `make laws` runs more of
+//! them, and `PROFILE_SEEDS=41..42` one again.
 
 use rand::{
     Rng, SeedableRng,

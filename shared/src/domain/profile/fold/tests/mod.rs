@@ -341,6 +341,9 @@ fn the_first_source_wins_then_the_newest_record_then_the_key() {
         (Some(at(9)), Some(at(5)))
     );
     assert_eq!(source_of(&profile, "last_seen_at"), Some(Source::Intercom));
+    // Of equal times, the first source's.
+    let profile = fold(&[seen(Source::Intercom, 9), seen(Source::Email, 9)]);
+    assert_eq!(source_of(&profile, "last_seen_at"), Some(Source::Email));
 }
 
 #[test]
@@ -414,6 +417,12 @@ fn a_device_is_shown_once_as_it_was_seen_last() {
         Some(Source::Intercom)
     );
     assert_eq!(profile.browser.unwrap().name, text("crm"));
+    // Of equal times, the first source's.
+    let profile = fold(&[
+        with(Source::Intercom, device("2", 20)),
+        with(Source::Crm, device("1", 20)),
+    ]);
+    assert_eq!(profile.devices, [device("1", 20)]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What holds for any records, drawn from seeds.
 //!
-//! Each law runs `PROFILE_SEEDS=20000` cases, or those of `PROFILE_SEEDS=41..42` again.
+//! `make laws` runs more of them. `PROFILE_SEEDS=41..42` runs one again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::domain::profile::{
     SharedValues, resolve,
 };
 
-/// A few seconds without optimisation. CI runs more.
+/// A few seconds without optimisation.
 const SEEDS: u64 = 1_000;
 
 fn each_case(law: impl Fn(&Case, &mut StdRng)) {

@@ -35,14 +35,14 @@ pub(super) struct Case {
 /// The case of a seed. Small seeds are small cases, so that the first failure is easy to read.
 pub(super) fn case(seed: u64) -> (Case, StdRng) {
     let mut rng = StdRng::seed_from_u64(seed);
-    let most = 2 + (seed / 200).min(8);
-    let records = (0..rng.random_range(1..=most + 2))
+    let names = 2 + (seed / 200).min(8);
+    let records = (0..rng.random_range(1..=names + 2))
         .map(|number| record(&mut rng, number))
         .collect();
     let rules = IdentityRules::blocking(rng.random_bool(0.2).then(|| value(&mut rng)))
         .with_max_holders(*[2, 3, 4, 25, 25].choose(&mut rng).unwrap());
     let splits = (0..*[0, 0, 1, 1, 2, 3].choose(&mut rng).unwrap())
-        .map(|_| split(&mut rng, most))
+        .map(|_| split(&mut rng, names))
         .collect();
     let shared = rng.random_bool(0.1).then(|| value(&mut rng));
     let shared = shared
@@ -79,8 +79,8 @@ pub(super) fn record(rng: &mut StdRng, number: u64) -> IdentityRecord {
         // Some are equally old.
         source_created_at: super::at(rng.random_range(0..6)),
         merged_into: rng
-            .random_bool(0.15)
-            .then(|| rng.random_range(0..6_u64).to_string()),
+            .random_bool(0.25)
+            .then(|| rng.random_range(0..4_u64).to_string()),
         values,
         key,
     }
@@ -118,10 +118,10 @@ fn value_of(rng: &mut StdRng, kind: IdentityKind) -> IdentityValue {
     }
 }
 
-fn split(rng: &mut StdRng, most: u64) -> Split {
+fn split(rng: &mut StdRng, names: u64) -> Split {
     let side = |rng: &mut StdRng| -> BTreeSet<RecordKey> {
         (0..rng.random_range(1..=2))
-            .map(|_| key(rng.random_range(0..=most)))
+            .map(|_| key(rng.random_range(0..=names)))
             .collect()
     };
     Split {
