@@ -9,9 +9,9 @@ use super::parts::contact_author;
 use super::times::At;
 use super::{World, chance, mix, paragraph, part, pick, render, sentence};
 use crate::model::{
-    AiAgent, Attributes, Author, Channel, Company, ContactRefs, ContentSources, Conversation,
-    FirstReply, LinkedObjects, Rating, Reference as Ref, Sla, Source, SourceAuthor, Statistics,
-    TagApplied, TagsApplied, TeamResponse, Teammates,
+    AiAgent, Attachment, Attributes, Author, Channel, Company, ContactRefs, ContentSources,
+    Conversation, FirstReply, LinkedObjects, Rating, Reference as Ref, Sla, Source, SourceAuthor,
+    Statistics, TagApplied, TagsApplied, TeamResponse, Teammates,
 };
 use crate::store::{ConversationEntry, Head, Kind, Store};
 
@@ -237,10 +237,27 @@ fn source(rng: &mut SmallRng, number: u64, author: &Author) -> Source {
             name: author.name.clone(),
             email: author.email.clone().filter(|email| !email.is_empty()),
         }),
-        attachments: Some(Vec::new()),
+        attachments: Some(attachments(number)),
         url: Some(chance(rng, 0.3).then(|| "https://app.example.com/billing?tab=1".to_owned())),
         redacted: Some(false),
     }
+}
+
+/// A file with each sixteenth first message. By number and not by chance: one draw more would change every conversation
+/// that scenarios know.
+fn attachments(number: u64) -> Vec<Attachment> {
+    if number % 16 != 7 {
+        return Vec::new();
+    }
+    vec![Attachment {
+        kind: "upload".into(),
+        name: "Rechnung № 7.pdf".to_owned(),
+        url: format!("https://downloads.example.com/i/o/{number}/5f1d/invoice.pdf?expires=1&sig=x"),
+        content_type: "application/pdf".into(),
+        filesize: 48_213,
+        width: None,
+        height: None,
+    }]
 }
 
 fn company_of(

@@ -102,6 +102,7 @@ impl Work<'_> {
                     conversation.source.redacted = Some(true);
                     conversation.source.body = Some(DELETED_BODY.to_owned());
                     conversation.source.subject = Some(None);
+                    conversation.source.attachments = Some(Vec::new());
                 }
             });
         }

@@ -207,3 +207,79 @@ async fn changes_spread_back_from_now_and_never_rewind() {
     assert!(times.len() > 10);
     assert!(times.iter().all(|at| (begun - 600..=now).contains(at)));
 }
+
+/// Each field that profiles and threads show is set in some objects and missing in others, so that readers meet both.
+#[tokio::test]
+async fn what_objects_may_show_some_of_them_show() {
+    let (_simulator, workspace, _client) = with(WorkspaceSpec {
+        contacts: 200,
+        companies: 100,
+        conversations: 200,
+        ..WorkspaceSpec::default()
+    })
+    .await;
+    let truth = workspace.truth();
+    let of = |kind: Kind| -> Vec<Value> {
+        let lines = truth.iter().filter(|line| line.kind == kind);
+        lines.map(TruthLine::value).collect()
+    };
+    let is_set = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        _ => true,
+    };
+    for (kind, pointers) in [
+        (
+            Kind::Contact,
+            &[
+                "/browser",
+                "/os",
+                "/android_device",
+                "/ios_device",
+                "/unsubscribed_from_emails",
+                "/unsubscribed_from_sms",
+                "/marked_email_as_spam",
+                "/has_hard_bounced",
+                "/signed_up_at",
+                "/tags/data",
+            ][..],
+        ),
+        (
+            Kind::Company,
+            &[
+                "/website",
+                "/last_request_at",
+                "/tags/tags",
+                "/segments/segments",
+                "/plan",
+            ],
+        ),
+        (
+            Kind::Conversation,
+            &[
+                "/custom_attributes",
+                "/conversation_rating",
+                "/sla_applied",
+                "/statistics",
+                "/company",
+                "/ai_agent_participated",
+                "/source/attachments",
+            ],
+        ),
+        (Kind::Part, &["/attachments"]),
+    ] {
+        let objects = of(kind);
+        for pointer in pointers {
+            let set = objects
+                .iter()
+                .filter(|object| object.pointer(pointer).is_some_and(is_set));
+            let set = set.count();
+            assert!(
+                0 < set && set < objects.len(),
+                "{set} of {} have {pointer}",
+                objects.len()
+            );
+        }
+    }
+}
