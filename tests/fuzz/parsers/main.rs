@@ -15,6 +15,7 @@ macro_rules! check {
 
 mod answers;
 mod objects;
+mod profiles;
 mod raw;
 mod seeds;
 mod tickets;

@@ -6,8 +6,8 @@ use shared::{
         records::{Company, Contact, Conversation, Part, Poison, ReferenceItem},
     },
     intercom::wire::{
-        Deleted, ReferenceKind, company_ids, read_company, read_contact, read_conversation,
-        read_deleted, read_reference, read_thread,
+        Deleted, ReferenceKind, company_ids, read_attachments, read_company, read_contact,
+        read_conversation, read_conversation_extras, read_deleted, read_reference, read_thread,
     },
 };
 
@@ -86,6 +86,11 @@ fn contact_holds(contact: &Contact, raw: &str) {
         holdable_whole(&document);
         assert!(document.is_object());
     }
+    // The browser, the devices and the rest.
+    let names = [&fields.tags, &fields.segments].into_iter().flatten();
+    names.for_each(|name| id(name));
+    holdable_whole(&serde_json::to_value(&fields.browser).unwrap());
+    holdable_whole(&serde_json::to_value(&fields.devices).unwrap());
     // Of text, nothing is made more of than there is: a character that replaces an escape is no longer than it.
     let said = [&fields.name, &fields.email, &fields.phone]
         .into_iter()
@@ -193,6 +198,10 @@ fn conversation() {
             assert_eq!(conversation.raw, raw);
             conversation_holds(conversation);
         });
+        let extras = read_conversation_extras(&raw);
+        assert_eq!(extras, read_conversation_extras(&raw));
+        holdable_whole(&serde_json::to_value(&extras).unwrap());
+        holdable_whole(&serde_json::to_value(read_attachments(&raw)).unwrap());
     });
 }
 
