@@ -260,9 +260,12 @@ async fn failures(raised: &mut Raised, world: &World, caller: &Caller) {
 
     let relay = Relay::start(&format!("127.0.0.1:{}", servers().postgres().port())).unwrap();
     let relayed = caller.at(&world.through(&relay).api().await);
-    assert_eq!(get(&relayed, "/v1/contacts").await.status, StatusCode::OK);
+    assert_eq!(
+        get(&relayed, "/v1/conversations").await.status,
+        StatusCode::OK
+    );
     relay.refuse();
     raised
-        .note(Code::Unavailable, &get(&relayed, "/v1/contacts").await)
+        .note(Code::Unavailable, &get(&relayed, "/v1/conversations").await)
         .await;
 }

@@ -7,7 +7,7 @@ use super::{Case, World};
 impl World {
     /// A table that statements no longer find.
     pub(crate) async fn lose_the_table_of_companies(&self) {
-        self.damage("ALTER TABLE companies RENAME TO lost_companies")
+        self.damage("ALTER TABLE company_sources RENAME TO lost_companies")
             .await;
     }
 
