@@ -215,10 +215,7 @@ impl Tx<Worker> {
         for row in merged {
             ended.alive += i64::from(row.was_alive);
             for source_id in [row.gone, row.survivor] {
-                ended.records.insert(RecordKey {
-                    connection,
-                    source_id,
-                });
+                ended.records.insert(RecordKey::new(connection, source_id));
             }
         }
         Ok(ended)

@@ -80,10 +80,9 @@ impl Tx<Worker> {
         .fetch_all(self.session())
         .await?;
         let alive = marked.iter().filter(|row| row.was_alive).count();
-        let records = marked.into_iter().map(|row| RecordKey {
-            connection,
-            source_id: row.source_id,
-        });
+        let records = marked
+            .into_iter()
+            .map(|row| RecordKey::new(connection, row.source_id));
         Ok(EndedContacts {
             records: records.collect(),
             alive: alive as i64,

@@ -101,10 +101,7 @@ fn merges(records: &[&IdentityRecord], survivors: &[usize]) -> Vec<Link> {
             kind: IdentityKind::Merge,
             value: source_id.clone(),
             record: record.key.clone(),
-            other: Some(RecordKey {
-                connection: record.key.connection,
-                source_id,
-            }),
+            other: Some(RecordKey::new(record.key.connection, source_id)),
             status: LinkStatus::Linked,
             candidates: Vec::new(),
         })

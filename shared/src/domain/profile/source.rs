@@ -44,3 +44,13 @@ pub struct RecordKey {
     /// The source's own id of the record.
     pub source_id: String,
 }
+
+impl RecordKey {
+    #[must_use]
+    pub fn new(connection: ConnectionId, source_id: impl Into<String>) -> Self {
+        Self {
+            connection,
+            source_id: source_id.into(),
+        }
+    }
+}

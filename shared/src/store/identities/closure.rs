@@ -98,10 +98,10 @@ impl<R: ChangesObjects> Tx<R> {
             next.extend(self.records_of_contacts(&contacts).await?);
             next.extend(self.absorbed_by(&found).await?);
             next.extend(found.iter().filter_map(|record| {
-                Some(RecordKey {
-                    connection: record.key.connection,
-                    source_id: record.merged_into.clone()?,
-                })
+                Some(RecordKey::new(
+                    record.key.connection,
+                    record.merged_into.clone()?,
+                ))
             }));
             let max = rules.max_holders();
             for (value, holders) in self.holders(&new_values, max as i64 + 1).await? {
@@ -144,10 +144,7 @@ impl<R: ChangesObjects> Tx<R> {
         Ok(rows
             .into_iter()
             .map(|row| StoredIdentity {
-                key: RecordKey {
-                    connection: ConnectionId(row.connection_id),
-                    source_id: row.source_id,
-                },
+                key: RecordKey::new(ConnectionId(row.connection_id), row.source_id),
                 record_id: row.record_id,
                 contact_id: row.contact_id,
                 source_created_at: row.source_created_at,
@@ -175,10 +172,7 @@ impl<R: ChangesObjects> Tx<R> {
         .await?;
         Ok(rows
             .into_iter()
-            .map(|row| RecordKey {
-                connection: ConnectionId(row.connection_id),
-                source_id: row.source_id,
-            })
+            .map(|row| RecordKey::new(ConnectionId(row.connection_id), row.source_id))
             .collect())
     }
 
@@ -206,10 +200,7 @@ impl<R: ChangesObjects> Tx<R> {
         .await?;
         Ok(rows
             .into_iter()
-            .map(|row| RecordKey {
-                connection: ConnectionId(row.connection_id),
-                source_id: row.source_id,
-            })
+            .map(|row| RecordKey::new(ConnectionId(row.connection_id), row.source_id))
             .collect())
     }
 }

@@ -31,10 +31,10 @@ impl<R: ChangesObjects> Tx<R> {
         .await?;
         let mut holders: BTreeMap<String, Vec<RecordKey>> = BTreeMap::new();
         for row in rows {
-            holders.entry(row.value).or_default().push(RecordKey {
-                connection: ConnectionId(row.connection_id),
-                source_id: row.source_id,
-            });
+            holders.entry(row.value).or_default().push(RecordKey::new(
+                ConnectionId(row.connection_id),
+                row.source_id,
+            ));
         }
         Ok(holders)
     }

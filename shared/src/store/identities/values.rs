@@ -105,10 +105,9 @@ impl Tx<Worker> {
         connection: ConnectionId,
         source_ids: &[String],
     ) -> Result<Vec<StoredIdentity>, StoreError> {
-        let keys = source_ids.iter().map(|source_id| RecordKey {
-            connection,
-            source_id: source_id.clone(),
-        });
+        let keys = source_ids
+            .iter()
+            .map(|source_id| RecordKey::new(connection, source_id.clone()));
         self.identities_of(&keys.collect()).await
     }
 
@@ -141,7 +140,7 @@ impl Tx<Worker> {
                         && before.is_alive()
                         && before.is_as_old_as(held.created_at) => {}
                 Some(_) => {
-                    unlinked.seeds.insert(key(connection, id));
+                    unlinked.seeds.insert(RecordKey::new(connection, id));
                 }
             }
             lost.extend(less);
@@ -156,20 +155,13 @@ impl Tx<Worker> {
         for (id, value) in gained {
             if common.contains(value) {
                 unlinked.touched.gained(value);
-                unlinked.seeds.insert(key(connection, id));
+                unlinked.seeds.insert(RecordKey::new(connection, id));
             }
         }
         for survivor in self.named_survivors(connection, &new_ids).await? {
-            unlinked.seeds.insert(key(connection, &survivor));
+            unlinked.seeds.insert(RecordKey::new(connection, survivor));
         }
         Ok(unlinked)
-    }
-}
-
-fn key(connection: ConnectionId, source_id: &str) -> RecordKey {
-    RecordKey {
-        connection,
-        source_id: source_id.to_owned(),
     }
 }
 

@@ -5,11 +5,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Position, ProfileFilter, ProfileSource, SourceRecord, feed::Listed, feed::Ranges};
-use crate::{
-    domain::ConnectionId,
-    store::{StoreError, Tx, noted_changes::ObjectKind, raw, roles::Api},
-};
+use super::{Position, ProfileFilter, SourceRecord, feed::Listed, feed::Ranges};
+use crate::store::{StoreError, Tx, noted_changes::ObjectKind, roles::Api};
 
 /// One company: its records, in the order in which its profile is folded.
 #[derive(Clone, Debug)]
@@ -67,18 +64,7 @@ impl Tx<Api> {
             records
                 .entry(row.company_id)
                 .or_default()
-                .push(SourceRecord {
-                    source: ProfileSource {
-                        source: row.source,
-                        connection_id: ConnectionId(row.connection_id),
-                        source_id: row.source_id,
-                        source_updated_at: row.source_updated_at,
-                        deleted_at: row.deleted_at,
-                    },
-                    is_merged: false,
-                    external_id: row.external_id,
-                    raw: raw::read("company_sources", &row.raw)?,
-                });
+                .push(source_record!(row, "company_sources", false));
         }
         Ok(listed
             .into_iter()

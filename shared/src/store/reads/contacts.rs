@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Position, ProfileFilter, ProfileSource, SourceRecord, feed::Listed, feed::Ranges};
+use super::{Position, ProfileFilter, SourceRecord, feed::Listed, feed::Ranges};
 use crate::{
     domain::{ConnectionId, profile::RecordKey},
-    store::{StoreError, Tx, noted_changes::ObjectKind, raw, roles::Api},
+    store::{StoreError, Tx, noted_changes::ObjectKind, roles::Api},
 };
 
 /// One contact: its records, in the order in which its profile is folded.
@@ -113,18 +113,11 @@ impl Tx<Api> {
         .await?;
         let mut of: HashMap<Uuid, Vec<SourceRecord>> = HashMap::new();
         for row in rows {
-            of.entry(row.contact_id).or_default().push(SourceRecord {
-                source: ProfileSource {
-                    source: row.source,
-                    connection_id: ConnectionId(row.connection_id),
-                    source_id: row.source_id,
-                    source_updated_at: row.source_updated_at,
-                    deleted_at: row.deleted_at,
-                },
-                is_merged: row.is_merged,
-                external_id: row.external_id,
-                raw: raw::read("contact_sources", &row.raw)?,
-            });
+            of.entry(row.contact_id).or_default().push(source_record!(
+                row,
+                "contact_sources",
+                row.is_merged
+            ));
         }
         Ok(of)
     }
@@ -156,14 +149,8 @@ impl Tx<Api> {
         for row in rows {
             let connection = ConnectionId(row.connection_id);
             of.entry(row.contact_id).or_default().push(ContactCompany {
-                contact: RecordKey {
-                    connection,
-                    source_id: row.source_id,
-                },
-                company: RecordKey {
-                    connection,
-                    source_id: row.company_source_id,
-                },
+                contact: RecordKey::new(connection, row.source_id),
+                company: RecordKey::new(connection, row.company_source_id),
                 company_id: row.company_id,
             });
         }

@@ -81,6 +81,32 @@ impl Ranges {
     }
 }
 
+/// A page of a list, whose objects may have to meet one more condition.
+macro_rules! listed {
+    ($tx:ident, $ranges:ident, $since:ident, $before:ident, $limit:ident, $condition:literal $(, $argument:ident)* $(,)?) => {{
+        let tenant = $tx.tenant().0;
+        Ok(sqlx::query_as!(
+            Listed,
+            "SELECT c.id, c.at AS updated_at
+             FROM unnest($2::int2[]) AS k(kind) CROSS JOIN unnest($3::int2[]) AS f(fate)
+             CROSS JOIN LATERAL (SELECT id, at FROM changes h
+                                 WHERE tenant_id = $1 AND kind = k.kind AND fate = f.fate AND at >= $4 AND at < $5"
+                + $condition
+                + " ORDER BY at DESC LIMIT $6) c
+             ORDER BY c.at DESC LIMIT $6",
+            tenant,
+            &$ranges.kinds,
+            &$ranges.fates,
+            $since,
+            $before,
+            $limit
+            $(, $argument)*
+        )
+        .fetch_all($tx.session())
+        .await?)
+    }};
+}
+
 impl Tx<Api> {
     /// The feed after a place in it, oldest first. Conversations are left out of it unless they are asked for.
     #[tracing::instrument(name = "db.feed", level = "debug", skip_all)]
@@ -136,24 +162,7 @@ impl Tx<Api> {
         before: DateTime<Utc>,
         limit: i64,
     ) -> Result<Vec<Listed>, StoreError> {
-        let tenant = self.tenant().0;
-        Ok(sqlx::query_as!(
-            Listed,
-            "SELECT c.id, c.at AS updated_at
-             FROM unnest($2::int2[]) AS k(kind) CROSS JOIN unnest($3::int2[]) AS f(fate)
-             CROSS JOIN LATERAL (SELECT id, at FROM changes
-                                 WHERE tenant_id = $1 AND kind = k.kind AND fate = f.fate AND at >= $4 AND at < $5
-                                 ORDER BY at DESC LIMIT $6) c
-             ORDER BY c.at DESC LIMIT $6",
-            tenant,
-            &ranges.kinds,
-            &ranges.fates,
-            since,
-            before,
-            limit,
-        )
-        .fetch_all(self.session())
-        .await?)
+        listed!(self, ranges, since, before, limit, "")
     }
 
     /// As [`Tx::listed`], of conversations in a state that is no kind of its own.
@@ -165,27 +174,15 @@ impl Tx<Api> {
         before: DateTime<Utc>,
         limit: i64,
     ) -> Result<Vec<Listed>, StoreError> {
-        let tenant = self.tenant().0;
-        Ok(sqlx::query_as!(
-            Listed,
-            "SELECT c.id, c.at AS updated_at
-             FROM unnest($2::int2[]) AS k(kind) CROSS JOIN unnest($3::int2[]) AS f(fate)
-             CROSS JOIN LATERAL (SELECT id, at FROM changes h
-                                 WHERE tenant_id = $1 AND kind = k.kind AND fate = f.fate AND at >= $4 AND at < $5
-                                   AND EXISTS (SELECT FROM conversations c
-                                               WHERE c.tenant_id = $1 AND c.id = h.id AND c.state = $7)
-                                 ORDER BY at DESC LIMIT $6) c
-             ORDER BY c.at DESC LIMIT $6",
-            tenant,
-            &ranges.kinds,
-            &ranges.fates,
+        listed!(
+            self,
+            ranges,
             since,
             before,
             limit,
+            " AND EXISTS (SELECT FROM conversations c WHERE c.tenant_id = $1 AND c.id = h.id AND c.state = $7)",
             state,
         )
-        .fetch_all(self.session())
-        .await?)
     }
 
     /// When each of these objects last changed. One that is not stored is left out.

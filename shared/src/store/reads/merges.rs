@@ -4,11 +4,8 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{ProfileSource, SourceRecord};
-use crate::{
-    domain::ConnectionId,
-    store::{StoreError, Tx, raw, roles::Api},
-};
+use super::SourceRecord;
+use crate::store::{StoreError, Tx, roles::Api};
 
 /// Records of a contact that may have been removed one after the other, each with an alias for its own id.
 const ALIASES: usize = 32;
@@ -80,18 +77,7 @@ impl Tx<Api> {
         .await?;
         rows.into_iter()
             .map(|row| {
-                let record = SourceRecord {
-                    source: ProfileSource {
-                        source: row.source,
-                        connection_id: ConnectionId(row.connection_id),
-                        source_id: row.source_id,
-                        source_updated_at: row.source_updated_at,
-                        deleted_at: row.deleted_at,
-                    },
-                    is_merged: row.is_merged,
-                    external_id: row.external_id,
-                    raw: raw::read("contact_sources", &row.raw)?,
-                };
+                let record = source_record!(row, "contact_sources", row.is_merged);
                 let joined = JoinedRecord {
                     survivor: row.contact_id,
                     record,

@@ -1,6 +1,24 @@
 //! The reads behind REST and the judgement of completeness. Every read is of one tenant. Lists continue after a key, so
 //! page 1,000 costs as much as page 1.
 
+/// The record in a row of this table. Rows of each statement have a type of their own.
+macro_rules! source_record {
+    ($row:ident, $table:literal, $is_merged:expr) => {
+        $crate::store::reads::SourceRecord {
+            source: $crate::store::reads::ProfileSource {
+                source: $row.source,
+                connection_id: $crate::domain::ConnectionId($row.connection_id),
+                source_id: $row.source_id,
+                source_updated_at: $row.source_updated_at,
+                deleted_at: $row.deleted_at,
+            },
+            is_merged: $is_merged,
+            external_id: $row.external_id,
+            raw: $crate::store::raw::read($table, &$row.raw)?,
+        }
+    };
+}
+
 mod companies;
 mod contacts;
 mod conversation_ids;
@@ -34,10 +52,7 @@ impl SourceRecord {
     /// The record's name.
     #[must_use]
     pub fn key(&self) -> RecordKey {
-        RecordKey {
-            connection: self.source.connection_id,
-            source_id: self.source.source_id.clone(),
-        }
+        RecordKey::new(self.source.connection_id, self.source.source_id.clone())
     }
 }
 

@@ -18,10 +18,7 @@ pub(super) fn survivors(records: &[&IdentityRecord]) -> Vec<usize> {
             .collect();
         for (next, record) in next.iter_mut().zip(records) {
             *next = record.merged_into.as_ref().and_then(|source_id| {
-                let survivor = RecordKey {
-                    connection: record.key.connection,
-                    source_id: source_id.clone(),
-                };
+                let survivor = RecordKey::new(record.key.connection, source_id.clone());
                 by_key.get(&survivor).copied()
             });
         }
