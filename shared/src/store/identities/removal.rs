@@ -39,7 +39,7 @@ impl Tx<Api> {
                 lost.push((record.source_id.clone(), value));
             }
         }
-        self.drop_identity_values(connection, &lost).await?;
+        self.drop_values_of_removed(connection, &lost).await?;
         let mut contacts: Vec<Uuid> = removed.iter().map(|record| record.contact_id).collect();
         contacts.sort_unstable();
         contacts.dedup();
@@ -73,6 +73,31 @@ impl Tx<Api> {
                 self.note_state(record_id, ChangeOp::Delete, kind, ObjectFate::Removed);
             }
         }
+        Ok(())
+    }
+
+    /// Removes the values of a whole batch, which are too many for a statement each. A purge plans its statements by the
+    /// sizes of the tables, so each value is found by its key.
+    async fn drop_values_of_removed(
+        &mut self,
+        connection: ConnectionId,
+        lost: &[(String, String)],
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        let (source_ids, values): (Vec<&str>, Vec<&str>) = lost
+            .iter()
+            .map(|(source_id, value)| (source_id.as_str(), value.as_str()))
+            .unzip();
+        sqlx::query!(
+            "DELETE FROM identity_values v USING unnest($3::text[], $4::text[]) AS i(source_id, value)
+             WHERE v.tenant_id = $1 AND v.value = i.value AND v.connection_id = $2 AND v.source_id = i.source_id",
+            tenant,
+            connection.0,
+            &source_ids as &[&str],
+            &values as &[&str],
+        )
+        .execute(self.session())
+        .await?;
         Ok(())
     }
 

@@ -256,7 +256,7 @@ impl<R: ChangesObjects> Tx<R> {
     }
 
     /// Removes the values that records have lost.
-    pub(in crate::store) async fn drop_identity_values(
+    async fn drop_identity_values(
         &mut self,
         connection: ConnectionId,
         lost: &[(String, String)],
