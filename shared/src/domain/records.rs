@@ -33,14 +33,17 @@ impl SubList {
     }
 }
 
-/// A contact as its source reports it. Fields that a profile shows are in `fields`.
+/// A contact as its source reports it: what tells which one it is. What a profile shows of it is read from `raw`, as
+/// [`ContactFields`].
 #[derive(Clone, Debug)]
 pub struct Contact {
     pub source_id: String,
     pub external_id: Option<String>,
+    /// Addresses and numbers as they were sent.
+    pub emails: Vec<String>,
+    pub phones: Vec<String>,
     pub updated_at: DateTime<Utc>,
     pub created_at: Option<DateTime<Utc>>,
-    pub fields: ContactFields,
     /// Intercom ids of the contact's companies.
     pub companies: SubList,
     /// Contacts merged into this one (`merge_history`). Their ids keep resolving to it.
@@ -116,14 +119,13 @@ pub struct ConsentFields {
     pub may_email: Option<bool>,
 }
 
-/// A company as its source reports it.
+/// A company as its source reports it. What a profile shows of it is read from `raw`, as [`CompanyFields`].
 #[derive(Clone, Debug)]
 pub struct Company {
     pub source_id: String,
     pub external_id: Option<String>,
     pub updated_at: DateTime<Utc>,
     pub created_at: Option<DateTime<Utc>>,
-    pub fields: CompanyFields,
     pub sanitised: bool,
     pub raw: String,
 }

@@ -92,13 +92,10 @@ async fn profiles(
 /// Reads a stored record. What this build cannot read has no fields, and its profile still names its source.
 fn read_record(stored: &SourceRecord) -> CompanyRecord {
     let text = String::from_utf8_lossy(&stored.raw);
-    let fields = wire::read_company(&text).map_or_else(
-        |_| {
-            tracing::warn!(source_id = %stored.source.source_id, "a stored company cannot be read");
-            CompanyFields::default()
-        },
-        |company| company.fields,
-    );
+    let fields = wire::read_company_fields(&text).unwrap_or_else(|_| {
+        tracing::warn!(source_id = %stored.source.source_id, "a stored company cannot be read");
+        CompanyFields::default()
+    });
     CompanyRecord {
         key: stored.key(),
         source: Source::named(&stored.source.source).unwrap_or(Source::Intercom),

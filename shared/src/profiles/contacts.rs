@@ -140,13 +140,10 @@ fn records_of(contact: &ContactRecords) -> Vec<ContactRecord> {
 /// Reads a stored record. What this build cannot read has no fields, and its profile still names its source.
 fn read(stored: &SourceRecord, companies: &[ContactCompany]) -> ContactRecord {
     let text = String::from_utf8_lossy(&stored.raw);
-    let fields = wire::read_contact(&text).map_or_else(
-        |_| {
-            tracing::warn!(source_id = %stored.source.source_id, "a stored contact cannot be read");
-            ContactFields::default()
-        },
-        |contact| contact.fields,
-    );
+    let fields = wire::read_contact_fields(&text).unwrap_or_else(|_| {
+        tracing::warn!(source_id = %stored.source.source_id, "a stored contact cannot be read");
+        ContactFields::default()
+    });
     let key = stored.key();
     let companies = companies.iter().filter(|company| company.contact == key);
     ContactRecord {

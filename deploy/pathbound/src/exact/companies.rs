@@ -27,8 +27,8 @@ pub(super) fn differs(
         &truth["company_id"],
     );
 
-    match wire::read_company(&String::from_utf8_lossy(&stored.raw)) {
-        Ok(company) => derived(&mut fields, &company.fields, truth),
+    match wire::read_company_fields(&String::from_utf8_lossy(&stored.raw)) {
+        Ok(shown) => derived(&mut fields, &shown, truth),
         Err(poison) => fields.wrong(|| format!("raw cannot be read: {}", poison.reason)),
     }
     // Older versions show other shapes, so only the fields can be compared.

@@ -31,8 +31,8 @@ pub(super) fn differs(
         stored.external_id.as_deref(),
         &truth["external_id"],
     );
-    match wire::read_contact(&String::from_utf8_lossy(&stored.raw)) {
-        Ok(contact) => derived(&mut fields, &contact.fields, truth),
+    match wire::read_contact_fields(&String::from_utf8_lossy(&stored.raw)) {
+        Ok(shown) => derived(&mut fields, &shown, truth),
         Err(poison) => fields.wrong(|| format!("raw cannot be read: {}", poison.reason)),
     }
     if shape == Shape::Current {

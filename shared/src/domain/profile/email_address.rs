@@ -61,6 +61,12 @@ const ROLES: &[&str] = &[
 /// The address in one spelling, and why it is no identity. Dots and plus tags are kept, because only some providers
 /// ignore them.
 pub(super) fn normalise(raw: &str) -> (String, Option<BlockReason>) {
+    // An address is ASCII as a rule, and such a text is in its only form.
+    if raw.is_ascii() {
+        let text = raw.trim().to_ascii_lowercase();
+        let blocked = blocked(&text);
+        return (text, blocked);
+    }
     // Some lower-case letters have another compatible form than their upper-case ones.
     let text: String = raw.nfkc().collect::<String>().to_lowercase();
     let text: String = text.nfkc().collect();

@@ -32,13 +32,13 @@ pub(super) fn normalise(raw: &str) -> (String, Option<BlockReason>) {
 /// What the number is read as in the end. A reading drops one prefix that is only dialled within a country, and an odd
 /// number may have several.
 fn stable(text: &str) -> Option<String> {
-    let mut number = e164(text)?;
+    let mut number = text.to_owned();
     for _ in 0..MAX_BYTES {
-        let again = e164(&number)?;
-        if again == number {
+        let read = e164(&number)?;
+        if read == number {
             return Some(number);
         }
-        number = again;
+        number = read;
     }
     None
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::{
     contact_extras::ContactExtras,
     document::Document,
+    lenient::Lenient,
     object::Object,
     poison::{read_extras, read_object},
     repair::repair,
@@ -30,6 +31,8 @@ struct WireContact {
     #[serde(default)]
     owner_id: Text,
     updated_at: Seconds,
+    #[serde(default)]
+    created_at: Lenient<Seconds>,
     #[serde(default)]
     last_seen_at: Seconds,
     #[serde(default)]
@@ -68,36 +71,17 @@ struct Merge {
     source_contact_id: Text,
 }
 
-/// Reads one contact of a page.
+/// Reads one contact of a page. Fields that only profiles show are checked and not kept.
 pub fn read_contact(raw: &str) -> Result<Contact, Poison> {
     read_object("contact", raw, |wire: WireContact, sanitised| {
-        let mut extras: ContactExtras = read_extras(raw);
         Ok(Contact {
             source_id: wire.id.key()?.ok_or("the contact has no id")?,
             external_id: wire.external_id.some(),
+            // Intercom has one of each.
+            emails: wire.email.some().into_iter().collect(),
+            phones: wire.phone.some().into_iter().collect(),
             updated_at: wire.updated_at.0.ok_or("the contact has no updated_at")?,
-            created_at: extras.created_at(),
-            fields: ContactFields {
-                role: wire.role.some(),
-                email: wire.email.some(),
-                name: wire.name.some(),
-                phone: wire.phone.some(),
-                owner: wire.owner_id.id(),
-                attributes: wire.custom_attributes.unwrap_or_default().0,
-                location: wire.location.unwrap_or_default().0,
-                last_seen_at: wire.last_seen_at.0,
-                last_replied_at: wire.last_replied_at.0,
-                last_contacted_at: wire.last_contacted_at.0,
-                signed_up_at: extras.signed_up_at(),
-                // Intercom has one of each.
-                emails: Vec::new(),
-                phones: Vec::new(),
-                browser: extras.browser(),
-                devices: extras.devices(),
-                consent: extras.consent(),
-                tags: extras.tags(),
-                segments: extras.segments(),
-            },
+            created_at: wire.created_at.0.0,
             companies: companies(wire.companies)?,
             absorbed: keys(
                 wire.merge_history
@@ -107,6 +91,33 @@ pub fn read_contact(raw: &str) -> Result<Contact, Poison> {
             )?,
             sanitised,
             raw: raw.to_owned(),
+        })
+    })
+}
+
+/// Reads what a profile shows of a contact.
+pub fn read_contact_fields(raw: &str) -> Result<ContactFields, Poison> {
+    read_object("contact", raw, |wire: WireContact, _| {
+        let mut extras: ContactExtras = read_extras(raw);
+        Ok(ContactFields {
+            role: wire.role.some(),
+            email: wire.email.some(),
+            name: wire.name.some(),
+            phone: wire.phone.some(),
+            owner: wire.owner_id.id(),
+            attributes: wire.custom_attributes.unwrap_or_default().0,
+            location: wire.location.unwrap_or_default().0,
+            last_seen_at: wire.last_seen_at.0,
+            last_replied_at: wire.last_replied_at.0,
+            last_contacted_at: wire.last_contacted_at.0,
+            signed_up_at: extras.signed_up_at(),
+            emails: Vec::new(),
+            phones: Vec::new(),
+            browser: extras.browser(),
+            devices: extras.devices(),
+            consent: extras.consent(),
+            tags: extras.tags(),
+            segments: extras.segments(),
         })
     })
 }
@@ -154,26 +165,23 @@ mod tests {
     use crate::domain::records::{Browser, ConsentFields, Device, Platform};
 
     fn good(raw: &str) -> Contact {
-        match read_contact(raw) {
-            Ok(contact) => contact,
-            Err(poison) => panic!("{poison:?}"),
-        }
+        read_contact(raw).unwrap_or_else(|poison| panic!("{poison:?}"))
+    }
+
+    fn shown(raw: &str) -> ContactFields {
+        read_contact_fields(raw).unwrap_or_else(|poison| panic!("{poison:?}"))
     }
 
     #[test]
     fn both_forms_of_an_owner_are_read() {
         for owner in ["127", "\"127\""] {
-            let contact = good(&format!(
+            let fields = shown(&format!(
                 r#"{{"id":"a","updated_at":1700000000,"owner_id":{owner}}}"#
             ));
-            assert_eq!(contact.fields.owner.as_deref(), Some("127"));
+            assert_eq!(fields.owner.as_deref(), Some("127"));
         }
-        assert_eq!(
-            good(r#"{"id":"a","updated_at":1,"owner_id":null}"#)
-                .fields
-                .owner,
-            None
-        );
+        let none = shown(r#"{"id":"a","updated_at":1,"owner_id":null}"#);
+        assert_eq!(none.owner, None);
     }
 
     #[test]
@@ -235,14 +243,15 @@ mod tests {
 
     #[test]
     fn text_that_postgres_refuses_is_repaired_and_flagged() {
-        let contact = good(r#"{"id":"a","updated_at":1,"name":"A\u0000\ud800B"}"#);
-        assert_eq!(contact.fields.name.as_deref(), Some("A\u{fffd}\u{fffd}B"));
+        let raw = r#"{"id":"a","updated_at":1,"name":"A\u0000\ud800B"}"#;
+        assert_eq!(shown(raw).name.as_deref(), Some("A\u{fffd}\u{fffd}B"));
+        let contact = good(raw);
         assert!(contact.sanitised && contact.raw.contains("\\u0000"));
     }
 
     #[test]
     fn a_contact_shows_its_browser_its_devices_and_what_it_consents_to() {
-        let contact = good(
+        let fields = shown(
             r#"{"id":"a","updated_at":1,"created_at":50,"signed_up_at":60,"browser":"chrome","browser_version":"119.0",
             "browser_language":"en","os":"OS X","android_app_name":null,"android_last_seen_at":null,
             "ios_app_name":"Acme Go","ios_app_version":"4.2","ios_device":"iPhone14,2","ios_os_version":"17.1",
@@ -252,12 +261,9 @@ mod tests {
         );
         let text = |text: &str| Some(text.to_owned());
         let at = |seconds| DateTime::from_timestamp(seconds, 0);
+        assert_eq!(fields.signed_up_at, at(60));
         assert_eq!(
-            (contact.created_at, contact.fields.signed_up_at),
-            (at(50), at(60))
-        );
-        assert_eq!(
-            contact.fields.browser,
+            fields.browser,
             Some(Browser {
                 name: text("chrome"),
                 version: text("119.0"),
@@ -266,7 +272,7 @@ mod tests {
             })
         );
         assert_eq!(
-            contact.fields.devices,
+            fields.devices,
             [Device {
                 platform: Platform::Ios,
                 app_name: text("Acme Go"),
@@ -283,14 +289,14 @@ mod tests {
             unsubscribed_from_sms: None,
             may_email: None,
         };
-        assert_eq!(contact.fields.consent, consent);
-        assert_eq!(contact.fields.tags, ["7", "8"]);
-        assert_eq!(contact.fields.segments, ["s"]);
+        assert_eq!(fields.consent, consent);
+        assert_eq!(fields.tags, ["7", "8"]);
+        assert_eq!(fields.segments, ["s"]);
     }
 
     #[test]
     fn what_cannot_be_read_beside_the_fields_is_empty_and_no_poison() {
-        let bare = good(r#"{"id":"a","updated_at":1}"#);
+        let bare = shown(r#"{"id":"a","updated_at":1}"#);
         for extra in [
             r#""browser":{"name":"chrome"}"#,
             r#""browser":true,"os":[1]"#,
@@ -301,17 +307,14 @@ mod tests {
             r#""tags":{"data":[7,null,{"id":{}},{"name":"x"}]}"#,
             r#""browser":"chrome","browser":"safari""#,
         ] {
-            let contact = good(&format!(r#"{{"id":"a","updated_at":1,{extra}}}"#));
-            assert_eq!(contact.fields, bare.fields, "{extra}");
-            assert_eq!(contact.created_at, None, "{extra}");
+            let raw = format!(r#"{{"id":"a","updated_at":1,{extra}}}"#);
+            assert_eq!(shown(&raw), bare, "{extra}");
+            assert_eq!(good(&raw).created_at, None, "{extra}");
         }
-        let contact =
-            good(r#"{"id":"a","updated_at":1,"os":{},"browser":"chrome","created_at":5}"#);
-        assert_eq!(
-            contact.fields.browser.unwrap().name.as_deref(),
-            Some("chrome")
-        );
-        assert!(contact.created_at.is_some());
+        let raw = r#"{"id":"a","updated_at":1,"os":{},"browser":"chrome","created_at":5}"#;
+        let browser = shown(raw).browser.unwrap();
+        assert_eq!(browser.name.as_deref(), Some("chrome"));
+        assert!(good(raw).created_at.is_some());
     }
 
     #[test]

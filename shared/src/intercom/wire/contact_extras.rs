@@ -14,7 +14,6 @@ use crate::domain::records::{Browser, ConsentFields, Device, Platform};
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ContactExtras {
-    created_at: Lenient<Seconds>,
     signed_up_at: Lenient<Seconds>,
     browser: Lenient<Text>,
     browser_version: Lenient<Text>,
@@ -39,10 +38,6 @@ pub(super) struct ContactExtras {
 }
 
 impl ContactExtras {
-    pub(super) const fn created_at(&self) -> Option<DateTime<Utc>> {
-        self.created_at.0.0
-    }
-
     pub(super) const fn signed_up_at(&self) -> Option<DateTime<Utc>> {
         self.signed_up_at.0.0
     }

@@ -28,8 +28,8 @@ mod sub_list;
 mod thread;
 mod token;
 
-pub use company::read_company;
-pub use contact::{company_ids, read_contact};
+pub use company::{read_company, read_company_fields};
+pub use contact::{company_ids, read_contact, read_contact_fields};
 pub use conversation::{read_conversation, read_part};
 pub use conversation_extras::{read_attachments, read_conversation_extras};
 pub use deleted::{Deleted, read_deleted};

@@ -123,6 +123,9 @@ impl<R: ChangesObjects> Tx<R> {
         &mut self,
         records: &BTreeSet<RecordKey>,
     ) -> Result<Vec<StoredIdentity>, StoreError> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
         let tenant = self.tenant().0;
         let (connections, ids): (Vec<Uuid>, Vec<&str>) = records
             .iter()
