@@ -8,7 +8,7 @@ DECLARE
     r text;
 BEGIN
     FOREACH r IN ARRAY ARRAY['pathbound_api', 'pathbound_oauth', 'pathbound_worker',
-                             'pathbound_scheduler', 'pathbound_operator', 'pathbound_definer'] LOOP
+                             'pathbound_scheduler', 'pathbound_operator', 'pathbound_sources', 'pathbound_definer'] LOOP
         BEGIN
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', r);

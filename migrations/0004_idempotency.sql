@@ -14,3 +14,5 @@ CREATE TABLE idempotency_keys (
 );
 SELECT isolate('idempotency_keys');
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO pathbound_api;
+-- A call that writes records stores its answer with them, in one transaction.
+GRANT SELECT (tenant_id, route, key_sha256), UPDATE (status, answer) ON idempotency_keys TO pathbound_sources;

@@ -1,18 +1,20 @@
--- Connections: one Intercom workspace of one tenant, and its sealed token.
+-- Connections: one Intercom workspace of one tenant, and its sealed token. The records that another source sends belong
+-- to a connection too. It is made by the first of them, it syncs nothing, and its `workspace_id` is the source's name.
 
 -- `generation` is the fence of the connection. A reconnect or a disconnect raises it, and a write that was begun under
 -- an older generation is refused.
 CREATE TABLE connections (
     tenant_id       uuid NOT NULL REFERENCES tenants,
     id              uuid NOT NULL,
-    source          text NOT NULL CHECK (source IN ('intercom')),
+    source          text NOT NULL CHECK (source IN ('crm', 'email', 'analytics', 'intercom')),
     state           text NOT NULL CHECK (state IN ('active', 'reauth_required', 'disconnected', 'error')),
     generation      bigint NOT NULL DEFAULT 1 CHECK (generation > 0),
-    region          text NOT NULL CHECK (region IN ('us', 'eu', 'au')),
+    -- These four are a workspace's.
+    region          text CHECK (region IN ('us', 'eu', 'au')),
     workspace_id    text NOT NULL,
-    workspace_name  text NOT NULL,
-    timezone        text NOT NULL,
-    api_version     text NOT NULL,
+    workspace_name  text,
+    timezone        text,
+    api_version     text,
     connected_at    timestamptz NOT NULL,
     disconnected_at timestamptz,
     -- Set when the end was asked for with `data=purge`, until every row that it brought is deleted.
@@ -24,11 +26,12 @@ CREATE TABLE connections (
     UNIQUE (tenant_id, source, workspace_id),
     CHECK ((state = 'disconnected') = (disconnected_at IS NOT NULL)),
     CHECK (purge_requested_at IS NULL OR state = 'disconnected'),
-    CHECK ((error_code IS NULL) = (error_message IS NULL))
+    CHECK ((error_code IS NULL) = (error_message IS NULL)),
+    CHECK (source <> 'intercom' OR num_nulls(region, workspace_name, timezone, api_version) = 0)
 );
 SELECT isolate('connections');
 GRANT SELECT, UPDATE ON connections TO pathbound_api, pathbound_worker;
-GRANT SELECT, INSERT, UPDATE ON connections TO pathbound_oauth;
+GRANT SELECT, INSERT, UPDATE ON connections TO pathbound_oauth, pathbound_sources;
 
 -- Purges outlive the process that began them. Any API process asks here what is still to be deleted.
 CREATE INDEX connections_to_purge ON connections (purge_requested_at) WHERE purge_requested_at IS NOT NULL;

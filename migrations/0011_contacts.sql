@@ -2,7 +2,7 @@
 -- read, so that they can never be behind them.
 --
 -- The big tables have no foreign keys. Every transaction that writes to them holds the row of its stream, which has one,
--- and a purge deletes from each of them by itself. A check per row would be a tenth of a first sync, and would lock the
+-- or of its connection, and a purge deletes from each of them by itself. A check per row would be a tenth of a first sync, and would lock the
 -- row that it finds.
 
 CREATE TABLE contact_sources (
@@ -36,5 +36,5 @@ CREATE INDEX contact_sources_joined ON contact_sources (record_id, tenant_id) WH
 -- From a survivor to what it absorbed, because their conversations are its own.
 CREATE INDEX contact_sources_absorbed ON contact_sources (merged_into, tenant_id, connection_id) WHERE merged_into IS NOT NULL;
 SELECT isolate('contact_sources');
-GRANT SELECT, INSERT, UPDATE ON contact_sources TO pathbound_worker;
+GRANT SELECT, INSERT, UPDATE ON contact_sources TO pathbound_worker, pathbound_sources;
 GRANT SELECT, DELETE, UPDATE (contact_id) ON contact_sources TO pathbound_api;

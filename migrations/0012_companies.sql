@@ -17,7 +17,7 @@ CREATE TABLE company_sources (
 CREATE INDEX company_sources_by_company ON company_sources (company_id, tenant_id);
 SELECT isolate('company_sources');
 SELECT keep_raw('company_sources');
-GRANT SELECT, INSERT, UPDATE ON company_sources TO pathbound_worker;
+GRANT SELECT, INSERT, UPDATE ON company_sources TO pathbound_worker, pathbound_sources;
 GRANT SELECT, DELETE ON company_sources TO pathbound_api;
 
 -- Company fetches: companies to be asked for one by one, between two full walks.

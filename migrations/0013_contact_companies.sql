@@ -10,5 +10,5 @@ CREATE TABLE contact_companies (
 SELECT partition('contact_companies', 'autovacuum_vacuum_scale_factor = 0.05');
 CREATE INDEX contact_companies_by_company ON contact_companies (company_source_id, tenant_id, connection_id);
 SELECT isolate('contact_companies');
-GRANT SELECT, INSERT, DELETE ON contact_companies TO pathbound_worker;
+GRANT SELECT, INSERT, DELETE ON contact_companies TO pathbound_worker, pathbound_sources;
 GRANT SELECT, DELETE ON contact_companies TO pathbound_api;

@@ -44,4 +44,5 @@ SELECT partition('conversation_contacts', 'autovacuum_vacuum_scale_factor = 0.05
 CREATE INDEX conversation_contacts_by_contact ON conversation_contacts (contact_source_id, tenant_id, connection_id);
 SELECT isolate('conversation_contacts');
 GRANT SELECT, INSERT, DELETE ON conversation_contacts TO pathbound_worker;
+GRANT SELECT ON conversation_contacts TO pathbound_sources;
 GRANT SELECT, DELETE ON conversation_contacts TO pathbound_api;

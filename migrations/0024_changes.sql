@@ -13,7 +13,7 @@ CREATE TABLE feeds (
     last_at   timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 SELECT isolate('feeds');
-GRANT SELECT, INSERT, UPDATE ON feeds TO pathbound_worker, pathbound_api;
+GRANT SELECT, INSERT, UPDATE ON feeds TO pathbound_worker, pathbound_api, pathbound_sources;
 
 CREATE TABLE changes (
     tenant_id uuid NOT NULL,
@@ -31,4 +31,4 @@ CREATE TABLE changes (
 SELECT partition('changes', 'autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05');
 CREATE INDEX changes_in_order ON changes (tenant_id, kind, fate, at);
 SELECT isolate('changes');
-GRANT SELECT, INSERT, UPDATE ON changes TO pathbound_worker, pathbound_api;
+GRANT SELECT, INSERT, UPDATE ON changes TO pathbound_worker, pathbound_api, pathbound_sources;

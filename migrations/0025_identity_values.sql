@@ -11,7 +11,7 @@ CREATE TABLE identity_values (
 ) PARTITION BY HASH (tenant_id);
 SELECT partition('identity_values', 'autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05');
 SELECT isolate('identity_values');
-GRANT SELECT, INSERT, DELETE ON identity_values TO pathbound_worker;
+GRANT SELECT, INSERT, DELETE ON identity_values TO pathbound_worker, pathbound_sources;
 GRANT SELECT, DELETE ON identity_values TO pathbound_api;
 
 -- Aliases: ids of profiles whose own record is no longer stored. What is left of the profile answers for them.

@@ -69,6 +69,16 @@ pub(crate) enum Access {
     Scope(KeyScope),
 }
 
+impl Access {
+    /// Bytes of a body. A larger one is refused before it is read.
+    pub(crate) const fn body_limit(self) -> usize {
+        match self {
+            Self::Scope(KeyScope::SourcesWrite) => 8 << 20,
+            Self::Scope(_) | Self::Service | Self::ServiceForTenant => 256 << 10,
+        }
+    }
+}
+
 /// The tenant that the caller has proven. A handler that takes it is behind the gate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallerTenant(pub(crate) TenantId);
@@ -172,7 +182,7 @@ async fn carry_out(
     request.extensions_mut().insert(scopes);
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let known = conditional::known(&request);
-    let answered = match idempotency::once(api, tenant, request, next).await {
+    let answered = match idempotency::once(api, tenant, access.body_limit(), request, next).await {
         Ok(response) if is_read => conditional::answer(tenant, known.as_ref(), response).await,
         answered => answered,
     };

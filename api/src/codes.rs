@@ -92,11 +92,14 @@ codes! {
     ConnectionNotActive = "connection_not_active", CONFLICT:
         "The connection does not sync, so no run can be requested.",
         "Read the connection. Its `state` and `error` say why, and what the customer has to do.";
+    SourceBeingRemoved = "source_being_removed", CONFLICT:
+        "What the source has sent is being deleted, so it takes no records.",
+        "Wait as long as `Retry-After` says and send the same request again. `GET /v1/sources` shows when it is done.";
     IdempotencyInProgress = "idempotency_in_progress", CONFLICT:
         "An earlier request with the same `Idempotency-Key` has not been answered yet.",
         "Wait as long as `Retry-After` says and send the same request again. It gets the first answer.";
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE:
-        "The body of the request is larger than 256 KiB.",
+        "The body of the request is larger than 256 KiB, or than 8 MiB if it has records.",
         "Send less at once.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE:
         "The `Content-Type` of the request says that its body is not JSON.",

@@ -20,13 +20,13 @@ use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use shared::{
     domain::TenantId,
-    store::{ApiTx, Claim},
+    store::{Claim, Tx, roles::AnswersCalls},
     vault::{self, SealContext},
 };
 use tracing::Instrument;
 
 use crate::{
-    Api, BODY_LIMIT,
+    Api,
     error::{ApiError, Problem},
 };
 
@@ -38,6 +38,7 @@ const MAX_KEY_LENGTH: usize = 255;
 pub(crate) async fn once(
     api: &Api,
     tenant: TenantId,
+    body_limit: usize,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
@@ -45,7 +46,7 @@ pub(crate) async fn once(
         return Ok(next.run(request).await);
     };
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, BODY_LIMIT)
+    let body = to_bytes(body, body_limit)
         .await
         .map_err(|_| ApiError::too_large())?;
     let key = Arc::new(Key {
@@ -98,9 +99,9 @@ impl Repeatable {
     ///
     /// # Errors
     /// If Postgres refuses. Then there is neither.
-    pub(crate) async fn commit(
+    pub(crate) async fn commit<R: AnswersCalls>(
         self,
-        mut tx: ApiTx,
+        mut tx: Tx<R>,
         status: StatusCode,
         view: &impl Serialize,
     ) -> Result<Response, ApiError> {
@@ -194,7 +195,12 @@ impl Key {
         Ok(Response::from_parts(parts, Body::from(body)))
     }
 
-    async fn store(&self, tx: &mut ApiTx, status: StatusCode, kept: &Kept) -> Result<(), ApiError> {
+    async fn store<R: AnswersCalls>(
+        &self,
+        tx: &mut Tx<R>,
+        status: StatusCode,
+        kept: &Kept,
+    ) -> Result<(), ApiError> {
         let plain = serde_json::to_vec(kept).map_err(|_| ApiError::internal())?;
         let sealed = self
             .api

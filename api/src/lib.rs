@@ -33,7 +33,7 @@ use shared::{
     pulse::Pulse,
     queue::{Queue, QueueError},
     shutdown::{self, Shutdown},
-    store::{ApiStore, Database, OauthStore, StoreError},
+    store::{ApiStore, Database, OauthStore, SourcesStore, StoreError},
     sync::connect::ConnectContext,
     vault::{self, KeyRing, KeyRingError},
 };
@@ -44,15 +44,13 @@ use limits::Limits;
 pub use codes::Code;
 pub use error::{FieldError, Problem};
 
-/// A larger body is refused before it is read.
-const BODY_LIMIT: usize = 256 * 1024;
-
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Api {
     config: Arc<Config>,
     vault: Arc<KeyRing>,
     store: ApiStore,
+    sources_store: SourcesStore,
     connect: ConnectContext,
     queue: Queue,
     service_key_sha256: [u8; 32],
@@ -69,6 +67,7 @@ impl Api {
         vault: Arc<KeyRing>,
         store: ApiStore,
         oauth_store: OauthStore,
+        sources_store: SourcesStore,
         intercom: Intercom,
         queue: Queue,
     ) -> Self {
@@ -84,6 +83,7 @@ impl Api {
             config,
             vault,
             store,
+            sources_store,
             connect,
             queue,
             service_key_sha256,
@@ -106,6 +106,7 @@ impl Api {
             vault,
             store,
             oauth_store,
+            database.store(),
             intercom,
             queue,
         ))

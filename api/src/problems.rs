@@ -117,8 +117,16 @@ impl ApiError {
     pub(crate) fn too_large() -> Self {
         Self::new(
             Code::PayloadTooLarge,
-            "The body is larger than 256 KiB. Send less at once.",
+            "The body is too large. Send at most 8 MiB of records at once, and at most 256 KiB of anything else.",
         )
+    }
+
+    pub(crate) fn source_being_removed() -> Self {
+        Self::new(
+            Code::SourceBeingRemoved,
+            "What this source sent before is still being deleted. Send the records again in some seconds.",
+        )
+        .retry_after(5)
     }
 
     pub(crate) fn idempotency_in_progress() -> Self {

@@ -12,15 +12,19 @@ use axum::{
 use utoipa_axum::{router::UtoipaMethodRouter, routes};
 
 use crate::{
-    Api, BODY_LIMIT,
+    Api,
     caller::{
         Access::{self, Scope, Service, ServiceForTenant},
-        KeyScope::{ConnectionsRead, ConnectionsWrite, ConversationsRead, ProfilesRead},
+        KeyScope::{
+            ConnectionsRead, ConnectionsWrite, ConversationsRead, ProfilesRead, SourcesWrite,
+        },
         gate,
     },
     cors, docs, envelope, oauth,
     openapi::Described,
-    routes::{api_keys, changes, companies, connections, contacts, conversations, syncs, tenants},
+    routes::{
+        api_keys, changes, companies, connections, contacts, conversations, sources, syncs, tenants,
+    },
 };
 
 /// Every call of `/v1`.
@@ -37,6 +41,9 @@ fn calls() -> Vec<(Access, UtoipaMethodRouter<Api>)> {
         (Scope(ConnectionsRead), routes!(syncs::list)),
         (Scope(ConnectionsWrite), routes!(syncs::create)),
         (Scope(ConnectionsRead), routes!(syncs::show)),
+        (Scope(SourcesWrite), routes!(sources::receive)),
+        (Scope(ConnectionsRead), routes!(sources::list)),
+        (Scope(SourcesWrite), routes!(sources::remove)),
         (Scope(ProfilesRead), routes!(contacts::list)),
         (Scope(ProfilesRead), routes!(contacts::show)),
         (Scope(ConversationsRead), routes!(contacts::conversations)),
@@ -75,7 +82,6 @@ impl Api {
                 "/oauth/intercom/callback",
                 get(oauth::callback).head(oauth::ignore_head),
             )
-            .layer(DefaultBodyLimit::max(BODY_LIMIT))
             // Outermost, so that an error of any layer leaves as a problem with the request's id.
             .layer(from_fn(envelope::envelope))
             .with_state(self)
@@ -100,6 +106,8 @@ impl Api {
     }
 
     fn gated(&self, access: Access, methods: MethodRouter<Self>) -> MethodRouter<Self> {
-        methods.route_layer(from_fn_with_state((self.clone(), access), gate))
+        methods
+            .route_layer(from_fn_with_state((self.clone(), access), gate))
+            .layer(DefaultBodyLimit::max(access.body_limit()))
     }
 }

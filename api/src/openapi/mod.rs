@@ -18,16 +18,18 @@ use utoipa::openapi::{RefOr, Schema, path::Paths};
 
 use crate::{caller::Access, router};
 
-const ABOUT: &str = "A read-only copy of your customers' Intercom workspaces, and how complete it is.\n\n\
+const ABOUT: &str = "Profiles of your customers' contacts and companies, a read-only copy of their Intercom workspaces, and how complete \
+    it is.\n\n\
     The **service key** acts for any tenant and names it in `Pathbound-Tenant`. A **tenant key** is bound to its tenant, \
     has scopes, and sends no such header. Times are RFC 3339 in UTC. Unknown members may be added to any answer.";
 
 /// The calls by what they are about, in the order of the page.
-const GROUPS: [(&str, &str); 8] = [
+const GROUPS: [(&str, &str); 9] = [
     ("Tenants", "Your customers."),
     ("API keys", "The keys of one tenant."),
     ("Connections", "The Intercom workspaces of a tenant."),
     ("Syncs", "Runs, and how complete the copy is."),
+    ("Sources", "Records that other systems send."),
     ("Contacts", "People, folded from their records."),
     ("Companies", "Companies, folded from their records."),
     ("Changes", "The feed of what changed."),
@@ -92,12 +94,13 @@ pub fn document() -> Value {
     document
 }
 
-/// Whether the object that a body has to be has members that must be there.
+/// Whether the object that a body has to be has members that must be there. One of several objects says by a member which
+/// it is.
 fn needs_members(body: &Value, schemas: &Map<String, Value>) -> bool {
     let schema = body["content"]["application/json"]["schema"]["$ref"].as_str();
     let name = schema.and_then(|path| path.rsplit('/').next());
     name.and_then(|name| schemas.get(name))
-        .is_none_or(|schema| schema["required"].is_array())
+        .is_none_or(|schema| schema["required"].is_array() || schema["oneOf"].is_array())
 }
 
 /// The description as it is committed: one member on each line.

@@ -153,7 +153,7 @@ fn a_body_is_closed_and_its_numbers_have_bounds() {
             );
         }
     }
-    assert_eq!(closed, 4);
+    assert_eq!(closed, 10);
     let optional = |(place, operation): &(String, &Value)| {
         (operation["requestBody"]["required"] == false).then(|| place.clone())
     };

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use shared::{
     completeness::StreamActivity as Activity,
-    domain::{self, Region as DataRegion},
+    domain::{
+        self, Region as DataRegion,
+        profile::{Source, SourceRecordError},
+    },
     store::ConnectionState as State,
 };
 use utoipa::{
@@ -84,6 +87,18 @@ words! {
 
     /// What a disconnect does with the data.
     EndData: ["retain", "purge"];
+
+    /// A source that sends its records by itself.
+    SentSource: [Source::Crm, Source::Analytics, Source::Email].map(Source::as_str);
+
+    /// The records of a call are contacts.
+    ContactObject: ["contact"];
+
+    /// The records of a call are companies.
+    CompanyObject: ["company"];
+
+    /// Why a record was not taken.
+    RecordFault: SourceRecordError::CODES;
 
     /// How the bodies of messages are given.
     BodyFormat: ["text", "html"];

@@ -7,6 +7,8 @@ pub(crate) mod connections;
 mod contact_views;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
+mod source_shapes;
+pub(crate) mod sources;
 pub(crate) mod sync_status;
 pub(crate) mod syncs;
 pub(crate) mod tenants;

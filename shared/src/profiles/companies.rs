@@ -8,7 +8,10 @@ use uuid::Uuid;
 use super::{deleted_everywhere, names};
 use crate::{
     domain::{
-        profile::{CompanyProfileFields, CompanyRecord, MergeRules, Source, fold_company},
+        profile::{
+            CompanyProfileFields, CompanyRecord, MergeRules, Source, fold_company,
+            read_source_company,
+        },
         records::CompanyFields,
     },
     intercom::wire,
@@ -92,13 +95,20 @@ async fn profiles(
 /// Reads a stored record. What this build cannot read has no fields, and its profile still names its source.
 fn read_record(stored: &SourceRecord) -> CompanyRecord {
     let text = String::from_utf8_lossy(&stored.raw);
-    let fields = wire::read_company_fields(&text).unwrap_or_else(|_| {
+    let source = Source::named(&stored.source.source).unwrap_or(Source::Intercom);
+    let fields = match source {
+        Source::Intercom => wire::read_company_fields(&text).ok(),
+        Source::Crm | Source::Email | Source::Analytics => {
+            read_source_company(&text).ok().map(|record| record.fields)
+        }
+    };
+    let fields = fields.unwrap_or_else(|| {
         tracing::warn!(source_id = %stored.source.source_id, "a stored company cannot be read");
         CompanyFields::default()
     });
     CompanyRecord {
         key: stored.key(),
-        source: Source::named(&stored.source.source).unwrap_or(Source::Intercom),
+        source,
         source_updated_at: stored.source.source_updated_at,
         deleted_at: stored.source.deleted_at,
         external_id: stored.external_id.clone(),

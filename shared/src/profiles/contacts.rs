@@ -10,6 +10,7 @@ use crate::{
     domain::{
         profile::{
             ContactProfileFields, ContactRecord, MergeRules, RecordKey, Source, fold_contact,
+            read_source_contact,
         },
         records::ContactFields,
     },
@@ -140,7 +141,14 @@ fn records_of(contact: &ContactRecords) -> Vec<ContactRecord> {
 /// Reads a stored record. What this build cannot read has no fields, and its profile still names its source.
 fn read(stored: &SourceRecord, companies: &[ContactCompany]) -> ContactRecord {
     let text = String::from_utf8_lossy(&stored.raw);
-    let fields = wire::read_contact_fields(&text).unwrap_or_else(|_| {
+    let source = Source::named(&stored.source.source).unwrap_or(Source::Intercom);
+    let fields = match source {
+        Source::Intercom => wire::read_contact_fields(&text).ok(),
+        Source::Crm | Source::Email | Source::Analytics => {
+            read_source_contact(&text).ok().map(|record| record.fields)
+        }
+    };
+    let fields = fields.unwrap_or_else(|| {
         tracing::warn!(source_id = %stored.source.source_id, "a stored contact cannot be read");
         ContactFields::default()
     });
@@ -149,7 +157,7 @@ fn read(stored: &SourceRecord, companies: &[ContactCompany]) -> ContactRecord {
     ContactRecord {
         companies: companies.map(|company| company.company.clone()).collect(),
         key,
-        source: Source::named(&stored.source.source).unwrap_or(Source::Intercom),
+        source,
         source_updated_at: stored.source.source_updated_at,
         deleted_at: stored.source.deleted_at,
         external_id: stored.external_id.clone(),

@@ -41,9 +41,9 @@ impl Store<Worker> {
         let mut tx = self.begin(tenant).await?;
         let tenant = tx.tenant().0;
         let row = sqlx::query!(
-            "SELECT c.region, k.sealed FROM connections c
+            r#"SELECT c.region AS "region!", k.sealed FROM connections c
              JOIN connection_secrets k ON k.tenant_id = c.tenant_id AND k.connection_id = c.id
-             WHERE c.tenant_id = $1 AND c.id = $2 AND k.purpose = 'access_token'",
+             WHERE c.tenant_id = $1 AND c.id = $2 AND k.purpose = 'access_token'"#,
             tenant,
             id.0,
         )

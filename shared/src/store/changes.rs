@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     StoreError, Tx,
     noted_changes::{ChangeOp, ObjectFate, ObjectKind},
-    roles::{ChangesObjects, DbRole, Worker},
+    roles::{ChangesObjects, DbRole, WritesRecords},
 };
 use crate::domain::ConnectionId;
 
@@ -91,7 +91,7 @@ impl<R: DbRole> Tx<R> {
 
 /// Each statement finds its rows by key, one after the other, because a plan may have been made when the tables were empty
 /// (`OFFSET 0` keeps the planner from joining whole tables).
-impl Tx<Worker> {
+impl<R: WritesRecords> Tx<R> {
     /// Notes the contacts of records that gained or lost a company.
     pub(super) async fn note_linked_contacts(
         &mut self,

@@ -5,12 +5,12 @@ use super::{
     batch::{SourceColumns, SourceRow, last_of_each},
     noted_changes::ObjectKind,
     raw::{self, RawKind},
-    roles::Worker,
+    roles::WritesRecords,
     versions::raw_hash,
 };
 use crate::domain::{ConnectionId, ids, records::Company};
 
-impl Tx<Worker> {
+impl<R: WritesRecords> Tx<R> {
     /// Writes one connection's records of these companies.
     ///
     /// An older or equal version changes nothing, so pages may be fetched twice and in any order.

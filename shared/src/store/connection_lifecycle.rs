@@ -129,7 +129,7 @@ impl Tx<Api> {
              SET generation = generation + (state <> 'disconnected')::int, state = 'disconnected',
                  disconnected_at = coalesce(disconnected_at, now()),
                  error_code = NULL, error_message = NULL, error_action = NULL
-             WHERE tenant_id = $1 AND id = $2",
+             WHERE tenant_id = $1 AND id = $2 AND source = 'intercom'",
             tenant,
             connection.0,
         )

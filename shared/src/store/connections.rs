@@ -29,7 +29,7 @@ impl ConnectionState {
     }
 }
 
-/// One connected workspace.
+/// One connected workspace. For other sources see [`ConnectedSource`](super::ConnectedSource).
 #[derive(Clone, Debug)]
 pub struct Connection {
     pub tenant: TenantId,
@@ -118,13 +118,13 @@ impl TryFrom<ConnectionRow> for Connection {
 }
 
 impl<R: ReadsConnections> Tx<R> {
-    /// A connection of this tenant. `None` for an unknown or foreign id.
+    /// A workspace's connection of this tenant. `None` for an unknown or foreign id.
     #[tracing::instrument(name = "db.connection", level = "debug", skip_all)]
     pub async fn connection(&mut self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
         Ok(self.find_connections(Some(id)).await?.pop())
     }
 
-    /// The tenant's connections, oldest first.
+    /// The tenant's connected workspaces, oldest first.
     #[tracing::instrument(name = "db.connections", level = "debug", skip_all)]
     pub async fn connections(&mut self) -> Result<Vec<Connection>, StoreError> {
         self.find_connections(None).await
@@ -138,10 +138,11 @@ impl<R: ReadsConnections> Tx<R> {
         // A tenant has few connections, so the optional condition costs no index.
         sqlx::query_as!(
             ConnectionRow,
-            "SELECT tenant_id, id, state, generation, region, workspace_id, workspace_name, timezone, api_version,
-                    connected_at, error_code, error_message, error_action,
-                    (SELECT max(last_ok_at) FROM streams s WHERE s.tenant_id = $1 AND s.connection_id = c.id) AS last_synced_at
-             FROM connections c WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY connected_at, id",
+            r#"SELECT tenant_id, id, state, generation, region AS "region!", workspace_id, workspace_name AS "workspace_name!",
+                      timezone AS "timezone!", api_version AS "api_version!", connected_at, error_code, error_message, error_action,
+                      (SELECT max(last_ok_at) FROM streams s WHERE s.tenant_id = $1 AND s.connection_id = c.id) AS last_synced_at
+               FROM connections c WHERE tenant_id = $1 AND source = 'intercom' AND ($2::uuid IS NULL OR id = $2)
+               ORDER BY connected_at, id"#,
             tenant,
             only.map(|id| id.0),
         )

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{StoreError, Tx, roles::Worker, versions::StoredVersions};
+use super::{StoreError, Tx, roles::WritesRecords, versions::StoredVersions};
 use crate::domain::{
     ConnectionId,
     records::{COMPANIES_SHOWN, SubList},
@@ -35,7 +35,7 @@ impl ReportedLinks {
     }
 }
 
-impl Tx<Worker> {
+impl<R: WritesRecords> Tx<R> {
     /// Writes the links of changed contacts, and of unchanged ones with a long list. `before` is what was stored of them.
     pub(super) async fn write_links(
         &mut self,

@@ -12,7 +12,7 @@ use super::{
     noted_changes::ObjectKind,
     raw::{self, RawKind},
     reads::FAR_FUTURE,
-    roles::Worker,
+    roles::{Worker, WritesRecords},
     versions::raw_hash,
 };
 use crate::domain::{ConnectionId, ids, profile::RecordKey, records::Contact};
@@ -72,7 +72,9 @@ impl Tx<Worker> {
             .map(|contact| contact.source_id.clone())
             .collect())
     }
+}
 
+impl<R: WritesRecords> Tx<R> {
     /// Writes one connection's records of these contacts, and their links.
     ///
     /// An older or equal version changes nothing, so pages may be fetched twice and in any order. It is not sent either.

@@ -3,7 +3,10 @@
 //! A key is good for 24 hours and for one body. The answer is sealed by the caller, because it may
 //! hold a secret (a new key) that this table must not show.
 
-use super::{StoreError, Tx, roles::Api};
+use super::{
+    StoreError, Tx,
+    roles::{AnswersCalls, Api},
+};
 
 /// What a key that was presented means for the call that brought it.
 #[derive(Clone, Debug)]
@@ -72,6 +75,28 @@ impl Tx<Api> {
         })
     }
 
+    /// Releases a granted key, because the call failed on our side and a repeat should run.
+    #[tracing::instrument(name = "db.release_idempotency_key", level = "debug", skip_all)]
+    pub async fn release_idempotency_key(
+        &mut self,
+        route: &str,
+        key_sha256: &[u8; 32],
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "DELETE FROM idempotency_keys
+             WHERE tenant_id = $1 AND route = $2 AND key_sha256 = $3 AND answer IS NULL",
+            tenant,
+            route,
+            key_sha256,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+}
+
+impl<R: AnswersCalls> Tx<R> {
     /// Stores the answer to a granted call.
     #[tracing::instrument(name = "db.answer_idempotency_key", level = "debug", skip_all)]
     pub async fn answer_idempotency_key(
@@ -90,26 +115,6 @@ impl Tx<Api> {
             key_sha256,
             status.cast_signed(),
             sealed,
-        )
-        .execute(self.session())
-        .await?;
-        Ok(())
-    }
-
-    /// Releases a granted key, because the call failed on our side and a repeat should run.
-    #[tracing::instrument(name = "db.release_idempotency_key", level = "debug", skip_all)]
-    pub async fn release_idempotency_key(
-        &mut self,
-        route: &str,
-        key_sha256: &[u8; 32],
-    ) -> Result<(), StoreError> {
-        let tenant = self.tenant().0;
-        sqlx::query!(
-            "DELETE FROM idempotency_keys
-             WHERE tenant_id = $1 AND route = $2 AND key_sha256 = $3 AND answer IS NULL",
-            tenant,
-            route,
-            key_sha256,
         )
         .execute(self.session())
         .await?;

@@ -47,6 +47,7 @@ mod session;
 mod sessions;
 mod set_aside;
 mod shares;
+mod sources;
 mod statistics;
 mod streams;
 mod tenants;
@@ -82,6 +83,7 @@ pub use retention::{EndedKind, Removal};
 use roles::DbRole;
 pub use runs::RunRequest;
 pub use set_aside::{DueRetry, Retry, SetAside};
+pub use sources::ConnectedSource;
 pub use streams::{
     ClaimedStream, CursorAfterFailure, Due, ProofDelta, SliceKey, StreamClaim, StreamRefusals,
     WalkEnd,
@@ -107,11 +109,13 @@ pub type OauthStore = Store<roles::Oauth>;
 pub type WorkerStore = Store<roles::Worker>;
 pub type SchedulerStore = Store<roles::Scheduler>;
 pub type OperatorStore = Store<roles::Operator>;
+pub type SourcesStore = Store<roles::Sources>;
 
 pub type ApiTx = Tx<roles::Api>;
 pub type OauthTx = Tx<roles::Oauth>;
 pub type WorkerTx = Tx<roles::Worker>;
 pub type OperatorTx = Tx<roles::Operator>;
+pub type SourcesTx = Tx<roles::Sources>;
 
 impl<R: DbRole> Store<R> {
     /// Opens a pool of its own, for a program that is no process of the fleet (see [`Database`]). Connects once, so that

@@ -82,6 +82,12 @@ pub trait LocksStreams: ReadsConnections {}
 /// Roles that change what readers see, and so write to the feed.
 pub trait ChangesObjects: DbRole {}
 
+/// Roles that write records of contacts and companies.
+pub trait WritesRecords: ChangesObjects {}
+
+/// Roles that store the answer to a repeated POST with what it does.
+pub trait AnswersCalls: DbRole {}
+
 /// Roles that may ask whether a tenant exists.
 pub trait LooksUpTenants: DbRole {}
 
@@ -89,12 +95,13 @@ pub trait LooksUpTenants: DbRole {}
 pub trait ReadsPauses: DbRole {}
 
 /// The words of all roles that a process takes.
-pub(super) const WORDS: [&str; 5] = [
+pub(super) const WORDS: [&str; 6] = [
     Api::WORD,
     Oauth::WORD,
     Worker::WORD,
     Scheduler::WORD,
     Operator::WORD,
+    Sources::WORD,
 ];
 
 mod sealed {
@@ -118,7 +125,7 @@ macro_rules! role {
 
 role! {
     /// Serves REST: reads everything but tokens, and ends connections.
-    Api = "api", Request: ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants, ChangesObjects
+    Api = "api", Request: ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants, ChangesObjects, AnswersCalls
 }
 role! {
     /// Connects workspaces: reads and writes sealed tokens.
@@ -126,7 +133,7 @@ role! {
 }
 role! {
     /// Syncs: reads sealed tokens and writes what Intercom returns.
-    Worker = "worker", Slice: ReadsConnections, ReadsStatus, LocksStreams, ChangesObjects
+    Worker = "worker", Slice: ReadsConnections, ReadsStatus, LocksStreams, ChangesObjects, WritesRecords
 }
 role! {
     /// Claims due streams of all tenants, through reviewed functions.
@@ -135,4 +142,8 @@ role! {
 role! {
     /// Inspects tenants and handles dead letters and pauses, through reviewed functions.
     Operator = "operator", Request: ReadsConnections, ReadsStatus, LooksUpTenants, ReadsPauses
+}
+role! {
+    /// Writes the records that other sources send.
+    Sources = "sources", Request: ReadsConnections, ChangesObjects, WritesRecords, AnswersCalls
 }

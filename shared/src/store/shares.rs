@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::roles::{Api, DbRole as _, Oauth, Operator, Scheduler, Worker};
+use super::roles::{Api, DbRole as _, Oauth, Operator, Scheduler, Sources, Worker};
 use crate::config::ProcessRole;
 
 /// Below this size, every small part has one session.
@@ -120,6 +120,12 @@ impl Shares {
 
     /// The share of a role. One that is no part of the process has only the common sessions.
     pub(super) fn of(&self, word: &str) -> Share {
+        // Records of other sources come in by requests as well.
+        let word = if word == Sources::WORD {
+            Api::WORD
+        } else {
+            word
+        };
         let part = self.parts.iter().find(|(part, _)| *part == word);
         part.map_or_else(
             || Share {

@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{StoreError, Tx, roles::Worker};
+use super::{
+    StoreError, Tx,
+    roles::{Worker, WritesRecords},
+};
 use crate::domain::ConnectionId;
 
 /// A digest of a record's bytes as they were sent. Versions of a record that differ have different digests.
@@ -97,7 +100,7 @@ macro_rules! conversation_versions {
 }
 
 /// Each record is found by its key, one after the other, whatever the planner believes of the table.
-impl Tx<Worker> {
+impl<R: WritesRecords> Tx<R> {
     pub(super) async fn contact_versions(
         &mut self,
         connection: ConnectionId,
@@ -139,7 +142,9 @@ impl Tx<Worker> {
         .await?;
         Ok(versions!(rows, source_id))
     }
+}
 
+impl Tx<Worker> {
     pub(super) async fn conversation_versions(
         &mut self,
         conversations: &[Uuid],

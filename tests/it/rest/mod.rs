@@ -9,6 +9,7 @@ mod pages;
 mod problems;
 mod reading;
 mod repeats;
+mod sources;
 mod unchanged;
 
 use intercom_simulator::WorkspaceSpec;

@@ -78,6 +78,7 @@ async fn every_code_is_raised_and_has_a_page() {
     keys_and_tenants(&mut raised, &world, &caller).await;
     requests(&mut raised, &caller).await;
     repeats(&mut raised, &world, &caller, case.tenant).await;
+    removal(&mut raised, &world, &caller).await;
 
     // The fleet may still be about to end, and a run that ends is not the open one.
     case.inject(held());
@@ -240,6 +241,15 @@ async fn repeats(raised: &mut Raised, world: &World, caller: &Caller, tenant: Te
     tx.commit().await.unwrap();
     let answer = post(caller, "/v1/api_keys", body, &[("Idempotency-Key", "k2")]).await;
     raised.note(Code::IdempotencyInProgress, &answer).await;
+}
+
+async fn removal(raised: &mut Raised, world: &World, caller: &Caller) {
+    let path = "/v1/sources/crm/records";
+    let body = json!({"object": "contact", "records": []});
+    post(caller, path, body.clone(), &[]).await;
+    world.begin_to_remove_sources().await;
+    let answer = post(caller, path, body, &[]).await;
+    raised.note(Code::SourceBeingRemoved, &answer).await;
 }
 
 /// Last, because nothing works any more after them.

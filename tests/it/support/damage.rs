@@ -11,6 +11,15 @@ impl World {
             .await;
     }
 
+    /// As a process leaves sources that dies before it has deleted what they have sent.
+    pub(crate) async fn begin_to_remove_sources(&self) {
+        self.damage(
+            "UPDATE connections SET state = 'disconnected', disconnected_at = now(), purge_requested_at = now()
+             WHERE source <> 'intercom'",
+        )
+        .await;
+    }
+
     /// From now on, no answer to a POST can be stored.
     pub(crate) async fn refuse_answers(&self) {
         self.damage(

@@ -1,5 +1,5 @@
 //! Records as a CRM, an analytics tool or a mailing tool sends them: one JSON object each, `{source_id,
-//! source_updated_at, fields, company?}`.
+//! source_updated_at, fields, company?, deleted?}`.
 //!
 //! A field that is not known is refused. Taken silently, a misspelt `emial` would leave its sender to believe that the
 //! address is stored.
@@ -11,7 +11,9 @@ use serde_json::Number;
 
 use self::members::Members;
 pub use self::members::SourceRecordError;
-use crate::domain::records::{Browser, CompanyFields, ConsentFields, ContactFields, Device};
+use crate::domain::records::{
+    Browser, Company, CompanyFields, ConsentFields, Contact, ContactFields, Device, SubList,
+};
 
 /// In bytes. A larger record holds documents, which belong elsewhere, and every reader of its profile would pay for it.
 const MAX_RECORD_BYTES: usize = 64 << 10;
@@ -21,12 +23,14 @@ const MAX_RECORD_BYTES: usize = 64 << 10;
 pub struct SourceRecord<F> {
     pub source_id: String,
     pub source_updated_at: DateTime<Utc>,
-    /// `fields.created_at`. Without it, the time of the first version that the caller has stored counts.
+    /// `fields.created_at`. A record without it counts as younger than all others.
     pub source_created_at: Option<DateTime<Utc>>,
     /// `fields.external_id`: the customer's own id of the person or company.
     pub external_id: Option<String>,
     /// The source id of the contact's company, in the same source.
     pub company: Option<String>,
+    /// The source has deleted it at `source_updated_at`.
+    pub is_deleted: bool,
     pub fields: F,
 }
 
@@ -96,6 +100,48 @@ pub fn read_source_company(raw: &str) -> Result<SourceRecord<CompanyFields>, Sou
     })
 }
 
+impl SourceRecord<ContactFields> {
+    /// What is stored of it.
+    #[must_use]
+    pub fn into_contact(self, raw: String) -> Contact {
+        let ContactFields {
+            email,
+            emails,
+            phone,
+            phones,
+            ..
+        } = self.fields;
+        Contact {
+            source_id: self.source_id,
+            external_id: self.external_id,
+            emails: email.into_iter().chain(emails).collect(),
+            phones: phone.into_iter().chain(phones).collect(),
+            updated_at: self.source_updated_at,
+            created_at: self.source_created_at,
+            // The source names the one company that it has, or none.
+            companies: SubList::Whole(self.company.into_iter().collect()),
+            absorbed: Vec::new(),
+            sanitised: false,
+            raw,
+        }
+    }
+}
+
+impl SourceRecord<CompanyFields> {
+    /// What is stored of it.
+    #[must_use]
+    pub fn into_company(self, raw: String) -> Company {
+        Company {
+            source_id: self.source_id,
+            external_id: self.external_id,
+            updated_at: self.source_updated_at,
+            created_at: self.source_created_at,
+            sanitised: false,
+            raw,
+        }
+    }
+}
+
 fn read<F>(
     raw: &str,
     may_have_company: bool,
@@ -115,6 +161,7 @@ fn read<F>(
     } else {
         None
     };
+    let is_deleted = record.value("deleted", "true or false")?;
     let mut fields = record.object("fields")?;
     record.finish()?;
     let read = SourceRecord {
@@ -124,6 +171,7 @@ fn read<F>(
         source_created_at: fields.time("created_at")?,
         external_id: fields.text("external_id")?,
         company,
+        is_deleted: is_deleted.unwrap_or_default(),
         fields: into(&mut fields)?,
     };
     fields.finish()?;

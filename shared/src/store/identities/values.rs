@@ -13,7 +13,7 @@ use crate::{
     },
     store::{
         StoreError, Tx,
-        roles::{ChangesObjects, Worker},
+        roles::{ChangesObjects, WritesRecords},
     },
 };
 
@@ -105,7 +105,7 @@ fn values_of(contact: &Contact) -> Vec<String> {
     values
 }
 
-impl Tx<Worker> {
+impl<R: WritesRecords> Tx<R> {
     /// What is stored of the identities of these records.
     pub(in crate::store) async fn stored_identities(
         &mut self,

@@ -96,7 +96,7 @@ impl Store<Worker> {
                          EXISTS (SELECT FROM sync_runs r WHERE r.tenant_id = $1 AND r.connection_id = $2
                                     AND r.finished_at IS NULL AND $3 = ANY (r.pending)) AS "has_run!",
                          s.blocked_code IS NOT NULL AS "blocked!", now() AS "now!",
-                         c.connected_at, c.region, c.workspace_id, c.api_version, c.state = 'active' AS "active!", k.sealed"#,
+                         c.connected_at, c.region AS "region!", c.workspace_id, c.api_version AS "api_version!", c.state = 'active' AS "active!", k.sealed"#,
             tenant,
             key.connection.0,
             key.stream.as_str(),

@@ -39,6 +39,16 @@ pub enum SourceRecordError {
 }
 
 impl SourceRecordError {
+    /// Every code.
+    pub const CODES: [&'static str; 6] = [
+        "too_large",
+        "missing_field",
+        "unknown_field",
+        "unreadable_field",
+        "too_long",
+        "too_many",
+    ];
+
     /// `code` of a rejected record in our API.
     #[must_use]
     pub const fn code(&self) -> &'static str {

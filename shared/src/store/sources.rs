@@ -1,0 +1,199 @@
+//! Sources that send their records by themselves: a CRM, an analytics tool, a mailing tool.
+//!
+//! The records of each belong to a connection, as a workspace's do. The first record makes it. A removal ends it and
+//! deletes what it brought, as the purge of a workspace does, and the next record opens it again.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    StoreError, Tx,
+    identities::Unlinked,
+    noted_changes::{ChangeOp, ObjectFate},
+    roles::{Api, Sources},
+};
+use crate::domain::{
+    ConnectionId,
+    profile::{RecordKey, Source},
+};
+
+/// A source that has sent records.
+#[derive(Clone, Debug)]
+pub struct ConnectedSource {
+    pub source: Source,
+    pub connection: ConnectionId,
+    /// When its first record came.
+    pub connected_at: DateTime<Utc>,
+    /// Its records are being deleted. It takes no others until that is done.
+    pub is_being_removed: bool,
+}
+
+impl Tx<Sources> {
+    /// The connection of a source, made or opened again. `None` while its earlier records are being deleted. The row
+    /// stays locked until the commit, so that a removal waits for what is being written.
+    #[tracing::instrument(name = "db.open_source", level = "debug", skip_all)]
+    pub async fn open_source(
+        &mut self,
+        source: Source,
+    ) -> Result<Option<ConnectionId>, StoreError> {
+        let tenant = self.tenant().0;
+        let known = sqlx::query!(
+            r#"SELECT id, state = 'active' AS "is_active!" FROM connections
+               WHERE tenant_id = $1 AND source = $2 AND workspace_id = $2 FOR SHARE"#,
+            tenant,
+            source.as_str(),
+        )
+        .fetch_optional(self.session())
+        .await?;
+        if let Some(known) = known.filter(|known| known.is_active) {
+            return Ok(Some(ConnectionId(known.id)));
+        }
+        let opened = sqlx::query_scalar!(
+            "INSERT INTO connections AS c (tenant_id, id, source, state, workspace_id, connected_at)
+             VALUES ($1, $2, $3, 'active', $3, now())
+             ON CONFLICT (tenant_id, source, workspace_id) DO UPDATE
+             SET state = 'active', connected_at = now(), disconnected_at = NULL
+             WHERE c.purge_requested_at IS NULL
+             RETURNING c.id",
+            tenant,
+            ConnectionId::new().0,
+            source.as_str(),
+        )
+        .fetch_optional(self.session())
+        .await?;
+        Ok(opened.map(ConnectionId))
+    }
+
+    /// Marks contacts as deleted that their source has deleted at these times. One that is not stored, or stored in a
+    /// later version, stays as it is. Returns how many are marked now.
+    #[tracing::instrument(name = "db.end_contacts", level = "debug", skip_all)]
+    pub async fn end_contacts(
+        &mut self,
+        connection: ConnectionId,
+        ended: &[(String, DateTime<Utc>)],
+    ) -> Result<usize, StoreError> {
+        if ended.is_empty() {
+            return Ok(0);
+        }
+        self.lock_contacts().await?;
+        let tenant = self.tenant().0;
+        let (ids, times): (Vec<&str>, Vec<DateTime<Utc>>) =
+            ended.iter().map(|(id, at)| (id.as_str(), *at)).unzip();
+        // Each row is found by its key, whatever the planner believes of the table. An upsert of rows that exist.
+        let marked = sqlx::query_scalar!(
+            "INSERT INTO contact_sources AS s
+                (tenant_id, connection_id, source_id, record_id, contact_id, source_created_at, source_updated_at, raw_hash, raw)
+             SELECT $1, $2, c.source_id, c.contact_id, c.contact_id, i.at, i.at, 0, ''
+             FROM unnest($3::text[], $4::timestamptz[]) AS i(source_id, at)
+             CROSS JOIN LATERAL (SELECT source_id, contact_id FROM contact_sources
+                                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id
+                                   AND source_updated_at <= i.at AND deleted_at IS NULL FOR UPDATE) c
+             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE
+             SET deleted_at = now(), source_updated_at = excluded.source_updated_at
+             RETURNING s.source_id",
+            tenant,
+            connection.0,
+            &ids as &[&str],
+            &times,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let count = marked.len();
+        let records = marked.into_iter().map(|id| RecordKey::new(connection, id));
+        self.unify(Unlinked {
+            seeds: records.collect(),
+            ..Unlinked::default()
+        })
+        .await?;
+        Ok(count)
+    }
+
+    /// The same of companies.
+    #[tracing::instrument(name = "db.end_companies", level = "debug", skip_all)]
+    pub async fn end_companies(
+        &mut self,
+        connection: ConnectionId,
+        ended: &[(String, DateTime<Utc>)],
+    ) -> Result<usize, StoreError> {
+        if ended.is_empty() {
+            return Ok(0);
+        }
+        let tenant = self.tenant().0;
+        let (ids, times): (Vec<&str>, Vec<DateTime<Utc>>) =
+            ended.iter().map(|(id, at)| (id.as_str(), *at)).unzip();
+        let marked: Vec<Uuid> = sqlx::query_scalar!(
+            "INSERT INTO company_sources AS s
+                (tenant_id, connection_id, source_id, company_id, source_updated_at, raw_hash, raw)
+             SELECT $1, $2, c.source_id, c.company_id, i.at, 0, ''
+             FROM unnest($3::text[], $4::timestamptz[]) AS i(source_id, at)
+             CROSS JOIN LATERAL (SELECT source_id, company_id FROM company_sources
+                                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id
+                                   AND source_updated_at <= i.at AND deleted_at IS NULL FOR UPDATE) c
+             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE
+             SET deleted_at = now(), source_updated_at = excluded.source_updated_at
+             RETURNING s.company_id",
+            tenant,
+            connection.0,
+            &ids as &[&str],
+            &times,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let count = marked.len();
+        self.note_ends(ChangeOp::Delete, ObjectFate::Deleted, marked);
+        Ok(count)
+    }
+}
+
+impl Tx<Api> {
+    /// The sources that have sent records, in the order in which they came.
+    #[tracing::instrument(name = "db.sources", level = "debug", skip_all)]
+    pub async fn sources(&mut self) -> Result<Vec<ConnectedSource>, StoreError> {
+        let tenant = self.tenant().0;
+        // A source that was removed keeps its row, so that its connection has one id for ever.
+        let rows = sqlx::query!(
+            r#"SELECT source, id, connected_at, purge_requested_at IS NOT NULL AS "is_being_removed!" FROM connections
+               WHERE tenant_id = $1 AND source <> 'intercom' AND (state = 'active' OR purge_requested_at IS NOT NULL)
+               ORDER BY connected_at, id"#,
+            tenant,
+        )
+        .fetch_all(self.session())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(ConnectedSource {
+                    source: Source::named(&row.source).ok_or(StoreError::Inconsistent {
+                        table: "connections",
+                        what: format!("source {:?}", row.source),
+                    })?,
+                    connection: ConnectionId(row.id),
+                    connected_at: row.connected_at,
+                    is_being_removed: row.is_being_removed,
+                })
+            })
+            .collect()
+    }
+
+    /// Ends a source and requests the deletion of what it has sent (see [`Store::purge`](super::Store::purge)). `None`
+    /// if it has sent nothing.
+    #[tracing::instrument(name = "db.remove_source", level = "debug", skip_all)]
+    pub async fn remove_source(
+        &mut self,
+        source: Source,
+    ) -> Result<Option<ConnectionId>, StoreError> {
+        let tenant = self.tenant().0;
+        let removed = sqlx::query_scalar!(
+            "UPDATE connections
+             SET state = 'disconnected', disconnected_at = coalesce(disconnected_at, now()),
+                 generation = generation + (state <> 'disconnected')::int,
+                 purge_requested_at = CASE WHEN state = 'active' THEN now() ELSE purge_requested_at END
+             WHERE tenant_id = $1 AND source = $2 AND workspace_id = $2
+             RETURNING id",
+            tenant,
+            source.as_str(),
+        )
+        .fetch_optional(self.session())
+        .await?;
+        Ok(removed.map(ConnectionId))
+    }
+}
