@@ -4,21 +4,27 @@
 CREATE TABLE company_sources (
     tenant_id         uuid NOT NULL,
     connection_id     uuid NOT NULL,
+    -- The record's own id, and the company that it belongs to: the own id of the oldest record of the same company.
+    record_id         uuid NOT NULL,
     company_id        uuid NOT NULL,
+    source_created_at timestamptz NOT NULL,
     source_updated_at timestamptz NOT NULL,
     deleted_at        timestamptz,
     raw_hash          bigint NOT NULL,
     sanitised         boolean NOT NULL DEFAULT false,
     source_id         text NOT NULL,
     external_id       text,
+    -- As a contact's.
+    identity_values   text NOT NULL DEFAULT '[]',
     raw               bytea NOT NULL,
     PRIMARY KEY (tenant_id, connection_id, source_id)
 );
 CREATE INDEX company_sources_by_company ON company_sources (company_id, tenant_id);
+CREATE INDEX company_sources_joined ON company_sources (record_id, tenant_id) WHERE record_id <> company_id;
 SELECT isolate('company_sources');
 SELECT keep_raw('company_sources');
 GRANT SELECT, INSERT, UPDATE ON company_sources TO pathbound_worker, pathbound_sources;
-GRANT SELECT, DELETE ON company_sources TO pathbound_api;
+GRANT SELECT, DELETE, UPDATE (company_id) ON company_sources TO pathbound_api;
 
 -- Company fetches: companies to be asked for one by one, between two full walks.
 CREATE TABLE company_fetches (

@@ -1,4 +1,4 @@
--- Identity values: what contacts are found to be one person by. A row for each value of each record, so that a record
+-- Identity values: what contacts are found to be one person by, and companies one company. A row for each value of each record, so that a record
 -- that comes finds the others that hold one of its values.
 
 CREATE TABLE identity_values (
@@ -15,13 +15,13 @@ GRANT SELECT, INSERT, DELETE ON identity_values TO pathbound_worker, pathbound_s
 GRANT SELECT, DELETE ON identity_values TO pathbound_api;
 
 -- Aliases: ids of profiles whose own record is no longer stored. What is left of the profile answers for them.
-CREATE TABLE contact_aliases (
+CREATE TABLE profile_aliases (
     tenant_id uuid NOT NULL,
     id        uuid NOT NULL,
     -- The own id of a record that is left.
     record_id uuid NOT NULL,
     PRIMARY KEY (tenant_id, id)
 );
-SELECT isolate('contact_aliases');
-GRANT SELECT ON contact_aliases TO pathbound_worker;
-GRANT SELECT, INSERT, UPDATE ON contact_aliases TO pathbound_api;
+SELECT isolate('profile_aliases');
+GRANT SELECT ON profile_aliases TO pathbound_worker;
+GRANT SELECT, INSERT, UPDATE ON profile_aliases TO pathbound_api;

@@ -1,6 +1,9 @@
 //! The description is sound, and it describes what is mounted.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::*;
 
@@ -180,6 +183,20 @@ fn a_body_is_closed_and_its_numbers_have_bounds() {
             );
         }
     }
+}
+
+/// Two types of one name would be described as one of them.
+#[test]
+fn every_name_is_of_one_schema() {
+    let mut known: BTreeMap<String, Value> = BTreeMap::new();
+    for call in router::described() {
+        for (name, schema) in call.schemas {
+            let schema = json!(schema);
+            let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+            assert_eq!(*first, schema, "{name}");
+        }
+    }
+    assert!(known.len() > 40, "{}", known.len());
 }
 
 /// Every other route is here with its reason to have no description.

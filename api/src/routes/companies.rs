@@ -15,7 +15,10 @@ use shared::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Include, Mark, OneQuery, ProfilesQuery, SourceView, before};
+use super::{
+    Include, Mark, OneQuery, ProfilesQuery, SourceView, before,
+    provenance::{self, ProvenanceMap},
+};
 use crate::{
     Api,
     caller::CallerTenant,
@@ -34,6 +37,8 @@ pub(crate) struct CompanyView {
     id: Uuid,
     #[schema(required, example = "Acme")]
     name: Option<String>,
+    /// The customer's own ids of the company.
+    external_ids: Vec<String>,
     #[schema(required, example = "acme.example")]
     domain: Option<String>,
     #[schema(required)]
@@ -70,11 +75,19 @@ pub(crate) struct CompanyView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     deleted_at: Option<DateTime<Utc>>,
+    /// The company that this one was merged into. Its id answers with that company.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    merged_into: Option<Uuid>,
+    /// Which source each field came from, if the request asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    provenance: Option<ProvenanceMap>,
 }
 
 /// List companies
 ///
-/// Last changed first.
+/// Last changed first, without those that were merged into another.
 #[utoipa::path(
     get,
     path = "/v1/companies",
@@ -88,7 +101,7 @@ pub(crate) async fn list(
     CallerTenant(tenant): CallerTenant,
     Params(query): Params<ProfilesQuery>,
 ) -> Result<Response, ApiError> {
-    let (filter, _) = query.filter()?;
+    let (filter, include) = query.filter()?;
     let pager = Pager::new(
         &api.vault,
         tenant,
@@ -101,11 +114,13 @@ pub(crate) async fn list(
     pager.answer(
         companies,
         |company| (company.updated_at, company.id),
-        CompanyView::from,
+        |company| CompanyView::of(company, include),
     )
 }
 
 /// Show a company
+///
+/// A merged company's id answers with the survivor.
 #[utoipa::path(
     get,
     path = "/v1/companies/{id}",
@@ -120,20 +135,28 @@ pub(crate) async fn show(
     Path(company): Path<String>,
     Params(query): Params<OneQuery>,
 ) -> Result<Json<CompanyView>, ApiError> {
-    Include::read(query.include.as_deref())?;
+    let include = Include::read(query.include.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    profiles::company(&mut tx, id(&company)?)
+    let own = tx
+        .resolve_company(id(&company)?)
         .await?
-        .map(|company| Json(company.into()))
+        .ok_or_else(ApiError::not_found)?;
+    profiles::company(&mut tx, own)
+        .await?
+        .map(|company| Json(CompanyView::of(company, include)))
         .ok_or_else(ApiError::not_found)
 }
 
-impl From<CompanyProfile> for CompanyView {
-    fn from(company: CompanyProfile) -> Self {
+impl CompanyView {
+    fn of(company: CompanyProfile, include: Include) -> Self {
         let fields = company.fields;
+        let provenance = include
+            .provenance
+            .then(|| provenance::views(&fields.provenance, &company.sources));
         Self {
             id: company.id,
             name: fields.name,
+            external_ids: fields.external_ids,
             domain: fields.domain,
             plan: fields.plan,
             size: fields.size,
@@ -149,6 +172,8 @@ impl From<CompanyProfile> for CompanyView {
             sources: company.sources.into_iter().map(SourceView::from).collect(),
             updated_at: company.updated_at,
             deleted_at: company.deleted_at,
+            merged_into: company.merged_into,
+            provenance,
         }
     }
 }

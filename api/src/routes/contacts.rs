@@ -1,7 +1,5 @@
 //! Contacts, and the conversations they took part in.
 
-use std::collections::{BTreeMap, HashMap};
-
 use axum::{
     Json,
     extract::{Path, State},
@@ -10,7 +8,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::{
-    domain::{ConnectionId, JsonText, profile::Origin},
+    domain::JsonText,
     profiles::{self, ContactProfile},
     store::reads::ConversationFilter,
 };
@@ -21,6 +19,7 @@ use super::{
     Include, Mark, OneQuery, ProfilesQuery, SourceView, before,
     contact_views::{BrowserView, ConsentView, DeviceView},
     conversations::{ConversationList, ConversationsQuery, FiltersOfContact, list_filtered},
+    provenance::{self, ProvenanceMap},
 };
 use crate::{
     Api,
@@ -94,18 +93,7 @@ pub(crate) struct ContactView {
     /// Which source each field came from, if the request asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    provenance: Option<BTreeMap<String, ProvenanceView>>,
-}
-
-/// Where one field's value came from.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Provenance)]
-struct ProvenanceView {
-    source: String,
-    #[schema(value_type = Uuid)]
-    connection_id: ConnectionId,
-    source_id: String,
-    source_updated_at: DateTime<Utc>,
+    provenance: Option<ProvenanceMap>,
 }
 
 /// List contacts
@@ -202,21 +190,9 @@ pub(crate) async fn conversations(
 impl ContactView {
     fn of(contact: ContactProfile, include: Include) -> Self {
         let fields = contact.fields;
-        let updated = contact
-            .sources
-            .iter()
-            .map(|source| {
-                let key = (source.connection_id.0, source.source_id.clone());
-                (key, source.source_updated_at)
-            })
-            .collect();
-        let provenance = include.provenance.then(|| {
-            let origins = fields.provenance.iter();
-            let views = origins.filter_map(|(path, origin)| {
-                Some((path.to_owned(), ProvenanceView::of(origin, &updated)?))
-            });
-            views.collect()
-        });
+        let provenance = include
+            .provenance
+            .then(|| provenance::views(&fields.provenance, &contact.sources));
         Self {
             id: contact.id,
             email: fields.email,
@@ -245,18 +221,5 @@ impl ContactView {
             merged_into: contact.merged_into,
             provenance,
         }
-    }
-}
-
-impl ProvenanceView {
-    /// `None` for a record that is no source of the contact, such as one that was merged.
-    fn of(origin: &Origin, updated: &HashMap<(Uuid, String), DateTime<Utc>>) -> Option<Self> {
-        let key = (origin.connection_id, origin.source_id.clone());
-        Some(Self {
-            source: origin.source.as_str().to_owned(),
-            connection_id: ConnectionId(origin.connection_id),
-            source_updated_at: *updated.get(&key)?,
-            source_id: key.1,
-        })
     }
 }

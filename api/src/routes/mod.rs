@@ -7,6 +7,7 @@ pub(crate) mod connections;
 mod contact_views;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
+mod provenance;
 mod source_shapes;
 pub(crate) mod sources;
 pub(crate) mod sync_status;
@@ -120,7 +121,7 @@ impl Include {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Source)]
 pub(crate) struct SourceView {
-    /// `intercom`.
+    /// `crm`, `email`, `analytics` or `intercom`.
     #[schema(example = "intercom")]
     source: String,
     #[schema(value_type = Uuid)]

@@ -79,7 +79,7 @@ struct RejectedRecord {
 
 /// A source that has sent records.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Source)]
+#[schema(as = SendingSource)]
 pub(crate) struct SourceView {
     #[schema(value_type = words::SentSource)]
     source: &'static str,

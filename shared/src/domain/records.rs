@@ -124,6 +124,8 @@ pub struct ConsentFields {
 pub struct Company {
     pub source_id: String,
     pub external_id: Option<String>,
+    /// Hosts of its websites, and domains as they were sent.
+    pub domains: Vec<String>,
     pub updated_at: DateTime<Utc>,
     pub created_at: Option<DateTime<Utc>>,
     pub sanitised: bool,

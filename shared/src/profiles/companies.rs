@@ -29,9 +29,11 @@ pub struct CompanyProfile {
     pub sources: Vec<ProfileSource>,
     pub updated_at: DateTime<Utc>,
     pub deleted_at: Option<DateTime<Utc>>,
+    /// The company that this one was merged into.
+    pub merged_into: Option<Uuid>,
 }
 
-/// One company. `None` for an unknown or foreign id.
+/// One company by its own id (see `Tx::resolve_company`). `None` for an unknown or foreign id.
 ///
 /// # Errors
 /// See [`StoreError`].
@@ -76,9 +78,11 @@ async fn profiles(
         .into_iter()
         .map(|(company, records)| {
             let records: Vec<CompanyRecord> = records;
+            let is_merged = company.merged_into.is_some();
             let sources: Vec<ProfileSource> = company
                 .records
                 .into_iter()
+                .filter(|_| !is_merged)
                 .map(|record| record.source)
                 .collect();
             CompanyProfile {
@@ -87,6 +91,7 @@ async fn profiles(
                 deleted_at: deleted_everywhere(&sources),
                 sources,
                 updated_at: company.updated_at,
+                merged_into: company.merged_into,
             }
         })
         .collect())

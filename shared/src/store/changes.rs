@@ -115,8 +115,11 @@ impl<R: WritesRecords> Tx<R> {
         self.note_changes(ChangeOp::Link, contacts);
         Ok(())
     }
+}
 
-    /// Notes contacts of companies that have just arrived. Until then the contacts did not show them.
+impl<R: ChangesObjects> Tx<R> {
+    /// Notes contacts of records of companies that have just arrived or belong to another company. They show others from
+    /// now on.
     pub(super) async fn note_contacts_of(
         &mut self,
         connection: ConnectionId,
@@ -141,9 +144,7 @@ impl<R: WritesRecords> Tx<R> {
         self.note_changes(ChangeOp::Link, contacts);
         Ok(())
     }
-}
 
-impl<R: ChangesObjects> Tx<R> {
     /// Notes conversations of records that have just arrived or belong to another contact. They show other participants
     /// from now on.
     pub(super) async fn note_conversations_of(

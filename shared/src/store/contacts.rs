@@ -8,7 +8,7 @@ use super::{
     StoreError, Tx, WriteSummary,
     batch::{SourceColumns, SourceRow, last_of_each},
     contact_links::ReportedLinks,
-    identities::HeldValues,
+    identities::{HeldValues, Linked},
     noted_changes::ObjectKind,
     raw::{self, RawKind},
     reads::FAR_FUTURE,
@@ -110,7 +110,7 @@ impl<R: WritesRecords> Tx<R> {
                     created_at: created_at(&contact),
                     updated_at: contact.updated_at,
                     sanitised: contact.sanitised,
-                    identity_values: held.push(&contact, created_at(&contact)),
+                    identity_values: held.push_contact(&contact, created_at(&contact)),
                     raw_hash,
                     raw: raw::pack(RawKind::Contact, contact.raw.as_bytes()),
                 });
@@ -122,10 +122,10 @@ impl<R: WritesRecords> Tx<R> {
             }
         }
         if !held.is_empty() || !absorbed.is_empty() {
-            self.lock_contacts().await?;
+            self.lock_links(Linked::Contacts).await?;
         }
         let previous = self
-            .stored_identities(connection, &stored.source_ids)
+            .stored_identities(Linked::Contacts, connection, &stored.source_ids)
             .await?;
         let mut changed = self.insert_contacts(connection, &new).await?;
         changed.extend(self.update_contacts(connection, &stored).await?);
@@ -135,11 +135,13 @@ impl<R: WritesRecords> Tx<R> {
         self.write_links(connection, &reported, &written.changed, &before)
             .await?;
         held.retain(&written.changed);
-        let mut unlinked = self.write_values(connection, held, previous).await?;
+        let mut unlinked = self
+            .write_values(Linked::Contacts, connection, held, previous)
+            .await?;
         let gone = self.note_merges(connection, &absorbed).await?;
         unlinked.seeds.extend(gone.records);
         written.alive -= gone.alive;
-        self.unify(unlinked).await?;
+        self.unify(Linked::Contacts, unlinked).await?;
         Ok(written)
     }
 

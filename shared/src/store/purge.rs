@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError, Tx,
-    identities::RemovedRecord,
+    identities::{Linked, RemovedRecord},
     noted_changes::{ChangeOp, ObjectFate},
     roles::{Api, ReadsConnections},
 };
@@ -261,7 +261,7 @@ impl Tx<Api> {
         progress: &mut Progress,
     ) -> Result<bool, StoreError> {
         let after = progress.contact.clone();
-        self.lock_contacts().await?;
+        self.lock_links(Linked::Contacts).await?;
         let tenant = self.tenant().0;
         // Every part of the statement sees the rows as they were before it.
         let batch = sqlx::query!(
@@ -298,11 +298,12 @@ impl Tx<Api> {
             .map(|row| RemovedRecord {
                 source_id: row.source_id,
                 record_id: row.record_id,
-                contact_id: row.contact_id,
+                profile_id: row.contact_id,
                 identity_values: row.identity_values,
             })
             .collect();
-        self.unify_without(connection, removed).await?;
+        self.unify_without(Linked::Contacts, connection, removed)
+            .await?;
         progress.contact = last;
         Ok(true)
     }
@@ -312,16 +313,17 @@ impl Tx<Api> {
         connection: ConnectionId,
         progress: &mut Progress,
     ) -> Result<bool, StoreError> {
+        self.lock_links(Linked::Companies).await?;
         let tenant = self.tenant().0;
         let batch = sqlx::query!(
             "WITH batch AS MATERIALIZED (
-                SELECT source_id, company_id FROM company_sources
+                SELECT source_id, record_id, company_id, identity_values FROM company_sources
                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id > $4 ORDER BY source_id LIMIT $3
              ), gone AS (
                 DELETE FROM company_sources WHERE tenant_id = $1 AND connection_id = $2
                    AND source_id > $4 AND source_id <= (SELECT max(source_id) FROM batch)
              )
-             SELECT source_id, company_id FROM batch ORDER BY source_id",
+             SELECT source_id, record_id, company_id, identity_values FROM batch ORDER BY source_id",
             tenant,
             connection.0,
             OBJECTS,
@@ -332,8 +334,17 @@ impl Tx<Api> {
         let Some(last) = batch.last().map(|row| row.source_id.clone()) else {
             return Ok(false);
         };
-        let removed = batch.into_iter().map(|row| row.company_id);
-        self.note_ends(ChangeOp::Delete, ObjectFate::Removed, removed);
+        let removed = batch
+            .into_iter()
+            .map(|row| RemovedRecord {
+                source_id: row.source_id,
+                record_id: row.record_id,
+                profile_id: row.company_id,
+                identity_values: row.identity_values,
+            })
+            .collect();
+        self.unify_without(Linked::Companies, connection, removed)
+            .await?;
         progress.company = last;
         Ok(true)
     }

@@ -4,12 +4,10 @@
 //! deletes what it brought, as the purge of a workspace does, and the next record opens it again.
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 use super::{
     StoreError, Tx,
-    identities::Unlinked,
-    noted_changes::{ChangeOp, ObjectFate},
+    identities::{Linked, Unlinked},
     roles::{Api, Sources},
 };
 use crate::domain::{
@@ -75,7 +73,7 @@ impl Tx<Sources> {
         if ended.is_empty() {
             return Ok(0);
         }
-        self.lock_contacts().await?;
+        self.lock_links(Linked::Contacts).await?;
         let tenant = self.tenant().0;
         let (ids, times): (Vec<&str>, Vec<DateTime<Utc>>) =
             ended.iter().map(|(id, at)| (id.as_str(), *at)).unzip();
@@ -100,11 +98,11 @@ impl Tx<Sources> {
         .await?;
         let count = marked.len();
         let records = marked.into_iter().map(|id| RecordKey::new(connection, id));
-        self.unify(Unlinked {
+        let unlinked = Unlinked {
             seeds: records.collect(),
             ..Unlinked::default()
-        })
-        .await?;
+        };
+        self.unify(Linked::Contacts, unlinked).await?;
         Ok(count)
     }
 
@@ -121,17 +119,18 @@ impl Tx<Sources> {
         let tenant = self.tenant().0;
         let (ids, times): (Vec<&str>, Vec<DateTime<Utc>>) =
             ended.iter().map(|(id, at)| (id.as_str(), *at)).unzip();
-        let marked: Vec<Uuid> = sqlx::query_scalar!(
+        self.lock_links(Linked::Companies).await?;
+        let marked = sqlx::query_scalar!(
             "INSERT INTO company_sources AS s
-                (tenant_id, connection_id, source_id, company_id, source_updated_at, raw_hash, raw)
-             SELECT $1, $2, c.source_id, c.company_id, i.at, 0, ''
+                (tenant_id, connection_id, source_id, record_id, company_id, source_created_at, source_updated_at, raw_hash, raw)
+             SELECT $1, $2, c.source_id, c.company_id, c.company_id, i.at, i.at, 0, ''
              FROM unnest($3::text[], $4::timestamptz[]) AS i(source_id, at)
              CROSS JOIN LATERAL (SELECT source_id, company_id FROM company_sources
                                  WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id
                                    AND source_updated_at <= i.at AND deleted_at IS NULL FOR UPDATE) c
              ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE
              SET deleted_at = now(), source_updated_at = excluded.source_updated_at
-             RETURNING s.company_id",
+             RETURNING s.source_id",
             tenant,
             connection.0,
             &ids as &[&str],
@@ -140,7 +139,12 @@ impl Tx<Sources> {
         .fetch_all(self.session())
         .await?;
         let count = marked.len();
-        self.note_ends(ChangeOp::Delete, ObjectFate::Deleted, marked);
+        let records = marked.into_iter().map(|id| RecordKey::new(connection, id));
+        let unlinked = Unlinked {
+            seeds: records.collect(),
+            ..Unlinked::default()
+        };
+        self.unify(Linked::Companies, unlinked).await?;
         Ok(count)
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     ProofDelta, SliceKey, StoreError, Tx,
     contacts::EndedContacts,
-    identities::Unlinked,
+    identities::{Linked, Unlinked},
     noted_changes::{ChangeOp, ObjectFate},
     roles::Worker,
 };
@@ -23,7 +23,7 @@ impl Tx<Worker> {
         deleted: &[String],
         merged: &[(String, String)],
     ) -> Result<(), StoreError> {
-        self.lock_contacts().await?;
+        self.lock_links(Linked::Contacts).await?;
         let mut ended = self.note_merges(key.connection, merged).await?;
         let deleted_now = self.mark_deleted(key.connection, deleted).await?;
         ended.alive += deleted_now.alive;
@@ -32,7 +32,7 @@ impl Tx<Worker> {
             seeds: ended.records,
             ..Unlinked::default()
         };
-        self.unify(unlinked).await?;
+        self.unify(Linked::Contacts, unlinked).await?;
         let both: Vec<String> = merged
             .iter()
             .map(|(gone, _)| gone.clone())
@@ -97,6 +97,7 @@ impl Tx<Worker> {
         key: SliceKey,
         not_found: &[String],
     ) -> Result<(), StoreError> {
+        self.lock_links(Linked::Companies).await?;
         let tenant = self.tenant().0;
         let marked = sqlx::query_scalar!(
             "WITH gone AS (
@@ -107,7 +108,7 @@ impl Tx<Worker> {
              )
              UPDATE company_sources s SET deleted_at = now() FROM gone
              WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = gone.source_id AND s.deleted_at IS NULL
-             RETURNING s.company_id",
+             RETURNING s.source_id",
             tenant,
             key.connection.0,
             not_found,
@@ -115,7 +116,14 @@ impl Tx<Worker> {
         .fetch_all(self.session())
         .await?;
         let ended = ProofDelta::ended(marked.len() as u64);
-        self.note_ends(ChangeOp::Delete, ObjectFate::Deleted, marked);
+        let records = marked.into_iter();
+        let unlinked = Unlinked {
+            seeds: records
+                .map(|id| RecordKey::new(key.connection, id))
+                .collect(),
+            ..Unlinked::default()
+        };
+        self.unify(Linked::Companies, unlinked).await?;
         self.add_to_proof(key.connection, key.stream, ended).await
     }
 

@@ -21,8 +21,8 @@ pub(crate) struct Pass {
     values: Vec<(&'static str, String)>,
 }
 
-/// The operation that ends the tenant's connection.
-const DESTROYS: &str = "end_connection";
+/// The operations that end the tenant's connection, or a source.
+const DESTROY: [&str; 2] = ["end_connection", "remove_source"];
 
 /// A case of the fuzzing phase is one request, and one of the stateful phase is several.
 const STEPS: u32 = 8;
@@ -33,7 +33,7 @@ pub(crate) fn all(synced: &Synced, cases: u32) -> Vec<Pass> {
     let operations = 24;
     let single = (cases / operations).max(1);
     let sequences = (cases / 2 / STEPS).max(1);
-    let pass = |name, ids: &Ids, phases: &str, examples: u32, filter: [&str; 2]| Pass {
+    let pass = |name, ids: &Ids, phases: &str, examples: u32, filter: &str| Pass {
         name,
         description: format!("{}/openapi.json", synced.world.config.public_url),
         arguments: [
@@ -44,12 +44,12 @@ pub(crate) fn all(synced: &Synced, cases: u32) -> Vec<Pass> {
             &examples.to_string(),
         ]
         .into_iter()
-        .chain(filter)
+        .chain(DESTROY.iter().flat_map(|operation| [filter, operation]))
         .map(str::to_owned)
         .collect(),
         values: values(synced, ids),
     };
-    let harmless = ["--exclude-operation-id", DESTROYS];
+    let harmless = "--exclude-operation-id";
     vec![
         pass(
             "single requests",
@@ -60,11 +60,11 @@ pub(crate) fn all(synced: &Synced, cases: u32) -> Vec<Pass> {
         ),
         pass("sequences", &synced.read, "stateful", sequences, harmless),
         pass(
-            "ends of a connection",
+            "ends of connections and sources",
             &synced.ended,
             "examples,coverage,fuzzing",
             single.min(100),
-            ["--include-operation-id", DESTROYS],
+            "--include-operation-id",
         ),
     ]
 }

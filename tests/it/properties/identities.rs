@@ -1,17 +1,19 @@
-//! Whatever records a source sends, and in whatever order: each belongs to the contact that the set of all of them says.
+//! Whatever records a source sends, and in whatever order: each belongs to the contact or company that the set of all of
+//! them says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use intercom_simulator::Kind;
 use serde_json::json;
 use shared::{
     domain::{
         Stream,
         profile::{IdentityRecord, IdentityRules, IdentityValue, RecordKey, resolve},
-        records::Contact,
+        records::{Company, Contact},
     },
     intercom::wire,
-    store::{SliceKey, WorkerStore},
+    store::{SliceKey, SourcesStore, WorkerStore},
 };
 use simulation::rng::{Rng, seeds};
 use uuid::Uuid;
@@ -39,6 +41,7 @@ fn value(rng: &mut Rng, kind: &str, of: i64) -> Option<String> {
     (number > 0).then(|| match kind {
         "external_id" => format!("u{number}"),
         "email" => format!("p{number}@acme.example"),
+        "website" => format!("https://www.company{number}.example/about"),
         _ => format!("+49301234{number}"),
     })
 }
@@ -54,8 +57,41 @@ fn contact(rng: &mut Rng, number: i64, version: usize) -> Contact {
     wire::read_contact(&raw.to_string()).expect("a contact")
 }
 
-/// One transaction: a page, a merge, or a deletion.
-async fn step(store: &WorkerStore, case: &Case, rng: &mut Rng, version: usize) {
+fn company(rng: &mut Rng, number: i64, version: usize) -> Company {
+    let raw = json!({
+        "id": format!("c{number}"), "created_at": 1_000 - number, "updated_at": version + 1,
+        "company_id": value(rng, "external_id", 6).filter(|_| rng.between(0, 3) == 0),
+        "website": value(rng, "website", 7),
+    });
+    wire::read_company(&raw.to_string()).expect("a company")
+}
+
+/// One transaction: a page of companies, or a deletion.
+async fn company_step(
+    (store, sources): (&WorkerStore, &SourcesStore),
+    case: &Case,
+    rng: &mut Rng,
+    version: usize,
+) {
+    let number = rng.between(0, RECORDS);
+    if rng.between(0, 8) == 0 {
+        let at = DateTime::from_timestamp(version as i64 + 1, 0).unwrap();
+        let ended = [(format!("c{number}"), at)];
+        let mut tx = sources.begin(case.tenant).await.unwrap();
+        tx.end_companies(case.connection(), &ended).await.unwrap();
+        tx.commit().await.unwrap();
+        return;
+    }
+    let count = rng.between(1, 4);
+    let page = (0..count).map(|n| company(rng, (number + n * 5) % RECORDS, version));
+    let page = page.collect();
+    let mut tx = store.begin(case.tenant).await.unwrap();
+    drop(tx.write_companies(case.connection(), page).await.unwrap());
+    tx.commit().await.unwrap();
+}
+
+/// One transaction: a page of contacts, a merge, or a deletion.
+async fn contact_step(store: &WorkerStore, case: &Case, rng: &mut Rng, version: usize) {
     let key = SliceKey {
         tenant: case.tenant,
         connection: case.connection(),
@@ -121,7 +157,8 @@ fn expected(case: &Case, rows: &[Row]) -> BTreeMap<String, Uuid> {
 fn of_stored(stored: &str) -> IdentityValue {
     let (kind, text) = stored.split_once(':').unwrap();
     match kind {
-        "external_id" => IdentityValue::external_id(text),
+        "external_id" | "company_id" => IdentityValue::external_id(text),
+        "domain" => IdentityValue::domain(text),
         "email" => IdentityValue::email(text),
         _ => IdentityValue::phone(text),
     }
@@ -156,9 +193,20 @@ fn fates(rows: &[Row]) -> BTreeMap<Uuid, i16> {
 
 #[test]
 fn every_record_belongs_to_the_contact_that_the_set_says() {
+    histories(Kind::Contact);
+}
+
+#[test]
+fn every_record_belongs_to_the_company_that_the_set_says() {
+    histories(Kind::Company);
+}
+
+fn histories(kind: Kind) {
     play(async {
         let world = servers().await.beside(&[]).await;
         let store = world.worker_store(1).await;
+        let sources = SourcesStore::connect(&world.config.database, 1).await;
+        let sources = sources.expect("postgres answers");
         let mut joined = 0;
         for seed in seeds("PROPERTY_SEEDS", 12) {
             let spec = intercom_simulator::WorkspaceSpec {
@@ -168,21 +216,25 @@ fn every_record_belongs_to_the_contact_that_the_set_says() {
             let case = world.connect(spec).await;
             let mut rng = Rng::new(seed);
             for version in 0..STEPS {
-                step(&store, &case, &mut rng, version).await;
-                let rows: Vec<Row> = case.stored_identities().await;
+                if kind == Kind::Company {
+                    company_step((&store, &sources), &case, &mut rng, version).await;
+                } else {
+                    contact_step(&store, &case, &mut rng, version).await;
+                }
+                let rows: Vec<Row> = case.stored_identities(kind).await;
                 let held: BTreeMap<String, Uuid> = rows
                     .iter()
-                    .map(|(source_id, _, contact, ..)| (source_id.clone(), *contact))
+                    .map(|(source_id, _, profile, ..)| (source_id.clone(), *profile))
                     .collect();
                 let context = format!(
                     "PROPERTY_SEEDS={seed}..{}, step {version}: {rows:#?}",
                     seed + 1
                 );
                 assert_eq!(held, expected(&case, &rows), "{context}");
-                assert_eq!(case.fates().await, fates(&rows), "{context}");
+                assert_eq!(case.fates(kind).await, fates(&rows), "{context}");
                 joined += rows
                     .iter()
-                    .filter(|(_, id, contact, ..)| id != contact)
+                    .filter(|(_, id, profile, ..)| id != profile)
                     .count();
             }
         }

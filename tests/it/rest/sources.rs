@@ -171,6 +171,92 @@ async fn a_person_of_two_sources_is_one_profile_until_one_of_them_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_company_of_two_sources_is_one_company_until_one_of_them_goes() {
+    let (_world, _case, caller) = synced().await;
+    let before = shown(&caller).await;
+    let contacts = caller.all("/v1/contacts").await;
+    let companies = caller.all("/v1/companies").await;
+    let members = |company: &Value| -> BTreeSet<String> {
+        let of = contacts.iter().filter(|contact| {
+            contact["company_ids"]
+                .as_array()
+                .unwrap()
+                .contains(&company["id"])
+        });
+        of.map(|contact| contact["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let known = companies
+        .iter()
+        .find(|company| company["domain"].is_string() && !members(company).is_empty())
+        .expect("a company with a domain and contacts");
+    let mut feed = String::new();
+    loop {
+        let page = caller.get(&format!("/v1/changes?limit=200{feed}")).await;
+        feed = format!("&cursor={}", page["next_cursor"].as_str().unwrap());
+        if page["caught_up"] == true {
+            break;
+        }
+    }
+
+    let website = format!("https://www.{}/about", known["domain"].as_str().unwrap());
+    let fields = json!({"name": "As the CRM has it", "website": website, "created_at": "2001-01-01T00:00:00Z"});
+    send(&caller, CRM, "company", &[record("acme", 1, fields)]).await;
+    let path = format!("/v1/companies/{}", known["id"].as_str().unwrap());
+    let merged = caller.get(&format!("{path}?include=provenance")).await;
+    assert_ne!(merged["id"], known["id"]);
+    assert_eq!(merged["name"], "As the CRM has it");
+    assert_eq!(
+        merged["plan"], known["plan"],
+        "what only Intercom knows stays"
+    );
+    assert_eq!(merged["provenance"]["name"]["source"], "crm");
+    assert_eq!(merged["sources"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        shown(&caller).await.len(),
+        before.len(),
+        "none is listed twice"
+    );
+    for contact in members(known) {
+        let contact = caller.get(&format!("/v1/contacts/{contact}")).await;
+        let ids = contact["company_ids"].as_array().unwrap();
+        assert!(
+            ids.contains(&merged["id"]) && !ids.contains(&known["id"]),
+            "{contact}"
+        );
+    }
+    // Whoever follows the feed reads the company and its contacts again.
+    let page = caller.get(&format!("/v1/changes?limit=200{feed}")).await;
+    let told: BTreeSet<(String, String)> = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| {
+            let word = |name: &str| item[name].as_str().unwrap().to_owned();
+            (word("id"), word("op"))
+        })
+        .collect();
+    let mut expected: BTreeSet<(String, String)> = members(known)
+        .into_iter()
+        .map(|id| (id, "link".to_owned()))
+        .collect();
+    for company in [&merged, known] {
+        let id = company["id"].as_str().unwrap().to_owned();
+        expected.insert((id, "merge".to_owned()));
+    }
+    assert_eq!(told, expected);
+
+    remove(&caller, "crm").await;
+    assert_eq!(shown(&caller).await, before);
+    let path = format!("/v1/companies/{}", merged["id"].as_str().unwrap());
+    assert_eq!(
+        caller.get(&path).await["id"],
+        known["id"],
+        "an id is good for ever"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_with_a_fault_is_rejected_alone() {
     let (_world, _case, caller) = synced().await;
     let before = shown(&caller).await.len();

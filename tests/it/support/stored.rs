@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use intercom_simulator::Kind;
 use shared::domain::Stream;
 use sqlx::{FromRow, postgres::PgRow};
 use uuid::Uuid;
@@ -195,28 +196,40 @@ impl Case {
         .await
     }
 
-    /// Of each contact's record: its source id, its own id, its contact, when its source created it, its survivor, its
-    /// values, and whether it is deleted.
-    pub(crate) async fn stored_identities<T>(&self) -> Vec<T>
+    /// Of each record of a contact or company: its source id, its own id, its profile, when its source created it, its
+    /// survivor, its values, and whether it is deleted.
+    pub(crate) async fn stored_identities<T>(&self, kind: Kind) -> Vec<T>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        self.sql(
-            "SELECT source_id, record_id, contact_id, source_created_at, merged_into, identity_values, deleted_at IS NOT NULL
-             FROM contact_sources WHERE connection_id = $1 ORDER BY source_id",
-        )
+        self.sql(match kind {
+            Kind::Company => {
+                "SELECT source_id, record_id, company_id, source_created_at, NULL::text, identity_values,
+                        deleted_at IS NOT NULL
+                 FROM company_sources WHERE connection_id = $1 ORDER BY source_id"
+            }
+            _ => {
+                "SELECT source_id, record_id, contact_id, source_created_at, merged_into, identity_values,
+                        deleted_at IS NOT NULL
+                 FROM contact_sources WHERE connection_id = $1 ORDER BY source_id"
+            }
+        })
         .await
     }
 
-    /// What the feed says has become of each contact.
-    pub(crate) async fn fates(&self) -> BTreeMap<Uuid, i16> {
-        let rows: Vec<(Uuid, i16)> = self
+    /// What the feed says has become of each contact, or of each company.
+    pub(crate) async fn fates(&self, kind: Kind) -> BTreeMap<Uuid, i16> {
+        let rows: Vec<(Uuid, i16, i16)> = self
             .sql(
-                "SELECT id, fate FROM changes
-                 WHERE kind = 1 AND tenant_id = (SELECT tenant_id FROM connections WHERE id = $1)",
+                "SELECT id, fate, kind FROM changes
+                 WHERE kind <= 2 AND tenant_id = (SELECT tenant_id FROM connections WHERE id = $1)",
             )
             .await;
-        rows.into_iter().collect()
+        let number = if kind == Kind::Company { 2 } else { 1 };
+        rows.into_iter()
+            .filter(|(_, _, kind)| *kind == number)
+            .map(|(id, fate, _)| (id, fate))
+            .collect()
     }
 
     /// Objects of the tenant that the feed does not tell to be removed.

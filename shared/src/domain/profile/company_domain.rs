@@ -29,6 +29,23 @@ pub(super) fn normalise(raw: &str) -> (String, Option<BlockReason>) {
     (domain.to_owned(), blocked)
 }
 
+/// The host of a website as people type it: `https://www.acme.com/x` and `acme.com` are `acme.com`.
+#[must_use]
+pub fn website_host(website: &str) -> Option<String> {
+    let rest = website.trim();
+    let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
+    let host = rest
+        .split(['/', '?', '#'])
+        .next()?
+        .rsplit('@')
+        .next()?
+        .split(':')
+        .next()?;
+    let host = host.to_lowercase();
+    let host = host.strip_prefix("www.").unwrap_or(&host);
+    (host.contains('.') && host.len() <= 253).then(|| host.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +83,19 @@ mod tests {
         assert!(PUBLIC_MAIL.len() > 150);
         for domain in PUBLIC_MAIL.iter() {
             assert_eq!(normalise(domain).0, *domain);
+        }
+    }
+
+    #[test]
+    fn a_host_is_found_in_what_people_type() {
+        for (website, expected) in [
+            ("https://www.Acme.com/about?x=1", Some("acme.com")),
+            ("acme.co.uk", Some("acme.co.uk")),
+            ("http://user@acme.com:8080", Some("acme.com")),
+            ("n/a", None),
+            ("", None),
+        ] {
+            assert_eq!(website_host(website).as_deref(), expected, "{website}");
         }
     }
 }

@@ -21,6 +21,7 @@ mod source_record;
 mod split;
 
 pub use block_reason::BlockReason;
+pub use company_domain::website_host;
 pub use fold::{fold_company, fold_contact};
 pub use identity::{Identities, Profile, resolve};
 pub use identity_link::{Link, LinkStatus, Refusal};

@@ -11,6 +11,7 @@ use serde_json::Number;
 
 use self::members::Members;
 pub use self::members::SourceRecordError;
+use super::company_domain::website_host;
 use crate::domain::records::{
     Browser, Company, CompanyFields, ConsentFields, Contact, ContactFields, Device, SubList,
 };
@@ -131,9 +132,11 @@ impl SourceRecord<CompanyFields> {
     /// What is stored of it.
     #[must_use]
     pub fn into_company(self, raw: String) -> Company {
+        let website = self.fields.website.as_deref().and_then(website_host);
         Company {
             source_id: self.source_id,
             external_id: self.external_id,
+            domains: self.fields.domain.into_iter().chain(website).collect(),
             updated_at: self.source_updated_at,
             created_at: self.source_created_at,
             sanitised: false,

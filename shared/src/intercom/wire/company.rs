@@ -11,7 +11,10 @@ use super::{
     poison::{read_extras, read_object},
     scalar::{Seconds, Text, Whole},
 };
-use crate::domain::records::{Company, CompanyFields, Poison};
+use crate::domain::{
+    profile::website_host,
+    records::{Company, CompanyFields, Poison},
+};
 
 #[derive(Deserialize)]
 struct WireCompany {
@@ -64,6 +67,13 @@ pub fn read_company(raw: &str) -> Result<Company, Poison> {
         Ok(Company {
             source_id: wire.id.key()?.ok_or("the company has no id")?,
             external_id: wire.company_id.some(),
+            domains: wire
+                .website
+                .some()
+                .as_deref()
+                .and_then(website_host)
+                .into_iter()
+                .collect(),
             updated_at: wire.updated_at.0.ok_or("the company has no updated_at")?,
             created_at: wire.created_at.0.0,
             sanitised,
@@ -79,7 +89,7 @@ pub fn read_company_fields(raw: &str) -> Result<CompanyFields, Poison> {
         let website = wire.website.some();
         Ok(CompanyFields {
             name: wire.name.some(),
-            domain: website.as_deref().and_then(domain),
+            domain: website.as_deref().and_then(website_host),
             plan: wire.plan.and_then(|Object(plan)| plan.name.some()),
             size: wire.size.0,
             industry: wire.industry.some(),
@@ -93,22 +103,6 @@ pub fn read_company_fields(raw: &str) -> Result<CompanyFields, Poison> {
             segments: extras.segments.0.ids(),
         })
     })
-}
-
-/// The host of a website as people type it: `https://www.acme.com/x` and `acme.com` are `acme.com`.
-fn domain(website: &str) -> Option<String> {
-    let rest = website.trim();
-    let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
-    let host = rest
-        .split(['/', '?', '#'])
-        .next()?
-        .rsplit('@')
-        .next()?
-        .split(':')
-        .next()?;
-    let host = host.to_lowercase();
-    let host = host.strip_prefix("www.").unwrap_or(&host);
-    (host.contains('.') && host.len() <= 253).then(|| host.to_owned())
 }
 
 #[cfg(test)]
@@ -157,19 +151,6 @@ mod tests {
             let raw = format!(r#"{{"id":"c1","updated_at":5,{extra}}}"#);
             assert_eq!(shown(&raw), CompanyFields::default(), "{extra}");
             assert_eq!(created_at(&raw), None, "{extra}");
-        }
-    }
-
-    #[test]
-    fn a_domain_is_found_in_what_people_type() {
-        for (website, expected) in [
-            ("https://www.Acme.com/about?x=1", Some("acme.com")),
-            ("acme.co.uk", Some("acme.co.uk")),
-            ("http://user@acme.com:8080", Some("acme.com")),
-            ("n/a", None),
-            ("", None),
-        ] {
-            assert_eq!(domain(website).as_deref(), expected, "{website}");
         }
     }
 }

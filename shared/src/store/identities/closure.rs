@@ -1,4 +1,4 @@
-//! All records that a change can reach: over values that are not shared, over merges of their source, and over the contact
+//! All records that a change can reach: over values that are not shared, over merges of their source, and over the profile
 //! that they are joined in now.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::stored_value;
+use super::{linked::Linked, stored_value};
 use crate::{
     domain::{
         ConnectionId,
@@ -25,7 +25,8 @@ pub(super) struct Closure {
 pub(in crate::store) struct StoredIdentity {
     key: RecordKey,
     pub(super) record_id: Uuid,
-    pub(super) contact_id: Uuid,
+    /// The contact or company that it belongs to.
+    pub(super) profile_id: Uuid,
     source_created_at: DateTime<Utc>,
     pub(super) merged_into: Option<String>,
     values: Vec<String>,
@@ -70,9 +71,69 @@ impl StoredIdentity {
     }
 }
 
+struct IdentityRow {
+    connection_id: Uuid,
+    source_id: String,
+    record_id: Uuid,
+    profile_id: Uuid,
+    source_created_at: DateTime<Utc>,
+    merged_into: Option<String>,
+    identity_values: String,
+    is_deleted: bool,
+}
+
+struct KeyRow {
+    connection_id: Uuid,
+    source_id: String,
+}
+
+/// One statement for both tables.
+macro_rules! identities_of {
+    ($tx:ident, $tenant:ident, $connections:ident, $ids:ident, $table:literal, $profile:literal, $merged:literal) => {
+        sqlx::query_as!(
+            IdentityRow,
+            "SELECT s.connection_id, s.source_id, s.record_id, s.source_created_at, s.identity_values,
+                    s.profile_id AS \"profile_id!\", s.merged_into, s.is_deleted AS \"is_deleted!\"
+             FROM unnest($2::uuid[], $3::text[]) AS i(connection_id, source_id)
+             CROSS JOIN LATERAL (SELECT connection_id, source_id, record_id, source_created_at, identity_values, "
+                + $profile
+                + " AS profile_id, "
+                + $merged
+                + " AS merged_into, deleted_at IS NOT NULL AS is_deleted FROM "
+                + $table
+                + " WHERE tenant_id = $1 AND connection_id = i.connection_id AND source_id = i.source_id OFFSET 0) s",
+            $tenant,
+            &$connections,
+            &$ids as &[&str],
+        )
+        .fetch_all($tx.session())
+        .await?
+    };
+}
+
+/// One statement for both tables.
+macro_rules! records_of {
+    ($tx:ident, $tenant:ident, $profiles:ident, $table:literal, $profile:literal) => {
+        sqlx::query_as!(
+            KeyRow,
+            "SELECT s.connection_id, s.source_id FROM unnest($2::uuid[]) AS i(id)
+             CROSS JOIN LATERAL (SELECT connection_id, source_id FROM "
+                + $table
+                + " WHERE tenant_id = $1 AND "
+                + $profile
+                + " = i.id OFFSET 0) s",
+            $tenant,
+            $profiles,
+        )
+        .fetch_all($tx.session())
+        .await?
+    };
+}
+
 impl<R: ChangesObjects> Tx<R> {
     pub(super) async fn closure(
         &mut self,
+        linked: Linked,
         seeds: BTreeSet<RecordKey>,
         rules: &IdentityRules,
     ) -> Result<Closure, StoreError> {
@@ -84,7 +145,7 @@ impl<R: ChangesObjects> Tx<R> {
         let mut next = seeds;
         // Each round reads what the one before has named, so that a round trip serves many records.
         while !next.is_empty() {
-            let found = self.identities_of(&next).await?;
+            let found = self.identities_of(linked, &next).await?;
             next.clear();
             let new_values: Vec<String> = found
                 .iter()
@@ -92,11 +153,13 @@ impl<R: ChangesObjects> Tx<R> {
                 .filter(|value| known_values.insert((*value).clone()))
                 .cloned()
                 .collect();
-            let mut contacts: Vec<Uuid> = found.iter().map(|record| record.contact_id).collect();
-            contacts.sort_unstable();
-            contacts.dedup();
-            next.extend(self.records_of_contacts(&contacts).await?);
-            next.extend(self.absorbed_by(&found).await?);
+            let mut profiles: Vec<Uuid> = found.iter().map(|record| record.profile_id).collect();
+            profiles.sort_unstable();
+            profiles.dedup();
+            next.extend(self.records_of(linked, &profiles).await?);
+            if linked == Linked::Contacts {
+                next.extend(self.absorbed_by(&found).await?);
+            }
             next.extend(found.iter().filter_map(|record| {
                 Some(RecordKey::new(
                     record.key.connection,
@@ -121,6 +184,7 @@ impl<R: ChangesObjects> Tx<R> {
 
     pub(in crate::store) async fn identities_of(
         &mut self,
+        linked: Linked,
         records: &BTreeSet<RecordKey>,
     ) -> Result<Vec<StoredIdentity>, StoreError> {
         if records.is_empty() {
@@ -131,25 +195,36 @@ impl<R: ChangesObjects> Tx<R> {
             .iter()
             .map(|key| (key.connection.0, key.source_id.as_str()))
             .unzip();
-        let rows = sqlx::query!(
-            r#"SELECT s.connection_id, s.source_id, s.record_id, s.contact_id, s.source_created_at, s.merged_into,
-                      s.identity_values, s.deleted_at IS NOT NULL AS "is_deleted!"
-               FROM unnest($2::uuid[], $3::text[]) AS i(connection_id, source_id)
-               CROSS JOIN LATERAL (SELECT * FROM contact_sources
-                                   WHERE tenant_id = $1 AND connection_id = i.connection_id AND source_id = i.source_id
-                                   OFFSET 0) s"#,
-            tenant,
-            &connections,
-            &ids as &[&str],
-        )
-        .fetch_all(self.session())
-        .await?;
+        let rows = match linked {
+            Linked::Contacts => {
+                identities_of!(
+                    self,
+                    tenant,
+                    connections,
+                    ids,
+                    "contact_sources",
+                    "contact_id",
+                    "merged_into"
+                )
+            }
+            Linked::Companies => {
+                identities_of!(
+                    self,
+                    tenant,
+                    connections,
+                    ids,
+                    "company_sources",
+                    "company_id",
+                    "NULL::text"
+                )
+            }
+        };
         Ok(rows
             .into_iter()
             .map(|row| StoredIdentity {
                 key: RecordKey::new(ConnectionId(row.connection_id), row.source_id),
                 record_id: row.record_id,
-                contact_id: row.contact_id,
+                profile_id: row.profile_id,
                 source_created_at: row.source_created_at,
                 merged_into: row.merged_into,
                 values: serde_json::from_str(&row.identity_values).unwrap_or_default(),
@@ -158,21 +233,21 @@ impl<R: ChangesObjects> Tx<R> {
             .collect())
     }
 
-    /// The records of these contacts.
-    pub(in crate::store) async fn records_of_contacts(
+    /// The records of these contacts or companies.
+    pub(in crate::store) async fn records_of(
         &mut self,
-        contacts: &[Uuid],
+        linked: Linked,
+        profiles: &[Uuid],
     ) -> Result<Vec<RecordKey>, StoreError> {
         let tenant = self.tenant().0;
-        let rows = sqlx::query!(
-            r#"SELECT s.connection_id, s.source_id FROM unnest($2::uuid[]) AS i(id)
-               CROSS JOIN LATERAL (SELECT connection_id, source_id FROM contact_sources
-                                   WHERE tenant_id = $1 AND contact_id = i.id OFFSET 0) s"#,
-            tenant,
-            contacts,
-        )
-        .fetch_all(self.session())
-        .await?;
+        let rows = match linked {
+            Linked::Contacts => {
+                records_of!(self, tenant, profiles, "contact_sources", "contact_id")
+            }
+            Linked::Companies => {
+                records_of!(self, tenant, profiles, "company_sources", "company_id")
+            }
+        };
         Ok(rows
             .into_iter()
             .map(|row| RecordKey::new(ConnectionId(row.connection_id), row.source_id))

@@ -1,14 +1,15 @@
-//! Which records are one contact, kept up to date.
+//! Which records are one contact, and which are one company, kept up to date.
 //!
 //! The answer is a pure function of a tenant's records (`domain/profile/identity.rs`). A transaction that changes what a
 //! record may be linked by asks it for the records that the change can reach, and moves those that belong elsewhere now.
 //! Almost no record shares a value with another one, so almost every page costs one look at the index and no more.
 //!
-//! Everything that writes contacts of a tenant takes one lock first ([`Tx::lock_contacts`]), because two transactions that
-//! each bring one of two equal values would not see each other.
+//! Everything that writes contacts of a tenant takes one lock first ([`Tx::lock_links`]), and so does everything that writes
+//! companies, because two transactions that each bring one of two equal values would not see each other.
 
 mod closure;
 mod holders;
+mod linked;
 mod removal;
 mod stored_value;
 mod values;
@@ -18,11 +19,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use self::closure::{Closure, StoredIdentity};
+pub(super) use self::linked::Linked;
 pub(super) use self::removal::RemovedRecord;
 pub(super) use self::values::{HeldValues, Unlinked};
 use super::{
     StoreError, Tx,
-    noted_changes::{ChangeOp, ObjectFate, ObjectKind},
+    noted_changes::{ChangeOp, ObjectFate},
     roles::ChangesObjects,
 };
 use crate::domain::{
@@ -31,21 +33,26 @@ use crate::domain::{
 };
 
 impl<R: ChangesObjects> Tx<R> {
-    /// Keeps other transactions from writing contacts of the tenant. It comes before the first row of a contact is
-    /// written, so that two writers cannot deadlock.
-    pub(super) async fn lock_contacts(&mut self) -> Result<(), StoreError> {
+    /// Keeps other transactions from writing contacts, or companies, of the tenant. It comes before the first row of
+    /// them is written, so that two writers cannot deadlock. A transaction that writes both takes that of contacts first.
+    pub(super) async fn lock_links(&mut self, linked: Linked) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "SELECT pg_advisory_xact_lock(hashtextextended('contacts of ' || $1::text, 0))::text",
+            "SELECT pg_advisory_xact_lock(hashtextextended($2 || ' of ' || $1::text, 0))::text",
             tenant.to_string(),
+            linked.name(),
         )
         .fetch_one(self.session())
         .await?;
         Ok(())
     }
 
-    /// Moves records to the contacts that they belong to after a change.
-    pub(super) async fn unify(&mut self, unlinked: Unlinked) -> Result<(), StoreError> {
+    /// Moves records to the contacts or companies that they belong to after a change.
+    pub(super) async fn unify(
+        &mut self,
+        linked: Linked,
+        unlinked: Unlinked,
+    ) -> Result<(), StoreError> {
         let rules = IdentityRules::default();
         let Unlinked { mut seeds, touched } = unlinked;
         let lost = touched.lost_values();
@@ -56,7 +63,7 @@ impl<R: ChangesObjects> Tx<R> {
         if seeds.is_empty() {
             return Ok(());
         }
-        let Closure { records, shared } = self.closure(seeds.clone(), &rules).await?;
+        let Closure { records, shared } = self.closure(linked, seeds.clone(), &rules).await?;
         let inputs: Vec<_> = records.values().map(StoredIdentity::input).collect();
         let found = resolve(&inputs, &rules, &[], &shared);
         let mut moved = BTreeMap::new();
@@ -64,28 +71,33 @@ impl<R: ChangesObjects> Tx<R> {
             let all = profile.members.iter().chain(&profile.absorbed);
             let elsewhere = all
                 .clone()
-                .filter(|key| records[*key].contact_id != profile.id);
+                .filter(|key| records[*key].profile_id != profile.id);
             moved.extend(elsewhere.map(|key| (key, profile.id)));
         }
-        // A contact that has lost a record shows something else, and so does one that has gained one.
-        let left: BTreeSet<Uuid> = moved.keys().map(|key| records[*key].contact_id).collect();
+        // A profile that has lost a record shows something else, and so does one that has gained one.
+        let left: BTreeSet<Uuid> = moved.keys().map(|key| records[*key].profile_id).collect();
         for profile in &found.profiles {
             let mut all = profile.members.iter().chain(&profile.absorbed);
             if left.contains(&profile.id)
                 || all.any(|key| seeds.contains(key) || moved.contains_key(key))
             {
-                self.note_profile(profile, &records);
+                self.note_profile(linked, profile, &records);
             }
         }
-        for (key, contact) in &moved {
-            self.move_record(key, *contact).await?;
+        for (key, profile) in &moved {
+            self.move_record(linked, key, *profile).await?;
         }
-        self.note_conversations_of_records(moved.into_keys()).await
+        self.note_neighbours(linked, moved.into_keys()).await
     }
 
     /// Notes what has become of the ids of a profile's records. The state of the feed then does not depend on which of
     /// them came first.
-    fn note_profile(&mut self, profile: &Profile, records: &BTreeMap<RecordKey, StoredIdentity>) {
+    fn note_profile(
+        &mut self,
+        linked: Linked,
+        profile: &Profile,
+        records: &BTreeMap<RecordKey, StoredIdentity>,
+    ) {
         let all = profile.members.iter().chain(&profile.absorbed);
         let of: Vec<&StoredIdentity> = all.map(|key| &records[key]).collect();
         let fate = if of.iter().any(|record| record.is_alive()) {
@@ -98,8 +110,8 @@ impl<R: ChangesObjects> Tx<R> {
         };
         let is_parted = of
             .iter()
-            .any(|record| record.record_id == profile.id && record.contact_id != profile.id);
-        let is_joined = of.iter().any(|record| record.contact_id != profile.id);
+            .any(|record| record.record_id == profile.id && record.profile_id != profile.id);
+        let is_joined = of.iter().any(|record| record.profile_id != profile.id);
         let op = match fate {
             ObjectFate::Deleted => ChangeOp::Delete,
             ObjectFate::Merged => ChangeOp::Merge,
@@ -107,38 +119,52 @@ impl<R: ChangesObjects> Tx<R> {
             _ if is_joined => ChangeOp::Merge,
             _ => ChangeOp::Upsert,
         };
-        self.note_state(profile.id, op, ObjectKind::Contact, fate);
+        let kind = linked.object();
+        self.note_state(profile.id, op, kind, fate);
         for record in of {
             if record.record_id != profile.id {
-                self.note_state(
-                    record.record_id,
-                    ChangeOp::Merge,
-                    ObjectKind::Contact,
-                    ObjectFate::Merged,
-                );
+                let fate = ObjectFate::Merged;
+                self.note_state(record.record_id, ChangeOp::Merge, kind, fate);
             }
         }
     }
 
-    async fn move_record(&mut self, key: &RecordKey, contact: Uuid) -> Result<(), StoreError> {
+    async fn move_record(
+        &mut self,
+        linked: Linked,
+        key: &RecordKey,
+        profile: Uuid,
+    ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
+        let (connection, id) = (key.connection.0, &key.source_id);
         // One at a time, because few records move, and each is found by its key.
-        sqlx::query!(
-            "UPDATE contact_sources SET contact_id = $4
-             WHERE tenant_id = $1 AND connection_id = $2 AND source_id = $3",
-            tenant,
-            key.connection.0,
-            key.source_id,
-            contact,
-        )
-        .execute(self.session())
-        .await?;
+        let moved = match linked {
+            Linked::Contacts => sqlx::query!(
+                "UPDATE contact_sources SET contact_id = $4
+                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id = $3",
+                tenant,
+                connection,
+                id,
+                profile,
+            ),
+            Linked::Companies => sqlx::query!(
+                "UPDATE company_sources SET company_id = $4
+                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id = $3",
+                tenant,
+                connection,
+                id,
+                profile,
+            ),
+        };
+        moved.execute(self.session()).await?;
         Ok(())
     }
 
-    /// Notes the conversations of records that belong to another contact now.
-    async fn note_conversations_of_records(
+    /// Notes what names the profiles of records that have moved: the conversations of contacts, and the contacts of
+    /// companies.
+    async fn note_neighbours(
         &mut self,
+        linked: Linked,
         records: impl Iterator<Item = &RecordKey>,
     ) -> Result<(), StoreError> {
         let mut by_connection: BTreeMap<ConnectionId, Vec<&str>> = BTreeMap::new();
@@ -146,8 +172,11 @@ impl<R: ChangesObjects> Tx<R> {
             let of = by_connection.entry(key.connection).or_default();
             of.push(&key.source_id);
         }
-        for (connection, source_ids) in by_connection {
-            self.note_conversations_of(connection, &source_ids).await?;
+        for (connection, ids) in by_connection {
+            match linked {
+                Linked::Contacts => self.note_conversations_of(connection, &ids).await?,
+                Linked::Companies => self.note_contacts_of(connection, &ids).await?,
+            }
         }
         Ok(())
     }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{Unlinked, closure::StoredIdentity};
+use super::{Unlinked, closure::StoredIdentity, linked::Linked};
 use crate::{
     domain::{ConnectionId, profile::RecordKey},
     store::{
         StoreError, Tx,
-        noted_changes::{ChangeOp, ObjectFate, ObjectKind},
+        noted_changes::{ChangeOp, ObjectFate},
         roles::Api,
     },
 };
@@ -18,14 +18,16 @@ use crate::{
 pub(in crate::store) struct RemovedRecord {
     pub(in crate::store) source_id: String,
     pub(in crate::store) record_id: Uuid,
-    pub(in crate::store) contact_id: Uuid,
+    /// The contact or company that it belonged to.
+    pub(in crate::store) profile_id: Uuid,
     pub(in crate::store) identity_values: String,
 }
 
 impl Tx<Api> {
-    /// Moves the other records of the contacts that have lost these.
+    /// Moves the other records of the contacts or companies that have lost these.
     pub(in crate::store) async fn unify_without(
         &mut self,
+        linked: Linked,
         connection: ConnectionId,
         removed: Vec<RemovedRecord>,
     ) -> Result<(), StoreError> {
@@ -40,33 +42,33 @@ impl Tx<Api> {
             }
         }
         self.drop_values_of_removed(connection, &lost).await?;
-        let mut contacts: Vec<Uuid> = removed.iter().map(|record| record.contact_id).collect();
-        contacts.sort_unstable();
-        contacts.dedup();
+        let mut profiles: Vec<Uuid> = removed.iter().map(|record| record.profile_id).collect();
+        profiles.sort_unstable();
+        profiles.dedup();
         // Other records of the connection go next, so only those of others are looked at.
         let left: BTreeSet<RecordKey> = self
-            .records_of_contacts(&contacts)
+            .records_of(linked, &profiles)
             .await?
             .into_iter()
             .filter(|key| key.connection != connection)
             .collect();
-        let left = self.identities_of(&left).await?;
+        let left = self.identities_of(linked, &left).await?;
         unlinked.seeds = left.iter().map(StoredIdentity::key).collect();
-        self.unify(unlinked).await?;
-        // Of each contact that is left, one record stands for those that are gone.
+        self.unify(linked, unlinked).await?;
+        // Of each profile that is left, one record stands for those that are gone.
         let heirs: BTreeMap<Uuid, Uuid> = left
             .iter()
             .rev()
-            .map(|record| (record.contact_id, record.record_id))
+            .map(|record| (record.profile_id, record.record_id))
             .collect();
         for RemovedRecord {
             record_id,
-            contact_id,
+            profile_id,
             ..
         } in removed
         {
-            let kind = ObjectKind::Contact;
-            if let Some(heir) = heirs.get(&contact_id) {
+            let kind = linked.object();
+            if let Some(heir) = heirs.get(&profile_id) {
                 self.add_alias(record_id, *heir).await?;
                 self.note_state(record_id, ChangeOp::Merge, kind, ObjectFate::Merged);
             } else {
@@ -104,7 +106,7 @@ impl Tx<Api> {
     async fn add_alias(&mut self, id: Uuid, record: Uuid) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "INSERT INTO contact_aliases (tenant_id, id, record_id) VALUES ($1, $2, $3)
+            "INSERT INTO profile_aliases (tenant_id, id, record_id) VALUES ($1, $2, $3)
              ON CONFLICT (tenant_id, id) DO UPDATE SET record_id = excluded.record_id",
             tenant,
             id,

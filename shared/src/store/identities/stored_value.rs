@@ -1,18 +1,27 @@
 //! Identity values as text: the kind, a colon, and the normalised text.
 
+use super::linked::Linked;
 use crate::domain::profile::{IdentityKind, IdentityValue};
 
-pub(super) fn write(value: &IdentityValue) -> String {
-    format!("{}:{}", value.kind().as_str(), value.text())
+/// The kind of a company's own id. A person and a company may have the same one by chance.
+const COMPANY_ID: &str = "company_id";
+
+pub(super) fn write(linked: Linked, value: &IdentityValue) -> String {
+    let kind = match (linked, value.kind()) {
+        (Linked::Companies, IdentityKind::ExternalId) => COMPANY_ID,
+        (_, kind) => kind.as_str(),
+    };
+    format!("{kind}:{}", value.text())
 }
 
 /// A stored value. `None` if a newer build has written one of a kind that this one does not know.
 pub(super) fn read(stored: &str) -> Option<IdentityValue> {
     let (kind, text) = stored.split_once(':')?;
     match kind {
-        "external_id" => Some(IdentityValue::external_id(text)),
+        "external_id" | COMPANY_ID => Some(IdentityValue::external_id(text)),
         "email" => Some(IdentityValue::email(text)),
         "phone" => Some(IdentityValue::phone(text)),
+        "domain" => Some(IdentityValue::domain(text)),
         _ => None,
     }
 }

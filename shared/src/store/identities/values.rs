@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::{closure::StoredIdentity, stored_value};
+use super::{closure::StoredIdentity, linked::Linked, stored_value};
 use crate::{
     domain::{
         ConnectionId,
         profile::{IdentityRules, IdentityValue, RecordKey},
-        records::Contact,
+        records::{Company, Contact},
     },
     store::{
         StoreError, Tx,
@@ -48,16 +48,41 @@ struct Held {
 }
 
 impl HeldValues {
-    /// Adds a record. Returns its values as they are stored beside it.
-    pub(in crate::store) fn push(
+    /// Adds a contact. Returns its values as they are stored beside it.
+    pub(in crate::store) fn push_contact(
         &mut self,
         contact: &Contact,
         created_at: DateTime<Utc>,
     ) -> String {
-        let values = values_of(contact);
+        let external_ids = contact.external_id.iter();
+        let emails = contact.emails.iter();
+        let phones = contact.phones.iter();
+        let values = external_ids
+            .map(|id| IdentityValue::external_id(id))
+            .chain(emails.map(|email| IdentityValue::email(email)))
+            .chain(phones.map(|phone| IdentityValue::phone(phone)));
+        let values = stored(Linked::Contacts, values);
+        self.push(&contact.source_id, created_at, values)
+    }
+
+    /// The same of a company.
+    pub(in crate::store) fn push_company(
+        &mut self,
+        company: &Company,
+        created_at: DateTime<Utc>,
+    ) -> String {
+        let external_ids = company.external_id.iter();
+        let domains = company.domains.iter();
+        let values = external_ids
+            .map(|id| IdentityValue::external_id(id))
+            .chain(domains.map(|domain| IdentityValue::domain(domain)));
+        let values = stored(Linked::Companies, values);
+        self.push(&company.source_id, created_at, values)
+    }
+
+    fn push(&mut self, id: &str, created_at: DateTime<Utc>, values: Vec<String>) -> String {
         let text = serde_json::Value::from(values.clone()).to_string();
-        let held = Held { created_at, values };
-        self.0.insert(contact.source_id.clone(), held);
+        self.0.insert(id.to_owned(), Held { created_at, values });
         text
     }
 
@@ -80,25 +105,11 @@ pub(in crate::store) struct Unlinked {
     pub(in crate::store) touched: TouchedValues,
 }
 
-/// The values of a contact that may link it, in the form of the table: the kind and the text.
-fn values_of(contact: &Contact) -> Vec<String> {
-    let external_ids = contact.external_id.iter();
-    let mut values: Vec<String> = external_ids
-        .map(|id| IdentityValue::external_id(id))
-        .chain(
-            contact
-                .emails
-                .iter()
-                .map(|email| IdentityValue::email(email)),
-        )
-        .chain(
-            contact
-                .phones
-                .iter()
-                .map(|phone| IdentityValue::phone(phone)),
-        )
+/// The values that may link a record, as they are stored.
+fn stored(linked: Linked, values: impl Iterator<Item = IdentityValue>) -> Vec<String> {
+    let mut values: Vec<String> = values
         .filter(|value| value.blocked().is_none())
-        .map(|value| stored_value::write(&value))
+        .map(|value| stored_value::write(linked, &value))
         .collect();
     values.sort_unstable();
     values.dedup();
@@ -109,18 +120,20 @@ impl<R: WritesRecords> Tx<R> {
     /// What is stored of the identities of these records.
     pub(in crate::store) async fn stored_identities(
         &mut self,
+        linked: Linked,
         connection: ConnectionId,
         source_ids: &[String],
     ) -> Result<Vec<StoredIdentity>, StoreError> {
         let keys = source_ids
             .iter()
             .map(|source_id| RecordKey::new(connection, source_id.clone()));
-        self.identities_of(&keys.collect()).await
+        self.identities_of(linked, &keys.collect()).await
     }
 
     /// Stores what the records of a page are linked by now. `previous` is what those that were stored before had.
     pub(in crate::store) async fn write_values(
         &mut self,
+        linked: Linked,
         connection: ConnectionId,
         held: HeldValues,
         previous: Vec<StoredIdentity>,
@@ -141,9 +154,10 @@ impl<R: WritesRecords> Tx<R> {
             let less: Vec<_> = less.map(|value| (id.clone(), value.clone())).collect();
             match before {
                 None => new_ids.push(id.as_str()),
-                // One that comes back from an end may link again, whatever it holds.
+                // One that comes back from an end may link again, whatever it holds. An id that no other record holds may
+                // part it from others.
                 Some(before)
-                    if less.is_empty()
+                    if had == held.values
                         && before.is_alive()
                         && before.is_as_old_as(held.created_at) => {}
                 Some(_) => {
@@ -170,8 +184,11 @@ impl<R: WritesRecords> Tx<R> {
                 unlinked.seeds.insert(RecordKey::new(connection, id));
             }
         }
-        for survivor in self.named_survivors(connection, &new_ids).await? {
-            unlinked.seeds.insert(RecordKey::new(connection, survivor));
+        // No source merges companies.
+        if linked == Linked::Contacts {
+            for survivor in self.named_survivors(connection, &new_ids).await? {
+                unlinked.seeds.insert(RecordKey::new(connection, survivor));
+            }
         }
         Ok(unlinked)
     }

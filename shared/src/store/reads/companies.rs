@@ -14,17 +14,20 @@ pub struct CompanyRecords {
     pub id: Uuid,
     pub records: Vec<SourceRecord>,
     pub updated_at: DateTime<Utc>,
+    /// The company that this one was merged into. It then has the one record whose id it is.
+    pub merged_into: Option<Uuid>,
 }
 
 impl Tx<Api> {
-    /// One company. `None` for an unknown or foreign id.
+    /// One company by its own id (see [`Tx::resolve_company`]).
     #[tracing::instrument(name = "db.company", level = "debug", skip_all)]
     pub async fn company(&mut self, id: Uuid) -> Result<Option<CompanyRecords>, StoreError> {
         let listed = self.changed_at(&[id]).await?;
         Ok(self.complete_companies(listed).await?.pop())
     }
 
-    /// Companies, last changed first.
+    /// Companies, last changed first. As with contacts, a filter for changes that includes deleted ones shows those that
+    /// were merged into another.
     #[tracing::instrument(name = "db.companies", level = "debug", skip_all)]
     pub async fn companies(
         &mut self,
@@ -38,7 +41,7 @@ impl Tx<Api> {
         self.complete_companies(listed).await
     }
 
-    /// Adds the records of a page, by one statement. A company without a record is left out.
+    /// Adds the records of a page, by a few statements. A company without a record is left out.
     async fn complete_companies(
         &mut self,
         listed: Vec<Listed>,
@@ -66,13 +69,26 @@ impl Tx<Api> {
                 .or_default()
                 .push(source_record!(row, "company_sources", false));
         }
+        let without: Vec<Uuid> = ids
+            .into_iter()
+            .filter(|id| !records.contains_key(id))
+            .collect();
+        let mut joined = self.joined_companies(&without).await?;
         Ok(listed
             .into_iter()
             .filter_map(|Listed { id, updated_at }| {
+                let (records, merged_into) = match records.remove(&id) {
+                    Some(records) => (records, None),
+                    None => {
+                        let joined = joined.remove(&id)?;
+                        (vec![joined.record], Some(joined.survivor))
+                    }
+                };
                 Some(CompanyRecords {
                     id,
-                    records: records.remove(&id)?,
+                    records,
                     updated_at,
+                    merged_into,
                 })
             })
             .collect())

@@ -92,7 +92,7 @@ pub struct ProfileFilter {
 /// One source's record behind a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileSource {
-    /// `intercom`.
+    /// `crm`, `email`, `analytics` or `intercom`.
     pub source: String,
     pub connection_id: ConnectionId,
     pub source_id: String,
