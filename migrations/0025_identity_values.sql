@@ -1,11 +1,11 @@
--- Identity values: what contacts are found to be one person by, and companies one company. A row for each value of each record, so that a record
--- that comes finds the others that hold one of its values.
+-- Identity values: what contacts are found to be one person by, and companies one company. A row for each value of each
+-- record, so that a record that comes finds the others that hold one of its values.
 
 CREATE TABLE identity_values (
     tenant_id     uuid NOT NULL,
     connection_id uuid NOT NULL,
     source_id     text NOT NULL,
-    -- The kind and the normalised text, such as `email:ann@acme.example`.
+    -- The kind and the normalised text, such as `email:ann@acme.example`. Kinds of contacts and of companies differ.
     value         text NOT NULL COLLATE "C",
     PRIMARY KEY (tenant_id, value, connection_id, source_id)
 ) PARTITION BY HASH (tenant_id);

@@ -23,7 +23,8 @@ use crate::{
     cors, docs, envelope, oauth,
     openapi::Described,
     routes::{
-        api_keys, changes, companies, connections, contacts, conversations, sources, syncs, tenants,
+        api_keys, changes, companies, connections, contacts, conversations, identities,
+        merge_rules, sources, syncs, tenants,
     },
 };
 
@@ -44,9 +45,14 @@ fn calls() -> Vec<(Access, UtoipaMethodRouter<Api>)> {
         (Scope(SourcesWrite), routes!(sources::receive)),
         (Scope(ConnectionsRead), routes!(sources::list)),
         (Scope(SourcesWrite), routes!(sources::remove)),
+        (Scope(ProfilesRead), routes!(merge_rules::show)),
+        (Scope(SourcesWrite), routes!(merge_rules::set)),
         (Scope(ProfilesRead), routes!(contacts::list)),
         (Scope(ProfilesRead), routes!(contacts::show)),
         (Scope(ConversationsRead), routes!(contacts::conversations)),
+        (Scope(ProfilesRead), routes!(identities::show)),
+        (Scope(SourcesWrite), routes!(identities::split)),
+        (Scope(SourcesWrite), routes!(identities::end_split)),
         (Scope(ProfilesRead), routes!(companies::list)),
         (Scope(ProfilesRead), routes!(companies::show)),
         (Scope(ProfilesRead), routes!(changes::list)),

@@ -7,7 +7,7 @@ use shared::{
     completeness::StreamActivity as Activity,
     domain::{
         self, Region as DataRegion,
-        profile::{Source, SourceRecordError},
+        profile::{IdentityKind as Identity, Source, SourceRecordError},
     },
     store::ConnectionState as State,
 };
@@ -90,6 +90,23 @@ words! {
 
     /// A source that sends its records by itself.
     SentSource: [Source::Crm, Source::Analytics, Source::Email].map(Source::as_str);
+
+    /// A source of records.
+    SourceName: Source::ALL.map(Source::as_str);
+
+    /// What a value is.
+    IdentityKind: [
+        Identity::Merge,
+        Identity::ExternalId,
+        Identity::Email,
+        Identity::Phone,
+        Identity::Domain,
+    ]
+    .map(Identity::as_str);
+
+    /// What a value does to its records: it joins them, means nobody in particular, contradicts a stronger one, is held by
+    /// too many, or is no identity.
+    LinkStatus: ["linked", "ambiguous", "refused", "shared", "blocked"];
 
     /// The records of a call are contacts.
     ContactObject: ["contact"];

@@ -7,6 +7,8 @@ pub(crate) mod connections;
 mod contact_views;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
+pub(crate) mod identities;
+pub(crate) mod merge_rules;
 mod provenance;
 mod source_shapes;
 pub(crate) mod sources;

@@ -5,13 +5,10 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{deleted_everywhere, names};
+use super::{deleted_everywhere, names, rules_for};
 use crate::{
     domain::{
-        profile::{
-            CompanyProfileFields, CompanyRecord, MergeRules, Source, fold_company,
-            read_source_company,
-        },
+        profile::{CompanyProfileFields, CompanyRecord, Source, fold_company, read_source_company},
         records::CompanyFields,
     },
     intercom::wire,
@@ -60,7 +57,6 @@ async fn profiles(
     tx: &mut ApiTx,
     page: Vec<CompanyRecords>,
 ) -> Result<Vec<CompanyProfile>, StoreError> {
-    let rules = MergeRules::default();
     let mut read: Vec<(CompanyRecords, Vec<CompanyRecord>)> = page
         .into_iter()
         .map(|company| {
@@ -74,6 +70,7 @@ async fn profiles(
     for record in read.iter_mut().flat_map(|(_, records)| records) {
         names::name_company(record, &known);
     }
+    let rules = rules_for(tx, read.iter().map(|(_, records)| records.len())).await?;
     Ok(read
         .into_iter()
         .map(|(company, records)| {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{deleted_everywhere, names};
+use super::{deleted_everywhere, names, rules_for};
 use crate::{
     domain::{
         profile::{
@@ -64,7 +64,6 @@ async fn profiles(
     tx: &mut ApiTx,
     page: Vec<ContactRecords>,
 ) -> Result<Vec<ContactProfile>, StoreError> {
-    let rules = MergeRules::default();
     let mut read: Vec<(ContactRecords, Vec<ContactRecord>)> = page
         .into_iter()
         .map(|contact| {
@@ -78,6 +77,7 @@ async fn profiles(
     for record in read.iter_mut().flat_map(|(_, records)| records) {
         names::name_contact(record, &known);
     }
+    let rules = rules_for(tx, read.iter().map(|(_, records)| records.len())).await?;
     Ok(read
         .into_iter()
         .map(|(contact, records)| profile(contact, &records, &rules))

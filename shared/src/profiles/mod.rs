@@ -5,14 +5,31 @@
 
 mod companies;
 mod contacts;
+mod identities;
 mod names;
 
 use chrono::{DateTime, Utc};
 
 pub use companies::{CompanyProfile, companies, company};
 pub use contacts::{ContactProfile, contact, contacts};
+pub use identities::{ContactIdentities, DatedLink, identities};
 
-use crate::store::reads::ProfileSource;
+use crate::{
+    domain::profile::MergeRules,
+    store::{ApiTx, StoreError, reads::ProfileSource},
+};
+
+/// The tenant's rules for profiles of so many records. A profile of one record needs none, and most are.
+async fn rules_for(
+    tx: &mut ApiTx,
+    mut records: impl Iterator<Item = usize>,
+) -> Result<MergeRules, StoreError> {
+    if records.any(|records| records > 1) {
+        tx.merge_rules().await
+    } else {
+        Ok(MergeRules::default())
+    }
+}
 
 /// When the object was deleted. `None` unless every source has deleted it.
 fn deleted_everywhere(sources: &[ProfileSource]) -> Option<DateTime<Utc>> {

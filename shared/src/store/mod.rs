@@ -25,6 +25,7 @@ mod error;
 mod grants;
 mod idempotency;
 mod identities;
+mod merge_rules;
 mod migrate;
 mod noted_changes;
 mod oauth_flows;
@@ -48,6 +49,7 @@ mod sessions;
 mod set_aside;
 mod shares;
 mod sources;
+mod splits;
 mod statistics;
 mod streams;
 mod tenants;
@@ -72,6 +74,7 @@ pub use dead_letters::{DeadLetter, DeadLetterFilter};
 pub use error::StoreError;
 pub use grants::{GrantOutcome, grant_roles};
 pub use idempotency::Claim;
+pub use identities::{PartedContact, RecordIdentities, SplitFault};
 pub use migrate::{check, migrate, schema};
 pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace, StartPage};
 pub use operator_events::OperatorEvent;
@@ -84,6 +87,7 @@ use roles::DbRole;
 pub use runs::RunRequest;
 pub use set_aside::{DueRetry, Retry, SetAside};
 pub use sources::ConnectedSource;
+pub use splits::StoredSplit;
 pub use streams::{
     ClaimedStream, CursorAfterFailure, Due, ProofDelta, SliceKey, StreamClaim, StreamRefusals,
     WalkEnd,

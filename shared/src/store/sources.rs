@@ -3,6 +3,8 @@
 //! The records of each belong to a connection, as a workspace's do. The first record makes it. A removal ends it and
 //! deletes what it brought, as the purge of a workspace does, and the next record opens it again.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -150,6 +152,24 @@ impl Tx<Sources> {
 }
 
 impl Tx<Api> {
+    /// The source behind each connection of the tenant, ended ones included.
+    #[tracing::instrument(name = "db.connection_sources", level = "debug", skip_all)]
+    pub async fn connection_sources(
+        &mut self,
+    ) -> Result<BTreeMap<ConnectionId, Source>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            "SELECT id, source FROM connections WHERE tenant_id = $1",
+            tenant
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| Some((ConnectionId(row.id), Source::named(&row.source)?)))
+            .collect())
+    }
+
     /// The sources that have sent records, in the order in which they came.
     #[tracing::instrument(name = "db.sources", level = "debug", skip_all)]
     pub async fn sources(&mut self) -> Result<Vec<ConnectedSource>, StoreError> {

@@ -6,6 +6,7 @@ mod following;
 mod foreign;
 mod limits;
 mod pages;
+mod parting;
 mod problems;
 mod reading;
 mod repeats;

@@ -4,9 +4,33 @@ use super::{
     block_reason::BlockReason, company_domain, email_address, phone_number,
     placeholder::is_placeholder,
 };
+use crate::domain::records::{Company, Contact};
 
 /// In bytes. Far longer than ids, addresses and numbers, and short enough for an index.
 const MAX_BYTES: usize = 255;
+
+impl Contact {
+    /// What it may be linked by, values that are no identities included.
+    pub fn identity_values(&self) -> impl Iterator<Item = IdentityValue> {
+        let external_ids = self.external_id.iter();
+        external_ids
+            .map(|id| IdentityValue::external_id(id))
+            .chain(self.emails.iter().map(|email| IdentityValue::email(email)))
+            .chain(self.phones.iter().map(|phone| IdentityValue::phone(phone)))
+    }
+}
+
+impl Company {
+    /// The same of a company.
+    pub fn identity_values(&self) -> impl Iterator<Item = IdentityValue> {
+        let external_ids = self.external_id.iter();
+        external_ids.map(|id| IdentityValue::external_id(id)).chain(
+            self.domains
+                .iter()
+                .map(|domain| IdentityValue::domain(domain)),
+        )
+    }
+}
 
 /// What links two records, the strongest first. The order decides which link holds where two contradict each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -28,6 +28,7 @@ pub(in crate::store) struct StoredIdentity {
     /// The contact or company that it belongs to.
     pub(super) profile_id: Uuid,
     source_created_at: DateTime<Utc>,
+    pub(super) source_updated_at: DateTime<Utc>,
     pub(super) merged_into: Option<String>,
     values: Vec<String>,
     is_deleted: bool,
@@ -77,6 +78,7 @@ struct IdentityRow {
     record_id: Uuid,
     profile_id: Uuid,
     source_created_at: DateTime<Utc>,
+    source_updated_at: DateTime<Utc>,
     merged_into: Option<String>,
     identity_values: String,
     is_deleted: bool,
@@ -92,10 +94,11 @@ macro_rules! identities_of {
     ($tx:ident, $tenant:ident, $connections:ident, $ids:ident, $table:literal, $profile:literal, $merged:literal) => {
         sqlx::query_as!(
             IdentityRow,
-            "SELECT s.connection_id, s.source_id, s.record_id, s.source_created_at, s.identity_values,
+            "SELECT s.connection_id, s.source_id, s.record_id, s.source_created_at, s.source_updated_at, s.identity_values,
                     s.profile_id AS \"profile_id!\", s.merged_into, s.is_deleted AS \"is_deleted!\"
              FROM unnest($2::uuid[], $3::text[]) AS i(connection_id, source_id)
-             CROSS JOIN LATERAL (SELECT connection_id, source_id, record_id, source_created_at, identity_values, "
+             CROSS JOIN LATERAL (SELECT connection_id, source_id, record_id, source_created_at, source_updated_at,
+                                        identity_values, "
                 + $profile
                 + " AS profile_id, "
                 + $merged
@@ -226,6 +229,7 @@ impl<R: ChangesObjects> Tx<R> {
                 record_id: row.record_id,
                 profile_id: row.profile_id,
                 source_created_at: row.source_created_at,
+                source_updated_at: row.source_updated_at,
                 merged_into: row.merged_into,
                 values: serde_json::from_str(&row.identity_values).unwrap_or_default(),
                 is_deleted: row.is_deleted,

@@ -10,7 +10,9 @@
 mod closure;
 mod holders;
 mod linked;
+mod parting;
 mod removal;
+mod report;
 mod stored_value;
 mod values;
 
@@ -20,7 +22,9 @@ use uuid::Uuid;
 
 use self::closure::{Closure, StoredIdentity};
 pub(super) use self::linked::Linked;
+pub use self::parting::{PartedContact, SplitFault};
 pub(super) use self::removal::RemovedRecord;
+pub use self::report::RecordIdentities;
 pub(super) use self::values::{HeldValues, Unlinked};
 use super::{
     StoreError, Tx,
@@ -29,7 +33,7 @@ use super::{
 };
 use crate::domain::{
     ConnectionId,
-    profile::{IdentityRules, Profile, RecordKey, resolve},
+    profile::{IdentityRules, Profile, RecordKey, Split, resolve},
 };
 
 impl<R: ChangesObjects> Tx<R> {
@@ -65,7 +69,8 @@ impl<R: ChangesObjects> Tx<R> {
         }
         let Closure { records, shared } = self.closure(linked, seeds.clone(), &rules).await?;
         let inputs: Vec<_> = records.values().map(StoredIdentity::input).collect();
-        let found = resolve(&inputs, &rules, &[], &shared);
+        let splits = self.sides_of(linked, records.keys()).await?;
+        let found = resolve(&inputs, &rules, &splits, &shared);
         let mut moved = BTreeMap::new();
         for profile in &found.profiles {
             let all = profile.members.iter().chain(&profile.absorbed);
@@ -88,6 +93,20 @@ impl<R: ChangesObjects> Tx<R> {
             self.move_record(linked, key, *profile).await?;
         }
         self.note_neighbours(linked, moved.into_keys()).await
+    }
+
+    /// The sides that somebody has put these records on.
+    async fn sides_of(
+        &mut self,
+        linked: Linked,
+        records: impl Iterator<Item = &RecordKey>,
+    ) -> Result<Vec<Split>, StoreError> {
+        // Only contacts are ever split.
+        if linked == Linked::Companies {
+            return Ok(Vec::new());
+        }
+        let splits = self.splits_of(records).await?;
+        Ok(splits.into_iter().map(|split| split.sides).collect())
     }
 
     /// Notes what has become of the ids of a profile's records. The state of the feed then does not depend on which of

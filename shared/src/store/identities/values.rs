@@ -54,14 +54,7 @@ impl HeldValues {
         contact: &Contact,
         created_at: DateTime<Utc>,
     ) -> String {
-        let external_ids = contact.external_id.iter();
-        let emails = contact.emails.iter();
-        let phones = contact.phones.iter();
-        let values = external_ids
-            .map(|id| IdentityValue::external_id(id))
-            .chain(emails.map(|email| IdentityValue::email(email)))
-            .chain(phones.map(|phone| IdentityValue::phone(phone)));
-        let values = stored(Linked::Contacts, values);
+        let values = stored(Linked::Contacts, contact.identity_values());
         self.push(&contact.source_id, created_at, values)
     }
 
@@ -71,12 +64,7 @@ impl HeldValues {
         company: &Company,
         created_at: DateTime<Utc>,
     ) -> String {
-        let external_ids = company.external_id.iter();
-        let domains = company.domains.iter();
-        let values = external_ids
-            .map(|id| IdentityValue::external_id(id))
-            .chain(domains.map(|domain| IdentityValue::domain(domain)));
-        let values = stored(Linked::Companies, values);
+        let values = stored(Linked::Companies, company.identity_values());
         self.push(&company.source_id, created_at, values)
     }
 
