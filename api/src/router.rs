@@ -24,7 +24,7 @@ use crate::{
     openapi::Described,
     routes::{
         api_keys, changes, companies, connections, contacts, conversations, identities,
-        merge_rules, sources, syncs, tenants,
+        merge_rules, sources, syncs, tenants, timeline,
     },
 };
 
@@ -50,6 +50,7 @@ fn calls() -> Vec<(Access, UtoipaMethodRouter<Api>)> {
         (Scope(ProfilesRead), routes!(contacts::list)),
         (Scope(ProfilesRead), routes!(contacts::show)),
         (Scope(ConversationsRead), routes!(contacts::conversations)),
+        (Scope(ConversationsRead), routes!(timeline::list)),
         (Scope(ProfilesRead), routes!(identities::show)),
         (Scope(SourcesWrite), routes!(identities::split)),
         (Scope(SourcesWrite), routes!(identities::end_split)),

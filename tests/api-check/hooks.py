@@ -22,7 +22,8 @@ def is_positive(case):
 
 def choices(case):
     """Chance that is the same for the same request, because a sequence that failed is tried again."""
-    return random.Random(repr((case.method, case.path_parameters, case.query, case.body)))
+    known = (case.headers or {}).get("If-None-Match")
+    return random.Random(repr((case.method, case.path_parameters, case.query, case.body, known)))
 
 
 def name(case):

@@ -114,6 +114,12 @@ words! {
     /// The records of a call are companies.
     CompanyObject: ["company"];
 
+    /// The records of a call are events.
+    EventObject: ["event"];
+
+    /// What an entry of a timeline is.
+    TimelineType: ["conversation", "event"];
+
     /// Why a record was not taken.
     RecordFault: SourceRecordError::CODES;
 

@@ -1,11 +1,14 @@
 //! Which source is believed before which.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use shared::domain::profile::MergeRules;
-use utoipa::ToSchema;
+use shared::domain::profile::{MergeRules, Source};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, RefOr, Schema},
+};
 
 use super::NoQuery;
 use crate::{
@@ -41,26 +44,87 @@ struct ObjectRulesView {
 #[schema(as = NewMergeRules)]
 pub(crate) struct RulesBody {
     #[serde(default)]
-    contacts: ObjectRulesBody,
+    contacts: ContactRulesBody,
     #[serde(default)]
-    companies: ObjectRulesBody,
+    companies: CompanyRulesBody,
 }
 
-/// New rules of one object.
+/// New rules of contacts.
 #[derive(Debug, Default, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewObjectRules)]
-struct ObjectRulesBody {
-    /// The source that is believed first in front. Those that are left out come behind, in the default order.
-    #[serde(default)]
-    #[schema(value_type = Vec<words::SourceName>, max_items = 4)]
-    default: Vec<String>,
-    /// Orders of their own, by field: of a contact `attributes`, `browser`, `companies`, `email`, `location`, `name`,
-    /// `owner`, `phone`, `role` and `signed_up_at`, of a company `attributes`, `domain`, `industry`, `monthly_spend`, `name`,
-    /// `plan`, `session_count`, `size`, `user_count` and `website`.
-    #[serde(default)]
-    #[schema(value_type = BTreeMap<String, Vec<words::SourceName>>)]
-    fields: BTreeMap<String, Vec<String>>,
+#[serde(default, deny_unknown_fields)]
+#[schema(as = NewContactRules)]
+struct ContactRulesBody {
+    default: SourceOrder,
+    /// Fields with an order of their own. Of the others, all values are shown, or the newest.
+    fields: ContactFieldsBody,
+}
+
+/// New rules of companies.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schema(as = NewCompanyRules)]
+struct CompanyRulesBody {
+    default: SourceOrder,
+    /// Fields with an order of their own. Of the others, all values are shown, or the newest.
+    fields: CompanyFieldsBody,
+}
+
+/// Orders of single fields of a contact.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schema(as = NewContactFieldRules)]
+struct ContactFieldsBody {
+    attributes: SourceOrder,
+    browser: SourceOrder,
+    companies: SourceOrder,
+    email: SourceOrder,
+    location: SourceOrder,
+    name: SourceOrder,
+    owner: SourceOrder,
+    phone: SourceOrder,
+    role: SourceOrder,
+    signed_up_at: SourceOrder,
+}
+
+/// Orders of single fields of a company.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schema(as = NewCompanyFieldRules)]
+struct CompanyFieldsBody {
+    attributes: SourceOrder,
+    domain: SourceOrder,
+    industry: SourceOrder,
+    monthly_spend: SourceOrder,
+    name: SourceOrder,
+    plan: SourceOrder,
+    session_count: SourceOrder,
+    size: SourceOrder,
+    user_count: SourceOrder,
+    website: SourceOrder,
+}
+
+/// The source that is believed first in front. Those that are left out come behind, in the default order.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+struct SourceOrder(Vec<String>);
+
+impl PartialSchema for SourceOrder {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new()
+            .items(words::SourceName::schema())
+            .max_items(Some(Source::ALL.len()))
+            .unique_items(true)
+            .description(Some(
+                "The source that is believed first in front. Those that are left out come behind, in the default order.",
+            ))
+            .into()
+    }
+}
+
+impl ToSchema for SourceOrder {
+    fn name() -> Cow<'static, str> {
+        "NewSourceOrder".into()
+    }
 }
 
 /// The rules of an answer, which are complete.
@@ -108,4 +172,23 @@ pub(crate) async fn set(
     tx.commit().await?;
     tracing::info!(%tenant, "merge rules set");
     Ok(Json(rules))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A field that is described and has no order of its own would be refused.
+    #[test]
+    fn every_field_that_is_described_has_an_order() {
+        let body = RulesBody {
+            contacts: ContactRulesBody::default(),
+            companies: CompanyRulesBody::default(),
+        };
+        let body = serde_json::to_value(body).unwrap();
+        assert_eq!(body["contacts"]["fields"].as_object().unwrap().len(), 10);
+        let rules: MergeRules = serde_json::from_value(body).unwrap();
+        let stored = serde_json::to_value(&rules).unwrap();
+        assert_eq!(stored["companies"]["fields"].as_object().unwrap().len(), 10);
+    }
 }

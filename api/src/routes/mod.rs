@@ -15,6 +15,7 @@ pub(crate) mod sources;
 pub(crate) mod sync_status;
 pub(crate) mod syncs;
 pub(crate) mod tenants;
+pub(crate) mod timeline;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The records that other sources send, as the description has them. `read_source_contact` and `read_source_company` read
+//! The records that other sources send, as the description has them. `read_source_contact` and its neighbours read
 //! them.
 
 use chrono::{DateTime, Utc};
@@ -19,6 +19,7 @@ use crate::openapi::words;
 pub(super) enum BatchShape {
     Contacts(ContactBatch),
     Companies(CompanyBatch),
+    Events(EventBatch),
 }
 
 /// Contacts of one source.
@@ -39,6 +40,51 @@ pub(super) struct CompanyBatch {
     object: &'static str,
     #[schema(max_items = 1000)]
     records: Vec<CompanySourceRecord>,
+}
+
+/// Events of one source.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventBatch {
+    #[schema(value_type = words::EventObject)]
+    object: &'static str,
+    #[schema(max_items = 1000)]
+    records: Vec<EventSourceRecord>,
+}
+
+/// Something that a person did, as one source tells it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EventSourceRecord {
+    /// The source's own id of the event. A record with the same id replaces this one.
+    #[schema(min_length = 1, max_length = 255, example = "mail-7-opened")]
+    source_id: String,
+    /// When the source changed it last. Of several versions of a record the one with the latest time counts.
+    source_updated_at: DateTime<Utc>,
+    /// What the source knows. A field that is left out or null is not known.
+    fields: EventRecordFields,
+    /// Whether the source has deleted it, at `source_updated_at`. `fields` are empty then.
+    #[schema(required = false)]
+    deleted: Option<bool>,
+}
+
+/// What a source tells of an event.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventRecordFields {
+    /// Whose: the `source_id` of the person in the same source. The person's record may come later.
+    #[schema(min_length = 1, max_length = 255, example = "003-ada")]
+    contact: String,
+    /// What happened, in the source's own word.
+    #[schema(min_length = 1, max_length = 255, example = "email_opened")]
+    kind: String,
+    occurred_at: DateTime<Utc>,
+    #[schema(required = false, example = "Your invoice for March")]
+    title: Option<String>,
+    #[schema(required = false)]
+    url: Option<String>,
+    #[schema(required = false, value_type = Option<Object>)]
+    attributes: Option<Map<String, Value>>,
 }
 
 /// A contact as one source knows it.
@@ -158,7 +204,9 @@ pub(super) struct CompanyRecordFields {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use shared::domain::profile::{SourceRecordError, read_source_company, read_source_contact};
+    use shared::domain::profile::{
+        SourceRecordError, read_source_company, read_source_contact, read_source_event,
+    };
 
     use super::*;
 
@@ -220,6 +268,27 @@ mod tests {
         read_source_company(&raw).unwrap();
         let misspelt = raw.replace("\"domain\"", "\"damain\"");
         let error = read_source_company(&misspelt).unwrap_err();
+        assert_eq!(fields_of(&error), names);
+
+        let fields = EventRecordFields {
+            contact: "1".to_owned(),
+            kind: "page_view".to_owned(),
+            ..EventRecordFields::default()
+        };
+        let names = described(&fields);
+        let event = EventSourceRecord {
+            source_id: "1".to_owned(),
+            source_updated_at: DateTime::UNIX_EPOCH,
+            fields,
+            deleted: None,
+        };
+        let raw = record(BatchShape::Events(EventBatch {
+            object: "event",
+            records: vec![event],
+        }));
+        read_source_event(&raw).unwrap();
+        let misspelt = raw.replace("\"title\"", "\"titel\"");
+        let error = read_source_event(&misspelt).unwrap_err();
         assert_eq!(fields_of(&error), names);
     }
 }

@@ -16,6 +16,7 @@ use shared::{
         ConnectionId, TenantId,
         profile::{
             Source, SourceRecord, SourceRecordError, read_source_company, read_source_contact,
+            read_source_event,
         },
     },
     store::{ConnectedSource, SourcesTx, WriteSummary},
@@ -42,6 +43,7 @@ const MAX_RECORDS: usize = 1_000;
 enum RecordObject {
     Contact,
     Company,
+    Event,
 }
 
 /// Records of one source, each as text, so that one with a fault spoils no other.
@@ -101,8 +103,8 @@ pub(crate) struct SourceList {
 
 /// Send records
 ///
-/// Contacts or companies of a CRM, an analytics tool or a mailing tool. They become one profile with what Intercom and the
-/// other sources say of the same person. A record is known by its `source_id`. A newer version replaces an older one, in
+/// Contacts, companies or events of a CRM, an analytics tool or a mailing tool. Contacts and companies become one profile with what Intercom and the
+/// other sources say of the same person or company, and events show on the person's timeline. A record is known by its `source_id`. A newer version replaces an older one, in
 /// whatever order they come, so it is safe to send a record twice. A record with a fault is rejected by itself.
 #[utoipa::path(
     post,
@@ -145,6 +147,15 @@ pub(crate) async fn receive(
             let written = tx.write_companies(connection, alive).await?;
             let marked = tx.end_companies(connection, &ended).await?;
             (tx, read.rejected, changed(&written) + marked)
+        }
+        RecordObject::Event => {
+            let read = NewestRecords::of(batch.records, read_source_event);
+            let (alive, ended) = parted(read.by_id, SourceRecord::into_event);
+            let (mut tx, connection) = open(&api, tenant, source).await?;
+            let alive = alive.into_iter().flatten().collect();
+            let written = tx.write_events(connection, alive).await?;
+            let marked = tx.end_events(connection, &ended).await?;
+            (tx, read.rejected, written + marked)
         }
     };
     let taken = RecordsTaken {

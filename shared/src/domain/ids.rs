@@ -76,6 +76,12 @@ pub fn conversation_id(connection: ConnectionId, source_id: &str) -> Uuid {
     derive(connection, "conversation", source_id)
 }
 
+/// The id of an event.
+#[must_use]
+pub fn event_id(connection: ConnectionId, source_id: &str) -> Uuid {
+    derive(connection, "event", source_id)
+}
+
 /// The id of a part. It is derived on every read, because a column of it would take a lot of space.
 #[must_use]
 pub fn part_id(conversation: Uuid, source_id: &str) -> Uuid {

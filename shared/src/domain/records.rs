@@ -119,6 +119,30 @@ pub struct ConsentFields {
     pub may_email: Option<bool>,
 }
 
+/// What a person did, as a source reports it: when and who. What a timeline shows is read from `raw`, as [`EventFields`].
+#[derive(Clone, Debug)]
+pub struct SourceEvent {
+    pub source_id: String,
+    /// The source's own id of the person.
+    pub contact: String,
+    pub occurred_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub raw: String,
+}
+
+/// The fields of an event.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EventFields {
+    /// The source's own id of the person.
+    pub contact: String,
+    /// What happened, in the source's own word, such as `email_opened`.
+    pub kind: String,
+    pub occurred_at: DateTime<Utc>,
+    pub title: Option<String>,
+    pub url: Option<String>,
+    pub attributes: JsonText,
+}
+
 /// A company as its source reports it. What a profile shows of it is read from `raw`, as [`CompanyFields`].
 #[derive(Clone, Debug)]
 pub struct Company {

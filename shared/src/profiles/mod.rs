@@ -7,12 +7,14 @@ mod companies;
 mod contacts;
 mod identities;
 mod names;
+mod timeline;
 
 use chrono::{DateTime, Utc};
 
 pub use companies::{CompanyProfile, companies, company};
 pub use contacts::{ContactProfile, contact, contacts};
 pub use identities::{ContactIdentities, DatedLink, identities};
+pub use timeline::{TimelineEntry, TimelineEvent, TimelineItem, timeline};
 
 use crate::{
     domain::profile::MergeRules,

@@ -22,6 +22,7 @@ mod conversations;
 mod database;
 mod dead_letters;
 mod error;
+mod events;
 mod grants;
 mod idempotency;
 mod identities;

@@ -15,7 +15,7 @@ use crate::domain::{ConnectionId, TenantId};
 
 /// Objects that one transaction of a purge deletes.
 const OBJECTS: i64 = 500;
-/// Parts that one transaction deletes, unless one conversation alone has more.
+/// Parts or events that one transaction deletes, unless one conversation alone has more.
 const PARTS: i64 = 10_000;
 
 /// How far a purge has come. What is behind is deleted, so that no batch reads over it again.
@@ -24,6 +24,7 @@ struct Progress {
     conversation: Uuid,
     contact: String,
     company: String,
+    event: String,
 }
 
 /// A batch of conversations, in the order of ids, behind a progress.
@@ -73,7 +74,8 @@ impl Store<Api> {
             // Conversations first, so that no reader sees one without its participants.
             let more = tx.delete_conversations(connection, &mut progress).await?
                 || tx.delete_contacts(connection, &mut progress).await?
-                || tx.delete_companies(connection, &mut progress).await?;
+                || tx.delete_companies(connection, &mut progress).await?
+                || tx.delete_events(connection, &mut progress).await?;
             if !more {
                 tx.end_purge(connection).await?;
             }
@@ -346,6 +348,35 @@ impl Tx<Api> {
         self.unify_without(Linked::Companies, connection, removed)
             .await?;
         progress.company = last;
+        Ok(true)
+    }
+
+    async fn delete_events(
+        &mut self,
+        connection: ConnectionId,
+        progress: &mut Progress,
+    ) -> Result<bool, StoreError> {
+        let tenant = self.tenant().0;
+        let last = sqlx::query_scalar!(
+            r#"WITH batch AS MATERIALIZED (
+                SELECT source_id FROM events
+                WHERE tenant_id = $1 AND connection_id = $2 AND source_id > $4 ORDER BY source_id LIMIT $3
+             ), gone AS (
+                DELETE FROM events WHERE tenant_id = $1 AND connection_id = $2
+                   AND source_id > $4 AND source_id <= (SELECT max(source_id) FROM batch)
+             )
+             SELECT max(source_id) FROM batch"#,
+            tenant,
+            connection.0,
+            PARTS,
+            progress.event,
+        )
+        .fetch_one(self.session())
+        .await?;
+        let Some(last) = last else {
+            return Ok(false);
+        };
+        progress.event = last;
         Ok(true)
     }
 

@@ -11,6 +11,7 @@ mod problems;
 mod reading;
 mod repeats;
 mod sources;
+mod timeline;
 mod unchanged;
 
 use intercom_simulator::WorkspaceSpec;

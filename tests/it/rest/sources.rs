@@ -11,7 +11,7 @@ use crate::support::{Answer, Caller, wait_for};
 
 const CRM: &str = "/v1/sources/crm/records";
 
-async fn send(caller: &Caller, path: &str, object: &str, records: &[Value]) -> Value {
+pub(super) async fn send(caller: &Caller, path: &str, object: &str, records: &[Value]) -> Value {
     let body = json!({"object": object, "records": records});
     let (status, taken) = caller.call(Method::POST, path, Some(body)).await;
     assert_eq!(status, StatusCode::OK, "{taken}");
@@ -28,7 +28,7 @@ async fn send_contacts(caller: &Caller, source: &str, records: &[Value]) -> Valu
     .await
 }
 
-async fn remove(caller: &Caller, source: &str) {
+pub(super) async fn remove(caller: &Caller, source: &str) {
     let path = format!("/v1/sources/{source}");
     let (status, body) = caller.call(Method::DELETE, &path, None).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{body}");
@@ -53,7 +53,7 @@ async fn shown(caller: &Caller) -> Vec<Value> {
 }
 
 /// A contact of Intercom's who has conversations, and an address that no other contact has.
-async fn someone(caller: &Caller) -> Value {
+pub(super) async fn someone(caller: &Caller) -> Value {
     let contacts = caller.all("/v1/contacts").await;
     let conversations = caller.all("/v1/conversations").await;
     let talks = |contact: &Value| {

@@ -36,6 +36,7 @@ const PARTITIONED: &[&str] = &[
     "conversation_contacts",
     "threads",
     "parts",
+    "events",
 ];
 
 /// The server, and a migrated database of its own.

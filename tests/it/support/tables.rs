@@ -78,6 +78,7 @@ impl Case {
             "identity_values",
             "company_sources",
             "contact_companies",
+            "events",
             "reference_items",
         ] {
             let query = format!("DELETE FROM {table} WHERE tenant_id = $1");

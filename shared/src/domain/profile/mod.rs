@@ -34,6 +34,6 @@ pub use profile_record::{CompanyRecord, ContactRecord, ProfileRecord};
 pub use provenance::{Origin, Provenance};
 pub use source::{RecordKey, Source};
 pub use source_record::{
-    SourceRecord, SourceRecordError, read_source_company, read_source_contact,
+    SourceRecord, SourceRecordError, read_source_company, read_source_contact, read_source_event,
 };
 pub use split::{SplitError, split};

@@ -13,7 +13,8 @@ use self::members::Members;
 pub use self::members::SourceRecordError;
 use super::company_domain::website_host;
 use crate::domain::records::{
-    Browser, Company, CompanyFields, ConsentFields, Contact, ContactFields, Device, SubList,
+    Browser, Company, CompanyFields, ConsentFields, Contact, ContactFields, Device, EventFields,
+    SourceEvent, SubList,
 };
 
 /// In bytes. A larger record holds documents, which belong elsewhere, and every reader of its profile would pay for it.
@@ -40,7 +41,7 @@ pub struct SourceRecord<F> {
 /// # Errors
 /// When a field is missing, not known, of another type or too large. The error names it and says what to send.
 pub fn read_source_contact(raw: &str) -> Result<SourceRecord<ContactFields>, SourceRecordError> {
-    read(raw, true, |fields| {
+    read(raw, Shape::Contact, |fields, _| {
         let browser: Option<Browser> = fields.value(
             "browser",
             "an object of name, version, language and os as texts",
@@ -81,7 +82,7 @@ pub fn read_source_contact(raw: &str) -> Result<SourceRecord<ContactFields>, Sou
 /// # Errors
 /// As [`read_source_contact`].
 pub fn read_source_company(raw: &str) -> Result<SourceRecord<CompanyFields>, SourceRecordError> {
-    read(raw, false, |fields| {
+    read(raw, Shape::Company, |fields, _| {
         let monthly_spend: Option<Number> = fields.value("monthly_spend", "a number")?;
         Ok(CompanyFields {
             name: fields.text("name")?,
@@ -99,6 +100,48 @@ pub fn read_source_company(raw: &str) -> Result<SourceRecord<CompanyFields>, Sou
             segments: fields.texts("segments")?,
         })
     })
+}
+
+/// Reads an event. A deleted one has no fields.
+///
+/// # Errors
+/// As [`read_source_contact`].
+pub fn read_source_event(
+    raw: &str,
+) -> Result<SourceRecord<Option<EventFields>>, SourceRecordError> {
+    read(raw, Shape::Event, |fields, is_deleted| {
+        let contact = fields.id("contact")?;
+        let kind = fields.id("kind")?;
+        let occurred_at = fields.time("occurred_at")?;
+        let (title, url) = (fields.text("title")?, fields.text("url")?);
+        let attributes = fields.document("attributes")?;
+        if is_deleted {
+            return Ok(None);
+        }
+        Ok(Some(EventFields {
+            contact: contact.ok_or(SourceRecordError::Missing("fields.contact"))?,
+            kind: kind.ok_or(SourceRecordError::Missing("fields.kind"))?,
+            occurred_at: occurred_at.ok_or(SourceRecordError::Missing("fields.occurred_at"))?,
+            title,
+            url,
+            attributes,
+        }))
+    })
+}
+
+impl SourceRecord<Option<EventFields>> {
+    /// What is stored of it. `None` for a deleted one.
+    #[must_use]
+    pub fn into_event(self, raw: String) -> Option<SourceEvent> {
+        let fields = self.fields?;
+        Some(SourceEvent {
+            source_id: self.source_id,
+            contact: fields.contact,
+            occurred_at: fields.occurred_at,
+            updated_at: self.source_updated_at,
+            raw,
+        })
+    }
 }
 
 impl SourceRecord<ContactFields> {
@@ -145,10 +188,19 @@ impl SourceRecord<CompanyFields> {
     }
 }
 
+/// Which members a record has beside its fields, and which fields beside its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Contact,
+    Company,
+    Event,
+}
+
+/// The second argument of `into` says whether the record is deleted.
 fn read<F>(
     raw: &str,
-    may_have_company: bool,
-    into: impl FnOnce(&mut Members<'_>) -> Result<F, SourceRecordError>,
+    shape: Shape,
+    into: impl FnOnce(&mut Members<'_>, bool) -> Result<F, SourceRecordError>,
 ) -> Result<SourceRecord<F>, SourceRecordError> {
     if raw.len() > MAX_RECORD_BYTES {
         return Err(SourceRecordError::TooLarge {
@@ -159,23 +211,30 @@ fn read<F>(
     let mut record = Members::read("", raw)?;
     let source_id = record.id("source_id")?;
     let source_updated_at = record.time("source_updated_at")?;
-    let company = if may_have_company {
+    let company = if shape == Shape::Contact {
         record.id("company")?
     } else {
         None
     };
-    let is_deleted = record.value("deleted", "true or false")?;
+    let is_deleted: bool = record
+        .value("deleted", "true or false")?
+        .unwrap_or_default();
     let mut fields = record.object("fields")?;
     record.finish()?;
+    let (source_created_at, external_id) = if shape == Shape::Event {
+        (None, None)
+    } else {
+        (fields.time("created_at")?, fields.text("external_id")?)
+    };
     let read = SourceRecord {
         source_id: source_id.ok_or(SourceRecordError::Missing("source_id"))?,
         source_updated_at: source_updated_at
             .ok_or(SourceRecordError::Missing("source_updated_at"))?,
-        source_created_at: fields.time("created_at")?,
-        external_id: fields.text("external_id")?,
+        source_created_at,
+        external_id,
         company,
-        is_deleted: is_deleted.unwrap_or_default(),
-        fields: into(&mut fields)?,
+        is_deleted,
+        fields: into(&mut fields, is_deleted)?,
     };
     fields.finish()?;
     Ok(read)

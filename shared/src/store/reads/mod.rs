@@ -23,6 +23,7 @@ mod companies;
 mod contacts;
 mod conversation_ids;
 mod conversations;
+mod events;
 #[cfg(feature = "export")]
 mod export;
 mod feed;
@@ -37,6 +38,7 @@ use uuid::Uuid;
 pub use companies::CompanyRecords;
 pub use contacts::{ContactCompany, ContactRecords, ReferenceKey};
 pub use conversations::{Assignee, ConversationFilter, ConversationRecord, ThreadState};
+pub use events::EventRecord;
 #[cfg(feature = "export")]
 pub use export::{
     StoredCompany, StoredContact, StoredConversation, StoredLink, StoredPart, StoredReference,

@@ -1,0 +1,115 @@
+//! What people did, as other sources tell it.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    StoreError, Tx,
+    batch::last_of_each,
+    raw::{self, RawKind},
+    roles::Sources,
+    versions::raw_hash,
+};
+use crate::domain::{ConnectionId, ids, records::SourceEvent};
+
+impl Tx<Sources> {
+    /// Writes a source's events. An older version of one changes nothing. Returns how many have changed something.
+    #[tracing::instrument(name = "db.write_events", level = "debug", skip_all)]
+    pub async fn write_events(
+        &mut self,
+        connection: ConnectionId,
+        events: Vec<SourceEvent>,
+    ) -> Result<usize, StoreError> {
+        if events.is_empty() {
+            return Ok(0);
+        }
+        let tenant = self.tenant().0;
+        let events = last_of_each(events, |event| &event.source_id);
+        let mut columns = EventColumns::default();
+        for event in events {
+            columns
+                .ids
+                .push(ids::event_id(connection, &event.source_id));
+            columns.occurred.push(event.occurred_at);
+            columns.updated.push(event.updated_at);
+            columns.hashes.push(raw_hash(&event.raw));
+            columns.contacts.push(event.contact);
+            columns
+                .raws
+                .push(raw::pack(RawKind::Contact, event.raw.as_bytes()));
+            columns.source_ids.push(event.source_id);
+        }
+        let written = sqlx::query!(
+            "INSERT INTO events AS e
+                (tenant_id, connection_id, source_id, id, contact_source_id, occurred_at, source_updated_at, raw_hash, raw)
+             SELECT $1, $2, * FROM unnest($3::text[], $4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::int8[],
+                                          $9::bytea[])
+             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE SET
+                contact_source_id = excluded.contact_source_id, occurred_at = excluded.occurred_at,
+                source_updated_at = excluded.source_updated_at, raw_hash = excluded.raw_hash, raw = excluded.raw,
+                deleted_at = NULL
+             WHERE excluded.source_updated_at > e.source_updated_at
+                OR excluded.source_updated_at = e.source_updated_at
+                   AND (excluded.raw_hash <> e.raw_hash OR e.deleted_at IS NOT NULL)",
+            tenant,
+            connection.0,
+            &columns.source_ids,
+            &columns.ids,
+            &columns.contacts,
+            &columns.occurred,
+            &columns.updated,
+            &columns.hashes,
+            &columns.raws,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(usize::try_from(written.rows_affected()).unwrap_or(usize::MAX))
+    }
+
+    /// Marks events as deleted that their source has deleted at these times. One that is not stored, or stored in a later
+    /// version, stays as it is. Returns how many are marked now.
+    #[tracing::instrument(name = "db.end_events", level = "debug", skip_all)]
+    pub async fn end_events(
+        &mut self,
+        connection: ConnectionId,
+        ended: &[(String, DateTime<Utc>)],
+    ) -> Result<usize, StoreError> {
+        if ended.is_empty() {
+            return Ok(0);
+        }
+        let tenant = self.tenant().0;
+        let (ids, times): (Vec<&str>, Vec<DateTime<Utc>>) =
+            ended.iter().map(|(id, at)| (id.as_str(), *at)).unzip();
+        // Each row is found by its key, whatever the planner believes of the table. An upsert of rows that exist.
+        let marked = sqlx::query!(
+            "INSERT INTO events AS e
+                (tenant_id, connection_id, source_id, id, contact_source_id, occurred_at, source_updated_at, raw_hash, raw)
+             SELECT $1, $2, c.source_id, c.id, '', i.at, i.at, 0, ''
+             FROM unnest($3::text[], $4::timestamptz[]) AS i(source_id, at)
+             CROSS JOIN LATERAL (SELECT source_id, id FROM events
+                                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id
+                                   AND source_updated_at <= i.at AND deleted_at IS NULL FOR UPDATE) c
+             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE
+             SET deleted_at = now(), source_updated_at = excluded.source_updated_at",
+            tenant,
+            connection.0,
+            &ids as &[&str],
+            &times,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(usize::try_from(marked.rows_affected()).unwrap_or(usize::MAX))
+    }
+}
+
+/// One array per column, which is the shape that `unnest` takes.
+#[derive(Default)]
+struct EventColumns {
+    source_ids: Vec<String>,
+    ids: Vec<Uuid>,
+    contacts: Vec<String>,
+    occurred: Vec<DateTime<Utc>>,
+    updated: Vec<DateTime<Utc>>,
+    hashes: Vec<i64>,
+    raws: Vec<Vec<u8>>,
+}
