@@ -31,8 +31,9 @@ SELECT keep_raw('contact_sources');
 SELECT partition('contact_sources', 'autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05');
 -- An index for a look-up leads with what only that look-up knows, so that no other statement takes it by mistake.
 CREATE INDEX contact_sources_by_contact ON contact_sources (contact_id, tenant_id);
--- From the own id of a record to the contact that it was joined to. Most records are contacts by themselves.
-CREATE INDEX contact_sources_joined ON contact_sources (record_id, tenant_id) WHERE record_id <> contact_id;
+-- From the own id of a record to the contact that it was joined to, and all records that were joined. Most records are
+-- contacts by themselves, and no statement takes the index that does not repeat its condition.
+CREATE INDEX contact_sources_joined ON contact_sources (tenant_id, record_id) WHERE record_id <> contact_id;
 -- From a survivor to what it absorbed, because their conversations are its own.
 CREATE INDEX contact_sources_absorbed ON contact_sources (merged_into, tenant_id, connection_id) WHERE merged_into IS NOT NULL;
 SELECT isolate('contact_sources');

@@ -20,7 +20,7 @@ CREATE TABLE company_sources (
     PRIMARY KEY (tenant_id, connection_id, source_id)
 );
 CREATE INDEX company_sources_by_company ON company_sources (company_id, tenant_id);
-CREATE INDEX company_sources_joined ON company_sources (record_id, tenant_id) WHERE record_id <> company_id;
+CREATE INDEX company_sources_joined ON company_sources (tenant_id, record_id) WHERE record_id <> company_id;
 SELECT isolate('company_sources');
 SELECT keep_raw('company_sources');
 GRANT SELECT, INSERT, UPDATE ON company_sources TO pathbound_worker, pathbound_sources;

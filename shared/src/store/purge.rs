@@ -67,12 +67,13 @@ impl Store<Api> {
         let mut progress = Progress::default();
         loop {
             let mut tx = self.begin(tenant).await?;
-            if !tx.lock_purge(connection).await? {
+            let Some(is_workspace) = tx.lock_purge(connection).await? else {
                 return Ok(());
-            }
+            };
             tx.plan_by_sizes().await?;
             // Conversations first, so that no reader sees one without its participants.
-            let more = tx.delete_conversations(connection, &mut progress).await?
+            // Only a workspace has any, and to look for those of another source would read all of the tenant's.
+            let more = is_workspace && tx.delete_conversations(connection, &mut progress).await?
                 || tx.delete_contacts(connection, &mut progress).await?
                 || tx.delete_companies(connection, &mut progress).await?
                 || tx.delete_events(connection, &mut progress).await?;
@@ -119,18 +120,18 @@ impl Tx<Api> {
         Ok(())
     }
 
-    /// False if the purge is done, or another process has locked it.
-    async fn lock_purge(&mut self, connection: ConnectionId) -> Result<bool, StoreError> {
+    /// Whether the connection is one of a workspace. `None` if the purge is done, or another process has locked it.
+    async fn lock_purge(&mut self, connection: ConnectionId) -> Result<Option<bool>, StoreError> {
         let tenant = self.tenant().0;
-        let pending = sqlx::query_scalar!(
-            "SELECT id FROM connections WHERE tenant_id = $1 AND id = $2 AND purge_requested_at IS NOT NULL
-             FOR UPDATE SKIP LOCKED",
+        let is_workspace = sqlx::query_scalar!(
+            r#"SELECT source = 'intercom' AS "is_workspace!" FROM connections
+               WHERE tenant_id = $1 AND id = $2 AND purge_requested_at IS NOT NULL FOR UPDATE SKIP LOCKED"#,
             tenant,
             connection.0,
         )
         .fetch_optional(self.session())
         .await?;
-        Ok(pending.is_some())
+        Ok(is_workspace)
     }
 
     /// Plans the statements of a purge by the tables' sizes, because a batch is large enough to pay for it.

@@ -6,7 +6,10 @@
 
 use intercom_simulator::{Kind, Mutation, WorkspaceSpec};
 
-use crate::support::{Caller, Case, ExplainedServer, RanPlan, tiny};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Caller, Case, ExplainedServer, RanPlan, tiny, wait_for};
 
 /// Rows that the large tenant has beside what was synced.
 const GROWN: i64 = 20_000;
@@ -102,6 +105,7 @@ async fn plans_are_good(statistics: Statistics) {
         case.until_complete().await;
         // The first of each statement prepares it, when the tables are as good as empty.
         read_everything(case, &base).await;
+        send_everything(case, &base).await;
         change_everything(case).await;
     }
     if statistics == Statistics::OfAWhale {
@@ -121,6 +125,7 @@ async fn plans_are_good(statistics: Statistics) {
     server.forget().await;
     for case in [&small, &large] {
         read_everything(case, &base).await;
+        send_everything(case, &base).await;
         change_everything(case).await;
     }
     let ran = server.plans().await;
@@ -173,6 +178,9 @@ async fn read_everything(case: &Case, base: &str) {
                 caller
                     .get(&format!("/v1/conversations?contact_id={id}"))
                     .await;
+                for rest in ["timeline?limit=20", "identities"] {
+                    caller.get(&format!("/v1/contacts/{id}/{rest}")).await;
+                }
             }
             "conversations" => {
                 caller.get(&format!("/v1/conversations/{id}/parts")).await;
@@ -190,6 +198,84 @@ async fn read_everything(case: &Case, base: &str) {
     caller
         .get(&format!("/v1/connections/{connection}/syncs"))
         .await;
+    caller.get("/v1/changes?limit=20").await;
+    caller.get("/v1/merge_rules").await;
+    caller.get("/v1/sources").await;
+}
+
+/// A person whom two sources know, with a company and events: sent, changed, parted, joined again, deleted and removed.
+async fn send_everything(case: &Case, base: &str) {
+    let caller = Caller::service(&case.world, base, Some(case.tenant));
+    let contacts = caller.get("/v1/contacts?limit=50").await;
+    let has_address = |contact: &&Value| contact["email"].is_string();
+    let known = contacts["items"].as_array().unwrap();
+    let known = known
+        .iter()
+        .find(has_address)
+        .expect("somebody has an address");
+    let send = async |object: &str, second: usize, fields: Value, deleted: bool| {
+        let record = json!({
+            "source_id": "1", "source_updated_at": format!("2026-11-01T12:00:0{second}Z"), "fields": fields, "deleted": deleted,
+        });
+        let body = json!({"object": object, "records": [record]});
+        let (status, taken) = caller
+            .call(Method::POST, "/v1/sources/crm/records", Some(body))
+            .await;
+        assert_eq!(
+            (status, &taken["accepted"]),
+            (StatusCode::OK, &json!(1)),
+            "{taken}"
+        );
+    };
+    let person = json!({"email": known["email"]});
+    let event = json!({"contact": "1", "kind": "page_view", "occurred_at": "2026-11-01T12:00:00Z"});
+    for second in 0..2 {
+        let company = json!({"domain": format!("plans{second}.example")});
+        send("company", second, company, false).await;
+        send("contact", second, person.clone(), false).await;
+        send("event", second, event.clone(), false).await;
+    }
+    let id = known["id"].as_str().unwrap();
+    let joined = caller.get(&format!("/v1/contacts/{id}")).await;
+    for rest in ["timeline?limit=20", "identities"] {
+        caller.get(&format!("/v1/contacts/{id}/{rest}")).await;
+    }
+    let crm = joined["sources"].as_array().unwrap().iter();
+    let crm: Vec<Value> = crm
+        .filter(|source| source["source"] == "crm")
+        .map(|source| json!({"connection_id": source["connection_id"], "source_id": source["source_id"]}))
+        .collect();
+    assert_eq!(crm.len(), 1, "{joined}");
+    let split = format!("/v1/contacts/{id}/split");
+    let body = Some(json!({"sources": crm}));
+    let (status, parted) = caller.call(Method::POST, &split, body).await;
+    assert_eq!(status, StatusCode::OK, "{parted}");
+    let end = format!("{split}/{}", parted["id"].as_str().unwrap());
+    assert_eq!(
+        caller.call(Method::DELETE, &end, None).await.0,
+        StatusCode::OK
+    );
+    for rules in [json!({"contacts": {"default": ["email"]}}), json!({})] {
+        let set = caller
+            .call(Method::PUT, "/v1/merge_rules", Some(rules))
+            .await;
+        assert_eq!(set.0, StatusCode::OK);
+    }
+    for (object, fields) in [
+        ("company", json!({})),
+        ("contact", json!({})),
+        ("event", json!({})),
+    ] {
+        send(object, 5, fields, true).await;
+    }
+    let removed = caller.call(Method::DELETE, "/v1/sources/crm", None).await;
+    assert_eq!(removed.0, StatusCode::ACCEPTED);
+    wait_for("the source has gone", async || {
+        let sources = caller.get("/v1/sources").await;
+        let is_gone = sources["items"] == json!([]);
+        is_gone.then_some(()).ok_or_else(|| sources.to_string())
+    })
+    .await;
 }
 
 /// A poll that finds a new, a changed and a merged contact and a new and a changed conversation, with their threads.
