@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod floor;
+mod other_sources;
 pub mod progress;
 pub mod scenarios;
 pub mod summary;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    scenarios::Scenario,
+    other_sources::{OtherSources, has_other_sources},
     tenant_run::TenantOutcome,
     world::{World, shown},
 };
@@ -196,7 +196,9 @@ pub(super) async fn things_to_try(
 ) -> Result<String, Failure> {
     let chosen = outcomes
         .iter()
-        .find(|outcome| outcome.demo_tenant.scenario == Scenario::Ordinary)
+        .enumerate()
+        .find(|(number, outcome)| has_other_sources(*number, &outcome.demo_tenant))
+        .map(|(_, outcome)| outcome)
         .or_else(|| outcomes.first());
     let Some((outcome, tenant, connection)) =
         chosen.and_then(|outcome| Some((outcome, outcome.tenant?, outcome.connection?)))
@@ -221,6 +223,7 @@ pub(super) async fn things_to_try(
         .iter()
         .position(|other| other.tenant == outcome.tenant)
         .map_or_else(String::new, |number| world.workspaces[number].0.id_code());
+    let person = OtherSources::somebody(&world.rest, tenant).await?;
     let service_key = shown(&world.config.service_key);
     let (database, redis) = (
         shown(&world.config.database.url),
@@ -233,6 +236,12 @@ The API is at {api} and stays up until Ctrl-C. As the tenant "{name}":
   curl -s -H 'Authorization: Bearer {key}' '{api}/v1/contacts?limit=2'
   curl -s -H 'Authorization: Bearer {key}' '{api}/v1/conversations?limit=2'
   curl -s -H 'Authorization: Bearer {key}' '{api}/v1/connections/{connection}/sync'
+
+A person whom its CRM, its mailing tool, its analytics and Intercom know, why they are one, and what happened:
+
+  curl -s -H 'Authorization: Bearer {key}' '{api}/v1/contacts/{person}?include=provenance'
+  curl -s -H 'Authorization: Bearer {key}' '{api}/v1/contacts/{person}/identities'
+  curl -s -H 'Authorization: Bearer {key}' '{api}/v1/contacts/{person}/timeline'
 
 Change something in its Intercom, ask for a sync, and read what is newest:
 

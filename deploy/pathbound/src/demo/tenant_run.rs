@@ -13,6 +13,7 @@ use shared::{
 use super::{
     browser::Browser,
     floor::Sizes,
+    other_sources::{OtherSources, has_other_sources},
     progress::DemoProgress,
     scenarios::{DemoTenant, Scenario},
     world::World,
@@ -126,8 +127,16 @@ impl TenantRun<'_> {
         let connection: ConnectionId = parsed(&connections["items"][0]["id"], "a connection")?;
         outcome.connection = Some(connection);
 
+        let others = has_other_sources(self.number, self.demo_tenant)
+            .then(|| OtherSources::of(&self.workspace().1));
+        if let Some(others) = &others {
+            others.send(rest, tenant).await?;
+        }
         // Counted before the token is revoked, because the floor is about the first sync.
         let synced = self.until_synced(tenant, connection).await?;
+        if let Some(others) = &others {
+            others.check(rest, tenant).await?;
+        }
         let calls = self.workspace().0.ledger();
         if self.demo_tenant.scenario == Scenario::Revoked {
             self.workspace().0.revoke_tokens();
