@@ -63,6 +63,19 @@ impl ApiClient {
         self.send(Method::POST, tenant, path, Some(body)).await
     }
 
+    /// `PUT` for a tenant. The caller decides what a status other than success means.
+    ///
+    /// # Errors
+    /// As [`Self::post`].
+    pub async fn put(
+        &self,
+        tenant: TenantId,
+        path: &str,
+        body: &Value,
+    ) -> Result<ApiAnswer, Failure> {
+        self.send(Method::PUT, Some(tenant), path, Some(body)).await
+    }
+
     async fn send(
         &self,
         method: Method,

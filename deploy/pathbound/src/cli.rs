@@ -70,6 +70,9 @@ pub enum Command {
     /// Pause or resume the work for a tenant
     #[command(subcommand)]
     Tenants(TenantsCommand),
+    /// Show or set which source a tenant believes before which
+    #[command(subcommand)]
+    MergeRules(MergeRulesCommand),
     /// Print raw records as Intercom sent them, from what `psql -At` shows of their columns on stdin
     Unpack,
     /// Show or check the configuration
@@ -168,6 +171,22 @@ pub enum TenantsCommand {
     Resume {
         /// The tenant's id
         tenant: TenantId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MergeRulesCommand {
+    /// Show the order of sources for each object, and for fields with an order of their own
+    Show {
+        /// The tenant's id
+        tenant: TenantId,
+    },
+    /// Replace all rules of a tenant
+    Set {
+        /// The tenant's id
+        tenant: TenantId,
+        /// A JSON file as `show --output json` prints it, or `-` for stdin
+        rules: PathBuf,
     },
 }
 

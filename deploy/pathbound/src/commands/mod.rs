@@ -5,6 +5,7 @@ pub mod dead;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod events;
+pub mod merge_rules;
 pub mod migrate;
 pub mod queues;
 pub mod replay;
@@ -54,6 +55,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Dead(command) => dead::run(file, format, command).await,
         Command::Events(args) => events::run(file, format, args).await,
         Command::Tenants(command) => tenants::run(file, format, command).await,
+        Command::MergeRules(command) => merge_rules::run(file, format, command).await,
         Command::Unpack => unpack::run(),
         Command::Config(command) => config::run(file, format, command),
         // JSON whatever the format, because the description is for programs.
@@ -74,6 +76,19 @@ fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
         environment = environment.or("PATHBOUND_DATABASE_URL", unused);
     }
     Ok(Config::load(file, &environment, ProcessRole::Migrate)?)
+}
+
+/// The configuration of a command that calls the API: with its URL and key.
+fn api_config(file: Option<&Path>) -> Result<Config, Failure> {
+    let config = client_config(file)?;
+    let unset = if config.public_url.is_empty() {
+        "PATHBOUND_PUBLIC_URL is not set, so set it to the URL of the API"
+    } else if config.service_key.expose().is_empty() {
+        "PATHBOUND_SERVICE_KEY is not set, but the API needs it"
+    } else {
+        return Ok(config);
+    };
+    Err(Failure::Setting(unset.to_owned()))
 }
 
 /// Starts logs and runs roles until SIGTERM or Ctrl-C.

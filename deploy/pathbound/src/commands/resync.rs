@@ -4,10 +4,7 @@ use std::{path::Path, time::Duration};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::{
-    config::Config,
-    domain::{Mode, TenantId},
-};
+use shared::domain::{Mode, TenantId};
 
 use crate::{
     api_client::ApiClient,
@@ -36,7 +33,7 @@ struct RequestedRun {
 /// # Errors
 /// If the API cannot be reached or refuses, or not every connection synced.
 pub async fn run(file: Option<&Path>, format: Format, args: ResyncArgs) -> Result<(), Failure> {
-    let config = client_config(file)?;
+    let config = super::api_config(file)?;
     let api = ApiClient::new(&config.public_url, &config.service_key)?;
     let mut runs = Vec::new();
     for connection in connections(&api, args.tenant).await? {
@@ -59,19 +56,6 @@ pub async fn run(file: Option<&Path>, format: Format, args: ResyncArgs) -> Resul
     }
     output::show(format, &table, &runs)?;
     judge(&runs)
-}
-
-/// The configuration, with the API's URL and key.
-fn client_config(file: Option<&Path>) -> Result<Config, Failure> {
-    let config = super::client_config(file)?;
-    let unset = if config.public_url.is_empty() {
-        "PATHBOUND_PUBLIC_URL is not set, so set it to the URL of the API"
-    } else if config.service_key.expose().is_empty() {
-        "PATHBOUND_SERVICE_KEY is not set, but the API needs it"
-    } else {
-        return Ok(config);
-    };
-    Err(Failure::Setting(unset.to_owned()))
 }
 
 async fn connections(api: &ApiClient, tenant: TenantId) -> Result<Vec<Value>, Failure> {

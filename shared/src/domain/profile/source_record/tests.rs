@@ -186,6 +186,7 @@ fn what_cannot_be_taken_is_refused_by_its_name() {
     ] {
         let error = contact(&fields).unwrap_err();
         assert_eq!(error.code(), code, "{error}");
+        assert!(SourceRecordError::CODES.contains(&code), "{code}");
         assert!(error.to_string().starts_with(text), "{error}");
     }
     for (raw, code, text) in [
@@ -212,7 +213,7 @@ fn what_cannot_be_taken_is_refused_by_its_name() {
         (
             r#"{"source_id":"1","id":"1"}"#,
             "unknown_field",
-            r#""id" is not known: use one of company, fields, source_id, source_updated_at"#,
+            r#""id" is not known: use one of company, deleted, fields, source_id, source_updated_at"#,
         ),
     ] {
         let error = read_source_contact(raw).unwrap_err();
@@ -228,4 +229,45 @@ fn what_cannot_be_taken_is_refused_by_its_name() {
             .to_string()
             .contains("not negative")
     );
+}
+
+#[test]
+fn an_event_says_whose_it_is_what_and_when() {
+    let event = |more: &str| {
+        read_source_event(&format!(
+            r#"{{"source_id":"1","source_updated_at":"2026-11-29T12:00:00Z",{more}}}"#
+        ))
+    };
+    let read = event(
+        r#""fields":{"contact":"7","kind":"page_view","occurred_at":"2026-11-01T00:00:00Z","title":"Pricing","attributes":{"n":1}}"#,
+    );
+    let read = read.unwrap();
+    let stored = read.clone().into_event("raw".to_owned()).unwrap();
+    assert_eq!(
+        (stored.contact.as_str(), stored.occurred_at.to_rfc3339()),
+        ("7", "2026-11-01T00:00:00+00:00".to_owned())
+    );
+    let fields = read.fields.unwrap();
+    assert_eq!(
+        (fields.kind.as_str(), fields.title.as_deref()),
+        ("page_view", Some("Pricing"))
+    );
+    assert_eq!(fields.attributes.get(), r#"{"n":1}"#);
+
+    // What was deleted is nobody's.
+    let deleted = event(r#""deleted":true"#).unwrap();
+    assert!(deleted.is_deleted && deleted.into_event(String::new()).is_none());
+    for (fields, missing) in [
+        ("", "fields.contact"),
+        (r#""contact":"7""#, "fields.kind"),
+        (r#""contact":"7","kind":"x""#, "fields.occurred_at"),
+    ] {
+        let error = event(&format!(r#""fields":{{{fields}}}"#)).unwrap_err();
+        assert_eq!(error, SourceRecordError::Missing(missing));
+    }
+    // It is no person, so it has no id of one.
+    let error = event(
+        r#""fields":{"contact":"7","kind":"x","occurred_at":"2026-11-01T00:00:00Z","external_id":"7"}"#,
+    );
+    assert_eq!(error.unwrap_err().code(), "unknown_field");
 }

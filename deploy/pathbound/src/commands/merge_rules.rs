@@ -1,0 +1,97 @@
+//! `pathbound merge-rules`: which source a tenant believes before which.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use super::api_config;
+use crate::{
+    api_client::ApiClient,
+    cli::MergeRulesCommand,
+    failure::Failure,
+    output::{self, Format, Table},
+};
+
+const PATH: &str = "/v1/merge_rules";
+
+/// Shows the rules, or replaces them and shows the new ones.
+///
+/// # Errors
+/// If the file cannot be read, or the API cannot be reached or refuses.
+pub async fn run(
+    file: Option<&Path>,
+    format: Format,
+    command: MergeRulesCommand,
+) -> Result<(), Failure> {
+    let config = api_config(file)?;
+    let api = ApiClient::new(&config.public_url, &config.service_key)?;
+    let rules = match command {
+        MergeRulesCommand::Show { tenant } => api.get(tenant, PATH).await?,
+        MergeRulesCommand::Set { tenant, rules } => {
+            let rules = read(&rules)?;
+            api.put(tenant, PATH, &rules).await?.success()?
+        }
+    };
+    output::show(format, &table(&rules), &rules)
+}
+
+/// The JSON of a file, or of stdin for `-`.
+fn read(path: &PathBuf) -> Result<Value, Failure> {
+    let unread = |error: std::io::Error| {
+        Failure::Setting(format!("{} cannot be read: {error}", path.display()))
+    };
+    let text = if path.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(unread)?;
+        text
+    } else {
+        std::fs::read_to_string(path).map_err(unread)?
+    };
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::Setting(format!("{} is no JSON: {error}", path.display())))
+}
+
+/// A row for each order.
+fn table(rules: &Value) -> Table {
+    let mut table = Table::new(&["object", "field", "believed first"]);
+    let order = |order: &Value| {
+        let names = order.as_array().into_iter().flatten();
+        let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+        names.join(", ")
+    };
+    for object in ["contacts", "companies"] {
+        let of = &rules[object];
+        table.row([object, "(default)", &order(&of["default"])]);
+        for (field, own) in of["fields"].as_object().into_iter().flatten() {
+            table.row([object, field.as_str(), &order(own)]);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_order_has_a_row() {
+        let rules = json!({
+            "contacts": {"default": ["crm", "intercom"], "fields": {"name": ["email", "crm"]}},
+            "companies": {"default": ["crm"], "fields": {}},
+        });
+        let text = table(&rules).render();
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(lines[1], ["contacts", "(default)", "crm,", "intercom"]);
+        assert_eq!(lines[2], ["contacts", "name", "email,", "crm"]);
+        assert_eq!(lines[3], ["companies", "(default)", "crm"]);
+        assert_eq!(lines.len(), 4);
+    }
+}
