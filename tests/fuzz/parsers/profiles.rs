@@ -1,7 +1,7 @@
 //! What other sources send: records, and the values by which a person is known.
 
 use shared::domain::profile::{
-    IdentityValue, SourceRecordError, read_source_company, read_source_contact,
+    IdentityValue, SourceRecordError, read_source_company, read_source_contact, read_source_event,
 };
 
 use crate::{holdable, holdable_whole, text};
@@ -24,6 +24,13 @@ fn source_record() {
         }
         match read_source_company(&raw) {
             Ok(record) => holdable_whole(&serde_json::to_value(&record.fields).unwrap()),
+            Err(error) => refused(&error),
+        }
+        match read_source_event(&raw) {
+            Ok(record) => {
+                assert_eq!(record.is_deleted, record.fields.is_none());
+                holdable_whole(&serde_json::to_value(&record.fields).unwrap());
+            }
             Err(error) => refused(&error),
         }
     });
