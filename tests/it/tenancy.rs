@@ -82,7 +82,7 @@ async fn a_statement_without_its_where_sees_one_tenant_or_none() {
     zeta.until_complete().await;
 
     let mut admin = superuser(&world).await;
-    for role in ["pathbound_api", "pathbound_worker"] {
+    for role in ["pathbound_api", "pathbound_worker", "pathbound_sources"] {
         for (tenant, contacts) in [(Some(&acme), 8), (Some(&zeta), 8), (None, 0)] {
             // A role and a tenant last as long as their transaction.
             let mut tx = admin.begin().await.unwrap();

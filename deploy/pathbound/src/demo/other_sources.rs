@@ -121,7 +121,10 @@ impl OtherSources {
     }
 
     /// A contact of this tenant that several sources know.
-    pub(super) async fn somebody(rest: &ApiClient, tenant: TenantId) -> Result<String, Failure> {
+    pub(super) async fn known_contact(
+        rest: &ApiClient,
+        tenant: TenantId,
+    ) -> Result<String, Failure> {
         let page = rest
             .get(tenant, &format!("/v1/contacts?limit={PAGE}"))
             .await?;

@@ -223,7 +223,7 @@ pub(super) async fn things_to_try(
         .iter()
         .position(|other| other.tenant == outcome.tenant)
         .map_or_else(String::new, |number| world.workspaces[number].0.id_code());
-    let person = OtherSources::somebody(&world.rest, tenant).await?;
+    let person = OtherSources::known_contact(&world.rest, tenant).await?;
     let service_key = shown(&world.config.service_key);
     let (database, redis) = (
         shown(&world.config.database.url),
