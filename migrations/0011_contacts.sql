@@ -2,8 +2,8 @@
 -- read, so that they can never be behind them.
 --
 -- The big tables have no foreign keys. Every transaction that writes to them holds the row of its stream, which has one,
--- or of its connection, and a purge deletes from each of them by itself. A check per row would be a tenth of a first sync, and would lock the
--- row that it finds.
+-- or of its connection, and a purge deletes from each of them by itself. A check per row would be a tenth of a first
+-- sync, and would lock the row that it finds.
 
 CREATE TABLE contact_sources (
     tenant_id         uuid NOT NULL,

@@ -97,7 +97,7 @@ async fn profiles(
 /// Reads a stored record. What this build cannot read has no fields, and its profile still names its source.
 fn read_record(stored: &SourceRecord) -> CompanyRecord {
     let text = String::from_utf8_lossy(&stored.raw);
-    let source = Source::named(&stored.source.source).unwrap_or(Source::Intercom);
+    let source = stored.source.kind();
     let fields = match source {
         Source::Intercom => wire::read_company_fields(&text).ok(),
         Source::Crm | Source::Email | Source::Analytics => {

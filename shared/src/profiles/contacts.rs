@@ -141,7 +141,7 @@ fn records_of(contact: &ContactRecords) -> Vec<ContactRecord> {
 /// Reads a stored record. What this build cannot read has no fields, and its profile still names its source.
 fn read(stored: &SourceRecord, companies: &[ContactCompany]) -> ContactRecord {
     let text = String::from_utf8_lossy(&stored.raw);
-    let source = Source::named(&stored.source.source).unwrap_or(Source::Intercom);
+    let source = stored.source.kind();
     let fields = match source {
         Source::Intercom => wire::read_contact_fields(&text).ok(),
         Source::Crm | Source::Email | Source::Analytics => {

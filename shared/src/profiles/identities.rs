@@ -90,12 +90,12 @@ pub async fn identities(
 /// The values of a record that are no identities, as its own bytes have them.
 fn blocked_values(record: &SourceRecord) -> Vec<IdentityValue> {
     let text = String::from_utf8_lossy(&record.raw).into_owned();
-    let contact = match Source::named(&record.source.source) {
-        Some(Source::Crm | Source::Email | Source::Analytics) => {
+    let contact = match record.source.kind() {
+        Source::Intercom => wire::read_contact(&text).ok(),
+        Source::Crm | Source::Email | Source::Analytics => {
             let read = read_source_contact(&text).ok();
             read.map(|read| read.into_contact(text))
         }
-        Some(Source::Intercom) | None => wire::read_contact(&text).ok(),
     };
     let values = contact.iter().flat_map(Contact::identity_values);
     values.filter(|value| value.blocked().is_some()).collect()

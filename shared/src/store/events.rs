@@ -65,41 +65,6 @@ impl Tx<Sources> {
         .await?;
         Ok(usize::try_from(written.rows_affected()).unwrap_or(usize::MAX))
     }
-
-    /// Marks events as deleted that their source has deleted at these times. One that is not stored, or stored in a later
-    /// version, stays as it is. Returns how many are marked now.
-    #[tracing::instrument(name = "db.end_events", level = "debug", skip_all)]
-    pub async fn end_events(
-        &mut self,
-        connection: ConnectionId,
-        ended: &[(String, DateTime<Utc>)],
-    ) -> Result<usize, StoreError> {
-        if ended.is_empty() {
-            return Ok(0);
-        }
-        let tenant = self.tenant().0;
-        let (ids, times): (Vec<&str>, Vec<DateTime<Utc>>) =
-            ended.iter().map(|(id, at)| (id.as_str(), *at)).unzip();
-        // Each row is found by its key, whatever the planner believes of the table. An upsert of rows that exist.
-        let marked = sqlx::query!(
-            "INSERT INTO events AS e
-                (tenant_id, connection_id, source_id, id, contact_source_id, occurred_at, source_updated_at, raw_hash, raw)
-             SELECT $1, $2, c.source_id, c.id, '', i.at, i.at, 0, ''
-             FROM unnest($3::text[], $4::timestamptz[]) AS i(source_id, at)
-             CROSS JOIN LATERAL (SELECT source_id, id FROM events
-                                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id
-                                   AND source_updated_at <= i.at AND deleted_at IS NULL FOR UPDATE) c
-             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE
-             SET deleted_at = now(), source_updated_at = excluded.source_updated_at",
-            tenant,
-            connection.0,
-            &ids as &[&str],
-            &times,
-        )
-        .execute(self.session())
-        .await?;
-        Ok(usize::try_from(marked.rows_affected()).unwrap_or(usize::MAX))
-    }
 }
 
 /// One array per column, which is the shape that `unnest` takes.

@@ -28,6 +28,42 @@ pub struct ConnectedSource {
     pub is_being_removed: bool,
 }
 
+/// One statement for every table. Gives the source ids of what is marked now. `$values` fill the columns `$own` of a row
+/// that is never inserted, because each row is there: it is found by its key, whatever the planner believes of the table.
+macro_rules! mark_ended {
+    ($tx:ident, $connection:ident, $ended:ident, $table:literal, $own:literal, $values:literal, $read:literal) => {{
+        let tenant = $tx.tenant().0;
+        let ended = $ended.iter().map(|(id, at)| (id.as_str(), *at));
+        let (ids, times): (Vec<&str>, Vec<DateTime<Utc>>) = ended.unzip();
+        sqlx::query_scalar!(
+            "INSERT INTO "
+                + $table
+                + " AS s (tenant_id, connection_id, source_id, source_updated_at, raw_hash, raw, "
+                + $own
+                + ")
+             SELECT $1, $2, c.source_id, i.at, 0, '', "
+                + $values
+                + "
+             FROM unnest($3::text[], $4::timestamptz[]) AS i(source_id, at)
+             CROSS JOIN LATERAL (SELECT source_id, "
+                + $read
+                + " FROM "
+                + $table
+                + " WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id
+                                   AND source_updated_at <= i.at AND deleted_at IS NULL FOR UPDATE) c
+             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE
+             SET deleted_at = now(), source_updated_at = excluded.source_updated_at
+             RETURNING s.source_id",
+            tenant,
+            $connection.0,
+            &ids as &[&str],
+            &times,
+        )
+        .fetch_all($tx.session())
+        .await?
+    }};
+}
+
 impl Tx<Sources> {
     /// The connection of a source, made or opened again. `None` while its earlier records are being deleted. The row
     /// stays locked until the commit, so that a removal waits for what is being written.
@@ -72,40 +108,7 @@ impl Tx<Sources> {
         connection: ConnectionId,
         ended: &[(String, DateTime<Utc>)],
     ) -> Result<usize, StoreError> {
-        if ended.is_empty() {
-            return Ok(0);
-        }
-        self.lock_links(Linked::Contacts).await?;
-        let tenant = self.tenant().0;
-        let (ids, times): (Vec<&str>, Vec<DateTime<Utc>>) =
-            ended.iter().map(|(id, at)| (id.as_str(), *at)).unzip();
-        // Each row is found by its key, whatever the planner believes of the table. An upsert of rows that exist.
-        let marked = sqlx::query_scalar!(
-            "INSERT INTO contact_sources AS s
-                (tenant_id, connection_id, source_id, record_id, contact_id, source_created_at, source_updated_at, raw_hash, raw)
-             SELECT $1, $2, c.source_id, c.contact_id, c.contact_id, i.at, i.at, 0, ''
-             FROM unnest($3::text[], $4::timestamptz[]) AS i(source_id, at)
-             CROSS JOIN LATERAL (SELECT source_id, contact_id FROM contact_sources
-                                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id
-                                   AND source_updated_at <= i.at AND deleted_at IS NULL FOR UPDATE) c
-             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE
-             SET deleted_at = now(), source_updated_at = excluded.source_updated_at
-             RETURNING s.source_id",
-            tenant,
-            connection.0,
-            &ids as &[&str],
-            &times,
-        )
-        .fetch_all(self.session())
-        .await?;
-        let count = marked.len();
-        let records = marked.into_iter().map(|id| RecordKey::new(connection, id));
-        let unlinked = Unlinked {
-            seeds: records.collect(),
-            ..Unlinked::default()
-        };
-        self.unify(Linked::Contacts, unlinked).await?;
-        Ok(count)
+        self.end_records(Linked::Contacts, connection, ended).await
     }
 
     /// The same of companies.
@@ -115,39 +118,69 @@ impl Tx<Sources> {
         connection: ConnectionId,
         ended: &[(String, DateTime<Utc>)],
     ) -> Result<usize, StoreError> {
+        self.end_records(Linked::Companies, connection, ended).await
+    }
+
+    async fn end_records(
+        &mut self,
+        linked: Linked,
+        connection: ConnectionId,
+        ended: &[(String, DateTime<Utc>)],
+    ) -> Result<usize, StoreError> {
         if ended.is_empty() {
             return Ok(0);
         }
-        let tenant = self.tenant().0;
-        let (ids, times): (Vec<&str>, Vec<DateTime<Utc>>) =
-            ended.iter().map(|(id, at)| (id.as_str(), *at)).unzip();
-        self.lock_links(Linked::Companies).await?;
-        let marked = sqlx::query_scalar!(
-            "INSERT INTO company_sources AS s
-                (tenant_id, connection_id, source_id, record_id, company_id, source_created_at, source_updated_at, raw_hash, raw)
-             SELECT $1, $2, c.source_id, c.company_id, c.company_id, i.at, i.at, 0, ''
-             FROM unnest($3::text[], $4::timestamptz[]) AS i(source_id, at)
-             CROSS JOIN LATERAL (SELECT source_id, company_id FROM company_sources
-                                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id
-                                   AND source_updated_at <= i.at AND deleted_at IS NULL FOR UPDATE) c
-             ON CONFLICT (tenant_id, connection_id, source_id) DO UPDATE
-             SET deleted_at = now(), source_updated_at = excluded.source_updated_at
-             RETURNING s.source_id",
-            tenant,
-            connection.0,
-            &ids as &[&str],
-            &times,
-        )
-        .fetch_all(self.session())
-        .await?;
+        self.lock_links(linked).await?;
+        let marked = match linked {
+            Linked::Contacts => mark_ended!(
+                self,
+                connection,
+                ended,
+                "contact_sources",
+                "record_id, contact_id, source_created_at",
+                "c.contact_id, c.contact_id, i.at",
+                "contact_id"
+            ),
+            Linked::Companies => mark_ended!(
+                self,
+                connection,
+                ended,
+                "company_sources",
+                "record_id, company_id, source_created_at",
+                "c.company_id, c.company_id, i.at",
+                "company_id"
+            ),
+        };
         let count = marked.len();
         let records = marked.into_iter().map(|id| RecordKey::new(connection, id));
         let unlinked = Unlinked {
             seeds: records.collect(),
             ..Unlinked::default()
         };
-        self.unify(Linked::Companies, unlinked).await?;
+        self.unify(linked, unlinked).await?;
         Ok(count)
+    }
+
+    /// The same of events, which link nobody.
+    #[tracing::instrument(name = "db.end_events", level = "debug", skip_all)]
+    pub async fn end_events(
+        &mut self,
+        connection: ConnectionId,
+        ended: &[(String, DateTime<Utc>)],
+    ) -> Result<usize, StoreError> {
+        if ended.is_empty() {
+            return Ok(0);
+        }
+        let marked = mark_ended!(
+            self,
+            connection,
+            ended,
+            "events",
+            "id, contact_source_id, occurred_at",
+            "c.id, '', i.at",
+            "id"
+        );
+        Ok(marked.len())
     }
 }
 

@@ -104,6 +104,27 @@ fn stored(linked: Linked, values: impl Iterator<Item = IdentityValue>) -> Vec<St
     values
 }
 
+/// One statement for both ways of storing values.
+macro_rules! insert_values {
+    ($tx:ident, $connection:ident, $values:ident, $conflict:literal) => {
+        if !$values.is_empty() {
+            let tenant = $tx.tenant().0;
+            let (source_ids, values): (Vec<&str>, Vec<&str>) = $values.into_iter().unzip();
+            sqlx::query!(
+                "INSERT INTO identity_values (tenant_id, connection_id, source_id, value)
+                 SELECT $1, $2, * FROM unnest($3::text[], $4::text[])"
+                    + $conflict,
+                tenant,
+                $connection.0,
+                &source_ids as &[&str],
+                &values as &[&str],
+            )
+            .execute($tx.session())
+            .await?;
+        }
+    };
+}
+
 impl<R: WritesRecords> Tx<R> {
     /// What is stored of the identities of these records.
     pub(in crate::store) async fn stored_identities(
@@ -252,7 +273,6 @@ impl<R: ChangesObjects> Tx<R> {
         gained: &[(&str, &str)],
         held_before: &HashSet<String>,
     ) -> Result<(), StoreError> {
-        let tenant = self.tenant().0;
         // In the order of the key, because a sorted batch finds its pages of the index in turn.
         let mut gained = gained.to_vec();
         gained.sort_unstable_by_key(|(source_id, value)| (*value, *source_id));
@@ -261,32 +281,8 @@ impl<R: ChangesObjects> Tx<R> {
             .partition(|(_, value)| held_before.contains(*value));
         // Nothing can stand in the way of a value that no record holds, and a row that need not look for one costs a
         // third less.
-        if !unheld.is_empty() {
-            let (source_ids, values): (Vec<&str>, Vec<&str>) = unheld.into_iter().unzip();
-            sqlx::query!(
-                "INSERT INTO identity_values (tenant_id, connection_id, source_id, value)
-                 SELECT $1, $2, * FROM unnest($3::text[], $4::text[])",
-                tenant,
-                connection.0,
-                &source_ids as &[&str],
-                &values as &[&str],
-            )
-            .execute(self.session())
-            .await?;
-        }
-        if !held.is_empty() {
-            let (source_ids, values): (Vec<&str>, Vec<&str>) = held.into_iter().unzip();
-            sqlx::query!(
-                "INSERT INTO identity_values (tenant_id, connection_id, source_id, value)
-                 SELECT $1, $2, * FROM unnest($3::text[], $4::text[]) ON CONFLICT DO NOTHING",
-                tenant,
-                connection.0,
-                &source_ids as &[&str],
-                &values as &[&str],
-            )
-            .execute(self.session())
-            .await?;
-        }
+        insert_values!(self, connection, unheld, "");
+        insert_values!(self, connection, held, " ON CONFLICT DO NOTHING");
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Position, ProfileFilter, SourceRecord, feed::Listed, feed::Ranges};
-use crate::store::{StoreError, Tx, noted_changes::ObjectKind, roles::Api};
+use crate::store::{StoreError, Tx, identities::Linked, noted_changes::ObjectKind, roles::Api};
 
 /// One company: its records, in the order in which its profile is folded.
 #[derive(Clone, Debug)]
@@ -69,21 +69,11 @@ impl Tx<Api> {
                 .or_default()
                 .push(source_record!(row, "company_sources", false));
         }
-        let without: Vec<Uuid> = ids
-            .into_iter()
-            .filter(|id| !records.contains_key(id))
-            .collect();
-        let mut joined = self.joined_companies(&without).await?;
+        let mut made_of = self.own_or_joined(Linked::Companies, &ids, records).await?;
         Ok(listed
             .into_iter()
             .filter_map(|Listed { id, updated_at }| {
-                let (records, merged_into) = match records.remove(&id) {
-                    Some(records) => (records, None),
-                    None => {
-                        let joined = joined.remove(&id)?;
-                        (vec![joined.record], Some(joined.survivor))
-                    }
-                };
+                let (records, merged_into) = made_of.remove(&id)?;
                 Some(CompanyRecords {
                     id,
                     records,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Position, ProfileFilter, SourceRecord, feed::Listed, feed::Ranges};
 use crate::{
     domain::{ConnectionId, profile::RecordKey},
-    store::{StoreError, Tx, noted_changes::ObjectKind, roles::Api},
+    store::{StoreError, Tx, identities::Linked, noted_changes::ObjectKind, roles::Api},
 };
 
 /// One contact: its records, in the order in which its profile is folded.
@@ -59,27 +59,16 @@ impl Tx<Api> {
         listed: Vec<Listed>,
     ) -> Result<Vec<ContactRecords>, StoreError> {
         let ids: Vec<Uuid> = listed.iter().map(|listed| listed.id).collect();
-        let mut records = self.contact_records(&ids).await?;
+        let records = self.contact_records(&ids).await?;
         // By ids and not by a join, because a contact has several sources and several companies. Every statement goes
         // from one row to the next by keys (`LATERAL`, and `OFFSET 0` against flattening), because a join may be planned
         // when the tables are empty, and then reads all links of a connection.
         let mut companies = self.companies_of(&ids).await?;
-        let without: Vec<Uuid> = ids
-            .iter()
-            .copied()
-            .filter(|id| !records.contains_key(id))
-            .collect();
-        let mut joined = self.joined_records(&without).await?;
+        let mut made_of = self.own_or_joined(Linked::Contacts, &ids, records).await?;
         Ok(listed
             .into_iter()
             .filter_map(|Listed { id, updated_at }| {
-                let (records, merged_into) = match records.remove(&id) {
-                    Some(records) => (records, None),
-                    None => {
-                        let joined = joined.remove(&id)?;
-                        (vec![joined.record], Some(joined.survivor))
-                    }
-                };
+                let (records, merged_into) = made_of.remove(&id)?;
                 Some(ContactRecords {
                     id,
                     records,

@@ -11,10 +11,10 @@ use crate::store::{StoreError, Tx, identities::Linked, roles::Api};
 const ALIASES: usize = 32;
 
 /// A record that belongs to another profile than that of its own id.
-pub(super) struct JoinedRecord {
+struct JoinedRecord {
     /// The contact or company that it belongs to.
-    pub(super) survivor: Uuid,
-    pub(super) record: SourceRecord,
+    survivor: Uuid,
+    record: SourceRecord,
 }
 
 /// One statement for both tables: the profile of this id, or the one that its record was joined to.
@@ -41,6 +41,42 @@ macro_rules! profile_of {
         )
         .fetch_one($tx.session())
         .await?
+    };
+}
+
+/// One statement for both tables. Gives the joined records by their own ids.
+macro_rules! joined {
+    ($tx:ident, $tenant:ident, $ids:ident, $table:literal, $profile:literal, $is_merged:literal) => {
+        sqlx::query!(
+            "SELECT s.record_id, s.survivor AS \"survivor!\", c.source, s.connection_id, s.source_id, s.source_updated_at,
+                    s.deleted_at, s.is_merged AS \"is_merged!\", s.external_id, s.raw
+             FROM unnest($2::uuid[]) AS i(id)
+             CROSS JOIN LATERAL (SELECT record_id, connection_id, source_id, source_updated_at, deleted_at, external_id, raw, "
+                + $profile
+                + " AS survivor, "
+                + $is_merged
+                + " AS is_merged FROM "
+                + $table
+                + " WHERE tenant_id = $1 AND record_id = i.id AND record_id <> "
+                + $profile
+                + " OFFSET 0) s
+             CROSS JOIN LATERAL (SELECT source FROM connections
+                                 WHERE tenant_id = $1 AND id = s.connection_id OFFSET 0) c",
+            $tenant,
+            $ids,
+        )
+        .fetch_all($tx.session())
+        .await?
+        .into_iter()
+        .map(|row| {
+            let record = source_record!(row, $table, row.is_merged);
+            let joined = JoinedRecord {
+                survivor: row.survivor,
+                record,
+            };
+            Ok((row.record_id, joined))
+        })
+        .collect()
     };
 }
 
@@ -84,71 +120,51 @@ impl Tx<Api> {
         Ok(None)
     }
 
-    /// Of these ids, those of records that belong to another contact.
-    pub(super) async fn joined_records(
+    /// Of these profiles, each with what it is made of: its own records, or the one that its id is of and the profile that
+    /// this one was joined to. A profile without either is left out.
+    pub(super) async fn own_or_joined(
         &mut self,
+        linked: Linked,
         ids: &[Uuid],
-    ) -> Result<HashMap<Uuid, JoinedRecord>, StoreError> {
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let tenant = self.tenant().0;
-        let rows = sqlx::query!(
-            r#"SELECT s.record_id, s.contact_id, c.source, s.connection_id, s.source_id, s.source_updated_at, s.deleted_at,
-                      s.merged_into IS NOT NULL AS "is_merged!", s.external_id, s.raw
-               FROM unnest($2::uuid[]) AS i(id)
-               CROSS JOIN LATERAL (SELECT * FROM contact_sources
-                                   WHERE tenant_id = $1 AND record_id = i.id AND record_id <> contact_id OFFSET 0) s
-               CROSS JOIN LATERAL (SELECT source FROM connections
-                                   WHERE tenant_id = $1 AND id = s.connection_id OFFSET 0) c"#,
-            tenant,
-            ids,
-        )
-        .fetch_all(self.session())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                let record = source_record!(row, "contact_sources", row.is_merged);
-                let joined = JoinedRecord {
-                    survivor: row.contact_id,
-                    record,
-                };
-                Ok((row.record_id, joined))
-            })
-            .collect()
+        own: HashMap<Uuid, Vec<SourceRecord>>,
+    ) -> Result<HashMap<Uuid, (Vec<SourceRecord>, Option<Uuid>)>, StoreError> {
+        let without: Vec<Uuid> = ids
+            .iter()
+            .copied()
+            .filter(|id| !own.contains_key(id))
+            .collect();
+        let joined = self.joined_records(linked, &without).await?;
+        let own = own.into_iter().map(|(id, records)| (id, (records, None)));
+        let joined = joined
+            .into_iter()
+            .map(|(id, joined)| (id, (vec![joined.record], Some(joined.survivor))));
+        Ok(own.chain(joined).collect())
     }
 
-    /// Of these ids, those of records that belong to another company.
-    pub(super) async fn joined_companies(
+    /// Of these ids, those of records that belong to another profile.
+    async fn joined_records(
         &mut self,
+        linked: Linked,
         ids: &[Uuid],
     ) -> Result<HashMap<Uuid, JoinedRecord>, StoreError> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
         let tenant = self.tenant().0;
-        let rows = sqlx::query!(
-            "SELECT s.record_id, s.company_id, c.source, s.connection_id, s.source_id, s.source_updated_at, s.deleted_at,
-                    s.external_id, s.raw
-             FROM unnest($2::uuid[]) AS i(id)
-             CROSS JOIN LATERAL (SELECT * FROM company_sources
-                                 WHERE tenant_id = $1 AND record_id = i.id AND record_id <> company_id OFFSET 0) s
-             CROSS JOIN LATERAL (SELECT source FROM connections
-                                 WHERE tenant_id = $1 AND id = s.connection_id OFFSET 0) c",
-            tenant,
-            ids,
-        )
-        .fetch_all(self.session())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                let record = source_record!(row, "company_sources", false);
-                let joined = JoinedRecord {
-                    survivor: row.company_id,
-                    record,
-                };
-                Ok((row.record_id, joined))
-            })
-            .collect()
+        match linked {
+            Linked::Contacts => {
+                joined!(
+                    self,
+                    tenant,
+                    ids,
+                    "contact_sources",
+                    "contact_id",
+                    "merged_into IS NOT NULL"
+                )
+            }
+            Linked::Companies => {
+                joined!(self, tenant, ids, "company_sources", "company_id", "false")
+            }
+        }
     }
 }

@@ -48,7 +48,18 @@ pub use feed::Change;
 pub use parts::{PartAuthor, PartPosition, PartRecord};
 pub use runs::{Run, RunError};
 
-use crate::domain::{ConnectionId, profile::RecordKey};
+use crate::domain::{
+    ConnectionId,
+    profile::{RecordKey, Source},
+};
+
+impl ProfileSource {
+    /// Whose form its records have. A source that only a newer build knows is read as Intercom's.
+    #[must_use]
+    pub fn kind(&self) -> Source {
+        Source::named(&self.source).unwrap_or(Source::Intercom)
+    }
+}
 
 impl SourceRecord {
     /// The record's name.
