@@ -10,7 +10,7 @@ use serde::Serialize;
 use shared::{
     domain::JsonText,
     profiles::{self, ContactProfile},
-    store::reads::ConversationFilter,
+    store::{ApiTx, reads::ConversationFilter},
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -148,10 +148,7 @@ pub(crate) async fn show(
 ) -> Result<Json<ContactView>, ApiError> {
     let include = Include::read(query.include.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    let own = tx
-        .resolve_contact(id(&contact)?)
-        .await?
-        .ok_or_else(ApiError::not_found)?;
+    let own = own_id(&mut tx, &contact).await?;
     profiles::contact(&mut tx, own)
         .await?
         .map(|contact| Json(ContactView::of(contact, include)))
@@ -176,15 +173,19 @@ pub(crate) async fn conversations(
     Params(query): Params<ConversationsQuery>,
 ) -> Result<Response, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
-    let own = tx
-        .resolve_contact(id(&contact)?)
-        .await?
-        .ok_or_else(ApiError::not_found)?;
+    let own = own_id(&mut tx, &contact).await?;
     let filter = ConversationFilter {
         contact: Some(own),
         ..query.filter_without_contact()?
     };
     list_filtered(&api, tx, &query, &filter).await
+}
+
+/// The contact that an id of a path stands for: itself, or the one that it was merged into.
+pub(super) async fn own_id(tx: &mut ApiTx, contact: &str) -> Result<Uuid, ApiError> {
+    tx.resolve_contact(id(contact)?)
+        .await?
+        .ok_or_else(ApiError::not_found)
 }
 
 impl ContactView {

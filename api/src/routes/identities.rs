@@ -18,7 +18,7 @@ use shared::{
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::NoQuery;
+use super::{NoQuery, contacts::own_id};
 use crate::{
     Api,
     caller::CallerTenant,
@@ -163,10 +163,7 @@ pub(crate) async fn show(
     _: Params<NoQuery>,
 ) -> Result<Json<IdentitiesView>, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
-    let own = tx
-        .resolve_contact(id(&contact)?)
-        .await?
-        .ok_or_else(ApiError::not_found)?;
+    let own = own_id(&mut tx, &contact).await?;
     let found = profiles::identities(&mut tx, own)
         .await?
         .ok_or_else(ApiError::not_found)?;
@@ -207,10 +204,7 @@ pub(crate) async fn split(
     JsonBody(new): JsonBody<NewSplit>,
 ) -> Result<Response, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
-    let own = tx
-        .resolve_contact(id(&contact)?)
-        .await?
-        .ok_or_else(ApiError::not_found)?;
+    let own = own_id(&mut tx, &contact).await?;
     // A name that comes twice means one record.
     let records: BTreeSet<RecordKey> = new
         .sources
@@ -256,10 +250,7 @@ pub(crate) async fn end_split(
     _: Params<NoQuery>,
 ) -> Result<Json<SplitOutcome>, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
-    let own = tx
-        .resolve_contact(id(&contact)?)
-        .await?
-        .ok_or_else(ApiError::not_found)?;
+    let own = own_id(&mut tx, &contact).await?;
     let split = id(&split)?;
     let contacts = tx
         .end_split(own, split)

@@ -103,9 +103,10 @@ pub(crate) struct SourceList {
 
 /// Send records
 ///
-/// Contacts, companies or events of a CRM, an analytics tool or a mailing tool. Contacts and companies become one profile with what Intercom and the
-/// other sources say of the same person or company, and events show on the person's timeline. A record is known by its `source_id`. A newer version replaces an older one, in
-/// whatever order they come, so it is safe to send a record twice. A record with a fault is rejected by itself.
+/// Contacts, companies or events of a CRM, an analytics tool or a mailing tool. Contacts and companies become one profile
+/// with what Intercom and the other sources say of the same person or company, and events show on the person's timeline. A
+/// record is known by its `source_id`. A newer version replaces an older one, in whatever order they come, so it is safe to
+/// send a record twice. A record with a fault is rejected by itself.
 #[utoipa::path(
     post,
     path = "/v1/sources/{source}/records",

@@ -13,12 +13,12 @@ use shared::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ListQuery, Mark, before, conversations::ConversationView};
+use super::{ListQuery, Mark, before, contacts::own_id, conversations::ConversationView};
 use crate::{
     Api,
     caller::CallerTenant,
     error::ApiError,
-    extract::{Params, id},
+    extract::Params,
     openapi::words,
     page::{ListView, Pager},
 };
@@ -83,10 +83,7 @@ pub(crate) async fn list(
     Params(query): Params<ListQuery>,
 ) -> Result<Response, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
-    let own = tx
-        .resolve_contact(id(&contact)?)
-        .await?
-        .ok_or_else(ApiError::not_found)?;
+    let own = own_id(&mut tx, &contact).await?;
     let list = format!("timeline?contact={own}");
     let pager = Pager::new(&api.vault, tenant, &list, query.limit)?;
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
