@@ -50,6 +50,24 @@ impl ApiClient {
             .success()
     }
 
+    /// Every item of a tenant's list.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn all(&self, tenant: TenantId, list: &str) -> Result<Vec<Value>, Failure> {
+        let (mut all, mut query) = (Vec::new(), String::new());
+        loop {
+            let page = self
+                .get(tenant, &format!("{list}?limit=200{query}"))
+                .await?;
+            all.extend(page["items"].as_array().into_iter().flatten().cloned());
+            match page["next_cursor"].as_str() {
+                Some(cursor) => query = format!("&cursor={cursor}"),
+                None => return Ok(all),
+            }
+        }
+    }
+
     /// `POST` for a tenant, or for none. The caller decides what a status other than success means.
     ///
     /// # Errors

@@ -59,17 +59,7 @@ pub async fn run(file: Option<&Path>, format: Format, args: ResyncArgs) -> Resul
 }
 
 async fn connections(api: &ApiClient, tenant: TenantId) -> Result<Vec<Value>, Failure> {
-    let (mut all, mut query) = (Vec::new(), String::new());
-    loop {
-        let page = api
-            .get(tenant, &format!("/v1/connections?limit=200{query}"))
-            .await?;
-        all.extend(page["items"].as_array().into_iter().flatten().cloned());
-        match page["next_cursor"].as_str() {
-            Some(cursor) => query = format!("&cursor={cursor}"),
-            None => break,
-        }
-    }
+    let all = api.all(tenant, "/v1/connections").await?;
     if all.is_empty() {
         return Err(Failure::because(
             "the tenant has no connection, so connect a workspace first",

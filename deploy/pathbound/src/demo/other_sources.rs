@@ -17,7 +17,6 @@ const KNOWN: usize = 10;
 /// People that only the CRM knows.
 const UNKNOWN: usize = 3;
 const SENT_AT: &str = "2026-11-01T12:00:00Z";
-const PAGE: usize = 200;
 
 /// One tenant in so many has other sources.
 const EVERY: usize = 5;
@@ -125,10 +124,7 @@ impl OtherSources {
         rest: &ApiClient,
         tenant: TenantId,
     ) -> Result<String, Failure> {
-        let page = rest
-            .get(tenant, &format!("/v1/contacts?limit={PAGE}"))
-            .await?;
-        let contacts = page["items"].as_array().map_or(&[][..], Vec::as_slice);
+        let contacts = rest.all(tenant, "/v1/contacts").await?;
         let known = |contact: &&Value| records_of(contact).len() > 1;
         let found = contacts.iter().find(known).or_else(|| contacts.first());
         let id = found.and_then(|contact| contact["id"].as_str());
@@ -141,18 +137,9 @@ impl OtherSources {
     /// If one differs. The failure names the first.
     pub(super) async fn check(&self, rest: &ApiClient, tenant: TenantId) -> Result<(), Failure> {
         let mut by_record: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        let mut cursor = String::new();
-        loop {
-            let path = format!("/v1/contacts?limit={PAGE}{cursor}");
-            let page = rest.get(tenant, &path).await?;
-            for contact in page["items"].as_array().into_iter().flatten() {
-                for name in records_of(contact) {
-                    by_record.entry(name).or_default().push(contact.clone());
-                }
-            }
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => break,
+        for contact in rest.all(tenant, "/v1/contacts").await? {
+            for name in records_of(&contact) {
+                by_record.entry(name).or_default().push(contact.clone());
             }
         }
         let one = |name: &str| match by_record.get(name).map_or(&[][..], Vec::as_slice) {
