@@ -263,7 +263,7 @@ async fn the_order_of_sources_holds_at_once_and_for_all_records() {
     );
     assert_eq!(caller.get("/v1/merge_rules").await, stored);
     assert_eq!(shown().await, (email, crm.clone()));
-    // Whoever follows the feed reads the profile of two records again, and no other.
+    // The feed tells of the profile of two records, and of no other.
     let mut news = async || {
         let page = format!("/v1/changes?limit=200&cursor={}", feed.as_str().unwrap());
         let page = caller.get(&page).await;

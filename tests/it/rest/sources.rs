@@ -225,7 +225,7 @@ async fn a_company_of_two_sources_is_one_company_until_one_of_them_goes() {
             "{contact}"
         );
     }
-    // Whoever follows the feed reads the company and its contacts again.
+    // The feed tells of the company and of its contacts.
     let page = caller.get(&format!("/v1/changes?limit=200{feed}")).await;
     let told: BTreeSet<(String, String)> = page["items"]
         .as_array()
