@@ -19,7 +19,7 @@ use simulation::rng::Rng;
 use crate::support::{Caller, Case, OBJECTS, World, cases, tiny};
 
 /// What a reader of the feed knows: the last op of each object that it was told of.
-struct Reader {
+pub(super) struct Reader {
     caller: Caller,
     cursor: Option<String>,
     known: BTreeMap<(String, String), String>,
@@ -33,7 +33,7 @@ impl Reader {
         Self::with(Caller::service(&case.world, &base, Some(case.tenant)))
     }
 
-    fn with(caller: Caller) -> Self {
+    pub(super) fn with(caller: Caller) -> Self {
         Self {
             caller,
             cursor: None,
@@ -68,6 +68,14 @@ impl Reader {
 
     async fn catch_up(&mut self) {
         while !self.page(7).await {}
+    }
+
+    /// What the feed has told since the last time: each object's id and op.
+    pub(super) async fn news(&mut self) -> BTreeSet<(String, String)> {
+        self.known.clear();
+        self.catch_up().await;
+        let told = self.known.iter();
+        told.map(|((_, id), op)| (id.clone(), op.clone())).collect()
     }
 
     /// The objects of a kind that are not known to have gone.

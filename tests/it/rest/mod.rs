@@ -4,6 +4,7 @@ mod described;
 mod feed;
 mod following;
 mod foreign;
+mod joining;
 mod limits;
 mod pages;
 mod parting;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::feed::Reader;
 use crate::support::{Caller, World};
 
 async fn caller() -> (World, Caller) {
@@ -18,14 +19,8 @@ async fn caller() -> (World, Caller) {
 async fn send(caller: &Caller, source: &str, id: &str, fields: Value) {
     let record =
         json!({"source_id": id, "source_updated_at": "2026-11-01T12:00:00Z", "fields": fields});
-    let body = json!({"object": "contact", "records": [record]});
-    let path = format!("/v1/sources/{source}/records");
-    let (status, taken) = caller.call(Method::POST, &path, Some(body)).await;
-    assert_eq!(
-        (status, &taken["accepted"]),
-        (StatusCode::OK, &json!(1)),
-        "{taken}"
-    );
+    let taken = caller.send(source, "contact", &[record]).await;
+    assert_eq!(taken["accepted"], 1, "{taken}");
 }
 
 /// A contact as sets of its sources' ids.
@@ -247,7 +242,8 @@ async fn the_order_of_sources_holds_at_once_and_for_all_records() {
     };
     let (crm, email) = (json!("As the CRM says"), json!("As the mailing tool says"));
     assert_eq!(shown().await, (crm.clone(), crm.clone()));
-    let mut feed = caller.get("/v1/changes?limit=200").await["next_cursor"].clone();
+    let mut feed = Reader::with(caller.clone());
+    feed.news().await;
 
     let set = async |rules: Value| {
         caller
@@ -264,14 +260,14 @@ async fn the_order_of_sources_holds_at_once_and_for_all_records() {
     assert_eq!(caller.get("/v1/merge_rules").await, stored);
     assert_eq!(shown().await, (email, crm.clone()));
     // The feed tells of the profile of two records, and of no other.
-    let mut news = async || {
-        let page = format!("/v1/changes?limit=200&cursor={}", feed.as_str().unwrap());
-        let page = caller.get(&page).await;
-        feed = page["next_cursor"].clone();
-        let items = page["items"].as_array().unwrap().iter();
-        items.map(|item| item["id"].clone()).collect::<Vec<_>>()
-    };
-    assert_eq!(news().await, [with(&caller, "crm").await["id"].clone()]);
+    let joined = with(&caller, "crm").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        feed.news().await,
+        BTreeSet::from([(joined, "upsert".to_owned())])
+    );
 
     // The same rules again are no change, and rules that cannot be meant are none either.
     set(json!({"contacts": {"fields": {"name": ["email"]}}})).await;
@@ -284,7 +280,7 @@ async fn the_order_of_sources_holds_at_once_and_for_all_records() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
         assert_eq!(problem["errors"][0]["field"], field, "{problem}");
     }
-    assert_eq!(news().await, Vec::<Value>::new());
+    assert_eq!(feed.news().await, BTreeSet::new());
     set(json!({})).await;
     assert_eq!(caller.get("/v1/merge_rules").await, defaults);
     assert_eq!(shown().await, (crm.clone(), crm));

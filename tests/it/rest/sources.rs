@@ -1,48 +1,16 @@
-//! What other sources send: one profile with what Intercom says, and none of it after the source has gone.
-
-use std::collections::BTreeSet;
+//! What other sources send: records with faults, versions in any order, repeats, and whose they are.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use simulation::rng::Rng;
 
 use super::synced;
-use crate::support::{Answer, Caller, wait_for};
+use crate::support::{Answer, Caller};
 
 const CRM: &str = "/v1/sources/crm/records";
 
-pub(super) async fn send(caller: &Caller, path: &str, object: &str, records: &[Value]) -> Value {
-    let body = json!({"object": object, "records": records});
-    let (status, taken) = caller.call(Method::POST, path, Some(body)).await;
-    assert_eq!(status, StatusCode::OK, "{taken}");
-    taken
-}
-
-async fn send_contacts(caller: &Caller, source: &str, records: &[Value]) -> Value {
-    send(
-        caller,
-        &format!("/v1/sources/{source}/records"),
-        "contact",
-        records,
-    )
-    .await
-}
-
-pub(super) async fn remove(caller: &Caller, source: &str) {
-    let path = format!("/v1/sources/{source}");
-    let (status, body) = caller.call(Method::DELETE, &path, None).await;
-    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
-    wait_for("the source has gone", async || {
-        let sources = caller.get("/v1/sources").await;
-        let items = sources["items"].as_array().unwrap();
-        let is_gone = items.iter().all(|item| item["source"] != source);
-        is_gone.then_some(()).ok_or_else(|| sources.to_string())
-    })
-    .await;
-}
-
 /// Everything that a reader sees of contacts and companies, but for the times of changes.
-async fn shown(caller: &Caller) -> Vec<Value> {
+pub(super) async fn shown(caller: &Caller) -> Vec<Value> {
     let mut shown = caller.all("/v1/contacts").await;
     shown.extend(caller.all("/v1/companies").await);
     for object in &mut shown {
@@ -73,187 +41,12 @@ pub(super) async fn someone(caller: &Caller) -> Value {
     found.expect("somebody talks").clone()
 }
 
-fn record(source_id: &str, second: u32, fields: impl Into<Value>) -> Value {
+pub(super) fn record(source_id: &str, second: u32, fields: impl Into<Value>) -> Value {
     json!({
         "source_id": source_id,
         "source_updated_at": format!("2026-11-01T12:00:{second:02}Z"),
         "fields": fields.into(),
     })
-}
-
-fn path_of(contact: &Value) -> String {
-    format!("/v1/contacts/{}", contact["id"].as_str().unwrap())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_person_of_two_sources_is_one_profile_until_one_of_them_goes() {
-    let (_world, _case, caller) = synced().await;
-    let before = shown(&caller).await;
-    let ada = someone(&caller).await;
-    let talks = format!("{}/conversations", path_of(&ada));
-    let conversations = caller.get(&talks).await["items"].clone();
-
-    let company = record("acme", 1, json!({"name": "Acme", "domain": "acme.example"}));
-    send(&caller, CRM, "company", &[company]).await;
-    let mut person = record(
-        "p1",
-        1,
-        json!({
-            "email": ada["email"].as_str().unwrap().to_uppercase(),
-            "name": "Ada of the CRM",
-            "created_at": "2001-01-01T00:00:00Z",
-            "attributes": {"tier": "gold"},
-            "consent": {"may_email": false},
-            "tags": ["champion"],
-        }),
-    );
-    person["company"] = "acme".into();
-    let taken = send_contacts(&caller, "crm", &[person]).await;
-    assert_eq!(taken, json!({"accepted": 1, "changed": 1, "rejected": []}));
-
-    let merged = caller
-        .get(&format!("{}?include=provenance", path_of(&ada)))
-        .await;
-    // The CRM's record is older, so the profile has its id, and the one that was known before leads to it.
-    assert_ne!(merged["id"], ada["id"]);
-    assert_eq!(merged["name"], "Ada of the CRM");
-    assert_eq!(merged["attributes"]["tier"], "gold");
-    assert_eq!(merged["consent"]["may_email"], false);
-    let tags = merged["tags"].as_array().unwrap();
-    assert!(tags.contains(&json!("champion")), "{tags:?}");
-    assert_eq!(
-        merged["role"], ada["role"],
-        "what only Intercom knows stays"
-    );
-    let sources: BTreeSet<&str> = merged["sources"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|source| source["source"].as_str().unwrap())
-        .collect();
-    assert_eq!(sources, BTreeSet::from(["crm", "intercom"]));
-    assert_eq!(merged["provenance"]["name"]["source"], "crm");
-    assert_eq!(merged["provenance"]["role"]["source"], "intercom");
-    let companies = merged["company_ids"].as_array().unwrap();
-    let acme = companies[0].as_str().unwrap();
-    assert_eq!(
-        caller.get(&format!("/v1/companies/{acme}")).await["name"],
-        "Acme"
-    );
-    let mut theirs = caller
-        .get(&format!("{}/conversations", path_of(&merged)))
-        .await["items"]
-        .clone();
-    assert_eq!(
-        theirs.as_array().map(Vec::len),
-        conversations.as_array().map(Vec::len)
-    );
-    for item in theirs.as_array_mut().into_iter().flatten() {
-        let contacts = item["contact_ids"].as_array().unwrap();
-        assert!(contacts.contains(&merged["id"]), "{item}");
-    }
-    // Nobody is listed twice.
-    assert_eq!(shown(&caller).await.len(), before.len() + 1, "and Acme");
-
-    remove(&caller, "crm").await;
-    assert_eq!(shown(&caller).await, before);
-    let left = caller.get(&path_of(&merged)).await;
-    assert_eq!(left["id"], ada["id"], "an id is good for ever");
-    assert_eq!(
-        caller.get(&talks).await["items"].as_array().map(Vec::len),
-        conversations.as_array().map(Vec::len)
-    );
-    let gone = format!("/v1/companies/{acme}");
-    assert_eq!(
-        caller.call(Method::GET, &gone, None).await.0,
-        StatusCode::NOT_FOUND
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_company_of_two_sources_is_one_company_until_one_of_them_goes() {
-    let (_world, _case, caller) = synced().await;
-    let before = shown(&caller).await;
-    let contacts = caller.all("/v1/contacts").await;
-    let companies = caller.all("/v1/companies").await;
-    let members = |company: &Value| -> BTreeSet<String> {
-        let of = contacts.iter().filter(|contact| {
-            contact["company_ids"]
-                .as_array()
-                .unwrap()
-                .contains(&company["id"])
-        });
-        of.map(|contact| contact["id"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    let known = companies
-        .iter()
-        .find(|company| company["domain"].is_string() && !members(company).is_empty())
-        .expect("a company with a domain and contacts");
-    let mut feed = String::new();
-    loop {
-        let page = caller.get(&format!("/v1/changes?limit=200{feed}")).await;
-        feed = format!("&cursor={}", page["next_cursor"].as_str().unwrap());
-        if page["caught_up"] == true {
-            break;
-        }
-    }
-
-    let website = format!("https://www.{}/about", known["domain"].as_str().unwrap());
-    let fields = json!({"name": "As the CRM has it", "website": website, "created_at": "2001-01-01T00:00:00Z"});
-    send(&caller, CRM, "company", &[record("acme", 1, fields)]).await;
-    let path = format!("/v1/companies/{}", known["id"].as_str().unwrap());
-    let merged = caller.get(&format!("{path}?include=provenance")).await;
-    assert_ne!(merged["id"], known["id"]);
-    assert_eq!(merged["name"], "As the CRM has it");
-    assert_eq!(
-        merged["plan"], known["plan"],
-        "what only Intercom knows stays"
-    );
-    assert_eq!(merged["provenance"]["name"]["source"], "crm");
-    assert_eq!(merged["sources"].as_array().unwrap().len(), 2);
-    assert_eq!(
-        shown(&caller).await.len(),
-        before.len(),
-        "none is listed twice"
-    );
-    for contact in members(known) {
-        let contact = caller.get(&format!("/v1/contacts/{contact}")).await;
-        let ids = contact["company_ids"].as_array().unwrap();
-        assert!(
-            ids.contains(&merged["id"]) && !ids.contains(&known["id"]),
-            "{contact}"
-        );
-    }
-    // The feed tells of the company and of its contacts.
-    let page = caller.get(&format!("/v1/changes?limit=200{feed}")).await;
-    let told: BTreeSet<(String, String)> = page["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| {
-            let word = |name: &str| item[name].as_str().unwrap().to_owned();
-            (word("id"), word("op"))
-        })
-        .collect();
-    let mut expected: BTreeSet<(String, String)> = members(known)
-        .into_iter()
-        .map(|id| (id, "link".to_owned()))
-        .collect();
-    for company in [&merged, known] {
-        let id = company["id"].as_str().unwrap().to_owned();
-        expected.insert((id, "merge".to_owned()));
-    }
-    assert_eq!(told, expected);
-
-    remove(&caller, "crm").await;
-    assert_eq!(shown(&caller).await, before);
-    let path = format!("/v1/companies/{}", merged["id"].as_str().unwrap());
-    assert_eq!(
-        caller.get(&path).await["id"],
-        known["id"],
-        "an id is good for ever"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,7 +68,7 @@ async fn a_record_with_a_fault_is_rejected_alone() {
         record("long", 1, json!({"name": "x".repeat(3_000)})),
         record("last", 1, json!({"email": "last@acme.example"})),
     ];
-    let taken = send_contacts(&caller, "analytics", &records).await;
+    let taken = caller.send("analytics", "contact", &records).await;
     assert_eq!(
         (&taken["accepted"], &taken["changed"]),
         (&json!(2), &json!(2))
@@ -343,7 +136,7 @@ async fn versions_of_a_record_may_come_in_any_order_and_more_than_once() {
     ended["deleted"] = true.into();
     let mut rng = Rng::new(20_261_130);
     for _ in 0..12 {
-        send_contacts(&caller, "email", &[version(0)]).await;
+        caller.send("email", "contact", &[version(0)]).await;
         let mut versions = vec![
             version(1),
             version(2),
@@ -356,7 +149,7 @@ async fn versions_of_a_record_may_come_in_any_order_and_more_than_once() {
         }
         let parts = rng.between(1, 4) as usize;
         for part in versions.chunks(parts) {
-            send_contacts(&caller, "email", part).await;
+            caller.send("email", "contact", part).await;
         }
         let contacts = caller.all("/v1/contacts").await;
         let of_source = |contact: &&Value| contact["sources"][0]["source"] == "email";
@@ -365,17 +158,19 @@ async fn versions_of_a_record_may_come_in_any_order_and_more_than_once() {
         assert_eq!(found[0]["name"], "Name 4", "{versions:?}");
         assert_eq!(found[0]["emails"], json!(["v4@acme.example"]));
         assert!(found[0]["deleted_at"].is_null());
-        remove(&caller, "email").await;
+        caller.remove_source("email").await;
     }
 
     // A deletion counts from its time on, and an older version that comes late does not undo it.
-    send_contacts(&caller, "email", &[version(1)]).await;
-    let taken = send_contacts(&caller, "email", &[ended.clone(), version(2)]).await;
+    caller.send("email", "contact", &[version(1)]).await;
+    let taken = caller
+        .send("email", "contact", &[ended.clone(), version(2)])
+        .await;
     assert_eq!(
         (&taken["accepted"], &taken["changed"]),
         (&json!(2), &json!(1))
     );
-    let taken = send_contacts(&caller, "email", &[version(2), ended]).await;
+    let taken = caller.send("email", "contact", &[version(2), ended]).await;
     assert_eq!(
         (&taken["accepted"], &taken["changed"]),
         (&json!(2), &json!(0))
@@ -410,7 +205,7 @@ async fn a_call_that_is_repeated_is_carried_out_once() {
     assert_eq!(first.body["changed"], 1_000, "{}", first.body);
     assert_eq!(again.header("idempotency-replayed"), "true");
     assert_eq!(first.body, again.body);
-    let unkeyed = send_contacts(&caller, "crm", &many).await;
+    let unkeyed = caller.send("crm", "contact", &many).await;
     assert_eq!(
         unkeyed,
         json!({"accepted": 1_000, "changed": 0, "rejected": []})
@@ -423,7 +218,9 @@ async fn a_source_is_no_workspace_and_no_other_tenants() {
     let stranger = caller.acting_for(world.new_tenant().await);
     let person = record("p1", 1, json!({"email": "both@acme.example"}));
     for caller in [&caller, &stranger] {
-        send_contacts(caller, "crm", std::slice::from_ref(&person)).await;
+        caller
+            .send("crm", "contact", std::slice::from_ref(&person))
+            .await;
     }
     assert_eq!(stranger.all("/v1/contacts").await.len(), 1);
     let connections = caller.get("/v1/connections").await;
@@ -444,13 +241,13 @@ async fn a_source_is_no_workspace_and_no_other_tenants() {
     let made = json!({"name": "crm", "scopes": ["sources:write"]});
     let (_, made) = caller.call(Method::POST, "/v1/api_keys", Some(made)).await;
     let sender = caller.with_key(made["key"].as_str().unwrap());
-    let taken = send_contacts(&sender, "crm", &[person]).await;
+    let taken = sender.send("crm", "contact", &[person]).await;
     assert_eq!(taken["accepted"], 1);
     let status = sender.call(Method::GET, "/v1/contacts", None).await.0;
     assert_eq!(status, StatusCode::FORBIDDEN);
 
-    remove(&stranger, "crm").await;
-    remove(&stranger, "crm").await;
+    stranger.remove_source("crm").await;
+    stranger.remove_source("crm").await;
     assert_eq!(stranger.all("/v1/contacts").await, Vec::<Value>::new());
     assert_eq!(caller.get("/v1/sources").await["items"][0], source);
     let status = caller

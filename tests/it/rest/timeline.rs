@@ -3,13 +3,8 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{
-    sources::{remove, send, someone},
-    synced,
-};
+use super::{sources::someone, synced};
 use crate::support::Caller;
-
-const EMAIL: &str = "/v1/sources/email/records";
 
 fn event(id: &str, contact: &str, at: &str) -> Value {
     json!({
@@ -52,7 +47,7 @@ async fn events_of_all_sources_and_conversations_are_one_timeline() {
         event("last", "p1", "2099-01-01T00:00:00Z"),
         json!({"source_id": "whose", "source_updated_at": "2026-11-01T12:00:00Z", "fields": {"kind": "x"}}),
     ];
-    let taken = send(&caller, EMAIL, "event", &events).await;
+    let taken = caller.send("email", "event", &events).await;
     assert_eq!(
         (&taken["accepted"], &taken["changed"]),
         (&json!(4), &json!(4))
@@ -71,7 +66,7 @@ async fn events_of_all_sources_and_conversations_are_one_timeline() {
         "source_updated_at": "2026-11-01T12:00:00Z",
         "fields": {"email": ada["email"]},
     });
-    send(&caller, EMAIL, "contact", &[person]).await;
+    caller.send("email", "contact", &[person]).await;
     let name = |id: &str| ("event".to_owned(), id.to_owned());
     let mut expected = vec![name("last")];
     expected.extend(conversations.iter().cloned());
@@ -103,9 +98,11 @@ async fn events_of_all_sources_and_conversations_are_one_timeline() {
     deleted["source_updated_at"] = "2026-11-02T12:00:00Z".into();
     deleted["deleted"] = true.into();
     let late = event("second", "p1", "2001-01-01T02:00:00+01:00");
-    let taken = send(&caller, EMAIL, "event", &[moved, deleted]).await;
+    let taken = caller.send("email", "event", &[moved, deleted]).await;
     assert_eq!(taken["changed"], 2);
-    let taken = send(&caller, EMAIL, "event", &[late, events[3].clone()]).await;
+    let taken = caller
+        .send("email", "event", &[late, events[3].clone()])
+        .await;
     assert_eq!(
         (&taken["accepted"], &taken["changed"]),
         (&json!(2), &json!(0))
@@ -114,7 +111,7 @@ async fn events_of_all_sources_and_conversations_are_one_timeline() {
     expected.extend([name("first"), name("last")]);
     assert_eq!(entries(&caller, &path).await, expected);
 
-    remove(&caller, "email").await;
+    caller.remove_source("email").await;
     assert_eq!(entries(&caller, &path).await, conversations);
     let made = json!({"name": "reader", "scopes": ["profiles:read"]});
     let (_, made) = caller.call(Method::POST, "/v1/api_keys", Some(made)).await;

@@ -9,7 +9,7 @@ use intercom_simulator::{Kind, Mutation, WorkspaceSpec};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Caller, Case, ExplainedServer, RanPlan, tiny, wait_for};
+use crate::support::{Caller, Case, ExplainedServer, RanPlan, tiny};
 
 /// Rows that the large tenant has beside what was synced.
 const GROWN: i64 = 20_000;
@@ -217,15 +217,8 @@ async fn send_everything(case: &Case, base: &str) {
         let record = json!({
             "source_id": "1", "source_updated_at": format!("2026-11-01T12:00:0{second}Z"), "fields": fields, "deleted": deleted,
         });
-        let body = json!({"object": object, "records": [record]});
-        let (status, taken) = caller
-            .call(Method::POST, "/v1/sources/crm/records", Some(body))
-            .await;
-        assert_eq!(
-            (status, &taken["accepted"]),
-            (StatusCode::OK, &json!(1)),
-            "{taken}"
-        );
+        let taken = caller.send("crm", object, &[record]).await;
+        assert_eq!(taken["accepted"], 1, "{taken}");
     };
     let person = json!({"email": known["email"]});
     let event = json!({"contact": "1", "kind": "page_view", "occurred_at": "2026-11-01T12:00:00Z"});
@@ -268,14 +261,7 @@ async fn send_everything(case: &Case, base: &str) {
     ] {
         send(object, 5, fields, true).await;
     }
-    let removed = caller.call(Method::DELETE, "/v1/sources/crm", None).await;
-    assert_eq!(removed.0, StatusCode::ACCEPTED);
-    wait_for("the source has gone", async || {
-        let sources = caller.get("/v1/sources").await;
-        let is_gone = sources["items"] == json!([]);
-        is_gone.then_some(()).ok_or_else(|| sources.to_string())
-    })
-    .await;
+    caller.remove_source("crm").await;
 }
 
 /// A poll that finds a new, a changed and a merged contact and a new and a changed conversation, with their threads.

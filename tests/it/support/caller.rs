@@ -24,6 +24,7 @@ impl Answer {
 }
 
 /// A client of one API with one key.
+#[derive(Clone)]
 pub(crate) struct Caller {
     http: Client,
     base: String,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | connect, and sync for the first time | `connect`, `synced`, `first_sync` |
 //! | work in Intercom, or break it | `mutate`, `inject`, `clear_fault` |
+//! | send what other sources know | `send`, `remove_source` |
 //! | ask for a run | `request`, `resync`, `begin_run`, `sync`, `poll`, `full_walk` |
 //! | let time pass | `make_due`, `age_walks`, `retry_now`, `pass`, `pass_for_all` |
 //! | wait | `until_complete`, `until`, `until_run_ends`, `until_hit` |
@@ -26,6 +27,7 @@ mod pooler;
 mod postgres;
 mod process;
 mod redis;
+mod sending;
 mod shared_world;
 mod stored;
 mod tables;

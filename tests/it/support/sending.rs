@@ -1,0 +1,31 @@
+//! Records of other sources, sent and removed.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Caller, wait_for};
+
+impl Caller {
+    /// Sends records of a source. Returns what became of them.
+    pub(crate) async fn send(&self, source: &str, object: &str, records: &[Value]) -> Value {
+        let path = format!("/v1/sources/{source}/records");
+        let body = json!({"object": object, "records": records});
+        let (status, taken) = self.call(Method::POST, &path, Some(body)).await;
+        assert_eq!(status, StatusCode::OK, "{taken}");
+        taken
+    }
+
+    /// Removes a source, and waits until nothing of it is left.
+    pub(crate) async fn remove_source(&self, source: &str) {
+        let path = format!("/v1/sources/{source}");
+        let (status, body) = self.call(Method::DELETE, &path, None).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        wait_for("the source has gone", async || {
+            let sources = self.get("/v1/sources").await;
+            let items = sources["items"].as_array().unwrap();
+            let is_gone = items.iter().all(|item| item["source"] != source);
+            is_gone.then_some(()).ok_or_else(|| sources.to_string())
+        })
+        .await;
+    }
+}
