@@ -14,6 +14,9 @@ lock = threading.Lock()
 counts = defaultdict(lambda: defaultdict(int))
 # The cursors of each operation, with the request that they belong to.
 cursors = defaultdict(list)
+# Contacts of several records with the name of one of them, and the splits that parted such contacts.
+people = json.loads(os.environ["PEOPLE"])
+splits = []
 
 
 def is_positive(case):
@@ -49,6 +52,15 @@ def before_call(context, case, kwargs):
     # A short key would come again with another body, which is refused.
     if case.headers and "Idempotency-Key" in case.headers:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
+    # No schema says which records a contact has, and which splits there are.
+    with lock:
+        if name(case) == "POST /v1/contacts/{id}/split" and people:
+            person = people.pop()
+            case.path_parameters["id"] = person["contact"]
+            case.query = {}
+            case.body = {"sources": [person["record"]]}
+        elif name(case) == "DELETE /v1/contacts/{id}/split/{split}" and splits:
+            case.path_parameters.update(splits.pop())
     # No made-up text is a cursor, and a cursor goes with the filters that it was made for.
     if case.query and "cursor" in case.query:
         with lock:
@@ -69,6 +81,8 @@ def after_call(context, case, response):
         body = response.json()
         following = body.get("next_cursor") if isinstance(body, dict) else None
     with lock:
+        if name(case) == "POST /v1/contacts/{id}/split" and response.status_code == 200 and "id" in response.json():
+            splits.append({"id": case.path_parameters["id"], "split": response.json()["id"]})
         counts[name(case)][str(response.status_code)] += 1
         if following is not None and len(cursors[name(case)]) < 50:
             query = {key: value for key, value in (case.query or {}).items() if key not in ("cursor", "limit")}

@@ -3,6 +3,7 @@
 
 use std::{path::Path, process::Stdio};
 
+use serde_json::Value;
 use tokio::process::Command;
 
 use crate::{
@@ -19,6 +20,8 @@ pub(crate) struct Pass {
     arguments: Vec<String>,
     /// What `schemathesis.toml` calls `${NAME}`.
     values: Vec<(&'static str, String)>,
+    /// What `hooks.py` parts, as JSON.
+    people: String,
 }
 
 /// The operations that end the tenant's connection, or a source.
@@ -48,6 +51,7 @@ pub(crate) fn all(synced: &Synced, cases: u32) -> Vec<Pass> {
         .map(str::to_owned)
         .collect(),
         values: values(synced, ids),
+        people: Value::from(ids.people.clone()).to_string(),
     };
     let harmless = "--exclude-operation-id";
     vec![
@@ -113,6 +117,7 @@ impl Pass {
             .args(["--seed", &seed.to_string()])
             .arg(&self.description)
             .env("ANSWERS", &answers)
+            .env("PEOPLE", &self.people)
             .env("SCHEMATHESIS_HOOKS", "hooks")
             .env("PYTHONPATH", here)
             .env("PYTHONDONTWRITEBYTECODE", "1")

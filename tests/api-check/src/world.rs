@@ -9,7 +9,7 @@ use pathbound::demo::{
     scenarios::{DemoTenant, Scenario},
     world::World,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::domain::TenantId;
 
 use crate::Failure;
@@ -29,6 +29,8 @@ pub(crate) struct Ids {
     pub(crate) contact: String,
     pub(crate) company: String,
     pub(crate) conversation: String,
+    /// Contacts that several sources know, each with the name of one record.
+    pub(crate) people: Vec<Value>,
 }
 
 impl Synced {
@@ -68,8 +70,23 @@ impl Ids {
             contact: first("/v1/contacts").await?,
             company: first("/v1/companies").await?,
             conversation: talking(world, tenant).await?,
+            people: people(world, tenant).await?,
         })
     }
+}
+
+/// Contacts that can be parted, each with the name of the record to part from it.
+async fn people(world: &World, tenant: TenantId) -> Result<Vec<Value>, Failure> {
+    let contacts = world.rest.all(tenant, "/v1/contacts").await?;
+    let parted = contacts.iter().filter_map(|contact| {
+        let [first, _, ..] = contact["sources"].as_array()?.as_slice() else {
+            return None;
+        };
+        let record =
+            json!({"connection_id": first["connection_id"], "source_id": first["source_id"]});
+        Some(json!({"contact": contact["id"], "record": record}))
+    });
+    Ok(parted.collect())
 }
 
 /// A conversation with a participant, so that neither its parts nor its contact's list is empty.
