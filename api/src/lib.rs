@@ -23,7 +23,6 @@ mod purge;
 mod router;
 mod routes;
 mod serve;
-pub mod text;
 
 use std::sync::Arc;
 

@@ -28,5 +28,6 @@ pub mod shutdown;
 pub mod store;
 pub mod sync;
 pub mod telemetry;
+pub mod text;
 pub mod tls;
 pub mod vault;

@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("intercom", &["config", "domain", "pacing", "tls"]),
     ("store", &["completeness", "config", "domain"]),
     ("profiles", &["domain", "intercom", "store"]),
+    ("text", &[]),
     (
         "sync",
         &["backoff", "config", "domain", "intercom", "store", "vault"],

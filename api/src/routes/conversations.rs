@@ -17,6 +17,7 @@ use shared::{
             ThreadState,
         },
     },
+    text,
 };
 use utoipa::{
     IntoParams, ToSchema,
@@ -32,7 +33,6 @@ use crate::{
     extract::{Params, id},
     openapi::words,
     page::{ListView, Pager},
-    text,
 };
 
 /// The description's name of a page of conversations.
