@@ -7,6 +7,7 @@ pub mod permission;
 pub mod profile;
 pub mod records;
 pub mod region;
+pub mod search;
 pub mod secret;
 pub mod stream;
 pub mod thread_fate;
