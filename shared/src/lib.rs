@@ -24,6 +24,7 @@ pub mod pacing;
 pub mod profiles;
 pub mod pulse;
 pub mod queue;
+pub mod search;
 pub mod shutdown;
 pub mod store;
 pub mod sync;

@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["completeness", "config", "domain"]),
     ("profiles", &["domain", "intercom", "store"]),
     ("text", &[]),
+    ("search", &["domain", "profiles", "store", "text"]),
     (
         "sync",
         &["backoff", "config", "domain", "intercom", "store", "vault"],

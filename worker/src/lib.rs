@@ -3,11 +3,13 @@
 //! A dead worker's tickets are leased again after its leases run out. Objects that it had fetched and not committed are
 //! fetched again.
 
+mod indexer;
 mod jobs;
 mod runner;
 
 use std::sync::Arc;
 
+use indexer::Indexer;
 pub use jobs::work;
 use runner::JobRunner;
 use shared::{
@@ -25,6 +27,7 @@ use shared::{
 pub struct Worker {
     context: Context,
     queue: Queue,
+    indexer: Indexer,
 }
 
 impl Worker {
@@ -42,7 +45,12 @@ impl Worker {
             config,
             stopping: Shutdown::new(),
         };
-        Ok(Self { context, queue })
+        let indexer = Indexer::new(database.store());
+        Ok(Self {
+            context,
+            queue,
+            indexer,
+        })
     }
 
     /// When this worker last completed a round.
@@ -71,14 +79,16 @@ impl Worker {
         // A slice of threads looks at this before each call, so that it ends early.
         self.context.stopping = shutdown.clone();
         let runner = Arc::new(JobRunner::new(self.context.clone(), self.queue.clone()));
-        queue::run(
-            self.queue,
-            self.context.config.worker_slots,
-            runner,
-            shutdown,
-        )
-        .await?;
-        Ok(())
+        // The indexer ends with the queue, also when that ends for a reason of its own.
+        let indexing = shutdown.child_token();
+        let slots = self.context.config.worker_slots;
+        let working = async {
+            let ended = queue::run(self.queue, slots, runner, shutdown).await;
+            indexing.cancel();
+            ended
+        };
+        let (ended, ()) = tokio::join!(working, self.indexer.run(indexing.clone()));
+        Ok(ended?)
     }
 }
 

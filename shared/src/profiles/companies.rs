@@ -35,8 +35,19 @@ pub struct CompanyProfile {
 /// # Errors
 /// See [`StoreError`].
 pub async fn company(tx: &mut ApiTx, id: Uuid) -> Result<Option<CompanyProfile>, StoreError> {
-    let found = tx.company(id).await?.into_iter().collect();
-    Ok(profiles(tx, found).await?.pop())
+    Ok(companies_by_id(tx, &[id]).await?.pop())
+}
+
+/// Companies by their own ids, merged ones included. Unknown and foreign ids are left out.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn companies_by_id(
+    tx: &mut ApiTx,
+    ids: &[Uuid],
+) -> Result<Vec<CompanyProfile>, StoreError> {
+    let found = tx.companies_by_id(ids).await?;
+    profiles(tx, found).await
 }
 
 /// A page of companies, last changed first.

@@ -42,8 +42,19 @@ pub struct ContactProfile {
 /// # Errors
 /// See [`StoreError`].
 pub async fn contact(tx: &mut ApiTx, id: Uuid) -> Result<Option<ContactProfile>, StoreError> {
-    let found = tx.contact(id).await?.into_iter().collect();
-    Ok(profiles(tx, found).await?.pop())
+    Ok(contacts_by_id(tx, &[id]).await?.pop())
+}
+
+/// Contacts by their own ids, merged ones included. Unknown and foreign ids are left out.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn contacts_by_id(
+    tx: &mut ApiTx,
+    ids: &[Uuid],
+) -> Result<Vec<ContactProfile>, StoreError> {
+    let found = tx.contacts_by_id(ids).await?;
+    profiles(tx, found).await
 }
 
 /// A page of contacts, last changed first.

@@ -11,8 +11,8 @@ mod timeline;
 
 use chrono::{DateTime, Utc};
 
-pub use companies::{CompanyProfile, companies, company};
-pub use contacts::{ContactProfile, contact, contacts};
+pub use companies::{CompanyProfile, companies, companies_by_id, company};
+pub use contacts::{ContactProfile, contact, contacts, contacts_by_id};
 pub use identities::{ContactIdentities, DatedLink, identities};
 pub use timeline::{TimelineEntry, TimelineEvent, TimelineItem, timeline};
 

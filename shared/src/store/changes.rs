@@ -59,13 +59,15 @@ impl<R: DbRole> Tx<R> {
         if noted.ids.is_empty() {
             return Ok(());
         }
+        self.delete_search_documents(&noted.removed).await?;
         let tenant = self.tenant().0;
         sqlx::query!(
             "WITH feed AS (
-                INSERT INTO feeds AS f (tenant_id, last_at)
-                VALUES ($1, clock_timestamp() + $6::float8 * interval '1 microsecond')
+                INSERT INTO feeds AS f (tenant_id, last_at, unindexed_since)
+                VALUES ($1, clock_timestamp() + $6::float8 * interval '1 microsecond', clock_timestamp())
                 ON CONFLICT (tenant_id) DO UPDATE
-                SET last_at = greatest(f.last_at, clock_timestamp()) + $6::float8 * interval '1 microsecond'
+                SET last_at = greatest(f.last_at, clock_timestamp()) + $6::float8 * interval '1 microsecond',
+                    unindexed_since = coalesce(f.unindexed_since, excluded.unindexed_since)
                 RETURNING last_at
              )
              INSERT INTO changes AS c (tenant_id, id, at, kind, fate, op)

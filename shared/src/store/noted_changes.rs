@@ -105,6 +105,8 @@ pub(super) struct ChangeColumns {
     pub(super) kinds: Vec<i16>,
     pub(super) fates: Vec<i16>,
     pub(super) ops: Vec<i16>,
+    /// Those that are no longer stored.
+    pub(super) removed: Vec<Uuid>,
 }
 
 /// A kind or fate that stays what it is.
@@ -136,6 +138,9 @@ impl NotedChanges {
             columns.kinds.push(kind);
             let fate = noted.fate.map_or(AS_BEFORE, |fate| fate as i16);
             columns.fates.push(fate);
+            if noted.fate == Some(ObjectFate::Removed) {
+                columns.removed.push(id);
+            }
         }
         columns
     }
@@ -162,8 +167,10 @@ mod tests {
             kinds,
             fates,
             ops,
+            removed,
         } = noted.into_columns();
         assert_eq!(ids, [id]);
+        assert!(removed.is_empty());
         assert_eq!((kinds, fates, ops), (vec![1], vec![2], vec![3]));
     }
 

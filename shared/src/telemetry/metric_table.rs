@@ -201,6 +201,16 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Time since the scheduler's last successful tick.",
     ),
+    gauge(
+        "pathbound_search_delay_seconds",
+        &[],
+        "Age of the change that this worker has indexed last, for search.",
+    ),
+    counter(
+        "pathbound_search_indexed_total",
+        &[],
+        "Changes that were indexed for search.",
+    ),
     histogram(
         "pathbound_slice_duration_seconds",
         &["stream"],

@@ -37,6 +37,7 @@ const PARTITIONED: &[&str] = &[
     "threads",
     "parts",
     "events",
+    "search_documents",
 ];
 
 /// The server, and a migrated database of its own.

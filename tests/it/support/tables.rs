@@ -14,7 +14,7 @@ pub(crate) type Tables = BTreeMap<String, Vec<String>>;
 /// Our own clocks: when something was written, why, and how often it was tried, and not what it says.
 const CLOCKS: &[(&str, &[&str])] = &[
     ("changes", &["at", "op"]),
-    ("feeds", &["last_at"]),
+    ("feeds", &["last_at", "unindexed_since"]),
     ("threads", &["due_at", "attempts"]),
 ];
 
@@ -29,9 +29,15 @@ impl Case {
         let digests: Vec<String> = tables
             .iter()
             .map(|table| {
+                // The indexer writes to it behind the commits.
+                let line = if table == "feeds" {
+                    "row.last_at::text"
+                } else {
+                    "md5(row::text) || row.xmin"
+                };
                 format!(
                     "SELECT '{table}', count(*), coalesce(md5(string_agg(line, ' ' ORDER BY line)), '')
-                     FROM (SELECT md5(row::text) || row.xmin AS line FROM {table} AS row WHERE tenant_id = $1) AS lines"
+                     FROM (SELECT {line} AS line FROM {table} AS row WHERE tenant_id = $1) AS lines"
                 )
             })
             .collect();
@@ -79,6 +85,7 @@ impl Case {
             "company_sources",
             "contact_companies",
             "events",
+            "search_documents",
             "reference_items",
         ] {
             let query = format!("DELETE FROM {table} WHERE tenant_id = $1");
@@ -89,6 +96,24 @@ impl Case {
                 .expect("postgres answers");
         }
         self.count_threads_anew().await;
+    }
+
+    /// Every search document of the tenant, as JSON.
+    pub(crate) async fn search_documents(&self) -> Vec<String> {
+        sqlx::query_scalar(
+            "SELECT to_jsonb(d)::text FROM search_documents d WHERE tenant_id = $1 ORDER BY id",
+        )
+        .bind(self.tenant.0)
+        .fetch_all(&self.world.admin)
+        .await
+        .expect("postgres answers")
+    }
+
+    /// Deletes what was indexed, and how far.
+    pub(crate) async fn delete_search_index(&self) {
+        for table in ["search_documents", "search_progress"] {
+            self.world.change(&format!("DELETE FROM {table}")).await;
+        }
     }
 
     /// Keeps every writer of a table waiting until the returned transaction ends.
@@ -154,11 +179,13 @@ impl Case {
         }
     }
 
+    /// Without those of the indexer, which writes at times of its own. `rest::search` is about them.
     async fn tables(&self) -> Vec<String> {
         sqlx::query_scalar(
             "SELECT c.table_name::text FROM information_schema.columns c
              JOIN information_schema.tables t USING (table_schema, table_name)
              WHERE c.table_schema = 'public' AND c.column_name = 'tenant_id' AND t.table_type = 'BASE TABLE'
+               AND c.table_name NOT IN ('search_documents', 'search_progress')
                AND NOT EXISTS (SELECT FROM pg_class WHERE oid = c.table_name::regclass AND relispartition) ORDER BY 1",
         )
         .fetch_all(&self.world.admin)

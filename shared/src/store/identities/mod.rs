@@ -13,7 +13,7 @@ mod linked;
 mod parting;
 mod removal;
 mod report;
-mod stored_value;
+pub(super) mod stored_value;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,7 @@ use crate::domain::profile::{IdentityKind, IdentityValue};
 /// The kind of a company's own id. A person and a company may have the same one by chance.
 const COMPANY_ID: &str = "company_id";
 
-pub(super) fn write(linked: Linked, value: &IdentityValue) -> String {
+pub(in crate::store) fn write(linked: Linked, value: &IdentityValue) -> String {
     let kind = match (linked, value.kind()) {
         (Linked::Companies, IdentityKind::ExternalId) => COMPANY_ID,
         (_, kind) => kind.as_str(),

@@ -19,11 +19,14 @@ pub struct CompanyRecords {
 }
 
 impl Tx<Api> {
-    /// One company by its own id (see [`Tx::resolve_company`]).
-    #[tracing::instrument(name = "db.company", level = "debug", skip_all)]
-    pub async fn company(&mut self, id: Uuid) -> Result<Option<CompanyRecords>, StoreError> {
-        let listed = self.changed_at(&[id]).await?;
-        Ok(self.complete_companies(listed).await?.pop())
+    /// Companies by their own ids (see [`Tx::resolve_company`]), merged ones included. Unknown ids are left out.
+    #[tracing::instrument(name = "db.companies_by_id", level = "debug", skip_all)]
+    pub async fn companies_by_id(
+        &mut self,
+        ids: &[Uuid],
+    ) -> Result<Vec<CompanyRecords>, StoreError> {
+        let listed = self.changed_at(ids).await?;
+        self.complete_companies(listed).await
     }
 
     /// Companies, last changed first. As with contacts, a filter for changes that includes deleted ones shows those that

@@ -34,8 +34,17 @@ impl Tx<Api> {
     /// One contact by its own id (see [`Tx::resolve_contact`]).
     #[tracing::instrument(name = "db.contact", level = "debug", skip_all)]
     pub async fn contact(&mut self, id: Uuid) -> Result<Option<ContactRecords>, StoreError> {
-        let listed = self.changed_at(&[id]).await?;
-        Ok(self.complete_contacts(listed).await?.pop())
+        Ok(self.contacts_by_id(&[id]).await?.pop())
+    }
+
+    /// Contacts by their own ids, merged ones included. Unknown ids are left out.
+    #[tracing::instrument(name = "db.contacts_by_id", level = "debug", skip_all)]
+    pub async fn contacts_by_id(
+        &mut self,
+        ids: &[Uuid],
+    ) -> Result<Vec<ContactRecords>, StoreError> {
+        let listed = self.changed_at(ids).await?;
+        self.complete_contacts(listed).await
     }
 
     /// Contacts, last changed first, without those merged into another. A filter for changes that includes deleted

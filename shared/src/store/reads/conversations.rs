@@ -147,7 +147,9 @@ impl Tx<Api> {
         self.conversations_by_id(&ids).await
     }
 
-    async fn conversations_by_id(
+    /// Conversations by id, in the order of the ids. Unknown ids are left out.
+    #[tracing::instrument(name = "db.conversations_by_id", level = "debug", skip_all)]
+    pub async fn conversations_by_id(
         &mut self,
         ids: &[Uuid],
     ) -> Result<Vec<ConversationRecord>, StoreError> {

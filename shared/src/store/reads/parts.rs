@@ -40,6 +40,17 @@ pub struct PartPosition {
     pub source_id: String,
 }
 
+impl PartRecord {
+    /// Its place in the list.
+    #[must_use]
+    pub fn position(&self) -> PartPosition {
+        PartPosition {
+            at: self.source_created_at,
+            source_id: self.source_id.clone(),
+        }
+    }
+}
+
 impl Tx<Api> {
     /// Parts after a position, oldest first. The first message leads, whatever its time. Parts of one second are in the
     /// order of their ids, which Intercom counts up.

@@ -1,0 +1,262 @@
+//! From a query to a page of objects.
+
+use std::{cmp::Ordering, collections::HashSet};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::{
+    domain::search::{Band, SearchKind, SearchQuery, WordScope, is_one_word, snippet},
+    store::{ApiTx, FoundDocument, SearchCandidate, SearchProgress, StoreError, WordQuery},
+};
+
+/// Matches that are ranked, the newest first. More would let one tenant's search keep its neighbours waiting.
+pub const RANKED_LIMIT: usize = 1_000;
+/// The score of an object that the query names by an id, an address or a number of its own.
+const NAMED: f32 = 1.0;
+
+/// What is searched for.
+#[derive(Clone, Debug)]
+pub struct SearchRequest {
+    /// Any text. Without words it finds everything that the filters let through, the newest first.
+    pub text: String,
+    pub kinds: Vec<SearchKind>,
+    pub filters: SearchFilters,
+    /// The last item of the page before.
+    pub after: Option<SearchPosition>,
+    /// Items of a page.
+    pub limit: usize,
+}
+
+/// Qualities that every item has. One that a kind does not have leaves out all of that kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SearchFilters {
+    /// Of a conversation.
+    pub state: Option<String>,
+    /// Of a contact: `user` or `lead`.
+    pub role: Option<String>,
+    pub tag: Option<String>,
+    /// The name of the person in charge. Of conversations also the id.
+    pub owner: Option<String>,
+    /// A contact's own id: conversations in which it takes part.
+    pub contact: Option<Uuid>,
+    /// A company's own id: its contacts.
+    pub company: Option<Uuid>,
+    /// When the object last changed at its source.
+    pub active_since: Option<DateTime<Utc>>,
+    pub active_before: Option<DateTime<Utc>>,
+}
+
+/// A place in the order of a search.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SearchPosition {
+    pub score: f32,
+    pub active_at: DateTime<Utc>,
+    pub id: Uuid,
+}
+
+/// A page of what was found, best first.
+#[derive(Clone, Debug)]
+pub struct SearchPage {
+    pub items: Vec<SearchHit>,
+    /// Where the next page goes on. `None` on the last one.
+    pub next: Option<SearchPosition>,
+    /// Matches on all pages.
+    pub total: usize,
+    /// Whether every match was ranked. If not, `total` is what was ranked, and only a narrower query shows the others.
+    pub is_complete: bool,
+    /// No object has all words of the query, so those with any of them are shown.
+    pub matches_any: bool,
+    /// How far what is stored is searched. `None` if nothing is yet.
+    pub progress: Option<SearchProgress>,
+}
+
+/// One object that was found.
+#[derive(Clone, Debug)]
+pub struct SearchHit {
+    pub document: FoundDocument,
+    /// From 0 to 1.
+    pub score: f32,
+    pub snippet: String,
+}
+
+impl SearchFilters {
+    fn apply(&self, query: &mut SearchQuery) {
+        let contact = self.contact.map(|id| id.to_string());
+        let company = self.company.map(|id| id.to_string());
+        for (name, value) in [
+            ("state", &self.state),
+            ("role", &self.role),
+            ("tag", &self.tag),
+            ("owner", &self.owner),
+            ("contact", &contact),
+            ("company", &company),
+        ] {
+            if let Some(value) = value {
+                query.filter(name, value);
+            }
+        }
+    }
+
+    fn times(&self) -> (DateTime<Utc>, DateTime<Utc>) {
+        (
+            self.active_since.unwrap_or(DateTime::UNIX_EPOCH),
+            self.active_before.unwrap_or(FAR),
+        )
+    }
+}
+
+/// Behind every time that Postgres and chrono both know.
+const FAR: DateTime<Utc> = DateTime::from_timestamp_nanos(i64::MAX);
+
+impl SearchPosition {
+    fn of(candidate: &SearchCandidate) -> Self {
+        Self {
+            score: candidate.score,
+            active_at: candidate.active_at,
+            id: candidate.id,
+        }
+    }
+
+    /// Best first, then newest first.
+    fn compare(&self, other: &Self) -> Ordering {
+        let by_score = other.score.total_cmp(&self.score);
+        by_score
+            .then_with(|| other.active_at.cmp(&self.active_at))
+            .then_with(|| other.id.cmp(&self.id))
+    }
+}
+
+/// Searches a tenant's objects.
+///
+/// # Errors
+/// See [`StoreError`].
+#[tracing::instrument(name = "search", skip_all)]
+pub async fn search(tx: &mut ApiTx, request: SearchRequest) -> Result<SearchPage, StoreError> {
+    let progress = tx.search_progress().await?;
+    let mut query = SearchQuery::read(&request.text);
+    request.filters.apply(&mut query);
+    let mut ranked = named(tx, &request).await?;
+    let mut matches_any = false;
+    let (mut found, mut is_complete) = candidates(tx, &query, &request, progress, false).await?;
+    if found.is_empty() && ranked.is_empty() && query.has_several_terms() {
+        matches_any = true;
+        (found, is_complete) = candidates(tx, &query, &request, progress, true).await?;
+    }
+    found.retain(|candidate| ranked.iter().all(|named| named.id != candidate.id));
+    ranked.append(&mut found);
+    ranked.sort_by(|one, other| SearchPosition::of(one).compare(&SearchPosition::of(other)));
+    let total = ranked.len();
+    let left: Vec<SearchCandidate> = ranked
+        .into_iter()
+        .skip_while(|candidate| {
+            let place = SearchPosition::of(candidate);
+            request
+                .after
+                .is_some_and(|after| after.compare(&place).is_ge())
+        })
+        .collect();
+    let (items, next) = page(tx, &left, &query, request.limit).await?;
+    Ok(SearchPage {
+        items,
+        next,
+        total,
+        is_complete,
+        matches_any,
+        progress,
+    })
+}
+
+/// The first of what is left, with what is shown of each.
+async fn page(
+    tx: &mut ApiTx,
+    left: &[SearchCandidate],
+    query: &SearchQuery,
+    limit: usize,
+) -> Result<(Vec<SearchHit>, Option<SearchPosition>), StoreError> {
+    let mut items = Vec::new();
+    let mut rest = left;
+    // Objects that were removed since they were indexed are left out, so a page may need another look.
+    while items.len() < limit && !rest.is_empty() {
+        let (taken, behind) = rest.split_at(rest.len().min(limit - items.len()));
+        rest = behind;
+        let ids: Vec<Uuid> = taken.iter().map(|candidate| candidate.id).collect();
+        let mut documents = tx.found_documents(&ids).await?.into_iter().peekable();
+        for candidate in taken {
+            if let Some(document) = documents.next_if(|document| document.id == candidate.id) {
+                items.push(SearchHit {
+                    snippet: snippet(&document.body, query),
+                    score: candidate.score,
+                    document,
+                });
+            }
+        }
+    }
+    let last = left[..left.len() - rest.len()].last();
+    let next = last.filter(|_| !rest.is_empty()).map(SearchPosition::of);
+    Ok((items, next))
+}
+
+/// Objects that the text names exactly. A query with filters finds them by its words.
+async fn named(
+    tx: &mut ApiTx,
+    request: &SearchRequest,
+) -> Result<Vec<SearchCandidate>, StoreError> {
+    let text = request.text.trim();
+    if request.filters != SearchFilters::default() || !is_one_word(text) {
+        return Ok(Vec::new());
+    }
+    let mut ids = Vec::new();
+    if let Ok(id) = Uuid::try_parse(text) {
+        ids.extend(tx.resolve_contact(id).await?);
+        ids.extend(tx.resolve_company(id).await?);
+        ids.push(id);
+    }
+    ids.extend(tx.named_profiles(text).await?);
+    ids.extend(tx.objects_of_source_id(text).await?);
+    let mut seen = HashSet::new();
+    ids.retain(|id| seen.insert(*id));
+    let documents = tx.found_documents(&ids).await?;
+    Ok(documents
+        .into_iter()
+        .filter(|document| request.kinds.contains(&document.kind))
+        .map(|document| SearchCandidate {
+            id: document.id,
+            active_at: document.active_at,
+            score: NAMED,
+        })
+        .collect())
+}
+
+/// The newest matches, and whether these are all.
+async fn candidates(
+    tx: &mut ApiTx,
+    query: &SearchQuery,
+    request: &SearchRequest,
+    progress: Option<SearchProgress>,
+    any: bool,
+) -> Result<(Vec<SearchCandidate>, bool), StoreError> {
+    let (since, before) = request.filters.times();
+    let Some((oldest, newest)) = progress.and_then(|progress| progress.bands) else {
+        return Ok((Vec::new(), true));
+    };
+    let newest = newest.min(Band::of(before));
+    let oldest = oldest.max(Band::of(since));
+    let mut queries = Vec::new();
+    for band in newest.back_to(oldest) {
+        for kind in &request.kinds {
+            let scope = WordScope::new(tx.tenant(), *kind, band);
+            queries.push(WordQuery {
+                finds: query.literal(&scope, any),
+                ranks: query.rank_literal(&scope, any),
+            });
+        }
+    }
+    let limit = RANKED_LIMIT as i32 + 1;
+    let mut found = tx
+        .search_candidates(queries, (since, before), limit)
+        .await?;
+    let is_complete = found.len() <= RANKED_LIMIT;
+    found.truncate(RANKED_LIMIT);
+    Ok((found, is_complete))
+}
