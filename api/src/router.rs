@@ -24,7 +24,7 @@ use crate::{
     openapi::Described,
     routes::{
         api_keys, changes, companies, connections, contacts, conversations, identities,
-        merge_rules, sources, syncs, tenants, timeline,
+        merge_rules, search, sources, syncs, tenants, timeline,
     },
 };
 
@@ -56,6 +56,7 @@ fn calls() -> Vec<(Access, UtoipaMethodRouter<Api>)> {
         (Scope(SourcesWrite), routes!(identities::end_split)),
         (Scope(ProfilesRead), routes!(companies::list)),
         (Scope(ProfilesRead), routes!(companies::show)),
+        (Scope(ProfilesRead), routes!(search::search)),
         (Scope(ProfilesRead), routes!(changes::list)),
         (Scope(ConversationsRead), routes!(conversations::list)),
         (Scope(ConversationsRead), routes!(conversations::show)),

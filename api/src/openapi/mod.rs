@@ -24,7 +24,7 @@ const ABOUT: &str = "Profiles of your customers' contacts and companies, a read-
     has scopes, and sends no such header. Times are RFC 3339 in UTC. Unknown members may be added to any answer.";
 
 /// The calls by what they are about, in the order of the page.
-const GROUPS: [(&str, &str); 9] = [
+const GROUPS: [(&str, &str); 10] = [
     ("Tenants", "Your customers."),
     ("API keys", "The keys of one tenant."),
     ("Connections", "The Intercom workspaces of a tenant."),
@@ -32,6 +32,10 @@ const GROUPS: [(&str, &str); 9] = [
     ("Sources", "Records that other systems send."),
     ("Contacts", "People, folded from their records."),
     ("Companies", "Companies, folded from their records."),
+    (
+        "Search",
+        "Contacts, companies and conversations by their words.",
+    ),
     ("Changes", "The feed of what changed."),
     ("Conversations", "Conversations and their parts."),
 ];

@@ -8,6 +8,7 @@ use shared::{
     domain::{
         self, Region as DataRegion,
         profile::{IdentityKind as Identity, Source, SourceRecordError},
+        search::SearchKind,
     },
     store::ConnectionState as State,
 };
@@ -119,6 +120,12 @@ words! {
 
     /// What an entry of a timeline is.
     TimelineType: ["conversation", "event"];
+
+    /// What can be found.
+    SearchType: SearchKind::ALL.map(SearchKind::as_str);
+
+    /// Whether the items have all words of a query, or only some.
+    SearchMatch: ["all", "any"];
 
     /// Why a record was not taken.
     RecordFault: SourceRecordError::CODES;

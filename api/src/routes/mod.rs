@@ -10,6 +10,7 @@ pub(crate) mod conversations;
 pub(crate) mod identities;
 pub(crate) mod merge_rules;
 mod provenance;
+pub(crate) mod search;
 mod source_shapes;
 pub(crate) mod sources;
 pub(crate) mod sync_status;

@@ -11,6 +11,7 @@ mod parting;
 mod problems;
 mod reading;
 mod repeats;
+mod search;
 mod sources;
 mod timeline;
 mod unchanged;
