@@ -17,9 +17,8 @@ SELECT across_tenants('tenants_to_index(integer)', 'pathbound_api');
 CREATE TABLE search_progress (
     tenant_id     uuid PRIMARY KEY,
     indexed_until timestamptz NOT NULL,
-    -- The first and the last quarter of a year that may have a document, as words name it. NULL if none has.
-    oldest_band   smallint,
-    newest_band   smallint
+    -- The kinds and quarters of a year that may have a document (`WordScope`), so that a search asks for no others.
+    scopes        smallint[] NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 50);
 SELECT isolate('search_progress');
 GRANT SELECT, INSERT, UPDATE ON search_progress TO pathbound_api;
@@ -41,8 +40,8 @@ SELECT partition('search_documents', 'autovacuum_vacuum_scale_factor = 0.05, aut
 -- With a condition that is always true, so that a search, which does not repeat it, cannot read all rows of a tenant
 -- instead of those with a word.
 CREATE UNIQUE INDEX search_documents_by_id ON search_documents (tenant_id, id) WHERE kind > 0;
--- A search reads the whole list of what is not merged into the index yet, so that list is short.
-CREATE INDEX search_documents_by_word ON search_documents USING gin (words) WITH (gin_pending_list_limit = 256);
+-- Each query of a search would read the whole list of what is not merged into the index yet, so there is no such list.
+CREATE INDEX search_documents_by_word ON search_documents USING gin (words) WITH (fastupdate = off);
 SELECT isolate('search_documents');
 GRANT SELECT, INSERT, UPDATE, DELETE ON search_documents TO pathbound_api;
 -- Writers delete the documents of what they remove.
@@ -52,10 +51,12 @@ CREATE POLICY across_tenants ON search_documents FOR SELECT TO pathbound_definer
 
 -- search_candidates(…): documents of the transaction's tenant that a query finds, those of the first query first. There is
 -- a query for each kind and quarter, and one to rank by, which may be empty. The operators of words are not leakproof, so
--- that under row-level security they could use no index. Hence the function, which names the tenant itself.
+-- that under row-level security they could use no index. Hence the function, which names the tenant itself. An index of words
+-- is read by bitmaps alone.
 CREATE FUNCTION search_candidates(queries text[], ranks text[], since timestamptz, before timestamptz, most integer)
 RETURNS TABLE (id uuid, kind smallint, active_at timestamptz, score real)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+SET enable_bitmapscan = on SET enable_seqscan = off AS $$
 DECLARE
     tenant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
 BEGIN

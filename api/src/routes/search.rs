@@ -200,7 +200,10 @@ pub(crate) async fn search(
         total: page.total,
         complete: page.is_complete,
         matched: if page.matches_any { "any" } else { "all" },
-        caught_up: page.progress.is_some_and(|progress| progress.is_current),
+        caught_up: page
+            .progress
+            .as_ref()
+            .is_some_and(|progress| progress.is_current),
         indexed_until: page.progress.map(|progress| progress.indexed_until),
     })
     .into_response())

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         JsonText, TenantId,
-        search::{Band, DocumentWords, SearchKind, TEXT_BYTES, Weight, WordScope},
+        search::{DocumentWords, SearchKind, TEXT_BYTES, Weight, WordScope},
     },
     profiles::{CompanyProfile, ContactProfile},
     store::{
@@ -96,7 +96,7 @@ impl Writer {
         title: &str,
         active_at: DateTime<Utc>,
     ) -> SearchDocument {
-        let scope = WordScope::new(tenant, kind, Band::of(active_at));
+        let scope = WordScope::of(tenant, kind, active_at);
         SearchDocument {
             id,
             kind,

@@ -1,13 +1,13 @@
 //! Documents behind the commits: a slice reads what the feed tells next of a tenant, and writes documents of it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::documents::{ConversationWriter, of_company, of_contact};
 use crate::{
-    domain::{TenantId, search::Band},
+    domain::{TenantId, search::WordScope},
     profiles,
     store::{ApiStore, ApiTx, SearchDocument, StoreError},
 };
@@ -58,7 +58,7 @@ pub async fn index_slice(
         documents: Vec::new(),
         bytes: 0,
         indexed: HashSet::new(),
-        bands: None,
+        scopes: BTreeSet::new(),
     };
     for contact in profiles::contacts_by_id(&mut tx, &ids("contact")).await? {
         if contact.merged_into.is_none() && contact.deleted_at.is_none() {
@@ -80,8 +80,8 @@ pub async fn index_slice(
         .filter(|id| !slice.indexed.contains(id))
         .collect();
     tx.remove_search_documents(&gone).await?;
-    tx.save_search_progress(until, slice.bands, !has_more)
-        .await?;
+    let scopes: Vec<i16> = slice.scopes.into_iter().collect();
+    tx.save_search_progress(until, &scopes, !has_more).await?;
     tx.commit().await?;
     Ok(Some(IndexedSlice {
         changes: changes.len(),
@@ -97,8 +97,8 @@ struct Slice {
     documents: Vec<SearchDocument>,
     bytes: usize,
     indexed: HashSet<Uuid>,
-    /// The first and the last quarter that a document is in.
-    bands: Option<(Band, Band)>,
+    /// The numbers of the scopes that it has documents of.
+    scopes: BTreeSet<i16>,
 }
 
 impl Slice {
@@ -128,9 +128,8 @@ impl Slice {
 
     async fn add(&mut self, tx: &mut ApiTx, document: SearchDocument) -> Result<(), StoreError> {
         self.indexed.insert(document.id);
-        let band = Band::of(document.active_at);
-        let (oldest, newest) = self.bands.unwrap_or((band, band));
-        self.bands = Some((oldest.min(band), newest.max(band)));
+        let scope = WordScope::of(self.tenant, document.kind, document.active_at);
+        self.scopes.insert(scope.number());
         self.bytes += document.body.len() + document.words.len();
         self.documents.push(document);
         if self.bytes >= UNWRITTEN_BYTES {

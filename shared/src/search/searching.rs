@@ -138,10 +138,11 @@ pub async fn search(tx: &mut ApiTx, request: SearchRequest) -> Result<SearchPage
     request.filters.apply(&mut query);
     let mut ranked = named(tx, &request).await?;
     let mut matches_any = false;
-    let (mut found, mut is_complete) = candidates(tx, &query, &request, progress, false).await?;
+    let (mut found, mut is_complete) =
+        candidates(tx, &query, &request, progress.as_ref(), false).await?;
     if found.is_empty() && ranked.is_empty() && query.has_several_terms() {
         matches_any = true;
-        (found, is_complete) = candidates(tx, &query, &request, progress, true).await?;
+        (found, is_complete) = candidates(tx, &query, &request, progress.as_ref(), true).await?;
     }
     found.retain(|candidate| ranked.iter().all(|named| named.id != candidate.id));
     ranked.append(&mut found);
@@ -233,25 +234,21 @@ async fn candidates(
     tx: &mut ApiTx,
     query: &SearchQuery,
     request: &SearchRequest,
-    progress: Option<SearchProgress>,
+    progress: Option<&SearchProgress>,
     any: bool,
 ) -> Result<(Vec<SearchCandidate>, bool), StoreError> {
     let (since, before) = request.filters.times();
-    let Some((oldest, newest)) = progress.and_then(|progress| progress.bands) else {
+    let Some(progress) = progress else {
         return Ok((Vec::new(), true));
     };
-    let newest = newest.min(Band::of(before));
-    let oldest = oldest.max(Band::of(since));
-    let mut queries = Vec::new();
-    for band in newest.back_to(oldest) {
-        for kind in &request.kinds {
-            let scope = WordScope::new(tx.tenant(), *kind, band);
-            queries.push(WordQuery {
-                finds: query.literal(&scope, any),
-                ranks: query.rank_literal(&scope, any),
-            });
-        }
-    }
+    let bands = Band::of(since)..=Band::of(before);
+    let meant =
+        |scope: &&WordScope| request.kinds.contains(&scope.kind()) && bands.contains(&scope.band());
+    let queries = progress.scopes.iter().filter(meant).map(|scope| WordQuery {
+        finds: query.literal(scope, any),
+        ranks: query.rank_literal(scope, any),
+    });
+    let queries = queries.collect();
     let limit = RANKED_LIMIT as i32 + 1;
     let mut found = tx
         .search_candidates(queries, (since, before), limit)

@@ -21,6 +21,10 @@ const CROWD: i64 = 1_000;
 /// and each look-up is three or four buffers.
 const BUFFERS: f64 = 300.0;
 const BUFFERS_PER_ROW: f64 = 60.0;
+/// Each word of a search document is an entry of the index of its own.
+const BUFFERS_PER_DOCUMENT: f64 = 1_500.0;
+/// A search looks up each of its words once for each kind and quarter, however many objects there are.
+const BUFFERS_OF_A_SEARCH: f64 = 1_000.0;
 /// Rows that a statement may read in vain, and for each row that it returns or writes.
 const REMOVED: f64 = 60.0;
 const REMOVED_PER_ROW: f64 = 3.0;
@@ -141,8 +145,15 @@ async fn plans_are_good(statistics: Statistics) {
 /// What is wrong with a statement's plan.
 pub(super) fn fault(ran: &RanPlan) -> Option<String> {
     let rows = ran.rows.max(1.0);
+    let (once, per_row) = if ran.statement.contains("INTO search_documents") {
+        (BUFFERS, BUFFERS_PER_DOCUMENT)
+    } else if ran.statement.contains("ts_rank") {
+        (BUFFERS_OF_A_SEARCH, BUFFERS_PER_ROW)
+    } else {
+        (BUFFERS, BUFFERS_PER_ROW)
+    };
     let faults = [
-        (ran.buffers > BUFFERS + BUFFERS_PER_ROW * rows, "buffers"),
+        (ran.buffers > once + per_row * rows, "buffers"),
         (
             ran.removed > REMOVED + REMOVED_PER_ROW * rows,
             "rows in vain",
@@ -201,6 +212,33 @@ async fn read_everything(case: &Case, base: &str) {
     caller.get("/v1/changes?limit=20").await;
     caller.get("/v1/merge_rules").await;
     caller.get("/v1/sources").await;
+    search_everything(&caller).await;
+}
+
+/// A word that many objects have, one that few have, what names an object, and filters alone.
+async fn search_everything(caller: &Caller) {
+    let contacts = caller.get("/v1/contacts?limit=50").await;
+    let known = contacts["items"].as_array().unwrap().iter();
+    let known = known
+        .filter_map(|contact| contact["email"].as_str())
+        .next()
+        .expect("an address");
+    let conversation = caller.get("/v1/conversations?limit=1").await["items"][0].clone();
+    let number = conversation["source_id"].as_str().unwrap();
+    for (text, filters) in [
+        ("the", json!({})),
+        ("user", json!({})),
+        ("nowhere to be found", json!({})),
+        (known, json!({})),
+        (number, json!({})),
+        ("", json!({"state": "open"})),
+        ("", json!({"contact_id": conversation["contact_ids"][0]})),
+        ("the", json!({"active_since": "2026-01-01T00:00:00Z"})),
+    ] {
+        let body = json!({"q": text, "filters": filters, "limit": 20});
+        let (status, found) = caller.call(Method::POST, "/v1/search", Some(body)).await;
+        assert_eq!(status, StatusCode::OK, "{found}");
+    }
 }
 
 /// A person whom two sources know, with a company and events: sent, changed, parted, joined again, deleted and removed.

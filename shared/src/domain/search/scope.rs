@@ -1,7 +1,7 @@
 //! Where a word counts. A stored word begins with the tenant, kind and age of its object, so that the index gives exactly
 //! the rows of one tenant, newest first, and one tenant's search costs nothing for the words of another.
 
-use std::fmt::Write as _;
+use std::{cmp::Reverse, fmt::Write as _};
 
 use chrono::{DateTime, Datelike as _, Utc};
 use xxhash_rust::xxh3::xxh3_64;
@@ -25,7 +25,7 @@ pub enum SearchKind {
 pub struct Band(u8);
 
 /// The words of one kind, tenant and quarter.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WordScope {
     tenant: TenantId,
     kind: SearchKind,
@@ -71,17 +71,46 @@ impl Band {
     pub const fn number(self) -> i16 {
         self.0 as i16
     }
-
-    /// The quarters from this one back to another, this one included.
-    pub fn back_to(self, oldest: Self) -> impl Iterator<Item = Self> {
-        (oldest.0..=self.0).rev().map(Self)
-    }
 }
 
 impl WordScope {
     #[must_use]
     pub const fn new(tenant: TenantId, kind: SearchKind, band: Band) -> Self {
         Self { tenant, kind, band }
+    }
+
+    /// The scope of an object.
+    #[must_use]
+    pub fn of(tenant: TenantId, kind: SearchKind, active_at: DateTime<Utc>) -> Self {
+        Self::new(tenant, kind, Band::of(active_at))
+    }
+
+    /// The number by which a tenant's scopes are stored.
+    #[must_use]
+    pub const fn number(&self) -> i16 {
+        ((self.kind as i16) << 8) | self.band.number()
+    }
+
+    /// The scopes of a tenant that are stored as these numbers, the newest first.
+    #[must_use]
+    pub fn read(tenant: TenantId, numbers: &[i16]) -> Vec<Self> {
+        let scopes = numbers.iter().filter_map(|number| {
+            let kind = SearchKind::of(number >> 8)?;
+            Some(Self::new(tenant, kind, Band::of_number(number & 0xff)))
+        });
+        let mut scopes: Vec<Self> = scopes.collect();
+        scopes.sort_by_key(|scope| (Reverse(scope.band), scope.kind));
+        scopes
+    }
+
+    #[must_use]
+    pub const fn kind(&self) -> SearchKind {
+        self.kind
+    }
+
+    #[must_use]
+    pub const fn band(&self) -> Band {
+        self.band
     }
 
     /// What its words begin with. Two tenants may share a beginning, because a row also names its tenant.
@@ -126,8 +155,23 @@ mod tests {
         assert_eq!(of(2026, 11).number(), 67);
         assert_eq!(of(1970, 1), of(2010, 1));
         assert_eq!(of(2200, 1).number(), 255);
-        let back: Vec<i16> = of(2010, 7).back_to(of(2010, 1)).map(Band::number).collect();
-        assert_eq!(back, [2, 1, 0]);
+    }
+
+    #[test]
+    fn scopes_are_read_as_they_are_stored() {
+        let tenant = TenantId::new();
+        let scope = |kind, band| WordScope::new(tenant, kind, Band::of_number(band));
+        let newest_first = [
+            scope(SearchKind::Conversation, 255),
+            scope(SearchKind::Contact, 67),
+            scope(SearchKind::Company, 67),
+            scope(SearchKind::Contact, 0),
+        ];
+        let mut numbers: Vec<i16> = newest_first.iter().map(WordScope::number).collect();
+        numbers.sort_unstable();
+        // A newer build may store kinds that this one does not know.
+        numbers.push(9 << 8);
+        assert_eq!(WordScope::read(tenant, &numbers), newest_first);
     }
 
     #[test]

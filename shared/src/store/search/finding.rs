@@ -3,10 +3,9 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{
-    domain::search::{Band, SearchKind},
-    store::{StoreError, Tx, noted_changes::ObjectFate, roles::Api},
-};
+use crate::domain::TenantId;
+use crate::domain::search::{SearchKind, WordScope};
+use crate::store::{StoreError, Tx, noted_changes::ObjectFate, roles::Api};
 
 /// A query for the documents of one kind and quarter, as Postgres reads a `tsquery`.
 #[derive(Clone, Debug)]
@@ -38,11 +37,11 @@ pub struct FoundDocument {
 }
 
 /// How far a tenant is indexed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchProgress {
     pub indexed_until: DateTime<Utc>,
-    /// The first and the last quarter that may have a document. `None` if none has.
-    pub bands: Option<(Band, Band)>,
+    /// Kinds and quarters that may have a document, the newest first.
+    pub scopes: Vec<WordScope>,
     /// Whether everything that is stored is indexed.
     pub is_current: bool,
 }
@@ -53,7 +52,7 @@ impl Tx<Api> {
     pub async fn search_progress(&mut self) -> Result<Option<SearchProgress>, StoreError> {
         let tenant = self.tenant().0;
         let row = sqlx::query!(
-            r#"SELECT p.indexed_until, p.oldest_band, p.newest_band, f.last_at <= p.indexed_until AS "is_current!"
+            r#"SELECT p.indexed_until, p.scopes, f.last_at <= p.indexed_until AS "is_current!"
                FROM search_progress p JOIN feeds f ON f.tenant_id = p.tenant_id WHERE p.tenant_id = $1"#,
             tenant
         )
@@ -61,10 +60,7 @@ impl Tx<Api> {
         .await?;
         Ok(row.map(|row| SearchProgress {
             indexed_until: row.indexed_until,
-            bands: row
-                .oldest_band
-                .zip(row.newest_band)
-                .map(|(oldest, newest)| (Band::of_number(oldest), Band::of_number(newest))),
+            scopes: WordScope::read(TenantId(tenant), &row.scopes),
             is_current: row.is_current,
         }))
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::domain::TenantId;
-use crate::domain::search::{Band, SearchKind};
+use crate::domain::search::SearchKind;
 use crate::store::{
     Store, StoreError, Tx,
     roles::{Api, DbRole},
@@ -106,24 +106,23 @@ impl Tx<Api> {
         self.delete_search_documents(ids).await
     }
 
-    /// Saves how far the tenant is indexed. `is_all` says that nothing followed when the slice was read. `bands` are
-    /// the first and the last quarter that it has written a document of. The claim ends
+    /// Saves how far the tenant is indexed. `is_all` says that nothing followed when the slice was read. `scopes` are
+    /// the numbers of those that it has written documents of. The claim ends
     /// with the transaction.
     #[tracing::instrument(name = "db.save_search_progress", level = "debug", skip_all)]
     pub async fn save_search_progress(
         &mut self,
         until: DateTime<Utc>,
-        bands: Option<(Band, Band)>,
+        scopes: &[i16],
         is_all: bool,
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "UPDATE search_progress SET indexed_until = $2, oldest_band = least(oldest_band, $3),
-                newest_band = greatest(newest_band, $4) WHERE tenant_id = $1",
+            "UPDATE search_progress SET indexed_until = $2,
+                scopes = ARRAY(SELECT DISTINCT s FROM unnest(scopes || $3::int2[]) AS s ORDER BY s) WHERE tenant_id = $1",
             tenant,
             until,
-            bands.map(|(oldest, _)| oldest.number()),
-            bands.map(|(_, newest)| newest.number()),
+            scopes,
         )
         .execute(self.session())
         .await?;
