@@ -7,6 +7,7 @@ pub mod floor;
 mod other_sources;
 pub mod progress;
 pub mod scenarios;
+mod searching;
 pub mod summary;
 pub mod tenant_run;
 pub mod world;

@@ -243,6 +243,10 @@ A person whom its CRM, its mailing tool, its analytics and Intercom know, why th
   curl -s -H 'Authorization: Bearer {key}' '{api}/v1/contacts/{person}/identities'
   curl -s -H 'Authorization: Bearer {key}' '{api}/v1/contacts/{person}/timeline'
 
+What anything says about a word, best first:
+
+  curl -s -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' '{api}/v1/search' -d '{{"q":"person","limit":5}}'
+
 Change something in its Intercom, ask for a sync, and read what is newest:
 
   curl -s '{intercom}/_control/workspaces/{workspace}/mutate' -d '{{"op":"update","kind":"contact","count":3}}'

@@ -16,6 +16,7 @@ use super::{
     other_sources::{OtherSources, has_other_sources},
     progress::DemoProgress,
     scenarios::{DemoTenant, Scenario},
+    searching,
     world::World,
 };
 use crate::{
@@ -136,6 +137,7 @@ impl TenantRun<'_> {
         let synced = self.until_synced(tenant, connection).await?;
         if let Some(others) = &others {
             others.check(rest, tenant).await?;
+            searching::check(rest, tenant, self.deadline).await?;
         }
         let calls = self.workspace().0.ledger();
         if self.demo_tenant.scenario == Scenario::Revoked {
