@@ -334,6 +334,7 @@ async fn what_changes_is_found_as_it_is_now() {
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_are_those_of_a_new_index() {
     let (_world, case, caller) = synced().await;
+    // Records join and part from round to round, and in the end they are one.
     for round in 0..4_u64 {
         case.workspace.mutate(Mutation::update(Kind::Contact, 5));
         case.workspace.mutate(Mutation::grow(Kind::Conversation, 5));
@@ -341,7 +342,7 @@ async fn documents_are_those_of_a_new_index() {
         let people: Vec<Value> = (0..6)
             .map(|n| {
                 let at = format!("2026-11-0{}T12:00:00Z", round + 1);
-                let email = format!("p{}@shared.example", (n + round) % 4);
+                let email = format!("p{}@shared.example", n * (round + 1) % 4);
                 person(
                     &format!("p{n}"),
                     &at,
@@ -351,15 +352,22 @@ async fn documents_are_those_of_a_new_index() {
             .collect();
         caller.send("crm", "contact", &people).await;
         let fleet = case.world.fleet(2);
-        case.until_complete().await;
-        drop(fleet);
+        case.poll().await;
+        fleet.stop().await;
+        index(&case).await;
     }
     index(&case).await;
     let followed = case.search_documents().await;
-    assert!(followed.len() > 60, "{}", followed.len());
+    assert!(followed.len() > 50, "{}", followed.len());
     case.delete_search_index().await;
     index(&case).await;
-    assert_eq!(case.search_documents().await, followed);
+    let anew = case.search_documents().await;
+    let differing: Vec<_> = followed
+        .iter()
+        .filter(|document| !anew.contains(document))
+        .chain(anew.iter().filter(|document| !followed.contains(document)))
+        .collect();
+    assert!(differing.is_empty(), "{differing:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

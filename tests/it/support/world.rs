@@ -15,6 +15,7 @@ use shared::{
     vault::KeyRing,
 };
 use sqlx::{PgPool, postgres::PgPoolOptions};
+use tokio::task::JoinHandle;
 
 use super::{
     PATIENCE,
@@ -37,6 +38,18 @@ pub(crate) struct World {
 /// Scheduler and workers in this process, until dropped.
 pub(crate) struct Fleet {
     shutdown: Shutdown,
+    /// Whether each has ended well.
+    processes: Vec<JoinHandle<bool>>,
+}
+
+impl Fleet {
+    /// Stops it, and waits until the last slice has ended.
+    pub(crate) async fn stop(mut self) {
+        self.shutdown.cancel();
+        for process in std::mem::take(&mut self.processes) {
+            assert!(process.await.expect("no panic"), "it ended well");
+        }
+    }
 }
 
 impl Drop for Fleet {
@@ -200,11 +213,16 @@ impl World {
             false,
         );
         let shutdown = Shutdown::new();
-        tokio::spawn(scheduler::run(self.config.clone(), shutdown.clone()));
+        let scheduler = scheduler::run(self.config.clone(), shutdown.clone());
+        let mut processes = vec![tokio::spawn(async { scheduler.await.is_ok() })];
         for _ in 0..workers {
-            tokio::spawn(worker::run(self.config.clone(), shutdown.clone()));
+            let worker = worker::run(self.config.clone(), shutdown.clone());
+            processes.push(tokio::spawn(async { worker.await.is_ok() }));
         }
-        Fleet { shutdown }
+        Fleet {
+            shutdown,
+            processes,
+        }
     }
 
     /// A worker's own sessions, for a test that takes its steps one by one.
