@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use shared::{
-    domain::{Secret, TenantId},
+    domain::{Secret, TenantId, audit_event::Actor},
     store::KeyHolder,
     vault,
 };
@@ -82,6 +82,10 @@ impl Access {
 /// The tenant that the caller has proven. A handler that takes it is behind the gate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallerTenant(pub(crate) TenantId);
+
+/// Whose action a call is, for the audit trail. A handler that takes it is behind the gate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallerActor(pub(crate) Actor);
 
 /// What the caller may read beside what its route needs.
 #[derive(Clone, Debug)]
@@ -171,6 +175,10 @@ async fn carry_out(
     mut request: Request,
     next: Next,
 ) -> Response {
+    let actor = match &caller {
+        Caller::Service => Actor::ServiceKey,
+        Caller::Tenant(id, _) => Actor::TenantKey(*id),
+    };
     let (tenant, scopes) = match admit(api, access, caller, request.headers()).await {
         Ok(admitted) => admitted,
         Err(refused) => return refused.into_response(),
@@ -179,6 +187,7 @@ async fn carry_out(
         Span::current().record("tenant", display(tenant));
     }
     request.extensions_mut().insert(CallerTenant(tenant));
+    request.extensions_mut().insert(CallerActor(actor));
     request.extensions_mut().insert(scopes);
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let known = conditional::known(&request);
@@ -285,13 +294,22 @@ impl<S: Sync> FromRequestParts<S> for CallerTenant {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        // It is missing only if a route was mounted without its gate. Such a route answers no one.
-        parts
-            .extensions
-            .get::<Self>()
-            .copied()
-            .ok_or_else(ApiError::internal)
+        left_by_gate(parts)
     }
+}
+
+impl<S: Sync> FromRequestParts<S> for CallerActor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        left_by_gate(parts)
+    }
+}
+
+/// It is missing only if a route was mounted without its gate. Such a route answers no one.
+fn left_by_gate<T: Copy + Send + Sync + 'static>(parts: &Parts) -> Result<T, ApiError> {
+    let left = parts.extensions.get::<T>().copied();
+    left.ok_or_else(ApiError::internal)
 }
 
 impl fmt::Display for KeyScope {

@@ -23,8 +23,8 @@ use crate::{
     cors, docs, envelope, oauth,
     openapi::Described,
     routes::{
-        api_keys, changes, companies, connections, contacts, conversations, identities,
-        merge_rules, search, sources, syncs, tenants, timeline,
+        api_keys, audit_events, changes, companies, connections, contacts, conversations,
+        identities, merge_rules, search, sources, syncs, tenants, timeline,
     },
 };
 
@@ -58,6 +58,7 @@ fn calls() -> Vec<(Access, UtoipaMethodRouter<Api>)> {
         (Scope(ProfilesRead), routes!(companies::show)),
         (Scope(ProfilesRead), routes!(search::search)),
         (Scope(ProfilesRead), routes!(changes::list)),
+        (Scope(ConnectionsRead), routes!(audit_events::list)),
         (Scope(ConversationsRead), routes!(conversations::list)),
         (Scope(ConversationsRead), routes!(conversations::show)),
         (Scope(ConversationsRead), routes!(conversations::parts)),

@@ -52,6 +52,7 @@ impl Janitor {
             EndedKind::OauthFlows => retention.oauth_flows,
             EndedKind::IdempotencyKeys => retention.idempotency_keys,
             EndedKind::OperatorEvents => retention.operator_events,
+            EndedKind::AuditEvents => retention.audit_events,
         };
         Self {
             store,

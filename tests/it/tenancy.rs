@@ -176,15 +176,70 @@ async fn an_operator_reads_no_content() {
     assert!(!refused_to_operator(&case, "SELECT status FROM threads").await);
 }
 
-/// Whether Postgres refuses a statement to a session that has the operators' role, because the role lacks a right.
+/// A trail proves something only if no one can change it. Who may do what with it is exactly this.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_role_changes_an_audit_event() {
+    let world = World::new().await;
+    let tenant = world.new_tenant().await;
+    let mut admin = superuser(&world).await;
+    let rights: Vec<String> = sqlx::query_scalar(
+        "SELECT r.rolname || ' ' || lower(a.privilege_type) FROM pg_class c, aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee
+         WHERE c.relname = 'audit_events' AND a.grantee <> c.relowner
+         UNION ALL
+         SELECT r.rolname || ' ' || lower(a.privilege_type) || ' of ' || t.attname
+         FROM pg_attribute t, aclexplode(t.attacl) a JOIN pg_roles r ON r.oid = a.grantee
+         WHERE t.attrelid = 'audit_events'::regclass ORDER BY 1",
+    )
+    .fetch_all(&mut admin)
+    .await
+    .unwrap();
+    assert_eq!(
+        rights,
+        [
+            "pathbound_api insert",
+            "pathbound_api select",
+            // The janitor's function. It locks what it removes, and a tenant cannot be changed into another.
+            "pathbound_definer delete",
+            "pathbound_definer select",
+            "pathbound_definer update of tenant_id",
+            "pathbound_oauth insert",
+        ]
+    );
+    for role in ["api", "oauth", "worker", "sources", "operator", "scheduler"] {
+        for change in [
+            "UPDATE audit_events SET action = 'tenant.forged'",
+            "UPDATE audit_events SET at = now()",
+            "DELETE FROM audit_events",
+            "TRUNCATE audit_events",
+        ] {
+            let refused = refused_to(&world, role, tenant.0, change).await;
+            assert!(refused, "{role}: {change}");
+        }
+    }
+    let moved = "UPDATE audit_events SET tenant_id = gen_random_uuid()";
+    assert!(refused_to(&world, "definer", tenant.0, moved).await);
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM audit_events WHERE tenant_id = $1")
+        .bind(tenant.0)
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
+    assert_eq!(kept, 1);
+}
+
+/// Whether Postgres refuses a statement to a session that has the operators' role.
 async fn refused_to_operator(case: &Case, query: &str) -> bool {
-    let mut session = superuser(&case.world).await;
+    refused_to(&case.world, "operator", case.tenant.0, query).await
+}
+
+/// Whether Postgres refuses a statement to a session that has this role, because the role lacks a right.
+async fn refused_to(world: &World, role: &str, tenant: uuid::Uuid, query: &str) -> bool {
+    let mut session = superuser(world).await;
     session
-        .execute("SET ROLE pathbound_operator")
+        .execute(sqlx::AssertSqlSafe(format!("SET ROLE pathbound_{role}")))
         .await
         .expect("the role is there");
     sqlx::query("SELECT set_config('app.tenant_id', $1, false)")
-        .bind(case.tenant.to_string())
+        .bind(tenant.to_string())
         .execute(&mut session)
         .await
         .expect("a setting");

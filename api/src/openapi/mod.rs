@@ -38,6 +38,7 @@ const GROUPS: [(&str, &str); 10] = [
     ),
     ("Changes", "The feed of what changed."),
     ("Conversations", "Conversations and their parts."),
+    ("Audit", "Who did what."),
 ];
 
 /// One call: the key that it needs, and what its annotation says.

@@ -7,6 +7,7 @@ use shared::{
     completeness::StreamActivity as Activity,
     domain::{
         self, Region as DataRegion,
+        audit_event::{Actor, AuditAction as Action},
         profile::{IdentityKind as Identity, Source, SourceRecordError},
         search::SearchKind,
     },
@@ -129,6 +130,13 @@ words! {
 
     /// Why a record was not taken.
     RecordFault: SourceRecordError::CODES;
+
+    /// What was done.
+    AuditAction: Action::ALL.iter().map(|action| action.as_str());
+
+    /// Whose an action is: the product backend's, that of a program with a tenant key, or that of a browser which came back
+    /// from Intercom.
+    ActorKind: Actor::KINDS;
 
     /// How the bodies of messages are given.
     BodyFormat: ["text", "html"];

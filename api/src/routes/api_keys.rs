@@ -7,14 +7,18 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use shared::store::ApiKey;
+use serde_json::json;
+use shared::{
+    domain::audit_event::{AuditAction, Effect, NewAuditEvent},
+    store::ApiKey,
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{ListQuery, Mark, NoQuery, before, tenants::check_name};
 use crate::{
     Api,
-    caller::{CallerTenant, KeyScope, NewKey},
+    caller::{CallerActor, CallerTenant, KeyScope, NewKey},
     error::{ApiError, FieldError},
     extract::{JsonBody, Params, id},
     idempotency::Repeatable,
@@ -77,6 +81,7 @@ pub(crate) struct ApiKeyView {
 pub(crate) async fn create(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
+    CallerActor(actor): CallerActor,
     repeatable: Repeatable,
     _: Params<NoQuery>,
     JsonBody(new): JsonBody<NewApiKey>,
@@ -97,6 +102,10 @@ pub(crate) async fn create(
             new.expires_at,
         )
         .await?;
+    // Its name is left out, because it may be that of a person.
+    let event = NewAuditEvent::new(actor, AuditAction::ApiKeyCreated, made.id);
+    let details = json!({"scopes": scopes, "expires_at": new.expires_at});
+    tx.add_audit_event(event.with(details)).await?;
     let view = ApiKeyView {
         key: Some(made.key.expose().to_owned()),
         ..ApiKeyView::from(stored)
@@ -141,12 +150,16 @@ pub(crate) async fn list(
 pub(crate) async fn revoke(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
+    CallerActor(actor): CallerActor,
     Path(key): Path<String>,
     _: Params<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
+    let key = id(&key)?;
     let mut tx = api.store.begin(tenant).await?;
-    if !tx.revoke_api_key(id(&key)?).await? {
-        return Err(ApiError::not_found());
+    let effect = tx.revoke_api_key(key).await?;
+    if effect.ok_or_else(ApiError::not_found)? == Effect::Changed {
+        let event = NewAuditEvent::new(actor, AuditAction::ApiKeyRevoked, key);
+        tx.add_audit_event(event).await?;
     }
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

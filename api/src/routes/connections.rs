@@ -8,8 +8,12 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use shared::{
-    domain::{ConnectionId, Region, TenantId},
+    domain::{
+        ConnectionId, Region, TenantId,
+        audit_event::{Actor, AuditAction, Effect, NewAuditEvent},
+    },
     store::{AfterDisconnect, Connection, StoreError},
     sync::{FENCE_RECHECK_INTERVAL, connect},
 };
@@ -18,7 +22,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{ListQuery, Mark, NoQuery};
 use crate::{
     Api,
-    caller::CallerTenant,
+    caller::{CallerActor, CallerTenant},
     error::ApiError,
     extract::{JsonBody, Params, id},
     openapi::words,
@@ -130,10 +134,11 @@ struct ErrorView {
 pub(crate) async fn connect(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
+    CallerActor(actor): CallerActor,
     _: Params<NoQuery>,
     JsonBody(request): JsonBody<ConnectRequest>,
 ) -> Result<(StatusCode, Json<StartView>), ApiError> {
-    let started = connect::start(&api.connect.store, tenant, request.region).await?;
+    let started = connect::start(&api.connect.store, tenant, request.region, actor).await?;
     let start_url = format!(
         "{}/oauth/intercom/start?flow={}",
         api.config.public_url,
@@ -221,6 +226,7 @@ pub(crate) async fn show(
 pub(crate) async fn end(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
+    CallerActor(actor): CallerActor,
     Path(connection): Path<String>,
     Params(query): Params<EndQuery>,
 ) -> Result<(StatusCode, Json<ConnectionView>), ApiError> {
@@ -231,7 +237,7 @@ pub(crate) async fn end(
     };
     let mut tries = 1..=TRIES;
     let ended = loop {
-        match disconnect(&api, tenant, connection, data).await {
+        match disconnect(&api, tenant, actor, connection, data).await {
             Ok(ended) => break ended.ok_or_else(ApiError::not_found)?,
             Err(error) if error.is_transient() && tries.next().is_some() => {}
             Err(error) => return Err(error.into()),
@@ -249,12 +255,19 @@ pub(crate) async fn end(
 async fn disconnect(
     api: &Api,
     tenant: TenantId,
+    actor: Actor,
     connection: ConnectionId,
     data: AfterDisconnect,
 ) -> Result<Option<Connection>, StoreError> {
     let mut tx = api.store.begin(tenant).await?;
-    if !tx.disconnect(connection, data).await? {
-        return Ok(None);
+    match tx.disconnect(connection, data).await? {
+        None => return Ok(None),
+        Some(Effect::Unchanged) => {}
+        Some(Effect::Changed) => {
+            let event = NewAuditEvent::new(actor, AuditAction::ConnectionEnded, connection.0);
+            let details = json!({"data": data.as_str()});
+            tx.add_audit_event(event.with(details)).await?;
+        }
     }
     let ended = tx.connection(connection).await?;
     tx.commit().await?;

@@ -10,8 +10,13 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use shared::{
-    domain::{ConnectionId, profile::RecordKey},
+    domain::{
+        ConnectionId,
+        audit_event::{AuditAction, NewAuditEvent},
+        profile::RecordKey,
+    },
     profiles::{self, ContactIdentities, DatedLink},
     store::{PartedContact, SplitFault, StoredSplit},
 };
@@ -21,7 +26,7 @@ use uuid::Uuid;
 use super::{NoQuery, contacts::own_id};
 use crate::{
     Api,
-    caller::CallerTenant,
+    caller::{CallerActor, CallerTenant},
     error::ApiError,
     extract::{JsonBody, Params, id},
     idempotency::Repeatable,
@@ -198,6 +203,7 @@ pub(crate) async fn show(
 pub(crate) async fn split(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
+    CallerActor(actor): CallerActor,
     Path(contact): Path<String>,
     Params(query): Params<SplitQuery>,
     repeatable: Repeatable,
@@ -225,6 +231,9 @@ pub(crate) async fn split(
         return Ok(Json(outcome).into_response());
     }
     outcome.id = Some(split);
+    let event = NewAuditEvent::new(actor, AuditAction::SplitMade, own);
+    let details = json!({"split_id": split, "records": records.len()});
+    tx.add_audit_event(event.with(details)).await?;
     tracing::info!(%tenant, contact = %own, %split, "contact split");
     repeatable.commit(tx, StatusCode::OK, &outcome).await
 }
@@ -246,6 +255,7 @@ pub(crate) async fn split(
 pub(crate) async fn end_split(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
+    CallerActor(actor): CallerActor,
     Path((contact, split)): Path<(String, String)>,
     _: Params<NoQuery>,
 ) -> Result<Json<SplitOutcome>, ApiError> {
@@ -256,6 +266,9 @@ pub(crate) async fn end_split(
         .end_split(own, split)
         .await?
         .ok_or_else(ApiError::not_found)?;
+    let event = NewAuditEvent::new(actor, AuditAction::SplitEnded, own);
+    tx.add_audit_event(event.with(json!({"split_id": split})))
+        .await?;
     tx.commit().await?;
     tracing::info!(%tenant, contact = %own, %split, "split ended");
     Ok(Json(SplitOutcome::of(contacts)))

@@ -4,7 +4,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use shared::domain::profile::{MergeRules, Source};
+use shared::domain::{
+    audit_event::{AuditAction, Effect, NewAuditEvent},
+    profile::{MergeRules, Source},
+};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{ArrayBuilder, RefOr, Schema},
@@ -13,7 +16,7 @@ use utoipa::{
 use super::NoQuery;
 use crate::{
     Api,
-    caller::CallerTenant,
+    caller::{CallerActor, CallerTenant},
     error::ApiError,
     extract::{JsonBody, Params},
     openapi::words,
@@ -164,11 +167,15 @@ pub(crate) async fn show(
 pub(crate) async fn set(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
+    CallerActor(actor): CallerActor,
     _: Params<NoQuery>,
     JsonBody(rules): JsonBody<MergeRules>,
 ) -> Result<CompleteRules, ApiError> {
     let mut tx = api.store.begin(tenant).await?;
-    tx.set_merge_rules(&rules).await?;
+    if tx.set_merge_rules(&rules).await? == Effect::Changed {
+        let event = NewAuditEvent::new(actor, AuditAction::MergeRulesChanged, tenant.0);
+        tx.add_audit_event(event).await?;
+    }
     tx.commit().await?;
     tracing::info!(%tenant, "merge rules set");
     Ok(Json(rules))

@@ -1,6 +1,7 @@
 //! The calls of `/v1`, one file per kind of object. `router.rs` mounts them.
 
 pub(crate) mod api_keys;
+pub(crate) mod audit_events;
 pub(crate) mod changes;
 pub(crate) mod companies;
 pub(crate) mod connections;

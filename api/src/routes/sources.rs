@@ -10,10 +10,11 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use shared::{
     domain::{
         ConnectionId, TenantId,
+        audit_event::{AuditAction, Effect, NewAuditEvent},
         profile::{
             Source, SourceRecord, SourceRecordError, read_source_company, read_source_contact,
             read_source_event,
@@ -26,7 +27,7 @@ use utoipa::ToSchema;
 use super::{NoQuery, source_shapes::BatchShape};
 use crate::{
     Api,
-    caller::CallerTenant,
+    caller::{CallerActor, CallerTenant},
     error::ApiError,
     extract::{JsonBody, Params},
     idempotency::Repeatable,
@@ -203,15 +204,21 @@ pub(crate) async fn list(
 pub(crate) async fn remove(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
+    CallerActor(actor): CallerActor,
     Path(source): Path<String>,
     _: Params<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
     let source = sent_source(&source)?;
     let mut tx = api.store.begin(tenant).await?;
     let removed = tx.remove_source(source).await?;
+    if let Some((connection, Effect::Changed)) = removed {
+        let event = NewAuditEvent::new(actor, AuditAction::SourceRemoved, connection.0);
+        let details = json!({"source": source.as_str()});
+        tx.add_audit_event(event.with(details)).await?;
+    }
     tx.commit().await?;
     // One that has sent nothing is removed already.
-    if let Some(connection) = removed {
+    if let Some((connection, _)) = removed {
         purge::start(&api.store, tenant, connection).await;
         tracing::info!(%tenant, %connection, source = source.as_str(), "source removed");
     }

@@ -8,10 +8,13 @@ use axum::{
 };
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::{
     completeness::{self, StreamActivity, SyncStatus},
-    domain::{ConnectionId, Mode, RunId, Stream},
+    domain::{
+        ConnectionId, Mode, RunId, Stream,
+        audit_event::{AuditAction, NewAuditEvent},
+    },
     pacing::BudgetStatus,
     store::{
         RunRequest,
@@ -26,7 +29,7 @@ use super::{
 };
 use crate::{
     Api,
-    caller::CallerTenant,
+    caller::{CallerActor, CallerTenant},
     error::ApiError,
     extract::{JsonBody, Params, id},
     idempotency::Repeatable,
@@ -202,6 +205,7 @@ fn eta(pending: i64, allowed: u32) -> Option<u64> {
 pub(crate) async fn create(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
+    CallerActor(actor): CallerActor,
     Path(connection): Path<String>,
     repeatable: Repeatable,
     _: Params<NoQuery>,
@@ -213,6 +217,9 @@ pub(crate) async fn create(
     match tx.request_run(connection, new.mode, &streams).await? {
         None => Err(ApiError::not_found()),
         Some(RunRequest::Queued(run)) => {
+            let event = NewAuditEvent::new(actor, AuditAction::SyncRequested, connection.0);
+            let details = json!({"run_id": run.id, "mode": run.mode, "streams": run.streams});
+            tx.add_audit_event(event.with(details)).await?;
             // The tickets follow the commit. A worker that is faster would find streams that are not due.
             let view = RunView::from(run);
             let answer = repeatable.commit(tx, StatusCode::ACCEPTED, &view).await?;

@@ -24,6 +24,7 @@ pub struct Retention {
     pub oauth_flows: Duration,
     pub idempotency_keys: Duration,
     pub operator_events: Duration,
+    pub audit_events: Duration,
 }
 
 impl Retention {
@@ -37,6 +38,7 @@ impl Retention {
             oauth_flows: age(read, "oauth_flow_retention", SHORTEST),
             idempotency_keys: age(read, "idempotency_retention", SHORTEST_ANSWER),
             operator_events: age(read, "operator_event_retention", SHORTEST),
+            audit_events: age(read, "audit_event_retention", SHORTEST),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The records that we store and their names. No I/O, no async, no foreign shapes.
 
+pub mod audit_event;
 pub mod conversation_extras;
 pub mod ids;
 pub mod json_text;

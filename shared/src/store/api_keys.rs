@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Store, StoreError, Tx, reads::Position, roles::Api};
-use crate::domain::TenantId;
+use crate::domain::{TenantId, audit_event::Effect};
 
 /// A key without its secret, as its owner sees it later.
 #[derive(Clone, Debug)]
@@ -104,17 +104,27 @@ impl Tx<Api> {
         .await?)
     }
 
-    /// Revokes a key at once, on every replica. `false` for an unknown or foreign id. A second call changes nothing.
+    /// Revokes a key at once, on every replica. `None` for an unknown or foreign id. A second call changes nothing.
     #[tracing::instrument(name = "db.revoke_api_key", level = "debug", skip_all)]
-    pub async fn revoke_api_key(&mut self, id: Uuid) -> Result<bool, StoreError> {
+    pub async fn revoke_api_key(&mut self, id: Uuid) -> Result<Option<Effect>, StoreError> {
         let tenant = self.tenant().0;
-        let done = sqlx::query!(
-            "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE tenant_id = $1 AND id = $2",
+        let revoked = sqlx::query!(
+            "UPDATE api_keys SET revoked_at = now() WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL",
             tenant,
             id,
         )
         .execute(self.session())
         .await?;
-        Ok(done.rows_affected() > 0)
+        if revoked.rows_affected() > 0 {
+            return Ok(Some(Effect::Changed));
+        }
+        let is_known = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM api_keys WHERE tenant_id = $1 AND id = $2) AS "is_known!""#,
+            tenant,
+            id,
+        )
+        .fetch_one(self.session())
+        .await?;
+        Ok(is_known.then_some(Effect::Unchanged))
     }
 }

@@ -7,7 +7,7 @@ use super::{
     ConnectionError, NewWorkspace, SliceKey, StoreError, Tx,
     roles::{Api, Oauth, Worker},
 };
-use crate::domain::ConnectionId;
+use crate::domain::{ConnectionId, audit_event::Effect};
 
 /// What happens to the data that a connection brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,17 @@ pub enum AfterDisconnect {
     Retain,
     /// It is deleted, with the profiles that no other source knows. See [`Store::purge`](super::Store::purge).
     Purge,
+}
+
+impl AfterDisconnect {
+    /// The name in our API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retain => "retain",
+            Self::Purge => "purge",
+        }
+    }
 }
 
 impl Tx<Oauth> {
@@ -113,18 +124,29 @@ impl Tx<Worker> {
 
 impl Tx<Api> {
     /// Disconnects: raises generation and fences, deletes the token, stops the streams, closes their dead letters,
-    /// cancels open runs. After the commit nothing is written for the connection. `false` for an unknown or foreign
-    /// id. A second call changes nothing more.
+    /// cancels open runs. After the commit nothing is written for the connection. `None` for an unknown or foreign
+    /// id. A second call changes nothing more, unless it is the first that asks for a purge.
     #[tracing::instrument(name = "db.disconnect", level = "debug", skip_all)]
     pub async fn disconnect(
         &mut self,
         connection: ConnectionId,
         data: AfterDisconnect,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Effect>, StoreError> {
         let tenant = self.tenant().0;
         // The lock waits for a slice's transaction under way. A later one finds another fence and writes nothing.
         self.lock_streams(connection).await?;
-        let found = sqlx::query!(
+        let before = sqlx::query!(
+            r#"SELECT state = 'disconnected' AS "has_ended!", purge_requested_at IS NOT NULL AS "is_being_purged!"
+               FROM connections WHERE tenant_id = $1 AND id = $2 AND source = 'intercom' FOR UPDATE"#,
+            tenant,
+            connection.0,
+        )
+        .fetch_optional(self.session())
+        .await?;
+        let Some(before) = before else {
+            return Ok(None);
+        };
+        sqlx::query!(
             "UPDATE connections
              SET generation = generation + (state <> 'disconnected')::int, state = 'disconnected',
                  disconnected_at = coalesce(disconnected_at, now()),
@@ -135,9 +157,6 @@ impl Tx<Api> {
         )
         .execute(self.session())
         .await?;
-        if found.rows_affected() == 0 {
-            return Ok(false);
-        }
         self.delete_tokens(connection).await?;
         self.stop_streams(connection).await?;
         self.close_dead_letters(connection).await?;
@@ -147,6 +166,11 @@ impl Tx<Api> {
             self.reset_streams(connection).await?;
             self.request_purge(connection).await?;
         }
-        Ok(true)
+        let asks_for_purge = data == AfterDisconnect::Purge && !before.is_being_purged;
+        Ok(Some(if !before.has_ended || asks_for_purge {
+            Effect::Changed
+        } else {
+            Effect::Unchanged
+        }))
     }
 }

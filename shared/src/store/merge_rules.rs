@@ -1,7 +1,7 @@
 //! Which source a tenant believes before which.
 
 use super::{StoreError, Tx, noted_changes::ChangeOp, roles::Api};
-use crate::domain::profile::MergeRules;
+use crate::domain::{audit_event::Effect, profile::MergeRules};
 
 impl Tx<Api> {
     /// The tenant's rules. The default ones if it has set none.
@@ -25,7 +25,7 @@ impl Tx<Api> {
 
     /// Sets the tenant's rules. Every profile of several records is noted as changed, because it may show something else.
     #[tracing::instrument(name = "db.set_merge_rules", level = "debug", skip_all)]
-    pub async fn set_merge_rules(&mut self, rules: &MergeRules) -> Result<(), StoreError> {
+    pub async fn set_merge_rules(&mut self, rules: &MergeRules) -> Result<Effect, StoreError> {
         let tenant = self.tenant().0;
         let text = serde_json::to_string(rules).map_err(|error| StoreError::Inconsistent {
             table: "merge_rules",
@@ -42,7 +42,7 @@ impl Tx<Api> {
         .fetch_optional(self.session())
         .await?;
         if changed.is_none() {
-            return Ok(());
+            return Ok(Effect::Unchanged);
         }
         // A profile of one record is what that record says, whatever the order. The two indexes of joined records hold
         // few rows, because most records are profiles by themselves.
@@ -54,6 +54,6 @@ impl Tx<Api> {
         .fetch_all(self.session())
         .await?;
         self.note_changes(ChangeOp::Upsert, joined);
-        Ok(())
+        Ok(Effect::Changed)
     }
 }

@@ -8,6 +8,7 @@
 mod absences;
 mod access_tokens;
 mod api_keys;
+mod audit_events;
 mod audits;
 mod batch;
 mod changes;
@@ -65,6 +66,7 @@ mod versions;
 use std::marker::PhantomData;
 
 pub use api_keys::{ApiKey, KeyHolder};
+pub use audit_events::{AuditEvent, AuditEventFilter};
 pub use audits::{AuditResult, HeldPart, SampledThread};
 pub use batch::WriteSummary;
 pub use company_fetches::CompanyFetches;

@@ -18,10 +18,11 @@ pub enum EndedKind {
     /// Answers to repeated POSTs. They end when they are given.
     IdempotencyKeys,
     OperatorEvents,
+    AuditEvents,
 }
 
 impl EndedKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Runs,
         Self::DeadLetters,
         Self::Quarantine,
@@ -29,6 +30,7 @@ impl EndedKind {
         Self::OauthFlows,
         Self::IdempotencyKeys,
         Self::OperatorEvents,
+        Self::AuditEvents,
     ];
 
     /// Its label in metrics.
@@ -42,6 +44,7 @@ impl EndedKind {
             Self::OauthFlows => "oauth_flows",
             Self::IdempotencyKeys => "idempotency_keys",
             Self::OperatorEvents => "operator_events",
+            Self::AuditEvents => "audit_events",
         }
     }
 }
@@ -94,6 +97,7 @@ impl Store<Scheduler> {
             EndedKind::OauthFlows => remove!(tx, age, limit, "remove_ended_oauth_flows"),
             EndedKind::IdempotencyKeys => remove!(tx, age, limit, "remove_ended_idempotency_keys"),
             EndedKind::OperatorEvents => remove!(tx, age, limit, "remove_ended_operator_events"),
+            EndedKind::AuditEvents => remove!(tx, age, limit, "remove_ended_audit_events"),
         };
         tx.commit().await?;
         Ok(removal)

@@ -88,6 +88,9 @@ pub trait WritesRecords: ChangesObjects {}
 /// Roles that store the answer to a repeated POST with what it does.
 pub trait AnswersCalls: DbRole {}
 
+/// Roles that add audit events, in the transactions of what callers do.
+pub trait KeepsAuditEvents: DbRole {}
+
 /// Roles that may ask whether a tenant exists.
 pub trait LooksUpTenants: DbRole {}
 
@@ -125,11 +128,12 @@ macro_rules! role {
 
 role! {
     /// Serves REST: reads everything but tokens, and ends connections.
-    Api = "api", Request: ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants, ChangesObjects, AnswersCalls
+    Api = "api", Request: ReadsConnections, ReadsStatus, LocksStreams, LooksUpTenants, ChangesObjects, AnswersCalls,
+        KeepsAuditEvents
 }
 role! {
     /// Connects workspaces: reads and writes sealed tokens.
-    Oauth = "oauth", Request: ReadsConnections, LocksStreams
+    Oauth = "oauth", Request: ReadsConnections, LocksStreams, KeepsAuditEvents
 }
 role! {
     /// Syncs: reads sealed tokens and writes what Intercom returns.

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::domain::{
     ConnectionId,
+    audit_event::Effect,
     profile::{RecordKey, Source},
 };
 
@@ -232,25 +233,33 @@ impl Tx<Api> {
     }
 
     /// Ends a source and requests the deletion of what it has sent (see [`Store::purge`](super::Store::purge)). `None`
-    /// if it has sent nothing.
+    /// if it has sent nothing. A second call changes nothing.
     #[tracing::instrument(name = "db.remove_source", level = "debug", skip_all)]
     pub async fn remove_source(
         &mut self,
         source: Source,
-    ) -> Result<Option<ConnectionId>, StoreError> {
+    ) -> Result<Option<(ConnectionId, Effect)>, StoreError> {
         let tenant = self.tenant().0;
         let removed = sqlx::query_scalar!(
             "UPDATE connections
-             SET state = 'disconnected', disconnected_at = coalesce(disconnected_at, now()),
-                 generation = generation + (state <> 'disconnected')::int,
-                 purge_requested_at = CASE WHEN state = 'active' THEN now() ELSE purge_requested_at END
-             WHERE tenant_id = $1 AND source = $2 AND workspace_id = $2
+             SET state = 'disconnected', disconnected_at = now(), generation = generation + 1, purge_requested_at = now()
+             WHERE tenant_id = $1 AND source = $2 AND workspace_id = $2 AND state = 'active'
              RETURNING id",
             tenant,
             source.as_str(),
         )
         .fetch_optional(self.session())
         .await?;
-        Ok(removed.map(ConnectionId))
+        if let Some(removed) = removed {
+            return Ok(Some((ConnectionId(removed), Effect::Changed)));
+        }
+        let before = sqlx::query_scalar!(
+            "SELECT id FROM connections WHERE tenant_id = $1 AND source = $2 AND workspace_id = $2",
+            tenant,
+            source.as_str(),
+        )
+        .fetch_optional(self.session())
+        .await?;
+        Ok(before.map(|id| (ConnectionId(id), Effect::Unchanged)))
     }
 }

@@ -6,7 +6,10 @@ use super::{
     Store, StoreError,
     roles::{Api, LooksUpTenants},
 };
-use crate::domain::TenantId;
+use crate::domain::{
+    TenantId,
+    audit_event::{Actor, AuditAction, NewAuditEvent},
+};
 
 /// One customer of Pathbound.
 #[derive(Clone, Debug)]
@@ -33,6 +36,9 @@ impl Store<Api> {
         )
         .fetch_one(tx.session())
         .await?;
+        // Only the service key may make this call.
+        let event = NewAuditEvent::new(Actor::ServiceKey, AuditAction::TenantCreated, id.0);
+        tx.add_audit_event(event).await?;
         tx.commit().await?;
         Ok(CreatedTenant {
             id,

@@ -9,10 +9,14 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
 use crate::{
     config::Config,
-    domain::{ConnectionId, Region, Secret, Stream, TenantId},
+    domain::{
+        ConnectionId, Region, Secret, Stream, TenantId,
+        audit_event::{Actor, AuditAction, NewAuditEvent},
+    },
     intercom::{self, Intercom, Me, Refusal},
     store::{FlowFate, NewWorkspace, OauthStore, StartPage, StoreError},
     vault::{self, KeyRing, SealContext, SealError},
@@ -70,11 +74,15 @@ pub async fn start(
     store: &OauthStore,
     tenant: TenantId,
     region: Region,
+    actor: Actor,
 ) -> Result<Started, ConnectError> {
     let start_token = token()?;
     let mut tx = store.begin(tenant).await?;
     let expires_at = tx
         .start_oauth_flow(region, &digest(&start_token), FLOW_LIFE)
+        .await?;
+    let event = NewAuditEvent::new(actor, AuditAction::ConnectStarted, tenant.0);
+    tx.add_audit_event(event.with(json!({"region": region})))
         .await?;
     tx.commit().await?;
     Ok(Started {
@@ -181,12 +189,15 @@ pub async fn finish(
     // connection is stored.
     let (me, answered) = token_owner(context, region, &token).await?;
 
+    // Intercom knows the workspace's region. The customer's choice at the start was a guess, which the host of another
+    // region has corrected if it answered instead.
+    let region = me.region.unwrap_or(answered);
+    let about = json!({"workspace_id": me.workspace_id, "region": region});
+
     let mut tx = context.store.begin(tenant).await?;
     let connection = tx
         .connect_workspace(&NewWorkspace {
-            // Intercom knows the workspace's region. The customer's choice at the start was a guess, which the host of
-            // another region has corrected if it answered instead.
-            region: me.region.unwrap_or(answered),
+            region,
             id: me.workspace_id,
             name: me.workspace_name,
             timezone: me.timezone,
@@ -203,6 +214,8 @@ pub async fn finish(
     tx.put_access_token(connection, &sealed).await?;
     tx.mark_all_due(connection).await?;
     let others = tx.note_shared_workspace(connection).await?;
+    let event = NewAuditEvent::new(Actor::Browser, AuditAction::ConnectionMade, connection.0);
+    tx.add_audit_event(event.with(about)).await?;
     tx.commit().await?;
     tracing::info!(%tenant, %connection, "workspace connected");
     if others > 0 {

@@ -27,6 +27,7 @@ const LEFT_OUT: &[&str] = &[
     "idempotency_keys",
     "oauth_flows",
     "operator_events",
+    "audit_events",
     "pauses",
     "_sqlx_migrations",
 ];

@@ -31,6 +31,7 @@ const OTHERS: &[&str] = &[
     "connection_secrets",
     "oauth_flows",
     "api_keys",
+    "audit_events",
     "tenants",
 ];
 

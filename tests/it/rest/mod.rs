@@ -1,5 +1,6 @@
 //! REST: keys, tenants, pages, repeats and errors, and what is read back.
 
+mod auditing;
 mod described;
 mod feed;
 mod following;

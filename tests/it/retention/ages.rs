@@ -24,6 +24,7 @@ async fn each_kind_goes_at_its_age_and_not_before() {
         ("OAUTH_FLOW_RETENTION", "3d"),
         ("IDEMPOTENCY_RETENTION", "30h"),
         ("OPERATOR_EVENT_RETENTION", "13d"),
+        ("AUDIT_EVENT_RETENTION", "15d"),
     ])
     .await;
     let (case, neighbour) = (world.connect(tiny()).await, world.connect(another()).await);
@@ -100,13 +101,16 @@ async fn what_has_not_ended_stays_at_any_age() {
     let round = world.janitor().await.round().await;
 
     assert!(round.is_complete);
-    // The flow by which the workspace was connected, and of the three runs that ended those that a full one followed.
+    // The flow by which the workspace was connected, of the three runs that ended those that a full one followed, and the
+    // trail: a tenant, a flow, a connection and a key were made.
     assert_eq!(case.rows_of(EndedKind::OauthFlows).await, 0);
+    assert_eq!(case.rows_of(EndedKind::AuditEvents).await, 0);
     assert_eq!(case.run_ids().await, runs[2..]);
-    assert_eq!(round.removed, 3);
+    assert_eq!(round.removed, 7);
     let mut after = case.digests().await;
     for digests in [&mut before, &mut after] {
-        digests.retain(|(table, ..)| table != "oauth_flows" && table != "sync_runs");
+        let ended = ["oauth_flows", "sync_runs", "audit_events"];
+        digests.retain(|(table, ..)| !ended.contains(&table.as_str()));
     }
     assert_eq!(before, after);
     let reader = caller.with_key(key["key"].as_str().unwrap());

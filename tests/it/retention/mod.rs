@@ -25,6 +25,7 @@ fn kept_for(retention: &Retention, kind: EndedKind) -> Duration {
         EndedKind::OauthFlows => retention.oauth_flows,
         EndedKind::IdempotencyKeys => retention.idempotency_keys,
         EndedKind::OperatorEvents => retention.operator_events,
+        EndedKind::AuditEvents => retention.audit_events,
     }
 }
 

@@ -19,6 +19,7 @@ fn per_day(kind: EndedKind) -> i64 {
         EndedKind::OauthFlows => 10,
         EndedKind::IdempotencyKeys => 50,
         EndedKind::OperatorEvents => 1,
+        EndedKind::AuditEvents => 10,
     }
 }
 
@@ -33,7 +34,8 @@ async fn live_for_a_month(case: &Case) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_year_of_traffic_leaves_a_bounded_database() {
-    let world = World::new().await;
+    // The year is longer than anything is kept.
+    let world = World::with(&[("AUDIT_EVENT_RETENTION", "120d")]).await;
     let busy = world.connect(tiny()).await;
     let idle = world.connect(another()).await;
     let fleet = world.fleet(1);
@@ -66,13 +68,15 @@ async fn a_year_of_traffic_leaves_a_bounded_database() {
         };
         let days = kept_for(&world.config.retention, kind).as_secs() / DAY.as_secs();
         let kept = per_day(kind) * i64::try_from(days).unwrap();
-        // The first run was superseded, the first flow has expired, and everything else has no end.
+        // The first run was superseded, the first flow has expired, the trail is too old, and nothing else has an end.
         bounded.insert(table.to_owned(), kept);
     }
     assert_eq!(counts[11], bounded);
-    // A tenant that does nothing has lost its flow and nothing else.
+    // A tenant that does nothing has lost its flow and its trail and nothing else.
     let mut quiet = first.1;
-    quiet.insert("oauth_flows".to_owned(), 0);
+    for ended in ["oauth_flows", "audit_events"] {
+        quiet.insert(ended.to_owned(), 0);
+    }
     assert_eq!(idle.row_counts().await, quiet);
     // What is left is a copy that goes on.
     let _fleet = world.fleet(1);

@@ -213,6 +213,9 @@ async fn read_everything(case: &Case, base: &str) {
     caller.get("/v1/merge_rules").await;
     caller.get("/v1/sources").await;
     search_everything(&caller).await;
+    for query in ["limit=20", "action=split.made&limit=20"] {
+        caller.get(&format!("/v1/audit_events?{query}")).await;
+    }
 }
 
 /// A word that many objects have, one that few have, what names an object, and filters alone.

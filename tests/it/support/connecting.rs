@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shared::{
     config::Config,
-    domain::ConnectionId,
+    domain::{ConnectionId, audit_event::Actor},
     queue::Ticket,
     sync::connect::{self, ConnectContext, ConnectError},
 };
@@ -32,7 +32,7 @@ impl Case {
             config: Arc::new(config),
             ..self.world.oauth.clone()
         };
-        let started = connect::start(&oauth.store, self.tenant, self.region)
+        let started = connect::start(&oauth.store, self.tenant, self.region, Actor::ServiceKey)
             .await
             .expect("a flow starts");
         let session = connect::new_session().expect("a session");

@@ -65,6 +65,10 @@ fn insert_of(kind: EndedKind) -> &'static str {
             "INSERT INTO operator_events (tenant_id, id, code, connection_id, workspace_id, others, happened_at)
              SELECT $1, gen_random_uuid(), 'workspace_shared', $2, 'a workspace', 1, at FROM "
         }
+        EndedKind::AuditEvents => {
+            "INSERT INTO audit_events (tenant_id, id, action, actor_kind, object_type, object_id, details, at)
+             SELECT $1, gen_random_uuid(), 'sync.requested', 'service_key', 'connection', $2, '{\"mode\": \"full\"}', at FROM "
+        }
     }
 }
 

@@ -199,6 +199,7 @@ fn retention(kept: &Retention) -> Vec<(&'static str, String)> {
         ("oauth_flow_retention", duration(kept.oauth_flows)),
         ("idempotency_retention", duration(kept.idempotency_keys)),
         ("operator_event_retention", duration(kept.operator_events)),
+        ("audit_event_retention", duration(kept.audit_events)),
     ]
 }
 
