@@ -10,6 +10,7 @@ mod conditional;
 mod cors;
 mod docs;
 mod envelope;
+mod erasure;
 mod error;
 mod extract;
 mod idempotency;
@@ -123,9 +124,11 @@ impl Api {
     /// If the listener fails.
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
         let purges = tokio::spawn(purge::rounds(self.store.clone(), shutdown.clone()));
+        let erasures = tokio::spawn(erasure::rounds(self.store.clone(), shutdown.clone()));
         let (drain, pulse) = (self.config.drain_limit, self.pulse.clone());
         serve::serve(listener, self.router(), shutdown, drain, pulse).await;
-        // The purges end with the same shutdown. An interrupted one stays pending in Postgres, so any
+        let _ = erasures.await;
+        // The purges and erasures end with the same shutdown. An interrupted one stays pending in Postgres, so any
         // API process can finish it.
         let _ = purges.await;
         Ok(())

@@ -23,7 +23,7 @@ use crate::{
     cors, docs, envelope, oauth,
     openapi::Described,
     routes::{
-        api_keys, audit_events, changes, companies, connections, contacts, conversations,
+        api_keys, audit_events, changes, companies, connections, contacts, conversations, erasures,
         identities, merge_rules, search, sources, syncs, tenants, timeline,
     },
 };
@@ -54,6 +54,9 @@ fn calls() -> Vec<(Access, UtoipaMethodRouter<Api>)> {
         (Scope(ProfilesRead), routes!(identities::show)),
         (Scope(SourcesWrite), routes!(identities::split)),
         (Scope(SourcesWrite), routes!(identities::end_split)),
+        (Scope(SourcesWrite), routes!(erasures::create)),
+        (Scope(SourcesWrite), routes!(erasures::list)),
+        (Scope(SourcesWrite), routes!(erasures::show)),
         (Scope(ProfilesRead), routes!(companies::list)),
         (Scope(ProfilesRead), routes!(companies::show)),
         (Scope(ProfilesRead), routes!(search::search)),

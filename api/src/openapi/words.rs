@@ -129,13 +129,16 @@ words! {
     SearchMatch: ["all", "any"];
 
     /// Why a record was not taken.
-    RecordFault: SourceRecordError::CODES;
+    RecordFault: SourceRecordError::CODES.iter().copied().chain([routes::ERASED]);
+
+    /// How far an erasure is.
+    ErasureStatus: ["queued", "running", "finished"];
 
     /// What was done.
     AuditAction: Action::ALL.iter().map(|action| action.as_str());
 
-    /// Whose an action is: the product backend's, that of a program with a tenant key, or that of a browser which came back
-    /// from Intercom.
+    /// Whose an action is: the product backend's, that of a program with a tenant key, that of a browser which came back
+    /// from Intercom, or that of a process of ours which carries out what was asked for earlier.
     ActorKind: Actor::KINDS;
 
     /// How the bodies of messages are given.

@@ -8,6 +8,7 @@ pub(crate) mod connections;
 mod contact_views;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
+pub(crate) mod erasures;
 pub(crate) mod identities;
 pub(crate) mod merge_rules;
 mod provenance;
@@ -29,6 +30,9 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{error::ApiError, openapi::words};
+
+/// The code of a record that an erasure keeps out.
+pub(crate) const ERASED: &str = "erased";
 
 /// The query of a call that takes none. Without it, a misspelt parameter would pass unread.
 #[derive(Debug, Deserialize)]

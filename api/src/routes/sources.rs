@@ -24,7 +24,7 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-use super::{NoQuery, source_shapes::BatchShape};
+use super::{ERASED, NoQuery, source_shapes::BatchShape};
 use crate::{
     Api,
     caller::{CallerActor, CallerTenant},
@@ -135,10 +135,12 @@ pub(crate) async fn receive(
     // Read before the transaction, so that nothing waits for the reading.
     let (tx, rejected, changed) = match batch.object {
         RecordObject::Contact => {
-            let read = NewestRecords::of(batch.records, read_source_contact);
-            let (alive, ended) = parted(read.by_id, SourceRecord::into_contact);
+            let mut read = NewestRecords::of(batch.records, read_source_contact);
+            let (alive, ended) =
+                parted(std::mem::take(&mut read.by_id), SourceRecord::into_contact);
             let (mut tx, connection) = open(&api, tenant, source).await?;
             let written = tx.write_contacts(connection, alive).await?;
+            read.refuse_erased(&written.kept_out);
             let marked = tx.end_contacts(connection, &ended).await?;
             (tx, read.rejected, changed(&written) + marked)
         }
@@ -151,13 +153,14 @@ pub(crate) async fn receive(
             (tx, read.rejected, changed(&written) + marked)
         }
         RecordObject::Event => {
-            let read = NewestRecords::of(batch.records, read_source_event);
-            let (alive, ended) = parted(read.by_id, SourceRecord::into_event);
+            let mut read = NewestRecords::of(batch.records, read_source_event);
+            let (alive, ended) = parted(std::mem::take(&mut read.by_id), SourceRecord::into_event);
             let (mut tx, connection) = open(&api, tenant, source).await?;
             let alive = alive.into_iter().flatten().collect();
             let written = tx.write_events(connection, alive).await?;
+            read.refuse_erased(&written.kept_out);
             let marked = tx.end_events(connection, &ended).await?;
-            (tx, read.rejected, written + marked)
+            (tx, read.rejected, written.changed + marked)
         }
     };
     let taken = RecordsTaken {
@@ -254,6 +257,8 @@ type RecordsById<F> = BTreeMap<String, (SourceRecord<F>, String)>;
 /// The newest version of each record of a call, because a source may send several.
 struct NewestRecords<F> {
     by_id: RecordsById<F>,
+    /// Where the versions of each record are in the call.
+    indexes: BTreeMap<String, Vec<usize>>,
     rejected: Vec<RejectedRecord>,
 }
 
@@ -267,11 +272,16 @@ impl<F> NewestRecords<F> {
     ) -> Self {
         let mut newest = Self {
             by_id: BTreeMap::new(),
+            indexes: BTreeMap::new(),
             rejected: Vec::new(),
         };
         for (index, raw) in records.into_iter().enumerate() {
             match read(raw.get()) {
-                Ok(record) => newest.add(record, raw.get()),
+                Ok(record) => {
+                    let of_record = newest.indexes.entry(record.source_id.clone());
+                    of_record.or_default().push(index);
+                    newest.add(record, raw.get());
+                }
                 Err(error) => newest.rejected.push(RejectedRecord {
                     index,
                     code: error.code(),
@@ -280,6 +290,23 @@ impl<F> NewestRecords<F> {
             }
         }
         newest
+    }
+
+    /// Rejects every version of records that an erasure keeps out.
+    fn refuse_erased(&mut self, kept_out: &[String]) {
+        for index in kept_out
+            .iter()
+            .filter_map(|id| self.indexes.get(id))
+            .flatten()
+        {
+            self.rejected.push(RejectedRecord {
+                index: *index,
+                code: ERASED,
+                detail: "the person was erased and is kept out: leave the record out".to_owned(),
+            });
+        }
+        self.rejected
+            .sort_unstable_by_key(|rejected| rejected.index);
     }
 
     fn add(&mut self, record: SourceRecord<F>, raw: &str) {

@@ -13,11 +13,13 @@ pub enum Actor {
     TenantKey(Uuid),
     /// That of the browser which came back from Intercom. It has no key.
     Browser,
+    /// What was asked for earlier, carried out by a process of ours.
+    System,
 }
 
 impl Actor {
     /// Every kind, as the API names it.
-    pub const KINDS: [&str; 3] = ["service_key", "tenant_key", "browser"];
+    pub const KINDS: [&str; 4] = ["service_key", "tenant_key", "browser", "system"];
 
     /// The kind, as the API names it.
     #[must_use]
@@ -26,6 +28,7 @@ impl Actor {
             Self::ServiceKey => "service_key",
             Self::TenantKey(_) => "tenant_key",
             Self::Browser => "browser",
+            Self::System => "system",
         }
     }
 
@@ -34,7 +37,7 @@ impl Actor {
     pub const fn id(self) -> Option<Uuid> {
         match self {
             Self::TenantKey(id) => Some(id),
-            Self::ServiceKey | Self::Browser => None,
+            Self::ServiceKey | Self::Browser | Self::System => None,
         }
     }
 }
@@ -94,6 +97,10 @@ actions! {
     SplitMade = "split.made", "contact";
     /// A split of a contact was ended.
     SplitEnded = "split.ended", "contact";
+    /// The erasure of a contact was asked for.
+    ErasureRequested = "erasure.requested", "contact";
+    /// Nothing of an erased contact is left.
+    ErasureFinished = "erasure.finished", "contact";
 }
 
 /// Whether a call that is safe to repeat has done anything.
@@ -148,12 +155,14 @@ mod tests {
             let is_word = |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
             assert!(words.len() == 2 && words.iter().all(is_word), "{name}");
         }
-        let ids = [
+        let actors = [
             Actor::ServiceKey,
             Actor::TenantKey(Uuid::max()),
             Actor::Browser,
+            Actor::System,
         ];
-        assert_eq!(ids.map(Actor::kind), Actor::KINDS);
-        assert_eq!(ids.map(Actor::id), [None, Some(Uuid::max()), None]);
+        assert_eq!(actors.map(Actor::kind), Actor::KINDS);
+        let ids = actors.map(Actor::id);
+        assert_eq!(ids, [None, Some(Uuid::max()), None, None]);
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod audit_event;
 pub mod conversation_extras;
+pub mod erased_text;
 pub mod ids;
 pub mod json_text;
 pub mod permission;

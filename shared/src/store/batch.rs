@@ -18,6 +18,8 @@ pub struct WriteSummary {
     pub alive: i64,
     /// Source ids of the inserted and updated records.
     pub changed: Vec<String>,
+    /// Source ids of records that an erasure keeps out. They are not stored.
+    pub kept_out: Vec<String>,
 }
 
 impl WriteSummary {
@@ -50,6 +52,7 @@ impl WriteSummary {
             updated: changed.len() - inserted,
             alive: (inserted + revived) as i64,
             changed,
+            kept_out: Vec::new(),
         }
     }
 

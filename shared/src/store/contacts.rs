@@ -8,7 +8,7 @@ use super::{
     StoreError, Tx, WriteSummary,
     batch::{SourceColumns, SourceRow, last_of_each},
     contact_links::ReportedLinks,
-    identities::{HeldValues, Linked},
+    identities::{HeldValues, Linked, values_of},
     noted_changes::ObjectKind,
     raw::{self, RawKind},
     reads::FAR_FUTURE,
@@ -84,11 +84,27 @@ impl<R: WritesRecords> Tx<R> {
         connection: ConnectionId,
         contacts: Vec<Contact>,
     ) -> Result<WriteSummary, StoreError> {
-        let contacts = last_of_each(contacts, |contact| &contact.source_id);
+        let mut contacts = last_of_each(contacts, |contact| &contact.source_id);
         let seen = contacts.len();
         let before = self
             .contact_versions(connection, &ids_of(&contacts))
             .await?;
+        let is_changed = |contact: &Contact| {
+            let raw_hash = raw_hash(&contact.raw);
+            before.is_changed(&contact.source_id, contact.updated_at, raw_hash)
+        };
+        let has_merges = contacts.iter().any(|contact| !contact.absorbed.is_empty());
+        if has_merges || contacts.iter().any(is_changed) {
+            // An erasure holds the same lock, so that what it keeps out is known from here on.
+            self.lock_links(Linked::Contacts).await?;
+        }
+        let new: Vec<(&str, Vec<String>)> = contacts
+            .iter()
+            .filter(|contact| before.is_new(&contact.source_id))
+            .map(|contact| (contact.source_id.as_str(), values_of(contact)))
+            .collect();
+        let kept_out = self.kept_out_contacts(connection, &new).await?;
+        contacts.retain(|contact| !kept_out.contains(&contact.source_id));
         let (mut new, mut stored) = (SourceColumns::default(), SourceColumns::default());
         let mut reported = ReportedLinks::default();
         let mut held = HeldValues::default();
@@ -121,15 +137,13 @@ impl<R: WritesRecords> Tx<R> {
                     .insert(contact.source_id, contact.companies);
             }
         }
-        if !held.is_empty() || !absorbed.is_empty() {
-            self.lock_links(Linked::Contacts).await?;
-        }
         let previous = self
             .stored_identities(Linked::Contacts, connection, &stored.source_ids)
             .await?;
         let mut changed = self.insert_contacts(connection, &new).await?;
         changed.extend(self.update_contacts(connection, &stored).await?);
         let mut written = WriteSummary::of(seen, changed, &before);
+        written.kept_out = kept_out.into_iter().collect();
         self.note_conversations_of(connection, &written.inserted_ids(&before))
             .await?;
         self.write_links(connection, &reported, &written.changed, &before)

@@ -1,6 +1,6 @@
 //! Conversations: stubs, their participants, and the first message.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use super::{
     threads::StubVersion,
     versions::raw_hash,
 };
-use crate::domain::{ConnectionId, Stream, ThreadPart, ids, records::Conversation};
+use crate::domain::{ConnectionId, Stream, ThreadPart, erased_text, ids, records::Conversation};
 
 /// Where a conversation comes from. It decides when an equally old one may overwrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(super) struct WrittenConversations {
     pub(super) first_messages: Vec<(Uuid, ThreadPart)>,
     /// Conversations that were not stored before, so they have no thread yet.
     new: HashSet<Uuid>,
+    /// Conversations that an erasure keeps out. Nothing of them is stored.
+    pub(super) kept_out: HashSet<Uuid>,
 }
 
 impl Tx<Worker> {
@@ -61,7 +63,7 @@ impl Tx<Worker> {
         connection: ConnectionId,
         stubs: Vec<Conversation>,
     ) -> Result<WriteSummary, StoreError> {
-        let versions = stubs
+        let mut versions: Vec<StubVersion> = stubs
             .iter()
             .map(|stub| StubVersion::of(connection, stub))
             .collect();
@@ -70,7 +72,8 @@ impl Tx<Worker> {
         let written = self
             .write_conversations(connection, stubs, Seen::InList)
             .await?;
-        self.write_parts(written.first_messages, &HashSet::new())
+        versions.retain(|stub| !written.kept_out.contains(&stub.id()));
+        self.write_parts(connection, written.first_messages, &HashSet::new())
             .await?;
         self.mark_threads_pending(connection, versions, &written.new)
             .await?;
@@ -97,16 +100,33 @@ impl Tx<Worker> {
             // Their threads are locked next, also those of unchanged conversations.
             Seen::WithParts => self.lock_conversations(&ids).await?,
         };
+        let seen_count = identified.len();
+        let is_changed = |id: &Uuid, conversation: &Conversation| match seen {
+            Seen::InList => {
+                before.is_changed(id, conversation.updated_at, raw_hash(&conversation.raw))
+            }
+            // An equally old conversation overwrites only as a stub, so that the two forms do not take turns.
+            Seen::WithParts => before.is_later(id, conversation.updated_at),
+        };
+        let erased = self
+            .erased_of(
+                connection,
+                identified
+                    .iter()
+                    .filter(|(id, conversation)| is_changed(id, conversation)),
+            )
+            .await?;
+        identified.retain(|(id, _)| !erased.kept_out.contains(id));
         let mut columns = Columns::with_capacity(identified.len());
         let mut participants = Participants::default();
         let mut first_messages = Vec::new();
-        for (id, conversation) in identified {
+        for (id, mut conversation) in identified {
+            // Of the bytes as they were sent, so that an unchanged stub is known by it.
             let raw_hash = raw_hash(&conversation.raw);
-            let is_changed = match seen {
-                Seen::InList => before.is_changed(&id, conversation.updated_at, raw_hash),
-                // An equally old conversation overwrites only as a stub, so that the two forms do not take turns.
-                Seen::WithParts => before.is_later(&id, conversation.updated_at),
-            };
+            let is_changed = is_changed(&id, &conversation);
+            if is_changed && erased.groups.contains(&id) {
+                erased_text::take_out(&mut conversation, &erased.people);
+            }
             // An unchanged stub says nothing new of its first message. A full answer may show a redaction that did not
             // touch the conversation.
             if is_changed || seen == Seen::WithParts {
@@ -144,17 +164,50 @@ impl Tx<Worker> {
                 .await?;
         }
         let summary = WriteSummary {
-            seen: ids.len(),
+            seen: seen_count,
             inserted,
             updated: changed.len().saturating_sub(inserted),
             alive,
             changed,
+            kept_out: Vec::new(),
         };
         Ok(WrittenConversations {
             summary,
             first_messages,
             new,
+            kept_out: erased.kept_out,
         })
+    }
+
+    /// What erasures say of conversations that are about to be written.
+    async fn erased_of<'a>(
+        &mut self,
+        connection: ConnectionId,
+        changed: impl Iterator<Item = &'a (Uuid, Conversation)>,
+    ) -> Result<ErasedOf, StoreError> {
+        let changed: Vec<&(Uuid, Conversation)> = changed.collect();
+        let (mut contacts, mut names) = (BTreeSet::new(), BTreeSet::new());
+        for (_, conversation) in &changed {
+            contacts.extend(people_of(conversation));
+            names.insert(conversation.source_id.as_str());
+        }
+        let kept_out = self.kept_out(connection, &contacts, &names).await?;
+        let mut erased = ErasedOf {
+            people: kept_out.people(),
+            ..ErasedOf::default()
+        };
+        let mut dropped = BTreeMap::new();
+        for (id, conversation) in changed {
+            let (name, shown) = (&conversation.source_id, &conversation.contacts);
+            if let Some(erasure) = kept_out.whole(name, shown.entries(), shown.is_whole()) {
+                erased.kept_out.insert(*id);
+                dropped.insert(name.clone(), erasure);
+            } else if people_of(conversation).any(|contact| erased.people.contains(contact)) {
+                erased.groups.insert(*id);
+            }
+        }
+        self.keep_out_conversations(connection, &dropped).await?;
+        Ok(erased)
     }
 
     async fn upsert_conversations(
@@ -207,6 +260,26 @@ impl Tx<Worker> {
         .fetch_all(self.session())
         .await?)
     }
+}
+
+/// What erasures say of a batch of conversations.
+#[derive(Default)]
+struct ErasedOf {
+    /// Source ids of contacts that are kept out.
+    people: BTreeSet<String>,
+    /// Conversations of nobody else.
+    kept_out: HashSet<Uuid>,
+    /// Conversations that go on with others.
+    groups: HashSet<Uuid>,
+}
+
+/// The contacts that a conversation shows: who takes part, and who may have written its first message.
+fn people_of(conversation: &Conversation) -> impl Iterator<Item = &str> {
+    let author = conversation.first_message.as_ref();
+    let author = author.filter(|first| erased_text::may_be_by_contact(first));
+    let author = author.and_then(|first| first.author_source_id.as_deref());
+    let shown = conversation.contacts.entries().iter();
+    shown.map(String::as_str).chain(author)
 }
 
 /// One array per column, which is the shape that `unnest` takes.

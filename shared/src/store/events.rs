@@ -1,5 +1,7 @@
 //! What people did, as other sources tell it.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -12,19 +14,36 @@ use super::{
 };
 use crate::domain::{ConnectionId, ids, records::SourceEvent};
 
+/// What a batch of events has left.
+#[derive(Debug, Default)]
+pub struct WrittenEvents {
+    /// How many have changed something.
+    pub changed: usize,
+    /// Source ids of events of people who are erased. They are not stored.
+    pub kept_out: Vec<String>,
+}
+
 impl Tx<Sources> {
-    /// Writes a source's events. An older version of one changes nothing. Returns how many have changed something.
+    /// Writes a source's events. An older version of one changes nothing.
     #[tracing::instrument(name = "db.write_events", level = "debug", skip_all)]
     pub async fn write_events(
         &mut self,
         connection: ConnectionId,
         events: Vec<SourceEvent>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<WrittenEvents, StoreError> {
         if events.is_empty() {
-            return Ok(0);
+            return Ok(WrittenEvents::default());
         }
         let tenant = self.tenant().0;
         let events = last_of_each(events, |event| &event.source_id);
+        let contacts: BTreeSet<&str> = events.iter().map(|event| event.contact.as_str()).collect();
+        let people = self
+            .kept_out(connection, &contacts, &BTreeSet::new())
+            .await?
+            .people();
+        let (kept_out, events): (Vec<_>, Vec<_>) = events
+            .into_iter()
+            .partition(|event| people.contains(&event.contact));
         let mut columns = EventColumns::default();
         for event in events {
             columns
@@ -63,7 +82,10 @@ impl Tx<Sources> {
         )
         .execute(self.session())
         .await?;
-        Ok(usize::try_from(written.rows_affected()).unwrap_or(usize::MAX))
+        Ok(WrittenEvents {
+            changed: usize::try_from(written.rows_affected()).unwrap_or(usize::MAX),
+            kept_out: kept_out.into_iter().map(|event| event.source_id).collect(),
+        })
     }
 }
 

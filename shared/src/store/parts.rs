@@ -1,6 +1,6 @@
 //! Parts: the messages and events of threads.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use super::{
     versions::raw_hash,
 };
 use crate::domain::{
-    ThreadPart,
+    ConnectionId, ThreadPart, erased_text,
     records::{FIRST_MESSAGE, Part, Poison},
 };
 
@@ -68,6 +68,7 @@ impl Tx<Worker> {
     /// A redaction always overwrites, raw bytes included, and an older read never undoes it.
     pub(super) async fn write_parts(
         &mut self,
+        connection: ConnectionId,
         mut parts: Vec<(Uuid, ThreadPart)>,
         empty: &HashSet<Uuid>,
     ) -> Result<WrittenParts, StoreError> {
@@ -93,14 +94,42 @@ impl Tx<Worker> {
             *written.inserted.entry(*id).or_default() += 1;
         }
         let mut new = VecDeque::from(new);
-        while let Some(batch) = take_batch(&mut new)? {
+        while let Some(mut batch) = take_batch(&mut new)? {
+            self.empty_erased(connection, &mut batch).await?;
             self.insert_parts(&batch).await?;
         }
         let mut others = VecDeque::from(others);
-        while let Some(batch) = take_batch(&mut others)? {
+        while let Some(mut batch) = take_batch(&mut others)? {
+            self.empty_erased(connection, &mut batch).await?;
             written.summary.updated += self.upsert_parts(&batch).await?;
         }
         Ok(written)
+    }
+
+    /// Empties parts that an erased person wrote. They keep their places, so that a thread is as long as Intercom says.
+    async fn empty_erased(
+        &mut self,
+        connection: ConnectionId,
+        batch: &mut [(Uuid, Part)],
+    ) -> Result<(), StoreError> {
+        let authors: BTreeSet<&str> = batch
+            .iter()
+            .filter(|(_, part)| erased_text::may_be_by_contact(part))
+            .filter_map(|(_, part)| part.author_source_id.as_deref())
+            .collect();
+        let kept_out = self
+            .kept_out(connection, &authors, &BTreeSet::new())
+            .await?;
+        let people = kept_out.people();
+        if people.is_empty() {
+            return Ok(());
+        }
+        for (_, part) in batch {
+            if erased_text::is_by(part, &people) {
+                erased_text::empty(part);
+            }
+        }
+        Ok(())
     }
 
     async fn insert_parts(&mut self, parts: &[(Uuid, Part)]) -> Result<(), StoreError> {

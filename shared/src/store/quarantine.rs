@@ -1,5 +1,7 @@
 //! Quarantine: objects that could not be read, each with its bytes and the reason.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -39,8 +41,17 @@ impl Tx<Worker> {
     ) -> Result<i64, StoreError> {
         let tenant = self.tenant().0;
         let mut opened = 0;
+        let kept_out = self
+            .kept_out_objects(
+                connection,
+                poisons
+                    .iter()
+                    .map(|poison| (poison.kind, &*poison.source_id)),
+            )
+            .await?;
+        let stored = |poison: &&Poison| !kept_out.contains(&poison.source_id);
         // One statement each, because a page hardly ever has two.
-        for poison in poisons {
+        for poison in poisons.iter().filter(stored) {
             let seen_before = sqlx::query_scalar!(
                 r#"WITH before AS (
                     SELECT FROM quarantine
@@ -72,6 +83,38 @@ impl Tx<Worker> {
             tracing::warn!(kind = poison.kind, source_id = %poison.source_id, "quarantined an object");
         }
         Ok(opened)
+    }
+
+    /// Of these objects, each given by its kind and its source id, those that an erasure keeps out.
+    pub(super) async fn kept_out_objects(
+        &mut self,
+        connection: ConnectionId,
+        objects: impl Iterator<Item = (&str, &str)>,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let (mut contacts, mut conversations) = (BTreeSet::new(), BTreeSet::new());
+        let mut parts = Vec::new();
+        for (kind, source_id) in objects {
+            match kind {
+                "contact" => contacts.insert(source_id),
+                "conversation" => conversations.insert(source_id),
+                // A part's id begins with that of its conversation.
+                "part" => {
+                    let (owner, _) = source_id.split_once('/').unwrap_or((source_id, ""));
+                    parts.push((owner, source_id));
+                    conversations.insert(owner)
+                }
+                _ => false,
+            };
+        }
+        let found = self.kept_out(connection, &contacts, &conversations).await?;
+        let mut kept_out = found.people();
+        kept_out.extend(found.conversations());
+        for (owner, part) in parts {
+            if kept_out.contains(owner) {
+                kept_out.insert(part.to_owned());
+            }
+        }
+        Ok(kept_out)
     }
 
     /// Closes the quarantine of objects that are readable now, and deletes their bytes, because the text may have been

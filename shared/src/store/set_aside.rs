@@ -74,8 +74,17 @@ impl Tx<Worker> {
     ) -> Result<i64, StoreError> {
         let tenant = self.tenant().0;
         let mut no_longer_counted = 0;
+        let kept_out = self
+            .kept_out_objects(
+                connection,
+                records.iter().map(|record| (kind, &*record.source_id)),
+            )
+            .await?;
         // One at a time, because a page hardly ever has two.
         for record in records {
+            if kept_out.contains(&record.source_id) {
+                continue;
+            }
             let tries = self.tries_of(connection, kind, &record.source_id).await?;
             let tries = tries + i32::from(!record.is_unfinished);
             let seconds = if record.is_unfinished {

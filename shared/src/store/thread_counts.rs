@@ -44,6 +44,11 @@ impl ThreadCounts {
         self.add(after, 1);
     }
 
+    /// Notes that a thread is no longer stored.
+    pub(super) fn note_removed(&mut self, before: &CountedThread<'_>) {
+        self.add(before, -1);
+    }
+
     fn add(&mut self, thread: &CountedThread<'_>, sign: i64) {
         match thread.status {
             "pending" => {

@@ -72,6 +72,15 @@ impl<R: DbRole> Tx<R> {
         self.threads_of(connection).counts.note(before, after);
     }
 
+    /// Notes that a thread is no longer stored. The commit counts it.
+    pub(super) fn note_thread_removed(
+        &mut self,
+        connection: ConnectionId,
+        before: &CountedThread<'_>,
+    ) {
+        self.threads_of(connection).counts.note_removed(before);
+    }
+
     /// Notes that there are threads to be fetched. The commit makes their stream due.
     pub(super) fn note_threads_due(&mut self, connection: ConnectionId) {
         self.threads_of(connection).is_due = true;

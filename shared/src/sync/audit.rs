@@ -167,7 +167,8 @@ async fn compare_count(
     let connection = cx.key.connection;
     // More rows than Intercom counts are no loss. They are objects that search does not count, such as archived
     // contacts.
-    let missing = (total - tx.held(connection, stream).await?).max(0);
+    let kept_out = tx.kept_out_count(connection, stream).await?;
+    let missing = (total - kept_out - tx.held(connection, stream).await?).max(0);
     // A count that differs by the same number every day costs one walk, and not one a day.
     let is_new = missing > before.unwrap_or(0);
     if is_new && !tx.widen(connection, stream, Mode::Full, missing).await? {

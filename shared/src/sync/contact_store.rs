@@ -37,7 +37,7 @@ pub(super) async fn store(
     {
         return Ok(Verdict::Done.into());
     }
-    let shown = page.objects.shown();
+    let mut shown = page.objects.shown();
     let PageObjects { records, poisons } = page.objects;
     // A contact whose companies are not read is stored and set aside, so it is not healed.
     let is_whole = |id: &String| unread.iter().all(|unread| unread.source_id != *id);
@@ -53,6 +53,8 @@ pub(super) async fn store(
         tx.lock_stream(key.connection, Stream::Companies).await?;
     }
     let written = tx.write_contacts(key.connection, records).await?;
+    // A person who is erased leaves no trace of the walk either.
+    shown.retain(|id| !written.kept_out.contains(id));
     let quarantined = tx.quarantine(key.connection, &poisons).await?;
     let converted = set_aside(&mut tx, cx, "contact", &unread).await?;
     let healed = tx

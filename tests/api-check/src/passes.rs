@@ -24,8 +24,8 @@ pub(crate) struct Pass {
     people: String,
 }
 
-/// The operations that end the tenant's connection, or a source.
-const DESTROY: [&str; 2] = ["end_connection", "remove_source"];
+/// The operations that end the tenant's connection or a source, or erase a contact.
+const DESTROY: [&str; 3] = ["end_connection", "remove_source", "erase_contact"];
 
 /// A case of the fuzzing phase is one request, and one of the stateful phase is several.
 const STEPS: u32 = 8;
@@ -33,7 +33,7 @@ const STEPS: u32 = 8;
 /// Every pass. Most cases are single requests, because schemathesis ends the sequences by itself once they show it
 /// nothing new.
 pub(crate) fn all(synced: &Synced, cases: u32) -> Vec<Pass> {
-    let operations = 32;
+    let operations = 35;
     let single = (cases / operations).max(1);
     let sequences = (cases / 2 / STEPS).max(1);
     let pass = |name, ids: &Ids, phases: &str, examples: u32, filter: &str| Pass {
@@ -64,7 +64,7 @@ pub(crate) fn all(synced: &Synced, cases: u32) -> Vec<Pass> {
         ),
         pass("sequences", &synced.read, "stateful", sequences, harmless),
         pass(
-            "ends of connections and sources",
+            "ends of connections, sources and contacts",
             &synced.ended,
             "examples,coverage,fuzzing",
             single.min(100),
@@ -83,6 +83,7 @@ fn values(synced: &Synced, ids: &Ids) -> Vec<(&'static str, String)> {
         ("CONTACT", ids.contact.clone()),
         ("COMPANY", ids.company.clone()),
         ("CONVERSATION", ids.conversation.clone()),
+        ("ERASURE", ids.erasure.clone()),
     ]
 }
 

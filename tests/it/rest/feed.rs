@@ -66,7 +66,13 @@ impl Reader {
         page["caught_up"].as_bool().unwrap()
     }
 
-    async fn catch_up(&mut self) {
+    /// The last op of an object that it was told of.
+    pub(super) fn op(&self, object: &str, id: &str) -> Option<&str> {
+        let key = (object.to_owned(), id.to_owned());
+        self.known.get(&key).map(String::as_str)
+    }
+
+    pub(super) async fn catch_up(&mut self) {
         while !self.page(7).await {}
     }
 

@@ -2,6 +2,7 @@
 
 mod auditing;
 mod described;
+mod erasing;
 mod feed;
 mod following;
 mod foreign;

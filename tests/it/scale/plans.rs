@@ -302,7 +302,34 @@ async fn send_everything(case: &Case, base: &str) {
     ] {
         send(object, 5, fields, true).await;
     }
+    erase_somebody(&caller).await;
     caller.remove_source("crm").await;
+}
+
+/// A person whom one source knows, with an event: erased, asked for, and sent once more.
+async fn erase_somebody(caller: &Caller) {
+    let send = async |object: &str, id: &str, fields: Value| {
+        let record =
+            json!({"source_id": id, "source_updated_at": "2026-11-01T12:00:00Z", "fields": fields});
+        caller.send("crm", object, &[record]).await
+    };
+    let id = uuid::Uuid::now_v7().to_string();
+    let person = json!({"email": format!("{id}@plans.example")});
+    send("contact", &id, person.clone()).await;
+    let event = json!({"contact": id, "kind": "page_view", "occurred_at": "2026-11-01T12:00:00Z"});
+    send("event", &id, event.clone()).await;
+    let newest = caller.get("/v1/contacts?limit=1").await;
+    let contact = newest["items"][0]["id"].as_str().unwrap();
+    let path = format!("/v1/contacts/{contact}/erasure");
+    for _ in 0..2 {
+        let (status, erasure) = caller.call(Method::POST, &path, None).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{erasure}");
+    }
+    for (object, fields) in [("contact", person), ("event", event)] {
+        let taken = send(object, &id, fields).await;
+        assert_eq!(taken["accepted"], 0, "{taken}");
+    }
+    caller.get("/v1/erasures?limit=20").await;
 }
 
 /// A poll that finds a new, a changed and a merged contact and a new and a changed conversation, with their threads.

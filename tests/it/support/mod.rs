@@ -27,6 +27,7 @@ mod pooler;
 mod postgres;
 mod process;
 mod redis;
+mod residue;
 mod sending;
 mod shared_world;
 mod stored;

@@ -25,7 +25,7 @@ pub(super) use self::linked::Linked;
 pub use self::parting::{PartedContact, SplitFault};
 pub(super) use self::removal::RemovedRecord;
 pub use self::report::RecordIdentities;
-pub(super) use self::values::{HeldValues, Unlinked};
+pub(super) use self::values::{HeldValues, Unlinked, values_of};
 use super::{
     StoreError, Tx,
     noted_changes::{ChangeOp, ObjectFate},

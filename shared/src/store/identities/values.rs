@@ -93,6 +93,11 @@ pub(in crate::store) struct Unlinked {
     pub(in crate::store) touched: TouchedValues,
 }
 
+/// The values that may link a contact, as they are stored.
+pub(in crate::store) fn values_of(contact: &Contact) -> Vec<String> {
+    stored(Linked::Contacts, contact.identity_values())
+}
+
 /// The values that may link a record, as they are stored.
 fn stored(linked: Linked, values: impl Iterator<Item = IdentityValue>) -> Vec<String> {
     let mut values: Vec<String> = values

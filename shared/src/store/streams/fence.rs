@@ -7,7 +7,7 @@ use crate::{
     domain::{ConnectionId, Stream},
     store::{
         SliceKey, Store, StoreError, Tx,
-        roles::{LocksStreams, Worker},
+        roles::{Api, LocksStreams, Worker},
     },
 };
 
@@ -107,6 +107,36 @@ impl Tx<Worker> {
         )
         .fetch_optional(self.session())
         .await?)
+    }
+}
+
+impl Tx<Api> {
+    /// Keeps every slice from writing contacts of the tenant.
+    pub(in crate::store) async fn lock_contact_streams(&mut self) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "SELECT fence FROM streams WHERE tenant_id = $1 AND stream = 'contacts' ORDER BY connection_id FOR UPDATE",
+            tenant,
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(())
+    }
+
+    /// Keeps slices from writing stubs of a connection.
+    pub(in crate::store) async fn lock_conversation_stream(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<(), StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            "SELECT fence FROM streams WHERE tenant_id = $1 AND connection_id = $2 AND stream = 'conversations' FOR UPDATE",
+            tenant,
+            connection.0,
+        )
+        .fetch_optional(self.session())
+        .await?;
+        Ok(())
     }
 }
 

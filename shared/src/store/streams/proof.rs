@@ -4,7 +4,7 @@ use crate::{
     domain::{ConnectionId, Stream},
     store::{
         SliceKey, StoreError, Tx,
-        roles::{DbRole, Worker},
+        roles::{DbRole, LocksStreams, Worker},
     },
 };
 
@@ -29,7 +29,7 @@ impl ProofDelta {
     }
 }
 
-impl Tx<Worker> {
+impl<R: LocksStreams> Tx<R> {
     /// Counts objects that were stored outside of a walk. A walk counts them with [`Tx::save_cursor`].
     #[tracing::instrument(name = "db.add_to_proof", level = "debug", skip_all)]
     pub async fn add_to_proof(
@@ -53,7 +53,9 @@ impl Tx<Worker> {
         .await?;
         Ok(())
     }
+}
 
+impl Tx<Worker> {
     /// Replaces the running count of stored objects with an exact one.
     pub(in crate::store) async fn set_held(
         &mut self,
@@ -77,6 +79,7 @@ impl Tx<Worker> {
     #[tracing::instrument(name = "db.recount", level = "debug", skip_all)]
     pub async fn recount(&mut self, key: SliceKey, total: i64) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
+        let kept_out = self.kept_out_count(key.connection, key.stream).await?;
         // Never below what is stored, because objects may be created between Intercom's count and ours.
         sqlx::query!(
             "UPDATE streams SET expected = greatest(held, $4)
@@ -84,7 +87,7 @@ impl Tx<Worker> {
             tenant,
             key.connection.0,
             key.stream.as_str(),
-            total,
+            total - kept_out,
         )
         .execute(self.session())
         .await?;

@@ -16,8 +16,8 @@ use crate::{
         thread_fate::{ThreadAnswer, ThreadDecision, ThreadFate},
     },
     store::{
-        Seen, StoreError, Tx, WriteSummary, noted_changes::ChangeOp, parts::WrittenParts,
-        roles::Worker, thread_counts::CountedThread,
+        Seen, StoreError, Tx, WriteSummary, conversations::WrittenConversations,
+        noted_changes::ChangeOp, parts::WrittenParts, roles::Worker, thread_counts::CountedThread,
     },
 };
 
@@ -81,10 +81,15 @@ impl Tx<Worker> {
             conversations.push(fetched.conversation);
             answers.insert(stub.id, (stub, answer));
         }
-        let first_messages = self
+        let WrittenConversations {
+            first_messages,
+            kept_out,
+            ..
+        } = self
             .write_conversations(connection, conversations, Seen::WithParts)
-            .await?
-            .first_messages;
+            .await?;
+        answers.retain(|id, _| !kept_out.contains(id));
+        parts.retain(|(id, _): &(Uuid, ThreadPart)| !kept_out.contains(id));
         let ids: Vec<Uuid> = answers.keys().copied().collect();
         let mut locked = self.lock_threads(connection, &ids).await?;
         if locked.len() < ids.len() {
@@ -107,7 +112,7 @@ impl Tx<Worker> {
         let WrittenParts {
             summary: mut written,
             inserted,
-        } = self.write_parts(parts, &empty).await?;
+        } = self.write_parts(connection, parts, &empty).await?;
         let new_parts = self.store_answers(connection, fetched, inserted).await?;
         written.inserted = usize::try_from(new_parts).unwrap_or_default();
         written.updated = written.updated.saturating_sub(written.inserted);

@@ -135,7 +135,7 @@ impl Tx<Worker> {
             .map(|(owner, part)| (id(&owner), part.into()))
             .filter(|(owner, _)| blocked.contains_key(owner))
             .collect();
-        self.write_parts(parts, &HashSet::new()).await?;
+        self.write_parts(connection, parts, &HashSet::new()).await?;
         let ids: Vec<Uuid> = blocked.keys().copied().collect();
         let stored = self.count_parts(&ids).await?;
         let mut new_parts = 0;

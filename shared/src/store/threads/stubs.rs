@@ -22,6 +22,11 @@ pub(in crate::store) struct StubVersion {
 }
 
 impl StubVersion {
+    /// The conversation's id.
+    pub(in crate::store) const fn id(&self) -> Uuid {
+        self.id
+    }
+
     pub(in crate::store) fn of(connection: ConnectionId, stub: &Conversation) -> Self {
         Self {
             id: ids::conversation_id(connection, &stub.source_id),
