@@ -15,8 +15,16 @@ use super::{
 };
 use crate::support::{Caller, Digest, wait_for};
 
-/// Tables that a purge leaves rows in: that there was a connection, how it was connected, and that its objects are removed.
-const AFTER_A_PURGE: &[&str] = &["changes", "connections", "feeds", "oauth_flows", "streams"];
+/// Tables that a purge leaves rows in: that there was a connection, how it was connected, who did so, and that its objects
+/// are removed.
+const AFTER_A_PURGE: &[&str] = &[
+    "audit_events",
+    "changes",
+    "connections",
+    "feeds",
+    "oauth_flows",
+    "streams",
+];
 
 /// One API for all lives: it knows them by their tenants, and asks no Intercom.
 async fn api() -> &'static str {
