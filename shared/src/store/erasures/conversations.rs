@@ -101,6 +101,9 @@ impl Tx<Api> {
         self.keep_out_names(erasure, connection, &names).await?;
         self.delete_participations(connection, &ended, people)
             .await?;
+        // What others wrote in the conversation is found again when it is indexed anew.
+        let ids: Vec<Uuid> = ended.iter().map(|(id, _)| *id).collect();
+        self.delete_search_documents(&ids).await?;
         for (id, name) in &ended {
             if name.is_some() {
                 self.note_ends(ChangeOp::Erase, ObjectFate::Removed, [*id]);
