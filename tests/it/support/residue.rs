@@ -7,9 +7,13 @@ use super::{World, kept::unpacked};
 impl World {
     /// Where words are in any row of any table, also inside of packed records, as `table: word`.
     pub(crate) async fn residue(&self, words: &[String]) -> Vec<String> {
-        let tables: Vec<(String, bool)> = sqlx::query_as(
-            "SELECT t.table_name::text, EXISTS (SELECT FROM information_schema.columns c
-                 WHERE c.table_schema = 'public' AND c.table_name = t.table_name AND c.column_name = 'raw')
+        // Digests and packed bytes are no texts. Their digits would look like an id now and then.
+        let tables: Vec<(String, String, bool)> = sqlx::query_as(
+            "SELECT t.table_name::text,
+                    (SELECT string_agg(quote_ident(c.column_name) || '::text', ', ') FROM information_schema.columns c
+                     WHERE c.table_schema = 'public' AND c.table_name = t.table_name AND c.data_type <> 'bytea'),
+                    EXISTS (SELECT FROM information_schema.columns c
+                        WHERE c.table_schema = 'public' AND c.table_name = t.table_name AND c.column_name = 'raw')
              FROM information_schema.tables t
              WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE'
                AND NOT EXISTS (SELECT FROM pg_class WHERE oid = t.table_name::regclass AND relispartition) ORDER BY 1",
@@ -19,8 +23,8 @@ impl World {
         .expect("postgres answers");
         assert!(tables.len() > 20, "{tables:?}");
         let mut found = Vec::new();
-        for (table, has_raw) in tables {
-            let rows = format!("SELECT t::text FROM {table} t");
+        for (table, columns, has_raw) in tables {
+            let rows = format!("SELECT concat_ws(' ', {columns}) FROM {table}");
             let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(rows))
                 .fetch_all(&self.admin)
                 .await
