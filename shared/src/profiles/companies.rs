@@ -38,7 +38,7 @@ pub async fn company(tx: &mut ApiTx, id: Uuid) -> Result<Option<CompanyProfile>,
     Ok(companies_by_id(tx, &[id]).await?.pop())
 }
 
-/// Companies by their own ids, merged ones included. Unknown and foreign ids are left out.
+/// Companies by their own ids, in the order of the ids. Unknown and foreign ones are left out.
 ///
 /// # Errors
 /// See [`StoreError`].

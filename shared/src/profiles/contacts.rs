@@ -45,7 +45,7 @@ pub async fn contact(tx: &mut ApiTx, id: Uuid) -> Result<Option<ContactProfile>,
     Ok(contacts_by_id(tx, &[id]).await?.pop())
 }
 
-/// Contacts by their own ids, merged ones included. Unknown and foreign ids are left out.
+/// Contacts by their own ids, in the order of the ids. Unknown and foreign ones are left out.
 ///
 /// # Errors
 /// See [`StoreError`].

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 pub use companies::{CompanyProfile, companies, companies_by_id, company};
 pub use contacts::{ContactProfile, contact, contacts, contacts_by_id};
 pub use identities::{ContactIdentities, DatedLink, identities};
-pub use timeline::{TimelineEntry, TimelineEvent, TimelineItem, timeline};
+pub use timeline::{TimelineEntry, TimelineEvent, TimelineItem, events, timeline};
 
 use crate::{
     domain::profile::MergeRules,

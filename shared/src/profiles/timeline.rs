@@ -50,7 +50,7 @@ pub async fn timeline(
     };
     // A page of each kind, because all of the page may be of one.
     let conversations = tx.conversations(&filter, before, limit).await?;
-    let events = tx.contact_events(contact, before, limit).await?;
+    let events = events(tx, contact, before, limit).await?;
     let mut entries: Vec<TimelineEntry> = conversations
         .into_iter()
         .map(|conversation| TimelineEntry {
@@ -59,17 +59,32 @@ pub async fn timeline(
             what: TimelineItem::Conversation(Box::new(conversation)),
         })
         .collect();
-    entries.extend(events.into_iter().map(|record| {
+    entries.extend(events);
+    entries.sort_by_key(|entry| std::cmp::Reverse((entry.at, entry.id)));
+    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(entries)
+}
+
+/// The same without conversations.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn events(
+    tx: &mut ApiTx,
+    contact: Uuid,
+    before: Position,
+    limit: i64,
+) -> Result<Vec<TimelineEntry>, StoreError> {
+    let events = tx.contact_events(contact, before, limit).await?;
+    let entries = events.into_iter().map(|record| {
         let fields = fields_of(&record);
         TimelineEntry {
             at: record.occurred_at,
             id: record.id,
             what: TimelineItem::Event(Box::new(TimelineEvent { record, fields })),
         }
-    }));
-    entries.sort_by_key(|entry| std::cmp::Reverse((entry.at, entry.id)));
-    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(entries)
+    });
+    Ok(entries.collect())
 }
 
 /// Reads a stored event. What this build cannot read has a kind that says so, and the entry still shows its time.

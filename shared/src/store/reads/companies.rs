@@ -19,14 +19,16 @@ pub struct CompanyRecords {
 }
 
 impl Tx<Api> {
-    /// Companies by their own ids (see [`Tx::resolve_company`]), merged ones included. Unknown ids are left out.
+    /// Companies by their own ids, in the order of the ids. Unknown and foreign ones are left out.
     #[tracing::instrument(name = "db.companies_by_id", level = "debug", skip_all)]
     pub async fn companies_by_id(
         &mut self,
         ids: &[Uuid],
     ) -> Result<Vec<CompanyRecords>, StoreError> {
         let listed = self.changed_at(ids).await?;
-        self.complete_companies(listed).await
+        let mut found = self.complete_companies(listed).await?;
+        found.sort_by_key(|company| ids.iter().position(|id| *id == company.id));
+        Ok(found)
     }
 
     /// Companies, last changed first. As with contacts, a filter for changes that includes deleted ones shows those that

@@ -37,14 +37,16 @@ impl Tx<Api> {
         Ok(self.contacts_by_id(&[id]).await?.pop())
     }
 
-    /// Contacts by their own ids, merged ones included. Unknown ids are left out.
+    /// Contacts by their own ids, in the order of the ids. Unknown and foreign ones are left out.
     #[tracing::instrument(name = "db.contacts_by_id", level = "debug", skip_all)]
     pub async fn contacts_by_id(
         &mut self,
         ids: &[Uuid],
     ) -> Result<Vec<ContactRecords>, StoreError> {
         let listed = self.changed_at(ids).await?;
-        self.complete_contacts(listed).await
+        let mut found = self.complete_contacts(listed).await?;
+        found.sort_by_key(|contact| ids.iter().position(|id| *id == contact.id));
+        Ok(found)
     }
 
     /// Contacts, last changed first, without those merged into another. A filter for changes that includes deleted

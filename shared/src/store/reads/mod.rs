@@ -19,7 +19,9 @@ macro_rules! source_record {
     };
 }
 
+mod attribute_definitions;
 mod companies;
+mod company_contacts;
 mod contacts;
 mod conversation_ids;
 mod conversations;
@@ -27,14 +29,17 @@ mod events;
 #[cfg(feature = "export")]
 mod export;
 mod feed;
+mod known_by;
 mod merges;
 mod parts;
 mod runs;
 mod sync_facts;
+mod totals;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub use attribute_definitions::{AttributeDefinition, AttributeOwner};
 pub use companies::CompanyRecords;
 pub use contacts::{ContactCompany, ContactRecords, ReferenceKey};
 pub use conversations::{Assignee, ConversationFilter, ConversationRecord, ThreadState};
@@ -47,6 +52,7 @@ pub use export::{
 pub use feed::Change;
 pub use parts::{PartAuthor, PartPosition, PartRecord};
 pub use runs::{Run, RunError};
+pub use totals::ConversationTotals;
 
 use crate::domain::{
     ConnectionId,

@@ -33,6 +33,39 @@ pub struct PartAuthor {
     pub name: Option<String>,
 }
 
+struct PartRow {
+    source_id: String,
+    kind: String,
+    author_kind: Option<String>,
+    author_source_id: Option<String>,
+    author_name: Option<String>,
+    body: Option<String>,
+    redacted: bool,
+    internal: bool,
+    source_created_at: DateTime<Utc>,
+    source_updated_at: DateTime<Utc>,
+}
+
+impl PartRow {
+    fn into_part(self, conversation: Uuid) -> PartRecord {
+        PartRecord {
+            id: part_id(conversation, &self.source_id),
+            source_id: self.source_id,
+            kind: self.kind,
+            author: PartAuthor {
+                kind: self.author_kind,
+                source_id: self.author_source_id,
+                name: self.author_name,
+            },
+            body: self.body,
+            redacted: self.redacted,
+            internal: self.internal,
+            source_created_at: self.source_created_at,
+            source_updated_at: self.source_updated_at,
+        }
+    }
+}
+
 /// The last part of the page before, in a list from oldest to newest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartPosition {
@@ -63,7 +96,8 @@ impl Tx<Api> {
     ) -> Result<Vec<PartRecord>, StoreError> {
         let tenant = self.tenant().0;
         // Ids are digits as text, so the shorter one is the smaller number.
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            PartRow,
             "SELECT source_id, kind, author_kind, author_source_id, author_name, body, redacted, internal,
                     source_created_at, source_updated_at
              FROM parts
@@ -84,21 +118,30 @@ impl Tx<Api> {
         .await?;
         Ok(rows
             .into_iter()
-            .map(|row| PartRecord {
-                id: part_id(conversation, &row.source_id),
-                source_id: row.source_id,
-                kind: row.kind,
-                author: PartAuthor {
-                    kind: row.author_kind,
-                    source_id: row.author_source_id,
-                    name: row.author_name,
-                },
-                body: row.body,
-                redacted: row.redacted,
-                internal: row.internal,
-                source_created_at: row.source_created_at,
-                source_updated_at: row.source_updated_at,
-            })
+            .map(|row| row.into_part(conversation))
             .collect())
+    }
+
+    /// One part by Intercom's id.
+    #[tracing::instrument(name = "db.part", level = "debug", skip_all)]
+    pub async fn part(
+        &mut self,
+        conversation: Uuid,
+        source_id: &str,
+    ) -> Result<Option<PartRecord>, StoreError> {
+        let tenant = self.tenant().0;
+        let row = sqlx::query_as!(
+            PartRow,
+            "SELECT source_id, kind, author_kind, author_source_id, author_name, body, redacted, internal,
+                    source_created_at, source_updated_at
+             FROM parts
+             WHERE tenant_id = $1 AND conversation_id = $2 AND source_id = $3",
+            tenant,
+            conversation,
+            source_id,
+        )
+        .fetch_optional(self.session())
+        .await?;
+        Ok(row.map(|row| row.into_part(conversation)))
     }
 }
