@@ -77,6 +77,12 @@ codes! {
     ServiceKeyRequired = "service_key_required", FORBIDDEN:
         "Only the product backend may make this call, and the request has a tenant key.",
         "Make the call with the service key.";
+    HostNotAllowed = "host_not_allowed", FORBIDDEN:
+        "The header `Host` names a host that is not the server's, so a web page may have sent the request under a name of its own.",
+        "Use the address of the API that you were given, or ask its operators to set `public_url` to the one that you use.";
+    OriginNotAllowed = "origin_not_allowed", FORBIDDEN:
+        "A web page sent the request, and its origin may not call this path.",
+        "Call it from a program, or ask the operators to add the origin to `cors_origins`.";
     NotFound = "not_found", NOT_FOUND:
         "The path is not one of the API, or the tenant has no object with this id.",
         "Check the path and the id. An id of another tenant looks like one that was never given out.";

@@ -27,6 +27,9 @@ pub(crate) fn layer(origins: &[String]) -> Option<CorsLayer> {
                 header::CONTENT_TYPE,
                 header::IF_NONE_MATCH,
                 name("idempotency-key"),
+                name("mcp-method"),
+                name("mcp-name"),
+                name("mcp-protocol-version"),
                 name("pathbound-tenant"),
                 name("x-request-id"),
             ])

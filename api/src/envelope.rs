@@ -22,6 +22,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Two calls to Intercom (10 s each) and some statements fit into this time.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
+/// Marks an error that has another form than a problem, because a protocol asks for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verbatim;
+
 /// The outermost layer. It logs patterns of paths and never a query string, because a query may hold a
 /// code or a state.
 pub(crate) async fn envelope(request: Request, next: Next) -> Response {
@@ -91,7 +95,8 @@ fn request_id(headers: &HeaderMap) -> String {
 /// Writes every error as problem+json, also those that axum makes. Pages for browsers stay pages.
 fn as_problem(response: Response, instance: &str) -> Response {
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() || is_page(&response) {
+    let is_success = !status.is_client_error() && !status.is_server_error();
+    if is_success || is_page(&response) || response.extensions().get::<Verbatim>().is_some() {
         return response;
     }
     let (mut parts, _) = response.into_parts();

@@ -15,6 +15,7 @@ mod error;
 mod extract;
 mod idempotency;
 mod limits;
+mod mcp;
 mod oauth;
 pub mod openapi;
 pub mod ops;

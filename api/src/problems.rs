@@ -33,6 +33,20 @@ impl ApiError {
         Self::new(Code::MissingScope, detail)
     }
 
+    pub(crate) fn host_not_allowed() -> Self {
+        Self::new(
+            Code::HostNotAllowed,
+            "The Host header names another host. Use the address of the API that you were given.",
+        )
+    }
+
+    pub(crate) fn origin_not_allowed() -> Self {
+        Self::new(
+            Code::OriginNotAllowed,
+            "Web pages of this origin may not call this path. Call it from a program.",
+        )
+    }
+
     pub(crate) fn tenant_not_allowed() -> Self {
         Self::new(
             Code::TenantNotAllowed,
@@ -216,6 +230,8 @@ mod tests {
             ApiError::unauthorized(),
             ApiError::service_key_required(),
             ApiError::missing_scope(KeyScope::ProfilesRead),
+            ApiError::host_not_allowed(),
+            ApiError::origin_not_allowed(),
             ApiError::tenant_not_allowed(),
             ApiError::tenant_required(),
             ApiError::tenant_not_found(),

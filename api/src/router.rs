@@ -20,7 +20,7 @@ use crate::{
         },
         gate,
     },
-    cors, docs, envelope, oauth,
+    cors, docs, envelope, mcp, oauth,
     openapi::Described,
     routes::{
         api_keys, audit_events, changes, companies, connections, contacts, conversations, erasures,
@@ -99,18 +99,18 @@ impl Api {
             .with_state(self)
     }
 
-    /// Each call behind the gate.
+    /// Each call behind the gate, and the tools for models.
     fn v1(&self) -> Router<Api> {
-        let router =
-            calls()
-                .into_iter()
-                .fold(Router::new(), |router, (access, (_, paths, methods))| {
-                    let methods = self.gated(access, methods);
-                    paths
-                        .paths
-                        .keys()
-                        .fold(router, |router, path| router.route(path, methods.clone()))
-                });
+        let router = calls()
+            .into_iter()
+            .fold(Router::new(), |router, (access, (_, paths, methods))| {
+                let methods = self.gated(access, methods);
+                paths
+                    .paths
+                    .keys()
+                    .fold(router, |router, path| router.route(path, methods.clone()))
+            })
+            .route("/mcp", mcp::methods(self));
         match cors::layer(&self.config.rest.cors_origins) {
             Some(cors) => router.layer(cors),
             None => router,

@@ -20,6 +20,7 @@
 //! | [`scale`] | costs follow the change |
 //! | [`tenancy`] | no tenant sees another |
 //! | [`rest`] | what programs read |
+//! | [`mcp`] | what models read |
 //! | [`operations`] | what operators do |
 //! | [`environments`] | servers and machines as they are elsewhere |
 //! | [`payloads`], [`architecture`] | hygiene: the official examples, and the rules of the tree |
@@ -67,6 +68,8 @@ mod scale;
 mod tenancy;
 
 mod rest;
+
+mod mcp;
 
 mod operations;
 

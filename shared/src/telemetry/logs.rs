@@ -81,6 +81,8 @@ fn may_be_printed(metadata: &Metadata<'_>) -> bool {
     let crate_of = target.split("::").next().unwrap_or(target);
     let ceiling = match crate_of {
         ours if OURS.contains(&ours) => LevelFilter::TRACE,
+        // It warns of every request that it refuses, with what the request says.
+        "rmcp" => LevelFilter::ERROR,
         "sqlx" | "sqlx_core" | "sqlx_postgres" => LevelFilter::ERROR,
         _ => LevelFilter::WARN,
     };

@@ -14,7 +14,7 @@ mod problems;
 mod reading;
 mod repeats;
 mod search;
-mod sources;
+pub(crate) mod sources;
 mod timeline;
 mod unchanged;
 
@@ -24,7 +24,7 @@ use serde_json::json;
 
 use crate::support::{Caller, Case, World, held};
 
-async fn synced() -> (World, Case, Caller) {
+pub(crate) async fn synced() -> (World, Case, Caller) {
     let world = World::new().await;
     let case = world
         .connect(WorkspaceSpec {

@@ -21,7 +21,7 @@ pub(super) async fn shown(caller: &Caller) -> Vec<Value> {
 }
 
 /// A contact of Intercom's who has conversations, and an address that no other contact has.
-pub(super) async fn someone(caller: &Caller) -> Value {
+pub(crate) async fn someone(caller: &Caller) -> Value {
     let contacts = caller.all("/v1/contacts").await;
     let conversations = caller.all("/v1/conversations").await;
     let talks = |contact: &Value| {
@@ -41,7 +41,7 @@ pub(super) async fn someone(caller: &Caller) -> Value {
     found.expect("somebody talks").clone()
 }
 
-pub(super) fn record(source_id: &str, second: u32, fields: impl Into<Value>) -> Value {
+pub(crate) fn record(source_id: &str, second: u32, fields: impl Into<Value>) -> Value {
     json!({
         "source_id": source_id,
         "source_updated_at": format!("2026-11-01T12:00:{second:02}Z"),

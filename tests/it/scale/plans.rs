@@ -213,6 +213,7 @@ async fn read_everything(case: &Case, base: &str) {
     caller.get("/v1/merge_rules").await;
     caller.get("/v1/sources").await;
     search_everything(&caller).await;
+    call_tools(&caller).await;
     for query in ["limit=20", "action=split.made&limit=20"] {
         caller.get(&format!("/v1/audit_events?{query}")).await;
     }
@@ -241,6 +242,36 @@ async fn search_everything(caller: &Caller) {
         let body = json!({"q": text, "filters": filters, "limit": 20});
         let (status, found) = caller.call(Method::POST, "/v1/search", Some(body)).await;
         assert_eq!(status, StatusCode::OK, "{found}");
+    }
+}
+
+/// What only the tools for models read.
+async fn call_tools(caller: &Caller) {
+    let contacts = caller.get("/v1/contacts?limit=50").await;
+    let has_address = |contact: &&Value| contact["email"].is_string();
+    let known = contacts["items"].as_array().unwrap().iter();
+    let known = known
+        .clone()
+        .find(has_address)
+        .expect("somebody has an address");
+    let company = &caller.get("/v1/companies?limit=1").await["items"][0]["id"];
+    let conversation = &caller.get("/v1/conversations?limit=1").await["items"][0]["source_id"];
+    for (name, arguments) in [
+        (
+            "get_contact",
+            json!({"email": known["email"], "detail": "detailed"}),
+        ),
+        ("get_contact_timeline", json!({"contact_id": known["id"]})),
+        ("get_company", json!({"company_id": company})),
+        ("get_conversation", json!({"number": conversation})),
+        ("get_sync_status", json!({})),
+        ("describe_fields", json!({"object": "contact"})),
+    ] {
+        let params = json!({"name": name, "arguments": arguments});
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+        let (status, answer) = caller.call(Method::POST, "/mcp", Some(message)).await;
+        assert_eq!(status, StatusCode::OK, "{name}: {answer}");
+        assert_eq!(answer["result"]["isError"], false, "{name}: {answer}");
     }
 }
 

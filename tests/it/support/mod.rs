@@ -4,6 +4,7 @@
 //! |---|---|
 //! | connect, and sync for the first time | `connect`, `synced`, `first_sync` |
 //! | work in Intercom, or break it | `mutate`, `inject`, `clear_fault` |
+//! | call the tools as a model does | `answer`, `refusal`, `pages` |
 //! | send what other sources know | `send`, `remove_source` |
 //! | ask for a run | `request`, `resync`, `begin_run`, `sync`, `poll`, `full_walk` |
 //! | let time pass | `make_due`, `age_walks`, `retry_now`, `pass`, `pass_for_all` |
@@ -13,6 +14,7 @@
 //!
 //! Raw SQL is here and nowhere else, except where a test is about the database itself.
 
+mod agent;
 mod answers;
 mod caller;
 mod case;
@@ -38,6 +40,7 @@ mod verbs;
 mod waits;
 mod world;
 
+pub(crate) use agent::{Agent, ToolAnswer};
 pub(crate) use answers::{drip, garbled, hang, held, proxy_page, raw, refusal};
 pub(crate) use caller::{Answer, Caller, client};
 pub(crate) use case::Case;

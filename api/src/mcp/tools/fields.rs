@@ -1,0 +1,381 @@
+//! `describe_fields`: what contacts, companies and conversations have, and by what they are found.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use shared::store::reads::{AttributeDefinition, AttributeOwner};
+use uuid::Uuid;
+
+use crate::mcp::{
+    answer::{Answer, Detail, NextCall},
+    call::{Call, Tool},
+    freshness::{Freshness, Workspaces},
+    refusal::Refusal,
+    untrusted::{Untrusted, plain},
+};
+
+/// Choices of an attribute that are listed.
+const CHOICES: usize = 20;
+
+/// Lists fields.
+pub(in crate::mcp) struct DescribeFields;
+
+/// What has fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Object {
+    Contact,
+    Company,
+    Conversation,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::mcp) struct Input {
+    /// Whose fields to describe.
+    object: Object,
+    #[serde(default)]
+    detail: Detail,
+    /// From `next` of the answer before.
+    cursor: Option<String>,
+}
+
+/// The fields of one kind of object.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::mcp) struct Fields {
+    object: Object,
+    /// Arguments that find such an object, and the tools that take them.
+    found_by: Vec<Filter>,
+    /// Fields that every object of the kind may have. Only on the first page.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<Field>,
+    attribute_total: usize,
+    /// Custom attributes, as the workspaces declare them. Archived ones are among them, because old objects have them.
+    attributes: Vec<Attribute>,
+    /// How many attributes come after these.
+    left: usize,
+    /// The call that shows the attributes that are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<NextCall>,
+    freshness: Freshness,
+}
+
+/// A field that the tools show.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+struct Field {
+    name: &'static str,
+    r#type: &'static str,
+    meaning: &'static str,
+}
+
+/// An argument by which objects are found.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+struct Filter {
+    argument: &'static str,
+    tools: &'static str,
+}
+
+/// A custom attribute.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Attribute {
+    untrusted_name: Untrusted,
+    /// `string`, `integer`, `float`, `boolean`, `date` and so on, as Intercom says it.
+    r#type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    untrusted_description: Option<Untrusted>,
+    /// Values that it can have, if it is a list of choices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    untrusted_choices: Vec<Untrusted>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    archived: bool,
+    /// The workspace that declares it.
+    connection_id: Uuid,
+}
+
+/// What is read of a definition.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Declared {
+    custom: Option<bool>,
+    data_type: Option<String>,
+    description: Option<String>,
+    options: Option<Vec<Value>>,
+    archived: Option<bool>,
+}
+
+const CONTACT: &[Field] = &[
+    field(
+        "untrusted_name, untrusted_emails, untrusted_phones",
+        "text",
+        "what the person is called and reached by, the most believed source first",
+    ),
+    field(
+        "untrusted_external_ids",
+        "list of text",
+        "ids of the person in the company's own systems",
+    ),
+    field("role", "text", "user, or lead before they have signed up"),
+    field("owner", "text", "the teammate who owns the contact"),
+    field(
+        "companies",
+        "list",
+        "companies that the person belongs to, the primary one first",
+    ),
+    field(
+        "tags, segments",
+        "list of text",
+        "names that the workspace has given",
+    ),
+    field(
+        "signed_up_at, last_seen_at",
+        "time",
+        "in the company's product",
+    ),
+    field(
+        "last_replied_at, last_contacted_at",
+        "time",
+        "when the person last wrote, and when a teammate last wrote to them",
+    ),
+    field(
+        "may_email, restrictions",
+        "boolean, list",
+        "whether the person may be emailed, and what forbids it. One source is enough to forbid it",
+    ),
+    field(
+        "conversations",
+        "counts",
+        "how many there are and how many are open",
+    ),
+];
+
+const COMPANY: &[Field] = &[
+    field(
+        "untrusted_name, untrusted_domain, untrusted_website",
+        "text",
+        "what the company is called, and its registered domain",
+    ),
+    field(
+        "untrusted_external_ids",
+        "list of text",
+        "ids of the company in the customer's own systems",
+    ),
+    field(
+        "untrusted_plan, untrusted_industry",
+        "text",
+        "as a source says",
+    ),
+    field(
+        "size, user_count, session_count",
+        "integer",
+        "employees, users and their sessions, as a source counts them",
+    ),
+    field(
+        "monthly_spend",
+        "number",
+        "in a currency that no source names",
+    ),
+    field(
+        "last_request_at",
+        "time",
+        "when one of its people last used the product",
+    ),
+    field(
+        "tags, segments",
+        "list of text",
+        "names that the workspace has given",
+    ),
+    field("contact_total, contacts", "count, list", "its people"),
+];
+
+const CONVERSATION: &[Field] = &[
+    field(
+        "number",
+        "text",
+        "Intercom's own id, by which people cite a conversation",
+    ),
+    field("state, open", "text, boolean", "open, closed or snoozed"),
+    field(
+        "assignee",
+        "text",
+        "the teammate or team that it is assigned to",
+    ),
+    field(
+        "priority, tags",
+        "text, list of text",
+        "as the workspace sets them",
+    ),
+    field("created_at, updated_at", "time", "in Intercom"),
+    field(
+        "thread",
+        "counts",
+        "how many messages are held, expected and missing, and why",
+    ),
+    field(
+        "parts",
+        "list",
+        "messages, notes and events. internal tells notes between teammates from messages to the customer",
+    ),
+];
+
+const CONTACT_TOOLS: &str = "get_contact, get_contact_timeline";
+
+const CONTACT_FILTERS: &[Filter] = &[
+    filter("contact_id", CONTACT_TOOLS),
+    filter("email", CONTACT_TOOLS),
+    filter("phone", CONTACT_TOOLS),
+    filter("external_id", CONTACT_TOOLS),
+];
+
+const COMPANY_FILTERS: &[Filter] = &[
+    filter("company_id", "get_company"),
+    filter("domain", "get_company"),
+    filter("external_id", "get_company"),
+];
+
+const CONVERSATION_FILTERS: &[Filter] = &[
+    filter("conversation_id", "get_conversation"),
+    filter("number", "get_conversation"),
+    filter("contact_id", "get_contact_timeline"),
+];
+
+const fn field(name: &'static str, r#type: &'static str, meaning: &'static str) -> Field {
+    Field {
+        name,
+        r#type,
+        meaning,
+    }
+}
+
+const fn filter(argument: &'static str, tools: &'static str) -> Filter {
+    Filter { argument, tools }
+}
+
+impl Object {
+    const fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Contact => CONTACT,
+            Self::Company => COMPANY,
+            Self::Conversation => CONVERSATION,
+        }
+    }
+
+    const fn found_by(self) -> &'static [Filter] {
+        match self {
+            Self::Contact => CONTACT_FILTERS,
+            Self::Company => COMPANY_FILTERS,
+            Self::Conversation => CONVERSATION_FILTERS,
+        }
+    }
+
+    const fn owner(self) -> AttributeOwner {
+        match self {
+            Self::Contact => AttributeOwner::Contact,
+            Self::Company => AttributeOwner::Company,
+            Self::Conversation => AttributeOwner::Conversation,
+        }
+    }
+}
+
+impl Tool for DescribeFields {
+    const NAME: &'static str = "describe_fields";
+    const TITLE: &'static str = "Describe fields";
+    const DESCRIPTION: &'static str = "Lists what contacts, companies or conversations have: fields with \
+        their meaning, the custom attributes that the workspace declares with their types and choices, and \
+        the arguments by which such an object is found.";
+    type Input = Input;
+    type Output = Fields;
+
+    async fn run(call: &Call, input: Input) -> Result<Answer, Refusal> {
+        let (object, detail) = (input.object, input.detail);
+        let mut tx = call.begin().await?;
+        let pager = call.pager(&format!("fields?object={}", json!(object)))?;
+        let after: Option<(String, Uuid)> = pager.position(input.cursor.as_deref())?;
+        let definitions = tx.attribute_definitions(object.owner()).await?;
+        let workspaces = Workspaces::read(&mut tx).await?;
+        drop(tx);
+        let custom: Vec<(AttributeDefinition, Declared)> =
+            definitions.into_iter().filter_map(declared).collect();
+        let left: Vec<&(AttributeDefinition, Declared)> = custom
+            .iter()
+            .filter(|(definition, _)| after.as_ref().is_none_or(|after| mark(definition) > *after))
+            .collect();
+        Answer::fitting(detail, left.len(), |items| {
+            let shown = &left[..items];
+            let next = match shown.last() {
+                Some((last, _)) if items < left.len() => {
+                    let arguments = [
+                        ("object", json!(object)),
+                        ("detail", json!(detail)),
+                        ("cursor", Value::from(pager.cursor(&mark(last))?)),
+                    ];
+                    Some(NextCall::new(Self::NAME, arguments))
+                }
+                _ => None,
+            };
+            let is_first = after.is_none();
+            Ok(Fields {
+                object,
+                found_by: object.found_by().to_vec(),
+                fields: if is_first {
+                    object.fields().to_vec()
+                } else {
+                    Vec::new()
+                },
+                attribute_total: custom.len(),
+                attributes: shown
+                    .iter()
+                    .map(|(definition, declared)| Attribute::of(definition, declared, detail))
+                    .collect(),
+                left: left.len() - items,
+                next,
+                freshness: workspaces.freshness(),
+            })
+        })
+    }
+}
+
+fn mark(definition: &AttributeDefinition) -> (String, Uuid) {
+    (definition.source_id.clone(), definition.connection.0)
+}
+
+/// A custom attribute with what it declares. The built-in ones are fields. Those of conversations do not say so.
+fn declared(definition: AttributeDefinition) -> Option<(AttributeDefinition, Declared)> {
+    let declared: Declared = serde_json::from_str(definition.doc.get()).unwrap_or_default();
+    declared
+        .custom
+        .unwrap_or(true)
+        .then_some((definition, declared))
+}
+
+impl Attribute {
+    fn of(definition: &AttributeDefinition, declared: &Declared, detail: Detail) -> Self {
+        let value = detail.value();
+        let name = definition.name.as_deref();
+        let name = name.unwrap_or_else(|| {
+            let path = definition.source_id.as_str();
+            path.strip_prefix("custom_attributes.").unwrap_or(path)
+        });
+        let choices = declared
+            .options
+            .iter()
+            .flatten()
+            .take(CHOICES)
+            .filter_map(|choice| {
+                // Old versions list objects, and newer ones texts.
+                let text = choice.get("value").unwrap_or(choice).as_str()?;
+                Some(Untrusted::of(text, value))
+            });
+        let choices = match detail {
+            Detail::Concise => Vec::new(),
+            Detail::Detailed => choices.collect(),
+        };
+        Self {
+            untrusted_name: Untrusted::of(name, value),
+            r#type: plain(declared.data_type.as_deref().unwrap_or("unknown"), value),
+            untrusted_description: super::shapes::untrusted(declared.description.as_deref(), value),
+            untrusted_choices: choices,
+            archived: declared.archived.unwrap_or_default(),
+            connection_id: definition.connection.0,
+        }
+    }
+}

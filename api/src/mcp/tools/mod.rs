@@ -1,0 +1,28 @@
+//! The tools, one file each. The list below is the only one.
+
+pub(super) mod company;
+pub(super) mod contact;
+pub(super) mod conversation;
+mod fields;
+mod shapes;
+mod sync_status;
+mod timeline;
+mod which;
+
+use std::sync::LazyLock;
+
+use super::call::Entry;
+
+pub(super) use self::{company::GetCompany, contact::GetContact, conversation::GetConversation};
+
+/// Every tool, in the order in which it is listed.
+pub(super) static TOOLS: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+    vec![
+        Entry::of::<GetContact>(),
+        Entry::of::<GetCompany>(),
+        Entry::of::<timeline::GetContactTimeline>(),
+        Entry::of::<GetConversation>(),
+        Entry::of::<sync_status::GetSyncStatus>(),
+        Entry::of::<fields::DescribeFields>(),
+    ]
+});
