@@ -34,8 +34,9 @@ bench: servers ## Measure, and write target/bench/report.json (BENCH=name-prefix
 chaos: servers ## Break everything while it syncs, then compare (CHAOS_SECONDS=, SEED=, FAULTS=basic|all)
 	@deploy/setup/run.sh dev chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(ARGS)
 
-api-check: servers ## Compare the API with its description (CASES=, the full run is 50000)
-	@deploy/setup/schemathesis.sh
+api-check: servers ## Compare the API with its description, and call its tools (CASES=, the full run is 50000)
+	@deploy/setup/python_tool.sh schemathesis
+	@deploy/setup/python_tool.sh mcp
 	@deploy/setup/run.sh dev api-check --cases $(CASES) $(ARGS)
 
 fuzz: ## Let libFuzzer look for inputs that break a parser (FUZZ_SECONDS= each, ARGS=target, needs nightly)

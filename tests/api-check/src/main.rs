@@ -3,9 +3,11 @@
 //!
 //! - [`world`] starts servers and roles, and syncs two tenants.
 //! - [`passes`] runs schemathesis over them, with `schemathesis.toml` and `hooks.py` beside this package.
+//! - [`official_client`] calls the tools of the MCP server.
 //! - [`judge`] counts what was answered: a check that only ever meets refusals proves nothing.
 
 mod judge;
+mod official_client;
 mod passes;
 mod world;
 
@@ -32,12 +34,6 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let program = program();
-    if !program.exists() {
-        println!(
-            "SKIPPED: the API is NOT compared with its description, schemathesis could not be had"
-        );
-        return ExitCode::SUCCESS;
-    }
     let ran = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -67,7 +63,14 @@ async fn run(arguments: &Arguments, program: PathBuf) -> Result<bool, Failure> {
 
 async fn check(synced: &Synced, arguments: &Arguments, program: PathBuf) -> Result<bool, Failure> {
     let mut seen = Seen::default();
-    let mut is_good = true;
+    // Before the passes, which part people and end a connection.
+    let mut is_good = official_client::check(synced).await?;
+    if !program.exists() {
+        println!(
+            "SKIPPED: the API is NOT compared with its description, schemathesis could not be had"
+        );
+        return Ok(is_good);
+    }
     for pass in passes::all(synced, arguments.cases) {
         println!("--- {}", pass.name);
         is_good &= pass.run(&program, arguments.seed, &mut seen).await?;
@@ -80,7 +83,7 @@ async fn check(synced: &Synced, arguments: &Arguments, program: PathBuf) -> Resu
     Ok(is_good && faults.is_empty())
 }
 
-/// Where `deploy/setup/schemathesis.sh` puts it.
+/// Where `deploy/setup/python_tool.sh` puts it.
 fn program() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     PathBuf::from(target).join("tools/schemathesis/bin/schemathesis")
