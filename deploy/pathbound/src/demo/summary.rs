@@ -247,6 +247,12 @@ What anything says about a word, best first:
 
   curl -s -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' '{api}/v1/search' -d '{{"q":"person","limit":5}}'
 
+The same for an AI agent, in the configuration of an MCP client (README.md has others), and by hand:
+
+  {{"mcpServers": {{"pathbound": {{"type": "http", "url": "{api}/mcp", "headers": {{"Authorization": "Bearer {key}"}}}}}}}}
+  claude mcp add --transport http pathbound {api}/mcp --header 'Authorization: Bearer {key}'
+  curl -s -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' '{api}/mcp' -d '{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"get_contact","arguments":{{"contact_id":"{person}"}}}}}}'
+
 Change something in its Intercom, ask for a sync, and read what is newest:
 
   curl -s '{intercom}/_control/workspaces/{workspace}/mutate' -d '{{"op":"update","kind":"contact","count":3}}'
