@@ -247,12 +247,14 @@ async fn a_company_shows_its_people() {
                 json!({"external_id": "c-1", "detail": detail}),
             )
             .await;
-        let mut names: Vec<&str> = pages
+        // The last page of concise answers leads to the detailed one, which shows all of them again.
+        let concise = pages.len() - usize::from(detail == "concise");
+        let mut names: Vec<&str> = pages[..concise]
             .iter()
             .flat_map(|page| list(&page.structured["contacts"]))
             .map(|person| text(person, "untrusted_name"))
             .collect();
-        // The last page of a concise answer leads to the detailed one, which shows them again.
+        assert!(concise > 1 || detail == "detailed");
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), 40, "{detail}: {names:?}");

@@ -79,6 +79,13 @@ async fn every_code_is_raised_and_has_a_page() {
     requests(&mut raised, &caller).await;
     repeats(&mut raised, &world, &caller, case.tenant).await;
     removal(&mut raised, &world, &caller).await;
+    for (code, header) in [
+        (Code::HostNotAllowed, ("Host", "evil.example")),
+        (Code::OriginNotAllowed, ("Origin", "https://evil.example")),
+    ] {
+        let answer = post(&caller, "/mcp", json!({}), &[header]).await;
+        raised.note(code, &answer).await;
+    }
 
     // The fleet may still be about to end, and a run that ends is not the open one.
     case.inject(held());

@@ -3,6 +3,7 @@
 pub(super) mod company;
 pub(super) mod contact;
 pub(super) mod conversation;
+mod field_table;
 mod fields;
 mod shapes;
 mod sync_status;
@@ -26,3 +27,15 @@ pub(super) static TOOLS: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry::of::<fields::DescribeFields>(),
     ]
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Agents are prompted with this list, so a change of it is a decision.
+    #[test]
+    fn the_list_of_tools_reads_well() {
+        let listed: Vec<_> = TOOLS.iter().map(|tool| &tool.listed).collect();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&listed).unwrap());
+    }
+}
