@@ -78,7 +78,8 @@ async fn the_commands_of_the_readme_run() {
             answer["openapi"].is_string()
                 || answer["start_url"].is_string()
                 || answer["accepted"] == 1
-                || answer["matched"].is_string(),
+                || answer["matched"].is_string()
+                || answer["key"].is_string(),
             "{command}{answer}"
         );
     }
