@@ -58,7 +58,7 @@ async fn the_commands_of_the_readme_run() {
     let world = World::new().await;
     let base = world.api().await;
     let commands = commands();
-    assert_eq!(commands.len(), 4);
+    assert_eq!(commands.len(), 5);
     let mut before = String::new();
     for command in commands {
         let command = command.replace("localhost:8080", &base);
