@@ -11,6 +11,7 @@ use shared::{
         ApiTx,
         reads::{ConversationRecord, PartPosition, PartRecord},
     },
+    text,
 };
 use uuid::Uuid;
 
@@ -24,7 +25,6 @@ use crate::{
         refusal::Refusal,
         untrusted::{Untrusted, neutral, plain, split_at},
     },
-    text,
 };
 
 /// Bytes of a body in a concise answer. A longer one says how much is missing.
