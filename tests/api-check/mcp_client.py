@@ -20,9 +20,11 @@ COMPANY = os.environ["COMPANY"]
 CONVERSATION = os.environ["CONVERSATION"]
 
 TOOLS = {
+    "search_profiles": {},
     "get_contact": {"contact_id": CONTACT},
     "get_company": {"company_id": COMPANY},
     "get_contact_timeline": {"contact_id": CONTACT},
+    "search_conversations": {"count_by": "state"},
     "get_conversation": {"conversation_id": CONVERSATION},
     "get_sync_status": {},
     "describe_fields": {"object": "contact"},

@@ -7,5 +7,6 @@ mod searching;
 
 pub use indexing::{IndexedSlice, index_slice};
 pub use searching::{
-    RANKED_LIMIT, SearchFilters, SearchHit, SearchPage, SearchPosition, SearchRequest, search,
+    RANKED_LIMIT, SearchFilters, SearchHit, SearchMatches, SearchPage, SearchPosition,
+    SearchRequest, find, search,
 };

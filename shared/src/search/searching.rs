@@ -109,6 +109,18 @@ impl SearchFilters {
 /// Behind every time that Postgres and chrono both know.
 const FAR: DateTime<Utc> = DateTime::from_timestamp_nanos(i64::MAX);
 
+impl SearchHit {
+    /// Its place in the order of the search.
+    #[must_use]
+    pub const fn position(&self) -> SearchPosition {
+        SearchPosition {
+            score: self.score,
+            active_at: self.document.active_at,
+            id: self.document.id,
+        }
+    }
+}
+
 impl SearchPosition {
     fn of(candidate: &SearchCandidate) -> Self {
         Self {
@@ -127,45 +139,93 @@ impl SearchPosition {
     }
 }
 
+/// Everything that a query matches, best first.
+#[derive(Clone, Debug)]
+pub struct SearchMatches {
+    query: SearchQuery,
+    ranked: Vec<SearchCandidate>,
+    /// Whether every match was ranked. If not, only the newest ones were.
+    pub is_complete: bool,
+    /// No object has all words of the query, so those with any of them are meant.
+    pub matches_any: bool,
+    /// How far what is stored is searched. `None` if nothing is yet.
+    pub progress: Option<SearchProgress>,
+}
+
 /// Searches a tenant's objects.
 ///
 /// # Errors
 /// See [`StoreError`].
-#[tracing::instrument(name = "search", skip_all)]
 pub async fn search(tx: &mut ApiTx, request: SearchRequest) -> Result<SearchPage, StoreError> {
+    let matches = find(tx, &request).await?;
+    let (items, next) = matches.page(tx, request.after, request.limit).await?;
+    Ok(SearchPage {
+        items,
+        next,
+        total: matches.total(),
+        is_complete: matches.is_complete,
+        matches_any: matches.matches_any,
+        progress: matches.progress,
+    })
+}
+
+/// Finds and ranks what a query matches, without what is shown of it.
+///
+/// # Errors
+/// See [`StoreError`].
+#[tracing::instrument(name = "search", skip_all)]
+pub async fn find(tx: &mut ApiTx, request: &SearchRequest) -> Result<SearchMatches, StoreError> {
     let progress = tx.search_progress().await?;
     let mut query = SearchQuery::read(&request.text);
     request.filters.apply(&mut query);
-    let mut ranked = named(tx, &request).await?;
+    let mut ranked = named(tx, request).await?;
     let mut matches_any = false;
     let (mut found, mut is_complete) =
-        candidates(tx, &query, &request, progress.as_ref(), false).await?;
+        candidates(tx, &query, request, progress.as_ref(), false).await?;
     if found.is_empty() && ranked.is_empty() && query.has_several_terms() {
         matches_any = true;
-        (found, is_complete) = candidates(tx, &query, &request, progress.as_ref(), true).await?;
+        (found, is_complete) = candidates(tx, &query, request, progress.as_ref(), true).await?;
     }
     found.retain(|candidate| ranked.iter().all(|named| named.id != candidate.id));
     ranked.append(&mut found);
     ranked.sort_by(|one, other| SearchPosition::of(one).compare(&SearchPosition::of(other)));
-    let total = ranked.len();
-    let left: Vec<SearchCandidate> = ranked
-        .into_iter()
-        .skip_while(|candidate| {
-            let place = SearchPosition::of(candidate);
-            request
-                .after
-                .is_some_and(|after| after.compare(&place).is_ge())
-        })
-        .collect();
-    let (items, next) = page(tx, &left, &query, request.limit).await?;
-    Ok(SearchPage {
-        items,
-        next,
-        total,
+    Ok(SearchMatches {
+        query,
+        ranked,
         is_complete,
         matches_any,
         progress,
     })
+}
+
+impl SearchMatches {
+    #[must_use]
+    pub const fn total(&self) -> usize {
+        self.ranked.len()
+    }
+
+    /// The ids of all matches, best first.
+    #[must_use]
+    pub fn ids(&self) -> Vec<Uuid> {
+        self.ranked.iter().map(|candidate| candidate.id).collect()
+    }
+
+    /// A page behind a position, and the position of its last item if more follow.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn page(
+        &self,
+        tx: &mut ApiTx,
+        after: Option<SearchPosition>,
+        limit: usize,
+    ) -> Result<(Vec<SearchHit>, Option<SearchPosition>), StoreError> {
+        let begins = after.map_or(0, |after| {
+            self.ranked
+                .partition_point(|candidate| after.compare(&SearchPosition::of(candidate)).is_ge())
+        });
+        page(tx, &self.ranked[begins..], &self.query, limit).await
+    }
 }
 
 /// The first of what is left, with what is shown of each.

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod protocol;
+mod searching;
 mod tools;
 mod untrusted;
 

@@ -69,9 +69,11 @@ async fn the_tools_are_one_page_of_strict_schemas() {
     assert_eq!(
         names,
         [
+            "search_profiles",
             "get_contact",
             "get_company",
             "get_contact_timeline",
+            "search_conversations",
             "get_conversation",
             "get_sync_status",
             "describe_fields"
@@ -367,7 +369,7 @@ async fn a_key_is_asked_for_and_no_sign_in_is_offered() {
         )
         .await;
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(answer["result"]["tools"].as_array().unwrap().len(), 6);
+    assert_eq!(answer["result"]["tools"].as_array().unwrap().len(), 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]

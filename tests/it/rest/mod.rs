@@ -13,7 +13,7 @@ mod parting;
 mod problems;
 mod reading;
 mod repeats;
-mod search;
+pub(crate) mod search;
 pub(crate) mod sources;
 mod timeline;
 mod unchanged;

@@ -11,7 +11,7 @@ use super::synced;
 use crate::support::{Caller, Case};
 
 /// Indexes everything that is stored, as a worker does.
-async fn index(case: &Case) {
+pub(crate) async fn index(case: &Case) {
     let store = ApiStore::connect(&case.world.config.database, 1)
         .await
         .expect("postgres answers");

@@ -262,6 +262,8 @@ async fn call_tools(caller: &Caller) {
             json!({"email": known["email"], "detail": "detailed"}),
         ),
         ("get_contact_timeline", json!({"contact_id": known["id"]})),
+        ("search_profiles", json!({"query": "user"})),
+        ("search_conversations", json!({"count_by": "company"})),
         ("get_company", json!({"company_id": company})),
         ("get_conversation", json!({"number": conversation})),
         ("get_sync_status", json!({})),

@@ -149,18 +149,24 @@ const CONTACT_FILTERS: &[Filter] = &[
     filter("email", CONTACT_TOOLS),
     filter("phone", CONTACT_TOOLS),
     filter("external_id", CONTACT_TOOLS),
+    filter("query, tag, owner, role, company_id", "search_profiles"),
 ];
 
 const COMPANY_FILTERS: &[Filter] = &[
     filter("company_id", "get_company"),
     filter("domain", "get_company"),
     filter("external_id", "get_company"),
+    filter("query, tag", "search_profiles"),
 ];
 
 const CONVERSATION_FILTERS: &[Filter] = &[
     filter("conversation_id", "get_conversation"),
     filter("number", "get_conversation"),
-    filter("contact_id", "get_contact_timeline"),
+    filter("contact_id", "get_contact_timeline, search_conversations"),
+    filter(
+        "query, state, tag, owner, active_since, active_before",
+        "search_conversations",
+    ),
 ];
 
 const fn field(name: &'static str, r#type: &'static str, meaning: &'static str) -> Field {

@@ -3,8 +3,12 @@
 pub(super) mod company;
 pub(super) mod contact;
 pub(super) mod conversation;
+mod conversation_counts;
 mod field_table;
 mod fields;
+mod search;
+mod search_conversations;
+mod search_profiles;
 mod shapes;
 mod sync_status;
 mod timeline;
@@ -19,9 +23,11 @@ pub(super) use self::{company::GetCompany, contact::GetContact, conversation::Ge
 /// Every tool, in the order in which it is listed.
 pub(super) static TOOLS: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     vec![
+        Entry::of::<search_profiles::SearchProfiles>(),
         Entry::of::<GetContact>(),
         Entry::of::<GetCompany>(),
         Entry::of::<timeline::GetContactTimeline>(),
+        Entry::of::<search_conversations::SearchConversations>(),
         Entry::of::<GetConversation>(),
         Entry::of::<sync_status::GetSyncStatus>(),
         Entry::of::<fields::DescribeFields>(),

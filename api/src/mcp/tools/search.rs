@@ -1,0 +1,87 @@
+//! What the two searches have in common.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use shared::search::{SearchMatches, SearchPosition};
+use uuid::Uuid;
+
+use crate::mcp::refusal::Refusal;
+
+/// Characters of a query.
+const LONGEST_QUERY: usize = 1_000;
+/// Characters of a filter's value.
+const LONGEST_VALUE: usize = 200;
+
+/// A cursor's content: the last item's score as bits, its time and id, and how many items were shown up to it.
+pub(super) type Mark = (u32, DateTime<Utc>, Uuid, usize);
+
+/// How much was found, and how sure that is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Found {
+    /// How many objects match.
+    total: u32,
+    /// Whether total is exact. If not, at least so many match, and only the newest of them are ranked.
+    total_is_exact: bool,
+    /// all: each item has all words of the query. any: nothing has all of them, so each item has some.
+    matched: &'static str,
+    /// Changes up to this time are searched. Absent if nothing is searched yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched_until: Option<DateTime<Utc>>,
+}
+
+impl Found {
+    pub(super) fn of(matches: &SearchMatches) -> Self {
+        let progress = matches.progress.as_ref();
+        Self {
+            total: u32::try_from(matches.total()).unwrap_or(u32::MAX),
+            total_is_exact: matches.is_complete,
+            matched: if matches.matches_any { "any" } else { "all" },
+            searched_until: progress.map(|progress| progress.indexed_until),
+        }
+    }
+}
+
+/// The query of a search. None stands for everything that the filters let through.
+///
+/// # Errors
+/// If it is too long.
+pub(super) fn query(text: Option<&str>) -> Result<String, Refusal> {
+    let text = text.unwrap_or_default();
+    if text.chars().count() > LONGEST_QUERY {
+        let fix = format!("must have at most {LONGEST_QUERY} characters");
+        return Err(Refusal::argument("query", &fix));
+    }
+    Ok(text.to_owned())
+}
+
+/// The value of a filter.
+///
+/// # Errors
+/// If it is too long.
+pub(super) fn value(name: &str, text: Option<String>) -> Result<Option<String>, Refusal> {
+    let length = text.as_ref().map_or(0, |text| text.chars().count());
+    if length > LONGEST_VALUE {
+        let fix = format!("must have at most {LONGEST_VALUE} characters");
+        return Err(Refusal::argument(name, &fix));
+    }
+    Ok(text)
+}
+
+pub(super) const fn position(mark: &Mark) -> SearchPosition {
+    let (score, active_at, id, _) = *mark;
+    SearchPosition {
+        score: f32::from_bits(score),
+        active_at,
+        id,
+    }
+}
+
+pub(super) const fn mark(position: SearchPosition, shown: usize) -> Mark {
+    let SearchPosition {
+        score,
+        active_at,
+        id,
+    } = position;
+    (score.to_bits(), active_at, id, shown)
+}
