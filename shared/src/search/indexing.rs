@@ -9,7 +9,7 @@ use super::documents::{ConversationWriter, of_company, of_contact};
 use crate::{
     domain::{TenantId, search::WordScope},
     profiles,
-    store::{ApiStore, ApiTx, SearchDocument, StoreError},
+    store::{ApiStore, ApiTx, SearchDocument, StoreError, reads::PartRecord},
 };
 
 /// Changes of one slice. It takes milliseconds, or some hundred of them if the conversations are long.
@@ -115,7 +115,7 @@ impl Slice {
                     writer.add(part);
                 }
                 let is_last = (parts.len() as i64) < PARTS;
-                after = parts.last().map(|part| part.position());
+                after = parts.last().map(PartRecord::position);
                 if is_last || writer.is_full() {
                     break;
                 }

@@ -37,7 +37,9 @@ async fn texts_with(case: &Case, text: &str) -> usize {
 }
 
 fn person(id: &str, updated_at: &str, fields: Value) -> Value {
-    json!({"source_id": id, "source_updated_at": updated_at, "fields": fields})
+    let mut record = json!({"source_id": id, "source_updated_at": updated_at});
+    record["fields"] = fields;
+    record
 }
 
 const EARLY: &str = "2026-11-01T12:00:00Z";
