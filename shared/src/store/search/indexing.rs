@@ -45,6 +45,16 @@ impl Tx<Api> {
     #[tracing::instrument(name = "db.claim_indexing", level = "debug", skip_all)]
     pub async fn claim_indexing(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
         let tenant = self.tenant().0;
+        // A writer that removes objects has it until its commit, and what was read before would outlive the removal.
+        let is_free = sqlx::query_scalar!(
+            r#"SELECT pg_try_advisory_xact_lock(hashtextextended('search of ' || $1::text, 0)) AS "is_free!""#,
+            tenant.to_string(),
+        )
+        .fetch_one(self.session())
+        .await?;
+        if !is_free {
+            return Ok(None);
+        }
         sqlx::query!(
             "INSERT INTO search_progress (tenant_id, indexed_until) VALUES ($1, 'epoch')
              ON CONFLICT (tenant_id) DO NOTHING",
@@ -151,6 +161,13 @@ impl<R: DbRole> Tx<R> {
             return Ok(());
         }
         let tenant = self.tenant().0;
+        // A slice that is under way may have read the objects. It ends first, and the next one finds them removed.
+        sqlx::query!(
+            "SELECT pg_advisory_xact_lock(hashtextextended('search of ' || $1::text, 0))::text",
+            tenant.to_string(),
+        )
+        .fetch_one(self.session())
+        .await?;
         sqlx::query!(
             "DELETE FROM search_documents d USING unnest($2::uuid[]) AS i(id)
              WHERE d.tenant_id = $1 AND d.id = i.id AND d.kind > 0",
