@@ -39,6 +39,13 @@ def filter_case(context, case):
     return (case.query or {}).get("include") not in ("", [""], [])
 
 
+def filters_of(case):
+    """What selects the items of a list: the query, or the body of a POST that reads."""
+    if case.method.upper() == "POST":
+        return case.body if isinstance(case.body, dict) else {}
+    return case.query if case.query is not None else {}
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if not is_positive(case):
@@ -62,16 +69,18 @@ def before_call(context, case, kwargs):
         elif name(case) == "DELETE /v1/contacts/{id}/split/{split}" and splits:
             case.path_parameters.update(splits.pop())
     # No made-up text is a cursor, and a cursor goes with the filters that it was made for.
-    if case.query and "cursor" in case.query:
+    filters = filters_of(case)
+    if "cursor" in filters:
         with lock:
             known = cursors[name(case)]
             chosen = choices(case).choice(known) if known else None
         if chosen is None:
-            del case.query["cursor"]
+            del filters["cursor"]
         else:
-            limit = {"limit": case.query["limit"]} if "limit" in case.query else {}
+            limit = {"limit": filters["limit"]} if "limit" in filters else {}
             case.path_parameters = dict(chosen["path"])
-            case.query = {**chosen["query"], **limit, "cursor": chosen["cursor"]}
+            filters.clear()
+            filters.update(chosen["filters"], **limit, cursor=chosen["cursor"])
 
 
 @schemathesis.hook
@@ -85,9 +94,9 @@ def after_call(context, case, response):
             splits.append({"id": case.path_parameters["id"], "split": response.json()["id"]})
         counts[name(case)][str(response.status_code)] += 1
         if following is not None and len(cursors[name(case)]) < 50:
-            query = {key: value for key, value in (case.query or {}).items() if key not in ("cursor", "limit")}
+            filters = {key: value for key, value in filters_of(case).items() if key not in ("cursor", "limit")}
             path = dict(case.path_parameters or {})
-            cursors[name(case)].append({"cursor": following, "query": query, "path": path})
+            cursors[name(case)].append({"cursor": following, "filters": filters, "path": path})
 
 
 @atexit.register
