@@ -20,6 +20,7 @@ mod oauth;
 pub mod openapi;
 pub mod ops;
 mod page;
+mod pending;
 mod problems;
 mod purge;
 mod router;
@@ -40,7 +41,9 @@ use shared::{
 };
 use tokio::net::TcpListener;
 
+use erasure::Erasing;
 use limits::Limits;
+use purge::Purge;
 
 pub use codes::Code;
 pub use error::{FieldError, Problem};
@@ -124,8 +127,14 @@ impl Api {
     /// # Errors
     /// If the listener fails.
     pub async fn serve(self, listener: TcpListener, shutdown: Shutdown) -> std::io::Result<()> {
-        let purges = tokio::spawn(purge::rounds(self.store.clone(), shutdown.clone()));
-        let erasures = tokio::spawn(erasure::rounds(self.store.clone(), shutdown.clone()));
+        let purges = tokio::spawn(pending::rounds::<Purge>(
+            self.store.clone(),
+            shutdown.clone(),
+        ));
+        let erasures = tokio::spawn(pending::rounds::<Erasing>(
+            self.store.clone(),
+            shutdown.clone(),
+        ));
         let (drain, pulse) = (self.config.drain_limit, self.pulse.clone());
         serve::serve(listener, self.router(), shutdown, drain, pulse).await;
         let _ = erasures.await;

@@ -27,7 +27,8 @@ use crate::{
     extract::{JsonBody, Params, id},
     openapi::words,
     page::{ListView, Pager},
-    purge,
+    pending,
+    purge::Purge,
 };
 
 /// The description's name of a page of connections.
@@ -244,7 +245,7 @@ pub(crate) async fn end(
         }
     };
     if data == AfterDisconnect::Purge {
-        purge::start(&api.store, tenant, connection).await;
+        pending::start(&api.store, tenant, Purge(connection)).await;
     }
     // A slice under way checks its fence at this interval, so after two of them it makes no more calls.
     tokio::time::sleep(2 * FENCE_RECHECK_INTERVAL).await;

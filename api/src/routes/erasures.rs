@@ -20,12 +20,13 @@ use super::{ListQuery, Mark, NoQuery, before};
 use crate::{
     Api,
     caller::{CallerActor, CallerTenant},
-    erasure,
+    erasure::Erasing,
     error::ApiError,
     extract::{Params, id},
     idempotency::Repeatable,
     openapi::words,
     page::{ListView, Pager},
+    pending,
 };
 
 /// The description's name of a page of erasures.
@@ -121,7 +122,7 @@ pub(crate) async fn create(
     let answer = repeatable.commit(tx, StatusCode::ACCEPTED, &view).await?;
     tracing::info!(%tenant, erasure = %id, ?effect, "erasure requested");
     if is_pending {
-        erasure::start(&api.store, tenant, id).await;
+        pending::start(&api.store, tenant, Erasing(id)).await;
     }
     Ok(answer)
 }

@@ -32,7 +32,8 @@ use crate::{
     extract::{JsonBody, Params},
     idempotency::Repeatable,
     openapi::words,
-    purge,
+    pending,
+    purge::Purge,
 };
 
 /// Records of one call. More take a transaction too long.
@@ -222,7 +223,7 @@ pub(crate) async fn remove(
     tx.commit().await?;
     // One that has sent nothing is removed already.
     if let Some((connection, _)) = removed {
-        purge::start(&api.store, tenant, connection).await;
+        pending::start(&api.store, tenant, Purge(connection)).await;
         tracing::info!(%tenant, %connection, source = source.as_str(), "source removed");
     }
     Ok(StatusCode::ACCEPTED)
