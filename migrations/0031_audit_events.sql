@@ -20,7 +20,7 @@ CREATE TABLE audit_events (
 -- A rare action is listed without a look at the others.
 CREATE INDEX audit_events_by_action ON audit_events (tenant_id, action, at, id) WHERE at > '-infinity';
 SELECT isolate('audit_events');
--- Whoever acts may add, and whoever reads may read. No role may change or remove a row, or a trail would prove nothing.
+-- Each role that acts may add, and the one that readers use may read. No role may change or remove a row, or a trail would prove nothing.
 GRANT INSERT ON audit_events TO pathbound_api, pathbound_oauth;
 GRANT SELECT ON audit_events TO pathbound_api;
 

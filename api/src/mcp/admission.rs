@@ -1,7 +1,7 @@
 //! Which requests come as far as the gate: those to a host that is ours, and of no page that is not allowed to.
 //!
 //! A web page can make a browser send requests to a server that only the browser reaches, under a name that the page's
-//! owner has pointed there. The checks are the protocol's own rule against that. Whoever has no key is refused behind them.
+//! owner has pointed there. The checks are the protocol's own rule against that. A caller without a key is refused behind them.
 
 use axum::{
     extract::{Request, State},
