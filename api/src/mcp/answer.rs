@@ -93,7 +93,21 @@ impl NextCall {
         tool: &'static str,
         arguments: [(&'static str, Value); N],
     ) -> Self {
-        let arguments = arguments.into_iter().filter(|(_, value)| !value.is_null());
+        Self::with(tool, arguments.into_iter())
+    }
+
+    /// The call with these arguments, which was answered with a page, for the page behind it.
+    pub(super) fn following(
+        tool: &'static str,
+        arguments: &[(&'static str, Value)],
+        cursor: String,
+    ) -> Self {
+        let cursor = ("cursor", Value::from(cursor));
+        Self::with(tool, arguments.iter().cloned().chain([cursor]))
+    }
+
+    fn with(tool: &'static str, arguments: impl Iterator<Item = (&'static str, Value)>) -> Self {
+        let arguments = arguments.filter(|(_, value)| !value.is_null());
         Self {
             tool,
             arguments: arguments

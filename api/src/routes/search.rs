@@ -9,7 +9,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use shared::{
     domain::search::SearchKind,
-    search::{self, SearchFilters, SearchHit, SearchPosition, SearchRequest},
+    search::{
+        self, FILTER_CHARACTERS, QUERY_CHARACTERS, SearchFilters, SearchHit, SearchPosition,
+        SearchRequest,
+    },
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -23,11 +26,6 @@ use crate::{
     openapi::words,
     page::Pager,
 };
-
-/// Characters of a query.
-const LONGEST_QUERY: usize = 1_000;
-/// Characters of a filter's value.
-const LONGEST_VALUE: usize = 200;
 
 /// What is searched for.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -175,36 +173,30 @@ pub(crate) async fn search(
     if let Some(company) = &mut filters.company {
         *company = tx.resolve_company(*company).await?.unwrap_or(*company);
     }
-    let page = search::search(
-        &mut tx,
-        SearchRequest {
-            text: body.q,
-            kinds,
-            filters,
-            after: after.map(|(score, active_at, id)| SearchPosition {
-                score: f32::from_bits(score),
-                active_at,
-                id,
-            }),
-            limit: pager.limit(),
-        },
-    )
-    .await?;
-    let next_cursor = page
-        .next
-        .map(|place| pager.cursor(&(place.score.to_bits(), place.active_at, place.id)))
+    let request = SearchRequest {
+        text: body.q,
+        kinds,
+        filters,
+    };
+    let after = after.map(|(score, active_at, id)| SearchPosition {
+        score: f32::from_bits(score),
+        active_at,
+        id,
+    });
+    let matches = search::find(&mut tx, &request).await?;
+    let (items, next) = matches.page(&mut tx, after, pager.limit()).await?;
+    let next_cursor = next
+        .map(|last| pager.cursor(&(last.score.to_bits(), last.active_at, last.id)))
         .transpose()?;
+    let progress = matches.progress.as_ref();
     Ok(Json(SearchView {
-        items: page.items.into_iter().map(HitView::from).collect(),
+        items: items.into_iter().map(HitView::from).collect(),
         next_cursor,
-        total: page.total,
-        complete: page.is_complete,
-        matched: if page.matches_any { "any" } else { "all" },
-        caught_up: page
-            .progress
-            .as_ref()
-            .is_some_and(|progress| progress.is_current),
-        indexed_until: page.progress.map(|progress| progress.indexed_until),
+        total: matches.total(),
+        complete: matches.is_complete,
+        matched: if matches.matches_any { "any" } else { "all" },
+        caught_up: progress.is_some_and(|progress| progress.is_current),
+        indexed_until: progress.map(|progress| progress.indexed_until),
     })
     .into_response())
 }
@@ -239,8 +231,8 @@ fn kinds(types: Option<&[String]>, has_conversations: bool) -> Result<Vec<Search
 
 impl SearchBody {
     fn check(&self) -> Result<(), ApiError> {
-        if self.q.chars().count() > LONGEST_QUERY {
-            let detail = format!("must have at most {LONGEST_QUERY} characters");
+        if self.q.chars().count() > QUERY_CHARACTERS {
+            let detail = format!("must have at most {QUERY_CHARACTERS} characters");
             return Err(ApiError::invalid("q", detail));
         }
         let filters = &self.filters;
@@ -251,8 +243,8 @@ impl SearchBody {
             ("filters.owner", &filters.owner),
         ] {
             let length = value.as_ref().map_or(0, |value| value.chars().count());
-            if length > LONGEST_VALUE {
-                let detail = format!("must have at most {LONGEST_VALUE} characters");
+            if length > FILTER_CHARACTERS {
+                let detail = format!("must have at most {FILTER_CHARACTERS} characters");
                 return Err(ApiError::invalid(field, detail));
             }
         }

@@ -7,6 +7,6 @@ mod searching;
 
 pub use indexing::{IndexedSlice, index_slice};
 pub use searching::{
-    RANKED_LIMIT, SearchFilters, SearchHit, SearchMatches, SearchPage, SearchPosition,
-    SearchRequest, find, search,
+    FILTER_CHARACTERS, QUERY_CHARACTERS, SearchFilters, SearchHit, SearchMatches, SearchPosition,
+    SearchRequest, find,
 };

@@ -10,8 +10,12 @@ use crate::{
     store::{ApiTx, FoundDocument, SearchCandidate, SearchProgress, StoreError, WordQuery},
 };
 
+/// Characters of a query.
+pub const QUERY_CHARACTERS: usize = 1_000;
+/// Characters of a filter's value.
+pub const FILTER_CHARACTERS: usize = 200;
 /// Matches that are ranked, the newest first. More would let one tenant's search keep its neighbours waiting.
-pub const RANKED_LIMIT: usize = 1_000;
+const RANKED_LIMIT: usize = 1_000;
 /// The score of an object that the query names by an id, an address or a number of its own.
 const NAMED: f32 = 1.0;
 
@@ -22,10 +26,6 @@ pub struct SearchRequest {
     pub text: String,
     pub kinds: Vec<SearchKind>,
     pub filters: SearchFilters,
-    /// The last item of the page before.
-    pub after: Option<SearchPosition>,
-    /// Items of a page.
-    pub limit: usize,
 }
 
 /// Qualities that every item has. One that a kind does not have leaves out all of that kind.
@@ -53,22 +53,6 @@ pub struct SearchPosition {
     pub score: f32,
     pub active_at: DateTime<Utc>,
     pub id: Uuid,
-}
-
-/// A page of what was found, best first.
-#[derive(Clone, Debug)]
-pub struct SearchPage {
-    pub items: Vec<SearchHit>,
-    /// Where the next page goes on. `None` on the last one.
-    pub next: Option<SearchPosition>,
-    /// Matches on all pages.
-    pub total: usize,
-    /// Whether every match was ranked. If not, `total` is what was ranked, and only a narrower query shows the others.
-    pub is_complete: bool,
-    /// No object has all words of the query, so those with any of them are shown.
-    pub matches_any: bool,
-    /// How far what is stored is searched. `None` if nothing is yet.
-    pub progress: Option<SearchProgress>,
 }
 
 /// One object that was found.
@@ -144,29 +128,12 @@ impl SearchPosition {
 pub struct SearchMatches {
     query: SearchQuery,
     ranked: Vec<SearchCandidate>,
-    /// Whether every match was ranked. If not, only the newest ones were.
+    /// Whether every match was ranked. If not, the total is what was ranked, and only a narrower query shows the others.
     pub is_complete: bool,
     /// No object has all words of the query, so those with any of them are meant.
     pub matches_any: bool,
     /// How far what is stored is searched. `None` if nothing is yet.
     pub progress: Option<SearchProgress>,
-}
-
-/// Searches a tenant's objects.
-///
-/// # Errors
-/// See [`StoreError`].
-pub async fn search(tx: &mut ApiTx, request: SearchRequest) -> Result<SearchPage, StoreError> {
-    let matches = find(tx, &request).await?;
-    let (items, next) = matches.page(tx, request.after, request.limit).await?;
-    Ok(SearchPage {
-        items,
-        next,
-        total: matches.total(),
-        is_complete: matches.is_complete,
-        matches_any: matches.matches_any,
-        progress: matches.progress,
-    })
 }
 
 /// Finds and ranks what a query matches, without what is shown of it.

@@ -3,15 +3,16 @@
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::search::{SearchMatches, SearchPosition};
+use serde_json::Value;
+use shared::search::{
+    FILTER_CHARACTERS, QUERY_CHARACTERS, SearchHit, SearchMatches, SearchPosition,
+};
 use uuid::Uuid;
 
-use crate::mcp::refusal::Refusal;
-
-/// Characters of a query.
-const LONGEST_QUERY: usize = 1_000;
-/// Characters of a filter's value.
-const LONGEST_VALUE: usize = 200;
+use crate::{
+    mcp::{answer::NextCall, refusal::Refusal},
+    page::Pager,
+};
 
 /// A cursor's content: the last item's score as bits, its time and id, and how many items were shown up to it.
 pub(super) type Mark = (u32, DateTime<Utc>, Uuid, usize);
@@ -48,8 +49,8 @@ impl Found {
 /// If it is too long.
 pub(super) fn query(text: Option<&str>) -> Result<String, Refusal> {
     let text = text.unwrap_or_default();
-    if text.chars().count() > LONGEST_QUERY {
-        let fix = format!("must have at most {LONGEST_QUERY} characters");
+    if text.chars().count() > QUERY_CHARACTERS {
+        let fix = format!("must have at most {QUERY_CHARACTERS} characters");
         return Err(Refusal::argument("query", &fix));
     }
     Ok(text.to_owned())
@@ -61,8 +62,8 @@ pub(super) fn query(text: Option<&str>) -> Result<String, Refusal> {
 /// If it is too long.
 pub(super) fn value(name: &str, text: Option<String>) -> Result<Option<String>, Refusal> {
     let length = text.as_ref().map_or(0, |text| text.chars().count());
-    if length > LONGEST_VALUE {
-        let fix = format!("must have at most {LONGEST_VALUE} characters");
+    if length > FILTER_CHARACTERS {
+        let fix = format!("must have at most {FILTER_CHARACTERS} characters");
         return Err(Refusal::argument(name, &fix));
     }
     Ok(text)
@@ -77,11 +78,45 @@ pub(super) const fn position(mark: &Mark) -> SearchPosition {
     }
 }
 
-pub(super) const fn mark(position: SearchPosition, shown: usize) -> Mark {
+const fn mark(position: SearchPosition, shown: usize) -> Mark {
     let SearchPosition {
         score,
         active_at,
         id,
     } = position;
     (score.to_bits(), active_at, id, shown)
+}
+
+/// One page of a search, of which an answer shows the first items.
+pub(super) struct Page<'a> {
+    pub(super) tool: &'static str,
+    /// What selects the matches, and the detail.
+    pub(super) arguments: &'a [(&'static str, Value)],
+    pub(super) pager: &'a Pager<'a>,
+    pub(super) matches: &'a SearchMatches,
+    pub(super) hits: &'a [SearchHit],
+    /// Whether matches follow behind the page.
+    pub(super) has_more: bool,
+    /// Matches of the pages before.
+    pub(super) shown_before: usize,
+}
+
+impl Page<'_> {
+    /// How many matches come after the first items of the page, and the call that shows them.
+    ///
+    /// # Errors
+    /// If the system gives no random bytes for sealing.
+    pub(super) fn what_follows(&self, items: usize) -> Result<(usize, Option<NextCall>), Refusal> {
+        let shown = self.shown_before + items;
+        let is_cut = items < self.hits.len() || self.has_more;
+        match self.hits[..items].last() {
+            Some(last) if is_cut => {
+                let cursor = self.pager.cursor(&mark(last.position(), shown))?;
+                let next = NextCall::following(self.tool, self.arguments, cursor);
+                let left = self.matches.total().saturating_sub(shown);
+                Ok((left.max(1), Some(next)))
+            }
+            _ => Ok((0, None)),
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::{
     domain::search::SearchKind,
     search::{self, SearchFilters, SearchHit, SearchRequest},
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     conversation_counts::{CountBy, Counts},
-    search::{Found, Mark, mark, position, query, value},
+    search::{Found, Mark, Page, position, query, value},
     shapes::ConversationLine,
 };
 use crate::{
@@ -130,8 +130,6 @@ impl Tool for SearchConversations {
                 active_before: input.active_before,
                 ..SearchFilters::default()
             },
-            after: None,
-            limit: 0,
         };
         let matches = search::find(&mut tx, &request).await?;
         let after = from.as_ref().map(position);
@@ -149,32 +147,27 @@ impl Tool for SearchConversations {
         let workspaces = Workspaces::read(&mut tx).await?;
         drop(tx);
         let inbox = workspaces.inbox();
+        let page = Page {
+            tool: Self::NAME,
+            arguments: &arguments,
+            pager: &pager,
+            matches: &matches,
+            hits: &hits,
+            has_more: more.is_some(),
+            shown_before,
+        };
         Answer::fitting(detail, hits.len(), |items| {
             let shown = &hits[..items];
-            let is_cut = items < hits.len() || more.is_some();
-            let next = match shown.last() {
-                Some(last) if is_cut => {
-                    let cursor = pager.cursor(&mark(last.position(), shown_before + items))?;
-                    let [query, state, tag, owner, contact, since, before, detail] =
-                        arguments.clone();
-                    let cursor = ("cursor", Value::from(cursor));
-                    let arguments = [
-                        query, state, tag, owner, contact, since, before, detail, cursor,
-                    ];
-                    Some(NextCall::new(Self::NAME, arguments))
-                }
-                _ => None,
-            };
+            let (left, next) = page.what_follows(items)?;
             let lines = shown.iter().filter_map(|hit| {
                 let record = records.get(&hit.document.id)?.clone();
                 Some(FoundConversation::of(record, hit, &inbox, detail))
             });
-            let left = matches.total().saturating_sub(shown_before + items);
             Ok(Conversations {
                 found: Found::of(&matches),
                 counts: counts.clone(),
                 conversations: lines.collect(),
-                left: if next.is_some() { left.max(1) } else { 0 },
+                left,
                 next,
                 freshness: workspaces.freshness(),
             })

@@ -3,14 +3,14 @@
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::{
     domain::search::SearchKind,
     search::{self, SearchFilters, SearchHit, SearchRequest},
 };
 use uuid::Uuid;
 
-use super::search::{Found, Mark, mark, position, query, value};
+use super::search::{Found, Mark, Page, position, query, value};
 use crate::mcp::{
     answer::{Answer, Detail, NextCall},
     call::{self, Call, Tool},
@@ -129,35 +129,31 @@ impl Tool for SearchProfiles {
                 company,
                 ..SearchFilters::default()
             },
-            after: None,
-            limit: 0,
         };
         let matches = search::find(&mut tx, &request).await?;
         let after = from.as_ref().map(position);
         let (hits, more) = matches.page(&mut tx, after, detail.page()).await?;
         let workspaces = Workspaces::read(&mut tx).await?;
         drop(tx);
+        let page = Page {
+            tool: Self::NAME,
+            arguments: &arguments,
+            pager: &pager,
+            matches: &matches,
+            hits: &hits,
+            has_more: more.is_some(),
+            shown_before,
+        };
         Answer::fitting(detail, hits.len(), |items| {
             let shown = &hits[..items];
-            let is_cut = items < hits.len() || more.is_some();
-            let next = match shown.last() {
-                Some(last) if is_cut => {
-                    let cursor = pager.cursor(&mark(last.position(), shown_before + items))?;
-                    let [query, kind, tag, owner, role, company, detail] = arguments.clone();
-                    let cursor = ("cursor", Value::from(cursor));
-                    let arguments = [query, kind, tag, owner, role, company, detail, cursor];
-                    Some(NextCall::new(Self::NAME, arguments))
-                }
-                _ => None,
-            };
-            let left = matches.total().saturating_sub(shown_before + items);
+            let (left, next) = page.what_follows(items)?;
             Ok(Profiles {
                 found: Found::of(&matches),
                 profiles: shown
                     .iter()
                     .map(|hit| ProfileLine::of(hit, detail))
                     .collect(),
-                left: if next.is_some() { left.max(1) } else { 0 },
+                left,
                 next,
                 freshness: workspaces.freshness(),
             })
