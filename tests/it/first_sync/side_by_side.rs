@@ -1,6 +1,8 @@
 //! A large workspace: ranges of its conversations are read side by side, within the calls of one chain of pages.
 
-use intercom_simulator::{Fault, FaultAction, Kind, SortByCreation, WorkspaceSpec};
+use std::time::Duration;
+
+use intercom_simulator::{Fault, FaultAction, FaultId, Kind, SortByCreation, WorkspaceSpec};
 use shared::domain::Stream;
 
 use super::stubs;
@@ -77,19 +79,31 @@ cases! {
 async fn a_worker_killed_in_a_large_walk_repeats_its_pages_in_flight() {
     let world = World::with(&[("REQUEST_TIMEOUT", "10m")]).await;
     let case = world.case(stubs(LARGE)).await.connect().await;
-    // Nothing after these pages is answered. They are few, because a slice that has read for two seconds begins no other
-    // call, and one call alone would then be under way.
-    let late = case.inject(held().operation(STUBS).skip(6));
     let _scheduler = world.process("scheduler");
     let mut worker = world.process("worker");
-    case.until_hits(late, 2).await;
-    let in_flight = case.hits(late);
+    let (late, in_flight) = two_in_flight(&case).await;
     worker.kill();
     case.clear_fault(late);
     let _heir = world.process("worker");
     case.until_complete().await;
     // The pages in flight, and those that were read and not stored.
     assert_large_walk(&case, LARGE, 2 * in_flight + 2).await;
+}
+
+/// Holds the calls of a slice once two of them are in flight. A slice that has read for two seconds begins no other call,
+/// so that on a busy machine one call may be alone. Then it is answered, and the next slice is tried.
+async fn two_in_flight(case: &Case) -> (FaultId, u64) {
+    loop {
+        let late = case.inject(held().operation(STUBS).skip(6));
+        case.until_hit(late).await;
+        for _ in 0..30 {
+            match case.hits(late) {
+                1 => tokio::time::sleep(Duration::from_millis(100)).await,
+                in_flight => return (late, in_flight),
+            }
+        }
+        case.clear_fault(late);
+    }
 }
 
 /// So many conversations are held, and none was counted twice. The walk took its pages, two in a hundred and this many
