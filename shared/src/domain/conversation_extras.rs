@@ -16,8 +16,6 @@ pub struct ConversationExtras {
     pub sla: Option<Sla>,
     /// By Intercom's names: durations in seconds, moments as RFC 3339, and counts. What was not reached is left out.
     pub statistics: Map<String, Value>,
-    /// Source ids.
-    pub company_ids: Vec<String>,
     /// Whether Intercom's AI agent took part.
     pub ai_participated: bool,
 }

@@ -191,6 +191,8 @@ pub struct Conversation {
     pub tags: Option<Vec<String>>,
     /// Intercom ids of the contacts that take part.
     pub contacts: SubList,
+    /// Intercom's id of the company that the conversation is about.
+    pub company_source_id: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     /// `statistics.count_conversation_parts`. `None` if Intercom does not report it.

@@ -145,6 +145,10 @@ fn conversation_holds(conversation: &Conversation) {
     } = conversation;
     words([title, state, priority, admin_assignee_id, team_assignee_id].map(Option::as_ref));
     conversation
+        .company_source_id
+        .iter()
+        .for_each(|company| id(company));
+    conversation
         .contacts
         .entries()
         .iter()

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    lenient::Lenient,
     object::Object,
     poison::read_object,
     scalar::{Flag, Seconds, Text, Whole},
@@ -32,6 +33,8 @@ struct WireConversation {
     tags: Option<Object<Tags>>,
     #[serde(default)]
     contacts: Option<Object<Contacts>>,
+    #[serde(default)]
+    company: Lenient<Option<Object<Company>>>,
     created_at: Seconds,
     updated_at: Seconds,
     #[serde(default)]
@@ -65,6 +68,12 @@ struct Contacts {
 #[derive(Deserialize)]
 struct ContactEntry {
     id: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Company {
+    id: Lenient<Text>,
 }
 
 #[derive(Deserialize)]
@@ -135,6 +144,10 @@ pub fn read_conversation(raw: &str) -> Result<Conversation, Poison> {
             team_assignee_id: wire.team_assignee_id.id(),
             tags: wire.tags.and_then(|Object(list)| tags(list)),
             contacts: contacts(wire.contacts.unwrap_or_default().0)?,
+            company_source_id: wire
+                .company
+                .0
+                .and_then(|Object(company)| company_id(company)),
             created_at,
             updated_at,
             part_count: wire
@@ -148,6 +161,11 @@ pub fn read_conversation(raw: &str) -> Result<Conversation, Poison> {
             raw: raw.to_owned(),
         })
     })
+}
+
+/// An id that no index can hold costs the conversation its company, and not its place.
+fn company_id(company: Company) -> Option<String> {
+    company.id.0.key().ok().flatten().filter(|id| id != "0")
 }
 
 /// The names of all tags. `None` if the list is missing or cut.

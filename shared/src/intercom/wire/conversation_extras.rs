@@ -21,7 +21,6 @@ struct WireConversation {
     conversation_rating: Lenient<Option<Object<WireRating>>>,
     sla_applied: Lenient<Option<Object<WireSla>>>,
     statistics: Lenient<Map<String, Value>>,
-    company: Lenient<Option<Object<Reference>>>,
     ai_agent_participated: Lenient<Flag>,
 }
 
@@ -114,7 +113,6 @@ pub fn read_conversation_extras(raw: &str) -> ConversationExtras {
             })
         }),
         statistics: statistics(wire.statistics.0),
-        company_ids: reference(wire.company.0).into_iter().collect(),
         ai_participated: wire.ai_agent_participated.0.0,
     }
 }
@@ -192,7 +190,7 @@ mod tests {
             "sla_applied":{"type":"conversation_sla_summary","sla_name":"1 h","sla_status":"hit"},
             "statistics":{"type":"conversation_statistics","time_to_admin_reply":60,"first_close_at":100,"last_close_at":null,
                 "count_reopens":0,"last_closed_by_id":"9","assigned_team_first_response_time":[{"team_id":1}]},
-            "company":{"type":"company","id":"c1","company_id":"own"},"ai_agent_participated":true}"#,
+            "ai_agent_participated":true}"#,
         );
         let text = |text: &str| Some(text.to_owned());
         assert_eq!(
@@ -219,7 +217,6 @@ mod tests {
             json!({"time_to_admin_reply": 60, "first_close_at": "1970-01-01T00:01:40Z", "count_reopens": 0,
                    "last_closed_by_id": "9"})
         );
-        assert_eq!(extras.company_ids, ["c1"]);
         assert!(extras.ai_participated);
     }
 
@@ -245,7 +242,7 @@ mod tests {
     fn one_field_that_cannot_be_read_costs_no_other() {
         let extras = read_conversation_extras(
             r#"{"custom_attributes":[],"channel":7,"conversation_rating":{"rating":"good"},"sla_applied":[1],
-            "statistics":{"first_close_at":"x","count_reopens":-1.5e300,"count_assignments":2},"company":"c",
+            "statistics":{"first_close_at":"x","count_reopens":-1.5e300,"count_assignments":2},
             "ai_agent_participated":true}"#,
         );
         let expected = ConversationExtras {

@@ -249,6 +249,7 @@ fn answer(source_id: &str) -> Thread {
             team_assignee_id: None,
             tags: None,
             contacts: SubList::Whole(Vec::new()),
+            company_source_id: None,
             created_at: at,
             updated_at: at,
             part_count: Some(1),
