@@ -14,7 +14,10 @@ use crate::{
     intercom::wire,
     store::{
         ApiTx, StoreError,
-        reads::{CompanyRecords, Position, ProfileFilter, ProfileSource, SourceRecord},
+        reads::{
+            CompanyRecords, ConversationTotals, Position, ProfileFilter, ProfileSource,
+            SourceRecord,
+        },
     },
 };
 
@@ -23,6 +26,8 @@ use crate::{
 pub struct CompanyProfile {
     pub id: Uuid,
     pub fields: CompanyProfileFields,
+    /// Those that show it, as far as they are counted.
+    pub conversations: ConversationTotals,
     pub sources: Vec<ProfileSource>,
     pub updated_at: DateTime<Utc>,
     pub deleted_at: Option<DateTime<Utc>>,
@@ -82,6 +87,8 @@ async fn profiles(
         names::name_company(record, &known);
     }
     let rules = rules_for(tx, read.iter().map(|(_, records)| records.len())).await?;
+    let ids: Vec<Uuid> = read.iter().map(|(company, _)| company.id).collect();
+    let totals = tx.company_totals(&ids).await?;
     Ok(read
         .into_iter()
         .map(|(company, records)| {
@@ -96,6 +103,7 @@ async fn profiles(
             CompanyProfile {
                 id: company.id,
                 fields: fold_company(&records, &rules),
+                conversations: totals.get(&company.id).copied().unwrap_or_default(),
                 deleted_at: deleted_everywhere(&sources),
                 sources,
                 updated_at: company.updated_at,

@@ -5,6 +5,7 @@
 
 mod companies;
 mod contacts;
+mod conversations;
 mod identities;
 mod names;
 mod timeline;
@@ -13,6 +14,7 @@ use chrono::{DateTime, Utc};
 
 pub use companies::{CompanyProfile, companies, companies_by_id, company};
 pub use contacts::{ContactProfile, contact, contacts, contacts_by_id};
+pub use conversations::{attachments, conversation_extras};
 pub use identities::{ContactIdentities, DatedLink, identities};
 pub use timeline::{TimelineEntry, TimelineEvent, TimelineItem, events, timeline};
 

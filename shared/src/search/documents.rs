@@ -9,7 +9,7 @@ use crate::{
         JsonText, TenantId,
         search::{DocumentWords, SearchKind, TEXT_BYTES, Weight, WordScope},
     },
-    profiles::{CompanyProfile, ContactProfile},
+    profiles::{self, CompanyProfile, ContactProfile},
     store::{
         SearchDocument,
         reads::{ConversationRecord, PartRecord, ProfileSource},
@@ -201,6 +201,9 @@ impl ConversationWriter {
         for contact in &conversation.contact_ids {
             words.add_filter("contact", &contact.to_string());
         }
+        for company in &conversation.company_ids {
+            words.add_filter("company", &company.to_string());
+        }
         Self {
             writer: Writer {
                 words,
@@ -235,10 +238,15 @@ impl ConversationWriter {
     }
 
     pub(super) fn finish(
-        self,
+        mut self,
         tenant: TenantId,
         conversation: &ConversationRecord,
     ) -> SearchDocument {
+        let extras = profiles::conversation_extras(conversation);
+        self.writer.values(&extras.attributes);
+        if let Some(remark) = extras.rating.and_then(|rating| rating.remark) {
+            self.writer.show(&remark, Weight::Body);
+        }
         let number = format!("Conversation {}", conversation.source_id);
         let title = conversation.title.as_ref().or(self.first_text.as_ref());
         let title = title.filter(|title| !title.trim().is_empty());

@@ -1,4 +1,5 @@
-//! Documents behind the commits: a slice reads what the feed tells next of a tenant, and writes documents of it.
+//! Documents behind the commits: a slice reads what the feed tells next of a tenant, and writes documents of it. It counts
+//! the conversations of companies as well.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -103,10 +104,10 @@ struct Slice {
 
 impl Slice {
     async fn add_conversations(&mut self, tx: &mut ApiTx, ids: &[Uuid]) -> Result<(), StoreError> {
-        for conversation in tx.conversations_by_id(ids).await? {
-            if conversation.deleted_at.is_some() {
-                continue;
-            }
+        let mut listed = tx.conversations_by_id(ids).await?;
+        listed.retain(|conversation| conversation.deleted_at.is_none());
+        tx.count_for_companies(ids, &listed).await?;
+        for conversation in listed {
             let mut writer = ConversationWriter::new(&conversation);
             let mut after = None;
             loop {

@@ -40,7 +40,7 @@ pub struct SearchFilters {
     pub owner: Option<String>,
     /// A contact's own id: conversations in which it takes part.
     pub contact: Option<Uuid>,
-    /// A company's own id: its contacts.
+    /// A company's own id: its contacts, and conversations that show it.
     pub company: Option<Uuid>,
     /// When the object last changed at its source.
     pub active_since: Option<DateTime<Utc>>,

@@ -8,9 +8,8 @@ use uuid::Uuid;
 use super::{
     StoreError, Tx,
     noted_changes::{ChangeOp, ObjectFate, ObjectKind},
-    roles::{ChangesObjects, DbRole, WritesRecords},
+    roles::{ChangesObjects, DbRole},
 };
-use crate::domain::ConnectionId;
 
 impl<R: ChangesObjects> Tx<R> {
     /// Notes objects of a kind that are stored as they are listed now.
@@ -55,11 +54,15 @@ impl<R: ChangesObjects> Tx<R> {
 impl<R: DbRole> Tx<R> {
     /// Writes down what the transaction has noted, as its last statement.
     pub(super) async fn write_changes(&mut self) -> Result<(), StoreError> {
+        let removed = self.changes().removed();
+        self.delete_search_documents(&removed).await?;
+        // Companies that have fewer conversations now are noted too.
+        self.withdraw_from_companies(&removed).await?;
+        self.note_neighbours().await?;
         let noted = std::mem::take(self.changes()).into_columns();
         if noted.ids.is_empty() {
             return Ok(());
         }
-        self.delete_search_documents(&noted.removed).await?;
         let tenant = self.tenant().0;
         sqlx::query!(
             "WITH feed AS (
@@ -87,88 +90,6 @@ impl<R: DbRole> Tx<R> {
         )
         .execute(self.session())
         .await?;
-        Ok(())
-    }
-}
-
-/// Each statement finds its rows by key, one after the other, because a plan may have been made when the tables were empty
-/// (`OFFSET 0` keeps the planner from joining whole tables).
-impl<R: WritesRecords> Tx<R> {
-    /// Notes the contacts of records that gained or lost a company.
-    pub(super) async fn note_linked_contacts(
-        &mut self,
-        connection: ConnectionId,
-        source_ids: &[&str],
-    ) -> Result<(), StoreError> {
-        if source_ids.is_empty() {
-            return Ok(());
-        }
-        let tenant = self.tenant().0;
-        let contacts = sqlx::query_scalar!(
-            "SELECT s.contact_id FROM unnest($3::text[]) AS i(source_id)
-             CROSS JOIN LATERAL (SELECT contact_id FROM contact_sources
-                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id OFFSET 0) s",
-            tenant,
-            connection.0,
-            source_ids as &[&str],
-        )
-        .fetch_all(self.session())
-        .await?;
-        self.note_changes(ChangeOp::Link, contacts);
-        Ok(())
-    }
-}
-
-impl<R: ChangesObjects> Tx<R> {
-    /// Notes contacts of records of companies that have just arrived or belong to another company. They show others from
-    /// now on.
-    pub(super) async fn note_contacts_of(
-        &mut self,
-        connection: ConnectionId,
-        companies: &[&str],
-    ) -> Result<(), StoreError> {
-        if companies.is_empty() {
-            return Ok(());
-        }
-        let tenant = self.tenant().0;
-        let contacts = sqlx::query_scalar!(
-            r#"SELECT s.contact_id FROM unnest($3::text[]) AS i(source_id)
-               CROSS JOIN LATERAL (SELECT contact_source_id FROM contact_companies l
-                   WHERE l.tenant_id = $1 AND l.connection_id = $2 AND l.company_source_id = i.source_id OFFSET 0) l
-               CROSS JOIN LATERAL (SELECT contact_id FROM contact_sources s
-                   WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = l.contact_source_id OFFSET 0) s"#,
-            tenant,
-            connection.0,
-            companies as &[&str],
-        )
-        .fetch_all(self.session())
-        .await?;
-        self.note_changes(ChangeOp::Link, contacts);
-        Ok(())
-    }
-
-    /// Notes conversations of records that have just arrived or belong to another contact. They show other participants
-    /// from now on.
-    pub(super) async fn note_conversations_of(
-        &mut self,
-        connection: ConnectionId,
-        contacts: &[&str],
-    ) -> Result<(), StoreError> {
-        if contacts.is_empty() {
-            return Ok(());
-        }
-        let tenant = self.tenant().0;
-        let conversations = sqlx::query_scalar!(
-            r#"SELECT l.conversation_id FROM unnest($3::text[]) AS i(source_id)
-               CROSS JOIN LATERAL (SELECT conversation_id FROM conversation_contacts l
-                   WHERE l.tenant_id = $1 AND l.connection_id = $2 AND l.contact_source_id = i.source_id OFFSET 0) l"#,
-            tenant,
-            connection.0,
-            contacts as &[&str],
-        )
-        .fetch_all(self.session())
-        .await?;
-        self.note_changes(ChangeOp::Link, conversations);
         Ok(())
     }
 }

@@ -64,8 +64,7 @@ impl<R: WritesRecords> Tx<R> {
             .await?;
         let changed = self.upsert_companies(connection, &columns).await?;
         let written = WriteSummary::of(seen, changed, &before);
-        self.note_contacts_of(connection, &written.inserted_ids(&before))
-            .await?;
+        self.note_moved_companies(connection, &written.inserted_ids(&before));
         held.retain(&written.changed);
         let unlinked = self
             .write_values(Linked::Companies, connection, held, previous)

@@ -1,6 +1,6 @@
 //! The links between contacts and companies, by their source ids.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{StoreError, Tx, roles::WritesRecords, versions::StoredVersions};
 use crate::domain::{
@@ -68,7 +68,15 @@ impl<R: WritesRecords> Tx<R> {
             .map(String::as_str)
             .chain(unchanged.iter().copied())
             .collect();
-        self.relink(connection, &relinked, &links).await
+        let relinked = self.relink(connection, &relinked, &links).await?;
+        // A new contact is noted already, and so are its conversations.
+        let relinked: Vec<&str> = relinked
+            .iter()
+            .filter(|id| !before.is_new(id))
+            .map(String::as_str)
+            .collect();
+        self.note_relinked_contacts(connection, &relinked);
+        Ok(())
     }
 
     /// Writes lists of companies that were read on their own.
@@ -90,20 +98,22 @@ impl<R: WritesRecords> Tx<R> {
             .filter(|(_, list)| list.is_whole())
             .map(|(id, _)| id.as_str())
             .collect();
-        self.relink(connection, &whole, &links).await
+        let relinked = self.relink(connection, &whole, &links).await?;
+        let relinked: Vec<&str> = relinked.iter().map(String::as_str).collect();
+        self.note_relinked_contacts(connection, &relinked);
+        Ok(())
     }
 
-    /// Adds links, removes the others of contacts whose list is `whole`, and notes every contact that gained or lost one.
+    /// Adds links, and removes the others of contacts whose list is `whole`. Returns every contact that gained or lost one.
     async fn relink(
         &mut self,
         connection: ConnectionId,
         whole: &[&str],
         links: &[(&str, &str)],
-    ) -> Result<(), StoreError> {
-        let mut relinked = self.drop_links(connection, whole, links).await?;
-        relinked.extend(self.add_links(connection, links).await?);
-        let relinked: Vec<&str> = relinked.iter().map(String::as_str).collect();
-        self.note_linked_contacts(connection, &relinked).await
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let dropped = self.drop_links(connection, whole, links).await?;
+        let added = self.add_links(connection, links).await?;
+        Ok(dropped.into_iter().chain(added).collect())
     }
 
     /// Removes links of known contacts that the source no longer reports. Returns the contacts that lost a link.

@@ -144,8 +144,7 @@ impl<R: WritesRecords> Tx<R> {
         changed.extend(self.update_contacts(connection, &stored).await?);
         let mut written = WriteSummary::of(seen, changed, &before);
         written.kept_out = kept_out.into_iter().collect();
-        self.note_conversations_of(connection, &written.inserted_ids(&before))
-            .await?;
+        self.note_new_contacts(connection, &written.inserted_ids(&before));
         self.write_links(connection, &reported, &written.changed, &before)
             .await?;
         held.retain(&written.changed);

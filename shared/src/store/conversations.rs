@@ -222,22 +222,23 @@ impl Tx<Worker> {
         Ok(sqlx::query_scalar!(
             r#"INSERT INTO conversations AS c
                 (tenant_id, connection_id, id, source_id, title, state, open, priority, admin_assignee_id, team_assignee_id,
-                 tags, source_created_at, source_updated_at, sanitised, raw_hash, raw)
+                 tags, company_source_id, source_created_at, source_updated_at, sanitised, raw_hash, raw)
             SELECT $1, $2, id, source_id, title, state, open, priority, admin_assignee_id, team_assignee_id,
                    CASE WHEN tags IS NULL
                         THEN coalesce((SELECT o.tags FROM conversations o WHERE o.tenant_id = $1 AND o.id = i.id), '{}')
                         ELSE ARRAY(SELECT jsonb_array_elements_text(tags::jsonb)) END,
-                   source_created_at, source_updated_at, sanitised, raw_hash, raw
+                   company_source_id, source_created_at, source_updated_at, sanitised, raw_hash, raw
             FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bool[], $8::text[], $9::text[], $10::text[],
-                        $11::text[], $12::timestamptz[], $13::timestamptz[], $14::bool[], $15::int8[], $16::bytea[])
+                        $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::bool[], $16::int8[],
+                        $17::bytea[])
                 AS i(id, source_id, title, state, open, priority, admin_assignee_id, team_assignee_id, tags,
-                     source_created_at, source_updated_at, sanitised, raw_hash, raw)
+                     company_source_id, source_created_at, source_updated_at, sanitised, raw_hash, raw)
             ON CONFLICT (tenant_id, id) DO UPDATE SET
                 title = excluded.title, state = excluded.state, open = excluded.open, priority = excluded.priority,
                 admin_assignee_id = excluded.admin_assignee_id, team_assignee_id = excluded.team_assignee_id,
-                tags = excluded.tags, source_created_at = excluded.source_created_at,
-                source_updated_at = excluded.source_updated_at, sanitised = excluded.sanitised,
-                raw_hash = excluded.raw_hash, raw = excluded.raw, deleted_at = NULL
+                tags = excluded.tags, company_source_id = excluded.company_source_id,
+                source_created_at = excluded.source_created_at, source_updated_at = excluded.source_updated_at,
+                sanitised = excluded.sanitised, raw_hash = excluded.raw_hash, raw = excluded.raw, deleted_at = NULL
             WHERE excluded.source_updated_at >= c.source_updated_at
             RETURNING source_id"#,
             tenant,
@@ -251,6 +252,7 @@ impl Tx<Worker> {
             &columns.admins as &[Option<String>],
             &columns.teams as &[Option<String>],
             &columns.tags as &[Option<String>],
+            &columns.companies as &[Option<String>],
             &columns.created,
             &columns.updated,
             &columns.sanitised,
@@ -295,6 +297,7 @@ struct Columns {
     teams: Vec<Option<String>>,
     /// JSON arrays, because Postgres has no array of arrays of different lengths. `None` keeps the stored tags.
     tags: Vec<Option<String>>,
+    companies: Vec<Option<String>>,
     created: Vec<DateTime<Utc>>,
     updated: Vec<DateTime<Utc>>,
     sanitised: Vec<bool>,
@@ -322,6 +325,7 @@ impl Columns {
         self.teams.push(conversation.team_assignee_id);
         let tags = conversation.tags.map(serde_json::Value::from);
         self.tags.push(tags.map(|tags| tags.to_string()));
+        self.companies.push(conversation.company_source_id);
         self.created.push(conversation.created_at);
         self.updated.push(conversation.updated_at);
         self.sanitised.push(conversation.sanitised);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::neighbours::Neighbours;
+
 /// What readers of the feed learn of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChangeOp {
@@ -15,7 +17,7 @@ pub(super) enum ChangeOp {
     Merge = 3,
     /// Records that were one profile are several.
     Split = 4,
-    /// It has other companies, participants or parts.
+    /// It has other companies, participants, parts or conversations.
     Link = 5,
     /// A person was erased.
     Erase = 6,
@@ -96,7 +98,11 @@ struct Noted {
 
 /// What a transaction has noted and not written yet, in the order of ids.
 #[derive(Debug, Default)]
-pub(super) struct NotedChanges(BTreeMap<Uuid, Noted>);
+pub(super) struct NotedChanges {
+    objects: BTreeMap<Uuid, Noted>,
+    /// What is noted at the end.
+    neighbours: Neighbours,
+}
 
 /// One array per column, which is the shape that `unnest` takes.
 #[derive(Debug, Default)]
@@ -105,8 +111,6 @@ pub(super) struct ChangeColumns {
     pub(super) kinds: Vec<i16>,
     pub(super) fates: Vec<i16>,
     pub(super) ops: Vec<i16>,
-    /// Those that are no longer stored.
-    pub(super) removed: Vec<Uuid>,
 }
 
 /// A kind or fate that stays what it is.
@@ -120,7 +124,7 @@ impl NotedChanges {
         kind: Option<ObjectKind>,
         fate: Option<ObjectFate>,
     ) {
-        let noted = self.0.entry(id).or_insert(Noted { op, kind, fate });
+        let noted = self.objects.entry(id).or_insert(Noted { op, kind, fate });
         // A link says less than what the transaction did before.
         if op != ChangeOp::Link {
             noted.op = op;
@@ -129,18 +133,26 @@ impl NotedChanges {
         noted.fate = fate.or(noted.fate);
     }
 
+    pub(super) const fn neighbours(&mut self) -> &mut Neighbours {
+        &mut self.neighbours
+    }
+
+    /// Objects that are no longer stored.
+    pub(super) fn removed(&self) -> Vec<Uuid> {
+        let removed = |noted: &Noted| noted.fate == Some(ObjectFate::Removed);
+        let ids = self.objects.iter().filter(|(_, noted)| removed(noted));
+        ids.map(|(id, _)| *id).collect()
+    }
+
     pub(super) fn into_columns(self) -> ChangeColumns {
         let mut columns = ChangeColumns::default();
-        for (id, noted) in self.0 {
+        for (id, noted) in self.objects {
             columns.ids.push(id);
             columns.ops.push(noted.op as i16);
             let kind = noted.kind.map_or(AS_BEFORE, |kind| kind as i16);
             columns.kinds.push(kind);
             let fate = noted.fate.map_or(AS_BEFORE, |fate| fate as i16);
             columns.fates.push(fate);
-            if noted.fate == Some(ObjectFate::Removed) {
-                columns.removed.push(id);
-            }
         }
         columns
     }
@@ -157,20 +169,19 @@ mod tests {
         let contact = Some(ObjectKind::Contact);
         noted.note(id, ChangeOp::Upsert, contact, Some(ObjectFate::Listed));
         noted.note(id, ChangeOp::Link, None, None);
-        let first = noted.0[&id];
+        let first = noted.objects[&id];
         assert_eq!(first.op, ChangeOp::Upsert);
         assert_eq!(first.fate, Some(ObjectFate::Listed));
 
         noted.note(id, ChangeOp::Merge, None, Some(ObjectFate::Merged));
+        assert!(noted.removed().is_empty());
         let ChangeColumns {
             ids,
             kinds,
             fates,
             ops,
-            removed,
         } = noted.into_columns();
         assert_eq!(ids, [id]);
-        assert!(removed.is_empty());
         assert_eq!((kinds, fates, ops), (vec![1], vec![2], vec![3]));
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use intercom_simulator::{Kind, Mutation, WorkspaceSpec};
 use shared::domain::Mode;
 
-use crate::support::World;
+use crate::{rest::search::index, support::World};
 
 /// `pathbound_records_written_total` by operation.
 async fn written(listen: &str) -> BTreeMap<String, u64> {
@@ -57,6 +57,8 @@ async fn a_walk_of_an_exact_copy_writes_nothing() {
     // What a slice has written is counted before it ends.
     case.until_slices(0).await;
     case.assert_exact().await;
+    // Companies are noted when their conversations are counted.
+    index(&case).await;
     let (rows, counted) = (case.row_versions().await, written(&listen).await);
     assert!(
         rows.len() > 500 && counted["insert"] > 500,

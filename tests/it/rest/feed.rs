@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::TimeDelta;
 use futures::future::join_all;
 use intercom_simulator::{Kind, Mutation, WorkspaceSpec};
 use reqwest::{Method, StatusCode};
@@ -108,6 +109,80 @@ async fn write(store: &WorkerStore, case: &Case, stubs: Vec<Conversation>, linge
 
 fn id_of(case: &Case, number: usize) -> String {
     ids::conversation_id(case.connection(), &number.to_string()).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_beside_another_transaction_is_told_of_whoever_ends_first() {
+    let world = World::new().await;
+    // Not synced, so that nothing else writes.
+    let case = world.case(tiny()).await.connect().await;
+    let connection = case.connection();
+    let store = world.worker_store(2).await;
+    let contact = json!({"id": "c1", "created_at": 1, "updated_at": 1, "email": "c1@acme.example",
+        "companies": {"data": [{"id": "o1"}]}});
+    let contact = || wire::read_contact(&contact.to_string()).unwrap();
+    let company = json!({"id": "o1", "company_id": "acme", "created_at": 1, "updated_at": 1});
+    let company = || wire::read_company(&company.to_string()).unwrap();
+    let conversation = json!({"id": "7", "created_at": 1, "updated_at": 1, "state": "open",
+        "contacts": {"contacts": [{"id": "c1"}]}});
+    let conversation = wire::read_conversation(&conversation.to_string()).unwrap();
+    let mut reader = Reader::of(&case).await;
+
+    // None of the three sees the others, because each one ends after the last statement of all.
+    let (mut first, mut second) = (
+        store.begin(case.tenant).await.unwrap(),
+        store.begin(case.tenant).await.unwrap(),
+    );
+    first
+        .write_contacts(connection, vec![contact()])
+        .await
+        .unwrap();
+    second
+        .write_stubs(connection, vec![conversation])
+        .await
+        .unwrap();
+    second.commit().await.unwrap();
+    reader.catch_up().await;
+    let id = id_of(&case, 7);
+    assert_eq!(reader.op("conversation", &id), Some("upsert"));
+    first.commit().await.unwrap();
+    reader.catch_up().await;
+    assert_eq!(
+        reader.op("conversation", &id),
+        Some("link"),
+        "it has a participant now"
+    );
+
+    let mut first = store.begin(case.tenant).await.unwrap();
+    let mut second = store.begin(case.tenant).await.unwrap();
+    first
+        .write_companies(connection, vec![company()])
+        .await
+        .unwrap();
+    let mut changed = contact();
+    changed.updated_at += TimeDelta::seconds(5);
+    changed.raw.push(' ');
+    second
+        .write_contacts(connection, vec![changed])
+        .await
+        .unwrap();
+    second.commit().await.unwrap();
+    reader.catch_up().await;
+    let person = ids::contact_id(connection, "c1").to_string();
+    assert_eq!(reader.op("contact", &person), Some("upsert"));
+    first.commit().await.unwrap();
+    reader.catch_up().await;
+    assert_eq!(
+        reader.op("contact", &person),
+        Some("link"),
+        "it has a company now"
+    );
+    let shown = reader.caller.get(&format!("/v1/conversations/{id}")).await;
+    let companies = json!([ids::company_id(connection, "o1")]);
+    assert_eq!(
+        (&shown["contact_ids"], &shown["company_ids"]),
+        (&json!([person]), &companies)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

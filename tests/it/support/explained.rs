@@ -38,6 +38,8 @@ const PARTITIONED: &[&str] = &[
     "parts",
     "events",
     "search_documents",
+    "company_conversations",
+    "company_totals",
 ];
 
 /// The server, and a migrated database of its own.

@@ -86,6 +86,8 @@ impl Case {
             "contact_companies",
             "events",
             "search_documents",
+            "company_conversations",
+            "company_totals",
             "reference_items",
         ] {
             let query = format!("DELETE FROM {table} WHERE tenant_id = $1");
@@ -111,7 +113,12 @@ impl Case {
 
     /// Deletes what was indexed, and how far.
     pub(crate) async fn delete_search_index(&self) {
-        for table in ["search_documents", "search_progress"] {
+        for table in [
+            "search_documents",
+            "search_progress",
+            "company_conversations",
+            "company_totals",
+        ] {
             self.world.change(&format!("DELETE FROM {table}")).await;
         }
     }
@@ -185,7 +192,7 @@ impl Case {
             "SELECT c.table_name::text FROM information_schema.columns c
              JOIN information_schema.tables t USING (table_schema, table_name)
              WHERE c.table_schema = 'public' AND c.column_name = 'tenant_id' AND t.table_type = 'BASE TABLE'
-               AND c.table_name NOT IN ('search_documents', 'search_progress')
+               AND c.table_name NOT IN ('search_documents', 'search_progress', 'company_conversations', 'company_totals')
                AND NOT EXISTS (SELECT FROM pg_class WHERE oid = c.table_name::regclass AND relispartition) ORDER BY 1",
         )
         .fetch_all(&self.world.admin)

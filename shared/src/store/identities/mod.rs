@@ -31,10 +31,7 @@ use super::{
     noted_changes::{ChangeOp, ObjectFate},
     roles::ChangesObjects,
 };
-use crate::domain::{
-    ConnectionId,
-    profile::{IdentityRules, Profile, RecordKey, Split, resolve},
-};
+use crate::domain::profile::{IdentityRules, Profile, RecordKey, Split, resolve};
 
 impl<R: ChangesObjects> Tx<R> {
     /// Keeps other transactions from writing contacts, or companies, of the tenant. It comes before the first row of
@@ -81,18 +78,32 @@ impl<R: ChangesObjects> Tx<R> {
         }
         // A profile that has lost a record shows something else, and so does one that has gained one.
         let left: BTreeSet<Uuid> = moved.keys().map(|key| records[*key].profile_id).collect();
+        let mut regrouped = Vec::new();
         for profile in &found.profiles {
             let mut all = profile.members.iter().chain(&profile.absorbed);
-            if left.contains(&profile.id)
-                || all.any(|key| seeds.contains(key) || moved.contains_key(key))
-            {
+            let is_regrouped =
+                left.contains(&profile.id) || all.clone().any(|key| moved.contains_key(key));
+            if is_regrouped || all.any(|key| seeds.contains(key)) {
                 self.note_profile(linked, profile, &records);
+            }
+            // What its source has just merged into another record takes its companies out of the profile.
+            if is_regrouped || profile.absorbed.iter().any(|key| seeds.contains(key)) {
+                regrouped.push(profile.id);
             }
         }
         for (key, profile) in &moved {
             self.move_record(linked, key, *profile).await?;
         }
-        self.note_neighbours(linked, moved.into_keys()).await
+        match linked {
+            // Their conversations show other participants, and companies of other records.
+            Linked::Contacts => self.note_regrouped_contacts(regrouped),
+            Linked::Companies => {
+                for key in moved.into_keys() {
+                    self.note_moved_companies(key.connection, &[&key.source_id]);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The sides that somebody has put these records on.
@@ -176,27 +187,6 @@ impl<R: ChangesObjects> Tx<R> {
             ),
         };
         moved.execute(self.session()).await?;
-        Ok(())
-    }
-
-    /// Notes what names the profiles of records that have moved: the conversations of contacts, and the contacts of
-    /// companies.
-    async fn note_neighbours(
-        &mut self,
-        linked: Linked,
-        records: impl Iterator<Item = &RecordKey>,
-    ) -> Result<(), StoreError> {
-        let mut by_connection: BTreeMap<ConnectionId, Vec<&str>> = BTreeMap::new();
-        for key in records {
-            let of = by_connection.entry(key.connection).or_default();
-            of.push(&key.source_id);
-        }
-        for (connection, ids) in by_connection {
-            match linked {
-                Linked::Contacts => self.note_conversations_of(connection, &ids).await?,
-                Linked::Companies => self.note_contacts_of(connection, &ids).await?,
-            }
-        }
         Ok(())
     }
 }

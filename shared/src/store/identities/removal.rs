@@ -55,6 +55,10 @@ impl Tx<Api> {
         let left = self.identities_of(linked, &left).await?;
         unlinked.seeds = left.iter().map(StoredIdentity::key).collect();
         self.unify(linked, unlinked).await?;
+        if linked == Linked::Contacts {
+            // They no longer show the companies of the records that are gone.
+            self.note_regrouped_contacts(left.iter().map(|record| record.profile_id));
+        }
         // Of each profile that is left, one record stands for those that are gone.
         let heirs: BTreeMap<Uuid, Uuid> = left
             .iter()

@@ -49,6 +49,22 @@ pub enum RawError {
     Corrupt(#[source] io::Error),
 }
 
+/// A record as it is stored, for what only some readers need of it.
+#[derive(Clone, Debug, Default)]
+pub struct PackedRaw(pub(super) Vec<u8>);
+
+impl PackedRaw {
+    /// The record as text.
+    ///
+    /// # Errors
+    /// See [`unpack`].
+    pub fn text(&self) -> Result<String, RawError> {
+        let raw = unpack(&self.0)?;
+        Ok(String::from_utf8(raw)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+}
+
 /// The form in which a record is stored.
 #[must_use]
 pub fn pack(kind: RawKind, raw: &[u8]) -> Vec<u8> {

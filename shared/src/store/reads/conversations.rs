@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Position;
 use crate::{
     domain::ConnectionId,
-    store::{StoreError, Tx, roles::Api},
+    store::{StoreError, Tx, raw::PackedRaw, roles::Api},
 };
 
 /// One conversation.
@@ -27,12 +27,16 @@ pub struct ConversationRecord {
     pub tags: Vec<String>,
     /// The participants' contact ids. A contact that is not synced yet is left out until it is.
     pub contact_ids: Vec<Uuid>,
+    /// The companies of its contacts, and the one that Intercom names. A company that is not synced yet is left out.
+    pub company_ids: Vec<Uuid>,
     pub thread: ThreadState,
     pub source_created_at: DateTime<Utc>,
     pub source_updated_at: DateTime<Utc>,
     /// When it last changed here: its own fields, its participants or its thread.
     pub updated_at: DateTime<Utc>,
     pub deleted_at: Option<DateTime<Utc>>,
+    /// What was sent of it.
+    pub raw: PackedRaw,
 }
 
 /// The assigned teammate, or else the team.
@@ -93,6 +97,7 @@ struct ConversationRow {
     source_updated_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     deleted_at: Option<DateTime<Utc>>,
+    raw: Vec<u8>,
 }
 
 impl ConversationFilter {
@@ -162,7 +167,7 @@ impl Tx<Api> {
                       c.tags, t.status AS "thread_status?", t.held AS "thread_held?", t.expected AS thread_expected,
                       t.error AS thread_error,
                       CASE WHEN t.error IS NOT NULL THEN coalesce(t.due_at, t.retry_at) END AS thread_retry_at,
-                      c.source_created_at, c.source_updated_at, h.at AS updated_at, c.deleted_at
+                      c.source_created_at, c.source_updated_at, h.at AS updated_at, c.deleted_at, c.raw
                FROM unnest($2::uuid[]) WITH ORDINALITY AS i(id, place)
                CROSS JOIN LATERAL (SELECT * FROM conversations WHERE tenant_id = $1 AND id = i.id OFFSET 0) c
                CROSS JOIN LATERAL (SELECT at FROM changes WHERE tenant_id = $1 AND id = i.id OFFSET 0) h
@@ -179,11 +184,13 @@ impl Tx<Api> {
         .fetch_all(self.session())
         .await?;
         let mut contacts = self.participants(ids).await?;
+        let mut companies = self.companies_of_conversations(ids).await?;
         Ok(rows
             .into_iter()
             .map(|row| {
                 let contact_ids = contacts.remove(&row.id).unwrap_or_default();
-                row.into_conversation(contact_ids)
+                let company_ids = companies.remove(&row.id).unwrap_or_default();
+                row.into_conversation(contact_ids, company_ids)
             })
             .collect())
     }
@@ -216,10 +223,59 @@ impl Tx<Api> {
         }
         Ok(of)
     }
+
+    /// The companies by conversation: those of all records of its contacts, and the one that it names itself.
+    async fn companies_of_conversations(
+        &mut self,
+        conversations: &[Uuid],
+    ) -> Result<HashMap<Uuid, Vec<Uuid>>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            r#"SELECT i.id AS "conversation_id!", o.company_id AS "company_id!"
+               FROM unnest($2::uuid[]) AS i(id)
+               CROSS JOIN LATERAL (SELECT connection_id, contact_source_id FROM conversation_contacts
+                                   WHERE tenant_id = $1 AND conversation_id = i.id OFFSET 0) p
+               CROSS JOIN LATERAL (SELECT contact_id FROM contact_sources
+                                   WHERE tenant_id = $1 AND connection_id = p.connection_id
+                                     AND source_id = p.contact_source_id OFFSET 0) s
+               CROSS JOIN LATERAL (SELECT connection_id, source_id FROM contact_sources
+                                   WHERE tenant_id = $1 AND contact_id = s.contact_id AND merged_into IS NULL OFFSET 0) r
+               CROSS JOIN LATERAL (SELECT connection_id, company_source_id FROM contact_companies
+                                   WHERE tenant_id = $1 AND connection_id = r.connection_id
+                                     AND contact_source_id = r.source_id OFFSET 0) l
+               CROSS JOIN LATERAL (SELECT company_id FROM company_sources
+                                   WHERE tenant_id = $1 AND connection_id = l.connection_id
+                                     AND source_id = l.company_source_id OFFSET 0) o
+               UNION
+               SELECT i.id, o.company_id
+               FROM unnest($2::uuid[]) AS i(id)
+               CROSS JOIN LATERAL (SELECT connection_id, company_source_id FROM conversations
+                                   WHERE tenant_id = $1 AND id = i.id AND company_source_id IS NOT NULL OFFSET 0) c
+               CROSS JOIN LATERAL (SELECT company_id FROM company_sources
+                                   WHERE tenant_id = $1 AND connection_id = c.connection_id
+                                     AND source_id = c.company_source_id OFFSET 0) o
+               ORDER BY 1, 2"#,
+            tenant,
+            conversations,
+        )
+        .fetch_all(self.session())
+        .await?;
+        let mut of: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+        for row in rows {
+            of.entry(row.conversation_id)
+                .or_default()
+                .push(row.company_id);
+        }
+        Ok(of)
+    }
 }
 
 impl ConversationRow {
-    fn into_conversation(self, contact_ids: Vec<Uuid>) -> ConversationRecord {
+    fn into_conversation(
+        self,
+        contact_ids: Vec<Uuid>,
+        company_ids: Vec<Uuid>,
+    ) -> ConversationRecord {
         let admin = self.admin_assignee_id.map(|id| Assignee {
             kind: "admin",
             id,
@@ -241,6 +297,7 @@ impl ConversationRow {
             assignee: admin.or(team),
             tags: self.tags,
             contact_ids,
+            company_ids,
             thread: ThreadState {
                 // A conversation may be stored before its thread's row. Its thread is pending too.
                 status: self.thread_status.unwrap_or_else(|| "pending".to_owned()),
@@ -253,6 +310,7 @@ impl ConversationRow {
             source_updated_at: self.source_updated_at,
             updated_at: self.updated_at,
             deleted_at: self.deleted_at,
+            raw: PackedRaw(self.raw),
         }
     }
 }

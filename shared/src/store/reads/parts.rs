@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{ids::part_id, records::FIRST_MESSAGE},
-    store::{StoreError, Tx, roles::Api},
+    store::{StoreError, Tx, raw::PackedRaw, roles::Api},
 };
 
 /// One message or event.
@@ -23,6 +23,8 @@ pub struct PartRecord {
     pub internal: bool,
     pub source_created_at: DateTime<Utc>,
     pub source_updated_at: DateTime<Utc>,
+    /// What was sent of it.
+    pub raw: PackedRaw,
 }
 
 /// The author of a part.
@@ -44,6 +46,7 @@ struct PartRow {
     internal: bool,
     source_created_at: DateTime<Utc>,
     source_updated_at: DateTime<Utc>,
+    raw: Vec<u8>,
 }
 
 impl PartRow {
@@ -62,6 +65,7 @@ impl PartRow {
             internal: self.internal,
             source_created_at: self.source_created_at,
             source_updated_at: self.source_updated_at,
+            raw: PackedRaw(self.raw),
         }
     }
 }
@@ -99,7 +103,7 @@ impl Tx<Api> {
         let rows = sqlx::query_as!(
             PartRow,
             "SELECT source_id, kind, author_kind, author_source_id, author_name, body, redacted, internal,
-                    source_created_at, source_updated_at
+                    source_created_at, source_updated_at, raw
              FROM parts
              WHERE tenant_id = $1 AND conversation_id = $2
                AND ($3::text IS NULL
@@ -133,7 +137,7 @@ impl Tx<Api> {
         let row = sqlx::query_as!(
             PartRow,
             "SELECT source_id, kind, author_kind, author_source_id, author_name, body, redacted, internal,
-                    source_created_at, source_updated_at
+                    source_created_at, source_updated_at, raw
              FROM parts
              WHERE tenant_id = $1 AND conversation_id = $2 AND source_id = $3",
             tenant,

@@ -1,11 +1,13 @@
 //! How many there are of what is read page by page.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::store::{StoreError, Tx, roles::Api};
 
-/// How many conversations a contact takes part in. Deleted ones do not count.
+/// How many conversations a contact takes part in, or show a company. Deleted ones do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConversationTotals {
     pub total: i64,
@@ -42,6 +44,39 @@ impl Tx<Api> {
         )
         .fetch_one(self.session())
         .await?)
+    }
+
+    /// Conversations that show these companies, as far as they are counted. Own ids are needed (see
+    /// [`Tx::resolve_company`]). A company without any is left out.
+    #[tracing::instrument(name = "db.company_totals", level = "debug", skip_all)]
+    pub async fn company_totals(
+        &mut self,
+        companies: &[Uuid],
+    ) -> Result<HashMap<Uuid, ConversationTotals>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query!(
+            r#"SELECT i.id AS "id!", t.conversations, t.open, n.last_at
+               FROM unnest($2::uuid[]) AS i(id)
+               CROSS JOIN LATERAL (SELECT conversations, open FROM company_totals
+                                   WHERE tenant_id = $1 AND company_id = i.id OFFSET 0) t
+               CROSS JOIN LATERAL (SELECT last_at FROM company_conversations
+                                   WHERE tenant_id = $1 AND company_id = i.id ORDER BY last_at DESC LIMIT 1) n"#,
+            tenant,
+            companies,
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let totals = ConversationTotals {
+                    total: row.conversations,
+                    open: row.open,
+                    last_at: Some(row.last_at),
+                };
+                (row.id, totals)
+            })
+            .collect())
     }
 
     /// Events of a contact's records.
