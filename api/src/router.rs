@@ -64,7 +64,10 @@ fn calls() -> Vec<(Access, UtoipaMethodRouter<Api>)> {
         (Scope(ConnectionsRead), routes!(audit_events::list)),
         (Scope(ConversationsRead), routes!(conversations::list)),
         (Scope(ConversationsRead), routes!(conversations::show)),
-        (Scope(ConversationsRead), routes!(conversations::parts)),
+        (
+            Scope(ConversationsRead),
+            routes!(conversations::parts::list),
+        ),
     ]
 }
 

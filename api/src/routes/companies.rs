@@ -11,6 +11,7 @@ use serde_json::Number;
 use shared::{
     domain::JsonText,
     profiles::{self, CompanyProfile},
+    store::reads::ConversationTotals,
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -67,6 +68,8 @@ pub(crate) struct CompanyView {
     /// The customer's own attributes, with all digits of long numbers.
     #[schema(value_type = Object)]
     attributes: JsonText,
+    /// Conversations that show the company in `company_ids`. They are counted a few seconds after they change.
+    conversations: ConversationTotalsView,
     /// The records that the company is folded from.
     sources: Vec<SourceView>,
     /// When it last changed here.
@@ -83,6 +86,19 @@ pub(crate) struct CompanyView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     provenance: Option<ProvenanceMap>,
+}
+
+/// How many conversations there are. Deleted ones do not count.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConversationTotals)]
+struct ConversationTotalsView {
+    #[schema(minimum = 0)]
+    open: i64,
+    #[schema(minimum = 0)]
+    total: i64,
+    /// When the last one changed at its source.
+    #[schema(required)]
+    last_at: Option<DateTime<Utc>>,
 }
 
 /// List companies
@@ -169,11 +185,22 @@ impl CompanyView {
             tags: fields.tags,
             segments: fields.segments,
             attributes: fields.attributes,
+            conversations: company.conversations.into(),
             sources: company.sources.into_iter().map(SourceView::from).collect(),
             updated_at: company.updated_at,
             deleted_at: company.deleted_at,
             merged_into: company.merged_into,
             provenance,
+        }
+    }
+}
+
+impl From<ConversationTotals> for ConversationTotalsView {
+    fn from(totals: ConversationTotals) -> Self {
+        Self {
+            open: totals.open,
+            total: totals.total,
+            last_at: totals.last_at,
         }
     }
 }

@@ -79,7 +79,7 @@ struct FiltersBody {
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     contact_id: Option<Uuid>,
-    /// Contacts of this company.
+    /// Contacts of this company, and conversations that show it.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     company_id: Option<Uuid>,

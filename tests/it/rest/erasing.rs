@@ -153,7 +153,15 @@ async fn conversations(caller: &Caller) -> BTreeMap<String, Value> {
 async fn neighbours(caller: &Caller, person: &Person) -> Vec<Value> {
     let mut seen = caller.all("/v1/contacts").await;
     seen.retain(|contact| !contact.to_string().contains(&person.id));
-    seen.extend(caller.all("/v1/companies").await);
+    let mut companies = caller.all("/v1/companies").await;
+    for company in &mut companies {
+        // Companies of the person have fewer conversations then.
+        for counted in ["conversations", "updated_at"] {
+            company[counted].take();
+        }
+    }
+    companies.sort_by_key(|company| company["id"].as_str().unwrap().to_owned());
+    seen.extend(companies);
     for (id, conversation) in conversations(caller).await {
         if !person.own.contains(&id) && !person.groups.contains(&id) {
             let path = format!(

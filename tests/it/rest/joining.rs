@@ -151,9 +151,16 @@ async fn a_company_of_two_sources_is_one_company_until_one_of_them_goes() {
             "{contact}"
         );
     }
-    // The feed tells of the company and of its contacts.
+    // The feed tells of the company, of its contacts, and of the conversations that show it.
+    let conversations = caller.all("/v1/conversations").await;
+    let about = conversations.iter().filter(|conversation| {
+        let companies = conversation["company_ids"].as_array().unwrap();
+        companies.contains(&merged["id"])
+    });
+    let about = about.map(|conversation| conversation["id"].as_str().unwrap().to_owned());
     let mut expected: BTreeSet<(String, String)> = members(known)
         .into_iter()
+        .chain(about)
         .map(|id| (id, "link".to_owned()))
         .collect();
     for company in [&merged, known] {

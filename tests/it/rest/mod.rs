@@ -35,8 +35,11 @@ pub(crate) async fn synced() -> (World, Case, Caller) {
             ..WorkspaceSpec::default()
         })
         .await;
-    let _fleet = world.fleet(1);
+    let fleet = world.fleet(1);
     case.until_complete().await;
+    drop(fleet);
+    // From now on, nothing happens that the test does not do.
+    search::index(&case).await;
     let base = world.api().await;
     let caller = Caller::service(&world, &base, Some(case.tenant));
     (world, case, caller)

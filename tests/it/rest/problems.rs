@@ -277,12 +277,10 @@ async fn failures(raised: &mut Raised, world: &World, caller: &Caller) {
 
     let relay = Relay::start(&format!("127.0.0.1:{}", servers().postgres().port())).unwrap();
     let relayed = caller.at(&world.through(&relay).api().await);
-    assert_eq!(
-        get(&relayed, "/v1/conversations").await.status,
-        StatusCode::OK
-    );
+    let path = "/v1/connections";
+    assert_eq!(get(&relayed, path).await.status, StatusCode::OK);
     relay.refuse();
     raised
-        .note(Code::Unavailable, &get(&relayed, "/v1/conversations").await)
+        .note(Code::Unavailable, &get(&relayed, path).await)
         .await;
 }

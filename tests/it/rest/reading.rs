@@ -1,6 +1,6 @@
 //! Everything that is stored is read back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use intercom_simulator::Kind;
 use serde_json::{Value, json};
@@ -87,6 +87,99 @@ async fn numbers_of_any_length_are_read_back_with_all_their_digits() {
             assert!(text.contains(digits), "{digits} in {text}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversations_show_what_was_sent_of_them() {
+    let (_world, case, caller) = synced().await;
+    let sent: BTreeMap<String, Value> = case
+        .live(Kind::Conversation)
+        .into_iter()
+        .map(|line| (line.id.clone(), line.value()))
+        .collect();
+    let sent_parts: BTreeMap<String, Value> = case
+        .live(Kind::Part)
+        .into_iter()
+        .map(|line| (line.id.clone(), line.value()))
+        .collect();
+    let companies: BTreeMap<String, Value> = caller
+        .all("/v1/companies")
+        .await
+        .into_iter()
+        .map(|company| {
+            (
+                company["sources"][0]["source_id"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned(),
+                company["id"].clone(),
+            )
+        })
+        .collect();
+    let (mut seen, mut files) = (BTreeSet::new(), 0);
+    for shown in caller.all("/v1/conversations").await {
+        let sent = &sent[shown["source_id"].as_str().unwrap()];
+        assert_eq!(shown["attributes"], sent["custom_attributes"]);
+        // Where 2.16 says `unknown`, nothing is known.
+        for place in ["initial", "current"] {
+            let sent = &sent["channel"][place];
+            let known = if sent == "unknown" {
+                &Value::Null
+            } else {
+                sent
+            };
+            assert_eq!(&shown["channel"][place], known);
+        }
+        assert_eq!(shown["ai_participated"], sent["ai_agent_participated"]);
+        assert_eq!(shown["sla"]["status"], sent["sla_applied"]["sla_status"]);
+        assert_eq!(shown["sla"]["name"], sent["sla_applied"]["sla_name"]);
+        assert_eq!(
+            shown["rating"]["rating"],
+            sent["conversation_rating"]["rating"]
+        );
+        assert_eq!(
+            shown["rating"]["remark"],
+            sent["conversation_rating"]["remark"]
+        );
+        for (name, value) in shown["statistics"].as_object().unwrap() {
+            let sent = &sent["statistics"][name];
+            let is_time = name.ends_with("_at");
+            assert!(
+                value == sent || is_time && sent.is_i64(),
+                "{name}: {value} for {sent}"
+            );
+        }
+        if let Some(company) = sent["company"]["id"].as_str() {
+            let shown = shown["company_ids"].as_array().unwrap();
+            assert!(shown.contains(&companies[company]), "{company}");
+            seen.insert("company");
+        }
+        for field in ["channel", "sla"] {
+            if !shown[field].is_null() {
+                seen.insert(field);
+            }
+        }
+        if !shown["statistics"].as_object().unwrap().is_empty() {
+            seen.insert("statistics");
+        }
+        let path = format!("/v1/conversations/{}/parts", shown["id"].as_str().unwrap());
+        for part in caller.all(&path).await {
+            let from = match sent_parts.get(part["source_id"].as_str().unwrap()) {
+                Some(part) => &part["attachments"],
+                None => &sent["source"]["attachments"],
+            };
+            let names = |files: &Value| -> Vec<Value> {
+                let files = files.as_array().into_iter().flatten();
+                files.map(|file| file["name"].clone()).collect()
+            };
+            assert_eq!(names(&part["attachments"]), names(from), "{part}");
+            files += names(from).len();
+            for file in part["attachments"].as_array().unwrap() {
+                assert!(file["url"].is_string() && file["size"].is_u64(), "{file}");
+            }
+        }
+    }
+    assert!(seen.len() == 4 && files > 0, "{seen:?}, {files} files");
 }
 
 /// The status of the sync shows the rate budget, and that nothing is left to fetch.
