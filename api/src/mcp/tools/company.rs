@@ -97,6 +97,8 @@ pub(in crate::mcp) struct Company {
     contact_total: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     contacts: Vec<ContactLine>,
+    /// Conversations of its people or about it. `search_conversations` with this company lists them.
+    conversations: ConversationCount,
     /// How many items of which list this answer leaves out.
     #[serde(skip_serializing_if = "LeftOut::is_empty")]
     left_out: LeftOut,
@@ -104,6 +106,16 @@ pub(in crate::mcp) struct Company {
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<NextCall>,
     freshness: Freshness,
+}
+
+/// How many conversations a company has. They are counted a few seconds after they change.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+struct ConversationCount {
+    total: i64,
+    open: i64,
+    /// When the last one changed in Intercom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_at: Option<DateTime<Utc>>,
 }
 
 impl Input {
@@ -120,8 +132,8 @@ impl Input {
 impl Tool for GetCompany {
     const NAME: &'static str = "get_company";
     const TITLE: &'static str = "Show a company";
-    const DESCRIPTION: &'static str = "Shows one company: name, domain, plan, size, spend, tags, and \
-        its people with their ids. Name the company by exactly one of company_id, domain or \
+    const DESCRIPTION: &'static str = "Shows one company: name, domain, plan, size, spend, tags, \
+        its people with their ids, and how many conversations they have. Name the company by exactly one of company_id, domain or \
         external_id. With detail \"detailed\" also custom attributes and the records behind the profile.";
     type Input = Input;
     type Output = Company;
@@ -268,6 +280,11 @@ impl Company {
             deleted_at: profile.deleted_at,
             contact_total: 0,
             contacts: Vec::new(),
+            conversations: ConversationCount {
+                total: profile.conversations.total,
+                open: profile.conversations.open,
+                last_at: profile.conversations.last_at,
+            },
             left_out: std::mem::take(left_out),
             next: None,
             freshness,

@@ -31,7 +31,7 @@ pub(super) enum CountBy {
     State,
     /// The teammate or team that they are assigned to.
     Owner,
-    /// The first company of each participant.
+    /// Each company of their people, and the one that they are about.
     Company,
 }
 
@@ -69,14 +69,10 @@ impl Counts {
         detail: Detail,
     ) -> Result<Self, Refusal> {
         let conversations = tx.conversations_by_id(ids).await?;
-        let companies = match by {
-            CountBy::Company => companies_of(tx, &conversations).await?,
-            _ => HashMap::new(),
-        };
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         let mut without = 0;
         for conversation in &conversations {
-            let values = values(by, conversation, &companies);
+            let values = values(by, conversation);
             without += u32::from(values.is_empty());
             for value in values {
                 *counts.entry(value).or_default() += 1;
@@ -113,11 +109,7 @@ impl Counts {
 }
 
 /// The values of a conversation, each once.
-fn values(
-    by: CountBy,
-    conversation: &ConversationRecord,
-    companies: &HashMap<Uuid, Uuid>,
-) -> BTreeSet<String> {
+fn values(by: CountBy, conversation: &ConversationRecord) -> BTreeSet<String> {
     match by {
         CountBy::Week => {
             let began = conversation.source_created_at.date_naive();
@@ -133,30 +125,10 @@ fn values(
             name.collect()
         }
         CountBy::Company => {
-            let companies = conversation
-                .contact_ids
-                .iter()
-                .filter_map(|id| companies.get(id));
+            let companies = conversation.company_ids.iter();
             companies.map(Uuid::to_string).collect()
         }
     }
-}
-
-/// The first company of each participant.
-async fn companies_of(
-    tx: &mut ApiTx,
-    conversations: &[ConversationRecord],
-) -> Result<HashMap<Uuid, Uuid>, Refusal> {
-    let contacts: BTreeSet<Uuid> = conversations
-        .iter()
-        .flat_map(|conversation| conversation.contact_ids.iter().copied())
-        .collect();
-    let contacts: Vec<Uuid> = contacts.into_iter().collect();
-    let contacts = profiles::contacts_by_id(tx, &contacts).await?;
-    Ok(contacts
-        .into_iter()
-        .filter_map(|contact| Some((contact.id, *contact.company_ids.first()?)))
-        .collect())
 }
 
 async fn company_groups(

@@ -45,6 +45,8 @@ pub(in crate::mcp) struct Input {
     owner: Option<String>,
     /// Only those in which this contact takes part.
     contact_id: Option<String>,
+    /// Only those of people of this company, or about it.
+    company_id: Option<String>,
     /// Only those that changed in Intercom at this time or later, such as 2026-11-01T00:00:00Z.
     active_since: Option<DateTime<Utc>>,
     /// Only those that last changed in Intercom before this time.
@@ -85,7 +87,7 @@ impl Tool for SearchConversations {
     const NAME: &'static str = "search_conversations";
     const TITLE: &'static str = "Search and count conversations";
     const DESCRIPTION: &'static str = "Finds conversations by words of their messages and by state, tag, owner, \
-        contact and time, best first, with the true total. Without a query it lists what the filters let through, \
+        contact, company and time, best first, with the true total. Without a query it lists what the filters let through, \
         the last changed first. count_by also counts all matches by week, tag, state, owner or company. Read the \
         messages with get_conversation.";
     type Input = Input;
@@ -105,17 +107,25 @@ impl Tool for SearchConversations {
             }
             None => None,
         };
+        let company = match input.company_id.as_deref() {
+            Some(company) => {
+                let company = call::id("company_id", company)?;
+                Some(tx.resolve_company(company).await?.unwrap_or(company))
+            }
+            None => None,
+        };
         let arguments = [
             ("query", json!(input.query)),
             ("state", json!(state)),
             ("tag", json!(tag)),
             ("owner", json!(owner)),
             ("contact_id", json!(contact)),
+            ("company_id", json!(company)),
             ("active_since", json!(input.active_since)),
             ("active_before", json!(input.active_before)),
             ("detail", json!(detail)),
         ];
-        let pager = call.pager(&format!("search_conversations?{}", json!(&arguments[..7])))?;
+        let pager = call.pager(&format!("search_conversations?{}", json!(&arguments[..8])))?;
         let from: Option<Mark> = pager.position(input.cursor.as_deref())?;
         let shown_before = from.map_or(0, |(.., shown)| shown);
         let request = SearchRequest {
@@ -126,6 +136,7 @@ impl Tool for SearchConversations {
                 tag,
                 owner,
                 contact,
+                company,
                 active_since: input.active_since,
                 active_before: input.active_before,
                 ..SearchFilters::default()
