@@ -33,6 +33,7 @@ mod merge_rules;
 mod migrate;
 mod neighbours;
 mod noted_changes;
+mod noted_neighbours;
 mod oauth_flows;
 mod operator_events;
 mod participants;

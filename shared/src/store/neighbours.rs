@@ -5,52 +5,15 @@
 //! of the tenant's feed. A transaction that writes a neighbour at the same time has either committed by then, so that it is
 //! found, or gets the row afterwards, so that the neighbour is read after both.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use uuid::Uuid;
 
 use super::{
     StoreError, Tx,
     noted_changes::ChangeOp,
+    noted_neighbours::add,
     roles::{ChangesObjects, DbRole},
 };
 use crate::domain::ConnectionId;
-
-/// Source ids by connection.
-type Records = BTreeMap<ConnectionId, BTreeSet<String>>;
-
-/// What a transaction has changed that others show.
-#[derive(Debug, Default)]
-pub(super) struct Neighbours {
-    /// Records of contacts that were not stored before.
-    new_contacts: Records,
-    /// Records of contacts that were stored and have other companies now.
-    relinked_contacts: Records,
-    /// Contacts that have other records now.
-    regrouped_contacts: BTreeSet<Uuid>,
-    /// Records of companies that were not stored before, or belong to another company now.
-    moved_companies: Records,
-}
-
-impl Neighbours {
-    fn is_empty(&self) -> bool {
-        let Self {
-            new_contacts,
-            relinked_contacts,
-            regrouped_contacts,
-            moved_companies,
-        } = self;
-        let records = [new_contacts, relinked_contacts, moved_companies];
-        regrouped_contacts.is_empty() && records.iter().all(|records| records.is_empty())
-    }
-}
-
-fn add(records: &mut Records, connection: ConnectionId, source_ids: &[&str]) {
-    if !source_ids.is_empty() {
-        let of = records.entry(connection).or_default();
-        of.extend(source_ids.iter().map(|id| (*id).to_owned()));
-    }
-}
 
 impl<R: ChangesObjects> Tx<R> {
     /// Conversations of these records show another participant.

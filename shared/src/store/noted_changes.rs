@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::neighbours::Neighbours;
+use super::noted_neighbours::Neighbours;
 
 /// What readers of the feed learn of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
