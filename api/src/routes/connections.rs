@@ -25,6 +25,7 @@ use crate::{
     caller::{CallerActor, CallerTenant},
     error::ApiError,
     extract::{JsonBody, Params, id},
+    idempotency::Repeatable,
     openapi::words,
     page::{ListView, Pager},
     pending,
@@ -136,22 +137,22 @@ pub(crate) async fn connect(
     State(api): State<Api>,
     CallerTenant(tenant): CallerTenant,
     CallerActor(actor): CallerActor,
+    repeatable: Repeatable,
     _: Params<NoQuery>,
     JsonBody(request): JsonBody<ConnectRequest>,
-) -> Result<(StatusCode, Json<StartView>), ApiError> {
-    let started = connect::start(&api.connect.store, tenant, request.region, actor).await?;
+) -> Result<Response, ApiError> {
+    let mut tx = api.connect.store.begin(tenant).await?;
+    let started = connect::start(&mut tx, request.region, actor).await?;
     let start_url = format!(
         "{}/oauth/intercom/start?flow={}",
         api.config.public_url,
         started.start_token.expose()
     );
-    Ok((
-        StatusCode::CREATED,
-        Json(StartView {
-            start_url,
-            expires_at: started.expires_at,
-        }),
-    ))
+    let view = StartView {
+        start_url,
+        expires_at: started.expires_at,
+    };
+    repeatable.commit(tx, StatusCode::CREATED, &view).await
 }
 
 /// List connections

@@ -1,6 +1,6 @@
 //! Tenants. The product backend creates them.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use shared::domain::TenantId;
@@ -9,8 +9,10 @@ use utoipa::ToSchema;
 use super::NoQuery;
 use crate::{
     Api,
+    caller::CallerTenant,
     error::ApiError,
     extract::{JsonBody, Params},
+    idempotency::Repeatable,
 };
 
 const MAX_NAME_CHARACTERS: usize = 200;
@@ -51,17 +53,20 @@ pub(crate) struct TenantView {
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
+    CallerTenant(none): CallerTenant,
+    repeatable: Repeatable,
     _: Params<NoQuery>,
     JsonBody(new): JsonBody<NewTenant>,
-) -> Result<(StatusCode, Json<TenantView>), ApiError> {
+) -> Result<Response, ApiError> {
     check_name(&new.name)?;
-    let tenant = api.store.create_tenant(&new.name).await?;
+    let mut tx = api.store.begin(none).await?;
+    let tenant = tx.create_tenant(&new.name).await?;
     let view = TenantView {
         id: tenant.id,
         name: tenant.name,
         created_at: tenant.created_at,
     };
-    Ok((StatusCode::CREATED, Json(view)))
+    repeatable.commit(tx, StatusCode::CREATED, &view).await
 }
 
 pub(super) fn check_name(name: &str) -> Result<(), ApiError> {

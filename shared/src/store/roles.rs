@@ -133,7 +133,7 @@ role! {
 }
 role! {
     /// Connects workspaces: reads and writes sealed tokens.
-    Oauth = "oauth", Request: ReadsConnections, LocksStreams, KeepsAuditEvents
+    Oauth = "oauth", Request: ReadsConnections, LocksStreams, AnswersCalls, KeepsAuditEvents
 }
 role! {
     /// Syncs: reads sealed tokens and writes what Intercom returns.

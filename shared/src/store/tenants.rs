@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, Tx,
     roles::{Api, LooksUpTenants},
 };
 use crate::domain::{
@@ -19,32 +19,46 @@ pub struct CreatedTenant {
     pub created_at: DateTime<Utc>,
 }
 
-impl Store<Api> {
-    /// Creates a tenant. The name is a label of 1 to 200 characters, and need not be unique.
+impl Tx<Api> {
+    /// Creates a tenant, in the transaction of a caller that acts for none. The name is a label of 1 to 200 characters,
+    /// and need not be unique.
     ///
     /// # Errors
     /// When Postgres refuses the name.
     #[tracing::instrument(name = "db.create_tenant", level = "debug", skip_all)]
-    pub async fn create_tenant(&self, name: &str) -> Result<CreatedTenant, StoreError> {
-        // The row's own id is the tenant of the transaction, because row-level security allows no other.
+    pub async fn create_tenant(&mut self, name: &str) -> Result<CreatedTenant, StoreError> {
         let id = TenantId::new();
-        let mut tx = self.begin(id).await?;
+        let caller = self.tenant();
+        // Row-level security allows no other tenant's row, and the answer to the call is stored as the caller's.
+        self.act_for(id).await?;
         let created_at = sqlx::query_scalar!(
             "INSERT INTO tenants (id, name) VALUES ($1, $2) RETURNING created_at",
             id.0,
             name
         )
-        .fetch_one(tx.session())
+        .fetch_one(self.session())
         .await?;
         // Only the service key may make this call.
         let event = NewAuditEvent::new(Actor::ServiceKey, AuditAction::TenantCreated, id.0);
-        tx.add_audit_event(event).await?;
-        tx.commit().await?;
+        self.add_audit_event(event).await?;
+        self.act_for(caller).await?;
         Ok(CreatedTenant {
             id,
             name: name.to_owned(),
             created_at,
         })
+    }
+
+    /// Binds the rest of the transaction to a tenant.
+    async fn act_for(&mut self, tenant: TenantId) -> Result<(), StoreError> {
+        sqlx::query!(
+            "SELECT set_config('app.tenant_id', $1, true)",
+            tenant.to_string()
+        )
+        .fetch_one(self.session())
+        .await?;
+        self.set_tenant(tenant);
+        Ok(())
     }
 }
 

@@ -57,6 +57,11 @@ impl<R: DbRole> Tx<R> {
         self.tenant
     }
 
+    /// Only after Postgres was told the same.
+    pub(super) const fn set_tenant(&mut self, tenant: TenantId) {
+        self.tenant = tenant;
+    }
+
     /// A transaction that is rolled back counts nothing, because its slice does the same again.
     pub(super) fn count_quarantined(&mut self, object: Quarantined) {
         self.quarantined.push(object);

@@ -18,7 +18,7 @@ use crate::{
         audit_event::{Actor, AuditAction, NewAuditEvent},
     },
     intercom::{self, Intercom, Me, Refusal},
-    store::{FlowFate, NewWorkspace, OauthStore, StartPage, StoreError},
+    store::{FlowFate, NewWorkspace, OauthStore, OauthTx, StartPage, StoreError},
     vault::{self, KeyRing, SealContext, SealError},
 };
 
@@ -66,25 +66,22 @@ pub struct Connected {
     pub streams: Vec<Stream>,
 }
 
-/// Begins a flow for a tenant.
+/// Begins a flow for the transaction's tenant. The caller commits it.
 ///
 /// # Errors
 /// [`ConnectError::Random`] when the system gives no random bytes.
 pub async fn start(
-    store: &OauthStore,
-    tenant: TenantId,
+    tx: &mut OauthTx,
     region: Region,
     actor: Actor,
 ) -> Result<Started, ConnectError> {
     let start_token = token()?;
-    let mut tx = store.begin(tenant).await?;
     let expires_at = tx
         .start_oauth_flow(region, &digest(&start_token), FLOW_LIFE)
         .await?;
-    let event = NewAuditEvent::new(actor, AuditAction::ConnectStarted, tenant.0);
+    let event = NewAuditEvent::new(actor, AuditAction::ConnectStarted, tx.tenant().0);
     tx.add_audit_event(event.with(json!({"region": region})))
         .await?;
-    tx.commit().await?;
     Ok(Started {
         start_token,
         expires_at,

@@ -87,8 +87,8 @@ async fn a_second_tab_finishes_what_the_first_began() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_start_page_names_the_tenant_before_anything_is_read() {
     let flow = begun().await;
-    let tenant = flow.world.store.create_tenant("<i>Acme</i> & Sons").await;
-    let theirs = flow.caller.acting_for(tenant.unwrap().id);
+    let tenant = flow.world.tenant_named("<i>Acme</i> & Sons").await;
+    let theirs = flow.caller.acting_for(tenant);
     let url = start_url(&theirs).await;
     let page = client().get(&url).send().await.unwrap();
     assert_eq!(page.status(), 200);

@@ -84,22 +84,41 @@ async fn only_a_repeat_says_that_it_is_one() {
 async fn there_is_no_effect_without_its_answer() {
     let world = World::new().await;
     let tenant = world.new_tenant().await;
-    let caller = Caller::service(&world, &world.api().await, Some(tenant));
-    let make = async || {
-        let body = json!({"name": "reader", "scopes": ["profiles:read"]});
-        let key = [("Idempotency-Key", "k")];
-        caller
-            .call_with(Method::POST, "/v1/api_keys", Some(body), &key)
-            .await
-    };
-    let keys = async || caller.all("/v1/api_keys").await.len();
-
-    world.refuse_answers().await;
-    assert_eq!(make().await.0, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(keys().await, 0);
-    world.accept_answers().await;
-    let (status, made) = make().await;
-    assert_eq!(status, StatusCode::CREATED, "{made}");
-    assert_eq!(make().await, (StatusCode::CREATED, made));
-    assert_eq!(keys().await, 1);
+    let base = world.api().await;
+    let caller = Caller::service(&world, &base, Some(tenant));
+    let anyone = Caller::service(&world, &base, None);
+    let calls = [
+        (
+            &caller,
+            "/v1/api_keys",
+            json!({"name": "reader", "scopes": ["profiles:read"]}),
+            "api_keys",
+        ),
+        (
+            &caller,
+            "/v1/integrations/intercom/connect",
+            json!({}),
+            "oauth_flows",
+        ),
+        (&anyone, "/v1/tenants", json!({"name": "Zeta"}), "tenants"),
+    ];
+    for (caller, path, body, table) in calls {
+        let make = async || {
+            let key = [("Idempotency-Key", "k")];
+            caller
+                .call_with(Method::POST, path, Some(body.clone()), &key)
+                .await
+        };
+        let before = (world.count(table).await, world.count("audit_events").await);
+        world.refuse_answers().await;
+        assert_eq!(make().await.0, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+        let after = (world.count(table).await, world.count("audit_events").await);
+        assert_eq!(after, before, "{path}");
+        world.accept_answers().await;
+        let (status, made) = make().await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        assert_eq!(make().await, (StatusCode::CREATED, made));
+        let after = (world.count(table).await, world.count("audit_events").await);
+        assert_eq!(after, (before.0 + 1, before.1 + 1), "{path}");
+    }
 }

@@ -3,6 +3,7 @@
 use intercom_simulator::{Kind, TruthLine, Workspace, WorkspaceSpec};
 use shared::domain::{ConnectionId, Region, TenantId};
 use tokio::sync::MutexGuard;
+use uuid::Uuid;
 
 use super::{World, floors};
 
@@ -39,7 +40,15 @@ impl World {
     }
 
     pub(crate) async fn new_tenant(&self) -> TenantId {
-        self.store.create_tenant("Acme").await.expect("a tenant").id
+        self.tenant_named("Acme").await
+    }
+
+    pub(crate) async fn tenant_named(&self, name: &str) -> TenantId {
+        let none = TenantId(Uuid::nil());
+        let mut tx = self.store.begin(none).await.expect("postgres answers");
+        let tenant = tx.create_tenant(name).await.expect("a tenant");
+        tx.commit().await.expect("postgres answers");
+        tenant.id
     }
 }
 

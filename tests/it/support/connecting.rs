@@ -32,9 +32,15 @@ impl Case {
             config: Arc::new(config),
             ..self.world.oauth.clone()
         };
-        let started = connect::start(&oauth.store, self.tenant, self.region, Actor::ServiceKey)
+        let mut tx = oauth
+            .store
+            .begin(self.tenant)
+            .await
+            .expect("postgres answers");
+        let started = connect::start(&mut tx, self.region, Actor::ServiceKey)
             .await
             .expect("a flow starts");
+        tx.commit().await.expect("postgres answers");
         let session = connect::new_session().expect("a session");
         let opened = connect::open(&oauth.store, started.start_token.expose(), &session)
             .await

@@ -23,7 +23,7 @@ impl World {
     /// From now on, no answer to a POST can be stored.
     pub(crate) async fn refuse_answers(&self) {
         self.damage(
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
              CREATE TRIGGER refused BEFORE UPDATE ON idempotency_keys
              FOR EACH ROW WHEN (NEW.answer IS NOT NULL) EXECUTE FUNCTION refuse()",
         )

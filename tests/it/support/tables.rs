@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
-use super::{Case, wait_for};
+use super::{Case, World, wait_for};
 
 /// A table, its rows of the tenant, and a digest of them with the transactions that wrote them.
 pub(crate) type Digest = (String, i64, String);
@@ -20,6 +20,16 @@ const CLOCKS: &[(&str, &[&str])] = &[
 
 /// The feed, and what it tells of.
 const FED: [&str; 3] = ["feeds", "changes", "conversations"];
+
+impl World {
+    /// Rows of a table, of all tenants.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+            .fetch_one(&self.admin)
+            .await
+            .expect("postgres answers")
+    }
+}
 
 impl Case {
     /// One digest a table.
