@@ -10,6 +10,7 @@ mod identities;
 mod interleavings;
 mod machine;
 mod order;
+mod people;
 mod plan;
 mod time_outs;
 mod verdict;
