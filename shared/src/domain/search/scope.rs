@@ -113,14 +113,21 @@ impl WordScope {
         self.band
     }
 
-    /// What its words begin with. Two tenants may share a beginning, because a row also names its tenant.
-    pub(super) fn prefix(&self) -> String {
-        let digest = xxh3_64(self.tenant.0.as_bytes());
+    /// What all words of a tenant begin with. Two tenants may share a beginning, because a row also names its tenant.
+    #[must_use]
+    pub fn tenant_prefix(tenant: TenantId) -> String {
+        let digest = xxh3_64(tenant.0.as_bytes());
         let mut prefix = String::with_capacity(8);
         for place in 0..4 {
             let digit = (digest >> (place * 5)) as u32 & 31;
             prefix.extend(char::from_digit(digit, 32));
         }
+        prefix
+    }
+
+    /// What its words begin with.
+    pub(super) fn prefix(&self) -> String {
+        let mut prefix = Self::tenant_prefix(self.tenant);
         // Writing to a string never fails.
         let _ = write!(prefix, "{}{:02x}", self.kind as i16, self.band.0);
         prefix
@@ -180,6 +187,7 @@ mod tests {
         let scope = |kind, band| WordScope::new(tenant, kind, Band::of_number(band)).prefix();
         let of_contacts = scope(SearchKind::Contact, 67);
         assert_eq!(of_contacts.len(), 7);
+        assert!(of_contacts.starts_with(&WordScope::tenant_prefix(tenant)));
         assert_ne!(of_contacts, scope(SearchKind::Contact, 66));
         assert_ne!(of_contacts, scope(SearchKind::Company, 67));
     }
