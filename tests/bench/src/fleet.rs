@@ -37,7 +37,8 @@ pub(crate) struct Fleet {
     pub(crate) connection: ConnectionId,
     pub(crate) connected_at: Instant,
     pub(crate) worker: Role,
-    others: [Role; 2],
+    api: Role,
+    scheduler: Role,
     pub(crate) servers: Servers,
 }
 
@@ -56,10 +57,8 @@ impl Fleet {
         let mut environment = sync::environment(&servers, intercom, &public_url);
         let named = options.environment.into_iter();
         environment.extend(named.map(|(name, value)| (format!("PATHBOUND_{name}"), value)));
-        let others = [
-            roles::pathbound(&["api"], &environment)?,
-            roles::pathbound(&["scheduler"], &environment)?,
-        ];
+        let api = roles::pathbound(&["api"], &environment)?;
+        let scheduler = roles::pathbound(&["scheduler"], &environment)?;
         let worker = roles::pathbound(&["worker"], &environment)?;
         let rest = ApiClient::new(&public_url, &Secret::new(SERVICE_KEY))?;
         let (tenant, connection, connected_at) = connect(&rest, WORKSPACE).await?;
@@ -70,7 +69,8 @@ impl Fleet {
             connection,
             connected_at,
             worker,
-            others,
+            api,
+            scheduler,
             servers,
         })
     }
@@ -100,6 +100,12 @@ impl Fleet {
         self.worker.end();
     }
 
+    /// Kills the worker and the scheduler, so that nothing runs beside what readers ask for.
+    pub(crate) fn end_all_but_api(&mut self) {
+        self.worker.end();
+        self.scheduler.end();
+    }
+
     pub(crate) fn worker_peak_mib(&self) -> f64 {
         process::usage(self.worker.child.id()).peak_mib
     }
@@ -107,9 +113,17 @@ impl Fleet {
     /// CPU seconds of the fleet's processes, and of Postgres.
     pub(crate) fn cpu_seconds(&self) -> (f64, f64) {
         let of = |role: &Role| process::usage(role.child.id()).cpu_seconds;
-        let ours = of(&self.worker) + self.others.iter().map(of).sum::<f64>();
+        let ours = of(&self.worker) + of(&self.api) + of(&self.scheduler);
+        (ours, self.postgres_cpu_seconds())
+    }
+
+    pub(crate) fn api_cpu_seconds(&self) -> f64 {
+        process::usage(self.api.child.id()).cpu_seconds
+    }
+
+    pub(crate) fn postgres_cpu_seconds(&self) -> f64 {
         let postgres = self.servers.postgres().pid();
-        (ours, postgres.map_or(0.0, process::tree_cpu_seconds))
+        postgres.map_or(0.0, process::tree_cpu_seconds)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Prints a table and writes `target/bench/report.json`, a list of
 //! `{name, value, unit, baseline, ratio, machine, seed}`. `BENCH=prefix` picks figures by name.
 
+mod api;
 mod baseline;
 mod bytes;
 mod clones;
@@ -66,6 +67,9 @@ fn main() -> ExitCode {
         }
         if report.wants("scale.") {
             scale::measure(&mut report).await?;
+        }
+        if report.wants("api.") || report.wants("mcp.") {
+            api::measure(&mut report).await?;
         }
         if report.wants("scale.bytes_per_") || report.wants("bytes.") {
             bytes::measure(&mut report).await?;

@@ -102,9 +102,14 @@ pub(crate) fn size<T: std::str::FromStr>(variable: &str, usual: T) -> Result<T, 
 
 /// The value that 99 of 100 do not exceed. Not a number if there is none.
 pub(crate) fn p99(values: impl IntoIterator<Item = f64>) -> f64 {
+    percentile(values, 99)
+}
+
+/// The value that so many of 100 do not exceed. Not a number if there is none.
+pub(crate) fn percentile(values: impl IntoIterator<Item = f64>, of_hundred: usize) -> f64 {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
-    let rank = (sorted.len() * 99).div_ceil(100).saturating_sub(1);
+    let rank = (sorted.len() * of_hundred).div_ceil(100).saturating_sub(1);
     sorted.get(rank).copied().unwrap_or(f64::NAN)
 }
 
