@@ -35,9 +35,9 @@ const TURNS: usize = 4;
 /// A call, measured both ways.
 struct Measured {
     requests: Arc<Vec<Request>>,
-    /// Of each request, those that prove the key and begin a transaction included.
-    statements: f64,
-    bare_statements: f64,
+    /// To Postgres, of each request before its answer.
+    round_trips: f64,
+    bare_round_trips: f64,
     api: Load,
     /// The statements alone.
     alone: Load,
@@ -92,8 +92,8 @@ async fn one(scene: &mut Scene, kind: &CallKind, calls: usize) -> Result<Measure
         alone.add(Load::of(fleet, bare.callers(CLIENTS), count, calls / TURNS).await?);
     }
     Ok(Measured {
-        statements: recording.statements as f64 / count as f64,
-        bare_statements: recording.bare_statements() as f64 / count as f64,
+        round_trips: recording.round_trips as f64 / count as f64,
+        bare_round_trips: recording.bare_round_trips() as f64 / count as f64,
         requests,
         api,
         alone,
@@ -122,12 +122,8 @@ impl Measured {
         add(&format!("p{of_hundred}_ms"), "ms", p(api), Some(p(alone)));
         let (ours, bare) = (api.per_second(), alone.per_second());
         add("per_second", "1/s", ours, Some(bare));
-        add(
-            "statements",
-            "",
-            self.statements,
-            Some(self.bare_statements),
-        );
+        let bare_round_trips = Some(self.bare_round_trips);
+        add("round_trips", "", self.round_trips, bare_round_trips);
         // The baseline has no API.
         add("cpu_us.api", "us", api.cpu_us(|cpu| cpu.api), None);
         for (whose, cpu) in [

@@ -17,8 +17,8 @@ pub(super) struct Recording {
     pub(super) texts: Vec<String>,
     /// What each request did for its tenant.
     pub(super) requests: Vec<Vec<Recorded>>,
-    /// Statements of all requests, those that prove the key and those that begin a transaction included.
-    pub(super) statements: usize,
+    /// Round trips of all requests before their answers. Those that prove the key are among them.
+    pub(super) round_trips: usize,
 }
 
 /// One transaction, from its beginning to its last statement.
@@ -50,8 +50,8 @@ pub(super) fn mark(request: usize) -> String {
 }
 
 impl Recording {
-    /// Statements that a call consists of, those that begin a transaction included.
-    pub(super) fn bare_statements(&self) -> usize {
+    /// The same without those that prove the key.
+    pub(super) fn bare_round_trips(&self) -> usize {
         let transactions = self.requests.iter().flatten();
         transactions
             .map(|transaction| transaction.steps.len() + 1)
@@ -70,8 +70,13 @@ impl Recording {
                 if text.starts_with(MARK) {
                     read.requests.push(Vec::new());
                     session = None;
-                } else if text.starts_with("BEGIN;") && !read.requests.is_empty() {
-                    read.statements += 1;
+                    continue;
+                }
+                if read.requests.is_empty() || text == "ROLLBACK" {
+                    continue;
+                }
+                read.round_trips += 1;
+                if text.starts_with("BEGIN;") {
                     let number = read.requests.len() - 1;
                     let tenant = tenants.get(number);
                     let setting = tenant.map(|tenant| format!("'app.tenant_id', '{tenant}'"));
@@ -92,7 +97,7 @@ impl Recording {
             let Some(request) = read.requests.last_mut() else {
                 continue;
             };
-            read.statements += 1;
+            read.round_trips += 1;
             if session.as_ref() == Some(&line.session_id)
                 && let Some(transaction) = request.last_mut()
             {
