@@ -15,7 +15,11 @@ use crate::{envelope::Verbatim, error::ApiError};
 
 const PARSE_ERROR: i32 = -32_700;
 const INVALID_REQUEST: i32 = -32_600;
+const METHOD_NOT_FOUND: i32 = -32_601;
 const INVALID_PARAMS: i32 = -32_602;
+
+/// The first revision without a handshake.
+const STATELESS: &str = "2026-07-28";
 
 /// The request as it came, if its body is one message.
 ///
@@ -25,12 +29,22 @@ pub(super) async fn check(request: Request, limit: usize) -> Result<Request, Res
     if !is_json(request.headers()) {
         return Err(ApiError::unsupported_media_type().into_response());
     }
+    let is_stateless = is_stateless(request.headers());
     let (parts, body) = request.into_parts();
     let bytes = to_bytes(body, limit)
         .await
         .map_err(|_| ApiError::too_large().into_response())?;
     match serde_json::from_slice(&bytes) {
         Err(_) => Err(error(&Value::Null, PARSE_ERROR, "the body is not JSON")),
+        // The library would read it by the older revisions.
+        Ok(Value::Object(message))
+            if is_stateless && message.get("method") == Some(&"initialize".into()) =>
+        {
+            let text = "there is no such method since 2026-07-28, send server/discover";
+            let mut response = error(&id_of(&message), METHOD_NOT_FOUND, text);
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            Err(response)
+        }
         Ok(Value::Object(message)) => match fault(&message) {
             Some((code, text)) => Err(error(&id_of(&message), code, text)),
             None => Ok(Request::from_parts(parts, Body::from(bytes))),
@@ -93,6 +107,11 @@ fn error(id: &Value, code: i32, message: &str) -> Response {
     let mut response = (StatusCode::BAD_REQUEST, kind, body.to_string()).into_response();
     response.extensions_mut().insert(Verbatim);
     response
+}
+
+fn is_stateless(headers: &HeaderMap) -> bool {
+    let version = headers.get("mcp-protocol-version");
+    version.is_some_and(|version| version == STATELESS)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -135,8 +135,10 @@ impl ServerHandler for McpServer {
         let call = self.call(&context)?;
         let contents = unless_it_panics(resources::read(&call, &request.uri)).await;
         // The method has no other error that a reader sees.
-        let contents =
-            contents.map_err(|Refusal(text)| ErrorData::resource_not_found(text, None))?;
+        let contents = contents.map_err(|Refusal(text)| {
+            let data = serde_json::json!({"uri": request.uri});
+            ErrorData::resource_not_found(text, Some(data))
+        })?;
         Ok(ReadResourceResult::new(vec![contents]).into())
     }
 

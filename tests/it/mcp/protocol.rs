@@ -203,11 +203,12 @@ async fn the_stateless_revision_is_served_too() {
         (other.status.as_u16(), &other.body["error"]["code"]),
         (400, &json!(-32020))
     );
-    let unknown = send("tools/guess", json!({}), "").await;
-    assert_eq!(
-        (unknown.status.as_u16(), &unknown.body["error"]["code"]),
-        (404, &json!(-32601))
-    );
+    // The handshake is a method of the older revisions.
+    for method in ["tools/guess", "initialize"] {
+        let unknown = send(method, json!({}), "").await;
+        let got = (unknown.status.as_u16(), &unknown.body["error"]["code"]);
+        assert_eq!(got, (404, &json!(-32601)), "{method}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -451,6 +452,7 @@ async fn objects_are_resources_at_addresses_without_personal_data() {
             .await
             .unwrap_err();
         assert_eq!(foreign["code"], -32002, "{foreign}");
+        assert_eq!(foreign["data"], json!({"uri": uri}));
         let refused = scopeless
             .method("resources/read", json!({"uri": uri}))
             .await;
