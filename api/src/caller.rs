@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use shared::{
+    authorization::Grant,
     domain::{Secret, TenantId, audit_event::Actor},
     store::KeyHolder,
     vault,
@@ -126,11 +127,32 @@ impl NewKey {
     }
 }
 
-/// Who a valid key belongs to.
-enum Caller {
+/// Whom a valid key or token belongs to.
+pub(crate) enum Caller {
     Service,
     /// The id of a tenant key, and what it may do.
     Tenant(Uuid, KeyHolder),
+    /// A subject of the authorization server, whose tenant exists. Only the tools take its tokens.
+    Subject(Grant),
+}
+
+impl Caller {
+    const fn counted(&self) -> Counted {
+        match self {
+            Self::Service => Counted::ServiceKey,
+            Self::Tenant(id, _) => Counted::TenantKey(*id),
+            Self::Subject(grant) => Counted::Subject(grant.holder),
+        }
+    }
+
+    /// None if nothing that the caller may do is kept in the audit trail.
+    const fn actor(&self) -> Option<Actor> {
+        match self {
+            Self::Service => Some(Actor::ServiceKey),
+            Self::Tenant(id, _) => Some(Actor::TenantKey(*id)),
+            Self::Subject(_) => None,
+        }
+    }
 }
 
 /// Refuses a request without an acceptable key, and proves the tenant of every other.
@@ -140,16 +162,24 @@ pub(crate) async fn gate(
     next: Next,
 ) -> Result<Response, ApiError> {
     let caller = identify(&api, request.headers()).await?;
-    let whose = match &caller {
-        Caller::Service => Counted::ServiceKey,
-        Caller::Tenant(id, _) => Counted::TenantKey(*id),
-    };
+    Ok(pass(&api, access, caller, request, next).await)
+}
+
+/// Counts the request of a caller whose key or token is valid, and carries it out.
+pub(crate) async fn pass(
+    api: &Api,
+    access: Access,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Response {
+    let whose = caller.counted();
     let limits = &api.limits;
     // A conditional read is counted after it, because an answer without content costs nothing.
     let is_conditional = conditional::known(&request).is_some();
     let mut counted = (!is_conditional).then(|| limits.count(whose));
     let mut response = match &counted {
-        None | Some(Ok(_)) => carry_out(&api, access, caller, request, next).await,
+        None | Some(Ok(_)) => carry_out(api, access, caller, request, next).await,
         Some(Err(_)) => StatusCode::TOO_MANY_REQUESTS.into_response(),
     };
     if is_conditional && response.status() != StatusCode::NOT_MODIFIED {
@@ -164,10 +194,10 @@ pub(crate) async fn gate(
         }
     };
     limits.write(whose, standing, response.headers_mut());
-    Ok(response)
+    response
 }
 
-/// Carries out a request whose key is valid.
+/// Carries out a request whose key or token is valid.
 async fn carry_out(
     api: &Api,
     access: Access,
@@ -175,10 +205,7 @@ async fn carry_out(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let actor = match &caller {
-        Caller::Service => Actor::ServiceKey,
-        Caller::Tenant(id, _) => Actor::TenantKey(*id),
-    };
+    let actor = caller.actor();
     let (tenant, scopes) = match admit(api, access, caller, request.headers()).await {
         Ok(admitted) => admitted,
         Err(refused) => return refused.into_response(),
@@ -187,7 +214,9 @@ async fn carry_out(
         Span::current().record("tenant", display(tenant));
     }
     request.extensions_mut().insert(CallerTenant(tenant));
-    request.extensions_mut().insert(CallerActor(actor));
+    if let Some(actor) = actor {
+        request.extensions_mut().insert(CallerActor(actor));
+    }
     request.extensions_mut().insert(scopes);
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let known = conditional::known(&request);
@@ -198,14 +227,22 @@ async fn carry_out(
     answered.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn identify(api: &Api, headers: &HeaderMap) -> Result<Caller, ApiError> {
+/// Whom the key of a request belongs to.
+///
+/// # Errors
+/// If it has none that is valid.
+pub(crate) async fn identify(api: &Api, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let presented = bearer(headers).ok_or_else(ApiError::unauthorized)?;
-    let digest = vault::sha256(presented.as_bytes());
-    if vault::constant_time_eq(&digest, &api.service_key_sha256) {
+    if is_service_key(api, presented) {
         return Ok(Caller::Service);
     }
     let (id, holder) = key_holder(api, presented).await?;
     Ok(Caller::Tenant(id, holder))
+}
+
+pub(crate) fn is_service_key(api: &Api, presented: &str) -> bool {
+    let digest = vault::sha256(presented.as_bytes());
+    vault::constant_time_eq(&digest, &api.service_key_sha256)
 }
 
 async fn admit(
@@ -214,24 +251,26 @@ async fn admit(
     caller: Caller,
     headers: &HeaderMap,
 ) -> Result<(TenantId, CallerScopes), ApiError> {
-    let holder = match caller {
+    let (tenant, scopes, is_key) = match caller {
         // A call for no tenant has the nil id, which no tenant has, so that its idempotency key has
         // an owner too.
         Caller::Service if access == Access::Service => {
             return Ok((TenantId(Uuid::nil()), CallerScopes::All));
         }
         Caller::Service => return Ok((named_tenant(api, headers).await?, CallerScopes::All)),
-        Caller::Tenant(_, holder) => holder,
+        Caller::Tenant(_, holder) => (holder.tenant, holder.scopes, true),
+        Caller::Subject(grant) => (grant.tenant, grant.scopes, false),
     };
     // A client that sends both may mean another tenant than the key's, so the call is refused.
     if headers.contains_key(TENANT_HEADER) {
         return Err(ApiError::tenant_not_allowed());
     }
-    let scopes = CallerScopes::Of(holder.scopes);
+    let scopes = CallerScopes::Of(scopes);
     match access {
         Access::Service | Access::ServiceForTenant => Err(ApiError::service_key_required()),
-        Access::Scope(scope) if scopes.has(scope) => Ok((holder.tenant, scopes)),
-        Access::Scope(scope) => Err(ApiError::missing_scope(scope)),
+        Access::Scope(scope) if scopes.has(scope) => Ok((tenant, scopes)),
+        Access::Scope(scope) if is_key => Err(ApiError::missing_scope(scope)),
+        Access::Scope(scope) => Err(ApiError::token_lacks_scope(scope)),
     }
 }
 

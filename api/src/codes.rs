@@ -69,17 +69,17 @@ codes! {
         "A tenant key belongs to one tenant, and the request names a tenant as well.",
         "Leave out the header `Pathbound-Tenant`.";
     Unauthorized = "unauthorized", UNAUTHORIZED:
-        "The request has no key, or one that is unknown, revoked or expired.",
-        "Send a valid key as `Authorization: Bearer <key>`. A lost key cannot be shown again, so make a new one.";
+        "The request has no key, or one that is unknown, revoked or expired. At `/mcp` it may also have a token that is not accepted.",
+        "Send a valid key as `Authorization: Bearer <key>`. A lost key cannot be shown again, so make a new one. In place of a token, sign in again.";
     MissingScope = "missing_scope", FORBIDDEN:
-        "The tenant key is valid, and its scopes do not include the one that this call needs.",
-        "Make a key with the scope that `detail` names. The scopes of a key cannot be changed.";
+        "The tenant key or token is valid, and its scopes do not include the one that this call needs.",
+        "Make a key with the scope that `detail` names. The scopes of a key cannot be changed. With a token, sign in again and allow the scope.";
     ServiceKeyRequired = "service_key_required", FORBIDDEN:
         "Only the product backend may make this call, and the request has a tenant key.",
         "Make the call with the service key.";
     HostNotAllowed = "host_not_allowed", FORBIDDEN:
         "The header `Host` names a host that is not the server's, so a web page may have sent the request under a name of its own.",
-        "Use the address of the API that you were given, or ask its operators to set `public_url` to the one that you use.";
+        "Use the address of the API that you were given, or ask its operators to add the host that you use to `mcp_hosts`.";
     OriginNotAllowed = "origin_not_allowed", FORBIDDEN:
         "A web page sent the request, and its origin may not call this path.",
         "Call it from a program, or ask the operators to add the origin to `cors_origins`.";

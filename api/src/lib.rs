@@ -30,6 +30,7 @@ mod serve;
 use std::sync::Arc;
 
 use shared::{
+    authorization::{AuthorizationServer, NoClient},
     config::{Config, ProcessRole},
     intercom::Intercom,
     pulse::Pulse,
@@ -59,12 +60,14 @@ pub struct Api {
     queue: Queue,
     service_key_sha256: [u8; 32],
     limits: Arc<Limits>,
+    /// Whose tokens the tools take beside keys.
+    authorization: Option<AuthorizationServer>,
     /// Beats while connections are accepted.
     pulse: Pulse,
 }
 
 impl Api {
-    /// The API over servers that the caller has opened.
+    /// The API over servers that the caller has opened. Its tools take keys only.
     #[must_use]
     pub fn new(
         config: Arc<Config>,
@@ -92,6 +95,7 @@ impl Api {
             queue,
             service_key_sha256,
             limits,
+            authorization: None,
             pulse: Pulse::default(),
         }
     }
@@ -105,7 +109,8 @@ impl Api {
         let (store, oauth_store) = (database.store(), database.store());
         let intercom = Intercom::new(&config)?;
         let queue = Queue::connect(&config)?;
-        Ok(Self::new(
+        let authorization = AuthorizationServer::of(&config)?;
+        let api = Self::new(
             config,
             vault,
             store,
@@ -113,7 +118,11 @@ impl Api {
             database.store(),
             intercom,
             queue,
-        ))
+        );
+        Ok(Self {
+            authorization,
+            ..api
+        })
     }
 
     /// Beats while connections are accepted.
@@ -175,6 +184,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("the intercom client could not be made")]
     Intercom(#[from] shared::intercom::Error),
+    #[error(transparent)]
+    AuthorizationServer(#[from] NoClient),
     #[error("the queue cannot be used, so check the redis url")]
     Queue(#[from] QueueError),
     #[error("could not listen on {0}")]

@@ -32,6 +32,8 @@ pub(crate) enum Counted {
     ServiceKey,
     /// One tenant key, by its id.
     TenantKey(Uuid),
+    /// One subject of the authorization server in one tenant, by its derived id.
+    Subject(Uuid),
 }
 
 /// The limits of one process.
@@ -76,7 +78,7 @@ impl Limits {
     pub(crate) fn count(&self, whose: Counted) -> Result<Standing, ApiError> {
         let outcome = match whose {
             Counted::ServiceKey => self.service_key.check(),
-            Counted::TenantKey(id) => {
+            Counted::TenantKey(id) | Counted::Subject(id) => {
                 let counted = self.counted.fetch_add(1, Ordering::Relaxed);
                 if counted.is_multiple_of(FORGET_EVERY) {
                     self.tenant_keys.retain_recent();
@@ -105,7 +107,7 @@ impl Limits {
     fn quota(&self, whose: Counted) -> NonZeroU32 {
         match whose {
             Counted::ServiceKey => self.service_quota,
-            Counted::TenantKey(_) => self.tenant_quota,
+            Counted::TenantKey(_) | Counted::Subject(_) => self.tenant_quota,
         }
     }
 
@@ -119,6 +121,7 @@ impl Limits {
         let name = match whose {
             Counted::ServiceKey => "service_key",
             Counted::TenantKey(_) => "tenant_key",
+            Counted::Subject(_) => "subject",
         };
         let quota = self.quota(whose);
         let mut set = |field: HeaderName, value: String| {

@@ -3,7 +3,7 @@
 //! Clients decide by the code (`codes.rs`) and people read the sentence. It says what is wrong and what to do.
 
 use axum::http::StatusCode;
-use shared::store::ConnectionState;
+use shared::{authorization::TokenFault, store::ConnectionState};
 
 use crate::{
     caller::KeyScope,
@@ -19,6 +19,26 @@ impl ApiError {
             "The key is missing, unknown, revoked or expired. Send a valid key as `Authorization: \
              Bearer <key>`.",
         )
+    }
+
+    /// The authorization server's token has a fault.
+    pub(crate) fn token_refused(fault: TokenFault) -> Self {
+        Self::new(
+            Code::Unauthorized,
+            format!("The token {fault}. Sign in again."),
+        )
+    }
+
+    pub(crate) fn unknown_tenant_of_token() -> Self {
+        Self::new(
+            Code::Unauthorized,
+            "The token names a tenant that does not exist here. Ask the operators of the sign-in to correct it.",
+        )
+    }
+
+    pub(crate) fn token_lacks_scope(scope: KeyScope) -> Self {
+        let detail = format!("The token lacks the scope `{scope}`. Sign in again and allow it.");
+        Self::new(Code::MissingScope, detail)
     }
 
     pub(crate) fn service_key_required() -> Self {
@@ -228,6 +248,9 @@ mod tests {
         };
         let problems = [
             ApiError::unauthorized(),
+            ApiError::token_refused(TokenFault::Expired),
+            ApiError::unknown_tenant_of_token(),
+            ApiError::token_lacks_scope(KeyScope::ProfilesRead),
             ApiError::service_key_required(),
             ApiError::missing_scope(KeyScope::ProfilesRead),
             ApiError::host_not_allowed(),

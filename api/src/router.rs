@@ -114,6 +114,19 @@ impl Api {
                     .fold(router, |router, path| router.route(path, methods.clone()))
             })
             .route("/mcp", mcp::methods(self));
+        // A client that finds a sign-in ignores its key, so there is none to be found unless one is configured.
+        let router = match &self.authorization {
+            Some(server) => router
+                .route(
+                    "/.well-known/oauth-protected-resource",
+                    mcp::sign_in(self, server),
+                )
+                .route(
+                    "/.well-known/oauth-protected-resource/mcp",
+                    mcp::sign_in(self, server),
+                ),
+            None => router,
+        };
         match cors::layer(&self.config.rest.cors_origins) {
             Some(cors) => router.layer(cors),
             None => router,

@@ -11,13 +11,15 @@
 //! the parsers of `intercom`. `sync` sees all three and does not know
 //! that a queue exists: it returns "there is more", "wait until then", "done". `pacing` is the
 //! fleet's rate budget that `intercom` spends from. Only `queue` names apalis, only it, `pacing` and the
-//! `link` of both name redis, only `pacing` names governor, only `store` names sqlx, only `intercom` names reqwest,
-//! only `vault` names ring; `tests/it/architecture.rs` holds us to it.
+//! `link` of both name redis, only `pacing` names governor, only `store` names sqlx, only `egress`, `intercom` and `authorization`
+//! name reqwest, only `authorization` names jsonwebtoken, only `vault` names ring; `tests/it/architecture.rs` holds us to it.
 
+pub mod authorization;
 pub mod backoff;
 pub mod completeness;
 pub mod config;
 pub mod domain;
+pub mod egress;
 pub mod intercom;
 mod link;
 pub mod pacing;

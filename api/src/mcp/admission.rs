@@ -27,7 +27,8 @@ pub(super) async fn admit(
     let public_host = public.as_ref().and_then(Url::host_str);
     // An HTTP/1.1 request has the header, and one without it comes from no browser.
     let host = headers.get(header::HOST);
-    if host.is_some_and(|host| !is_ours(host, public_host)) {
+    let hosts = &api.config.mcp.hosts;
+    if host.is_some_and(|host| !is_ours(host, public_host, hosts)) {
         return Err(ApiError::host_not_allowed());
     }
     let origin = headers.get(header::ORIGIN);
@@ -44,7 +45,7 @@ pub(super) async fn admit(
 }
 
 /// A page can only use a name that its owner has registered. Addresses, `localhost` and names of one word are none.
-fn is_ours(host: &HeaderValue, public_host: Option<&str>) -> bool {
+fn is_ours(host: &HeaderValue, public_host: Option<&str>, further: &[String]) -> bool {
     let Ok(text) = host.to_str() else {
         return false;
     };
@@ -55,7 +56,11 @@ fn is_ours(host: &HeaderValue, public_host: Option<&str>) -> bool {
     let is_bare = url.username().is_empty() && url.password().is_none() && url.path() == "/";
     let is_named = match url.host() {
         Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
-        Some(Host::Domain(name)) => !name.contains('.') || Some(name) == public_host,
+        Some(Host::Domain(name)) => {
+            !name.contains('.')
+                || Some(name) == public_host
+                || further.iter().any(|ours| ours == name)
+        }
         None => false,
     };
     is_bare && url.query().is_none() && url.fragment().is_none() && is_named

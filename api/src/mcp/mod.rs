@@ -3,6 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | `admission.rs` | Host, Origin and `Accept`, before the gate |
+//! | `gate.rs` | the gate of REST, which takes tokens of the authorization server as well |
+//! | `sign_in.rs` | where clients read of that server |
 //! | `message.rs` | what is no message of the protocol, before its library |
 //! | `server.rs` | the protocol's methods |
 //! | `call.rs` | what a tool is, and how its arguments are read |
@@ -16,18 +18,21 @@
 //! | `instructions.txt` | what a model is told first |
 //!
 //! There are no sessions: each request is answered by itself, with JSON, by whatever process gets it. The keys, their
-//! scopes and their limits are those of REST. No sign-in is advertised, because clients that find one ignore their key.
+//! scopes and their limits are those of REST. A sign-in is advertised only if an authorization server is configured, because
+//! clients that find one ignore their key.
 
 mod admission;
 mod answer;
 mod call;
 mod freshness;
+mod gate;
 mod message;
 mod refusal;
 mod render;
 mod resources;
 mod schema;
 mod server;
+mod sign_in;
 mod tools;
 mod untrusted;
 
@@ -46,9 +51,10 @@ use tower::ServiceExt;
 
 use crate::{
     Api,
-    caller::{Access, KeyScope, gate},
+    caller::{Access, KeyScope},
 };
 use server::McpServer;
+pub(crate) use sign_in::metadata as sign_in;
 
 /// Every tool reads profiles. Those that read conversations ask for their scope by themselves.
 const ACCESS: Access = Access::Scope(KeyScope::ProfilesRead);
@@ -59,7 +65,7 @@ type Service = StreamableHttpService<McpServer, NeverSessionManager>;
 pub(crate) fn methods(api: &Api) -> MethodRouter<Api> {
     let service = service(api);
     post(move |request: Request| answer(service.clone(), request))
-        .route_layer(from_fn_with_state((api.clone(), ACCESS), gate))
+        .route_layer(from_fn_with_state(api.clone(), gate::gate))
         .route_layer(from_fn_with_state(api.clone(), admission::admit))
 }
 

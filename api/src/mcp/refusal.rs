@@ -33,7 +33,7 @@ impl Refusal {
     /// The key may not read this.
     pub(super) fn missing_scope(scope: KeyScope) -> Self {
         Self(format!(
-            "The key lacks the scope `{scope}`, so this cannot be read with it. Use a key that has it."
+            "The key or token lacks the scope `{scope}`, so this cannot be read with it. Use one that has it."
         ))
     }
 

@@ -208,7 +208,7 @@ fn every_name_is_of_one_schema() {
 /// Every other route is here with its reason to have no description.
 #[test]
 fn what_is_mounted_is_described() {
-    const NOT_CALLS: [&str; 6] = [
+    const NOT_CALLS: [&str; 8] = [
         // The description itself.
         "/openapi.json",
         "/docs",
@@ -218,6 +218,9 @@ fn what_is_mounted_is_described() {
         "/oauth/intercom/callback",
         // A protocol of its own, which describes itself by `tools/list`.
         "/mcp",
+        // For its clients.
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-protected-resource/mcp",
     ];
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let router = std::fs::read_to_string(source.join("router.rs")).unwrap();

@@ -9,7 +9,7 @@ use api::{
 use scheduler::{Scheduler, SchedulerError};
 use shared::{
     config::{Config, ProcessRole, Profile},
-    intercom,
+    egress,
     pulse::Pulse,
     queue::{Heartbeat, Queue},
     shutdown::{self, Shutdown},
@@ -245,10 +245,10 @@ fn failure_of(part: &'static str, outcome: Result<(), Failure>, early: bool) -> 
     })
 }
 
-/// A process that could never call Intercom says so at its start.
+/// A process that could never call a server of others says so at its start.
 fn check_egress(config: &Config, role: ProcessRole) -> Result<(), Failure> {
     if role.runs_api() || role.runs_worker() {
-        intercom::check_egress(config).map_err(Failure::Setting)?;
+        egress::check(config).map_err(Failure::Setting)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 pub mod dsn;
 mod egress;
 mod layers;
+mod mcp;
 mod redis_url;
 mod rest;
 mod retention;
@@ -17,6 +18,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 pub use egress::{Egress, RedisTls};
 pub use layers::Environment;
 use layers::{Findings, Layers};
+pub use mcp::{McpConfig, SignIn};
 pub(crate) use redis_url::{RedisHost, RedisLogin, RedisTarget, RedisUrl};
 pub use rest::RestConfig;
 pub use retention::Retention;
@@ -56,6 +58,7 @@ pub struct Config {
     pub public_url: String,
     pub return_url: String,
     pub rest: RestConfig,
+    pub mcp: McpConfig,
     pub service_key: Secret,
     pub operator_key: Option<Secret>,
     pub encryption_keys: Secret,
@@ -244,6 +247,7 @@ impl Config {
             ops_listen: read.address("ops_listen"),
             return_url: read.return_url("return_url", development),
             rest: RestConfig::read(&mut read, development),
+            mcp: McpConfig::read(&mut read, development),
             service_key: read.key("service_key", role.runs_api(), development),
             operator_key: read.optional_key("operator_key"),
             encryption_keys: read.encryption_keys(
@@ -267,6 +271,12 @@ impl Config {
             public_url,
             warnings: Vec::new(),
         }
+    }
+
+    /// Where the tools are, which is also the audience of the tokens that they take.
+    #[must_use]
+    pub fn mcp_url(&self) -> String {
+        format!("{}/mcp", self.public_url)
     }
 
     /// The redirect URI to register with Intercom.

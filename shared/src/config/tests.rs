@@ -313,3 +313,77 @@ fn only_an_origin_of_a_web_page_is_one() {
         assert_eq!(faults(value), Err(count), "{value}");
     }
 }
+
+#[test]
+fn agents_sign_in_only_at_a_server_that_is_named_as_a_whole() {
+    let load = |pairs: &[(&'static str, &'static str)]| {
+        let mut all = production();
+        all.extend(pairs);
+        let loaded = Config::load(None, &environment(&all), ProcessRole::Api);
+        loaded.map_err(|error| error.faults.join("\n"))
+    };
+    assert!(load(&[]).unwrap().mcp.sign_in.is_none());
+    let issuer = ("PATHBOUND_MCP_ISSUER", "https://login.example.com/");
+    let keys = ("PATHBOUND_MCP_JWKS_URL", "https://login.example.com/jwks");
+    let config = load(&[issuer, keys]).unwrap();
+    let sign_in = config.mcp.sign_in.unwrap();
+    // Tokens name it with the slash.
+    assert_eq!(sign_in.issuer, "https://login.example.com/");
+    assert_eq!(sign_in.tenant_claim, "pathbound_tenant");
+    for (pairs, named) in [
+        (&[issuer][..], "PATHBOUND_MCP_JWKS_URL is not set"),
+        (&[keys], "PATHBOUND_MCP_ISSUER is not set"),
+        (
+            &[
+                issuer,
+                ("PATHBOUND_MCP_JWKS_URL", "http://login.example.com/jwks"),
+            ],
+            "PATHBOUND_MCP_JWKS_URL is",
+        ),
+        (
+            &[keys, ("PATHBOUND_MCP_ISSUER", "http://127.0.0.1:1")],
+            "PATHBOUND_MCP_ISSUER is",
+        ),
+        (
+            &[issuer, keys, ("PATHBOUND_MCP_TENANT_CLAIM", "")],
+            "PATHBOUND_MCP_TENANT_CLAIM is not set",
+        ),
+        (
+            &[issuer, keys, ("PATHBOUND_MCP_JWKS_INTERVAL", "50ms")],
+            "PATHBOUND_MCP_JWKS_INTERVAL is",
+        ),
+    ] {
+        let faults = load(pairs).unwrap_err();
+        assert!(faults.contains(named), "{named:?} is missing from {faults}");
+    }
+}
+
+#[test]
+fn hosts_are_names_alone() {
+    let load = |hosts: &'static str| {
+        let mut all = production();
+        all.push(("PATHBOUND_MCP_HOSTS", hosts));
+        let loaded = Config::load(None, &environment(&all), ProcessRole::Api);
+        loaded.map(|config| config.mcp.hosts)
+    };
+    assert_eq!(load("").unwrap(), [""; 0]);
+    assert_eq!(
+        load("api.prod.svc.cluster.local, MCP.example.com,").unwrap(),
+        ["api.prod.svc.cluster.local", "mcp.example.com"]
+    );
+    for wrong in [
+        "https://mcp.example.com",
+        "mcp.example.com:8080",
+        "*.example.com",
+        "10.0.0.1",
+        "a b",
+        "mcp.example.com/x",
+        "good.example.com,user@evil.example",
+    ] {
+        let faults = load(wrong).unwrap_err().faults.join("\n");
+        assert!(
+            faults.contains("PATHBOUND_MCP_HOSTS has"),
+            "{wrong}: {faults}"
+        );
+    }
+}

@@ -350,7 +350,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(number.checked_mul(millis)?))
 }
 
-fn is_web_url(text: &str, development: bool) -> bool {
+pub(super) fn is_web_url(text: &str, development: bool) -> bool {
     // Parsed, and not matched as text, so that `http://localhost@evil.example` is not loopback.
     let Ok(url) = Url::parse(text) else {
         return false;

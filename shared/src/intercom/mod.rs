@@ -1,9 +1,8 @@
-//! Intercom's API. This is the only module that knows it, and the only one that names reqwest.
+//! Intercom's API. This is the only module that knows it.
 //!
 #![doc = include_str!("README.md")]
 
 mod client;
-mod egress;
 mod endpoint;
 mod error;
 mod gate;
@@ -20,7 +19,6 @@ pub mod wire;
 mod workspace;
 
 pub use client::Intercom;
-pub use egress::check_egress;
 pub use endpoint::Endpoint;
 pub use error::{Error, Refusal};
 pub use gate::Gate;

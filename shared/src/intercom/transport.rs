@@ -10,13 +10,13 @@ use reqwest::{
 use url::Url;
 
 use super::{
-    Error, egress,
+    Error,
     endpoint::Request,
     memory::{MAX_RESPONSE_BYTES, MemoryPermit, ResponseMemory},
     outline::Outline,
     wire,
 };
-use crate::{config::Config, domain::Secret};
+use crate::{config::Config, domain::Secret, egress};
 
 /// A larger page of one record is read on for its outline up to this size.
 const MAX_OUTLINED_BYTES: usize = 256 << 20;

@@ -5,9 +5,11 @@
 
 mod key_ring;
 mod random;
+mod signature;
 
 pub use key_ring::{KeyRing, KeyRingError, OpenError, SealError};
 pub use random::{constant_time_eq, derived_token, random_token, sha256};
+pub use signature::PublicKey;
 
 use crate::domain::{ConnectionId, TenantId};
 

@@ -1,8 +1,10 @@
-//! Tools for models: the protocol, what each tool answers, how long answers are, and customers' text in them.
+//! Tools for models: the protocol, what each tool answers, how long answers are, and customers' text in them,
+//! and whose tokens are taken beside keys.
 
 mod budgets;
 mod protocol;
 mod searching;
+mod sign_in;
 mod tools;
 mod untrusted;
 

@@ -319,6 +319,20 @@ async fn a_page_and_a_foreign_host_are_refused_before_the_key_is_read() {
             "{host}"
         );
     }
+    let inside = ("Host", "api.prod.svc.cluster.local:8080");
+    assert_eq!(refused(&[inside]).await, forbidden("host_not_allowed"));
+    let further = [("MCP_HOSTS", "api.prod.svc.cluster.local, mcp.example.com")];
+    let at_hosts = Agent::with_key(&world.otherwise(&further).api().await, agent.key());
+    for (host, status) in [
+        (inside.1, 200),
+        ("MCP.example.com", 200),
+        ("a.mcp.example.com", 403),
+        ("example.com", 403),
+        ("evil.example", 403),
+    ] {
+        let answer = at_hosts.send(LIST, &[("Host", host)]).await;
+        assert_eq!(answer.status, status, "{host}");
+    }
     let origin = "https://app.example.com";
     let open = world.otherwise(&[("CORS_ORIGINS", origin)]);
     let agent = Agent::with_key(&open.api().await, agent.key());

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use shared::{
     config::{
         Config, DoubtConfig, Environment, IntercomConfig, Intervals, ProcessRole, Profile,
-        Retention,
+        Retention, SignIn,
     },
     domain::Secret,
 };
@@ -93,6 +93,8 @@ fn servers(config: &Config) -> Vec<(&'static str, String)> {
     let operator_key = config.operator_key.as_ref();
     let client = config.redis_tls.client.as_ref();
     let database = &config.database;
+    let sign_in =
+        |value: fn(&SignIn) -> String| config.mcp.sign_in.as_ref().map(value).unwrap_or_default();
     vec![
         ("profile", profile.to_owned()),
         ("database_url", secret(&database.url)),
@@ -129,6 +131,17 @@ fn servers(config: &Config) -> Vec<(&'static str, String)> {
         (
             "service_requests_per_minute",
             config.rest.service_requests_per_minute.to_string(),
+        ),
+        ("mcp_hosts", config.mcp.hosts.join(",")),
+        ("mcp_issuer", sign_in(|sign_in| sign_in.issuer.clone())),
+        ("mcp_jwks_url", sign_in(|sign_in| sign_in.jwks_url.clone())),
+        (
+            "mcp_tenant_claim",
+            sign_in(|sign_in| sign_in.tenant_claim.clone()),
+        ),
+        (
+            "mcp_jwks_interval",
+            sign_in(|sign_in| duration(sign_in.jwks_interval)),
         ),
         ("service_key", secret(&config.service_key)),
         (

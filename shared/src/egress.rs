@@ -1,4 +1,5 @@
-//! The HTTP client, with the way out that the configuration names: a proxy, and further authorities.
+//! The HTTP client for calls to servers of others, with the way out that the configuration names: a proxy, and further
+//! authorities.
 
 use std::time::Duration;
 
@@ -12,17 +13,17 @@ use crate::{
 /// Addresses of this machine, in the form of `NO_PROXY`. A proxy cannot reach them, and it must not see their calls.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
-/// Whether a client can be made that could call Intercom.
+/// Whether a client can be made that could call them.
 ///
 /// # Errors
 /// What is wrong and what to do, as a sentence for an operator.
-pub fn check_egress(config: &Config) -> Result<(), String> {
+pub fn check(config: &Config) -> Result<(), String> {
     client(config).map(|_| ())
 }
 
 /// # Errors
-/// The same as [`check_egress`].
-pub(super) fn client(config: &Config) -> Result<Client, String> {
+/// The same as [`check`].
+pub(crate) fn client(config: &Config) -> Result<Client, String> {
     use_ring();
     let timeout = config.intercom.request_timeout;
     let builder = Client::builder()
@@ -33,16 +34,15 @@ pub(super) fn client(config: &Config) -> Result<Client, String> {
         .https_only(config.profile == Profile::Production)
         .tcp_nodelay(true);
     let builder = through_proxy(builder, &config.intercom.egress)?;
-    // A replaced API may be plain http on this machine, and needs no authority.
-    let needs_tls = config
-        .intercom
-        .api_url
-        .as_ref()
-        .is_none_or(|url| url.starts_with("https"));
+    // A server that is replaced in development may be plain http on this machine, and needs no authority.
+    let is_tls = |url: &String| url.starts_with("https");
+    let sign_in = config.mcp.sign_in.as_ref();
+    let needs_tls = config.intercom.api_url.as_ref().is_none_or(is_tls)
+        || sign_in.is_some_and(|sign_in| is_tls(&sign_in.jwks_url));
     let builder = with_authorities(builder, &config.intercom.egress, needs_tls)?;
     builder
         .build()
-        .map_err(|error| format!("could not make a client for calls to intercom: {error}"))
+        .map_err(|error| format!("could not make a client for calls to other servers: {error}"))
 }
 
 fn through_proxy(builder: ClientBuilder, egress: &Egress) -> Result<ClientBuilder, String> {
@@ -78,7 +78,7 @@ fn with_authorities(
     }
     if further.is_empty() && needs_tls {
         return Err(
-            "this machine has no certificate authorities, so no call to intercom could be trusted: install ca-certificates, or name a file with PATHBOUND_CA_FILE"
+            "this machine has no certificate authorities, so no call to another server could be trusted: install ca-certificates, or name a file with PATHBOUND_CA_FILE"
                 .to_owned(),
         );
     }

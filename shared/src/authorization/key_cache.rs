@@ -1,0 +1,136 @@
+//! The authorization server's keys as they were read last.
+//!
+//! They are read again if a token names a key that is not among them, and if they are some minutes old. Whatever comes,
+//! two reads are `mcp_jwks_interval` apart. If the server is away, the last keys are used on: tokens end by themselves.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jsonwebtoken::{Algorithm, DecodingKey};
+use parking_lot::RwLock;
+use reqwest::{Client, StatusCode, header::ACCEPT};
+use tokio::sync::Mutex;
+
+use super::key_set::KeySet;
+use crate::config::SignIn;
+
+/// Of a whole read. A request waits for it, and has a limit of its own.
+const READ_LIMIT: Duration = Duration::from_secs(5);
+
+/// Servers have a handful of keys, with certificates a few kilobytes each.
+const MAX_BYTES: usize = 256 << 10;
+
+/// A key that the server has withdrawn is good for so long at most, while the server answers and tokens come.
+const KEYS_LIFETIME: Duration = Duration::from_secs(300);
+
+#[derive(Debug)]
+pub(super) struct KeyCache {
+    http: Client,
+    url: String,
+    interval: Duration,
+    held: RwLock<Held>,
+    /// Locked by the one read that is under way.
+    reading: Mutex<()>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Held {
+    keys: Option<Arc<KeySet>>,
+    read_at: Option<Instant>,
+    tried_at: Option<Instant>,
+}
+
+/// The keys could never be read.
+#[derive(Debug)]
+pub(super) struct NoKeys;
+
+impl KeyCache {
+    pub(super) fn new(http: Client, sign_in: &SignIn) -> Self {
+        Self {
+            http,
+            url: sign_in.jwks_url.clone(),
+            interval: sign_in.jwks_interval,
+            held: RwLock::default(),
+            reading: Mutex::default(),
+        }
+    }
+
+    /// The key with this id. None if the server has no such key.
+    ///
+    /// # Errors
+    /// If it could never be asked.
+    pub(super) async fn find(
+        self: &Arc<Self>,
+        id: &str,
+        algorithm: Algorithm,
+    ) -> Result<Option<DecodingKey>, NoKeys> {
+        let held = self.held.read().clone();
+        if let Some(key) = held.find(id, algorithm) {
+            if older_than(held.read_at, KEYS_LIFETIME) && self.may_read() {
+                // The request does not wait for it, because it has a key.
+                tokio::spawn(Arc::clone(self).read());
+            }
+            return Ok(Some(key));
+        }
+        // In a task of its own, so that a client that goes away does not end it.
+        let _ = tokio::spawn(Arc::clone(self).read()).await;
+        let held = self.held.read().clone();
+        if held.keys.is_none() {
+            return Err(NoKeys);
+        }
+        Ok(held.find(id, algorithm))
+    }
+
+    fn may_read(&self) -> bool {
+        older_than(self.held.read().tried_at, self.interval)
+    }
+
+    /// Reads the keys unless it was tried within the interval. Returns behind a read that is under way.
+    async fn read(self: Arc<Self>) {
+        let _only_one = self.reading.lock().await;
+        if !self.may_read() {
+            return;
+        }
+        self.held.write().tried_at = Some(Instant::now());
+        let fetched = tokio::time::timeout(READ_LIMIT, self.fetch()).await;
+        match fetched.unwrap_or(Err("it takes too long")) {
+            Ok(keys) => {
+                let mut held = self.held.write();
+                held.keys = Some(Arc::new(keys));
+                held.read_at = Some(Instant::now());
+            }
+            Err(fault) => {
+                tracing::warn!(fault, "could not read the authorization server's keys");
+            }
+        }
+    }
+
+    async fn fetch(&self) -> Result<KeySet, &'static str> {
+        let call = self.http.get(&self.url).header(ACCEPT, "application/json");
+        let mut answer = call.send().await.map_err(|_| "it does not answer")?;
+        if answer.status() != StatusCode::OK {
+            return Err("it does not answer with 200");
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|_| "its answer breaks off")? {
+            if body.len() + chunk.len() > MAX_BYTES {
+                return Err("its answer is larger than 256 KiB");
+            }
+            body.extend_from_slice(&chunk);
+        }
+        KeySet::read(&body)
+    }
+}
+
+impl Held {
+    fn find(&self, id: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+        let keys = self.keys.as_ref()?;
+        keys.find(id, algorithm).cloned()
+    }
+}
+
+fn older_than(time: Option<Instant>, age: Duration) -> bool {
+    time.is_none_or(|time| time.elapsed() >= age)
+}
