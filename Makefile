@@ -37,6 +37,7 @@ chaos: servers ## Break everything while it syncs, then compare (CHAOS_SECONDS=,
 api-check: servers ## Compare the API with its description, and call its tools (CASES=, the full run is 50000)
 	@deploy/setup/python_tool.sh schemathesis
 	@deploy/setup/python_tool.sh mcp
+	@deploy/setup/node_tool.sh mcp_clients
 	@deploy/setup/run.sh dev api-check --cases $(CASES) $(ARGS)
 
 fuzz: ## Let libFuzzer look for inputs that break a parser (FUZZ_SECONDS= each, ARGS=target, needs nightly)

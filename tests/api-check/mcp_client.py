@@ -1,4 +1,4 @@
-"""The official client of the protocol calls the tools of the running API: lists, calls, pages, errors, resources.
+"""The official client of the protocol in Python calls the tools of the running API: lists, calls, pages, errors, resources.
 
 The client itself compares each structured content with the tool's schema. Ends with a line for each revision, or with
 the first fault.
@@ -15,20 +15,8 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 
 URL = os.environ["URL"]
 KEY = os.environ["KEY"]
-CONTACT = os.environ["CONTACT"]
-COMPANY = os.environ["COMPANY"]
-CONVERSATION = os.environ["CONVERSATION"]
-
-TOOLS = {
-    "search_profiles": {},
-    "get_contact": {"contact_id": CONTACT},
-    "get_company": {"company_id": COMPANY},
-    "get_contact_timeline": {"contact_id": CONTACT},
-    "search_conversations": {"count_by": "state"},
-    "get_conversation": {"conversation_id": CONVERSATION},
-    "get_sync_status": {},
-    "describe_fields": {"object": "contact"},
-}
+CALLS = json.loads(os.environ["CALLS"])
+TOOLS, REFUSED, UNLISTED, RESOURCE = (CALLS[name] for name in ("tools", "refused", "unlisted", "resource"))
 
 
 async def pages(client, name, arguments):
@@ -50,25 +38,24 @@ async def check(mode):
     async with http, Client(streamable_http_client(URL, http_client=http), mode=mode) as client:
         listed = await client.list_tools()
         names = {tool.name for tool in listed.tools}
-        missing = TOOLS.keys() - names
-        assert not missing and listed.next_cursor is None, f"{missing} are missing of {names}"
+        assert names == TOOLS.keys() and listed.next_cursor is None, listed
         calls = 0
         for name, arguments in TOOLS.items():
             for detail in ("concise", "detailed"):
                 calls += await pages(client, name, {**arguments, "detail": detail})
-        refused = await client.call_tool("get_contact", {"email": "no address"})
+        refused = await client.call_tool(REFUSED["tool"], REFUSED["arguments"])
         assert refused.is_error and refused.structured_content is None, refused
-        assert "`email`" in refused.content[0].text, refused
+        assert REFUSED["names"] in refused.content[0].text, refused
         try:
-            await client.call_tool("send_message", {})
+            await client.call_tool(UNLISTED["tool"], {})
         except MCPError as error:
-            assert error.error.code == -32602, error
+            assert error.error.code == UNLISTED["code"], error
         else:
             raise AssertionError("a tool that is not listed answers")
         templates = await client.list_resource_templates()
-        assert len(templates.resource_templates) == 3, templates
-        read = await client.read_resource(f"pathbound://contacts/{CONTACT}")
-        assert CONTACT in read.contents[0].text, read
+        assert len(templates.resource_templates) == CALLS["templates"], templates
+        read = await client.read_resource(RESOURCE["uri"])
+        assert RESOURCE["names"] in read.contents[0].text, read
         version = client.protocol_version
     print(json.dumps({"mode": mode, "version": version, "tools": len(names), "calls": calls}))
     return version

@@ -3,11 +3,11 @@
 //!
 //! - [`world`] starts servers and roles, and syncs two tenants.
 //! - [`passes`] runs schemathesis over them, with `schemathesis.toml` and `hooks.py` beside this package.
-//! - [`official_client`] calls the tools of the MCP server.
+//! - [`official_clients`] call the tools of the MCP server, and the protocol's conformance suite looks at it.
 //! - [`judge`] counts what was answered: a check that only ever meets refusals proves nothing.
 
 mod judge;
-mod official_client;
+mod official_clients;
 mod passes;
 mod world;
 
@@ -64,7 +64,7 @@ async fn run(arguments: &Arguments, program: PathBuf) -> Result<bool, Failure> {
 async fn check(synced: &Synced, arguments: &Arguments, program: PathBuf) -> Result<bool, Failure> {
     let mut seen = Seen::default();
     // Before the passes, which part people and end a connection.
-    let mut is_good = official_client::check(synced).await?;
+    let mut is_good = official_clients::check(synced).await?;
     if !program.exists() {
         println!(
             "SKIPPED: the API is NOT compared with its description, schemathesis could not be had"
