@@ -1,7 +1,7 @@
 //! The authorization server's keys as they were read last.
 //!
-//! They are read again if a token names a key that is not among them, and if they are some minutes old. Whatever comes,
-//! two reads are `mcp_jwks_interval` apart. If the server is away, the last keys are used on: tokens end by themselves.
+//! They are read again if a token names a key that is not among them, and if they are ten times `mcp_jwks_interval` old.
+//! Whatever comes, two reads are that interval apart. If the server is away, the last keys are used on: tokens end by themselves.
 
 use std::{
     sync::Arc,
@@ -22,8 +22,9 @@ const READ_LIMIT: Duration = Duration::from_secs(5);
 /// Servers have a handful of keys, with certificates a few kilobytes each.
 const MAX_BYTES: usize = 256 << 10;
 
-/// A key that the server has withdrawn is good for so long at most, while the server answers and tokens come.
-const KEYS_LIFETIME: Duration = Duration::from_secs(300);
+/// The intervals after which keys are old. A key that the server has withdrawn is good for so long at most, while the
+/// server answers and tokens come.
+const LIFETIME_INTERVALS: u32 = 10;
 
 #[derive(Debug)]
 pub(super) struct KeyCache {
@@ -68,7 +69,7 @@ impl KeyCache {
     ) -> Result<Option<DecodingKey>, NoKeys> {
         let held = self.held.read().clone();
         if let Some(key) = held.find(id, algorithm) {
-            if older_than(held.read_at, KEYS_LIFETIME) && self.may_read() {
+            if older_than(held.read_at, self.interval * LIFETIME_INTERVALS) && self.may_read() {
                 // The request does not wait for it, because it has a key.
                 tokio::spawn(Arc::clone(self).read());
             }

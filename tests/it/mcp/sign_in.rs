@@ -334,6 +334,21 @@ async fn new_keys_are_found_and_withdrawn_ones_are_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawn_key_is_forgotten_though_no_token_names_another() {
+    let scene = Scene::with(&[("MCP_JWKS_INTERVAL", "100ms")]).await;
+    let token = scene.key.token(&scene.claims());
+    assert_eq!(scene.list(&token).await.status, StatusCode::OK);
+    scene.server.has_keys(&[&TokenKey::ed("second")]);
+    wait_for("the key is forgotten", async || {
+        let answer = scene.list(&token).await;
+        (answer.status == StatusCode::UNAUTHORIZED)
+            .then_some(())
+            .ok_or_else(|| answer.body.to_string())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn garbage_makes_no_calls_to_the_server() {
     let scene = Scene::with(&[("MCP_JWKS_INTERVAL", "1h")]).await;
     let claims = scene.claims();
