@@ -161,7 +161,29 @@ async fn a_giant_thread_is_cut_and_each_next_call_goes_on() {
                 .ends_with("more characters]")
         });
     assert!(shortened.count() > 50);
-    // A cursor is of one conversation and one detail.
+    // The other way round, each answer shows the same parts, and the first one what was said last.
+    for (detail, bytes) in [("concise", CONCISE), ("detailed", DETAILED)] {
+        let arguments = json!({"number": giant, "detail": detail, "order": "newest_first"});
+        let pages = agent.pages("get_conversation", arguments).await;
+        let mut left = parts.len();
+        for page in &pages {
+            assert_within(page, bytes);
+            let shown = page.structured["parts"].as_array().unwrap();
+            let ended = shown.iter().filter(|part| part["piece"] == part["pieces"]);
+            left -= ended.count();
+            assert_eq!(page.structured["left"], left, "{detail}");
+            assert_eq!(page.structured["part_total"], parts.len());
+        }
+        assert_eq!(left, 0, "{detail}");
+        let mut read = bodies(&pages);
+        let places = read.iter().map(|(place, _)| *place);
+        assert!(places.eq((1..=parts.len() as i64).rev()), "{detail}");
+        if detail == "detailed" {
+            read.reverse();
+            assert_eq!(read, whole);
+        }
+    }
+    // A cursor is of one conversation, one detail and one order.
     let cursor = &pages[0].structured["next"]["arguments"]["cursor"];
     let refused = agent
         .refusal(
@@ -169,6 +191,9 @@ async fn a_giant_thread_is_cut_and_each_next_call_goes_on() {
             json!({"number": giant, "detail": "detailed", "cursor": cursor}),
         )
         .await;
+    assert!(refused.contains("The cursor does not belong"), "{refused}");
+    let other_order = json!({"number": giant, "order": "newest_first", "cursor": cursor});
+    let refused = agent.refusal("get_conversation", other_order).await;
     assert!(refused.contains("The cursor does not belong"), "{refused}");
 }
 

@@ -1,4 +1,4 @@
-//! `get_conversation`: the messages of one conversation, oldest first.
+//! `get_conversation`: the messages of one conversation, oldest or newest first.
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -45,11 +45,24 @@ pub(in crate::mcp) struct Input {
     number: Option<String>,
     #[serde(default)]
     detail: Detail,
+    #[serde(default)]
+    order: Order,
     /// From `next` of the answer before.
     cursor: Option<String>,
 }
 
-/// A conversation and a page of its messages, oldest first.
+/// Which messages come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    /// From the first message on.
+    #[default]
+    OldestFirst,
+    /// From the last message back, for what was said last.
+    NewestFirst,
+}
+
+/// A conversation and a page of its messages.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::mcp) struct Conversation {
     conversation: ConversationLine,
@@ -57,8 +70,9 @@ pub(in crate::mcp) struct Conversation {
     contacts: Vec<ContactLine>,
     /// Messages and events that are here, the first message included.
     part_total: i64,
+    /// In the order that was asked for.
     parts: Vec<Part>,
-    /// How many messages and events come after these. One that is shown in part counts.
+    /// How many messages and events come after these in that order. One that is shown in part counts.
     left: i64,
     /// How many items of which list this answer leaves out.
     #[serde(skip_serializing_if = "LeftOut::is_empty")]
@@ -114,6 +128,16 @@ struct Piece {
     place: i64,
     number: usize,
     of: usize,
+    /// How many parts come after this one.
+    after: i64,
+}
+
+/// What a page of parts is of, and in which order.
+struct Reading {
+    conversation: Uuid,
+    total: i64,
+    detail: Detail,
+    order: Order,
 }
 
 impl Input {
@@ -131,8 +155,8 @@ impl Tool for GetConversation {
     const NAME: &'static str = "get_conversation";
     const TITLE: &'static str = "Read a conversation";
     const DESCRIPTION: &'static str = "Shows one conversation: state, assignee, participants, and its \
-        messages, notes and events from the oldest to the newest. Name it by conversation_id or by \
-        Intercom's number. Concise answers shorten long messages, and detail \"detailed\" shows them whole. \
+        messages, notes and events, from the oldest to the newest, or the last ones first with order \
+        \"newest_first\". Name it by conversation_id or by Intercom's number. Concise answers shorten long messages, and detail \"detailed\" shows them whole. \
         thread.missing says how many messages are not here.";
     type Input = Input;
     type Output = Conversation;
@@ -141,11 +165,18 @@ impl Tool for GetConversation {
         call.require(KeyScope::ConversationsRead)?;
         let mut tx = call.begin().await?;
         let found = find(&mut tx, &input).await?;
-        let (id, detail) = (found.id, input.detail);
-        let pager = call.pager(&format!("parts?conversation={id}&detail={}", json!(detail)))?;
+        let (id, detail, order) = (found.id, input.detail, input.order);
+        let list = json!({"conversation": id, "detail": detail, "order": order});
+        let pager = call.pager(&format!("parts {list}"))?;
         let mark: Option<Mark> = pager.position(input.cursor.as_deref())?;
-        let pieces = pieces(&mut tx, id, mark.as_ref(), detail).await?;
         let total = tx.part_total(id).await?;
+        let reading = Reading {
+            conversation: id,
+            total,
+            detail,
+            order,
+        };
+        let pieces = reading.pieces(&mut tx, mark.as_ref()).await?;
         let first = found.contact_ids.len().min(detail.items());
         let contacts = profiles::contacts_by_id(&mut tx, &found.contact_ids[..first]).await?;
         let workspaces = Workspaces::read(&mut tx).await?;
@@ -155,7 +186,7 @@ impl Tool for GetConversation {
             let (shown, more) = pieces.split_at(items);
             let mut left_out = LeftOut::new();
             note_left_out("contacts", found.contact_ids.len(), detail, &mut left_out);
-            let left = shown.last().map_or(0, |last| last.left_of(total));
+            let left = shown.last().map_or(0, Piece::left);
             let is_cut = left > 0 || !more.is_empty();
             Ok(Conversation {
                 conversation: ConversationLine::of(found.clone(), &inbox, detail),
@@ -168,24 +199,13 @@ impl Tool for GetConversation {
                 left,
                 left_out,
                 next: match shown.last() {
-                    Some(last) if is_cut => Some(next(id, detail, pager.cursor(&last.mark())?)),
+                    Some(last) if is_cut => Some(reading.next(pager.cursor(&last.mark())?)),
                     _ => None,
                 },
                 freshness: workspaces.freshness(),
             })
         })
     }
-}
-
-fn next(conversation: Uuid, detail: Detail, cursor: String) -> NextCall {
-    NextCall::new(
-        GetConversation::NAME,
-        [
-            ("conversation_id", json!(conversation)),
-            ("detail", json!(detail)),
-            ("cursor", Value::from(cursor)),
-        ],
-    )
 }
 
 /// The conversation that the arguments name.
@@ -218,36 +238,69 @@ async fn find(tx: &mut ApiTx, input: &Input) -> Result<ConversationRecord, Refus
     }
 }
 
-/// What comes after the mark, as many as an answer may show. A part whose pieces were not all shown comes again.
-async fn pieces(
-    tx: &mut ApiTx,
-    conversation: Uuid,
-    mark: Option<&Mark>,
-    detail: Detail,
-) -> Result<Vec<Piece>, Refusal> {
-    let mut pieces = Vec::new();
-    let limit = detail.page() as i64;
-    let after = mark.map(|mark| PartPosition {
-        at: mark.at,
-        source_id: mark.id.clone(),
-    });
-    if let Some(mark) = mark.filter(|mark| mark.pieces > 0) {
-        let begun = tx.part(conversation, &mark.id).await?;
-        if let Some(begun) = begun {
-            pieces.extend(split(begun, mark.place, detail).skip(mark.pieces));
+impl Reading {
+    /// What comes after the mark, as many as an answer may show. A part whose pieces were not all shown comes again.
+    async fn pieces(&self, tx: &mut ApiTx, mark: Option<&Mark>) -> Result<Vec<Piece>, Refusal> {
+        let mut pieces = Vec::new();
+        let limit = self.detail.page() as i64;
+        if let Some(mark) = mark.filter(|mark| mark.pieces > 0) {
+            let begun = tx.part(self.conversation, &mark.id).await?;
+            if let Some(begun) = begun {
+                pieces.extend(self.split(begun, mark.place).skip(mark.pieces));
+            }
         }
+        let position = mark.map(|mark| PartPosition {
+            at: mark.at,
+            source_id: mark.id.clone(),
+        });
+        let (id, position) = (self.conversation, position.as_ref());
+        let (parts, step) = match self.order {
+            Order::OldestFirst => (tx.parts(id, position, limit).await?, 1),
+            Order::NewestFirst => (tx.newest_parts(id, position, limit).await?, -1),
+        };
+        let before_first = match self.order {
+            Order::OldestFirst => 0,
+            Order::NewestFirst => self.total + 1,
+        };
+        let mut place = mark.map_or(before_first, |mark| mark.place);
+        for part in parts {
+            place += step;
+            pieces.extend(self.split(part, place));
+        }
+        // More than fit, whatever is in them.
+        pieces.truncate(self.detail.page());
+        Ok(pieces)
     }
-    let place = mark.map_or(0, |mark| mark.place);
-    let parts = tx.parts(conversation, after.as_ref(), limit).await?;
-    for (part, place) in parts.into_iter().zip(place + 1..) {
-        pieces.extend(split(part, place, detail));
+
+    fn split(&self, part: PartRecord, place: i64) -> impl Iterator<Item = Piece> {
+        let after = match self.order {
+            Order::OldestFirst => self.total - place,
+            Order::NewestFirst => place - 1,
+        };
+        split(part, self.detail).map(move |piece| Piece {
+            place,
+            after,
+            ..piece
+        })
     }
-    // More than fit, whatever is in them.
-    pieces.truncate(detail.page());
-    Ok(pieces)
+
+    fn next(&self, cursor: String) -> NextCall {
+        // The default is left out, so that a call stays short.
+        let order = (self.order != Order::default()).then_some(self.order);
+        NextCall::new(
+            GetConversation::NAME,
+            [
+                ("conversation_id", json!(self.conversation)),
+                ("detail", json!(self.detail)),
+                ("order", json!(order)),
+                ("cursor", Value::from(cursor)),
+            ],
+        )
+    }
 }
 
-fn split(mut part: PartRecord, place: i64, detail: Detail) -> impl Iterator<Item = Piece> {
+/// The pieces of a part, whose place is not known here.
+fn split(mut part: PartRecord, detail: Detail) -> impl Iterator<Item = Piece> {
     let html = part.body.take().unwrap_or_default();
     let body = text::from_html(&html);
     let mut bodies = Vec::new();
@@ -274,17 +327,18 @@ fn split(mut part: PartRecord, place: i64, detail: Detail) -> impl Iterator<Item
         .map(move |(body, number)| Piece {
             part: part.clone(),
             body,
-            place,
+            place: 0,
+            after: 0,
             number,
             of,
         })
 }
 
 impl Piece {
-    /// How many of so many parts are not shown to their end.
-    fn left_of(&self, total: i64) -> i64 {
+    /// How many parts are not shown to their end behind this piece.
+    fn left(&self) -> i64 {
         let begun = i64::from(self.number < self.of);
-        (total - self.place).max(0) + begun
+        self.after.max(0) + begun
     }
 
     fn mark(&self) -> Mark {

@@ -1,4 +1,4 @@
-//! The messages and events of one conversation, oldest first.
+//! The messages and events of one conversation, oldest or newest first.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -70,7 +70,7 @@ impl PartRow {
     }
 }
 
-/// The last part of the page before, in a list from oldest to newest.
+/// The last part of the page before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartPosition {
     pub at: DateTime<Utc>,
@@ -115,6 +115,41 @@ impl Tx<Api> {
             conversation,
             after.map(|position| position.source_id.as_str()),
             after.map(|position| position.at),
+            limit,
+            FIRST_MESSAGE,
+        )
+        .fetch_all(self.session())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| row.into_part(conversation))
+            .collect())
+    }
+
+    /// Parts before a position, newest first: [`Self::parts`] the other way round.
+    #[tracing::instrument(name = "db.newest_parts", level = "debug", skip_all)]
+    pub async fn newest_parts(
+        &mut self,
+        conversation: Uuid,
+        before: Option<&PartPosition>,
+        limit: i64,
+    ) -> Result<Vec<PartRecord>, StoreError> {
+        let tenant = self.tenant().0;
+        let rows = sqlx::query_as!(
+            PartRow,
+            "SELECT source_id, kind, author_kind, author_source_id, author_name, body, redacted, internal,
+                    source_created_at, source_updated_at, raw
+             FROM parts
+             WHERE tenant_id = $1 AND conversation_id = $2
+               AND ($3::text IS NULL
+                    OR (source_id <> $6, source_created_at, length(source_id), source_id)
+                     < ($3 <> $6, $4, length($3), $3))
+             ORDER BY source_id <> $6 DESC, source_created_at DESC, length(source_id) DESC, source_id DESC
+             LIMIT $5",
+            tenant,
+            conversation,
+            before.map(|position| position.source_id.as_str()),
+            before.map(|position| position.at),
             limit,
             FIRST_MESSAGE,
         )
