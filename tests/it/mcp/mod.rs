@@ -3,6 +3,7 @@
 
 mod budgets;
 mod protocol;
+mod questions;
 mod searching;
 mod sign_in;
 mod tools;
