@@ -5,7 +5,10 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use uuid::Uuid;
 
 use crate::error::{ApiError, FieldError};
@@ -59,6 +62,26 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
             .map(Self)
             .map_err(|error| fault(&error, "query"))
     }
+}
+
+/// A whole number of a body, which JSON may also write as `50.0`.
+///
+/// # Errors
+/// When it is another number, or no number.
+pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let text = number.to_string();
+    // What a number has of zeros behind its point says nothing.
+    let digits = text
+        .split_once('.')
+        .filter(|(_, zeros)| zeros.bytes().all(|digit| digit == b'0'))
+        .map_or(text.as_str(), |(digits, _)| digits);
+    let whole = digits
+        .parse()
+        .map_err(|_| D::Error::custom("must be a whole number"))?;
+    Ok(Some(whole))
 }
 
 /// An id of a path. An id that is no uuid is unknown like any other.

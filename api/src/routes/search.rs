@@ -22,7 +22,7 @@ use crate::{
     Api,
     caller::{CallerScopes, CallerTenant, KeyScope},
     error::ApiError,
-    extract::{JsonBody, Params},
+    extract::{JsonBody, Params, whole},
     openapi::words,
     page::Pager,
 };
@@ -46,7 +46,11 @@ pub(crate) struct SearchBody {
     filters: FiltersBody,
     /// Items on a page.
     #[schema(minimum = 1, maximum = 200, default = 50, nullable = false)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
     limit: Option<u32>,
     /// The `next_cursor` of the page before, with the same query.
     #[schema(nullable = false)]

@@ -265,7 +265,8 @@ async fn pages_show_each_match_once() {
     assert_eq!(whole["total"], expected.len());
     assert!(whole.get("next_cursor").is_none());
     let mut paged = Vec::new();
-    let mut query = json!({"q": "", "limit": 7});
+    // As JSON may write it as well.
+    let mut query = json!({"q": "", "limit": 7.0});
     loop {
         let page = find(&caller, query.clone()).await;
         paged.extend(page["items"].as_array().unwrap().iter().cloned());
@@ -276,6 +277,13 @@ async fn pages_show_each_match_once() {
         query["cursor"] = cursor.clone();
     }
     assert_eq!(paged, expected);
+
+    for limit in [json!(7.5), json!("7"), json!(0), json!(-1), json!(1e300)] {
+        let query = json!({"q": "", "limit": limit});
+        let (status, body) = caller.call(Method::POST, "/v1/search", Some(query)).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        assert_eq!(body["errors"][0]["field"], "limit", "{body}");
+    }
 
     // A cursor continues the query that it was made for.
     query["q"] = "other".into();

@@ -314,7 +314,7 @@ impl Case {
                                         raw_hash, raw)
              SELECT $1, $2, md5('talk' || n)::uuid, 'talk' || n, now() - make_interval(days => 90),
                     now() - make_interval(secs => 100000 + n), true, 'open', 0,
-                    repeat('x', 200)::bytea
+                    '\\x00'::bytea || repeat(' ', 197)::bytea || '{}'::bytea
              FROM generate_series($3 + 1, 2 * $3) n",
             "INSERT INTO conversation_contacts (tenant_id, connection_id, conversation_id, contact_source_id)
              SELECT $1, $2, md5('talk' || n)::uuid, 'grown' || n FROM generate_series($3 + 1, 2 * $3) n",
@@ -323,7 +323,7 @@ impl Case {
              SELECT $1, $2, md5('talk' || n)::uuid, 'talk' || n, 'complete', now() - make_interval(days => 60), now(), 2, 2
              FROM generate_series($3 + 1, 2 * $3) n",
             "INSERT INTO parts (tenant_id, conversation_id, source_id, kind, source_created_at, source_updated_at, raw_hash, body, raw)
-             SELECT $1, md5('talk' || n)::uuid, p::text, 'comment', now(), now(), 0, 'words', repeat('x', 300)::bytea
+             SELECT $1, md5('talk' || n)::uuid, p::text, 'comment', now(), now(), 0, 'words', '\\x00'::bytea || repeat(' ', 297)::bytea || '{}'::bytea
              FROM generate_series($3 + 1, 2 * $3) n, generate_series(1, 2) p WHERE $2::uuid IS NOT NULL",
             "UPDATE streams SET held = held + $3, expected = expected + $3, complete = complete + CASE WHEN stream = 'threads' THEN $3 ELSE 0 END
              WHERE tenant_id = $1 AND connection_id = $2 AND stream IN ('contacts', 'conversations', 'threads')",
