@@ -148,7 +148,11 @@ async fn thirty_questions_take_five_calls_each_at_most() {
             .extend(more.as_object().unwrap().clone());
         fields
     };
-    let crm = of_ada(json!({"phone": "+49 30 1234567", "owner": "Grace Hopper", "tags": ["vip"]}));
+    // Whatever Intercom does not know of the person, the CRM does.
+    let crm = of_ada(json!({
+        "name": "Ada Lovelace", "phone": "+49 30 1234567", "owner": "Grace Hopper", "tags": ["vip"],
+        "signed_up_at": "2026-01-02T03:04:05Z",
+    }));
     let in_crm = [
         record("ada", 1, crm),
         record(

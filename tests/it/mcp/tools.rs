@@ -374,6 +374,28 @@ async fn a_conversation_is_read_by_id_and_by_number() {
         (&conversation["state"], &conversation["thread"]["held"]),
         (&longest["state"], &longest["thread"]["held"])
     );
+    let facts = &shown["facts"];
+    let companies: Vec<&Value> = facts["companies"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| &one["company_id"])
+        .collect();
+    assert_eq!(
+        companies,
+        list(&longest["company_ids"]).iter().collect::<Vec<_>>()
+    );
+    assert_eq!(
+        (&facts["began_by"], &facts["ai_participated"]),
+        (&longest["channel"]["initial"], &longest["ai_participated"])
+    );
+    assert_eq!(facts["sla"]["status"], longest["sla"]["status"]);
+    let attributes = longest["attributes"].as_object().unwrap();
+    assert_eq!(facts["attribute_total"], attributes.len());
+    assert_eq!(
+        facts["attributes"].as_array().map_or(0, Vec::len),
+        attributes.len()
+    );
     let people: Vec<&Value> = list(&shown["contacts"])
         .iter()
         .map(|one| &one["contact_id"])
@@ -388,6 +410,8 @@ async fn a_conversation_is_read_by_id_and_by_number() {
             (&line["kind"], &line["internal"], &line["at"]),
             (&part["kind"], &part["internal"], &part["source_created_at"])
         );
+        let files = |part: &Value, name: &str| part[name].as_array().map_or(0, Vec::len);
+        assert_eq!(files(line, "files"), files(part, "attachments"));
         let has_body = part["body"].as_str().is_some_and(|body| !body.is_empty());
         assert_eq!(
             line.get("untrusted_body").is_some(),

@@ -62,6 +62,9 @@ async fn what_a_customer_writes_is_marked_and_harmless() {
                 object["title"] = ATTACK.into();
                 object["source"]["body"] = format!("<p>{}</p>", ATTACK.replace('<', "&lt;")).into();
                 object["source"]["author"]["name"] = ATTACK.into();
+                object["source"]["attachments"] = json!([{"name": ATTACK, "content_type": ATTACK, "url": "https://evil.example/f"}]);
+                object["custom_attributes"] = json!({"note": ATTACK, ATTACK: "x"});
+                object["conversation_rating"] = json!({"rating": 1, "remark": ATTACK});
             }
             Kind::Part => {
                 object["body"] =
@@ -167,6 +170,9 @@ async fn what_a_customer_writes_is_marked_and_harmless() {
         "get_conversation untrusted_title",
         "get_conversation untrusted_author",
         "get_conversation untrusted_body",
+        "get_conversation untrusted_remark",
+        "get_conversation untrusted_value",
+        "get_conversation untrusted_content_type",
     ] {
         assert!(members.contains(member), "{member}: {members:?}");
     }

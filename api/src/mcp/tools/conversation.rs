@@ -15,7 +15,10 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::shapes::{ContactLine, ConversationLine, LeftOut, note_left_out, untrusted};
+use super::{
+    conversation_facts::{Facts, File, ReadFacts, files},
+    shapes::{ContactLine, ConversationLine, LeftOut, note_left_out, untrusted},
+};
 use crate::{
     caller::KeyScope,
     mcp::{
@@ -66,6 +69,9 @@ enum Order {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::mcp) struct Conversation {
     conversation: ConversationLine,
+    /// Only on the first page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facts: Option<Facts>,
     /// Who takes part, besides teammates.
     contacts: Vec<ContactLine>,
     /// Messages and events that are here, the first message included.
@@ -110,6 +116,9 @@ struct Part {
     /// Plain text. Absent for events without a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     untrusted_body: Option<Untrusted>,
+    /// Files that came with it, on its first piece.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<File>,
 }
 
 /// A cursor's content: the last part that was begun, its place, and how many of its pieces were shown.
@@ -154,7 +163,8 @@ impl Input {
 impl Tool for GetConversation {
     const NAME: &'static str = "get_conversation";
     const TITLE: &'static str = "Read a conversation";
-    const DESCRIPTION: &'static str = "Shows one conversation: state, assignee, participants, and its \
+    const DESCRIPTION: &'static str = "Shows one conversation: state, assignee, participants, channel, \
+        rating, SLA, companies, and its \
         messages, notes and events, from the oldest to the newest, or the last ones first with order \
         \"newest_first\". Name it by conversation_id or by Intercom's number. Concise answers shorten long messages, and detail \"detailed\" shows them whole. \
         thread.missing says how many messages are not here.";
@@ -179,6 +189,10 @@ impl Tool for GetConversation {
         let pieces = reading.pieces(&mut tx, mark.as_ref()).await?;
         let first = found.contact_ids.len().min(detail.items());
         let contacts = profiles::contacts_by_id(&mut tx, &found.contact_ids[..first]).await?;
+        let facts = match mark {
+            None => Some(ReadFacts::of(&mut tx, &found, detail).await?),
+            Some(_) => None,
+        };
         let workspaces = Workspaces::read(&mut tx).await?;
         drop(tx);
         let inbox = workspaces.inbox();
@@ -190,12 +204,15 @@ impl Tool for GetConversation {
             let is_cut = left > 0 || !more.is_empty();
             Ok(Conversation {
                 conversation: ConversationLine::of(found.clone(), &inbox, detail),
+                facts: facts
+                    .as_ref()
+                    .map(|facts| facts.shown(detail, &mut left_out)),
                 contacts: contacts
                     .iter()
                     .map(|contact| ContactLine::of(contact, detail))
                     .collect(),
                 part_total: total,
-                parts: shown.iter().map(Part::of).collect(),
+                parts: shown.iter().map(|piece| Part::of(piece, detail)).collect(),
                 left,
                 left_out,
                 next: match shown.last() {
@@ -357,7 +374,7 @@ impl Piece {
 }
 
 impl Part {
-    fn of(piece: &Piece) -> Self {
+    fn of(piece: &Piece, detail: Detail) -> Self {
         let part = &piece.part;
         let limit = Detail::Concise.value();
         let is_whole = piece.of == 1;
@@ -372,6 +389,10 @@ impl Part {
             piece: (!is_whole).then_some(piece.number),
             pieces: (!is_whole).then_some(piece.of),
             untrusted_body: piece.body.clone(),
+            files: match piece.number {
+                1 => files(part, detail),
+                _ => Vec::new(),
+            },
         }
     }
 }

@@ -4,6 +4,7 @@ pub(super) mod company;
 pub(super) mod contact;
 pub(super) mod conversation;
 mod conversation_counts;
+mod conversation_facts;
 mod field_table;
 mod fields;
 mod search;
