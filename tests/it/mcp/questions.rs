@@ -96,11 +96,15 @@ fn counted(answer: &Value) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// The text of a part, as the tools show it.
-fn said(part: &Value) -> Value {
-    part["body"]
-        .as_str()
-        .map_or(Value::Null, |body| body.trim().into())
+/// The beginning of a text without its punctuation, because the tools take markup apart and shorten what is long.
+fn spoken(text: &Value) -> Value {
+    let letters = |text: &str| -> String {
+        let text = text.replace("hxxp", "http");
+        let letters = text.chars().filter(|c| c.is_alphanumeric());
+        letters.take(60).collect()
+    };
+    text.as_str()
+        .map_or(Value::Null, |text| letters(text).into())
 }
 
 async fn parts(caller: &Caller, conversation: &Value) -> Vec<Value> {
@@ -298,8 +302,8 @@ async fn thirty_questions_take_five_calls_each_at_most() {
         .rev()
         .find(|part| part["body"].is_string());
     exam.answer(
-        with_text.unwrap()["untrusted_body"].clone(),
-        said(last_words.unwrap()),
+        spoken(&with_text.unwrap()["untrusted_body"]),
+        spoken(&last_words.unwrap()["body"]),
     );
 
     exam.question("how did it begin?");
@@ -309,9 +313,13 @@ async fn thirty_questions_take_five_calls_each_at_most() {
             json!({"number": last_talk["source_id"]}),
         )
         .await;
+    let first = |parts: &[Value], body: &str| {
+        let with_text = parts.iter().find(|part| part[body].is_string());
+        spoken(&with_text.expect("somebody says something")[body])
+    };
     exam.answer(
-        answer["parts"][0]["untrusted_body"].clone(),
-        said(&last_parts[0]),
+        first(items(&answer["parts"]), "untrusted_body"),
+        first(&last_parts, "body"),
     );
 
     exam.question("how many messages and events are there?");
