@@ -232,10 +232,18 @@ fn what_is_mounted_is_described() {
 
     // An annotated handler that no line mounts would look described to its reader.
     let mut annotated = BTreeSet::new();
-    for entry in std::fs::read_dir(source.join("routes")).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        for annotation in text.split("operation_id = \"").skip(1) {
-            annotated.insert(annotation.split('"').next().unwrap().to_owned());
+    let mut folders = vec![source.join("routes")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            for annotation in text.split("operation_id = \"").skip(1) {
+                annotated.insert(annotation.split('"').next().unwrap().to_owned());
+            }
         }
     }
     let document = document();
