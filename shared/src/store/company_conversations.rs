@@ -30,8 +30,6 @@ struct Counted {
 struct Delta {
     conversations: i64,
     open: i64,
-    /// A conversation changed without a change of the counts.
-    is_newer: bool,
 }
 
 impl Tx<Api> {
@@ -163,7 +161,6 @@ impl<R: DbRole> Tx<R> {
             let delta = Delta {
                 conversations: -row.conversations,
                 open: -row.open,
-                is_newer: false,
             };
             (row.company_id, delta)
         });
@@ -267,15 +264,17 @@ fn deltas(
     let mut deltas: BTreeMap<Uuid, Delta> = BTreeMap::new();
     for pair in pairs {
         let (before, after) = (stored.get(pair), shown.get(pair));
+        if before == after {
+            continue;
+        }
         let count = |counted: Option<&Counted>| i64::from(counted.is_some());
         let open =
             |counted: Option<&Counted>| i64::from(counted.is_some_and(|counted| counted.open));
+        // Also if the counts stay, because the company then shows another time.
         let delta = deltas.entry(pair.1).or_default();
         delta.conversations += count(after) - count(before);
         delta.open += open(after) - open(before);
-        delta.is_newer |= before != after;
     }
-    deltas.retain(|_, delta| *delta != Delta::default());
     deltas
 }
 
@@ -308,7 +307,6 @@ mod tests {
         let delta = |conversations, open| Delta {
             conversations,
             open,
-            is_newer: true,
         };
         let expected = BTreeMap::from([
             (id(10), delta(0, -1)),

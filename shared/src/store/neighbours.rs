@@ -5,6 +5,8 @@
 //! of the tenant's feed. A transaction that writes a neighbour at the same time has either committed by then, so that it is
 //! found, or gets the row afterwards, so that the neighbour is read after both.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::{
@@ -41,6 +43,19 @@ impl<R: ChangesObjects> Tx<R> {
     }
 }
 
+/// The ids that a statement finds for records of one connection.
+macro_rules! ids_of_records {
+    ($tx:ident, $connection:ident, $records:ident, $statement:literal) => {{
+        let tenant = $tx.tenant().0;
+        let records: Vec<&str> = $records.iter().map(String::as_str).collect();
+        Ok(
+            sqlx::query_scalar!($statement, tenant, $connection.0, &records as &[&str])
+                .fetch_all($tx.session())
+                .await?,
+        )
+    }};
+}
+
 /// Each statement finds its rows by key, one after the other, because a plan may have been made when the tables were empty
 /// (`OFFSET 0` keeps the planner from joining whole tables).
 impl<R: DbRole> Tx<R> {
@@ -53,14 +68,12 @@ impl<R: DbRole> Tx<R> {
         self.lock_feed().await?;
         let mut linked = Vec::new();
         for (connection, records) in &neighbours.moved_companies {
-            let records: Vec<&str> = records.iter().map(String::as_str).collect();
-            linked.extend(self.contacts_of_companies(*connection, &records).await?);
-            let conversations = self.conversations_about(*connection, &records).await?;
+            linked.extend(self.contacts_of_companies(*connection, records).await?);
+            let conversations = self.conversations_about(*connection, records).await?;
             self.note_links(conversations);
         }
         for (connection, records) in &neighbours.relinked_contacts {
-            let records: Vec<&str> = records.iter().map(String::as_str).collect();
-            linked.extend(self.contacts_of_records(*connection, &records).await?);
+            linked.extend(self.contacts_of_records(*connection, records).await?);
         }
         self.note_links(linked.iter().copied());
         let mut contacts = neighbours.regrouped_contacts;
@@ -69,8 +82,7 @@ impl<R: DbRole> Tx<R> {
         let conversations = self.conversations_of_contacts(&contacts).await?;
         self.note_links(conversations);
         for (connection, records) in &neighbours.new_contacts {
-            let records: Vec<&str> = records.iter().map(String::as_str).collect();
-            let conversations = self.conversations_of_records(*connection, &records).await?;
+            let conversations = self.conversations_of_records(*connection, records).await?;
             self.note_links(conversations);
         }
         Ok(())
@@ -108,58 +120,49 @@ impl<R: DbRole> Tx<R> {
     async fn contacts_of_companies(
         &mut self,
         connection: ConnectionId,
-        companies: &[&str],
+        companies: &BTreeSet<String>,
     ) -> Result<Vec<Uuid>, StoreError> {
-        let tenant = self.tenant().0;
-        Ok(sqlx::query_scalar!(
+        ids_of_records!(
+            self,
+            connection,
+            companies,
             r#"SELECT s.contact_id FROM unnest($3::text[]) AS i(source_id)
                CROSS JOIN LATERAL (SELECT contact_source_id FROM contact_companies l
                    WHERE l.tenant_id = $1 AND l.connection_id = $2 AND l.company_source_id = i.source_id OFFSET 0) l
                CROSS JOIN LATERAL (SELECT contact_id FROM contact_sources s
-                   WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = l.contact_source_id OFFSET 0) s"#,
-            tenant,
-            connection.0,
-            companies as &[&str],
+                   WHERE s.tenant_id = $1 AND s.connection_id = $2 AND s.source_id = l.contact_source_id OFFSET 0) s"#
         )
-        .fetch_all(self.session())
-        .await?)
     }
 
     /// Conversations that name these companies themselves.
     async fn conversations_about(
         &mut self,
         connection: ConnectionId,
-        companies: &[&str],
+        companies: &BTreeSet<String>,
     ) -> Result<Vec<Uuid>, StoreError> {
-        let tenant = self.tenant().0;
-        Ok(sqlx::query_scalar!(
+        ids_of_records!(
+            self,
+            connection,
+            companies,
             r#"SELECT c.id FROM unnest($3::text[]) AS i(source_id)
                CROSS JOIN LATERAL (SELECT id FROM conversations
-                   WHERE tenant_id = $1 AND connection_id = $2 AND company_source_id = i.source_id OFFSET 0) c"#,
-            tenant,
-            connection.0,
-            companies as &[&str],
+                   WHERE tenant_id = $1 AND connection_id = $2 AND company_source_id = i.source_id OFFSET 0) c"#
         )
-        .fetch_all(self.session())
-        .await?)
     }
 
     async fn contacts_of_records(
         &mut self,
         connection: ConnectionId,
-        records: &[&str],
+        records: &BTreeSet<String>,
     ) -> Result<Vec<Uuid>, StoreError> {
-        let tenant = self.tenant().0;
-        Ok(sqlx::query_scalar!(
+        ids_of_records!(
+            self,
+            connection,
+            records,
             "SELECT s.contact_id FROM unnest($3::text[]) AS i(source_id)
              CROSS JOIN LATERAL (SELECT contact_id FROM contact_sources
-                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id OFFSET 0) s",
-            tenant,
-            connection.0,
-            records as &[&str],
+                 WHERE tenant_id = $1 AND connection_id = $2 AND source_id = i.source_id OFFSET 0) s"
         )
-        .fetch_all(self.session())
-        .await?)
     }
 
     /// Conversations of all records of contacts.
@@ -187,18 +190,15 @@ impl<R: DbRole> Tx<R> {
     async fn conversations_of_records(
         &mut self,
         connection: ConnectionId,
-        contacts: &[&str],
+        contacts: &BTreeSet<String>,
     ) -> Result<Vec<Uuid>, StoreError> {
-        let tenant = self.tenant().0;
-        Ok(sqlx::query_scalar!(
+        ids_of_records!(
+            self,
+            connection,
+            contacts,
             r#"SELECT l.conversation_id FROM unnest($3::text[]) AS i(source_id)
                CROSS JOIN LATERAL (SELECT conversation_id FROM conversation_contacts l
-                   WHERE l.tenant_id = $1 AND l.connection_id = $2 AND l.contact_source_id = i.source_id OFFSET 0) l"#,
-            tenant,
-            connection.0,
-            contacts as &[&str],
+                   WHERE l.tenant_id = $1 AND l.connection_id = $2 AND l.contact_source_id = i.source_id OFFSET 0) l"#
         )
-        .fetch_all(self.session())
-        .await?)
     }
 }

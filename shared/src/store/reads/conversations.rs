@@ -215,13 +215,10 @@ impl Tx<Api> {
         )
         .fetch_all(self.session())
         .await?;
-        let mut of: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-        for row in rows {
-            of.entry(row.conversation_id)
-                .or_default()
-                .push(row.contact_id);
-        }
-        Ok(of)
+        Ok(by_conversation(
+            rows.into_iter()
+                .map(|row| (row.conversation_id, row.contact_id)),
+        ))
     }
 
     /// The companies by conversation: those of all records of its contacts, and the one that it names itself.
@@ -260,14 +257,20 @@ impl Tx<Api> {
         )
         .fetch_all(self.session())
         .await?;
-        let mut of: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-        for row in rows {
-            of.entry(row.conversation_id)
-                .or_default()
-                .push(row.company_id);
-        }
-        Ok(of)
+        Ok(by_conversation(
+            rows.into_iter()
+                .map(|row| (row.conversation_id, row.company_id)),
+        ))
     }
+}
+
+/// The ids of each conversation, in the order in which they come.
+fn by_conversation(pairs: impl Iterator<Item = (Uuid, Uuid)>) -> HashMap<Uuid, Vec<Uuid>> {
+    let mut of: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+    for (conversation, id) in pairs {
+        of.entry(conversation).or_default().push(id);
+    }
+    of
 }
 
 impl ConversationRow {

@@ -88,6 +88,46 @@ impl PartRecord {
     }
 }
 
+/// Parts of a conversation beyond a position, in the order of the list or the other way round.
+macro_rules! parts_beyond {
+    ($tx:ident, $conversation:ident, $position:ident, $limit:ident, $beyond:literal, $order:literal) => {{
+        let tenant = $tx.tenant().0;
+        // Ids are digits as text, so the shorter one is the smaller number.
+        let rows = sqlx::query_as!(
+            PartRow,
+            "SELECT source_id, kind, author_kind, author_source_id, author_name, body, redacted, internal,
+                    source_created_at, source_updated_at, raw
+             FROM parts
+             WHERE tenant_id = $1 AND conversation_id = $2
+               AND ($3::text IS NULL
+                    OR (source_id <> $6, source_created_at, length(source_id), source_id) "
+                + $beyond
+                + " ($3 <> $6, $4, length($3), $3))
+             ORDER BY source_id <> $6 "
+                + $order
+                + ", source_created_at "
+                + $order
+                + ", length(source_id) "
+                + $order
+                + ", source_id "
+                + $order
+                + " LIMIT $5",
+            tenant,
+            $conversation,
+            $position.map(|position| position.source_id.as_str()),
+            $position.map(|position| position.at),
+            $limit,
+            FIRST_MESSAGE,
+        )
+        .fetch_all($tx.session())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| row.into_part($conversation))
+            .collect())
+    }};
+}
+
 impl Tx<Api> {
     /// Parts after a position, oldest first. The first message leads, whatever its time. Parts of one second are in the
     /// order of their ids, which Intercom counts up.
@@ -98,32 +138,7 @@ impl Tx<Api> {
         after: Option<&PartPosition>,
         limit: i64,
     ) -> Result<Vec<PartRecord>, StoreError> {
-        let tenant = self.tenant().0;
-        // Ids are digits as text, so the shorter one is the smaller number.
-        let rows = sqlx::query_as!(
-            PartRow,
-            "SELECT source_id, kind, author_kind, author_source_id, author_name, body, redacted, internal,
-                    source_created_at, source_updated_at, raw
-             FROM parts
-             WHERE tenant_id = $1 AND conversation_id = $2
-               AND ($3::text IS NULL
-                    OR (source_id <> $6, source_created_at, length(source_id), source_id)
-                     > ($3 <> $6, $4, length($3), $3))
-             ORDER BY source_id <> $6, source_created_at, length(source_id), source_id
-             LIMIT $5",
-            tenant,
-            conversation,
-            after.map(|position| position.source_id.as_str()),
-            after.map(|position| position.at),
-            limit,
-            FIRST_MESSAGE,
-        )
-        .fetch_all(self.session())
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| row.into_part(conversation))
-            .collect())
+        parts_beyond!(self, conversation, after, limit, ">", "ASC")
     }
 
     /// Parts before a position, newest first: [`Self::parts`] the other way round.
@@ -134,31 +149,7 @@ impl Tx<Api> {
         before: Option<&PartPosition>,
         limit: i64,
     ) -> Result<Vec<PartRecord>, StoreError> {
-        let tenant = self.tenant().0;
-        let rows = sqlx::query_as!(
-            PartRow,
-            "SELECT source_id, kind, author_kind, author_source_id, author_name, body, redacted, internal,
-                    source_created_at, source_updated_at, raw
-             FROM parts
-             WHERE tenant_id = $1 AND conversation_id = $2
-               AND ($3::text IS NULL
-                    OR (source_id <> $6, source_created_at, length(source_id), source_id)
-                     < ($3 <> $6, $4, length($3), $3))
-             ORDER BY source_id <> $6 DESC, source_created_at DESC, length(source_id) DESC, source_id DESC
-             LIMIT $5",
-            tenant,
-            conversation,
-            before.map(|position| position.source_id.as_str()),
-            before.map(|position| position.at),
-            limit,
-            FIRST_MESSAGE,
-        )
-        .fetch_all(self.session())
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| row.into_part(conversation))
-            .collect())
+        parts_beyond!(self, conversation, before, limit, "<", "DESC")
     }
 
     /// One part by Intercom's id.
