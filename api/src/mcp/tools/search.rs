@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use shared::search::{
-    FILTER_CHARACTERS, QUERY_CHARACTERS, SearchHit, SearchMatches, SearchPosition,
+use shared::{
+    search::{FILTER_CHARACTERS, QUERY_CHARACTERS, SearchHit, SearchMatches, SearchPosition},
+    store::ApiTx,
 };
 use uuid::Uuid;
 
 use crate::{
-    mcp::{answer::NextCall, refusal::Refusal},
+    mcp::{answer::NextCall, call, refusal::Refusal},
     page::Pager,
 };
 
@@ -67,6 +68,26 @@ pub(super) fn value(name: &str, text: Option<String>) -> Result<Option<String>, 
         return Err(Refusal::argument(name, &fix));
     }
     Ok(text)
+}
+
+/// The contact that a filter names. An id that stands for another one is that one, and an unknown one finds nothing.
+///
+/// # Errors
+/// If it is no id.
+pub(super) async fn contact(tx: &mut ApiTx, given: Option<&str>) -> Result<Option<Uuid>, Refusal> {
+    let Some(given) = given else { return Ok(None) };
+    let id = call::id("contact_id", given)?;
+    Ok(Some(tx.resolve_contact(id).await?.unwrap_or(id)))
+}
+
+/// The company that a filter names, in the same way.
+///
+/// # Errors
+/// If it is no id.
+pub(super) async fn company(tx: &mut ApiTx, given: Option<&str>) -> Result<Option<Uuid>, Refusal> {
+    let Some(given) = given else { return Ok(None) };
+    let id = call::id("company_id", given)?;
+    Ok(Some(tx.resolve_company(id).await?.unwrap_or(id)))
 }
 
 pub(super) const fn position(mark: &Mark) -> SearchPosition {

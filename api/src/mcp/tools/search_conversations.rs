@@ -15,14 +15,14 @@ use uuid::Uuid;
 
 use super::{
     conversation_counts::{CountBy, Counts},
-    search::{Found, Mark, Page, position, query, value},
+    search::{Found, Mark, Page, company, contact, position, query, value},
     shapes::ConversationLine,
 };
 use crate::{
     caller::KeyScope,
     mcp::{
         answer::{Answer, Detail, NextCall},
-        call::{self, Call, Tool},
+        call::{Call, Tool},
         freshness::{Freshness, Inbox, Workspaces},
         refusal::Refusal,
         untrusted::Untrusted,
@@ -100,20 +100,8 @@ impl Tool for SearchConversations {
         let state = value("state", input.state)?;
         let (tag, owner) = (value("tag", input.tag)?, value("owner", input.owner)?);
         let mut tx = call.begin().await?;
-        let contact = match input.contact_id.as_deref() {
-            Some(contact) => {
-                let contact = call::id("contact_id", contact)?;
-                Some(tx.resolve_contact(contact).await?.unwrap_or(contact))
-            }
-            None => None,
-        };
-        let company = match input.company_id.as_deref() {
-            Some(company) => {
-                let company = call::id("company_id", company)?;
-                Some(tx.resolve_company(company).await?.unwrap_or(company))
-            }
-            None => None,
-        };
+        let contact = contact(&mut tx, input.contact_id.as_deref()).await?;
+        let company = company(&mut tx, input.company_id.as_deref()).await?;
         let arguments = [
             ("query", json!(input.query)),
             ("state", json!(state)),

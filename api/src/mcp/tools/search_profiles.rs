@@ -10,10 +10,10 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::search::{Found, Mark, Page, position, query, value};
+use super::search::{Found, Mark, Page, company, position, query, value};
 use crate::mcp::{
     answer::{Answer, Detail, NextCall},
-    call::{self, Call, Tool},
+    call::{Call, Tool},
     freshness::{Freshness, Workspaces},
     refusal::Refusal,
     untrusted::Untrusted,
@@ -95,13 +95,7 @@ impl Tool for SearchProfiles {
         let (tag, owner) = (value("tag", input.tag)?, value("owner", input.owner)?);
         let role = value("role", input.role)?;
         let mut tx = call.begin().await?;
-        let company = match input.company_id.as_deref() {
-            Some(company) => {
-                let company = call::id("company_id", company)?;
-                Some(tx.resolve_company(company).await?.unwrap_or(company))
-            }
-            None => None,
-        };
+        let company = company(&mut tx, input.company_id.as_deref()).await?;
         let kinds = match input.r#type {
             Some(Kind::Contact) => vec![SearchKind::Contact],
             Some(Kind::Company) => vec![SearchKind::Company],
