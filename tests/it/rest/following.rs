@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use intercom_simulator::{Kind, Mutation};
-use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::{
     completeness::StreamActivity,
@@ -14,7 +13,7 @@ use super::{
     search,
     sources::{record, someone},
 };
-use crate::support::{Caller, Case, OBJECTS, cases, held, of, tiny, wait_for};
+use crate::support::{Caller, Case, OBJECTS, cases, held, of, tiny};
 
 const LISTS: [&str; 3] = ["contacts", "companies", "conversations"];
 
@@ -245,15 +244,7 @@ cases! {
         follower.follow(&case).await;
         caller.remove_source("crm").await;
         follower.follow_removal(&case).await;
-        let erasure = format!("/v1/contacts/{}/erasure", person["id"].as_str().unwrap());
-        let (status, erasure) = caller.call(Method::POST, &erasure, None).await;
-        assert_eq!(status, StatusCode::ACCEPTED, "{erasure}");
-        let erasure = format!("/v1/erasures/{}", erasure["id"].as_str().unwrap());
-        wait_for("the person is erased", async || {
-            let erasure = caller.get(&erasure).await;
-            (erasure["status"] == "finished").then_some(()).ok_or_else(|| erasure.to_string())
-        })
-        .await;
+        caller.erase(person["id"].as_str().unwrap()).await;
         follower.follow_removal(&case).await;
     }
 }

@@ -171,9 +171,16 @@ impl Caller {
 
     /// The same for a query that is written like `&state=open`.
     pub(crate) async fn all_with(&self, path: &str, query: &str) -> Vec<Value> {
+        self.all_by(7, path, query).await
+    }
+
+    /// The same in pages of so many.
+    pub(crate) async fn all_by(&self, limit: u32, path: &str, query: &str) -> Vec<Value> {
         let (mut items, mut cursor) = (Vec::new(), String::new());
         loop {
-            let page = self.get(&format!("{path}?limit=7{query}{cursor}")).await;
+            let page = self
+                .get(&format!("{path}?limit={limit}{query}{cursor}"))
+                .await;
             items.extend(page["items"].as_array().unwrap().iter().cloned());
             let Some(next) = page.get("next_cursor").and_then(Value::as_str) else {
                 return items;

@@ -28,4 +28,18 @@ impl Caller {
         })
         .await;
     }
+
+    /// Erases a contact, and waits for the end.
+    pub(crate) async fn erase(&self, contact: &str) {
+        let path = format!("/v1/contacts/{contact}/erasure");
+        let (status, erasure) = self.call(Method::POST, &path, None).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{erasure}");
+        let path = format!("/v1/erasures/{}", erasure["id"].as_str().unwrap());
+        wait_for("the person is erased", async || {
+            let erasure = self.get(&path).await;
+            let is_done = erasure["status"] == "finished";
+            is_done.then_some(()).ok_or_else(|| erasure.to_string())
+        })
+        .await;
+    }
 }

@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{
     rest::search::index,
-    support::{Caller, Case, World, tiny, wait_for},
+    support::{Caller, Case, World, tiny},
 };
 
 /// More are of no use to a call of a source.
@@ -281,16 +281,7 @@ impl Life {
 
     async fn erase(&mut self, key: &Key) {
         let contact = self.contact_of(key).await;
-        let path = format!("/v1/contacts/{}/erasure", contact["id"].as_str().unwrap());
-        let (status, erasure) = self.caller.call(Method::POST, &path, None).await;
-        assert_eq!(status, StatusCode::ACCEPTED, "{erasure}");
-        let path = format!("/v1/erasures/{}", erasure["id"].as_str().unwrap());
-        wait_for("the person is erased", async || {
-            let erasure = self.caller.get(&path).await;
-            let is_done = erasure["status"] == "finished";
-            is_done.then_some(()).ok_or_else(|| erasure.to_string())
-        })
-        .await;
+        self.caller.erase(contact["id"].as_str().unwrap()).await;
         let seen = expected(&self.model, &self.connections().await);
         let id = seen.home[key];
         let people: BTreeSet<&Key> = seen
@@ -373,15 +364,7 @@ impl Life {
 
     /// Every item of a list.
     async fn all(&self, path: &str) -> Vec<Value> {
-        let (mut items, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let page = self.caller.get(&format!("{path}?limit=200{cursor}")).await;
-            items.extend(page["items"].as_array().unwrap().iter().cloned());
-            match page.get("next_cursor").and_then(Value::as_str) {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => return items,
-            }
-        }
+        self.caller.all_by(200, path, "").await
     }
 
     /// Contacts and conversations are those of the oracle.
