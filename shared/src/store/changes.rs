@@ -64,6 +64,7 @@ impl<R: DbRole> Tx<R> {
             return Ok(());
         }
         let tenant = self.tenant().0;
+        // What is gone stays told as gone, also if it still shows something else afterwards, for example other counts.
         sqlx::query!(
             "WITH feed AS (
                 INSERT INTO feeds AS f (tenant_id, last_at, unindexed_since)
@@ -78,7 +79,8 @@ impl<R: DbRole> Tx<R> {
              FROM feed CROSS JOIN unnest($2::uuid[], $3::int2[], $4::int2[], $5::int2[]) WITH ORDINALITY
                   AS i(id, kind, fate, op, place)
              ON CONFLICT (tenant_id, id) DO UPDATE SET
-                at = excluded.at, op = excluded.op,
+                at = excluded.at,
+                op = CASE WHEN excluded.fate < 0 AND c.fate <> 0 THEN c.op ELSE excluded.op END,
                 kind = CASE WHEN excluded.kind < 0 THEN c.kind ELSE excluded.kind END,
                 fate = CASE WHEN excluded.fate < 0 THEN c.fate ELSE excluded.fate END",
             tenant,
