@@ -17,6 +17,7 @@ use shared::{
 };
 use simulation::rng::Rng;
 
+use super::search::index;
 use crate::support::{Caller, Case, OBJECTS, World, cases, tiny};
 
 /// What a reader of the feed knows: the last op of each object that it was told of.
@@ -330,6 +331,10 @@ cases! {
         case.sync(Mode::Full, OBJECTS).await;
         case.mutate(Mutation::delete(Kind::Conversation, 2));
         case.sync(Mode::Full, Stream::ALL).await;
+        reader.catch_up().await;
+        assert_eq!(told(&reader, "delete"), 5, "{:?}", reader.known);
+        // A company that is gone has fewer conversations then. It stays told as gone.
+        index(&case).await;
         reader.catch_up().await;
         assert_eq!(told(&reader, "delete"), 5, "{:?}", reader.known);
     }

@@ -3,7 +3,10 @@
 use intercom_simulator::WorkspaceSpec;
 use shared::domain::Stream;
 
-use crate::support::{ExplainedServer, World};
+use crate::{
+    rest::search::index,
+    support::{ExplainedServer, World},
+};
 
 /// Contacts and conversations.
 const POLLED: &[Stream] = &[Stream::Contacts, Stream::Conversations];
@@ -29,6 +32,8 @@ async fn an_idle_poll_is_two_calls_and_five_statements() {
     // The first poll after the walks is not the one that counts.
     case.make_due(POLLED).await;
     case.until_not_due(Stream::ALL).await;
+    // A worker indexes behind the commits.
+    index(&case).await;
     case.reset_calls();
     server.forget().await;
 
