@@ -3,6 +3,7 @@
 //! A key's secret half is 256 random bits. Only its SHA-256 is stored, so a copy of the table has no key that works.
 
 use chrono::{DateTime, Utc};
+use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{Store, StoreError, Tx, reads::Position, roles::Api};
@@ -30,18 +31,16 @@ impl Store<Api> {
     /// A key of any tenant that is neither revoked nor expired. The API makes no other read across tenants.
     #[tracing::instrument(name = "db.find_api_key", level = "debug", skip_all)]
     pub async fn find_api_key(&self, id: Uuid) -> Result<Option<KeyHolder>, StoreError> {
-        let mut tx = self.begin_for_all().await?;
-        let found = sqlx::query!(
-            r#"SELECT tenant_id AS "tenant_id!", secret_sha256 AS "secret_sha256!", scopes AS "scopes!"
-               FROM find_api_key($1)"#,
-            id,
-        )
-        .fetch_optional(tx.session())
-        .await?;
-        Ok(found.map(|row| KeyHolder {
-            tenant: TenantId(row.tenant_id),
-            secret_sha256: row.secret_sha256,
-            scopes: row.scopes,
+        let statement =
+            format!("SELECT tenant_id, secret_sha256, scopes FROM find_api_key('{id}')");
+        let rows = self.ask(&statement).await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        Ok(Some(KeyHolder {
+            tenant: TenantId(row.try_get("tenant_id")?),
+            secret_sha256: row.try_get("secret_sha256")?,
+            scopes: row.try_get("scopes")?,
         }))
     }
 }

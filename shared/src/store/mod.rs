@@ -93,7 +93,7 @@ pub use postgres_fault::{MigrationFault, PostgresFault};
 pub use quarantine::QuarantinedObject;
 pub use readiness::NotReady;
 pub use retention::{EndedKind, Removal};
-use roles::DbRole;
+use roles::{DbRole, RoleName};
 pub use runs::RunRequest;
 pub use search::{FoundDocument, SearchCandidate, SearchDocument, SearchProgress, WordQuery};
 pub use set_aside::{DueRetry, Retry, SetAside};
@@ -109,6 +109,7 @@ pub use tx::Tx;
 
 use sessions::Sessions;
 use shares::Share;
+use sqlx::postgres::PgRow;
 
 use crate::{config::DatabaseConfig, domain::TenantId};
 
@@ -165,6 +166,11 @@ impl<R: DbRole> Store<R> {
     /// A transaction for what belongs to no tenant. It sees no tenant's rows.
     async fn begin_for_all(&self) -> Result<Tx<R>, StoreError> {
         Tx::begin(&self.sessions, None).await
+    }
+
+    /// What a statement answers that belongs to no tenant, by one round trip.
+    async fn ask(&self, statement: &str) -> Result<Vec<PgRow>, StoreError> {
+        Ok(self.sessions.ask(RoleName::of::<R>(), statement).await?)
     }
 
     /// Whether Postgres answers.

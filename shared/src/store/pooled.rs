@@ -45,6 +45,8 @@ pub(super) struct Opener {
 pub(super) struct Pooled {
     pub(super) connection: PgConnection,
     pub(super) read_only: bool,
+    /// A first statement is under way. A caller that goes away then leaves its answer behind.
+    pub(super) is_starting: bool,
     pub(super) limits: ServerLimits,
     opened_at: Instant,
     /// When the server last answered.
@@ -65,6 +67,7 @@ impl Manager for Opener {
         Ok(Pooled {
             connection,
             read_only,
+            is_starting: false,
             limits,
             opened_at: now,
             proven_at: now,
@@ -73,7 +76,8 @@ impl Manager for Opener {
 
     async fn recycle(&self, session: &mut Pooled, _: &Metrics) -> RecycleResult<sqlx::Error> {
         let distrusted = *self.distrusted.lock();
-        if distrusted.is_some_and(|moved| session.proven_at < moved) || session.is_old() {
+        let has_moved = distrusted.is_some_and(|moved| session.proven_at < moved);
+        if has_moved || session.is_starting || session.is_old() {
             return Err(RecycleError::message("the session is not used again"));
         }
         Ok(())

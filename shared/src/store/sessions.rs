@@ -13,7 +13,7 @@ use std::{
 };
 
 use deadpool::managed::{Object, Pool, PoolError, QueueMode, WeakPool};
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
@@ -112,6 +112,39 @@ impl Sessions {
         role: RoleName,
         tenant: Option<Uuid>,
     ) -> Result<Session, sqlx::Error> {
+        let (object, turn, _) = self
+            .started(|session| self.begin_statement(session, role, tenant))
+            .await?;
+        Ok(Session::new(object, turn, Arc::clone(&self.settings)))
+    }
+
+    /// What one statement answers in a transaction of its own that sees no tenant's rows, by one round trip. It is for
+    /// what every request asks before its tenant is known, because a transaction that only asks one thing costs more
+    /// to begin than to carry out. The statement has the form of literals, and is planned each time.
+    ///
+    /// # Errors
+    /// If no session can be had in time, or Postgres refuses.
+    pub(super) async fn ask(
+        &self,
+        role: RoleName,
+        statement: &str,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        // Statements that are sent together are one transaction, so the settings end with it.
+        let (object, _, mut rows) = self
+            .started(|session| format!("{}; {statement}", self.settings_of(session, role, None)))
+            .await?;
+        // The server has answered all of it, so the session needs no rollback.
+        if object.read_only {
+            discard(object);
+        }
+        Ok(rows.split_off(1))
+    }
+
+    /// A session that has carried out a first statement, whose rows begin with whether the server takes no writes.
+    async fn started(
+        &self,
+        statement: impl Fn(&Pooled) -> String,
+    ) -> Result<(Object<Opener>, SessionTurn, Vec<PgRow>), sqlx::Error> {
         let deadline = Instant::now() + ACQUIRE_LIMIT;
         let turn = self.turn().await?;
         // However long the turn took, a server has the time to open a session, because the error would blame it.
@@ -119,13 +152,16 @@ impl Sessions {
         loop {
             let mut object = self.acquire(deadline).await?;
             let is_new = Object::metrics(&object).recycle_count == 0;
-            let statement = self.begin_statement(&object, role, tenant);
-            match within(BEGIN_LIMIT, begin(&mut object, statement)).await {
+            let first = statement(&object);
+            object.is_starting = true;
+            let answer = within(BEGIN_LIMIT, start(&mut object, first)).await;
+            object.is_starting = false;
+            match answer {
                 // A server that takes no writes can still be read, but the next transaction looks for another one.
-                Ok(read_only) if is_new || !read_only => {
+                Ok((read_only, rows)) if is_new || !read_only => {
                     object.read_only = read_only;
                     object.proven_at = Instant::now();
-                    return Ok(Session::new(object, turn, Arc::clone(&self.settings)));
+                    return Ok((object, turn, rows));
                 }
                 Ok(_) => self.pool.manager().distrust(),
                 Err(error) if is_lost(&error) && Instant::now() < deadline => {
@@ -173,10 +209,21 @@ impl Sessions {
         }
     }
 
-    /// One statement for role, tenant and settings. They end with the transaction (`true`), so that a session carries
+    /// The statement that begins a transaction. It sets how statements are planned, because the transaction sends
+    /// prepared ones.
+    fn begin_statement(&self, session: &Pooled, role: RoleName, tenant: Option<Uuid>) -> String {
+        let pages = match role.work {
+            Work::Request => PLANS_OF_PAGES,
+            Work::Slice => "",
+        };
+        let settings = self.settings_of(session, role, tenant);
+        format!("BEGIN; {settings}, {PLANS}{pages}")
+    }
+
+    /// One statement for role, tenant and limits. They end with the transaction (`true`), so that a session carries
     /// nothing into the next one. The texts have no character that SQL could mistake: the prefix is checked when the
     /// configuration is read, and the rest is ours.
-    fn begin_statement(&self, session: &Pooled, role: RoleName, tenant: Option<Uuid>) -> String {
+    fn settings_of(&self, session: &Pooled, role: RoleName, tenant: Option<Uuid>) -> String {
         let prefix = &self.settings.role_prefix;
         let tenant = tenant.map(|tenant| tenant.to_string()).unwrap_or_default();
         let limit = self
@@ -190,13 +237,9 @@ impl Sessions {
         // Locks of a process that is gone are free after this time.
         let idle = stricter(session.limits.idle_in_transaction, limit);
         let word = role.word;
-        let pages = match role.work {
-            Work::Request => PLANS_OF_PAGES,
-            Work::Slice => "",
-        };
         format!(
-            "BEGIN; SELECT current_setting('transaction_read_only')::bool, \
-             set_config('role', '{prefix}_{word}', true), set_config('app.tenant_id', '{tenant}', true), {PLANS}{pages}, \
+            "SELECT current_setting('transaction_read_only')::bool, \
+             set_config('role', '{prefix}_{word}', true), set_config('app.tenant_id', '{tenant}', true), \
              set_config('statement_timeout', '{statement}', true), set_config('lock_timeout', '{lock}', true), \
              set_config('idle_in_transaction_session_timeout', '{idle}', true)"
         )
@@ -219,11 +262,12 @@ impl Sessions {
     }
 }
 
-async fn begin(session: &mut Pooled, statement: String) -> Result<bool, sqlx::Error> {
-    let row = sqlx::raw_sql(AssertSqlSafe(statement))
-        .fetch_one(&mut session.connection)
+async fn start(session: &mut Pooled, statement: String) -> Result<(bool, Vec<PgRow>), sqlx::Error> {
+    let rows = sqlx::raw_sql(AssertSqlSafe(statement))
+        .fetch_all(&mut session.connection)
         .await?;
-    row.try_get(0)
+    let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    Ok((first.try_get(0)?, rows))
 }
 
 /// The limit of the server's administrator if it is stricter than ours.

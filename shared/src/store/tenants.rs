@@ -1,6 +1,7 @@
 //! Tenants: Pathbound's customers. Only the product backend creates them.
 
 use chrono::{DateTime, Utc};
+use sqlx::Row as _;
 
 use super::{
     Store, StoreError, Tx,
@@ -66,11 +67,9 @@ impl<R: LooksUpTenants> Store<R> {
     /// Whether a tenant exists. The service key names its tenant itself, so the API has to ask.
     #[tracing::instrument(name = "db.tenant_exists", level = "debug", skip_all)]
     pub async fn tenant_exists(&self, tenant: TenantId) -> Result<bool, StoreError> {
-        let mut tx = self.begin_for_all().await?;
-        Ok(
-            sqlx::query_scalar!(r#"SELECT tenant_exists($1) AS "exists!""#, tenant.0)
-                .fetch_one(tx.session())
-                .await?,
-        )
+        let statement = format!("SELECT tenant_exists('{tenant}') AS found");
+        let rows = self.ask(&statement).await?;
+        let found = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok(found.try_get("found")?)
     }
 }

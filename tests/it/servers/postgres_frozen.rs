@@ -1,7 +1,10 @@
 //! What callers and operators are told while Postgres does not answer.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 use servers::Relay;
+use shared::store::ApiStore;
 
 use crate::support::{Caller, World, servers, wait_for};
 
@@ -34,6 +37,43 @@ async fn a_request_to_a_frozen_server_is_told_so_and_served_later() {
     // A session that fell silent while it was idle costs its caller no error.
     relay.abandon();
     assert_eq!(contacts().await.0, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_goes_away_leaves_no_transaction_behind() {
+    const NAME: &str = "goes_away";
+    let world = World::new().await;
+    let tenant = world.new_tenant().await;
+    let relay = relay();
+    let through = world.through(&relay);
+    let url = through.config.database.url.expose();
+    let named = through.otherwise(&[("DATABASE_URL", &format!("{url}?application_name={NAME}"))]);
+    let store = ApiStore::connect(&named.config.database, 1).await.unwrap();
+
+    relay.freeze();
+    let begun = tokio::time::timeout(Duration::from_millis(300), store.begin(tenant));
+    assert!(begun.await.is_err(), "the server is frozen");
+    relay.forward();
+    // The server begins a transaction for a caller that is gone.
+    wait_for("a transaction is open", async || {
+        let (open, _) = world.open_transactions(NAME).await;
+        (open.len() == 1)
+            .then_some(())
+            .ok_or_else(|| format!("{open:?}"))
+    })
+    .await;
+    let (_, then) = world.open_transactions(NAME).await;
+    let transaction = store.begin(tenant).await.unwrap();
+    wait_for(
+        "only the transaction of the new caller is open",
+        async || {
+            let (open, _) = world.open_transactions(NAME).await;
+            let is_new = open.len() == 1 && open.iter().all(|began| *began >= then);
+            is_new.then_some(()).ok_or_else(|| format!("{open:?}"))
+        },
+    )
+    .await;
+    drop(transaction);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! A database that is set up otherwise, and one that an older build left behind.
 
+use chrono::{DateTime, Utc};
 use servers::{Postgres, Servers};
 use shared::{config::DatabaseConfig, domain::Secret, store::GrantOutcome};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -164,6 +165,22 @@ impl World {
             .fetch_one(&self.admin)
             .await
             .expect("a count")
+    }
+
+    /// When the transactions of sessions with this `application_name` began that are open now and wait for a statement,
+    /// and the time of the server.
+    pub(crate) async fn open_transactions(
+        &self,
+        application: &str,
+    ) -> (Vec<DateTime<Utc>>, DateTime<Utc>) {
+        sqlx::query_as(
+            "SELECT coalesce(array_agg(xact_start) FILTER (WHERE state = 'idle in transaction'), '{}'), clock_timestamp()
+             FROM pg_stat_activity WHERE application_name = $1",
+        )
+        .bind(application)
+        .fetch_one(&self.admin)
+        .await
+        .expect("times")
     }
 
     /// Makes a standby of this world's server the one that takes writes, once it has all that this one has. Returns
