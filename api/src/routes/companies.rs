@@ -126,7 +126,8 @@ pub(crate) async fn list(
     )?;
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    let companies = profiles::companies(&mut tx, filter, before(at), pager.fetch()).await?;
+    let companies =
+        profiles::companies(&mut tx, filter, before(at), pager.fetch(), include.detail()).await?;
     pager.answer(
         companies,
         |company| (company.updated_at, company.id),
@@ -157,7 +158,7 @@ pub(crate) async fn show(
         .resolve_company(id(&company)?)
         .await?
         .ok_or_else(ApiError::not_found)?;
-    profiles::company(&mut tx, own)
+    profiles::company(&mut tx, own, include.detail())
         .await?
         .map(|company| Json(CompanyView::of(company, include)))
         .ok_or_else(ApiError::not_found)

@@ -121,7 +121,8 @@ pub(crate) async fn list(
     )?;
     let at = pager.position::<Mark>(query.cursor.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
-    let contacts = profiles::contacts(&mut tx, filter, before(at), pager.fetch()).await?;
+    let contacts =
+        profiles::contacts(&mut tx, filter, before(at), pager.fetch(), include.detail()).await?;
     pager.answer(
         contacts,
         |contact| (contact.updated_at, contact.id),
@@ -149,7 +150,7 @@ pub(crate) async fn show(
     let include = Include::read(query.include.as_deref())?;
     let mut tx = api.store.begin(tenant).await?;
     let own = own_id(&mut tx, &contact).await?;
-    profiles::contact(&mut tx, own)
+    profiles::contact(&mut tx, own, include.detail())
         .await?
         .map(|contact| Json(ContactView::of(contact, include)))
         .ok_or_else(ApiError::not_found)

@@ -24,6 +24,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use shared::{
     domain::ConnectionId,
+    profiles::ProfileDetail,
     store::reads::{Position, ProfileFilter, ProfileSource},
 };
 use utoipa::{IntoParams, ToSchema};
@@ -103,6 +104,14 @@ pub(crate) struct Include {
 impl Include {
     /// The words of `include`.
     pub(crate) const WORDS: [&str; 2] = ["provenance", "deleted"];
+
+    const fn detail(self) -> ProfileDetail {
+        if self.provenance {
+            ProfileDetail::Origins
+        } else {
+            ProfileDetail::Values
+        }
+    }
 
     fn read(text: Option<&str>) -> Result<Self, ApiError> {
         let mut include = Self::default();

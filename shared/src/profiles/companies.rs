@@ -5,10 +5,13 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{deleted_everywhere, names, rules_for};
+use super::{ProfileDetail, deleted_everywhere, names, rules_for};
 use crate::{
     domain::{
-        profile::{CompanyProfileFields, CompanyRecord, Source, fold_company, read_source_company},
+        profile::{
+            CompanyProfileFields, CompanyRecord, Source, fold_company, fold_company_values,
+            read_source_company,
+        },
         records::CompanyFields,
     },
     intercom::wire,
@@ -39,8 +42,13 @@ pub struct CompanyProfile {
 ///
 /// # Errors
 /// See [`StoreError`].
-pub async fn company(tx: &mut ApiTx, id: Uuid) -> Result<Option<CompanyProfile>, StoreError> {
-    Ok(companies_by_id(tx, &[id]).await?.pop())
+pub async fn company(
+    tx: &mut ApiTx,
+    id: Uuid,
+    detail: ProfileDetail,
+) -> Result<Option<CompanyProfile>, StoreError> {
+    let found = tx.companies_by_id(&[id]).await?;
+    Ok(profiles(tx, found, detail).await?.pop())
 }
 
 /// Companies by their own ids, in the order of the ids. Unknown and foreign ones are left out.
@@ -52,7 +60,7 @@ pub async fn companies_by_id(
     ids: &[Uuid],
 ) -> Result<Vec<CompanyProfile>, StoreError> {
     let found = tx.companies_by_id(ids).await?;
-    profiles(tx, found).await
+    profiles(tx, found, ProfileDetail::Values).await
 }
 
 /// A page of companies, last changed first.
@@ -64,14 +72,16 @@ pub async fn companies(
     filter: ProfileFilter,
     before: Position,
     limit: i64,
+    detail: ProfileDetail,
 ) -> Result<Vec<CompanyProfile>, StoreError> {
     let page = tx.companies(filter, before, limit).await?;
-    profiles(tx, page).await
+    profiles(tx, page, detail).await
 }
 
 async fn profiles(
     tx: &mut ApiTx,
     page: Vec<CompanyRecords>,
+    detail: ProfileDetail,
 ) -> Result<Vec<CompanyProfile>, StoreError> {
     let mut read: Vec<(CompanyRecords, Vec<CompanyRecord>)> = page
         .into_iter()
@@ -100,9 +110,13 @@ async fn profiles(
                 .filter(|_| !is_merged)
                 .map(|record| record.source)
                 .collect();
+            let fields = match detail {
+                ProfileDetail::Values => fold_company_values(&records, &rules),
+                ProfileDetail::Origins => fold_company(&records, &rules),
+            };
             CompanyProfile {
                 id: company.id,
-                fields: fold_company(&records, &rules),
+                fields,
                 conversations: totals.get(&company.id).copied().unwrap_or_default(),
                 deleted_at: deleted_everywhere(&sources),
                 sources,
@@ -115,7 +129,7 @@ async fn profiles(
 
 /// Reads a stored record. What this build cannot read has no fields, and its profile still names its source.
 fn read_record(stored: &SourceRecord) -> CompanyRecord {
-    let text = String::from_utf8_lossy(&stored.raw);
+    let text = stored.text();
     let source = stored.source.kind();
     let fields = match source {
         Source::Intercom => wire::read_company_fields(&text).ok(),

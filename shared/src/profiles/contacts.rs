@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{deleted_everywhere, names, rules_for};
+use super::{ProfileDetail, deleted_everywhere, names, rules_for};
 use crate::{
     domain::{
         profile::{
             ContactProfileFields, ContactRecord, MergeRules, RecordKey, Source, fold_contact,
-            read_source_contact,
+            fold_contact_values, read_source_contact,
         },
         records::ContactFields,
     },
@@ -41,8 +41,13 @@ pub struct ContactProfile {
 ///
 /// # Errors
 /// See [`StoreError`].
-pub async fn contact(tx: &mut ApiTx, id: Uuid) -> Result<Option<ContactProfile>, StoreError> {
-    Ok(contacts_by_id(tx, &[id]).await?.pop())
+pub async fn contact(
+    tx: &mut ApiTx,
+    id: Uuid,
+    detail: ProfileDetail,
+) -> Result<Option<ContactProfile>, StoreError> {
+    let found = tx.contacts_by_id(&[id]).await?;
+    Ok(profiles(tx, found, detail).await?.pop())
 }
 
 /// Contacts by their own ids, in the order of the ids. Unknown and foreign ones are left out.
@@ -54,7 +59,7 @@ pub async fn contacts_by_id(
     ids: &[Uuid],
 ) -> Result<Vec<ContactProfile>, StoreError> {
     let found = tx.contacts_by_id(ids).await?;
-    profiles(tx, found).await
+    profiles(tx, found, ProfileDetail::Values).await
 }
 
 /// A page of contacts, last changed first.
@@ -66,14 +71,16 @@ pub async fn contacts(
     filter: ProfileFilter,
     before: Position,
     limit: i64,
+    detail: ProfileDetail,
 ) -> Result<Vec<ContactProfile>, StoreError> {
     let page = tx.contacts(filter, before, limit).await?;
-    profiles(tx, page).await
+    profiles(tx, page, detail).await
 }
 
 async fn profiles(
     tx: &mut ApiTx,
     page: Vec<ContactRecords>,
+    detail: ProfileDetail,
 ) -> Result<Vec<ContactProfile>, StoreError> {
     let mut read: Vec<(ContactRecords, Vec<ContactRecord>)> = page
         .into_iter()
@@ -91,7 +98,7 @@ async fn profiles(
     let rules = rules_for(tx, read.iter().map(|(_, records)| records.len())).await?;
     Ok(read
         .into_iter()
-        .map(|(contact, records)| profile(contact, &records, &rules))
+        .map(|(contact, records)| profile(contact, &records, &rules, detail))
         .collect())
 }
 
@@ -99,8 +106,12 @@ fn profile(
     contact: ContactRecords,
     records: &[ContactRecord],
     rules: &MergeRules,
+    detail: ProfileDetail,
 ) -> ContactProfile {
-    let fields = fold_contact(records, rules);
+    let fields = match detail {
+        ProfileDetail::Values => fold_contact_values(records, rules),
+        ProfileDetail::Origins => fold_contact(records, rules),
+    };
     let ids: HashMap<&RecordKey, Uuid> = contact
         .companies
         .iter()
@@ -151,7 +162,7 @@ fn records_of(contact: &ContactRecords) -> Vec<ContactRecord> {
 
 /// Reads a stored record. What this build cannot read has no fields, and its profile still names its source.
 fn read(stored: &SourceRecord, companies: &[ContactCompany]) -> ContactRecord {
-    let text = String::from_utf8_lossy(&stored.raw);
+    let text = stored.text();
     let source = stored.source.kind();
     let fields = match source {
         Source::Intercom => wire::read_contact_fields(&text).ok(),

@@ -23,6 +23,14 @@ use crate::{
     store::{ApiTx, StoreError, reads::ProfileSource},
 };
 
+/// What a profile tells of its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileDetail {
+    Values,
+    /// The record that each value is from as well.
+    Origins,
+}
+
 /// The tenant's rules for profiles of so many records. A profile of one record needs none, and most are.
 async fn rules_for(
     tx: &mut ApiTx,

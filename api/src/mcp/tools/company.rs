@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value, json};
-use shared::profiles::{self, CompanyProfile};
+use shared::profiles::{self, CompanyProfile, ProfileDetail};
 use uuid::Uuid;
 
 use super::{
@@ -158,7 +158,9 @@ impl Tool for GetCompany {
         let after: Option<Shown> = pager.position(cursor.as_deref())?;
         let unknown =
             || Refusal::unknown("company with this id", "It may have been removed just now.");
-        let profile = profiles::company(&mut tx, own).await?.ok_or_else(unknown)?;
+        let profile = profiles::company(&mut tx, own, ProfileDetail::Values)
+            .await?
+            .ok_or_else(unknown)?;
         let workspaces = Workspaces::read(&mut tx).await?;
         let all = tx.company_contacts(own, COUNTED).await?;
         let (lines, attribute_total) = lines_after(&profile, after.as_ref(), detail);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::{
     domain::profile::Consent,
-    profiles::{self, ContactProfile},
+    profiles::{self, ContactProfile, ProfileDetail},
     store::{
         ApiTx,
         reads::{ConversationFilter, Position},
@@ -171,7 +171,9 @@ impl Tool for GetContact {
         let after: Option<String> = pager.position(cursor.as_deref())?;
         let unknown =
             || Refusal::unknown("contact with this id", "It may have been removed just now.");
-        let profile = profiles::contact(&mut tx, own).await?.ok_or_else(unknown)?;
+        let profile = profiles::contact(&mut tx, own, ProfileDetail::Values)
+            .await?
+            .ok_or_else(unknown)?;
         let workspaces = Workspaces::read(&mut tx).await?;
         let companies = companies(&mut tx, &profile, detail).await?;
         let (lines, total) = attributes(&profile.fields.attributes, after.as_deref(), detail);

@@ -13,16 +13,27 @@ use super::{
     merge_rules::MergeRules,
     profile_fields::{CompanyProfileFields, Consent, ContactProfileFields},
     profile_record::{CompanyRecord, ContactRecord},
+    provenance::Provenance,
     source::RecordKey,
 };
-use crate::domain::records::{ConsentFields, Device, Platform};
+use crate::domain::records::{CompanyFields, ConsentFields, ContactFields, Device, Platform};
 
-/// Folds the records of one contact.
+/// Folds the records of one contact, and names the origin of each value.
 ///
 /// Records that their source has deleted count only if all of them are deleted, but for their restrictions.
 #[must_use]
 pub fn fold_contact(records: &[ContactRecord], rules: &MergeRules) -> ContactProfileFields {
-    let mut ranked = Ranked::new(records, &rules.contacts);
+    let provenance = Some(Provenance::default());
+    contact(Ranked::new(records, &rules.contacts, provenance))
+}
+
+/// The same without provenance, in about half the time.
+#[must_use]
+pub fn fold_contact_values(records: &[ContactRecord], rules: &MergeRules) -> ContactProfileFields {
+    contact(Ranked::new(records, &rules.contacts, None))
+}
+
+fn contact(mut ranked: Ranked<'_, ContactFields>) -> ContactProfileFields {
     let emails = ranked.union(
         "emails",
         "email",
@@ -78,16 +89,26 @@ pub fn fold_contact(records: &[ContactRecord], rules: &MergeRules) -> ContactPro
         emails,
         phones,
         companies,
-        provenance: ranked.provenance,
+        provenance: ranked.into_provenance(),
     }
 }
 
-/// Folds the records of one company.
+/// Folds the records of one company, and names the origin of each value.
 ///
 /// Records that their source has deleted count only if all of them are deleted.
 #[must_use]
 pub fn fold_company(records: &[CompanyRecord], rules: &MergeRules) -> CompanyProfileFields {
-    let mut ranked = Ranked::new(records, &rules.companies);
+    let provenance = Some(Provenance::default());
+    company(Ranked::new(records, &rules.companies, provenance))
+}
+
+/// The same without provenance.
+#[must_use]
+pub fn fold_company_values(records: &[CompanyRecord], rules: &MergeRules) -> CompanyProfileFields {
+    company(Ranked::new(records, &rules.companies, None))
+}
+
+fn company(mut ranked: Ranked<'_, CompanyFields>) -> CompanyProfileFields {
     CompanyProfileFields {
         name: ranked.text("name", |record| record.fields.name.as_ref()),
         domain: ranked.text("domain", |record| record.fields.domain.as_ref()),
@@ -105,7 +126,7 @@ pub fn fold_company(records: &[CompanyRecord], rules: &MergeRules) -> CompanyPro
         tags: ranked.texts("tags", |record| &record.fields.tags),
         segments: ranked.texts("segments", |record| &record.fields.segments),
         external_ids: ranked.external_ids(),
-        provenance: ranked.provenance,
+        provenance: ranked.into_provenance(),
     }
 }
 
@@ -118,7 +139,7 @@ fn of_list(first: Option<&String>, others: &[String]) -> Vec<String> {
 }
 
 /// Each device once: what the record that saw it last says of it.
-fn devices(ranked: &mut Ranked<'_, crate::domain::records::ContactFields>) -> Vec<Device> {
+fn devices(ranked: &mut Ranked<'_, ContactFields>) -> Vec<Device> {
     let name = |device: &Device| {
         let platform = match device.platform {
             Platform::Android => "android",
@@ -135,7 +156,7 @@ fn devices(ranked: &mut Ranked<'_, crate::domain::records::ContactFields>) -> Ve
     ranked.newest_of_each("devices", |record| &record.fields.devices, name, seen)
 }
 
-fn consent(ranked: &mut Ranked<'_, crate::domain::records::ContactFields>) -> Consent {
+fn consent(ranked: &mut Ranked<'_, ContactFields>) -> Consent {
     let mut holds = |name: &str, restricts: bool, flag: fn(&ConsentFields) -> Option<bool>| {
         ranked.any("consent", name, restricts, |record| {
             flag(&record.fields.consent)

@@ -22,7 +22,7 @@ mod split;
 
 pub use block_reason::BlockReason;
 pub use company_domain::website_host;
-pub use fold::{fold_company, fold_contact};
+pub use fold::{fold_company, fold_company_values, fold_contact, fold_contact_values};
 pub use identity::{Identities, Profile, resolve};
 pub use identity_link::{Link, LinkStatus, Refusal};
 pub use identity_record::IdentityRecord;

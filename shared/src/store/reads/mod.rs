@@ -36,6 +36,8 @@ mod runs;
 mod sync_facts;
 mod totals;
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -127,6 +129,15 @@ pub struct SourceRecord {
     pub is_merged: bool,
     pub external_id: Option<String>,
     pub raw: Vec<u8>,
+}
+
+impl SourceRecord {
+    /// The record as text. What is no text in it is replaced, which looks at each character, so it is done only then.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        std::str::from_utf8(&self.raw)
+            .map_or_else(|_| String::from_utf8_lossy(&self.raw), Cow::Borrowed)
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    fmt::Display,
 };
 
 use chrono::{DateTime, Utc};
@@ -24,16 +25,21 @@ pub(super) struct Ranked<'a, F> {
     all: Vec<&'a ProfileRecord<F>>,
     /// Those that count, in each order that was asked for. Most tenants have one.
     orders: Vec<(SourceOrder, Vec<&'a ProfileRecord<F>>)>,
-    pub(super) provenance: Provenance,
+    /// None if nobody asks, because to name the origin of every value takes longer than to find the values.
+    provenance: Option<Provenance>,
 }
 
 impl<'a, F> Ranked<'a, F> {
-    pub(super) fn new(records: &'a [ProfileRecord<F>], rules: &'a ObjectRules) -> Self {
+    pub(super) fn new(
+        records: &'a [ProfileRecord<F>],
+        rules: &'a ObjectRules,
+        provenance: Option<Provenance>,
+    ) -> Self {
         Self {
             rules,
             all: sorted(records.iter().collect(), *rules.order("")),
             orders: Vec::new(),
-            provenance: Provenance::default(),
+            provenance,
         }
     }
 
@@ -45,7 +51,7 @@ impl<'a, F> Ranked<'a, F> {
     ) -> Option<T> {
         let mut found = self.in_order(field).iter();
         let (record, value) = found.find_map(|record| Some((*record, value(record)?)))?;
-        self.provenance.note(field, origin(record));
+        self.note(field, record);
         Some(value)
     }
 
@@ -70,7 +76,7 @@ impl<'a, F> Ranked<'a, F> {
         let times = records.filter_map(|record| Some((time(record)?, *record)));
         // Of equal times the first one, and `max_by_key` takes the last.
         let (time, record) = times.rev().max_by_key(|(time, _)| *time)?;
-        self.provenance.note(field, origin(record));
+        self.note(field, record);
         Some(time)
     }
 
@@ -93,8 +99,7 @@ impl<'a, F> Ranked<'a, F> {
         let (mut seen, mut union) = (BTreeSet::new(), Vec::new());
         for (record, value) in all {
             if !may_repeat || seen.insert(identity(&value)) {
-                self.provenance
-                    .note_within(field, path(&value), origin(record));
+                self.note_within(field, || path(&value), record);
                 union.push(value);
             }
         }
@@ -153,7 +158,7 @@ impl<'a, F> Ranked<'a, F> {
                         shown.push(entry.clone());
                     }
                 }
-                self.provenance.note_within(field, name, origin(record));
+                self.note_within(field, || name, record);
             }
         }
         shown
@@ -167,11 +172,13 @@ impl<'a, F> Ranked<'a, F> {
         restricts: bool,
         flag: impl Fn(&'a ProfileRecord<F>) -> Option<bool>,
     ) -> bool {
-        let stating = |state: bool| self.all.iter().find(|record| flag(record) == Some(state));
+        let stating = |state: bool| {
+            let mut all = self.all.iter();
+            all.find(|record| flag(record) == Some(state)).copied()
+        };
         let restricting = stating(restricts);
         if let Some(record) = restricting.or_else(|| stating(!restricts)) {
-            let origin = origin(record);
-            self.provenance.note_within(field, name, origin);
+            self.note_within(field, || name, record);
         }
         restricting.is_some()
     }
@@ -195,7 +202,7 @@ impl<'a, F> Ranked<'a, F> {
             }
         }
         for (name, (_, record)) in &merged {
-            self.provenance.note_within(field, name, origin(record));
+            self.note_within(field, || name, record);
         }
         documents::object(
             merged
@@ -221,6 +228,29 @@ impl<'a, F> Ranked<'a, F> {
         found.cloned().unwrap_or_default()
     }
 
+    /// The origins that were noted.
+    pub(super) fn into_provenance(self) -> Provenance {
+        self.provenance.unwrap_or_default()
+    }
+
+    fn note(&mut self, field: &str, record: &ProfileRecord<F>) {
+        if let Some(provenance) = &mut self.provenance {
+            provenance.note(field, Origin::of(record.source, &record.key));
+        }
+    }
+
+    fn note_within<D: Display>(
+        &mut self,
+        field: &str,
+        value: impl FnOnce() -> D,
+        record: &ProfileRecord<F>,
+    ) {
+        if let Some(provenance) = &mut self.provenance {
+            let origin = Origin::of(record.source, &record.key);
+            provenance.note_within(field, value(), origin);
+        }
+    }
+
     /// The records that count, in the order of a field.
     fn in_order(&mut self, field: &str) -> &[&'a ProfileRecord<F>] {
         let order = *self.rules.order(field);
@@ -244,8 +274,4 @@ fn sorted<F>(mut records: Vec<&ProfileRecord<F>>, order: SourceOrder) -> Vec<&Pr
     };
     records.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key)));
     records
-}
-
-fn origin<F>(record: &ProfileRecord<F>) -> Origin {
-    Origin::of(record.source, &record.key)
 }

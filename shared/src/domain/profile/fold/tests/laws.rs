@@ -9,6 +9,7 @@ use rand::{
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::profile::{Provenance, fold_contact_values};
 
 fn each_case(law: impl Fn(&[ContactRecord], &MergeRules, &mut StdRng)) {
     let seeds = match std::env::var("PROFILE_SEEDS") {
@@ -140,6 +141,16 @@ fn the_order_of_records_changes_no_byte() {
             shuffled.shuffle(rng);
             assert_eq!(bytes(&fold_contact(&shuffled, rules)), expected);
         }
+    });
+}
+
+#[test]
+fn values_are_the_same_without_their_origins() {
+    each_case(|records, rules, _| {
+        let mut told = fold_contact(records, rules);
+        assert_ne!(told.provenance, Provenance::default());
+        told.provenance = Provenance::default();
+        assert_eq!(fold_contact_values(records, rules), told);
     });
 }
 
