@@ -20,6 +20,7 @@ mod oauth;
 pub mod openapi;
 pub mod ops;
 mod page;
+mod pages;
 mod pending;
 mod problems;
 mod purge;

@@ -22,9 +22,10 @@ use crate::{
     },
     cors, docs, envelope, mcp, oauth,
     openapi::Described,
+    pages,
     routes::{
         api_keys, audit_events, changes, companies, connections, contacts, conversations, erasures,
-        identities, merge_rules, search, sources, syncs, tenants, timeline,
+        identities, merge_rules, search, sessions, sources, syncs, tenants, timeline,
     },
 };
 
@@ -34,6 +35,7 @@ fn calls() -> Vec<(Access, UtoipaMethodRouter<Api>)> {
         (Service, routes!(tenants::create)),
         (ServiceForTenant, routes!(api_keys::create, api_keys::list)),
         (ServiceForTenant, routes!(api_keys::revoke)),
+        (ServiceForTenant, routes!(sessions::create)),
         (Scope(ConnectionsWrite), routes!(connections::connect)),
         (Scope(ConnectionsRead), routes!(connections::list)),
         (Scope(ConnectionsRead), routes!(connections::show)),
@@ -88,6 +90,7 @@ impl Api {
     pub fn router(self) -> Router {
         Router::new()
             .merge(self.v1())
+            .merge(pages::routes())
             .route("/openapi.json", get(docs::description))
             .route("/docs", get(docs::page))
             .route("/docs/problems/{code}", get(docs::problem))

@@ -53,6 +53,7 @@ impl Janitor {
             EndedKind::IdempotencyKeys => retention.idempotency_keys,
             EndedKind::OperatorEvents => retention.operator_events,
             EndedKind::AuditEvents => retention.audit_events,
+            EndedKind::BrowserSessions => retention.browser_sessions,
         };
         Self {
             store,

@@ -38,6 +38,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("apalis_core", &["queue"]),
     ("governor", &["pacing", "api/src/limits.rs"]),
     ("jsonwebtoken", &["authorization"]),
+    ("maud", &["api/src/pages/", "api/src/oauth/"]),
     ("phonenumber", &["domain"]),
     ("psl", &["domain"]),
     ("redis", &["link", "queue", "pacing"]),

@@ -21,6 +21,7 @@
 //! | [`tenancy`] | no tenant sees another |
 //! | [`rest`] | what programs read |
 //! | [`mcp`] | what models read |
+//! | [`pages`] | what people see and press |
 //! | [`operations`] | what operators do |
 //! | [`environments`] | servers and machines as they are elsewhere |
 //! | [`payloads`], [`architecture`] | hygiene: the official examples, and the rules of the tree |
@@ -70,6 +71,8 @@ mod tenancy;
 mod rest;
 
 mod mcp;
+
+mod pages;
 
 mod operations;
 

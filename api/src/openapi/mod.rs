@@ -24,9 +24,10 @@ const ABOUT: &str = "Profiles of your customers' contacts and companies, a read-
     has scopes, and sends no such header. Times are RFC 3339 in UTC. Unknown members may be added to any answer.";
 
 /// The calls by what they are about, in the order of the page.
-const GROUPS: [(&str, &str); 12] = [
+const GROUPS: [(&str, &str); 13] = [
     ("Tenants", "Your customers."),
     ("API keys", "The keys of one tenant."),
+    ("Sessions", "Browsers that are signed in to the pages."),
     ("Connections", "The Intercom workspaces of a tenant."),
     ("Syncs", "Runs, and how complete the copy is."),
     ("Sources", "Records that other systems send."),

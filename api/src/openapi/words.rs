@@ -137,8 +137,8 @@ words! {
     /// What was done.
     AuditAction: Action::ALL.iter().map(|action| action.as_str());
 
-    /// Whose an action is: the product backend's, that of a program with a tenant key, that of a browser which came back
-    /// from Intercom, or that of a process of ours which carries out what was asked for earlier.
+    /// Whose an action is: the product backend's, that of a program with a tenant key, that of a browser which is signed in
+    /// or came back from Intercom, or that of a process of ours which carries out what was asked for earlier.
     ActorKind: Actor::KINDS;
 
     /// How the bodies of messages are given.

@@ -64,7 +64,7 @@ pub(crate) struct AuditEventView {
 struct ActorView {
     #[schema(value_type = words::ActorKind)]
     kind: String,
-    /// The id of the tenant key. Absent for others.
+    /// The id of the tenant key, or of the session of a browser that is signed in. Absent for others.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     id: Option<Uuid>,
@@ -74,7 +74,7 @@ struct ActorView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditObject)]
 struct ObjectView {
-    /// `tenant`, `api_key`, `connection`, `source` or `contact`.
+    /// `tenant`, `api_key`, `browser_session`, `connection`, `source` or `contact`.
     #[serde(rename = "type")]
     #[schema(example = "api_key")]
     kind: String,

@@ -13,6 +13,7 @@ pub(crate) mod identities;
 pub(crate) mod merge_rules;
 mod provenance;
 pub(crate) mod search;
+pub(crate) mod sessions;
 mod source_shapes;
 pub(crate) mod sources;
 pub(crate) mod sync_status;

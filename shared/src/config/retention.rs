@@ -25,6 +25,7 @@ pub struct Retention {
     pub idempotency_keys: Duration,
     pub operator_events: Duration,
     pub audit_events: Duration,
+    pub browser_sessions: Duration,
 }
 
 impl Retention {
@@ -39,6 +40,7 @@ impl Retention {
             idempotency_keys: age(read, "idempotency_retention", SHORTEST_ANSWER),
             operator_events: age(read, "operator_event_retention", SHORTEST),
             audit_events: age(read, "audit_event_retention", SHORTEST),
+            browser_sessions: age(read, "browser_session_retention", SHORTEST),
         }
     }
 }

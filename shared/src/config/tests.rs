@@ -55,6 +55,7 @@ fn nothing_is_kept_for_less_than_it_is_needed_nor_for_ever() {
         ("PATHBOUND_OAUTH_FLOW_RETENTION", "1h", "59m"),
         ("PATHBOUND_IDEMPOTENCY_RETENTION", "24h", "23h"),
         ("PATHBOUND_OPERATOR_EVENT_RETENTION", "1h", "59m"),
+        ("PATHBOUND_BROWSER_SESSION_RETENTION", "1h", "59m"),
     ] {
         assert_eq!(fault(name, shortest), None);
         assert_eq!(fault(name, "36500d"), None);

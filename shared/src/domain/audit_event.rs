@@ -13,6 +13,8 @@ pub enum Actor {
     TenantKey(Uuid),
     /// That of the browser which came back from Intercom. It has no key.
     Browser,
+    /// That of a browser which is signed in, with the id of its session.
+    BrowserSession(Uuid),
     /// What was asked for earlier, carried out by a process of ours.
     System,
 }
@@ -27,16 +29,16 @@ impl Actor {
         match self {
             Self::ServiceKey => "service_key",
             Self::TenantKey(_) => "tenant_key",
-            Self::Browser => "browser",
+            Self::Browser | Self::BrowserSession(_) => "browser",
             Self::System => "system",
         }
     }
 
-    /// The key's id, if a tenant has keys of this kind.
+    /// The id of a tenant key or of a browser's session.
     #[must_use]
     pub const fn id(self) -> Option<Uuid> {
         match self {
-            Self::TenantKey(id) => Some(id),
+            Self::TenantKey(id) | Self::BrowserSession(id) => Some(id),
             Self::ServiceKey | Self::Browser | Self::System => None,
         }
     }
@@ -81,6 +83,12 @@ actions! {
     ApiKeyCreated = "api_key.created", "api_key";
     /// A tenant key was revoked.
     ApiKeyRevoked = "api_key.revoked", "api_key";
+    /// A sign-in link was made.
+    SignInLinkCreated = "sign_in_link.created", "browser_session";
+    /// A sign-in link was spent, so a browser is signed in.
+    SessionStarted = "browser_session.started", "browser_session";
+    /// A browser has signed out.
+    SessionEnded = "browser_session.ended", "browser_session";
     /// A start link was made. Its connection is not known yet.
     ConnectStarted = "connect.started", "tenant";
     /// A workspace was connected, for the first time or again.
@@ -164,5 +172,10 @@ mod tests {
         assert_eq!(actors.map(Actor::kind), Actor::KINDS);
         let ids = actors.map(Actor::id);
         assert_eq!(ids, [None, Some(Uuid::max()), None, None]);
+        let signed_in = Actor::BrowserSession(Uuid::max());
+        assert_eq!(
+            (signed_in.kind(), signed_in.id()),
+            ("browser", Some(Uuid::max()))
+        );
     }
 }

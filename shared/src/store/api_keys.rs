@@ -28,7 +28,7 @@ pub struct KeyHolder {
 }
 
 impl Store<Api> {
-    /// A key of any tenant that is neither revoked nor expired. The API makes no other read across tenants.
+    /// A key of any tenant that is neither revoked nor expired.
     #[tracing::instrument(name = "db.find_api_key", level = "debug", skip_all)]
     pub async fn find_api_key(&self, id: Uuid) -> Result<Option<KeyHolder>, StoreError> {
         let statement =

@@ -21,7 +21,7 @@ pub struct AuditEvent {
     pub action: String,
     /// See [`Actor`](crate::domain::audit_event::Actor).
     pub actor_kind: String,
-    /// The id of a tenant key.
+    /// The id of a tenant key or of a browser's session.
     pub actor_id: Option<Uuid>,
     pub object_type: String,
     pub object_id: Uuid,

@@ -19,10 +19,12 @@ pub enum EndedKind {
     IdempotencyKeys,
     OperatorEvents,
     AuditEvents,
+    /// Signed out or expired, and links that were never spent.
+    BrowserSessions,
 }
 
 impl EndedKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Runs,
         Self::DeadLetters,
         Self::Quarantine,
@@ -31,6 +33,7 @@ impl EndedKind {
         Self::IdempotencyKeys,
         Self::OperatorEvents,
         Self::AuditEvents,
+        Self::BrowserSessions,
     ];
 
     /// Its label in metrics.
@@ -45,6 +48,7 @@ impl EndedKind {
             Self::IdempotencyKeys => "idempotency_keys",
             Self::OperatorEvents => "operator_events",
             Self::AuditEvents => "audit_events",
+            Self::BrowserSessions => "browser_sessions",
         }
     }
 }
@@ -98,6 +102,9 @@ impl Store<Scheduler> {
             EndedKind::IdempotencyKeys => remove!(tx, age, limit, "remove_ended_idempotency_keys"),
             EndedKind::OperatorEvents => remove!(tx, age, limit, "remove_ended_operator_events"),
             EndedKind::AuditEvents => remove!(tx, age, limit, "remove_ended_audit_events"),
+            EndedKind::BrowserSessions => {
+                remove!(tx, age, limit, "remove_ended_browser_sessions")
+            }
         };
         tx.commit().await?;
         Ok(removal)

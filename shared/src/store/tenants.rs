@@ -51,7 +51,7 @@ impl Tx<Api> {
     }
 
     /// Binds the rest of the transaction to a tenant.
-    async fn act_for(&mut self, tenant: TenantId) -> Result<(), StoreError> {
+    pub(super) async fn act_for(&mut self, tenant: TenantId) -> Result<(), StoreError> {
         sqlx::query!(
             "SELECT set_config('app.tenant_id', $1, true)",
             tenant.to_string()

@@ -7,15 +7,23 @@ use ring::{
 };
 use zeroize::Zeroizing;
 
-use super::SealContext;
+use super::{SealContext, mac::CodeKey};
+use crate::domain::Secret;
 
 /// The first byte of every blob: the layout `version | kid length | kid | nonce | ciphertext and tag`.
 const VERSION: u8 = 1;
 
 /// Keys by id. The first one seals. A blob names the key that opens it, so a key is never guessed.
 pub struct KeyRing {
-    keys: Vec<(String, LessSafeKey)>,
+    keys: Vec<RingKey>,
     random: SystemRandom,
+}
+
+/// One key of the ring, and the key for codes that is derived from it.
+struct RingKey {
+    kid: String,
+    sealing: LessSafeKey,
+    code: CodeKey,
 }
 
 impl KeyRing {
@@ -25,7 +33,7 @@ impl KeyRing {
     /// When there is no key, an id is unusable or repeated, or a key is not 32 bytes of base64.
     /// The error never holds key material.
     pub fn parse(text: &str) -> Result<Self, KeyRingError> {
-        let mut keys: Vec<(String, LessSafeKey)> = Vec::new();
+        let mut keys: Vec<RingKey> = Vec::new();
         for entry in text
             .split(',')
             .map(str::trim)
@@ -43,7 +51,7 @@ impl KeyRing {
                 return Err(KeyRingError::Kid);
             }
             // The second key would never be used, and rows that it sealed could not be opened.
-            if keys.iter().any(|(known, _)| known == kid) {
+            if keys.iter().any(|known| known.kid == kid) {
                 return Err(KeyRingError::Repeated(kid.to_owned()));
             }
             // Decoded key material is wiped when it is dropped, also if the key is refused below.
@@ -54,7 +62,11 @@ impl KeyRing {
             );
             let key = UnboundKey::new(&AES_256_GCM, &bytes)
                 .map_err(|_| KeyRingError::Key(kid.to_owned()))?;
-            keys.push((kid.to_owned(), LessSafeKey::new(key)));
+            keys.push(RingKey {
+                kid: kid.to_owned(),
+                sealing: LessSafeKey::new(key),
+                code: CodeKey::derived_from(&bytes),
+            });
         }
         if keys.is_empty() {
             return Err(KeyRingError::Empty);
@@ -70,7 +82,7 @@ impl KeyRing {
     /// # Errors
     /// When the system has no random bytes, or the text is too long for one message.
     pub fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Vec<u8>, SealError> {
-        let (kid, key) = &self.keys[0];
+        let RingKey { kid, sealing, .. } = &self.keys[0];
         // Two messages with one nonce would reveal their difference. 96 random bits suffice for
         // some billion messages of one key.
         let mut nonce = [0_u8; NONCE_LEN];
@@ -79,12 +91,13 @@ impl KeyRing {
         let mut header = vec![VERSION, kid.len() as u8];
         header.extend_from_slice(kid.as_bytes());
         let mut sealed = plain.to_vec();
-        key.seal_in_place_append_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(bound_to(context, &header)),
-            &mut sealed,
-        )
-        .map_err(|_| SealError)?;
+        sealing
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(bound_to(context, &header)),
+                &mut sealed,
+            )
+            .map_err(|_| SealError)?;
 
         let mut blob = header;
         blob.extend_from_slice(&nonce);
@@ -111,10 +124,10 @@ impl KeyRing {
         }
         let (kid, rest) = rest.split_at(kid_length);
         let (nonce, sealed) = rest.split_at(NONCE_LEN);
-        let (_, key) = self
+        let key = self
             .keys
             .iter()
-            .find(|(known, _)| known.as_bytes() == kid)
+            .find(|known| known.kid.as_bytes() == kid)
             .ok_or_else(|| OpenError::UnknownKey(String::from_utf8_lossy(kid).into_owned()))?;
 
         // The header was sealed along as well. A blob that names another key does not open.
@@ -122,11 +135,26 @@ impl KeyRing {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| OpenError::Damaged)?;
         let mut buffer = Zeroizing::new(sealed.to_vec());
         let length = key
+            .sealing
             .open_in_place(nonce, Aad::from(bound_to(context, header)), &mut buffer)
             .map_err(|_| OpenError::Damaged)?
             .len();
         buffer.truncate(length);
         Ok(buffer)
+    }
+
+    /// A code for the context that only a holder of the primary key can make: 43 URL-safe characters. Every process has the
+    /// same ring, so all of them accept it, also while keys are rotated.
+    #[must_use]
+    pub fn code(&self, context: &SealContext) -> Secret {
+        self.keys[0].code.code(context.as_bytes())
+    }
+
+    /// Whether any key of the ring has made the code for this context.
+    #[must_use]
+    pub fn has_made(&self, code: &str, context: &SealContext) -> bool {
+        let mut keys = self.keys.iter();
+        keys.any(|key| key.code.has_made(code, context.as_bytes()))
     }
 }
 
@@ -140,7 +168,7 @@ fn bound_to(context: &SealContext, header: &[u8]) -> Vec<u8> {
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list()
-            .entries(self.keys.iter().map(|(kid, _)| kid))
+            .entries(self.keys.iter().map(|key| &key.kid))
             .finish()
     }
 }
@@ -175,6 +203,8 @@ pub enum OpenError {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
     use crate::domain::{ConnectionId, TenantId};
 
@@ -228,6 +258,36 @@ mod tests {
             ring(&["newer"]).open(&context, &blob),
             Err(OpenError::UnknownKey("old".to_owned()))
         );
+    }
+
+    #[test]
+    fn a_code_is_good_for_its_context_and_for_rings_with_its_key() {
+        let (tenant, session) = (TenantId::new(), Uuid::now_v7());
+        let context = SealContext::forms(tenant, session);
+        let code = ring(&["old"]).code(&context);
+        assert_eq!(code.expose().len(), 43);
+        for kids in [&["old"][..], &["newer", "old"]] {
+            assert!(ring(kids).has_made(code.expose(), &context), "{kids:?}");
+        }
+        assert!(!ring(&["newer"]).has_made(code.expose(), &context));
+        for other in [
+            SealContext::forms(tenant, Uuid::now_v7()),
+            SealContext::forms(TenantId::new(), session),
+        ] {
+            assert!(!ring(&["old"]).has_made(code.expose(), &other));
+        }
+    }
+
+    #[test]
+    fn what_is_no_code_is_refused() {
+        let ring = ring(&["k1"]);
+        let context = SealContext::forms(TenantId::new(), Uuid::now_v7());
+        let code = ring.code(&context).expose().to_owned();
+        let cut = &code[..code.len() - 1];
+        let longer = format!("{code}AAAA");
+        for text in ["", "=", cut, &longer, "é", &"A".repeat(43)] {
+            assert!(!ring.has_made(text, &context), "{text:?}");
+        }
     }
 
     #[test]

@@ -1,15 +1,19 @@
-//! Sealing of secrets, so that a database dump does not show them. The only place that names `ring`.
+//! Sealing of secrets, so that a database dump does not show them, and codes that prove who made them. The only place that
+//! names `ring`.
 //!
 //! The cipher is AES-256-GCM with a random 96-bit nonce. Every sealed blob names the key that sealed it,
 //! and is bound to a context. A blob that is copied to another row, column or tenant does not open.
 
 mod key_ring;
+mod mac;
 mod random;
 mod signature;
 
 pub use key_ring::{KeyRing, KeyRingError, OpenError, SealError};
 pub use random::{constant_time_eq, derived_token, random_token, sha256};
 pub use signature::PublicKey;
+
+use uuid::Uuid;
 
 use crate::domain::{ConnectionId, TenantId};
 
@@ -37,6 +41,12 @@ impl SealContext {
     #[must_use]
     pub fn cursor(tenant: TenantId, filter: &str) -> Self {
         Self::of(&["cursor", &tenant.to_string(), filter])
+    }
+
+    /// The forms of one browser session.
+    #[must_use]
+    pub fn forms(tenant: TenantId, session: Uuid) -> Self {
+        Self::of(&["forms", &tenant.to_string(), &session.to_string()])
     }
 
     fn of(parts: &[&str]) -> Self {

@@ -26,6 +26,7 @@ const LEFT_OUT: &[&str] = &[
     "api_keys",
     "idempotency_keys",
     "oauth_flows",
+    "browser_sessions",
     "operator_events",
     "audit_events",
     "pauses",

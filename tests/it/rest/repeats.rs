@@ -100,6 +100,7 @@ async fn there_is_no_effect_without_its_answer() {
             json!({}),
             "oauth_flows",
         ),
+        (&caller, "/v1/sessions", json!({}), "browser_sessions"),
         (&anyone, "/v1/tenants", json!({"name": "Zeta"}), "tenants"),
     ];
     for (caller, path, body, table) in calls {

@@ -25,6 +25,7 @@ async fn each_kind_goes_at_its_age_and_not_before() {
         ("IDEMPOTENCY_RETENTION", "30h"),
         ("OPERATOR_EVENT_RETENTION", "13d"),
         ("AUDIT_EVENT_RETENTION", "15d"),
+        ("BROWSER_SESSION_RETENTION", "17d"),
     ])
     .await;
     let (case, neighbour) = (world.connect(tiny()).await, world.connect(another()).await);

@@ -26,6 +26,7 @@ fn kept_for(retention: &Retention, kind: EndedKind) -> Duration {
         EndedKind::IdempotencyKeys => retention.idempotency_keys,
         EndedKind::OperatorEvents => retention.operator_events,
         EndedKind::AuditEvents => retention.audit_events,
+        EndedKind::BrowserSessions => retention.browser_sessions,
     }
 }
 

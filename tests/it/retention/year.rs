@@ -20,6 +20,7 @@ fn per_day(kind: EndedKind) -> i64 {
         EndedKind::IdempotencyKeys => 50,
         EndedKind::OperatorEvents => 1,
         EndedKind::AuditEvents => 10,
+        EndedKind::BrowserSessions => 6,
     }
 }
 

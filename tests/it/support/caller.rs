@@ -63,6 +63,11 @@ impl Caller {
         }
     }
 
+    /// The tenant that it names.
+    pub(crate) fn tenant(&self) -> Option<TenantId> {
+        self.tenant
+    }
+
     /// Where the API is.
     pub(crate) fn base(&self) -> &str {
         &self.base

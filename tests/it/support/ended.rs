@@ -65,6 +65,16 @@ fn insert_of(kind: EndedKind) -> &'static str {
             "INSERT INTO operator_events (tenant_id, id, code, connection_id, workspace_id, others, happened_at)
              SELECT $1, gen_random_uuid(), 'workspace_shared', $2, 'a workspace', 1, at FROM "
         }
+        // A third of them are links that were never used, a third have expired, and the others have signed out.
+        EndedKind::BrowserSessions => {
+            "INSERT INTO browser_sessions (tenant_id, id, link_sha256, return_to, created_at, session_sha256, started_at,
+                                           expires_at, ended_at)
+             SELECT $1, gen_random_uuid(), sha256(gen_random_uuid()::text::bytea), '/integrations', at - interval '1 h',
+                    CASE WHEN n % 3 > 0 THEN sha256(gen_random_uuid()::text::bytea) END,
+                    CASE WHEN n % 3 > 0 THEN at - interval '1 h' END,
+                    CASE WHEN n % 3 = 2 THEN at + interval '50 years' ELSE at END, CASE WHEN n % 3 = 2 THEN at END
+             FROM (SELECT $2::uuid) connection, "
+        }
         EndedKind::AuditEvents => {
             "INSERT INTO audit_events (tenant_id, id, action, actor_kind, object_type, object_id, details, at)
              SELECT $1, gen_random_uuid(), 'sync.requested', 'service_key', 'connection', $2, '{\"mode\": \"full\"}', at FROM "

@@ -190,12 +190,18 @@ impl World {
 
     /// Serves the API on a free port until the runtime ends, and returns its address.
     pub(crate) async fn api(&self) -> String {
+        self.api_with(&[]).await
+    }
+
+    /// The same with other settings. A public URL may be that of a proxy in front of it.
+    pub(crate) async fn api_with(&self, variables: &[(&str, &str)]) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let mut environment = self.environment.clone();
         environment.extend(prefixed(&[("PUBLIC_URL", &base)]));
+        environment.extend(prefixed(variables));
         let config = load(&environment);
         let database = Database::open(&config, ProcessRole::Api)
             .await

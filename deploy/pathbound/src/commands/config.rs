@@ -213,6 +213,7 @@ fn retention(kept: &Retention) -> Vec<(&'static str, String)> {
         ("idempotency_retention", duration(kept.idempotency_keys)),
         ("operator_event_retention", duration(kept.operator_events)),
         ("audit_event_retention", duration(kept.audit_events)),
+        ("browser_session_retention", duration(kept.browser_sessions)),
     ]
 }
 
