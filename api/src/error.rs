@@ -92,6 +92,10 @@ impl ApiError {
         self
     }
 
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.0.code == Code::NotFound
+    }
+
     pub(crate) fn into_problem(self) -> Problem {
         *self.0
     }

@@ -55,6 +55,7 @@ use crate::{
 };
 use server::McpServer;
 pub(crate) use sign_in::metadata as sign_in;
+pub(crate) use untrusted::is_invisible;
 
 /// Every tool reads profiles. Those that read conversations ask for their scope by themselves.
 const ACCESS: Access = Access::Scope(KeyScope::ProfilesRead);

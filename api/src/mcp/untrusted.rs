@@ -129,7 +129,7 @@ fn ends_with_www(out: &str) -> bool {
 }
 
 /// Characters that no reader sees, by which a text can hide an instruction or turn its direction.
-const fn is_invisible(c: char) -> bool {
+pub(crate) const fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{ad}'

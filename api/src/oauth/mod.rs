@@ -13,21 +13,25 @@ mod start_page;
 use axum::{
     body::Bytes,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use serde::Deserialize;
 use shared::{
-    domain::Secret,
+    domain::{ConnectionId, Region, Secret, TenantId, audit_event::Actor},
     intercom::authorize_url,
-    sync::connect::{self, ConnectError},
+    sync::connect::{self, Burnt, ConnectError, Connected},
     vault,
 };
 
 use cookie::Cookies;
-use pages::{error_page, html};
+use pages::error_page;
 
-use crate::{Api, extract::Params};
+use crate::{
+    Api,
+    extract::Params,
+    pages::{Visitor, origin_of_url, see_other, with_cookies},
+};
 
 #[derive(Deserialize)]
 pub(crate) struct StartQuery {
@@ -61,7 +65,7 @@ pub(crate) async fn start(
 ) -> Response {
     match show_start_page(&api, &headers, &flow).await {
         Ok(page) => page,
-        Err(error) => error_page(&error),
+        Err(error) => failed(&api, &headers, Region::Us, &error).await,
     }
 }
 
@@ -82,9 +86,9 @@ async fn show_start_page(
         &page.tenant_name,
         flow,
         confirmation(&session).expose(),
-        &app_url,
+        origin_of_url(&app_url),
     );
-    Ok(with_cookie(shown, &cookies.set(flow, &session)))
+    Ok(with_cookies(shown, &[cookies.set(flow, &session)]))
 }
 
 /// `POST /oauth/intercom/start`: opens the flow in this browser and sends it to Intercom.
@@ -93,7 +97,7 @@ pub(crate) async fn open(State(api): State<Api>, headers: HeaderMap, body: Bytes
     let StartForm { flow, confirmation } = serde_urlencoded::from_bytes(&body).unwrap_or_default();
     match open_flow(&api, &headers, &flow, &confirmation).await {
         Ok(redirect) => redirect,
-        Err(error) => error_page(&error),
+        Err(error) => failed(&api, &headers, Region::Us, &error).await,
     }
 }
 
@@ -112,7 +116,34 @@ async fn open_flow(
     if !vault::constant_time_eq(expected.expose().as_bytes(), confirmed.as_bytes()) {
         return Err(ConnectError::SessionMismatch);
     }
-    let opened = connect::open(&api.connect.store, flow, &session).await?;
+    lead_to_intercom(api, flow, &session).await
+}
+
+/// Begins a flow for a browser that is signed in, and leads it to Intercom at once. Its page has said what will be read.
+///
+/// # Errors
+/// If the flow could not be stored.
+pub(crate) async fn begin_in_browser(
+    api: &Api,
+    tenant: TenantId,
+    region: Region,
+    renews: Option<ConnectionId>,
+    actor: Actor,
+) -> Result<Response, ConnectError> {
+    let mut tx = api.connect.store.begin(tenant).await?;
+    let started = connect::start(&mut tx, region, renews, actor).await?;
+    tx.commit().await?;
+    let session = connect::new_session()?;
+    lead_to_intercom(api, started.start_token.expose(), &session).await
+}
+
+/// Opens a flow in the browser that has the session, and leads it to the consent page.
+async fn lead_to_intercom(
+    api: &Api,
+    flow: &str,
+    session: &Secret,
+) -> Result<Response, ConnectError> {
+    let opened = connect::open(&api.connect.store, flow, session).await?;
     // Each region has its own host for the consent page.
     let target = authorize_url(
         &api.connect.intercom.app_host(opened.region),
@@ -120,7 +151,25 @@ async fn open_flow(
         &opened.state,
         &api.config.redirect_uri(),
     );
-    Ok(see_other(&target, &cookies.set(flow, &session)))
+    let cookie = Cookies::of(&api.config).set(flow, session);
+    Ok(see_other(&target, &[cookie]))
+}
+
+/// Where the forms that connect a workspace lead to, in every region.
+pub(crate) fn intercom_origins(api: &Api) -> Vec<String> {
+    let mut origins: Vec<String> = [Region::Us, Region::Eu, Region::Au]
+        .map(|region| origin_of_url(&api.connect.intercom.app_host(region)))
+        .into();
+    // In development all regions have one host.
+    origins.dedup();
+    origins
+}
+
+/// The page of an error, for the browser that is signed in or for one that is not.
+async fn failed(api: &Api, headers: &HeaderMap, region: Region, error: &ConnectError) -> Response {
+    // The first error is what a person has to know.
+    let visitor = Visitor::of(api, headers).await.unwrap_or_default();
+    error_page(api, visitor.as_ref(), region, error)
 }
 
 /// What only a browser knows that has the cookie and has read the page.
@@ -139,15 +188,15 @@ pub(crate) async fn callback(
     let values: Vec<&str> = sessions.iter().map(|session| session.value).collect();
     let burnt = match connect::burn(&api.connect.store, &query.state, &values).await {
         Ok(burnt) => burnt,
-        Err(error) => return error_page(&error),
+        Err(error) => return failed(&api, &headers, Region::Us, &error).await,
     };
     // A flow is over after one callback. The browser's other flows keep their sessions.
-    let clear = cookies.clear(&sessions[burnt.session]);
+    let (clear, region) = (cookies.clear(&sessions[burnt.session]), burnt.region);
     let outcome = if query.code.is_empty() {
         // Intercom does not document how it reports a denial, so a callback without a code is one.
         Err(ConnectError::Denied)
     } else {
-        connect::finish(&api.connect, burnt, &query.code).await
+        finish(&api, &headers, burnt, &query.code).await
     };
     match outcome {
         Ok(connected) => {
@@ -155,10 +204,26 @@ pub(crate) async fn callback(
             api.queue
                 .push_due(connected.tenant, connected.connection, &connected.streams)
                 .await;
-            see_other(&returned(&api.config.return_url), &clear)
+            let home = if connected.is_from_page {
+                "/integrations"
+            } else {
+                api.config.return_url.as_str()
+            };
+            see_other(&returned(home), &[clear])
         }
-        Err(error) => with_cookie(error_page(&error), &clear),
+        Err(error) => with_cookies(failed(&api, &headers, region, &error).await, &[clear]),
     }
+}
+
+async fn finish(
+    api: &Api,
+    headers: &HeaderMap,
+    burnt: Burnt,
+    code: &str,
+) -> Result<Connected, ConnectError> {
+    let visitor = Visitor::of(api, headers).await?;
+    let session = visitor.map(|visitor| visitor.session.id);
+    connect::finish(&api.connect, burnt, session, code).await
 }
 
 /// `HEAD /oauth/intercom/callback`: nothing. Without it a HEAD request would be served as a GET and burn the state.
@@ -178,25 +243,6 @@ fn returned(return_url: &str) -> String {
     };
     let fragment = fragment.map_or_else(String::new, |fragment| format!("#{fragment}"));
     format!("{url}{joint}intercom=connected{fragment}")
-}
-
-fn see_other(target: &str, cookie: &str) -> Response {
-    let Ok(location) = HeaderValue::from_str(target) else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
-    let mut response = html(StatusCode::SEE_OTHER, "'none'", String::new());
-    response.headers_mut().insert(header::LOCATION, location);
-    with_cookie(response, cookie)
-}
-
-fn with_cookie(mut response: Response, cookie: &str) -> Response {
-    match HeaderValue::from_str(cookie) {
-        Ok(cookie) => {
-            response.headers_mut().insert(header::SET_COOKIE, cookie);
-            response
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
 }
 
 #[cfg(test)]

@@ -1,59 +1,83 @@
 //! The pages that a browser sees if a connection could not be made.
 
-use std::fmt;
-
 use axum::{
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use shared::sync::connect::ConnectError;
+use maud::{Markup, html};
+use shared::{
+    domain::{ConnectionId, Region},
+    sync::connect::{ConnectError, OtherWorkspace},
+};
 
-/// The style of every page.
-pub(super) const STYLE: &str =
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:15vh auto;padding:0 1rem}";
+use crate::{
+    Api,
+    pages::{Page, Visitor, connect_form, shown},
+};
 
-/// The page for an error: what happened in our words, and the code for programs.
-pub(super) fn error_page(error: &ConnectError) -> Response {
-    let (status, page) = ErrorPage::of(error);
+/// As much of a workspace's name as a page repeats.
+const NAME: usize = 100;
+
+/// The page for an error: what happened in our words, the code for programs, and a button that starts again if the browser
+/// is signed in.
+pub(super) fn error_page(
+    api: &Api,
+    visitor: Option<&Visitor>,
+    region: Region,
+    error: &ConnectError,
+) -> Response {
+    let (status, code) = (status(error), error.code());
     if status.is_server_error() {
-        tracing::error!(
-            error = error as &dyn std::error::Error,
-            code = page.code,
-            "connecting failed"
-        );
+        let error = error as &dyn std::error::Error;
+        tracing::error!(error, code, "connecting failed");
     } else {
-        tracing::info!(code = page.code, "connecting failed");
+        tracing::info!(code, "connecting failed");
     }
-    html(status, "'none'", page.to_string())
+    let (title, text) = sentences(error);
+    let again = match (visitor, error) {
+        (None, _) => html! { p { "Go back to where you started and connect Intercom again." } },
+        (Some(visitor), ConnectError::OtherWorkspace(other)) => choices(visitor, other),
+        (Some(visitor), _) => start_again(visitor, region, None, "Connect Intercom again"),
+    };
+    Page {
+        status,
+        title,
+        code,
+        visitor,
+        form_targets: &super::intercom_origins(api),
+        is_live: false,
+        content: html! { div class="notice" { h1 { (title) } (text) (again) } },
+    }
+    .into_response()
 }
 
-/// Sends HTML that may load, frame and refer to nothing, so that the code and the state go no further than this page.
-/// Its forms may lead to `form_action` only.
-pub(super) fn html(status: StatusCode, form_action: &str, html: String) -> Response {
-    let policy = format!(
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action {form_action}; frame-ancestors 'none'"
-    );
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-        (header::REFERRER_POLICY, "no-referrer".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-    ];
-    (status, headers, html).into_response()
+fn start_again(
+    visitor: &Visitor,
+    region: Region,
+    renews: Option<ConnectionId>,
+    label: &str,
+) -> Markup {
+    connect_form(
+        visitor,
+        &html! {
+            input type="hidden" name="region" value=(region.as_str());
+            @if let Some(renews) = renews { input type="hidden" name="renews" value=(renews); }
+            button type="submit" { (label) }
+        },
+    )
 }
 
-struct ErrorPage {
-    code: &'static str,
-    title: &'static str,
-    text: &'static str,
-}
-
-impl ErrorPage {
-    fn of(error: &ConnectError) -> (StatusCode, Self) {
-        let (title, text) = sentences(error);
-        let code = error.code();
-        (status(error), Self { code, title, text })
+/// Another workspace was chosen than the connection's.
+fn choices(visitor: &Visitor, other: &OtherWorkspace) -> Markup {
+    let (connected, chosen) = (shown(&other.connected, NAME), shown(&other.chosen, NAME));
+    let region = other.region;
+    html! {
+        p { "The connection is to " strong { bdi { (connected) } } ". In Intercom, you chose " strong { bdi { (chosen) } } "." }
+        p { "Intercom takes the workspace that you are signed in to in this browser. Switch it there first." }
+        div class="actions" {
+            (start_again(visitor, region, Some(other.connection), "Choose the same workspace"))
+            (start_again(visitor, region, None, "Connect the other one as well"))
+        }
     }
 }
 
@@ -65,6 +89,7 @@ const fn status(error: &ConnectError) -> StatusCode {
         | ConnectError::StateExpired
         | ConnectError::Denied => StatusCode::BAD_REQUEST,
         ConnectError::SessionMismatch => StatusCode::FORBIDDEN,
+        ConnectError::OtherWorkspace(_) => StatusCode::CONFLICT,
         ConnectError::ExchangeFailed(_) | ConnectError::TokenRefused(_) => StatusCode::BAD_GATEWAY,
         ConnectError::PurgeUnderWay | ConnectError::Unavailable(_) => {
             StatusCode::SERVICE_UNAVAILABLE
@@ -76,8 +101,8 @@ const fn status(error: &ConnectError) -> StatusCode {
 }
 
 /// The title and the text of the page.
-const fn sentences(error: &ConnectError) -> (&'static str, &'static str) {
-    match error {
+fn sentences(error: &ConnectError) -> (&'static str, Markup) {
+    let (title, text) = match error {
         ConnectError::StartUnknown => (
             "This link no longer works",
             "It was already used, or it is older than ten minutes.",
@@ -107,6 +132,10 @@ const fn sentences(error: &ConnectError) -> (&'static str, &'static str) {
             "Intercom did not tell us which workspace this is",
             "Our app may lack the permission to read admins.",
         ),
+        ConnectError::OtherWorkspace(_) => (
+            "This is another workspace",
+            "Nothing was changed, so that the data of two workspaces is not mixed.",
+        ),
         ConnectError::PurgeUnderWay => (
             "This workspace is still being disconnected",
             "Its earlier data is being deleted. Try again in a few minutes.",
@@ -118,27 +147,8 @@ const fn sentences(error: &ConnectError) -> (&'static str, &'static str) {
             "Something went wrong on our side",
             "Try again in a few minutes.",
         ),
-    }
-}
-
-impl fmt::Display for ErrorPage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { code, title, text } = self;
-        write!(
-            f,
-            r#"<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
-<style>{STYLE}</style></head>
-<body data-code="{code}">
-<h1>{title}</h1>
-<p>{text}</p>
-<p>Go back to where you started and connect Intercom again.</p>
-</body>
-</html>
-"#
-        )
-    }
+    };
+    (title, html! { p { (text) } })
 }
 
 #[cfg(test)]
@@ -159,16 +169,25 @@ mod tests {
             ConnectError::Denied,
             ConnectError::ExchangeFailed(cause()),
             ConnectError::TokenRefused(cause()),
+            ConnectError::OtherWorkspace(Box::new(OtherWorkspace {
+                connection: ConnectionId::new(),
+                connected: "A".to_owned(),
+                chosen: "B".to_owned(),
+                region: Region::Us,
+            })),
             ConnectError::PurgeUnderWay,
             ConnectError::Unavailable(cause()),
             ConnectError::Random,
         ];
         let lines = errors.map(|error| {
-            let (status, page) = ErrorPage::of(&error);
-            let ErrorPage { code, title, text } = page;
-            format!("{} {code}\n    {title}\n    {text}\n", status.as_u16())
+            let (title, text) = sentences(&error);
+            format!(
+                "{} {}\n    {title}\n    {}\n",
+                status(&error).as_u16(),
+                error.code(),
+                text.into_string()
+            )
         });
-        let (_, page) = ErrorPage::of(&ConnectError::Denied);
-        insta::assert_snapshot!(format!("{}\n{page}", lines.concat()));
+        insta::assert_snapshot!(lines.concat());
     }
 }

@@ -156,7 +156,7 @@ fn a_body_is_closed_and_its_numbers_have_bounds() {
             );
         }
     }
-    assert_eq!(closed, 22);
+    assert_eq!(closed, 23);
     let optional = |(place, operation): &(String, &Value)| {
         (operation["requestBody"]["required"] == false).then(|| place.clone())
     };

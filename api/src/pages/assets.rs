@@ -11,37 +11,79 @@ use shared::vault;
 
 use super::notice::Refusal;
 
-const STYLE: &str = include_str!("style.css");
-const STYLE_PREFIX: &str = "pages-";
-const STYLE_SUFFIX: &str = ".css";
 /// Digits of a content's digest in its path.
 const DIGITS: usize = 16;
 
-static STYLE_NAME: LazyLock<String> = LazyLock::new(|| {
-    let digest = vault::sha256(STYLE.as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{STYLE_PREFIX}{}{STYLE_SUFFIX}", &digits[..DIGITS])
+/// The style of every page.
+pub(super) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::of(
+        "pages-",
+        ".css",
+        "text/css; charset=utf-8",
+        include_str!("style.css"),
+    )
+});
+/// The script of the live updates.
+pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::of(
+        "live-",
+        ".js",
+        "text/javascript; charset=utf-8",
+        include_str!("live.js"),
+    )
 });
 
-/// The path of the style that this build's pages load.
-pub(super) fn style_path() -> String {
-    format!("/assets/{}", *STYLE_NAME)
+/// A file that pages load.
+pub(super) struct Asset {
+    prefix: &'static str,
+    suffix: &'static str,
+    kind: &'static str,
+    content: &'static str,
+    name: String,
+}
+
+impl Asset {
+    fn of(
+        prefix: &'static str,
+        suffix: &'static str,
+        kind: &'static str,
+        content: &'static str,
+    ) -> Self {
+        let digest = vault::sha256(content.as_bytes());
+        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self {
+            prefix,
+            suffix,
+            kind,
+            content,
+            name: format!("{prefix}{}{suffix}", &digits[..DIGITS]),
+        }
+    }
+
+    /// The path at which this build's pages load it.
+    pub(super) fn path(&self) -> String {
+        format!("/assets/{}", self.name)
+    }
+
+    fn is_named(&self, name: &str) -> bool {
+        name.starts_with(self.prefix) && name.ends_with(self.suffix)
+    }
 }
 
 /// `GET /assets/{name}`
 pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, Refusal> {
-    if !name.starts_with(STYLE_PREFIX) || !name.ends_with(STYLE_SUFFIX) {
-        return Err(Refusal::NotFound);
-    }
-    // While builds are replaced, a page of another build may ask here. Its style is likely to fit, and is not kept.
-    let kept = if name == *STYLE_NAME {
+    let assets: [&Asset; 2] = [&STYLE, &SCRIPT];
+    let found = assets.into_iter().find(|asset| asset.is_named(&name));
+    let asset = found.ok_or(Refusal::NotFound)?;
+    // While builds are replaced, a page of another build may ask here. What this build has is likely to fit, and is not kept.
+    let kept = if name == asset.name {
         "public, max-age=31536000, immutable"
     } else {
         "no-store"
     };
     let headers = [
-        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        (header::CONTENT_TYPE, asset.kind),
         (header::CACHE_CONTROL, kept),
     ];
-    Ok((headers, STYLE).into_response())
+    Ok((headers, asset.content).into_response())
 }

@@ -21,6 +21,8 @@ pub(crate) struct Page<'a> {
     pub(crate) visitor: Option<&'a Visitor>,
     /// Where forms of the page may lead beside ourselves. Browsers apply it to the redirects behind a form as well.
     pub(crate) form_targets: &'a [String],
+    /// It keeps itself up to date by our script. Without script it shows the same when it is loaded again.
+    pub(crate) is_live: bool,
     pub(crate) content: Markup,
 }
 
@@ -34,7 +36,8 @@ impl Page<'_> {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     title { (self.title) " · Pathbound" }
-                    link rel="stylesheet" href=(assets::style_path());
+                    link rel="stylesheet" href=(assets::STYLE.path());
+                    @if self.is_live { script src=(assets::SCRIPT.path()) defer {} }
                 }
                 body data-code=(self.code) {
                     a class="skip" href="#content" { "Skip to content" }
@@ -66,7 +69,7 @@ pub(crate) fn form_token(visitor: &Visitor) -> Markup {
 
 impl IntoResponse for Page<'_> {
     fn into_response(self) -> Response {
-        let policy = policy(self.form_targets);
+        let policy = policy(self.form_targets, self.is_live);
         let mut response = (self.status, self.render().into_string()).into_response();
         let headers = response.headers_mut();
         let set = [
@@ -92,14 +95,19 @@ impl IntoResponse for Page<'_> {
     }
 }
 
-/// Nothing is loaded but our own style, nothing is framed, and forms lead to us and to the named targets only.
-fn policy(form_targets: &[String]) -> String {
+/// Nothing is loaded but our own style and script, nothing is framed, and forms lead to us and to the named targets only.
+fn policy(form_targets: &[String], is_live: bool) -> String {
     let targets: String = form_targets
         .iter()
         .map(|target| format!(" {target}"))
         .collect();
+    let script = if is_live {
+        "; script-src 'self'; connect-src 'self'"
+    } else {
+        ""
+    };
     format!(
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'{targets}; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'{script}; base-uri 'none'; form-action 'self'{targets}; frame-ancestors 'none'"
     )
 }
 

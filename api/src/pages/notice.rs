@@ -21,6 +21,10 @@ pub(crate) enum Refusal {
     /// The form does not carry the token of the browser's session.
     Form,
     NotFound,
+    /// The form lacks a choice that its page offers.
+    Choice,
+    /// The connection is stopped, so no run can be asked for.
+    NotSyncing,
     Failed(ApiError),
 }
 
@@ -32,7 +36,11 @@ impl From<StoreError> for Refusal {
 
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
-        Self::Failed(error)
+        if error.is_not_found() {
+            Self::NotFound
+        } else {
+            Self::Failed(error)
+        }
     }
 }
 
@@ -102,6 +110,24 @@ impl Notice {
                     p { a class="button" href="/integrations" { "Go to the integrations" } }
                 },
             ),
+            Refusal::Choice => Self::new(
+                StatusCode::BAD_REQUEST,
+                "choice_missing",
+                "A choice is missing",
+                html! {
+                    p { "Nothing was done, because the form did not say what you chose." }
+                    p { a class="button" href="/integrations" { "Open the page again" } }
+                },
+            ),
+            Refusal::NotSyncing => Self::new(
+                StatusCode::CONFLICT,
+                "not_syncing",
+                "This workspace is not syncing",
+                html! {
+                    p { "It was disconnected, or it has to be connected again first." }
+                    p { a class="button" href="/integrations" { "See what to do" } }
+                },
+            ),
             Refusal::Failed(error) => Self::of_failure(error),
         }
     }
@@ -156,7 +182,7 @@ impl Notice {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let notice = Notice::of(self);
-        page(notice.status, notice.code, notice.title, None, notice.text)
+        page(notice.status, notice.code, notice.title, None, &notice.text)
     }
 }
 
@@ -166,7 +192,7 @@ pub(crate) fn page(
     code: &str,
     title: &str,
     visitor: Option<&Visitor>,
-    text: Markup,
+    text: &Markup,
 ) -> Response {
     Page {
         status,
@@ -174,6 +200,7 @@ pub(crate) fn page(
         code,
         visitor,
         form_targets: &[],
+        is_live: false,
         content: html! { div class="notice" { h1 { (title) } (text) } },
     }
     .into_response()

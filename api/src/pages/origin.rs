@@ -38,7 +38,7 @@ pub(super) fn check(public_url: &str, headers: &HeaderMap) -> Result<(), WrongOr
 }
 
 /// The origin of a URL, as browsers write it.
-pub(super) fn of_url(url: &str) -> String {
+pub(crate) fn of_url(url: &str) -> String {
     url.parse::<url::Url>().map_or_else(
         |_| "null".to_owned(),
         |url| url.origin().ascii_serialization(),

@@ -23,6 +23,7 @@ use shared::{
 
 use super::{
     cookie::{Cookies, PageCookie},
+    form,
     frame::{see_other, with_cookies},
     notice::{self, Refusal},
     origin,
@@ -44,10 +45,7 @@ struct SignIn {
 
 /// The form of the button that signs out.
 #[derive(Default, Deserialize)]
-struct SignOut {
-    #[serde(default)]
-    form_token: String,
-}
+struct NoFields {}
 
 /// The address of a sign-in link.
 pub(crate) fn sign_in_url(public_url: &str, link: &Secret) -> String {
@@ -60,8 +58,7 @@ pub(super) async fn show(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let SignIn { link } =
-        serde_urlencoded::from_str(query.as_deref().unwrap_or_default()).unwrap_or_default();
+    let SignIn { link } = form::fields(query.unwrap_or_default().as_bytes());
     let found = api.store.sign_in_link(&digest(&link)).await?;
     let tenant_name = match found {
         Some(found) if found.fate == LinkFate::Open => found.tenant_name,
@@ -81,7 +78,7 @@ pub(super) async fn show(
         }
         p class="dim" { "You did not ask for this? Close the page, and nothing happens." }
     };
-    let page = notice::page(StatusCode::OK, "sign_in", "Sign in", None, text);
+    let page = notice::page(StatusCode::OK, "sign_in", "Sign in", None, &text);
     let cookie = cookies.set(PageCookie::SignIn, &value, SIGN_IN_LIFE.as_secs());
     Ok(with_cookies(page, &[cookie]))
 }
@@ -94,7 +91,7 @@ pub(super) async fn sign_in(
 ) -> Result<Response, Refusal> {
     // Without this, another site could sign a browser in to an account of its own.
     origin::check(&api.config.public_url, &headers).map_err(Refusal::Origin)?;
-    let SignIn { link } = serde_urlencoded::from_bytes(&body).unwrap_or_default();
+    let SignIn { link } = form::fields(&body);
     let cookies = Cookies::of(&api.config);
     // Derived, so that a second press of the button in the same browser finds the session that the first has started.
     let session = match cookies.value(PageCookie::SignIn, &headers) {
@@ -140,13 +137,11 @@ pub(super) async fn sign_out(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    origin::check(&api.config.public_url, &headers).map_err(Refusal::Origin)?;
-    let SignOut { form_token } = serde_urlencoded::from_bytes(&body).unwrap_or_default();
-    if let Some(visitor) = Visitor::of(&api, &headers).await? {
-        if !visitor.has_sent(&api, &form_token) {
-            return Err(Refusal::Form);
-        }
-        end(&api, &visitor).await?;
+    match form::accepted::<NoFields>(&api, &headers, &body).await {
+        Ok((visitor, _)) => end(&api, &visitor).await?,
+        // It was signed out before.
+        Err(Refusal::SignedOut) => {}
+        Err(refusal) => return Err(refusal),
     }
     let text = html! { p { "To come back, open the page from the product that you use." } };
     let page = notice::page(
@@ -154,7 +149,7 @@ pub(super) async fn sign_out(
         "signed_out",
         "You are signed out",
         None,
-        text,
+        &text,
     );
     let clear = Cookies::of(&api.config).clear(PageCookie::Session);
     Ok(with_cookies(page, &[clear]))

@@ -142,7 +142,7 @@ pub(crate) async fn connect(
     JsonBody(request): JsonBody<ConnectRequest>,
 ) -> Result<Response, ApiError> {
     let mut tx = api.connect.store.begin(tenant).await?;
-    let started = connect::start(&mut tx, request.region, actor).await?;
+    let started = connect::start(&mut tx, request.region, None, actor).await?;
     let start_url = format!(
         "{}/oauth/intercom/start?flow={}",
         api.config.public_url,
@@ -237,9 +237,24 @@ pub(crate) async fn end(
         EndData::Retain => AfterDisconnect::Retain,
         EndData::Purge => AfterDisconnect::Purge,
     };
+    let ended = end_connection(&api, tenant, actor, connection, data).await?;
+    Ok((StatusCode::ACCEPTED, Json(ended.into())))
+}
+
+/// Ends a connection, for a program or for a page. Returns once nothing more is written and no call begins.
+///
+/// # Errors
+/// If the tenant has no such connection, or Postgres fails.
+pub(crate) async fn end_connection(
+    api: &Api,
+    tenant: TenantId,
+    actor: Actor,
+    connection: ConnectionId,
+    data: AfterDisconnect,
+) -> Result<Connection, ApiError> {
     let mut tries = 1..=TRIES;
     let ended = loop {
-        match disconnect(&api, tenant, actor, connection, data).await {
+        match disconnect(api, tenant, actor, connection, data).await {
             Ok(ended) => break ended.ok_or_else(ApiError::not_found)?,
             Err(error) if error.is_transient() && tries.next().is_some() => {}
             Err(error) => return Err(error.into()),
@@ -251,7 +266,7 @@ pub(crate) async fn end(
     // A slice under way checks its fence at this interval, so after two of them it makes no more calls.
     tokio::time::sleep(2 * FENCE_RECHECK_INTERVAL).await;
     tracing::info!(%tenant, %connection, ?data, "connection ended");
-    Ok((StatusCode::ACCEPTED, Json(ended.into())))
+    Ok(ended)
 }
 
 async fn disconnect(

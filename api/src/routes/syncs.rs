@@ -13,11 +13,11 @@ use shared::{
     completeness::{self, StreamActivity, SyncStatus},
     domain::{
         ConnectionId, Mode, RunId, Stream,
-        audit_event::{AuditAction, NewAuditEvent},
+        audit_event::{Actor, AuditAction, NewAuditEvent},
     },
     pacing::BudgetStatus,
     store::{
-        RunRequest,
+        Connection, RunRequest,
         reads::{Run, RunError},
     },
 };
@@ -148,17 +148,29 @@ pub(crate) async fn status(
     // Redis may be slow, and it must not keep a session of Postgres from other requests.
     drop(tx);
     let status = completeness::judge(&facts);
+    let (eta_seconds, rate) = foresee(&api, &workspace, &status).await;
+    Ok(Json(SyncStatusView {
+        eta_seconds,
+        rate,
+        ..status.into()
+    }))
+}
+
+/// The seconds until the pending threads are fetched, if the rate limit alone decides it, and the budget if it is known.
+pub(crate) async fn foresee(
+    api: &Api,
+    workspace: &Connection,
+    status: &SyncStatus,
+) -> (Option<u64>, Option<RateView>) {
     let intercom = &api.connect.intercom;
     let budget = intercom
         .budget_status(workspace.region, &workspace.workspace_id)
         .await;
-    Ok(Json(SyncStatusView {
-        eta_seconds: budget
-            .filter(|_| is_foreseeable(&status))
-            .and_then(|(budget, _)| eta(status.threads.pending, budget.allowed)),
-        rate: budget.map(|(budget, share)| rate(budget, share, Utc::now())),
-        ..status.into()
-    }))
+    let eta_seconds = budget
+        .filter(|_| is_foreseeable(status))
+        .and_then(|(budget, _)| eta(status.threads.pending, budget.allowed));
+    let rate = budget.map(|(budget, share)| rate(budget, share, Utc::now()));
+    (eta_seconds, rate)
 }
 
 fn rate(budget: BudgetStatus, share: f64, now: DateTime<Utc>) -> RateView {
@@ -217,9 +229,8 @@ pub(crate) async fn create(
     match tx.request_run(connection, new.mode, &streams).await? {
         None => Err(ApiError::not_found()),
         Some(RunRequest::Queued(run)) => {
-            let event = NewAuditEvent::new(actor, AuditAction::SyncRequested, connection.0);
-            let details = json!({"run_id": run.id, "mode": run.mode, "streams": run.streams});
-            tx.add_audit_event(event.with(details)).await?;
+            tx.add_audit_event(sync_requested(actor, connection, &run))
+                .await?;
             // The tickets follow the commit. A worker that is faster would find streams that are not due.
             let view = RunView::from(run);
             let answer = repeatable.commit(tx, StatusCode::ACCEPTED, &view).await?;
@@ -234,6 +245,12 @@ pub(crate) async fn create(
         }
         Some(RunRequest::NotActive(state)) => Err(ApiError::connection_not_active(state)),
     }
+}
+
+/// The audit event of a run that was queued.
+pub(crate) fn sync_requested(actor: Actor, connection: ConnectionId, run: &Run) -> NewAuditEvent {
+    let event = NewAuditEvent::new(actor, AuditAction::SyncRequested, connection.0);
+    event.with(json!({"run_id": run.id, "mode": run.mode, "streams": run.streams}))
 }
 
 /// List runs

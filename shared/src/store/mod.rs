@@ -88,7 +88,7 @@ pub use grants::{GrantOutcome, grant_roles};
 pub use idempotency::Claim;
 pub use identities::{PartedContact, RecordIdentities, SplitFault};
 pub use migrate::{check, migrate, schema};
-pub use oauth_flows::{BurntFlow, FlowFate, NewWorkspace, StartPage};
+pub use oauth_flows::{BurntFlow, FlowFate, FlowOrigin, NewFlow, NewWorkspace, StartPage};
 pub use operator_events::OperatorEvent;
 pub use pauses::Pause;
 pub use postgres_fault::{MigrationFault, PostgresFault};

@@ -7,12 +7,29 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Store, StoreError, Tx, roles::Oauth};
-use crate::domain::{Region, TenantId};
+use crate::domain::{ConnectionId, Region, TenantId};
+
+/// A flow to be.
+#[derive(Clone, Copy, Debug)]
+pub struct NewFlow {
+    pub region: Region,
+    pub origin: FlowOrigin,
+}
+
+/// Where a flow has begun, and for what.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FlowOrigin {
+    /// The session of the browser that began it on our page. `None` if it began with a start link.
+    pub browser_session: Option<Uuid>,
+    /// The connection that it renews. `None` if any workspace will do.
+    pub renews: Option<ConnectionId>,
+}
 
 /// A flow whose state has just been consumed. Only this caller can finish it.
 #[derive(Clone, Debug)]
 pub struct BurntFlow {
     pub tenant: TenantId,
+    pub id: Uuid,
     pub region: Region,
     pub session_sha256: Vec<u8>,
 }
@@ -101,7 +118,7 @@ impl Store<Oauth> {
         let mut tx = self.begin_for_all().await?;
         // One UPDATE, which consumes the state even if the session will not match: there is no second try.
         let burnt = sqlx::query!(
-            r#"SELECT tenant_id AS "tenant_id!", region AS "region!", session_sha256 AS "session_sha256!"
+            r#"SELECT tenant_id AS "tenant_id!", id AS "id!", region AS "region!", session_sha256 AS "session_sha256!"
                FROM burn_oauth_flow($1)"#,
             state_sha256,
         )
@@ -112,6 +129,7 @@ impl Store<Oauth> {
             .map(|row| {
                 Ok(BurntFlow {
                     tenant: TenantId(row.tenant_id),
+                    id: row.id,
                     region: parse_region(&row.region)?,
                     session_sha256: row.session_sha256,
                 })
@@ -143,22 +161,41 @@ impl Tx<Oauth> {
     #[tracing::instrument(name = "db.start_oauth_flow", level = "debug", skip_all)]
     pub async fn start_oauth_flow(
         &mut self,
-        region: Region,
+        flow: &NewFlow,
         start_sha256: &[u8; 32],
         life: std::time::Duration,
     ) -> Result<DateTime<Utc>, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_scalar!(
-            "INSERT INTO oauth_flows (tenant_id, id, region, start_sha256, expires_at)
-             VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5)) RETURNING expires_at",
+            "INSERT INTO oauth_flows (tenant_id, id, region, start_sha256, expires_at, browser_session_id, renews)
+             VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5), $6, $7) RETURNING expires_at",
             tenant,
             Uuid::now_v7(),
-            region.as_str(),
+            flow.region.as_str(),
             start_sha256,
             life.as_secs_f64(),
+            flow.origin.browser_session,
+            flow.origin.renews.map(|connection| connection.0),
         )
         .fetch_one(self.session())
         .await?)
+    }
+
+    /// Where a flow of this tenant has begun.
+    #[tracing::instrument(name = "db.oauth_flow_origin", level = "debug", skip_all)]
+    pub async fn oauth_flow_origin(&mut self, id: Uuid) -> Result<FlowOrigin, StoreError> {
+        let tenant = self.tenant().0;
+        let found = sqlx::query!(
+            "SELECT browser_session_id, renews FROM oauth_flows WHERE tenant_id = $1 AND id = $2",
+            tenant,
+            id,
+        )
+        .fetch_optional(self.session())
+        .await?;
+        Ok(found.map_or_else(FlowOrigin::default, |row| FlowOrigin {
+            browser_session: row.browser_session_id,
+            renews: row.renews.map(ConnectionId),
+        }))
     }
 }
 

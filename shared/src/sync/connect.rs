@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
     config::Config,
@@ -18,7 +19,9 @@ use crate::{
         audit_event::{Actor, AuditAction, NewAuditEvent},
     },
     intercom::{self, Intercom, Me, Refusal},
-    store::{FlowFate, NewWorkspace, OauthStore, OauthTx, StartPage, StoreError},
+    store::{
+        FlowFate, FlowOrigin, NewFlow, NewWorkspace, OauthStore, OauthTx, StartPage, StoreError,
+    },
     vault::{self, KeyRing, SealContext, SealError},
 };
 
@@ -53,7 +56,9 @@ pub struct Opened {
 #[derive(Clone, Copy, Debug)]
 pub struct Burnt {
     tenant: TenantId,
-    region: Region,
+    flow: Uuid,
+    /// The region that the customer has guessed.
+    pub region: Region,
     /// Which of the browser's sessions began the flow.
     pub session: usize,
 }
@@ -64,20 +69,47 @@ pub struct Connected {
     pub tenant: TenantId,
     pub connection: ConnectionId,
     pub streams: Vec<Stream>,
+    /// The flow has begun on our page of integrations.
+    pub is_from_page: bool,
 }
 
-/// Begins a flow for the transaction's tenant. The caller commits it.
+/// The customer has chosen another workspace than that of the connection to be renewed.
+#[derive(Clone, Debug)]
+pub struct OtherWorkspace {
+    pub connection: ConnectionId,
+    /// The name of the connection's workspace.
+    pub connected: String,
+    /// The name of the one that was chosen.
+    pub chosen: String,
+    /// Where the chosen one is.
+    pub region: Region,
+}
+
+/// Begins a flow for the transaction's tenant. The caller commits it. A flow that renews a connection takes its workspace
+/// and no other.
 ///
 /// # Errors
 /// [`ConnectError::Random`] when the system gives no random bytes.
 pub async fn start(
     tx: &mut OauthTx,
     region: Region,
+    renews: Option<ConnectionId>,
     actor: Actor,
 ) -> Result<Started, ConnectError> {
     let start_token = token()?;
+    let browser_session = match actor {
+        Actor::BrowserSession(session) => Some(session),
+        _ => None,
+    };
+    let flow = NewFlow {
+        region,
+        origin: FlowOrigin {
+            browser_session,
+            renews,
+        },
+    };
     let expires_at = tx
-        .start_oauth_flow(region, &digest(&start_token), FLOW_LIFE)
+        .start_oauth_flow(&flow, &digest(&start_token), FLOW_LIFE)
         .await?;
     let event = NewAuditEvent::new(actor, AuditAction::ConnectStarted, tx.tenant().0);
     tx.add_audit_event(event.with(json!({"region": region})))
@@ -162,21 +194,36 @@ pub async fn burn(
     };
     Ok(Burnt {
         tenant: flow.tenant,
+        flow: flow.id,
         region: flow.region,
         session,
     })
 }
 
-/// Finishes a flow: exchanges the code, reads the workspace of the token, and stores the connection, the token, the
+/// Finishes a flow in the browser that has this session of our pages, if it has one: exchanges the code, reads the workspace of the token, and stores the connection, the token, the
 /// streams and the first run in one transaction.
 ///
 /// # Errors
 /// See [`ConnectError`].
 pub async fn finish(
     context: &ConnectContext,
-    Burnt { tenant, region, .. }: Burnt,
+    Burnt {
+        tenant,
+        flow,
+        region,
+        ..
+    }: Burnt,
+    browser_session: Option<Uuid>,
     code: &str,
 ) -> Result<Connected, ConnectError> {
+    let mut tx = context.store.begin(tenant).await?;
+    let origin = tx.oauth_flow_origin(flow).await?;
+    // No session of Postgres waits for Intercom.
+    drop(tx);
+    // Somebody else may have signed in meanwhile, and would not see what was connected.
+    if origin.browser_session.is_some() && origin.browser_session != browser_session {
+        return Err(ConnectError::SessionMismatch);
+    }
     let token = context
         .intercom
         .exchange(code)
@@ -192,6 +239,17 @@ pub async fn finish(
     let about = json!({"workspace_id": me.workspace_id, "region": region});
 
     let mut tx = context.store.begin(tenant).await?;
+    if let Some(renewed) = origin.renews
+        && let Some(connection) = tx.connection(renewed).await?
+        && connection.workspace_id != me.workspace_id
+    {
+        return Err(ConnectError::OtherWorkspace(Box::new(OtherWorkspace {
+            connection: renewed,
+            connected: connection.workspace_name,
+            chosen: me.workspace_name,
+            region,
+        })));
+    }
     let connection = tx
         .connect_workspace(&NewWorkspace {
             region,
@@ -211,7 +269,10 @@ pub async fn finish(
     tx.put_access_token(connection, &sealed).await?;
     tx.mark_all_due(connection).await?;
     let others = tx.note_shared_workspace(connection).await?;
-    let event = NewAuditEvent::new(Actor::Browser, AuditAction::ConnectionMade, connection.0);
+    let actor = origin
+        .browser_session
+        .map_or(Actor::Browser, Actor::BrowserSession);
+    let event = NewAuditEvent::new(actor, AuditAction::ConnectionMade, connection.0);
     tx.add_audit_event(event.with(about)).await?;
     tx.commit().await?;
     tracing::info!(%tenant, %connection, "workspace connected");
@@ -225,6 +286,7 @@ pub async fn finish(
         tenant,
         connection,
         streams: Stream::ALL.to_vec(),
+        is_from_page: origin.browser_session.is_some(),
     })
 }
 
@@ -299,6 +361,8 @@ pub enum ConnectError {
     ExchangeFailed(#[source] intercom::Error),
     #[error("intercom does not show the token's workspace, so check that the app may read admins")]
     TokenRefused(#[source] intercom::Error),
+    #[error("another workspace was chosen than that of the connection, so begin again")]
+    OtherWorkspace(Box<OtherWorkspace>),
     #[error("the data of an earlier connection is still being deleted, so begin again later")]
     PurgeUnderWay,
     #[error("could not reach intercom, so begin again later")]
@@ -324,6 +388,7 @@ impl ConnectError {
             Self::Denied => "oauth_denied",
             Self::ExchangeFailed(_) => "oauth_exchange_failed",
             Self::TokenRefused(_) => "oauth_token_refused",
+            Self::OtherWorkspace(_) => "oauth_other_workspace",
             Self::PurgeUnderWay => "purge_under_way",
             Self::Unavailable(_) => "intercom_unavailable",
             Self::Store(_) | Self::Seal(_) | Self::Random => "internal",

@@ -1,13 +1,16 @@
 //! The pages, as a browser without script sees them.
 
+mod actions;
 mod attacks;
+mod integrations;
 mod signing_in;
 
+use intercom_simulator::WorkspaceSpec;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::domain::TenantId;
 
-use crate::support::{Caller, CookieJar, World};
+use crate::support::{Caller, Case, CookieJar, HtmlAnswer, World};
 
 /// The product backend asks for a sign-in link.
 async fn link(caller: &Caller, body: Value) -> String {
@@ -25,4 +28,26 @@ async fn signed_in(world: &World, base: &str, tenant: TenantId) -> CookieJar {
     let answer = browser.press(&page.form("/sign-in")).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.html);
     browser
+}
+
+/// A tenant whose workspace is not connected, and a browser that is signed in.
+async fn begun(spec: WorkspaceSpec) -> (Case, CookieJar) {
+    let world = World::new().await;
+    let base = world.api().await;
+    let case = world.case(spec).await;
+    let browser = signed_in(&world, &base, case.tenant).await;
+    (case, browser)
+}
+
+impl HtmlAnswer {
+    /// The states of the connections that the page shows.
+    fn states(&self) -> Vec<&str> {
+        let states = self.html.split("data-state=\"").skip(1);
+        states.map(|rest| rest.split('"').next().unwrap()).collect()
+    }
+
+    fn has(&self, text: &str) {
+        let shown = self.text();
+        assert!(shown.contains(text), "{text:?} is not in {shown}");
+    }
 }

@@ -219,7 +219,7 @@ async fn cookies_are_those_of_https_or_of_loopback() {
         let base = world.api_with(&[("PUBLIC_URL", public_url)]).await;
         let url = link(&caller.at(&base), json!({})).await;
         let path = url.strip_prefix(public_url).unwrap();
-        let mut browser = CookieJar::new(&base).from_origin(Some(public_url));
+        let mut browser = CookieJar::new(&base).sending_origin(Some(public_url));
         let page = browser.get(path).await;
         let answer = browser.press(&page.form("/sign-in")).await;
         for (set, name, age) in [(&page, "sign_in", 600), (&answer, "session", 43_200)] {

@@ -37,7 +37,7 @@ impl Case {
             .begin(self.tenant)
             .await
             .expect("postgres answers");
-        let started = connect::start(&mut tx, self.region, Actor::ServiceKey)
+        let started = connect::start(&mut tx, self.region, None, Actor::ServiceKey)
             .await
             .expect("a flow starts");
         tx.commit().await.expect("postgres answers");
@@ -47,7 +47,7 @@ impl Case {
             .expect("it opens");
         let code = self.authorize(opened.state.expose()).await;
         let burnt = connect::burn(&oauth.store, opened.state.expose(), &[session.expose()]).await?;
-        let connected = connect::finish(&oauth, burnt, &code).await?;
+        let connected = connect::finish(&oauth, burnt, None, &code).await?;
         // As the API does. Without them the scheduler would push them a second later.
         let tickets: Vec<Ticket> = connected
             .streams

@@ -79,6 +79,14 @@ impl HtmlAnswer {
 }
 
 impl Form {
+    /// A form that no page has shown.
+    pub(crate) fn to(action: &str) -> Self {
+        Self {
+            action: action.to_owned(),
+            fields: BTreeMap::new(),
+        }
+    }
+
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.fields.insert(name.to_owned(), value.to_owned());
         self
@@ -103,6 +111,11 @@ impl CookieJar {
         }
     }
 
+    /// Where the server is.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The same browser at another replica behind the same address.
     pub(crate) fn at(&self, base: &str) -> Self {
         Self {
@@ -112,7 +125,7 @@ impl CookieJar {
     }
 
     /// The same browser, which sends this origin with its forms.
-    pub(crate) fn from_origin(&self, origin: Option<&str>) -> Self {
+    pub(crate) fn sending_origin(&self, origin: Option<&str>) -> Self {
         Self {
             origin: origin.map(str::to_owned),
             ..self.clone()
@@ -124,12 +137,17 @@ impl CookieJar {
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> HtmlAnswer {
-        self.exchange(Method::GET, path, None).await
+        self.exchange(Method::GET, path, None, None).await
+    }
+
+    /// Asks for a path unless it is as it was.
+    pub(crate) async fn get_if_changed(&mut self, path: &str, etag: &str) -> HtmlAnswer {
+        self.exchange(Method::GET, path, None, Some(etag)).await
     }
 
     /// Presses the button of a form.
     pub(crate) async fn press(&mut self, form: &Form) -> HtmlAnswer {
-        self.exchange(Method::POST, &form.action, Some(form.body()))
+        self.exchange(Method::POST, &form.action, Some(form.body()), None)
             .await
     }
 
@@ -141,7 +159,13 @@ impl CookieJar {
     }
 
     /// A path of this server, or a URL.
-    async fn exchange(&mut self, method: Method, path: &str, form: Option<String>) -> HtmlAnswer {
+    async fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        form: Option<String>,
+        etag: Option<&str>,
+    ) -> HtmlAnswer {
         let url = Url::parse(&self.base).unwrap().join(path).unwrap();
         let mut call = self.http.request(method, url);
         if !self.cookies.is_empty() {
@@ -150,6 +174,9 @@ impl CookieJar {
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
             call = call.header(COOKIE, pairs.join("; "));
+        }
+        if let Some(etag) = etag {
+            call = call.header("If-None-Match", etag);
         }
         if let Some(form) = form {
             if let Some(origin) = &self.origin {

@@ -46,7 +46,7 @@ pub(crate) use agent::{Agent, RawAnswer, ToolAnswer};
 pub(crate) use answers::{drip, garbled, hang, held, proxy_page, raw, refusal};
 pub(crate) use caller::{Answer, Caller, client};
 pub(crate) use case::Case;
-pub(crate) use cookie_jar::CookieJar;
+pub(crate) use cookie_jar::{CookieJar, Form, HtmlAnswer};
 pub(crate) use database::servers;
 pub(crate) use explained::{ExplainedServer, RanPlan};
 pub(crate) use kept::Kept;

@@ -78,10 +78,8 @@ impl Store<Api> {
 
 impl<R: ReadsConnections> Tx<R> {
     /// Whether objects of the connection are still to be deleted. It cannot be reconnected until then.
-    pub(super) async fn is_purge_pending(
-        &mut self,
-        connection: ConnectionId,
-    ) -> Result<bool, StoreError> {
+    #[tracing::instrument(name = "db.is_purge_pending", level = "debug", skip_all)]
+    pub async fn is_purge_pending(&mut self, connection: ConnectionId) -> Result<bool, StoreError> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_scalar!(
             r#"SELECT purge_requested_at IS NOT NULL AS "pending!" FROM connections WHERE tenant_id = $1 AND id = $2"#,

@@ -108,6 +108,17 @@ macro_rules! listed {
 }
 
 impl Tx<Api> {
+    /// When anything of the tenant last changed. `None` if nothing ever was stored.
+    #[tracing::instrument(name = "db.last_change_at", level = "debug", skip_all)]
+    pub async fn last_change_at(&mut self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let tenant = self.tenant().0;
+        Ok(
+            sqlx::query_scalar!("SELECT last_at FROM feeds WHERE tenant_id = $1", tenant)
+                .fetch_optional(self.session())
+                .await?,
+        )
+    }
+
     /// The feed after a place in it, oldest first. Conversations are left out of it unless they are asked for.
     #[tracing::instrument(name = "db.feed", level = "debug", skip_all)]
     pub async fn feed(

@@ -1,5 +1,7 @@
 //! The facts by which `completeness` judges a connection. This module reads and decides nothing.
 
+use chrono::{DateTime, Utc};
+
 use super::super::{Connection, ConnectionState, StoreError, Tx, roles::ReadsStatus};
 use crate::{
     completeness::{
@@ -43,6 +45,27 @@ impl<R: ReadsStatus> Tx<R> {
             absent: self.absent_counts(connection).await?,
             audit: self.audit_facts(connection).await?,
         }))
+    }
+
+    /// The walks of contacts and conversations under way, and when they began. Between their pages they poll.
+    #[tracing::instrument(name = "db.walks", level = "debug", skip_all)]
+    pub async fn walks(
+        &mut self,
+        connection: ConnectionId,
+    ) -> Result<Vec<(Stream, DateTime<Utc>)>, StoreError> {
+        let tenant = self.tenant().0;
+        sqlx::query!(
+            r#"SELECT stream, (cursor->>'begun_at')::timestamptz AS "begun_at!" FROM streams
+               WHERE tenant_id = $1 AND connection_id = $2 AND stream IN ('contacts', 'conversations')
+                 AND cursor->>'begun_at' IS NOT NULL"#,
+            tenant,
+            connection.0,
+        )
+        .fetch_all(self.session())
+        .await?
+        .into_iter()
+        .map(|row| Ok((stream_of("streams", &row.stream)?, row.begun_at)))
+        .collect()
     }
 
     async fn stream_facts(
