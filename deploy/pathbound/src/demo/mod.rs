@@ -8,6 +8,7 @@ mod other_sources;
 pub mod progress;
 pub mod scenarios;
 mod searching;
+mod sign_in;
 pub mod summary;
 pub mod tenant_run;
 pub mod world;

@@ -18,6 +18,15 @@ pub enum Scenario {
 }
 
 impl Scenario {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Ordinary,
+        Self::Giant,
+        Self::Restricted,
+        Self::Throttled,
+        Self::Revoked,
+    ];
+
     /// The name in tables.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{
     other_sources::{OtherSources, has_other_sources},
+    sign_in,
     tenant_run::TenantOutcome,
     world::{World, shown},
 };
@@ -224,6 +225,7 @@ pub(super) async fn things_to_try(
         .position(|other| other.tenant == outcome.tenant)
         .map_or_else(String::new, |number| world.workspaces[number].0.id_code());
     let person = OtherSources::known_contact(&world.rest, tenant).await?;
+    let links = sign_in::links(outcomes, world).await?;
     let service_key = shown(&world.config.service_key);
     let (database, redis) = (
         shown(&world.config.database.url),
@@ -231,7 +233,13 @@ pub(super) async fn things_to_try(
     );
     Ok(format!(
         r#"
-The API is at {api} and stays up until Ctrl-C. As the tenant "{name}":
+The page of integrations, as customers of each kind see it. A link signs one browser in, within ten minutes:
+
+{links}
+The first command makes a new link for the tenant "{name}", and the others are calls of the API, which is at {api} and stays
+up until Ctrl-C:
+
+  curl -s -X POST -H 'Authorization: Bearer {service_key}' -H 'Pathbound-Tenant: {tenant}' '{api}/v1/sessions'
 
   curl -s -H 'Authorization: Bearer {key}' '{api}/v1/contacts?limit=2'
   curl -s -H 'Authorization: Bearer {key}' '{api}/v1/conversations?limit=2'
