@@ -86,7 +86,7 @@ pub use error::StoreError;
 pub use events::WrittenEvents;
 pub use grants::{GrantOutcome, grant_roles};
 pub use idempotency::Claim;
-pub use identities::{PartedContact, RecordIdentities, SplitFault};
+pub use identities::{BlockedChange, PartedContact, RecordIdentities, SplitFault};
 pub use migrate::{check, migrate, schema};
 pub use oauth_flows::{BurntFlow, FlowFate, FlowOrigin, NewFlow, NewWorkspace, StartPage};
 pub use operator_events::OperatorEvent;

@@ -7,7 +7,7 @@ use super::{
 use crate::domain::records::{Company, Contact};
 
 /// In bytes. Far longer than ids, addresses and numbers, and short enough for an index.
-const MAX_BYTES: usize = 255;
+pub(super) const MAX_BYTES: usize = 255;
 
 impl Contact {
     /// What it may be linked by, values that are no identities included.

@@ -2,6 +2,7 @@
 //! records, so that nothing depends on the order in which records came.
 
 mod block_reason;
+mod blocked_values;
 mod company_domain;
 mod email_address;
 pub mod fold;
@@ -21,6 +22,7 @@ mod source_record;
 mod split;
 
 pub use block_reason::BlockReason;
+pub use blocked_values::{BlockedValueError, BlockedValues};
 pub use company_domain::website_host;
 pub use fold::{fold_company, fold_company_values, fold_contact, fold_contact_values};
 pub use identity::{Identities, Profile, resolve};

@@ -78,6 +78,9 @@ impl Tx<Api> {
         // What others hold as well names somebody else too, so it keeps nobody out.
         let held = self.held_by_others(&values).await?;
         values.retain(|value| !held.contains(value));
+        // What the tenant blocks names nobody, so it keeps nobody out either.
+        let blocked = self.delete_blocked_values(&values).await?;
+        values.retain(|value| !blocked.contains(value));
         self.keep_out(id, &keys, &values, &ids).await?;
         self.unify(Linked::Contacts, unlinked).await?;
         self.count_erased(&records).await?;

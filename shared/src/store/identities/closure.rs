@@ -1,5 +1,5 @@
-//! All records that a change can reach: over values that are not shared, over merges of their source, and over the profile
-//! that they are joined in now.
+//! All records that a change can reach: over values that are neither blocked nor shared, over merges of their source, and
+//! over the profile that they are joined in now.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,15 +10,18 @@ use super::{linked::Linked, stored_value};
 use crate::{
     domain::{
         ConnectionId,
-        profile::{IdentityRecord, IdentityRules, RecordKey, SharedValues},
+        profile::{DEFAULT_MAX_HOLDERS, IdentityRecord, IdentityRules, RecordKey, SharedValues},
     },
     store::{StoreError, Tx, roles::ChangesObjects},
 };
 
-/// Records that were reached, and values that led no further because too many records hold them.
+/// Records that were reached, and why some of their values led no further.
 pub(super) struct Closure {
     pub(super) records: BTreeMap<RecordKey, StoredIdentity>,
+    /// Too many records hold them.
     pub(super) shared: SharedValues,
+    /// The tenant's rules, as far as they are about values of these records.
+    pub(super) rules: IdentityRules,
 }
 
 /// What is stored of a record's identity.
@@ -138,12 +141,9 @@ impl<R: ChangesObjects> Tx<R> {
         &mut self,
         linked: Linked,
         seeds: BTreeSet<RecordKey>,
-        rules: &IdentityRules,
     ) -> Result<Closure, StoreError> {
-        let mut closure = Closure {
-            records: BTreeMap::new(),
-            shared: SharedValues::new(),
-        };
+        let mut records: BTreeMap<RecordKey, StoredIdentity> = BTreeMap::new();
+        let (mut shared, mut blocked) = (SharedValues::new(), Vec::new());
         let mut known_values = BTreeSet::new();
         let mut next = seeds;
         // Each round reads what the one before has named, so that a round trip serves many records.
@@ -169,20 +169,27 @@ impl<R: ChangesObjects> Tx<R> {
                     record.merged_into.clone()?,
                 ))
             }));
-            let max = rules.max_holders();
-            for (value, holders) in self.holders(&new_values, max as i64 + 1).await? {
+            let max = DEFAULT_MAX_HOLDERS;
+            let held = self.holders(&new_values, max as i64 + 1).await?;
+            for (value, holders) in held.of {
                 if holders.len() <= max {
                     next.extend(holders);
                 } else {
-                    closure.shared.extend(stored_value::kind_and_text(&value));
+                    shared.extend(stored_value::kind_and_text(&value));
                 }
             }
+            let values = held.blocked.iter();
+            blocked.extend(values.filter_map(|value| stored_value::read(value)));
             for record in found {
-                closure.records.insert(record.key.clone(), record);
+                records.insert(record.key.clone(), record);
             }
-            next.retain(|key| !closure.records.contains_key(key));
+            next.retain(|key| !records.contains_key(key));
         }
-        Ok(closure)
+        Ok(Closure {
+            records,
+            shared,
+            rules: IdentityRules::blocking(blocked),
+        })
     }
 
     pub(in crate::store) async fn identities_of(

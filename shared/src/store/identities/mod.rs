@@ -7,6 +7,7 @@
 //! Everything that writes contacts of a tenant takes one lock first ([`Tx::lock_links`]), and so does everything that writes
 //! companies, because two transactions that each bring one of two equal values would not see each other.
 
+mod blocking;
 mod closure;
 mod holders;
 mod linked;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+pub use self::blocking::BlockedChange;
 use self::closure::{Closure, StoredIdentity};
 pub(super) use self::linked::Linked;
 pub use self::parting::{PartedContact, SplitFault};
@@ -31,7 +33,7 @@ use super::{
     noted_changes::{ChangeOp, ObjectFate},
     roles::ChangesObjects,
 };
-use crate::domain::profile::{IdentityRules, Profile, RecordKey, Split, resolve};
+use crate::domain::profile::{DEFAULT_MAX_HOLDERS, Profile, RecordKey, Split, resolve};
 
 impl<R: ChangesObjects> Tx<R> {
     /// Keeps other transactions from writing contacts, or companies, of the tenant. It comes before the first row of
@@ -54,17 +56,32 @@ impl<R: ChangesObjects> Tx<R> {
         linked: Linked,
         unlinked: Unlinked,
     ) -> Result<(), StoreError> {
-        let rules = IdentityRules::default();
         let Unlinked { mut seeds, touched } = unlinked;
         let lost = touched.lost_values();
-        let holders = self.holders(&lost, rules.max_holders() as i64 + 1).await?;
+        let holders = self.holders(&lost, DEFAULT_MAX_HOLDERS as i64 + 1).await?;
         // What a record no longer holds may link the others that hold it.
-        seeds.extend(holders.into_values().flatten());
-        seeds.extend(self.holders_of_shared(&touched, &rules).await?);
+        seeds.extend(holders.of.into_values().flatten());
+        seeds.extend(self.holders_of_shared(&touched).await?);
+        self.regroup(linked, seeds.clone(), &seeds).await?;
+        Ok(())
+    }
+
+    /// Moves what the seeds reach to the contacts or companies that it belongs to. Profiles that have other records now are
+    /// noted, and so are those of `changed` records. Returns all records that were reached.
+    async fn regroup(
+        &mut self,
+        linked: Linked,
+        seeds: BTreeSet<RecordKey>,
+        changed: &BTreeSet<RecordKey>,
+    ) -> Result<BTreeSet<RecordKey>, StoreError> {
         if seeds.is_empty() {
-            return Ok(());
+            return Ok(BTreeSet::new());
         }
-        let Closure { records, shared } = self.closure(linked, seeds.clone(), &rules).await?;
+        let Closure {
+            records,
+            shared,
+            rules,
+        } = self.closure(linked, seeds).await?;
         let inputs: Vec<_> = records.values().map(StoredIdentity::input).collect();
         let splits = self.sides_of(linked, records.keys()).await?;
         let found = resolve(&inputs, &rules, &splits, &shared);
@@ -83,11 +100,11 @@ impl<R: ChangesObjects> Tx<R> {
             let mut all = profile.members.iter().chain(&profile.absorbed);
             let is_regrouped =
                 left.contains(&profile.id) || all.clone().any(|key| moved.contains_key(key));
-            if is_regrouped || all.any(|key| seeds.contains(key)) {
+            if is_regrouped || all.any(|key| changed.contains(key)) {
                 self.note_profile(linked, profile, &records);
             }
             // What its source has just merged into another record takes its companies out of the profile.
-            if is_regrouped || profile.absorbed.iter().any(|key| seeds.contains(key)) {
+            if is_regrouped || profile.absorbed.iter().any(|key| changed.contains(key)) {
                 regrouped.push(profile.id);
             }
         }
@@ -103,7 +120,7 @@ impl<R: ChangesObjects> Tx<R> {
                 }
             }
         }
-        Ok(())
+        Ok(records.into_keys().collect())
     }
 
     /// The sides that somebody has put these records on.
@@ -167,7 +184,7 @@ impl<R: ChangesObjects> Tx<R> {
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         let (connection, id) = (key.connection.0, &key.source_id);
-        // One at a time, because few records move, and each is found by its key.
+        // One at a time, because each is found by its key, and few records move unless a tenant blocks many values at once.
         let moved = match linked {
             Linked::Contacts => sqlx::query!(
                 "UPDATE contact_sources SET contact_id = $4

@@ -10,7 +10,7 @@ use super::{
     linked::Linked,
 };
 use crate::{
-    domain::profile::{Identities, IdentityRules, IdentityValue, RecordKey, resolve},
+    domain::profile::{Identities, IdentityValue, RecordKey, resolve},
     store::{StoreError, StoredSplit, Tx, roles::Api},
 };
 
@@ -24,8 +24,8 @@ pub struct RecordIdentities {
 }
 
 impl Tx<Api> {
-    /// What the records of a contact are linked by. `blocked` are values of its records that are no identities, of which
-    /// nothing is stored. `None` for an id that is no contact's own.
+    /// What the records of a contact are linked by. `blocked` are values of its records that are no identities for any tenant,
+    /// of which nothing is stored. `None` for an id that is no contact's own.
     #[tracing::instrument(name = "db.contact_identities", level = "debug", skip_all)]
     pub async fn contact_identities(
         &mut self,
@@ -37,9 +37,12 @@ impl Tx<Api> {
         if own.is_empty() {
             return Ok(None);
         }
-        let rules = IdentityRules::default();
         let seeds = own.into_iter().collect();
-        let Closure { records, shared } = self.closure(linked, seeds, &rules).await?;
+        let Closure {
+            records,
+            shared,
+            rules,
+        } = self.closure(linked, seeds).await?;
         let splits = self.splits_of(records.keys()).await?;
         let sides: Vec<_> = splits.iter().map(|split| split.sides.clone()).collect();
         let input = |record: &StoredIdentity| {

@@ -1,5 +1,7 @@
 //! Identity values as text: the kind, a colon, and the normalised text.
 
+use std::collections::BTreeSet;
+
 use super::linked::Linked;
 use crate::domain::profile::{IdentityKind, IdentityValue};
 
@@ -29,4 +31,18 @@ pub(super) fn read(stored: &str) -> Option<IdentityValue> {
 /// The kind and the text of a stored value.
 pub(super) fn kind_and_text(stored: &str) -> Option<(IdentityKind, String)> {
     read(stored).map(|value| (value.kind(), value.text().to_owned()))
+}
+
+/// Of stored values, those that link such objects.
+pub(super) fn read_all(linked: Linked, stored: &BTreeSet<String>) -> BTreeSet<IdentityValue> {
+    let of_object = stored.iter().filter(|value| object(value) == linked);
+    of_object.filter_map(|value| read(value)).collect()
+}
+
+/// What a stored value links.
+pub(super) fn object(stored: &str) -> Linked {
+    match stored.split_once(':') {
+        Some((COMPANY_ID | "domain", _)) => Linked::Companies,
+        _ => Linked::Contacts,
+    }
 }

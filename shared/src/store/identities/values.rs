@@ -8,7 +8,7 @@ use super::{closure::StoredIdentity, linked::Linked, stored_value};
 use crate::{
     domain::{
         ConnectionId,
-        profile::{IdentityRules, IdentityValue, RecordKey},
+        profile::{DEFAULT_MAX_HOLDERS, IdentityValue, RecordKey},
         records::{Company, Contact},
     },
     store::{
@@ -252,16 +252,15 @@ impl<R: ChangesObjects> Tx<R> {
     pub(super) async fn holders_of_shared(
         &mut self,
         touched: &TouchedValues,
-        rules: &IdentityRules,
     ) -> Result<BTreeSet<RecordKey>, StoreError> {
-        let max = rules.max_holders() as i64;
+        let max = DEFAULT_MAX_HOLDERS as i64;
         let largest = touched.0.values().map(|more| more.abs()).max();
         let values: Vec<String> = touched.0.keys().cloned().collect();
         let held = self
             .holders(&values, max + largest.unwrap_or_default() + 1)
             .await?;
         let mut found = BTreeSet::new();
-        for (value, holders) in held {
+        for (value, holders) in held.of {
             let now = holders.len() as i64;
             let before = now - touched.0[&value];
             if (now > max) != (before > max) {
