@@ -25,7 +25,8 @@ use crate::{
     pages,
     routes::{
         api_keys, audit_events, changes, companies, connections, contacts, conversations, erasures,
-        identities, merge_rules, search, sessions, sources, syncs, tenants, timeline,
+        identities, identity_rules, merge_rules, search, sessions, sources, syncs, tenants,
+        timeline,
     },
 };
 
@@ -49,6 +50,8 @@ fn calls() -> Vec<(Access, UtoipaMethodRouter<Api>)> {
         (Scope(SourcesWrite), routes!(sources::remove)),
         (Scope(ProfilesRead), routes!(merge_rules::show)),
         (Scope(SourcesWrite), routes!(merge_rules::set)),
+        (Scope(ProfilesRead), routes!(identity_rules::show)),
+        (Scope(SourcesWrite), routes!(identity_rules::set)),
         (Scope(ProfilesRead), routes!(contacts::list)),
         (Scope(ProfilesRead), routes!(contacts::show)),
         (Scope(ConversationsRead), routes!(contacts::conversations)),

@@ -54,7 +54,7 @@ struct LinkView {
     value: String,
     #[schema(value_type = words::LinkStatus)]
     status: &'static str,
-    /// Why a refused or blocked value links nobody. Absent otherwise.
+    /// Why a refused or blocked value links nobody: `tenant` if the identity rules block it. Absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     reason: Option<&'static str>,

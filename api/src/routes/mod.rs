@@ -10,6 +10,7 @@ pub(crate) mod contacts;
 pub(crate) mod conversations;
 pub(crate) mod erasures;
 pub(crate) mod identities;
+pub(crate) mod identity_rules;
 pub(crate) mod merge_rules;
 mod provenance;
 pub(crate) mod search;

@@ -101,6 +101,8 @@ actions! {
     SourceRemoved = "source.removed", "source";
     /// The order of sources was changed.
     MergeRulesChanged = "merge_rules.changed", "tenant";
+    /// Values were blocked or unblocked.
+    IdentityRulesChanged = "identity_rules.changed", "tenant";
     /// Records of a contact were parted.
     SplitMade = "split.made", "contact";
     /// A split of a contact was ended.

@@ -33,7 +33,7 @@ const STEPS: u32 = 8;
 /// Every pass. Most cases are single requests, because schemathesis ends the sequences by itself once they show it
 /// nothing new.
 pub(crate) fn all(synced: &Synced, cases: u32) -> Vec<Pass> {
-    let operations = 36;
+    let operations = 38;
     let single = (cases / operations).max(1);
     let sequences = (cases / 2 / STEPS).max(1);
     let pass = |name, ids: &Ids, phases: &str, examples: u32, filter: &str| Pass {

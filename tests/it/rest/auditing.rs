@@ -150,6 +150,22 @@ async fn each_action_is_one_event_and_a_repeat_is_none() {
     let changed = watch.one("merge_rules.changed").await;
     assert_eq!(changed["object"], json!({"type": "tenant", "id": tenant}));
 
+    let phone = json!({"kind": "phone", "value": "+49 30 123456"});
+    let rules = json!({"contacts": {"blocked": [phone.clone(), phone]}});
+    for (rules, details) in [
+        (rules, json!({"blocked": 1, "unblocked": 0})),
+        (json!({}), json!({"blocked": 0, "unblocked": 1})),
+    ] {
+        for _ in 0..2 {
+            let rules = Some(rules.clone());
+            let set = admin.call(Method::PUT, "/v1/identity_rules", rules);
+            assert_eq!(set.await.0, StatusCode::OK);
+        }
+        let changed = watch.one("identity_rules.changed").await;
+        assert_eq!(changed["object"], json!({"type": "tenant", "id": tenant}));
+        assert_eq!(changed["details"], details);
+    }
+
     let (contact, split) = part(&admin, &mut watch).await;
     end_split(&admin, &mut watch, &contact, &split).await;
 
@@ -188,9 +204,9 @@ async fn each_action_is_one_event_and_a_repeat_is_none() {
     // The key is gone, and the trail still says that it acted.
     let all = trail(&service).await;
     let by_key = all.iter().filter(|event| event["actor"] == by_admin);
-    assert_eq!(by_key.count(), 8);
+    assert_eq!(by_key.count(), 10);
     let text = json!(all).to_string();
-    for secret in ["Bob", "ada@acme.example", "pb_"] {
+    for secret in ["Bob", "ada@acme.example", "pb_", "+4930"] {
         assert!(!text.contains(secret), "{secret} is in the trail");
     }
 }
@@ -287,6 +303,12 @@ async fn what_was_not_done_has_no_event() {
             Method::PUT,
             "/v1/merge_rules".to_owned(),
             Some(json!({"contact": {}})),
+            400,
+        ),
+        (
+            Method::PUT,
+            "/v1/identity_rules".to_owned(),
+            Some(json!({"contacts": {"blocked": [{"kind": "phone", "value": "1234"}]}})),
             400,
         ),
     ] {

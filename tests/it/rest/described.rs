@@ -90,5 +90,5 @@ async fn each_path_has_the_described_methods_and_no_other() {
             assert_eq!(allowed, expected, "{path}");
         }
     }
-    assert_eq!(operations, 36);
+    assert_eq!(operations, 38);
 }

@@ -211,6 +211,7 @@ async fn read_everything(case: &Case, base: &str) {
         .await;
     caller.get("/v1/changes?limit=20").await;
     caller.get("/v1/merge_rules").await;
+    caller.get("/v1/identity_rules").await;
     caller.get("/v1/sources").await;
     search_everything(&caller).await;
     call_tools(&caller).await;
@@ -325,6 +326,13 @@ async fn send_everything(case: &Case, base: &str) {
     for rules in [json!({"contacts": {"default": ["email"]}}), json!({})] {
         let set = caller
             .call(Method::PUT, "/v1/merge_rules", Some(rules))
+            .await;
+        assert_eq!(set.0, StatusCode::OK);
+    }
+    let address = json!({"kind": "email", "value": known["email"]});
+    for rules in [json!({"contacts": {"blocked": [address]}}), json!({})] {
+        let set = caller
+            .call(Method::PUT, "/v1/identity_rules", Some(rules))
             .await;
         assert_eq!(set.0, StatusCode::OK);
     }
