@@ -73,6 +73,9 @@ pub enum Command {
     /// Show or set which source a tenant believes before which
     #[command(subcommand)]
     MergeRules(MergeRulesCommand),
+    /// Show or set which values join no records of a tenant
+    #[command(subcommand)]
+    IdentityRules(IdentityRulesCommand),
     /// Print raw records as Intercom sent them, from what `psql -At` shows of their columns on stdin
     Unpack,
     /// Show or check the configuration
@@ -182,6 +185,22 @@ pub enum MergeRulesCommand {
         tenant: TenantId,
     },
     /// Replace all rules of a tenant
+    Set {
+        /// The tenant's id
+        tenant: TenantId,
+        /// A JSON file as `show --output json` prints it, or `-` for stdin
+        rules: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum IdentityRulesCommand {
+    /// Show the values that are blocked beside those that are blocked for every tenant
+    Show {
+        /// The tenant's id
+        tenant: TenantId,
+    },
+    /// Replace all rules of a tenant. Its contacts and companies are parted and joined at once
     Set {
         /// The tenant's id
         tenant: TenantId,

@@ -1,13 +1,10 @@
 //! `pathbound merge-rules`: which source a tenant believes before which.
 
-use std::{
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use serde_json::Value;
 
-use super::api_config;
+use super::{api_config, json_input};
 use crate::{
     api_client::ApiClient,
     cli::MergeRulesCommand,
@@ -31,27 +28,11 @@ pub async fn run(
     let rules = match command {
         MergeRulesCommand::Show { tenant } => api.get(tenant, PATH).await?,
         MergeRulesCommand::Set { tenant, rules } => {
-            let rules = read(&rules)?;
+            let rules = json_input::read(&rules)?;
             api.put(tenant, PATH, &rules).await?.success()?
         }
     };
     output::show(format, &table(&rules), &rules)
-}
-
-/// The JSON of a file, or of stdin for `-`.
-fn read(path: &PathBuf) -> Result<Value, Failure> {
-    let unread = |error: std::io::Error| {
-        Failure::Setting(format!("{} cannot be read: {error}", path.display()))
-    };
-    let text = if path.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(unread)?;
-        text
-    } else {
-        std::fs::read_to_string(path).map_err(unread)?
-    };
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::Setting(format!("{} is no JSON: {error}", path.display())))
 }
 
 /// A row for each order.

@@ -5,6 +5,8 @@ pub mod dead;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod events;
+pub mod identity_rules;
+mod json_input;
 pub mod merge_rules;
 pub mod migrate;
 pub mod queues;
@@ -56,6 +58,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Events(args) => events::run(file, format, args).await,
         Command::Tenants(command) => tenants::run(file, format, command).await,
         Command::MergeRules(command) => merge_rules::run(file, format, command).await,
+        Command::IdentityRules(command) => identity_rules::run(file, format, command).await,
         Command::Unpack => unpack::run(),
         Command::Config(command) => config::run(file, format, command),
         // JSON whatever the format, because the description is for programs.
