@@ -1,6 +1,7 @@
 //! REST: keys, tenants, pages, repeats and errors, and what is read back.
 
 mod auditing;
+mod blocking;
 mod described;
 mod erasing;
 mod feed;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::feed::Reader;
 use crate::support::{Caller, World};
 
-async fn caller() -> (World, Caller) {
+pub(super) async fn caller() -> (World, Caller) {
     let world = World::new().await;
     let tenant = world.new_tenant().await;
     let base = world.api().await;
@@ -16,7 +16,7 @@ async fn caller() -> (World, Caller) {
     (world, caller)
 }
 
-async fn send(caller: &Caller, source: &str, id: &str, fields: Value) {
+pub(super) async fn send(caller: &Caller, source: &str, id: &str, fields: Value) {
     let record =
         json!({"source_id": id, "source_updated_at": "2026-11-01T12:00:00Z", "fields": fields});
     let taken = caller.send(source, "contact", &[record]).await;
@@ -24,7 +24,7 @@ async fn send(caller: &Caller, source: &str, id: &str, fields: Value) {
 }
 
 /// A contact as sets of its sources' ids.
-async fn contacts(caller: &Caller) -> BTreeSet<BTreeSet<String>> {
+pub(super) async fn contacts(caller: &Caller) -> BTreeSet<BTreeSet<String>> {
     let contacts = caller.all("/v1/contacts").await;
     contacts.iter().map(source_ids).collect()
 }
@@ -36,19 +36,19 @@ fn source_ids(contact: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-fn sets<const N: usize>(of: [&str; N]) -> BTreeSet<BTreeSet<String>> {
+pub(super) fn sets<const N: usize>(of: [&str; N]) -> BTreeSet<BTreeSet<String>> {
     of.map(|ids| ids.split('+').map(str::to_owned).collect())
         .into()
 }
 
 /// The contact that has this record.
-async fn with(caller: &Caller, id: &str) -> Value {
+pub(super) async fn with(caller: &Caller, id: &str) -> Value {
     let contacts = caller.all("/v1/contacts").await;
     let has = |contact: &&Value| source_ids(contact).contains(id);
     contacts.iter().find(has).expect("it is listed").clone()
 }
 
-fn path(contact: &Value, rest: &str) -> String {
+pub(super) fn path(contact: &Value, rest: &str) -> String {
     format!("/v1/contacts/{}{rest}", contact["id"].as_str().unwrap())
 }
 

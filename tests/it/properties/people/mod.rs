@@ -70,7 +70,13 @@ async fn people_of_four_sources_are_what_an_oracle_says() {
     life.deliver_everything().await;
     life.resend_erased().await;
     let seen = life.compare().await;
-    assert!(!life.model.erased.is_empty() && !life.model.splits.is_empty());
+    let model = &life.model;
+    let is_empty = [
+        model.erased.is_empty(),
+        model.splits.is_empty(),
+        model.blocked.is_empty(),
+    ];
+    assert_eq!(is_empty, [false; 3]);
     life.look_around(&seen).await;
 }
 
@@ -165,13 +171,14 @@ impl Life {
             let people: BTreeSet<i64> = all.map(|key| self.model.records[key].person).collect();
             people.contains(&self.model.records[&key].person)
         });
-        match self.rng.between(0, 12) {
+        match self.rng.between(0, 14) {
             0 => self.reorder().await,
             1 | 2 if !is_parted => self.erase(&key).await,
             3 | 4 if !is_parted => self.part(&key).await,
             5 if !self.model.splits.is_empty() => self.join_again().await,
             6 | 7 if !is_parted => self.merge(&key).await,
             8 | 9 if !is_parted => self.readdress(&key).await,
+            10 | 11 if !is_parted => self.block(&key).await,
             _ => self.rename(&key).await,
         }
     }
@@ -208,6 +215,32 @@ impl Life {
         let answer = self
             .caller
             .call(Method::PUT, "/v1/merge_rules", Some(rules))
+            .await;
+        assert_eq!(answer.0, StatusCode::OK, "{answer:?}");
+    }
+
+    /// Blocks a value of a record, or unblocks one that was blocked before.
+    async fn block(&mut self, key: &Key) {
+        let values = self.model.records[key].values();
+        if values.is_empty() {
+            return;
+        }
+        let blocked: Vec<_> = self.model.blocked.iter().cloned().collect();
+        if blocked.is_empty() || self.rng.between(0, 3) > 0 {
+            let value = self.rng.pick(&values).clone();
+            self.model.blocked.insert(value);
+        } else {
+            let value = self.rng.pick(&blocked);
+            self.model.blocked.remove(value);
+        }
+        let values = self.model.blocked.iter().map(|(kind, value)| {
+            let kind = ["external_id", "email", "phone"][*kind];
+            json!({"kind": kind, "value": value})
+        });
+        let rules = json!({"contacts": {"blocked": values.collect::<Vec<_>>()}});
+        let answer = self
+            .caller
+            .call(Method::PUT, "/v1/identity_rules", Some(rules))
             .await;
         assert_eq!(answer.0, StatusCode::OK, "{answer:?}");
     }

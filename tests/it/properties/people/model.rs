@@ -57,6 +57,8 @@ pub(super) struct Model {
     pub(super) splits: Vec<Split>,
     /// The sources, the one that is believed first in front.
     pub(super) order: [&'static str; 4],
+    /// Values that join nobody, each with its kind as in [`Record::values`].
+    pub(super) blocked: BTreeSet<(usize, String)>,
     /// Records of people who were erased.
     pub(super) erased: BTreeMap<Key, Record>,
 }
@@ -70,6 +72,7 @@ impl Model {
             events: Vec::new(),
             splits: Vec::new(),
             order: SOURCES,
+            blocked: BTreeSet::new(),
             erased: BTreeMap::new(),
         };
         for person in 0..people {
@@ -100,6 +103,13 @@ impl Model {
 
     fn add(&mut self, record: Record) {
         self.records.insert(record.key.clone(), record);
+    }
+
+    /// What may join a record with others, the strongest kind first.
+    pub(super) fn joining_values(&self, record: &Record) -> Vec<(usize, String)> {
+        let mut values = record.values();
+        values.retain(|value| !self.blocked.contains(value));
+        values
     }
 
     fn add_events(&mut self, rng: &mut Rng) {

@@ -101,7 +101,7 @@ impl<'a> Groups<'a> {
         for kind in 0..3 {
             let mut holders: BTreeMap<String, Vec<Key>> = BTreeMap::new();
             for key in self.label.keys() {
-                for (of, value) in self.model.records[key].values() {
+                for (of, value) in self.model.joining_values(&self.model.records[key]) {
                     if of == kind {
                         holders.entry(value).or_default().push(key.clone());
                     }
@@ -125,7 +125,7 @@ impl<'a> Groups<'a> {
             for label in &labels {
                 let values = self.of_label[label]
                     .iter()
-                    .flat_map(|key| self.model.records[key].values());
+                    .flat_map(|key| self.model.joining_values(&self.model.records[key]));
                 let values = values.filter(|(of, _)| *of == stronger);
                 held.entry(*label)
                     .or_default()
