@@ -37,7 +37,7 @@ pub(super) fn error_page(
     let again = match (visitor, error) {
         (None, _) => html! { p { "Go back to where you started and connect Intercom again." } },
         (Some(visitor), ConnectError::OtherWorkspace(other)) => choices(visitor, other),
-        (Some(visitor), _) => start_again(visitor, region, None, "Connect Intercom again"),
+        (Some(visitor), _) => start_again(visitor, Some(region), None, "Connect Intercom again"),
     };
     Page {
         status,
@@ -51,16 +51,17 @@ pub(super) fn error_page(
     .into_response()
 }
 
+/// A connection that is renewed has its region.
 fn start_again(
     visitor: &Visitor,
-    region: Region,
+    region: Option<Region>,
     renews: Option<ConnectionId>,
     label: &str,
 ) -> Markup {
     connect_form(
         visitor,
         &html! {
-            input type="hidden" name="region" value=(region.as_str());
+            @if let Some(region) = region { input type="hidden" name="region" value=(region.as_str()); }
             @if let Some(renews) = renews { input type="hidden" name="renews" value=(renews); }
             button type="submit" { (label) }
         },
@@ -70,13 +71,12 @@ fn start_again(
 /// Another workspace was chosen than the connection's.
 fn choices(visitor: &Visitor, other: &OtherWorkspace) -> Markup {
     let (connected, chosen) = (shown(&other.connected, NAME), shown(&other.chosen, NAME));
-    let region = other.region;
     html! {
         p { "The connection is to " strong { bdi { (connected) } } ". In Intercom, you chose " strong { bdi { (chosen) } } "." }
         p { "Intercom takes the workspace that you are signed in to in this browser. Switch it there first." }
         div class="actions" {
-            (start_again(visitor, region, Some(other.connection), "Choose the same workspace"))
-            (start_again(visitor, region, None, "Connect the other one as well"))
+            (start_again(visitor, None, Some(other.connection), "Choose the same workspace"))
+            (start_again(visitor, Some(other.region), None, "Connect the other one as well"))
         }
     }
 }

@@ -46,15 +46,14 @@ pub(crate) async fn connect(
     let (visitor, form) = form::accepted::<ConnectForm>(&api, &headers, &body).await?;
     let tenant = visitor.session.tenant;
     let (region, renews) = if form.renews.is_empty() {
-        let region = form.region.parse().map_err(|_| Refusal::Choice)?;
+        let region: Region = form.region.parse().map_err(|_| Refusal::Choice)?;
         (region, None)
     } else {
         let renewed = ConnectionId(id(&form.renews)?);
         let connection = api.store.connection(tenant, renewed).await?;
         let connection = connection.ok_or(Refusal::NotFound)?;
-        // A workspace stays in its region. Another may be chosen, if it was moved.
-        let region: Region = form.region.parse().unwrap_or(connection.region);
-        (region, Some(renewed))
+        // A workspace stays in its region.
+        (connection.region, Some(renewed))
     };
     oauth::begin_in_browser(&api, tenant, region, renews, visitor.actor())
         .await
