@@ -166,7 +166,8 @@ fn a_body_is_closed_and_its_numbers_have_bounds() {
         [
             "put /v1/identity_rules",
             "post /v1/integrations/intercom/connect",
-            "put /v1/merge_rules"
+            "put /v1/merge_rules",
+            "post /v1/sessions"
         ]
     );
     for name in &answers {

@@ -58,6 +58,7 @@ async fn a_first_sync_is_never_green_and_a_complete_copy_is() {
     page.has("Data as of");
     page.has("Done Everything, asked for at");
     page.has("Region United States");
+    page.has("segments and attributes. Read as a whole Complete.");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,6 +97,7 @@ async fn what_the_plan_lacks_is_said_at_its_stream() {
     page.has("Health: Connected, with limits");
     page.has("The workspace's Intercom plan does not include API access to conversations.");
     page.has("What to do: Upgrade the Intercom plan");
+    page.has("0 conversations done They come with the conversations.");
 }
 
 #[tokio::test(flavor = "multi_thread")]

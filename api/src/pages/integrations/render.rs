@@ -1,5 +1,6 @@
 //! The page of integrations as HTML.
 
+use chrono::SecondsFormat;
 use maud::{Markup, html};
 use shared::domain::ConnectionId;
 
@@ -264,7 +265,7 @@ fn run(row: &RunRow) -> Markup {
         li id=(format!("run-{}", row.id)) {
             strong class=(format!("badge {}", row.tone.class())) { (row.status) }
             " " (row.what) ", asked for at "
-            time datetime=(row.requested_at.to_rfc3339()) { (time(row.requested_at)) }
+            time datetime=(row.requested_at.to_rfc3339_opts(SecondsFormat::Secs, true)) { (time(row.requested_at)) }
             ". " (row.sentence)
         }
     }

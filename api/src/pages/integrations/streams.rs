@@ -61,6 +61,8 @@ fn row(facts: &ConnectionFacts, stream: &StreamStatus, now: DateTime<Utc>) -> St
     let (label, about) = words(stream.stream);
     let (count, percent) = match stream.stream {
         Stream::Threads => threads(facts),
+        // Its lists are replaced as a whole, so a count would say nothing about progress.
+        Stream::Reference => ("Read as a whole".to_owned(), None),
         _ => objects(stream),
     };
     let (tone, sentence) = state(facts, stream, now);
@@ -136,6 +138,10 @@ fn state(facts: &ConnectionFacts, stream: &StreamStatus, now: DateTime<Utc>) -> 
         let reason = stream.reason.as_deref().unwrap_or_default();
         shown(reason, MESSAGE)
     };
+    // Without conversations there are no messages to be missed.
+    if stream.stream == Stream::Threads && is_blocked(facts, Stream::Conversations) {
+        return (Tone::Quiet, "They come with the conversations.".to_owned());
+    }
     match stream.status {
         StreamActivity::Blocked => {
             let message = stream
@@ -153,6 +159,11 @@ fn state(facts: &ConnectionFacts, stream: &StreamStatus, now: DateTime<Utc>) -> 
         StreamActivity::Idle if stream.complete => (Tone::Good, "Complete.".to_owned()),
         StreamActivity::Idle => (Tone::Quiet, reason()),
     }
+}
+
+fn is_blocked(facts: &ConnectionFacts, stream: Stream) -> bool {
+    let mut streams = facts.status.streams.iter();
+    streams.any(|of| of.stream == stream && of.blocked.is_some())
 }
 
 /// A first read, with its rate. A connection that has ended before has objects of its earlier life, so its rate is not
