@@ -58,7 +58,7 @@ async fn the_commands_of_the_readme_run() {
     let world = World::new().await;
     let base = world.api().await;
     let commands = commands();
-    assert_eq!(commands.len(), 6);
+    assert_eq!(commands.len(), 7);
     let mut before = String::new();
     for command in commands {
         let command = command.replace("localhost:8080", &base);
@@ -79,6 +79,7 @@ async fn the_commands_of_the_readme_run() {
                 || answer["start_url"].is_string()
                 || answer["accepted"] == 1
                 || answer["matched"].is_string()
+                || answer["contacts"]["blocked"].is_array()
                 || answer["key"].is_string()
                 || answer["url"].is_string(),
             "{command}{answer}"
