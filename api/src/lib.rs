@@ -7,6 +7,7 @@
 mod caller;
 mod codes;
 mod conditional;
+mod cookie;
 mod cors;
 mod docs;
 mod envelope;

@@ -2,21 +2,18 @@
 //!
 //! A cookie of its own for each flow lets two flows finish in one browser, in any order.
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use shared::{config::Config, domain::Secret, sync::connect::FLOW_LIFE, vault};
+
+use crate::cookie;
 
 /// Characters of a cookie's name that tell flows apart. A browser has few flows at a time.
 const SUFFIX: usize = 12;
-/// Characters of a session. A cookie of another length is not ours.
-const SESSION: usize = 43;
 
 /// The cookies that tie flows to one browser.
-///
-/// The `__Host-` prefix makes browsers refuse a cookie over http or from another host. It cannot
-/// be used over plain http, which only development does.
 pub(super) struct Cookies {
     prefix: &'static str,
-    secure: &'static str,
+    is_secure: bool,
 }
 
 /// A session that a browser sent.
@@ -27,16 +24,14 @@ pub(super) struct FlowSession<'a> {
 
 impl Cookies {
     pub(super) fn of(config: &Config) -> Self {
-        if config.public_url.starts_with("https://") {
-            Self {
-                prefix: "__Host-pathbound_oauth_",
-                secure: "; Secure",
-            }
-        } else {
-            Self {
-                prefix: "pathbound_oauth_",
-                secure: "",
-            }
+        let is_secure = cookie::is_secure(config);
+        Self {
+            prefix: if is_secure {
+                "__Host-pathbound_oauth_"
+            } else {
+                "pathbound_oauth_"
+            },
+            is_secure,
         }
     }
 
@@ -51,24 +46,20 @@ impl Cookies {
 
     /// Every session that this browser has.
     pub(super) fn sessions<'a>(&self, headers: &'a HeaderMap) -> Vec<FlowSession<'a>> {
-        headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|cookies| cookies.split(';'))
-            .filter_map(|cookie| cookie.trim().split_once('='))
-            .filter(|(name, value)| name.starts_with(self.prefix) && value.len() == SESSION)
+        cookie::sent(headers)
+            .filter(|(name, _)| name.starts_with(self.prefix))
             .map(|(name, value)| FlowSession { name, value })
             .collect()
     }
 
     pub(super) fn set(&self, start_token: &str, session: &Secret) -> String {
         let name = self.name(start_token);
-        self.with(&name, session.expose(), FLOW_LIFE.as_secs())
+        let seconds = FLOW_LIFE.as_secs();
+        cookie::written(&name, session.expose(), seconds, self.is_secure)
     }
 
     pub(super) fn clear(&self, session: &FlowSession<'_>) -> String {
-        self.with(session.name, "", 0)
+        cookie::written(session.name, "", 0, self.is_secure)
     }
 
     fn name(&self, start_token: &str) -> String {
@@ -76,30 +67,22 @@ impl Cookies {
         let suffix: String = token.expose().chars().take(SUFFIX).collect();
         format!("{}{suffix}", self.prefix)
     }
-
-    // Lax and not Strict, because Intercom's page starts the navigation to the callback.
-    fn with(&self, name: &str, value: &str, max_age: u64) -> String {
-        format!(
-            "{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{}",
-            self.secure
-        )
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderValue, header};
 
     use super::*;
 
     const COOKIES: Cookies = Cookies {
         prefix: "pathbound_oauth_",
-        secure: "",
+        is_secure: false,
     };
 
     #[test]
     fn each_flow_of_a_browser_has_its_own_cookie() {
-        let sessions = ["a", "b"].map(|letter| Secret::new(letter.repeat(SESSION)));
+        let sessions = ["a", "b"].map(|letter| Secret::new(letter.repeat(cookie::VALUE)));
         let mut headers = HeaderMap::new();
         for (flow, session) in ["one", "two"].into_iter().zip(&sessions) {
             let cookie = COOKIES.set(flow, session);
@@ -114,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_cookie_of_another_name_or_length_is_not_ours() {
-        let value = "a".repeat(SESSION);
+        let value = "a".repeat(cookie::VALUE);
         let mut headers = HeaderMap::new();
         for cookie in [
             format!("a=1; xpathbound_oauth_1={value}"),

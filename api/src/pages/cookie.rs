@@ -1,15 +1,10 @@
 //! The cookies of the pages: the session of a browser that is signed in, and what ties a press of the sign-in button to
 //! the browser that has opened the page.
-//!
-//! They are `Lax` and not `Strict`, because a browser that comes back from Intercom would be signed out by `Strict`. The
-//! `__Host-` prefix makes browsers refuse a cookie over http or from another host. It cannot be used over plain http, which
-//! only a development profile on loopback has.
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use shared::{config::Config, domain::Secret};
 
-/// Characters of a cookie's value. One of another length is not ours.
-const VALUE: usize = 43;
+use crate::cookie;
 
 /// One cookie of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,20 +21,15 @@ pub(super) struct Cookies {
 impl Cookies {
     pub(super) fn of(config: &Config) -> Self {
         Self {
-            is_secure: config.public_url.starts_with("https://"),
+            is_secure: cookie::is_secure(config),
         }
     }
 
     /// The value that the browser has sent.
     pub(super) fn value(&self, cookie: PageCookie, headers: &HeaderMap) -> Option<Secret> {
         let name = self.name(cookie);
-        headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|cookies| cookies.split(';'))
-            .filter_map(|cookie| cookie.trim().split_once('='))
-            .find(|(sent, value)| *sent == name && value.len() == VALUE)
+        cookie::sent(headers)
+            .find(|(sent, _)| *sent == name)
             .map(|(_, value)| Secret::new(value))
     }
 
@@ -54,11 +44,7 @@ impl Cookies {
     }
 
     fn written(&self, cookie: PageCookie, value: &str, seconds: u64) -> String {
-        let secure = if self.is_secure { "; Secure" } else { "" };
-        format!(
-            "{}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}",
-            self.name(cookie)
-        )
+        cookie::written(self.name(cookie), value, seconds, self.is_secure)
     }
 
     const fn name(&self, cookie: PageCookie) -> &'static str {
@@ -73,13 +59,13 @@ impl Cookies {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderValue, header};
 
     use super::*;
 
     #[test]
     fn a_cookie_reads_back_and_one_of_another_name_or_length_does_not() {
-        let value = Secret::new("v".repeat(VALUE));
+        let value = Secret::new("v".repeat(cookie::VALUE));
         for is_secure in [true, false] {
             let cookies = Cookies { is_secure };
             let set = cookies.set(PageCookie::Session, &value, 60);

@@ -89,7 +89,7 @@ pub async fn identities(
 
 /// The values of a record that are no identities, as its own bytes have them.
 fn blocked_values(record: &SourceRecord) -> Vec<IdentityValue> {
-    let text = String::from_utf8_lossy(&record.raw).into_owned();
+    let text = record.text().into_owned();
     let contact = match record.source.kind() {
         Source::Intercom => wire::read_contact(&text).ok(),
         Source::Crm | Source::Email | Source::Analytics => {

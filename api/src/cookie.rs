@@ -1,0 +1,33 @@
+//! How cookies are read and written, whatever they are for.
+//!
+//! They are `Lax` and not `Strict`, because a browser that comes back from Intercom would not send a strict one. Names
+//! begin with `__Host-` over https, so that browsers refuse a cookie over http or from another host. The prefix cannot be
+//! used over plain http, which only a development profile on loopback has.
+
+use axum::http::{HeaderMap, header};
+use shared::config::Config;
+
+/// Characters of a value, which is a random token. One of another length is not ours.
+pub(crate) const VALUE: usize = 43;
+
+/// Whether browsers reach us over https.
+pub(crate) fn is_secure(config: &Config) -> bool {
+    config.public_url.starts_with("https://")
+}
+
+/// Names and values of the cookies that a browser has sent and that may be ours.
+pub(crate) fn sent(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .filter(|(_, value)| value.len() == VALUE)
+}
+
+/// `Set-Cookie` for a value that the browser keeps for so many seconds. With zero it takes the cookie away.
+pub(crate) fn written(name: &str, value: &str, seconds: u64, is_secure: bool) -> String {
+    let secure = if is_secure { "; Secure" } else { "" };
+    format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+}
