@@ -11,7 +11,10 @@ use serde::{
 };
 use uuid::Uuid;
 
-use crate::error::{ApiError, FieldError};
+use crate::{
+    error::{ApiError, FieldError},
+    strict_json::Strict,
+};
 
 /// A JSON body. No body at all stands for `{}`.
 #[derive(Debug)]
@@ -33,13 +36,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         } else {
             &bytes
         };
-        // Without this, a list of values would pass for an object whose members it has in their order.
+        // A message of our own, because the reader would name a place for a fault of the whole body.
         if !text.trim_ascii_start().starts_with(b"{") {
             return Err(ApiError::invalid("body", "must be a JSON object"));
         }
         let mut reader = serde_json::Deserializer::from_slice(text);
-        let value =
-            serde_path_to_error::deserialize(&mut reader).map_err(|error| fault(&error, "body"))?;
+        let value = serde_path_to_error::deserialize(Strict(&mut reader))
+            .map_err(|error| fault(&error, "body"))?;
         // Without this, anything after the first JSON value would pass unread.
         reader
             .end()

@@ -28,6 +28,7 @@ mod purge;
 mod router;
 mod routes;
 mod serve;
+mod strict_json;
 
 use std::sync::Arc;
 

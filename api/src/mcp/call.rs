@@ -13,6 +13,7 @@ use crate::{
     Api,
     caller::{CallerScopes, KeyScope},
     page::Pager,
+    strict_json::Strict,
 };
 
 /// What a tool works with.
@@ -126,7 +127,7 @@ fn read_arguments<T: Tool>(arguments: JsonObject) -> Result<T::Input, Refusal> {
         );
         return Err(Refusal::argument(stranger, &fix));
     }
-    serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
+    serde_path_to_error::deserialize(Strict(Value::Object(arguments))).map_err(|error| {
         let (path, fault) = (error.path().to_string(), error.inner().to_string());
         // A missing argument is a fault of the whole.
         if path == "." {
