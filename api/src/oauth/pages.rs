@@ -37,7 +37,12 @@ pub(super) fn error_page(
     let again = match (visitor, error) {
         (None, _) => html! { p { "Go back to where you started and connect Intercom again." } },
         (Some(visitor), ConnectError::OtherWorkspace(other)) => choices(visitor, other),
-        (Some(visitor), _) => start_again(visitor, Some(region), None, "Connect Intercom again"),
+        (Some(visitor), _) => start_again(
+            visitor,
+            Some(region),
+            None,
+            &html! { button type="submit" { "Connect Intercom again" } },
+        ),
     };
     Page {
         status,
@@ -56,14 +61,14 @@ fn start_again(
     visitor: &Visitor,
     region: Option<Region>,
     renews: Option<ConnectionId>,
-    label: &str,
+    button: &Markup,
 ) -> Markup {
     connect_form(
         visitor,
         &html! {
             @if let Some(region) = region { input type="hidden" name="region" value=(region.as_str()); }
             @if let Some(renews) = renews { input type="hidden" name="renews" value=(renews); }
-            button type="submit" { (label) }
+            (button)
         },
     )
 }
@@ -75,8 +80,8 @@ fn choices(visitor: &Visitor, other: &OtherWorkspace) -> Markup {
         p { "The connection is to " strong { bdi { (connected) } } ". In Intercom, you chose " strong { bdi { (chosen) } } "." }
         p { "Intercom takes the workspace that you are signed in to in this browser. Switch it there first." }
         div class="actions" {
-            (start_again(visitor, None, Some(other.connection), "Choose the same workspace"))
-            (start_again(visitor, Some(other.region), None, "Connect the other one as well"))
+            (start_again(visitor, None, Some(other.connection), &html! { button type="submit" { "Choose the same workspace" } }))
+            (start_again(visitor, Some(other.region), None, &html! { button class="quiet" type="submit" { "Connect the other one as well" } }))
         }
     }
 }

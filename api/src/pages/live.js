@@ -42,6 +42,8 @@
     }
     for (const [id, state] of after) {
       if (before.get(id) === state) continue;
+      // What had just happened is older than this.
+      document.getElementById("happened")?.remove();
       const card = document.getElementById(id);
       card.dataset.state = state;
       const name = card.querySelector("h3").textContent;

@@ -30,12 +30,30 @@ impl News {
             _ => None,
         }
     }
+
+    /// Whether it still is so: an address can be opened again later.
+    fn is_true_of(self, view: &PageView) -> bool {
+        match self {
+            Self::Connected => view.current.iter().any(ConnectionView::is_syncing),
+            Self::Disconnected | Self::Deleting => !view.ended.is_empty(),
+        }
+    }
+}
+
+impl ConnectionView {
+    /// Whether it is kept up to date, as far as that goes.
+    fn is_syncing(&self) -> bool {
+        matches!(
+            self.kind,
+            Health::FirstSync | Health::UpToDate | Health::Gaps | Health::Behind | Health::Limited
+        )
+    }
 }
 
 pub(super) fn page(view: &PageView, news: Option<News>, visitor: &Visitor) -> Markup {
     html! {
         h1 { "Integrations" }
-        @if let Some(news) = news { (happened(news)) }
+        @if let Some(news) = news.filter(|news| news.is_true_of(view)) { (happened(news)) }
         // It is there before its text, so that a change is read out.
         p id="live-news" class="dim" role="status" {}
         button id="live-switch" class="quiet" type="button" hidden { "Pause live updates" }
@@ -69,7 +87,7 @@ fn happened(news: News) -> Markup {
             "Intercom is disconnected, and its data is being deleted.",
         ),
     };
-    html! { p class=(format!("banner {tone}")) role="status" { (sentence) } }
+    html! { p id="happened" class=(format!("banner {tone}")) role="status" { (sentence) } }
 }
 
 /// What connecting means, before anything is connected.
@@ -115,15 +133,11 @@ fn connect(visitor: &Visitor) -> Markup {
 /// What can be done about a connection now.
 fn actions(view: &ConnectionView, visitor: &Visitor) -> Markup {
     let path = |action: &str| format!("/integrations/intercom/{}/{action}", view.id);
-    let is_syncing = matches!(
-        view.kind,
-        Health::FirstSync | Health::UpToDate | Health::Gaps | Health::Behind | Health::Limited
-    );
     html! {
         div class="actions" {
             @if let Some(run) = view.open_run {
                 a class="button quiet" href=(format!("#run-{run}")) { "See the sync that was asked for" }
-            } @else if is_syncing {
+            } @else if view.is_syncing() {
                 form method="post" action=(path("resync")) {
                     (form_token(visitor))
                     button type="submit" name="mode" value="incremental" { "Sync now" }

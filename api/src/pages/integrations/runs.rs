@@ -72,8 +72,11 @@ fn sentence(run: &Run) -> String {
         (Some(started), None) => format!("It began at {}.", time(started)),
         (started, Some(finished)) => {
             let begun = started.unwrap_or(run.requested_at);
-            let took = span((finished - begun).num_seconds());
-            format!("It took up to {took}.{error}")
+            let took = match (finished - begun).num_seconds() {
+                ..60 => "less than a minute".to_owned(),
+                seconds => format!("up to {}", span(seconds)),
+            };
+            format!("It took {took}.{error}")
         }
     }
 }
