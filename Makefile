@@ -2,7 +2,7 @@
 # The logic is in deploy/setup/ (shell) and in the programs themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench chaos api-check fuzz dictionaries reference sqlx sqlx-check stats servers clean-servers laws
+.PHONY: help demo test check bench chaos api-check browser fuzz dictionaries reference sqlx sqlx-check stats servers clean-servers laws
 
 ARGS ?=
 BENCH ?=
@@ -22,8 +22,9 @@ help: ## Show this list
 demo: servers ## Sync 25 simulated workspaces and compare every record (ARGS="--smoke")
 	@deploy/setup/run.sh $(PROFILE) pathbound demo $(ARGS)
 
-test: servers ## Run all tests (ARGS=filter)
+test: servers ## Run all tests, and a short look at the pages (ARGS=filter, then without the look)
 	@deploy/setup/test.sh $(ARGS)
+	@[ -n "$(ARGS)" ] || $(MAKE) --no-print-directory browser ARGS=--short
 
 check: ## Run what CI runs
 	@.ci/run
@@ -39,6 +40,11 @@ api-check: servers ## Compare the API with its description, and call its tools (
 	@deploy/setup/python_tool.sh mcp
 	@deploy/setup/node_tool.sh mcp_clients
 	@deploy/setup/run.sh dev api-check --cases $(CASES) $(ARGS)
+
+browser: servers ## Let Chromium walk through the pages and judge each (ARGS=walk, or --short for one theme)
+	@deploy/setup/chromium.sh
+	@deploy/setup/node_tool.sh browser
+	@deploy/setup/run.sh dev browser $(ARGS)
 
 fuzz: ## Let libFuzzer look for inputs that break a parser (FUZZ_SECONDS= each, ARGS=target, needs nightly)
 	@deploy/setup/fuzz.sh $(FUZZ_SECONDS) $(ARGS)

@@ -1,0 +1,48 @@
+// Walks through the pages, and writes what was found to `report.json`.
+
+import { writeFile } from "node:fs/promises";
+import { chromium } from "playwright-core";
+
+import { checkHtml } from "./html.mjs";
+import { Judge } from "./judge.mjs";
+import { measure } from "./lighthouse.mjs";
+import { Visit } from "./visit.mjs";
+import { World } from "./world.mjs";
+import { connecting } from "./walks/connecting.mjs";
+import { keyboard } from "./walks/keyboard.mjs";
+import { refusals } from "./walks/refusals.mjs";
+import { scriptless } from "./walks/scriptless.mjs";
+import { signingIn } from "./walks/signing_in.mjs";
+import { troubles } from "./walks/troubles.mjs";
+
+const WALKS = { signingIn, connecting, troubles, refusals, keyboard, scriptless };
+
+const { CHROMIUM, OUT, SHORT } = process.env;
+const wanted = process.argv[2] ?? "";
+
+// Containers have a small /dev/shm and no user namespaces.
+const ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"];
+
+const world = new World();
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+const judge = new Judge(world.base, OUT, Boolean(SHORT));
+try {
+  for (const [name, walk] of Object.entries(WALKS)) {
+    if (!name.startsWith(wanted)) continue;
+    const visit = new Visit(browser, world, judge, name);
+    try {
+      await walk(visit);
+      judge.walked();
+    } catch (error) {
+      judge.fail(name, `the walk did not come to its end: ${error.message}`);
+      await visit.lastLook();
+    } finally {
+      await visit.end();
+    }
+  }
+} finally {
+  await browser.close();
+}
+await checkHtml(judge);
+const lighthouse = SHORT || wanted ? [] : await measure(judge, world, CHROMIUM, ARGUMENTS);
+await writeFile(`${OUT}/report.json`, JSON.stringify({ ...(await judge.report()), lighthouse }, null, 2));

@@ -1,0 +1,70 @@
+// One person with a browser.
+
+const VIEW = { width: 1100, height: 900 };
+
+export class Visit {
+  #browser;
+  #contexts = [];
+
+  constructor(browser, world, judge, name) {
+    this.#browser = browser;
+    this.world = world;
+    this.judge = judge;
+    this.name = name;
+  }
+
+  // A page in a browser of its own, without cookies.
+  async page({ script = true } = {}) {
+    const context = await this.#browser.newContext({ viewport: VIEW, javaScriptEnabled: script });
+    this.#contexts.push(context);
+    const page = await context.newPage();
+    page.setDefaultTimeout(20_000);
+    this.judge.listen(page, this.name);
+    return page;
+  }
+
+  // A page that is signed in to a tenant, as the product backend lets a person in.
+  async signedIn(tenant, { returnTo, script } = {}) {
+    const page = await this.page({ script });
+    await page.goto(await this.world.link(tenant, returnTo));
+    await page.getByRole("button", { name: "Sign in" }).click();
+    return page;
+  }
+
+  // From the page of integrations through Intercom and back.
+  async connect(page, workspace, button = "Connect Intercom") {
+    await page.getByRole("button", { name: button }).first().click();
+    await this.consent(page, workspace);
+  }
+
+  // Allows it at Intercom.
+  async consent(page, workspace) {
+    await page.locator(`form[data-workspace="${workspace.id}"] button`).click();
+    await page.waitForURL(`${this.world.base}/**`);
+  }
+
+  // Judges the page as it is.
+  look(page, state) {
+    return this.judge.look(page, state);
+  }
+
+  expect(condition, sentence) {
+    if (!condition) this.judge.fail(this.name, sentence);
+  }
+
+  // The state of the only connection that the page shows.
+  state(page) {
+    return page.locator('section[id^="connection-"]').first().getAttribute("data-state");
+  }
+
+  // What a walk saw last before it got lost.
+  async lastLook() {
+    for (const [number, context] of this.#contexts.entries()) {
+      for (const page of context.pages()) await this.judge.picture(page, `lost-${this.name}-${number}`);
+    }
+  }
+
+  async end() {
+    for (const context of this.#contexts) await context.close();
+  }
+}
