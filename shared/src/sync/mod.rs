@@ -15,6 +15,7 @@
 //! | `outcome.rs`, `failure.rs`        | what follows from a slice that ended well, or failed     |
 //! | `refusal.rs`, `belief.rs`         | what follows from a refusal, and how long it is doubted  |
 //! | `connect.rs`, `replay.rs`         | connecting a workspace, and replaying its quarantine     |
+//! | `key_rotation.rs`                 | sealing all tokens anew with another key                 |
 
 mod attempt;
 mod audit;
@@ -48,6 +49,7 @@ mod error;
 mod failure;
 mod fence_gate;
 mod future_dated;
+mod key_rotation;
 mod outcome;
 mod overlap_probe;
 mod page_objects;
@@ -76,6 +78,7 @@ mod work;
 pub use context::Context;
 pub use error::SliceError;
 pub use fence_gate::FENCE_RECHECK_INTERVAL;
+pub use key_rotation::{CONCURRENCY, Rotated, rotate_keys};
 pub use outcome::SliceOutcome;
 pub use replay::{Replayed, replay};
 pub use slice::SliceContext;

@@ -77,6 +77,17 @@ impl KeyRing {
         })
     }
 
+    /// The id of the key that seals.
+    #[must_use]
+    pub fn primary(&self) -> &str {
+        &self.keys[0].kid
+    }
+
+    /// The ids of all keys, the one that seals first.
+    pub fn kids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.kid.as_str())
+    }
+
     /// Seals with the primary key and a random nonce. The caller cannot choose the nonce.
     ///
     /// # Errors
