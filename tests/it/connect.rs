@@ -9,6 +9,7 @@ use shared::domain::TenantId;
 
 use crate::support::{Caller, World, client};
 
+mod key_rotation;
 mod start_page;
 
 struct Flow {

@@ -70,6 +70,9 @@ pub enum Command {
     /// Pause or resume the work for a tenant
     #[command(subcommand)]
     Tenants(TenantsCommand),
+    /// Show which keys seal the stored tokens, or seal all of them with the first key
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Show or set which source a tenant believes before which
     #[command(subcommand)]
     MergeRules(MergeRulesCommand),
@@ -174,6 +177,18 @@ pub enum TenantsCommand {
     Resume {
         /// The tenant's id
         tenant: TenantId,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// List the keys of `encryption_keys` and every other that something stored was sealed with
+    Status,
+    /// Seal every access token with the first key of `encryption_keys`, while everything runs
+    Rotate {
+        /// Only count
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

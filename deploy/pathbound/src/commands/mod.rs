@@ -7,6 +7,7 @@ pub mod demo;
 pub mod events;
 pub mod identity_rules;
 mod json_input;
+pub mod keys;
 pub mod merge_rules;
 pub mod migrate;
 pub mod queues;
@@ -57,6 +58,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Dead(command) => dead::run(file, format, command).await,
         Command::Events(args) => events::run(file, format, args).await,
         Command::Tenants(command) => tenants::run(file, format, command).await,
+        Command::Keys(command) => keys::run(file, format, command).await,
         Command::MergeRules(command) => merge_rules::run(file, format, command).await,
         Command::IdentityRules(command) => identity_rules::run(file, format, command).await,
         Command::Unpack => unpack::run(),
