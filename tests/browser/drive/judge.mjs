@@ -3,6 +3,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 
+import { digest } from "./pictures.mjs";
+
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
@@ -23,6 +25,8 @@ export class Judge {
   #paints = {};
   // HTML as it was sent, by the name of the state.
   html = new Map();
+  // Of the pages that the README shows and of all others, by the name of the state.
+  digests = new Map();
 
   // `base` is where our pages are.
   constructor(base, out, isShort) {
@@ -80,6 +84,7 @@ export class Judge {
     const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
     if (paint) this.#paints[state] = Math.round(paint);
     await this.#headings(page, state);
+    this.digests.set(state, await digest(page));
     // A page that changes while it is judged cannot be judged.
     const live = (url) => url.pathname.endsWith("/live");
     await page.route(live, (route) => route.fulfill({ status: 304 }));

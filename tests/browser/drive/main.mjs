@@ -6,6 +6,7 @@ import { chromium } from "playwright-core";
 import { checkHtml } from "./html.mjs";
 import { Judge } from "./judge.mjs";
 import { measure } from "./lighthouse.mjs";
+import { pictures } from "./pictures.mjs";
 import { Visit } from "./visit.mjs";
 import { World } from "./world.mjs";
 import { connecting } from "./walks/connecting.mjs";
@@ -17,7 +18,7 @@ import { troubles } from "./walks/troubles.mjs";
 
 const WALKS = { signingIn, connecting, troubles, refusals, keyboard, scriptless };
 
-const { CHROMIUM, OUT, SHORT } = process.env;
+const { CHROMIUM, OUT, PICTURES, RENEW, SHORT } = process.env;
 const wanted = process.argv[2] ?? "";
 
 // Containers have a small /dev/shm and no user namespaces.
@@ -44,5 +45,6 @@ try {
   await browser.close();
 }
 await checkHtml(judge);
+await pictures(judge, PICTURES, Boolean(RENEW));
 const lighthouse = SHORT || wanted ? [] : await measure(judge, world, CHROMIUM, ARGUMENTS);
 await writeFile(`${OUT}/report.json`, JSON.stringify({ ...(await judge.report()), lighthouse }, null, 2));

@@ -32,6 +32,9 @@ struct Arguments {
     /// One theme and one width, without Lighthouse
     #[arg(long)]
     short: bool,
+    /// Keep new pictures for the README
+    #[arg(long, conflicts_with_all = ["short", "walk"])]
+    pictures: bool,
 }
 
 /// What is installed by `deploy/setup`.
@@ -94,6 +97,8 @@ async fn walk(
         .env("CHROMIUM", &tools.chromium)
         .env("OUT", out)
         .env("SHORT", if arguments.short { "1" } else { "" })
+        .env("PICTURES", root().join(".github/pictures"))
+        .env("RENEW", if arguments.pictures { "1" } else { "" })
         .current_dir(&drive)
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -153,6 +158,11 @@ fn chromium() -> Option<PathBuf> {
     set.into_iter()
         .chain(named)
         .find(|program| program.is_file())
+}
+
+/// The repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Where the scripts in `deploy/setup` put tools, and where reports go.

@@ -1,7 +1,7 @@
 // The way in, and the links that do not lead in.
 
 export async function signingIn(visit) {
-  const tenant = await visit.world.tenant("Anna's Flowers");
+  const tenant = await visit.world.tenant("Doors and Keys");
   const stranger = await visit.page();
   await stranger.goto(`${visit.world.base}/integrations`);
   await visit.look(stranger, "sign-in-required");
