@@ -8,6 +8,12 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::{assets, visitor::Visitor};
 
+/// The sections of a signed-in browser: the path, the name, and the code of its first page.
+const SECTIONS: [(&str, &str, &str); 2] = [
+    ("/integrations", "Integrations", "integrations"),
+    ("/contacts", "Contacts", "contacts"),
+];
+
 /// The host is all that another page or server learns.
 const REFERRER: &str = "strict-origin";
 
@@ -41,7 +47,7 @@ impl Page<'_> {
                 }
                 body data-code=(self.code) {
                     a class="skip" href="#content" { "Skip to content" }
-                    @if let Some(visitor) = self.visitor { (account(visitor)) }
+                    @if let Some(visitor) = self.visitor { (account(visitor, self.code)) }
                     main id="content" { (self.content) }
                 }
             }
@@ -49,10 +55,15 @@ impl Page<'_> {
     }
 }
 
-/// Whose account the page is about, and the way out.
-fn account(visitor: &Visitor) -> Markup {
+/// The sections, whose account the page is about, and the way out.
+fn account(visitor: &Visitor, code: &str) -> Markup {
     html! {
         header class="account" {
+            nav aria-label="Sections" {
+                @for (path, name, first) in SECTIONS {
+                    a href=(path) aria-current=[(code == first).then_some("page")] { (name) }
+                }
+            }
             span { "Account: " bdi { (visitor.session.tenant_name) } }
             form method="post" action="/sign-out" {
                 (form_token(visitor))

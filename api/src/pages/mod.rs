@@ -4,6 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `integrations/` | the page of integrations |
+//! | `profiles/` | the pages of contacts and companies |
 //! | `sign_in.rs` | signing in with a link of the product backend, and signing out |
 //! | `visitor.rs` | the browser that asks, if it is signed in |
 //! | `form.rs` | a form, accepted only from the browser that was shown it |
@@ -26,6 +27,7 @@ mod frame;
 mod integrations;
 mod notice;
 mod origin;
+mod profiles;
 pub(crate) mod return_to;
 mod sign_in;
 mod text;
@@ -62,6 +64,7 @@ pub(crate) fn routes() -> Router<Api> {
             "/integrations/intercom/{id}/disconnect",
             get(integrations::confirm).post(integrations::disconnect),
         )
+        .route("/contacts", get(profiles::contacts))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/assets/{name}", get(assets::asset))

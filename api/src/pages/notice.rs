@@ -21,6 +21,8 @@ pub(crate) enum Refusal {
     /// The form does not carry the token of the browser's session.
     Form,
     NotFound,
+    /// The cursor is not of the list that the page shows.
+    Cursor,
     /// The form lacks a choice that its page offers.
     Choice,
     /// The connection is stopped, so no run can be asked for.
@@ -107,7 +109,19 @@ impl Notice {
                 "There is nothing here",
                 html! {
                     p { "The address is not complete, or what was here is gone." }
-                    p { a class="button" href="/integrations" { "Go to the integrations" } }
+                    p {
+                        a class="button" href="/contacts" { "Go to the contacts" } " "
+                        a class="button quiet" href="/integrations" { "Go to the integrations" }
+                    }
+                },
+            ),
+            Refusal::Cursor => Self::new(
+                StatusCode::BAD_REQUEST,
+                "cursor_unknown",
+                "This part of the list is not known",
+                html! {
+                    p { "The address is not complete, or it is of another list. Begin at the first page." }
+                    p { a class="button" href="/contacts" { "Go to the contacts" } }
                 },
             ),
             Refusal::Choice => Self::new(

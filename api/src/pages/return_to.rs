@@ -3,7 +3,7 @@
 /// The page that a link leads to if nothing else is said.
 pub(crate) const DEFAULT: &str = "/integrations";
 /// The pages, by the first piece of their paths.
-const PAGES: [&str; 1] = ["integrations"];
+const PAGES: [&str; 4] = ["integrations", "contacts", "companies", "conversations"];
 const MAX_LENGTH: usize = 500;
 
 /// Whether a text is the path of a page, and maybe a query.
@@ -42,6 +42,11 @@ mod tests {
             "/integrations/intercom",
             "/integrations?intercom=connected",
             "/integrations?a=%2F%2Fevil.example",
+            "/contacts",
+            "/contacts?q=ada%20lovelace",
+            "/contacts/0197f0a0-0000-7000-8000-000000000000",
+            "/companies/0197f0a0-0000-7000-8000-000000000000",
+            "/conversations/0197f0a0-0000-7000-8000-000000000000",
         ] {
             assert!(is_page(text), "{text}");
         }
@@ -78,6 +83,15 @@ mod tests {
             "/integrations#top",
             "/integrations?a=<script>",
             "/integrations?next=//evil.example",
+            "/contacts//evil.example",
+            "/contacts/../sign-out",
+            "/contacts/%2e%2e/sign-out",
+            "/contacts/@evil.example",
+            "/contacts\\evil.example",
+            "/companies/.evil.example",
+            "/companiesx/a",
+            "//contacts/a",
+            "https://contacts/a",
             "/integrations/é",
             " /integrations",
             "\t//evil.example",

@@ -71,7 +71,7 @@ pub(super) async fn show(
         None => random()?,
     };
     let text = html! {
-        p { "You are about to manage the integrations of " strong { bdi { (tenant_name) } } " in this browser." }
+        p { "You are about to open the contacts and the integrations of " strong { bdi { (tenant_name) } } " in this browser." }
         form method="post" action="/sign-in" {
             input type="hidden" name="link" value=(link);
             button type="submit" { "Sign in" }

@@ -32,7 +32,7 @@ pub(crate) struct NewSession {
     /// The page that the link leads to: its path, and a query if it has one.
     #[schema(
         max_length = 500,
-        pattern = r"^/integrations(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_.~=&%+,:-]*)?$",
+        pattern = r"^/(integrations|contacts|companies|conversations)(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_.~=&%+,:-]*)?$",
         example = "/integrations",
         default = "/integrations"
     )]
@@ -52,7 +52,7 @@ pub(crate) struct SignInLinkView {
 
 /// Make a sign-in link
 ///
-/// Send the browser of a person there who may manage the tenant's integrations. The link works once, for ten minutes. Its
+/// Send the browser of a person there who may see the tenant's contacts and manage its integrations. The link works once, for ten minutes. Its
 /// page has one button, and only a press of it signs in, so that previews and link scanners spend nothing.
 #[utoipa::path(
     post,
@@ -74,7 +74,7 @@ pub(crate) async fn create(
     if !return_to::is_page(target) {
         return Err(ApiError::invalid(
             "return_to",
-            "must be the path of a page, such as `/integrations`, of at most 500 characters and without a host",
+            "must be the path of a page, such as `/integrations` or `/contacts`, of at most 500 characters and without a host",
         ));
     }
     let link = vault::random_token().map_err(|_| ApiError::internal())?;

@@ -2,6 +2,8 @@
 
 mod actions;
 mod attacks;
+mod contacts;
+mod html;
 mod integrations;
 mod signing_in;
 

@@ -259,6 +259,9 @@ async fn a_link_is_asked_for_by_the_product_backend_alone() {
         json!("/integrations/%2e%2e//evil.example"),
         json!("/integrations\r\nSet-Cookie: a=b"),
         json!("/v1/tenants"),
+        json!("/contacts//evil.example"),
+        json!("/contacts/../v1/tenants"),
+        json!("//contacts/x"),
         json!(""),
         json!(7),
     ] {
@@ -271,4 +274,20 @@ async fn a_link_is_asked_for_by_the_product_backend_alone() {
     let (status, made) = caller.call(Method::POST, "/v1/sessions", None).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     assert_eq!(world.count("browser_sessions").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_leads_to_whichever_page_it_names() {
+    let (_world, base, caller) = begun().await;
+    for (path, code) in [
+        ("/contacts", "contacts"),
+        ("/contacts?q=ada%20lovelace", "search"),
+    ] {
+        let url = link(&caller, json!({"return_to": path})).await;
+        let mut browser = CookieJar::new(&base);
+        let page = browser.get(&url).await;
+        let answer = browser.press(&page.form("/sign-in")).await;
+        assert_eq!(answer.header("location"), path);
+        assert_eq!(browser.follow(&answer).await.code(), code);
+    }
 }
