@@ -65,6 +65,7 @@ pub(crate) fn routes() -> Router<Api> {
             get(integrations::confirm).post(integrations::disconnect),
         )
         .route("/contacts", get(profiles::contacts))
+        .route("/contacts/{id}", get(profiles::contact))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/assets/{name}", get(assets::asset))

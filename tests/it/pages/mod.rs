@@ -2,6 +2,7 @@
 
 mod actions;
 mod attacks;
+mod contact;
 mod contacts;
 mod html;
 mod integrations;
@@ -22,7 +23,7 @@ async fn link(caller: &Caller, body: Value) -> String {
 }
 
 /// A browser that is signed in to a tenant at an API.
-async fn signed_in(world: &World, base: &str, tenant: TenantId) -> CookieJar {
+pub(crate) async fn signed_in(world: &World, base: &str, tenant: TenantId) -> CookieJar {
     let caller = Caller::service(world, base, Some(tenant));
     let url = link(&caller, json!({})).await;
     let mut browser = CookieJar::new(base);

@@ -108,16 +108,17 @@ async fn list(api: &Api, tenant: TenantId, cursor: &str) -> Result<Markup, Refus
     let page = Paged::of(&pager, fetched, |contact| (contact.updated_at, contact.id))?;
     let words = ["Newest contacts", "Older contacts"];
     Ok(html! {
-        @if let Some(empty) = empty { (empty.card()) } @else { (table(&page.rows)) }
+        @if let Some(empty) = empty { (empty.card()) } @else { (table("The last changed ones come first.", &page.rows)) }
         (paging::links("/contacts", &[], mark.is_none(), page.cursor.as_deref(), words))
     })
 }
 
-fn table(contacts: &[ContactProfile]) -> Markup {
+/// Contacts with links to their pages.
+pub(super) fn table(caption: &str, contacts: &[ContactProfile]) -> Markup {
     let now = Utc::now();
     html! {
         table {
-            caption { "The last changed ones come first." }
+            caption { (caption) }
             thead { tr { th scope="col" { "Name" } th scope="col" { "Address" } th scope="col" { "Known from" } th scope="col" { "Changed" } } }
             tbody {
                 @for contact in contacts {

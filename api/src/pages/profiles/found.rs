@@ -131,7 +131,7 @@ fn items(hits: &[SearchHit]) -> Markup {
                     span class="badge quiet" { (kind(document.kind)) } " "
                     a href=(href(document.kind, document.id)) { bdi { (title(&document.title)) } }
                     @if let Some(snippet) = first_visible([Some(hit.snippet.as_str())]) {
-                        // Whatever of it can be seen is shown, and the first words tell whether any can.
+                        // The first words tell whether anything of it can be seen.
                         @if snippet != title(&document.title) { p { bdi { (shown(&hit.snippet, SNIPPET)) } } }
                     }
                     p class="dim about" { "Changed " (ago(document.updated_at, now)) "." }

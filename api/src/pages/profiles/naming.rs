@@ -1,6 +1,6 @@
 //! What people call a contact, a company and a source.
 
-use shared::domain::profile::ContactProfileFields;
+use shared::domain::profile::{CompanyProfileFields, ContactProfileFields};
 
 use crate::pages::text::shown;
 
@@ -13,6 +13,13 @@ pub(super) fn contact_name(fields: &ContactProfileFields) -> String {
     let [id, email, phone] = lists.map(|list| list.first().map(String::as_str));
     let names = [fields.name.as_deref(), email, phone, id];
     first_visible(names).unwrap_or_else(|| "A contact without a name".to_owned())
+}
+
+/// The same of a company.
+pub(super) fn company_name(fields: &CompanyProfileFields) -> String {
+    let id = fields.external_ids.first().map(String::as_str);
+    let names = [fields.name.as_deref(), fields.domain.as_deref(), id];
+    first_visible(names).unwrap_or_else(|| "A company without a name".to_owned())
 }
 
 /// The kind of system that a source is.

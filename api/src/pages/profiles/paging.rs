@@ -1,12 +1,13 @@
 //! A page of a list. Its cursors are sealed as those of REST are, and open for its own list and tenant alone.
 
+use axum::extract::{Path, rejection::PathRejection};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use shared::store::reads::Position;
 use uuid::Uuid;
 
-use crate::{page::Pager, pages::notice::Refusal};
+use crate::{extract::id, page::Pager, pages::notice::Refusal};
 
 /// The time and id of a page's last row.
 pub(super) type Mark = (DateTime<Utc>, Uuid);
@@ -61,6 +62,15 @@ pub(super) fn begin<P: DeserializeOwned>(
 ) -> Result<Option<P>, Refusal> {
     let cursor = Some(cursor).filter(|cursor| !cursor.is_empty());
     pager.position(cursor).map_err(|_| Refusal::Cursor)
+}
+
+/// The id of a path. What is no id is unknown like any other.
+///
+/// # Errors
+/// If it is no id.
+pub(super) fn asked_id(asked: Result<Path<String>, PathRejection>) -> Result<Uuid, Refusal> {
+    let Path(text) = asked.map_err(|_| Refusal::NotFound)?;
+    Ok(id(&text)?)
 }
 
 /// The position before a mark, in a list from newest to oldest.
