@@ -18,6 +18,19 @@ pub(crate) fn shown(text: &str, limit: usize) -> String {
     short
 }
 
+/// The same on the lines that it has, and whole.
+pub(super) fn lines(text: &str) -> String {
+    let visible = text
+        .chars()
+        .map(|c| match c {
+            '\n' | '\u{2028}' | '\u{2029}' => '\n',
+            _ if c.is_whitespace() => ' ',
+            _ => c,
+        })
+        .filter(|c| *c == '\n' || !c.is_control() && !is_invisible(*c));
+    visible.collect::<String>().trim().to_owned()
+}
+
 /// `1234567` → `1,234,567`.
 pub(super) fn number(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
@@ -113,5 +126,10 @@ mod tests {
         assert_eq!(shown("Acme\u{202e}\u{0}\r\n\tInc", 40), "Acme   Inc");
         assert_eq!(shown(&"é".repeat(100_000), 3), "ééé…");
         assert_eq!(shown("<b>", 3), "<b>");
+        assert_eq!(
+            lines(" \u{202e}a\r\n\u{0}\tb\u{2028}c\u{200b}\n"),
+            "a \n b\nc"
+        );
+        assert_eq!(lines(&"é\n".repeat(50_000)).chars().count(), 99_999);
     }
 }

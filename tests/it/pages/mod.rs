@@ -4,6 +4,7 @@ mod actions;
 mod attacks;
 mod contact;
 mod contacts;
+mod conversation;
 mod html;
 mod integrations;
 mod signing_in;

@@ -31,6 +31,13 @@ impl IntercomLinks {
         ))
     }
 
+    pub(super) fn conversation(&self, connection: ConnectionId, number: &str) -> Option<String> {
+        let workspace = self.workspace(connection, number)?;
+        Some(format!(
+            "https://app.intercom.com/a/inbox/{workspace}/inbox/conversation/{number}"
+        ))
+    }
+
     /// The workspace of a connection. `None` unless it and the id can stand in an address as they are.
     fn workspace(&self, connection: ConnectionId, id: &str) -> Option<&str> {
         let workspace = self.0.get(&connection)?;
@@ -50,8 +57,13 @@ mod tests {
     fn no_id_changes_where_a_link_leads() {
         let (known, other) = (ConnectionId::new(), ConnectionId::new());
         let links = IntercomLinks(BTreeMap::from([(known, "abc_1".to_owned())]));
+        assert_eq!(
+            links.conversation(known, "42").as_deref(),
+            Some("https://app.intercom.com/a/inbox/abc_1/inbox/conversation/42")
+        );
         assert!(links.contact(known, "5f0c").is_some());
         for id in ["", "../../evil", "4 2", "42?x", "é", "\"><b>"] {
+            assert_eq!(links.conversation(known, id), None);
             assert_eq!(links.contact(known, id), None);
         }
         assert_eq!(links.contact(other, "5f0c"), None);

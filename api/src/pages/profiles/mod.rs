@@ -11,6 +11,8 @@
 //! | `fate.rs` | that it was merged or deleted |
 //! | `identities.rs` | why its records are one person |
 //! | `timeline.rs`, `thread.rs` | what happened with it, and how much of each conversation is here |
+//! | `conversation.rs`, `conversation_fields.rs` | one conversation |
+//! | `parts.rs` | its messages |
 //! | `totals.rs` | how many conversations there are |
 //! | `paging.rs` | a page of a list, and the way to the next one |
 //! | `naming.rs` | what people call a contact, a company and a source |
@@ -22,6 +24,8 @@ mod attributes;
 mod contact;
 mod contact_fields;
 mod contacts;
+mod conversation;
+mod conversation_fields;
 mod fate;
 mod fields;
 mod found;
@@ -30,8 +34,11 @@ mod intercom_links;
 mod naming;
 mod nothing;
 mod paging;
+mod parts;
 mod thread;
 mod timeline;
 mod totals;
 
-pub(super) use self::{contact::show as contact, contacts::show as contacts};
+pub(super) use self::{
+    contact::show as contact, contacts::show as contacts, conversation::show as conversation,
+};
