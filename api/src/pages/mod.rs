@@ -66,6 +66,7 @@ pub(crate) fn routes() -> Router<Api> {
         )
         .route("/contacts", get(profiles::contacts))
         .route("/contacts/{id}", get(profiles::contact))
+        .route("/companies/{id}", get(profiles::company))
         .route("/conversations/{id}", get(profiles::conversation))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))

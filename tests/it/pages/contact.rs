@@ -425,7 +425,7 @@ async fn foreign_and_garbage_ids_get_the_page_of_unknown_ones() {
     let (world, _case, caller, mut browser) = browsed().await;
     let mut theirs = signed_in(&world, caller.base(), world.new_tenant().await).await;
     let mut nobody = CookieJar::new(caller.base());
-    for list in ["contacts", "conversations"] {
+    for list in ["contacts", "companies", "conversations"] {
         let id = caller.get(&format!("/v1/{list}?limit=1")).await["items"][0]["id"].clone();
         let own = format!("/{list}/{}", id.as_str().unwrap());
         assert_eq!(browser.get(&own).await.status, StatusCode::OK);

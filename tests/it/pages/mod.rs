@@ -2,6 +2,7 @@
 
 mod actions;
 mod attacks;
+mod company;
 mod contact;
 mod contacts;
 mod conversation;

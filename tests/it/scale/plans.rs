@@ -9,7 +9,10 @@ use intercom_simulator::{Kind, Mutation, WorkspaceSpec};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Caller, Case, ExplainedServer, RanPlan, tiny};
+use crate::{
+    pages::signed_in,
+    support::{Caller, Case, ExplainedServer, RanPlan, tiny},
+};
 
 /// Rows that the large tenant has beside what was synced.
 const GROWN: i64 = 20_000;
@@ -215,8 +218,30 @@ async fn read_everything(case: &Case, base: &str) {
     caller.get("/v1/sources").await;
     search_everything(&caller).await;
     call_tools(&caller).await;
+    browse_everything(case, base, &caller).await;
     for query in ["limit=20", "action=split.made&limit=20"] {
         caller.get(&format!("/v1/audit_events?{query}")).await;
+    }
+}
+
+/// Every page for people that shows profiles, and a second page of each list that has one.
+async fn browse_everything(case: &Case, base: &str, caller: &Caller) {
+    let mut browser = signed_in(&case.world, base, case.tenant).await;
+    let mut paths = vec!["/contacts".to_owned(), "/contacts?q=the".to_owned()];
+    for list in ["contacts", "companies", "conversations"] {
+        let first = caller.get(&format!("/v1/{list}?limit=1")).await;
+        paths.push(format!(
+            "/{list}/{}",
+            first["items"][0]["id"].as_str().unwrap()
+        ));
+    }
+    for path in paths {
+        let page = browser.get(&path).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.html);
+        if let Some((_, next)) = page.html.split_once("rel=\"next\" href=\"") {
+            let next = next.split('"').next().unwrap().replace("&amp;", "&");
+            assert_eq!(browser.get(&next).await.status, StatusCode::OK, "{next}");
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `timeline.rs`, `thread.rs` | what happened with it, and how much of each conversation is here |
 //! | `conversation.rs`, `conversation_fields.rs` | one conversation |
 //! | `parts.rs` | its messages |
+//! | `company.rs`, `company_fields.rs` | one company, with its contacts |
 //! | `totals.rs` | how many conversations there are |
 //! | `paging.rs` | a page of a list, and the way to the next one |
 //! | `naming.rs` | what people call a contact, a company and a source |
@@ -21,6 +22,8 @@
 //! All texts of customers are plain text here. They pass `text.rs`, and maud escapes them.
 
 mod attributes;
+mod company;
+mod company_fields;
 mod contact;
 mod contact_fields;
 mod contacts;
@@ -40,5 +43,6 @@ mod timeline;
 mod totals;
 
 pub(super) use self::{
-    contact::show as contact, contacts::show as contacts, conversation::show as conversation,
+    company::show as company, contact::show as contact, contacts::show as contacts,
+    conversation::show as conversation,
 };
