@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::types::PgInterval;
+use sqlx::{Row as _, postgres::types::PgInterval};
 use uuid::Uuid;
 
 use super::{Store, StoreError, Tx, roles::Api};
@@ -116,19 +116,23 @@ impl Store<Api> {
         &self,
         session_sha256: &[u8; 32],
     ) -> Result<Option<BrowserSession>, StoreError> {
-        let mut tx = self.begin_for_all().await?;
-        let found = sqlx::query!(
-            r#"SELECT tenant_id AS "tenant_id!", id AS "id!", tenant_name AS "tenant_name!", return_to AS "return_to!"
-               FROM find_browser_session($1)"#,
-            session_sha256,
-        )
-        .fetch_optional(tx.session())
-        .await?;
-        Ok(found.map(|row| BrowserSession {
-            tenant: TenantId(row.tenant_id),
-            id: row.id,
-            tenant_name: row.tenant_name,
-            return_to: row.return_to,
+        // Every page asks, so it is one round trip.
+        let digits: String = session_sha256
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let statement = format!(
+            "SELECT tenant_id, id, tenant_name, return_to FROM find_browser_session(decode('{digits}', 'hex'))"
+        );
+        let rows = self.ask(&statement).await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        Ok(Some(BrowserSession {
+            tenant: TenantId(row.try_get("tenant_id")?),
+            id: row.try_get("id")?,
+            tenant_name: row.try_get("tenant_name")?,
+            return_to: row.try_get("return_to")?,
         }))
     }
 }
