@@ -55,12 +55,12 @@ impl Tx<Oauth> {
         }
         let id = sqlx::query_scalar!(
             "INSERT INTO connections AS c (tenant_id, id, source, state, region, workspace_id, workspace_name,
-                                           timezone, api_version, connected_at)
-             VALUES ($1, $2, 'intercom', 'active', $3, $4, $5, $6, $7, now())
+                                           timezone, api_version, connected_by, connected_at)
+             VALUES ($1, $2, 'intercom', 'active', $3, $4, $5, $6, $7, $8, now())
              ON CONFLICT (tenant_id, source, workspace_id) DO UPDATE
              SET state = 'active', generation = c.generation + 1, region = EXCLUDED.region,
                  workspace_name = EXCLUDED.workspace_name, timezone = EXCLUDED.timezone,
-                 connected_at = now(), disconnected_at = NULL,
+                 connected_by = EXCLUDED.connected_by, connected_at = now(), disconnected_at = NULL,
                  error_code = NULL, error_message = NULL, error_action = NULL
              RETURNING c.id",
             tenant,
@@ -70,6 +70,7 @@ impl Tx<Oauth> {
             workspace.name,
             workspace.timezone,
             workspace.api_version,
+            workspace.connected_by,
         )
         .fetch_one(self.session())
         .await?;
@@ -150,10 +151,13 @@ impl Tx<Api> {
             "UPDATE connections
              SET generation = generation + (state <> 'disconnected')::int, state = 'disconnected',
                  disconnected_at = coalesce(disconnected_at, now()),
-                 error_code = NULL, error_message = NULL, error_action = NULL
+                 error_code = NULL, error_message = NULL, error_action = NULL,
+                 connected_by = CASE WHEN $3 THEN NULL ELSE connected_by END
              WHERE tenant_id = $1 AND id = $2 AND source = 'intercom'",
             tenant,
             connection.0,
+            // A name is personal data, so it goes with what it has brought.
+            data == AfterDisconnect::Purge,
         )
         .execute(self.session())
         .await?;

@@ -45,6 +45,8 @@ pub struct Connection {
     pub timezone: String,
     pub api_version: String,
     pub connected_at: DateTime<Utc>,
+    /// The name of the admin that has connected it. `None` where Intercom did not say it, and after a purge.
+    pub connected_by: Option<String>,
     pub last_synced_at: Option<DateTime<Utc>>,
     pub error: Option<ConnectionError>,
 }
@@ -69,6 +71,7 @@ pub(super) struct ConnectionRow {
     timezone: String,
     api_version: String,
     connected_at: DateTime<Utc>,
+    connected_by: Option<String>,
     last_synced_at: Option<DateTime<Utc>>,
     error_code: Option<String>,
     error_message: Option<String>,
@@ -104,6 +107,7 @@ impl TryFrom<ConnectionRow> for Connection {
             timezone: row.timezone,
             api_version: row.api_version,
             connected_at: row.connected_at,
+            connected_by: row.connected_by,
             last_synced_at: row.last_synced_at,
             error: row
                 .error_code
@@ -139,7 +143,7 @@ impl<R: ReadsConnections> Tx<R> {
         sqlx::query_as!(
             ConnectionRow,
             r#"SELECT tenant_id, id, state, generation, region AS "region!", workspace_id, workspace_name AS "workspace_name!",
-                      timezone AS "timezone!", api_version AS "api_version!", connected_at, error_code, error_message, error_action,
+                      timezone AS "timezone!", api_version AS "api_version!", connected_at, connected_by, error_code, error_message, error_action,
                       (SELECT max(last_ok_at) FROM streams s WHERE s.tenant_id = $1 AND s.connection_id = c.id) AS last_synced_at
                FROM connections c WHERE tenant_id = $1 AND source = 'intercom' AND ($2::uuid IS NULL OR id = $2)
                ORDER BY connected_at, id"#,

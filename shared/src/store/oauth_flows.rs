@@ -58,6 +58,8 @@ pub struct NewWorkspace {
     pub region: Region,
     pub id: String,
     pub name: String,
+    /// The admin that has connected it.
+    pub connected_by: Option<String>,
     /// IANA name.
     pub timezone: String,
     /// Pinned for a new connection. An existing one keeps its own.

@@ -255,6 +255,7 @@ pub async fn finish(
             region,
             id: me.workspace_id,
             name: me.workspace_name,
+            connected_by: me.admin_name,
             timezone: me.timezone,
             api_version: context.config.intercom.version.clone(),
         })

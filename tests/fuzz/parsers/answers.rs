@@ -133,6 +133,10 @@ fn me_and_token() {
             assert!((1..=64).contains(&me.workspace_id.len()) && me.workspace_id.is_ascii());
             holdable(&me.workspace_name);
             assert!(me.workspace_name.chars().count() <= 255);
+            if let Some(name) = &me.admin_name {
+                holdable(name);
+                assert!(name.chars().count() <= 255);
+            }
             assert!(me.timezone.len() <= 64 && me.timezone.is_ascii());
         }
         if let Some(token) = wire::read_token(bytes) {

@@ -72,6 +72,8 @@ async fn assert_sound(case: &Case, connection: ConnectionId, entry: &Hostile) {
     assert!(
         !connection.workspace_name.is_empty() && connection.workspace_name.chars().count() <= 255
     );
+    let name = connection.connected_by.unwrap_or_default();
+    assert!(name.chars().count() <= 255);
     assert!(
         connection.timezone == "UTC"
             || connection.timezone == "Europe/Berlin"

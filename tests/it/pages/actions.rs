@@ -218,6 +218,8 @@ async fn data_is_deleted_only_if_the_name_was_typed() {
         assert_eq!(case.connection_row().await.state, ConnectionState::Active);
     }
     case.until_purged().await;
+    // The name of the admin is personal data too.
+    assert_eq!(case.connection_row().await.connected_by, None);
     let home = browser.get("/integrations").await;
     assert_eq!(home.states(), ["not_connected", "disconnected"]);
     home.has("Nothing of this workspace is stored here.");

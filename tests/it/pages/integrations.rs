@@ -58,6 +58,8 @@ async fn a_first_sync_is_never_green_and_a_complete_copy_is() {
     page.has("Data as of");
     page.has("Done Everything, asked for at");
     page.has("Region United States");
+    let admin = case.connection_row().await.connected_by.expect("a name");
+    page.has(&format!("by {admin}, in a browser."));
     page.has("segments and attributes. Read as a whole Complete.");
 }
 

@@ -112,6 +112,7 @@ fn connection(state: ConnectionState) -> Connection {
         timezone: "Europe/Berlin".to_owned(),
         api_version: "2.16".to_owned(),
         connected_at: ago(10),
+        connected_by: None,
         last_synced_at: None,
         error: error.map(|(code, action)| ConnectionError {
             code: code.to_owned(),
@@ -467,4 +468,21 @@ fn no_name_of_a_workspace_becomes_markup_or_fills_the_page() {
     };
     let html = render::page(&view::page(&page, now(), INTERVAL), None, &visitor()).into_string();
     assert!(html.len() < 20_000, "{}", html.len());
+}
+
+#[test]
+fn the_admin_that_has_connected_is_named_if_the_name_can_be_seen() {
+    for (name, shown) in [
+        (Some("Ada \u{202e}Admin"), "by Ada Admin, in a browser."),
+        (
+            Some("\u{200b} "),
+            "by an admin of the workspace, in a browser.",
+        ),
+        (None, "by an admin of the workspace, in a browser."),
+    ] {
+        let mut facts = seen(ConnectionState::Active, &complete());
+        facts.connection.connected_by = name.map(str::to_owned);
+        let view = view::connection(&facts, now(), INTERVAL);
+        assert!(view.connected.ends_with(shown), "{}", view.connected);
+    }
 }

@@ -142,10 +142,15 @@ fn data_as_of(facts: &ConnectionFacts, kind: Health, now: DateTime<Utc>) -> Stri
 }
 
 fn connected(connection: &Connection) -> String {
-    format!(
-        "Connected on {} by an admin of the workspace, in a browser.",
-        time(connection.connected_at)
-    )
+    let name = connection.connected_by.as_deref().unwrap_or_default();
+    let name = shown(name.trim(), NAME);
+    let admin = if name.trim().is_empty() {
+        "an admin of the workspace".to_owned()
+    } else {
+        name
+    };
+    let at = time(connection.connected_at);
+    format!("Connected on {at} by {admin}, in a browser.")
 }
 
 /// When all messages are here. Nothing is said if it depends on more than the rate limit.

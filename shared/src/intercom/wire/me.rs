@@ -8,12 +8,14 @@ use crate::{
     intercom::{Error, id::is_id},
 };
 
-/// The workspace of a token. The admin's e-mail is not read, because it proves nothing.
+/// The workspace of a token. The admin's e-mail is not read, because it proves nothing, and the name is only shown.
 #[derive(Clone, Debug)]
 pub struct Me {
     /// `app.id_code`: the workspace's id in every URL and record.
     pub workspace_id: String,
     pub workspace_name: String,
+    /// The admin whose access the token is.
+    pub admin_name: Option<String>,
     /// `app.timezone`, an IANA name.
     pub timezone: String,
     /// `app.region`, if it is a known one.
@@ -22,6 +24,8 @@ pub struct Me {
 
 #[derive(Deserialize)]
 struct WireMe {
+    #[serde(default)]
+    name: Text,
     app: Option<Object<App>>,
 }
 
@@ -56,10 +60,11 @@ impl Me {
             .filter(|id| is_id(id))
             .ok_or_else(|| Error::Unavailable("/me names no workspace".to_owned()))?;
         Ok(Self {
-            workspace_name: app.name.some().map_or_else(
-                || workspace_id.clone(),
-                |name| name.chars().take(255).collect(),
-            ),
+            workspace_name: app
+                .name
+                .some()
+                .map_or_else(|| workspace_id.clone(), |name| short(&name)),
+            admin_name: wire.name.some().map(|name| short(&name)),
             workspace_id,
             timezone: app
                 .timezone
@@ -69,6 +74,11 @@ impl Me {
             region: app.region.some().and_then(|region| region.parse().ok()),
         })
     }
+}
+
+/// As much of a name as is stored.
+fn short(name: &str) -> String {
+    name.chars().take(255).collect()
 }
 
 /// The shape of an IANA name.
@@ -92,6 +102,13 @@ mod tests {
             ("ecahpwf5", "A\u{fffd}\u{fffd}")
         );
         assert_eq!((me.timezone.as_str(), me.region), ("UTC", None));
+        assert_eq!(me.admin_name, None);
+        let named = format!(
+            r#"{{"name":"{}","app":{{"id_code":"a"}}}}"#,
+            "é".repeat(300)
+        );
+        let name = Me::parse(&named).unwrap().admin_name;
+        assert_eq!(name, Some("é".repeat(255)));
         for body in [
             "[]",
             "{}",
