@@ -190,9 +190,33 @@ fn bounds(
             comparison.note(place, &format!("{limit} is {now} now"));
         }
     }
-    if !new["pattern"].is_null() && new["pattern"] != old["pattern"] {
+    let is_wider = match (old["pattern"].as_str(), new["pattern"].as_str()) {
+        (_, None) => true,
+        (Some(old), Some(new)) => old == new || adds_an_alternative(old, new),
+        (None, Some(_)) => false,
+    };
+    if !is_wider {
         comparison.note(place, &format!("it must match {} now", new["pattern"]));
     }
+}
+
+/// Whether a pattern is an older one in which a word has become a group of words with that one among them, so that it
+/// matches all that the older one does.
+fn adds_an_alternative(old: &str, new: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'|' | b'_' | b'-');
+    new.match_indices('(').any(|(open, _)| {
+        let (before, group) = (&new[..open], &new[open + 1..]);
+        let Some((group, after)) = group.split_once(')') else {
+            return false;
+        };
+        // Behind a word it would count for its last letter alone.
+        let is_repeated = after.starts_with(['*', '+', '?', '{']);
+        !is_repeated
+            && group.bytes().all(is_plain)
+            && group
+                .split('|')
+                .any(|word| format!("{before}{word}{after}") == old)
+    })
 }
 
 fn properties<'a>(

@@ -287,3 +287,29 @@ fn what_only_adds_is_no_break() {
         Vec::<String>::new()
     );
 }
+
+#[test]
+fn a_pattern_may_gain_a_word_and_lose_none() {
+    let is_break = |old: &str, new: &str| {
+        let pointer = "/components/schemas/NewThing/properties/name/pattern";
+        let with = |pattern: &str| {
+            let mut document = description();
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            document.pointer_mut(parent).unwrap()[name] = json!(pattern);
+            document
+        };
+        !changes(&with(old), &with(new)).is_empty()
+    };
+    assert!(!is_break("^/a(/[a-z]+)*$", "^/a(/[a-z]+)*$"));
+    assert!(!is_break("^/a(/[a-z]+)*$", "^/(a|b)(/[a-z]+)*$"));
+    assert!(!is_break("^/a$", "^/(c|a)$"));
+    for (old, new) in [
+        ("^/a(/[a-z]+)*$", "^/(b|c)(/[a-z]+)*$"),
+        ("^/(a|b)$", "^/a$"),
+        ("^/ab+$", "^/(ab|c)+$"),
+        ("^/a$", "^/(a|b)x$"),
+        ("^/.$", "^/(.|b)$"),
+    ] {
+        assert!(is_break(old, new), "{old} {new}");
+    }
+}
