@@ -21,7 +21,9 @@ pub(super) async fn browsed() -> (World, Case, Caller, CookieJar) {
 
 /// A record of another source.
 pub(super) fn record(id: &str, fields: Value) -> Value {
-    json!({"source_id": id, "source_updated_at": "2026-11-01T12:00:00Z", "fields": fields})
+    let mut record = json!({"source_id": id, "source_updated_at": "2026-11-01T12:00:00Z"});
+    record["fields"] = fields;
+    record
 }
 
 fn ids(items: &[Value]) -> Vec<String> {
