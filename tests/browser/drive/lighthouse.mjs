@@ -22,7 +22,7 @@ export async function measure(judge, world, executablePath, args) {
     const page = await context.newPage();
     await page.goto(await world.link(tenant));
     await page.getByRole("button", { name: "Sign in" }).click();
-    for (const path of ["/integrations"]) {
+    for (const path of ["/integrations", "/contacts"]) {
       const flags = { port, onlyCategories: CATEGORIES, disableStorageReset: true, logLevel: "error" };
       const { lhr } = await lighthouse(`${world.base}${path}`, flags);
       const score = { path };

@@ -11,12 +11,13 @@ import { Visit } from "./visit.mjs";
 import { World } from "./world.mjs";
 import { connecting } from "./walks/connecting.mjs";
 import { keyboard } from "./walks/keyboard.mjs";
+import { profiles } from "./walks/profiles.mjs";
 import { refusals } from "./walks/refusals.mjs";
 import { scriptless } from "./walks/scriptless.mjs";
 import { signingIn } from "./walks/signing_in.mjs";
 import { troubles } from "./walks/troubles.mjs";
 
-const WALKS = { signingIn, connecting, troubles, refusals, keyboard, scriptless };
+const WALKS = { signingIn, connecting, profiles, troubles, refusals, keyboard, scriptless };
 
 const { CHROMIUM, OUT, PICTURES, RENEW, SHORT } = process.env;
 const wanted = process.argv[2] ?? "";

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 
 // States of pages, by the names that the walks give them.
-const SHOWN = ["up-to-date"];
+const SHOWN = ["up-to-date", "contact-of-two-sources"];
 const THEMES = ["light", "dark"];
 
 // What is another in every run.
