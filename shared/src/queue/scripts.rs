@@ -31,6 +31,8 @@ pub const POLL: &str = script!(
 pub const RENEW: &str = script!("renew.lua");
 pub const PAUSE: &str = script!("pause.lua");
 pub const STATS: &str = script!("stats.lua");
+pub const JOBS: &str = script!("jobs.lua");
+pub const WORKERS: &str = script!("workers.lua");
 pub const RAISE_FENCE: &str = include_str!("scripts/raise_fence.lua");
 pub const PROBE: &str = include_str!("scripts/probe.lua");
 
@@ -40,6 +42,8 @@ pub(super) struct Scripts {
     pub renew: Script,
     pub pause: Script,
     pub stats: Script,
+    pub jobs: Script,
+    pub workers: Script,
     pub raise_fence: Script,
     pub probe: Script,
 }
@@ -52,6 +56,8 @@ impl Scripts {
             renew: Script::new(RENEW),
             pause: Script::new(PAUSE),
             stats: Script::new(STATS),
+            jobs: Script::new(JOBS),
+            workers: Script::new(WORKERS),
             raise_fence: Script::new(RAISE_FENCE),
             probe: Script::new(PROBE),
         }

@@ -4,6 +4,7 @@
 //!   which also reaps the leases of dead workers.
 //! - The renewer renews the leases of running slices.
 //! - The listener waits for a wake-up while the worker has free slots.
+//! - The reporter tells operators of the worker.
 //!
 //! An error of Redis ends none of them. They back off and go on.
 
@@ -21,6 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     Queue,
     dispatcher::{DispatchState, Dispatcher},
+    fleet_workers::{forget, report},
     lease_table::{LeaseTable, ReadyReceiver},
     listener::{PendingWakeups, WakeInterest, listen},
     poll::{LEASE, REDIS_BACKOFF},
@@ -39,13 +41,14 @@ pub(super) struct WorkerTasks {
     dispatcher: AbortOnDropHandle<()>,
     _renewer: AbortOnDropHandle<()>,
     _listener: AbortOnDropHandle<()>,
+    reporter: AbortOnDropHandle<()>,
     close: Shutdown,
 }
 
 impl WorkerTasks {
     /// Starts the tasks. After `stop` nothing is claimed, and leases whose slices have not begun are released.
     /// `stop` is cancelled when one of the tasks ends by itself.
-    pub(super) fn start(queue: Queue, slots: usize, stop: &Shutdown) -> Self {
+    pub(super) fn start(queue: Queue, name: &str, slots: usize, stop: &Shutdown) -> Self {
         let slots = slots.max(1);
         let (leases, settlements) = LeaseTable::new(queue.clone());
         let (ready_sender, ready) = mpsc::channel(slots);
@@ -67,7 +70,9 @@ impl WorkerTasks {
             close: close.clone(),
             state: DispatchState::new(),
         };
+        let reporter = report(name.to_owned(), slots, leases.clone(), stop.clone());
         Self {
+            reporter: spawn_guarded(Box::pin(reporter), stop),
             dispatcher: spawn_guarded(Box::pin(dispatcher.run()), stop),
             _renewer: spawn_guarded(Box::pin(renew(leases.clone())), stop),
             _listener: spawn_guarded(Box::pin(listen(queue, interest_receiver, wakeups)), stop),
@@ -79,11 +84,14 @@ impl WorkerTasks {
 
     /// Waits until Redis knows how every lease ended, for the length of one lease at most. After that another
     /// worker's reap has the same effect.
-    pub(super) async fn close(self) {
+    pub(super) async fn close(self, name: &str) {
         self.close.cancel();
         if tokio::time::timeout(LEASE, self.dispatcher).await.is_err() {
             tracing::warn!("could not settle the last leases, leaving them to expire");
         }
+        // Its reports end first, so that none of them comes after this.
+        drop(self.reporter);
+        forget(self.leases.queue(), name).await;
     }
 }
 

@@ -66,22 +66,23 @@ async fn session<F: Fleet>(
     shutdown: Shutdown,
 ) -> Result<(), WorkerEnded> {
     let stop = shutdown.child_token();
-    let tasks = WorkerTasks::start(queue, slots, &stop);
+    let name = format!("worker-{}", uuid::Uuid::now_v7());
+    let tasks = WorkerTasks::start(queue, &name, slots, &stop);
     // apalis returns when every slice has ended. Only then is the last settlement known, so the tasks close last.
-    let ended = work_until(stop, &tasks, fleet).await;
-    tasks.close().await;
+    let ended = work_until(&name, stop, &tasks, fleet).await;
+    tasks.close(&name).await;
     ended.map_err(|error| WorkerEnded(error.to_string()))
 }
 
 /// apalis' worker. The layers are listed from the outside in, and each can be taken out by its line.
 fn work_until<F: Fleet>(
+    name: &str,
     stop: Shutdown,
     tasks: &WorkerTasks,
     fleet: Arc<F>,
 ) -> BoxFuture<'static, Result<(), WorkerError>> {
-    let name = format!("worker-{}", uuid::Uuid::now_v7());
     tracing::info!(worker = %name, "started a worker");
-    let worker = WorkerBuilder::new(name.as_str())
+    let worker = WorkerBuilder::new(name)
         .backend(TicketBackend(tasks.ready.clone()))
         .data(fleet.clone())
         .data(stop.clone())
