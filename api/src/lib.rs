@@ -36,6 +36,7 @@ use shared::{
     authorization::{AuthorizationServer, NoClient},
     config::{Config, ProcessRole},
     intercom::Intercom,
+    pacing::PacingError,
     pulse::Pulse,
     queue::{Queue, QueueError},
     shutdown::{self, Shutdown},
@@ -191,6 +192,8 @@ pub enum StartError {
     AuthorizationServer(#[from] NoClient),
     #[error("the queue cannot be used, so check the redis url")]
     Queue(#[from] QueueError),
+    #[error("the rate ledger cannot be used, so check the redis url")]
+    Pacing(#[from] PacingError),
     #[error("could not listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
 }

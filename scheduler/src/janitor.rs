@@ -54,6 +54,7 @@ impl Janitor {
             EndedKind::OperatorEvents => retention.operator_events,
             EndedKind::AuditEvents => retention.audit_events,
             EndedKind::BrowserSessions => retention.browser_sessions,
+            EndedKind::OperatorActions => retention.audit_events,
         };
         Self {
             store,

@@ -22,7 +22,7 @@
 //! | [`rest`] | what programs read |
 //! | [`mcp`] | what models read |
 //! | [`pages`] | what people see and press |
-//! | [`operations`] | what operators do |
+//! | [`operations`], [`fleet_calls`] | what operators do, and what they see |
 //! | [`environments`] | servers and machines as they are elsewhere |
 //! | [`payloads`], [`architecture`] | hygiene: the official examples, and the rules of the tree |
 
@@ -75,6 +75,8 @@ mod mcp;
 mod pages;
 
 mod operations;
+
+mod fleet_calls;
 
 mod environments;
 

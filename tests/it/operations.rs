@@ -10,9 +10,9 @@ use shared::{
 
 use crate::support::{Case, Process, World, wait_for};
 
-const KEY: &str = "an-operator-key-of-thirty-two-characters";
+pub(crate) const KEY: &str = "an-operator-key-of-thirty-two-characters";
 
-fn workspace(seed: u64) -> WorkspaceSpec {
+pub(crate) fn workspace(seed: u64) -> WorkspaceSpec {
     WorkspaceSpec {
         seed,
         contacts: 30,
@@ -24,15 +24,19 @@ fn workspace(seed: u64) -> WorkspaceSpec {
 }
 
 /// A world with an ops listener at a known port.
-struct Office {
-    world: World,
-    base: String,
+pub(crate) struct Office {
+    pub(crate) world: World,
+    pub(crate) base: String,
     _api: Process,
 }
 
 impl Office {
-    async fn open() -> Self {
-        let mut world = World::with(&[("OPERATOR_KEY", KEY)]).await;
+    pub(crate) async fn open() -> Self {
+        Self::of(World::with(&[("OPERATOR_KEY", KEY)]).await)
+    }
+
+    /// The ops listener of an API in this world, which has the key.
+    pub(crate) fn of(mut world: World) -> Self {
         let (api, address) = world.listening("api");
         Self {
             world,
@@ -41,7 +45,19 @@ impl Office {
         }
     }
 
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    /// Reads a path with the key.
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        let call = reqwest::Client::new()
+            .get(format!("{}{path}", self.base))
+            .bearer_auth(KEY);
+        let answer = call.send().await.unwrap();
+        (
+            answer.status().as_u16(),
+            answer.json().await.unwrap_or(Value::Null),
+        )
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         let call = reqwest::Client::new()
             .post(format!("{}{path}", self.base))
             .bearer_auth(KEY)
@@ -54,7 +70,7 @@ impl Office {
     }
 
     /// The command line, its standard output read as JSON.
-    fn pathbound(&self, arguments: &[&str]) -> (i32, Value) {
+    pub(crate) fn pathbound(&self, arguments: &[&str]) -> (i32, Value) {
         let output = self.world.command(arguments);
         let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
         (output.status.code().unwrap_or(-1), json)
@@ -62,7 +78,7 @@ impl Office {
 }
 
 /// Makes a dead letter of a stream, as a slice that fails for the tenth time does.
-async fn fail_for_good(case: &Case, stream: Stream, cause: &str, fence: i64) {
+pub(crate) async fn fail_for_good(case: &Case, stream: Stream, cause: &str, fence: i64) {
     let store = case.world.worker_store(1).await;
     let key = SliceKey {
         tenant: case.tenant,

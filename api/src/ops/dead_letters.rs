@@ -8,11 +8,12 @@ use serde::Deserialize;
 use shared::{
     domain::{Stream, TenantId},
     queue::Ticket,
-    store::DeadLetterFilter,
+    store::{DeadLetterFilter, OperatorChannel},
 };
 use uuid::Uuid;
 
 use super::{
+    bounded::bounded,
     operator::Operator,
     paging::{limit, next_cursor},
     views::{ChangedView, DeadLetterView, DeadLettersView},
@@ -27,27 +28,27 @@ use crate::{
 const BATCH_SIZE: i32 = 500;
 
 /// The query of a list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeadLettersQuery {
-    tenant_id: Option<TenantId>,
-    stream: Option<Stream>,
-    cause: Option<String>,
+    pub(super) tenant_id: Option<TenantId>,
+    pub(super) stream: Option<Stream>,
+    pub(super) cause: Option<String>,
     /// The last letter of the page before.
-    cursor: Option<Uuid>,
-    limit: Option<i32>,
+    pub(super) cursor: Option<Uuid>,
+    pub(super) limit: Option<i32>,
 }
 
 /// The body of a retry or a drop.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ChangeRequest {
-    tenant_id: Option<TenantId>,
-    stream: Option<Stream>,
-    cause: Option<String>,
+    pub(super) tenant_id: Option<TenantId>,
+    pub(super) stream: Option<Stream>,
+    pub(super) cause: Option<String>,
     /// Count only.
     #[serde(default)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// `GET /ops/dead`: oldest first, with the number of letters that match in all.
@@ -55,23 +56,37 @@ pub(super) async fn list(
     State(operator): State<Operator>,
     Params(query): Params<DeadLettersQuery>,
 ) -> Result<Json<DeadLettersView>, ApiError> {
-    let limit = limit(query.limit)?;
-    let filter = DeadLetterFilter {
-        id: None,
-        tenant: query.tenant_id,
-        stream: query.stream,
-        cause: query.cause,
-    };
-    let letters = operator
-        .store
-        .dead_letters(&filter, query.cursor, limit)
-        .await?;
-    let next_cursor = next_cursor(&letters, limit, |letter| letter.id);
-    Ok(Json(DeadLettersView {
-        count: operator.store.count_dead_letters(&filter).await?,
-        items: letters.into_iter().map(DeadLetterView::from).collect(),
-        next_cursor,
-    }))
+    read(&operator, query).await.map(Json)
+}
+
+/// A page of dead letters.
+///
+/// # Errors
+/// If the query has a fault, or Postgres does not answer.
+pub(super) async fn read(
+    operator: &Operator,
+    query: DeadLettersQuery,
+) -> Result<DeadLettersView, ApiError> {
+    bounded(async {
+        let limit = limit(query.limit)?;
+        let filter = DeadLetterFilter {
+            id: None,
+            tenant: query.tenant_id,
+            stream: query.stream,
+            cause: query.cause,
+        };
+        let letters = operator
+            .store
+            .dead_letters(&filter, query.cursor, limit)
+            .await?;
+        let next_cursor = next_cursor(&letters, limit, |letter| letter.id);
+        Ok(DeadLettersView {
+            count: operator.store.count_dead_letters(&filter).await?,
+            items: letters.into_iter().map(DeadLetterView::from).collect(),
+            next_cursor,
+        })
+    })
+    .await
 }
 
 /// `GET /ops/dead/{id}`
@@ -95,7 +110,10 @@ pub(super) async fn retry_one(
     State(operator): State<Operator>,
     Path(letter): Path<String>,
 ) -> Result<Json<ChangedView>, ApiError> {
-    Change::Retry.one(&operator, &letter).await
+    Change::Retry
+        .one(&operator, OperatorChannel::Key, &letter)
+        .await
+        .map(Json)
 }
 
 /// `POST /ops/dead/{id}/drop`
@@ -103,7 +121,10 @@ pub(super) async fn drop_one(
     State(operator): State<Operator>,
     Path(letter): Path<String>,
 ) -> Result<Json<ChangedView>, ApiError> {
-    Change::Drop.one(&operator, &letter).await
+    Change::Drop
+        .one(&operator, OperatorChannel::Key, &letter)
+        .await
+        .map(Json)
 }
 
 /// `POST /ops/dead/retry {tenant_id?, stream?, cause?, dry_run?}`
@@ -111,7 +132,10 @@ pub(super) async fn retry_all(
     State(operator): State<Operator>,
     JsonBody(request): JsonBody<ChangeRequest>,
 ) -> Result<Json<ChangedView>, ApiError> {
-    Change::Retry.all(&operator, request).await
+    Change::Retry
+        .all(&operator, OperatorChannel::Key, request)
+        .await
+        .map(Json)
 }
 
 /// `POST /ops/dead/drop {tenant_id?, stream?, cause?, dry_run?}`
@@ -119,58 +143,78 @@ pub(super) async fn drop_all(
     State(operator): State<Operator>,
     JsonBody(request): JsonBody<ChangeRequest>,
 ) -> Result<Json<ChangedView>, ApiError> {
-    Change::Drop.all(&operator, request).await
+    Change::Drop
+        .all(&operator, OperatorChannel::Key, request)
+        .await
+        .map(Json)
 }
 
 /// What an operator may do with dead letters.
 #[derive(Clone, Copy, Debug)]
-enum Change {
+pub(super) enum Change {
     Retry,
     Drop,
 }
 
 impl Change {
-    async fn one(self, operator: &Operator, letter: &str) -> Result<Json<ChangedView>, ApiError> {
+    /// Changes one letter.
+    pub(super) async fn one(
+        self,
+        operator: &Operator,
+        channel: OperatorChannel,
+        letter: &str,
+    ) -> Result<ChangedView, ApiError> {
         let filter = only(letter)?;
         // Without this look, a letter that does not exist would be a success with a count of 0.
         if operator.store.count_dead_letters(&filter).await? == 0 {
             return Err(ApiError::not_found());
         }
-        let changed = self.apply(operator, &filter).await?;
-        Ok(Json(self.view(changed)))
+        let changed = self.apply(operator, channel, &filter).await?;
+        Ok(self.view(changed))
     }
 
-    async fn all(
+    /// Changes all letters that match a filter, or only counts them.
+    pub(super) async fn all(
         self,
         operator: &Operator,
+        channel: OperatorChannel,
         request: ChangeRequest,
-    ) -> Result<Json<ChangedView>, ApiError> {
+    ) -> Result<ChangedView, ApiError> {
         let (dry_run, filter) = (request.dry_run, DeadLetterFilter::from(request));
         // Counted before the change, because a dropped letter matches no filter any more.
         let count = operator.store.count_dead_letters(&filter).await?;
         let changed = if dry_run {
             0
         } else {
-            self.apply(operator, &filter).await?
+            self.apply(operator, channel, &filter).await?
         };
-        Ok(Json(ChangedView {
+        Ok(ChangedView {
             count: Some(count),
             dry_run: Some(dry_run),
             ..self.view(changed)
-        }))
+        })
     }
 
     /// Changes every letter that matches, in batches. A crash between two batches leaves the rest as
     /// it was, so the same call can be made again.
-    async fn apply(self, operator: &Operator, filter: &DeadLetterFilter) -> Result<i64, ApiError> {
+    async fn apply(
+        self,
+        operator: &Operator,
+        channel: OperatorChannel,
+        filter: &DeadLetterFilter,
+    ) -> Result<i64, ApiError> {
         let mut changed = 0;
         loop {
             let batch = match self {
-                Self::Retry => retry_batch(operator, filter).await?,
-                Self::Drop => operator.store.drop_dead_letters(filter, BATCH_SIZE).await?,
+                Self::Retry => retry_batch(operator, channel, filter).await?,
+                Self::Drop => {
+                    let store = &operator.store;
+                    store.drop_dead_letters(channel, filter, BATCH_SIZE).await?
+                }
             };
             changed += batch;
             if batch < i64::from(BATCH_SIZE) {
+                operator.snapshot.forget_fleet().await;
                 return Ok(changed);
             }
         }
@@ -186,10 +230,14 @@ impl Change {
     }
 }
 
-async fn retry_batch(operator: &Operator, filter: &DeadLetterFilter) -> Result<i64, ApiError> {
+async fn retry_batch(
+    operator: &Operator,
+    channel: OperatorChannel,
+    filter: &DeadLetterFilter,
+) -> Result<i64, ApiError> {
     let due = operator
         .store
-        .retry_dead_letters(filter, BATCH_SIZE)
+        .retry_dead_letters(channel, filter, BATCH_SIZE)
         .await?;
     let tickets: Vec<Ticket> = due.iter().copied().map(Ticket::from).collect();
     // The streams are due in Postgres, so the scheduler makes the tickets if this push is lost.

@@ -3,13 +3,21 @@
 //! It is a listener of its own, because its first three routes need no key and tenants must not reach
 //! them.
 
+mod actions;
+mod bounded;
 mod dead_letters;
 mod events;
+pub mod fleet_views;
+mod jobs;
 mod operator;
+mod overview;
 mod paging;
 mod pauses;
 mod queues;
 mod ready;
+mod snapshot;
+mod tenant;
+mod tenants;
 pub mod views;
 mod why;
 

@@ -1,4 +1,4 @@
-//! The operators' routes: dead letters, events, pauses, queues, and why a tenant is in its state.
+//! The operators' routes: the overview, tenants, tickets, dead letters, pauses, and what happened.
 //!
 //! They need the operator key and are served on the ops listener of every role. The command line
 //! calls exactly these.
@@ -14,12 +14,16 @@ use axum::{
 };
 use shared::{
     config::Config,
+    pacing::Pacing,
     queue::Queue,
     store::{Database, OperatorStore},
     vault,
 };
 
-use super::{dead_letters, events, pauses, queues, why};
+use super::{
+    actions, dead_letters, events, jobs, overview, pauses, queues, snapshot::Snapshot, tenant,
+    tenants, why,
+};
 use crate::{StartError, caller::bearer, envelope, error::ApiError};
 
 /// What the operators' handlers work with. Cheap to clone.
@@ -27,6 +31,8 @@ use crate::{StartError, caller::bearer, envelope, error::ApiError};
 pub struct Operator {
     pub(super) store: OperatorStore,
     pub(super) queue: Queue,
+    pub(super) pacing: Pacing,
+    pub(super) snapshot: Snapshot,
     key_sha256: Arc<[u8; 32]>,
 }
 
@@ -42,6 +48,8 @@ impl Operator {
         Ok(Some(Self {
             store: database.store(),
             queue: Queue::connect(config)?,
+            pacing: Pacing::open(config)?,
+            snapshot: Snapshot::new(),
             key_sha256: Arc::new(vault::sha256(key.expose().as_bytes())),
         }))
     }
@@ -49,6 +57,8 @@ impl Operator {
     /// The routes below `/ops`.
     pub fn router(self) -> Router {
         Router::new()
+            .route("/ops/overview", get(overview::show))
+            .route("/ops/actions", get(actions::list))
             .route("/ops/dead", get(dead_letters::list))
             .route("/ops/dead/retry", post(dead_letters::retry_all))
             .route("/ops/dead/drop", post(dead_letters::drop_all))
@@ -59,6 +69,10 @@ impl Operator {
             .route("/ops/queues", get(queues::show))
             .route("/ops/queues/{class}/pause", post(pauses::pause_class))
             .route("/ops/queues/{class}/resume", post(pauses::resume_class))
+            .route("/ops/jobs", get(jobs::list))
+            .route("/ops/jobs/{*ticket}", get(jobs::show))
+            .route("/ops/tenants", get(tenants::list))
+            .route("/ops/tenants/{id}", get(tenant::show))
             .route("/ops/tenants/{id}/pause", post(pauses::pause_tenant))
             .route("/ops/tenants/{id}/resume", post(pauses::resume_tenant))
             .route("/ops/tenants/{id}/why", get(why::why))

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use shared::{
     domain::{Class, TenantId},
     queue::{PauseScope, QueueError},
+    store::{ActionSubject, OperatorChannel},
 };
 
 use super::{operator::Operator, views::PausedView};
@@ -31,7 +32,10 @@ pub(super) async fn pause_class(
     Path(class): Path<String>,
     JsonBody(request): JsonBody<PauseRequest>,
 ) -> Result<Json<PausedView>, ApiError> {
-    pause(&operator, class_scope(&class)?, request).await
+    let scope = class_scope(&class)?;
+    pause(&operator, OperatorChannel::Key, scope, request.reason)
+        .await
+        .map(Json)
 }
 
 /// `POST /ops/queues/{class}/resume`
@@ -39,7 +43,10 @@ pub(super) async fn resume_class(
     State(operator): State<Operator>,
     Path(class): Path<String>,
 ) -> Result<Json<PausedView>, ApiError> {
-    resume(&operator, class_scope(&class)?).await
+    let scope = class_scope(&class)?;
+    resume(&operator, OperatorChannel::Key, scope)
+        .await
+        .map(Json)
 }
 
 /// `POST /ops/tenants/{id}/pause {reason?}`
@@ -49,7 +56,9 @@ pub(super) async fn pause_tenant(
     JsonBody(request): JsonBody<PauseRequest>,
 ) -> Result<Json<PausedView>, ApiError> {
     let scope = tenant_scope(&operator, &tenant).await?;
-    pause(&operator, scope, request).await
+    pause(&operator, OperatorChannel::Key, scope, request.reason)
+        .await
+        .map(Json)
 }
 
 /// `POST /ops/tenants/{id}/resume`
@@ -57,37 +66,79 @@ pub(super) async fn resume_tenant(
     State(operator): State<Operator>,
     Path(tenant): Path<String>,
 ) -> Result<Json<PausedView>, ApiError> {
-    resume(&operator, tenant_scope(&operator, &tenant).await?).await
+    let scope = tenant_scope(&operator, &tenant).await?;
+    resume(&operator, OperatorChannel::Key, scope)
+        .await
+        .map(Json)
 }
 
-async fn pause(
+/// Pauses a scope.
+///
+/// # Errors
+/// If the reason is too long, or Postgres fails.
+pub(super) async fn pause(
     operator: &Operator,
+    channel: OperatorChannel,
     scope: PauseScope,
-    request: PauseRequest,
-) -> Result<Json<PausedView>, ApiError> {
-    let reason = request.reason.as_deref();
-    if reason.is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARACTERS) {
+    reason: Option<String>,
+) -> Result<PausedView, ApiError> {
+    if reason
+        .as_ref()
+        .is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARACTERS)
+    {
         return Err(ApiError::invalid(
             "reason",
             format!("must have at most {MAX_REASON_CHARACTERS} characters"),
         ));
     }
+    let subject = subject(scope, reason);
     // Postgres first. If Redis is away, the scheduler applies the pause within seconds.
-    operator.store.pause(&scope.to_string(), reason).await?;
+    operator
+        .store
+        .pause(channel, &scope.to_string(), &subject)
+        .await?;
     apply(operator.queue.pause(&[scope]).await);
-    Ok(Json(PausedView {
+    operator.snapshot.forget_fleet().await;
+    Ok(PausedView {
         paused: true,
         scope: scope.to_string(),
-    }))
+    })
 }
 
-async fn resume(operator: &Operator, scope: PauseScope) -> Result<Json<PausedView>, ApiError> {
-    operator.store.resume(&scope.to_string()).await?;
+/// Ends the pause of a scope.
+///
+/// # Errors
+/// If Postgres fails.
+pub(super) async fn resume(
+    operator: &Operator,
+    channel: OperatorChannel,
+    scope: PauseScope,
+) -> Result<PausedView, ApiError> {
+    let subject = subject(scope, None);
+    operator
+        .store
+        .resume(channel, &scope.to_string(), &subject)
+        .await?;
     apply(operator.queue.resume(&[scope]).await);
-    Ok(Json(PausedView {
+    operator.snapshot.forget_fleet().await;
+    Ok(PausedView {
         paused: false,
         scope: scope.to_string(),
-    }))
+    })
+}
+
+/// The scope as the list of actions names it.
+fn subject(scope: PauseScope, reason: Option<String>) -> ActionSubject {
+    let (tenant, text) = match scope {
+        PauseScope::Fleet => (None, "the fleet".to_owned()),
+        PauseScope::Class(class) => (None, format!("the class {class}")),
+        PauseScope::Tenant(tenant) => (Some(tenant), "the tenant".to_owned()),
+    };
+    ActionSubject {
+        tenant,
+        text,
+        reason,
+    }
 }
 
 fn apply(applied: Result<(), QueueError>) {
@@ -96,7 +147,7 @@ fn apply(applied: Result<(), QueueError>) {
     }
 }
 
-fn class_scope(text: &str) -> Result<PauseScope, ApiError> {
+pub(super) fn class_scope(text: &str) -> Result<PauseScope, ApiError> {
     match text {
         "fleet" => Ok(PauseScope::Fleet),
         _ => text
@@ -106,7 +157,7 @@ fn class_scope(text: &str) -> Result<PauseScope, ApiError> {
     }
 }
 
-async fn tenant_scope(operator: &Operator, text: &str) -> Result<PauseScope, ApiError> {
+pub(super) async fn tenant_scope(operator: &Operator, text: &str) -> Result<PauseScope, ApiError> {
     let tenant = TenantId(id(text)?);
     if operator.store.tenant_exists(tenant).await? {
         Ok(PauseScope::Tenant(tenant))

@@ -25,12 +25,8 @@ pub(super) async fn why(
     if !operator.store.tenant_exists(tenant).await? {
         return Err(ApiError::not_found());
     }
-    let mut paused = operator.store.pauses().await?;
-    // A scope that is no uuid is the fleet or a class, which this tenant belongs to.
-    paused.retain(|pause| {
-        pause.scope.parse::<uuid::Uuid>().is_err() || pause.scope == tenant.to_string()
-    });
-    let mut tx = operator.store.begin(tenant).await?;
+    let mut tx = operator.store.inspect(tenant).await?;
+    let paused = pauses_of(tenant, tx.pauses().await?);
     let mut connections = Vec::new();
     for connection in tx.connections().await? {
         let Some(facts) = tx.sync_facts(connection.id).await? else {
@@ -43,24 +39,48 @@ pub(super) async fn why(
             sync: completeness::judge(&facts).into(),
         });
     }
+    let said: Vec<_> = connections
+        .iter()
+        .map(|connection| Said {
+            state: &connection.state,
+            complete: connection.sync.complete,
+            sentence: &connection.sync.sentence,
+        })
+        .collect();
     Ok(Json(WhyView {
         tenant_id: tenant,
-        sentence: sentence(&paused, &connections),
+        sentence: sentence(&paused, &said),
         paused: paused.into_iter().map(PauseView::from).collect(),
         connections,
     }))
 }
 
+/// What is said of one connection.
+pub(super) struct Said<'a> {
+    pub(super) state: &'a str,
+    pub(super) complete: bool,
+    pub(super) sentence: &'a str,
+}
+
+/// The pauses that apply to a tenant: its own, a class's, the fleet's.
+pub(super) fn pauses_of(tenant: TenantId, mut pauses: Vec<Pause>) -> Vec<Pause> {
+    // A scope that is no uuid is the fleet or a class, which this tenant belongs to.
+    pauses.retain(|pause| {
+        pause.scope.parse::<uuid::Uuid>().is_err() || pause.scope == tenant.to_string()
+    });
+    pauses
+}
+
 /// A pause explains everything behind it, so it comes first. Then follows the first connection that
 /// is not complete.
-fn sentence(paused: &[Pause], connections: &[WhyConnectionView]) -> String {
+pub(super) fn sentence(paused: &[Pause], connections: &[Said<'_>]) -> String {
     let status = connections
         .iter()
         .filter(|connection| connection.state != ConnectionState::Disconnected.as_str())
-        .min_by_key(|connection| connection.sync.complete)
+        .min_by_key(|connection| connection.complete)
         .or(connections.first())
         .map_or("No workspace is connected.", |connection| {
-            connection.sync.sentence.as_str()
+            connection.sentence
         });
     match paused.first() {
         Some(pause) => format!("{} {status}", pause_sentence(pause)),

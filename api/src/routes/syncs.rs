@@ -166,6 +166,14 @@ pub(crate) async fn foresee(
     let budget = intercom
         .budget_status(workspace.region, &workspace.workspace_id)
         .await;
+    foreseen(budget, status)
+}
+
+/// The same, from a budget and our share of it. `None` if it is not known.
+pub(crate) fn foreseen(
+    budget: Option<(BudgetStatus, f64)>,
+    status: &SyncStatus,
+) -> (Option<u64>, Option<RateView>) {
     let eta_seconds = budget
         .filter(|_| is_foreseeable(status))
         .and_then(|(budget, _)| eta(status.threads.pending, budget.allowed));

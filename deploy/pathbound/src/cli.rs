@@ -67,9 +67,31 @@ pub enum Command {
     Dead(DeadCommand),
     /// List what operators should know of, such as a workspace that two tenants have connected
     Events(EventsArgs),
-    /// Pause or resume the work for a tenant
+    /// List what operators have done, newest first
+    Actions(ActionsArgs),
+    /// Show the fleet at a glance: its state, workers, classes and counts
+    Overview,
+    /// List tenants by their lag, show one, or pause and resume the work for one
     #[command(subcommand)]
     Tenants(TenantsCommand),
+    /// List tickets or show one: which a worker has, which come next, and which wait for a time
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+    /// Start no more work of a class, or of the whole fleet. Work in progress finishes
+    Pause {
+        /// What to pause
+        #[arg(value_enum)]
+        scope: ScopeArg,
+        /// The reason, which `why` shows
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Resume the work of a class, or of the whole fleet
+    Resume {
+        /// What to resume
+        #[arg(value_enum)]
+        scope: ScopeArg,
+    },
     /// Show which keys seal the stored tokens, or seal all of them with the first key
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -94,6 +116,145 @@ pub struct EventsArgs {
     /// How many to show
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub limit: u32,
+}
+
+/// A call of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ActionsArgs {
+    /// How many to show
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
+}
+
+/// What can be paused beside a tenant.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ScopeArg {
+    Fleet,
+    Fresh,
+    Backfill,
+}
+
+impl ScopeArg {
+    /// As the ops listener names it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fleet => "fleet",
+            Self::Fresh => "fresh",
+            Self::Backfill => "backfill",
+        }
+    }
+}
+
+/// Calls of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// List tickets of a state, or all of a tenant
+    List {
+        /// The state. Of the ready ones it is the next of each tenant
+        #[arg(long, value_enum, default_value_t)]
+        state: JobStateArg,
+        /// All tickets of this tenant, in any state
+        #[arg(long, conflicts_with = "state")]
+        tenant: Option<TenantId>,
+        /// How many to show
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+        /// Where the page before has ended
+        #[arg(long)]
+        cursor: Option<u32>,
+    },
+    /// Show one ticket and the work that it names
+    Show {
+        /// The ticket, as the list has it
+        ticket: String,
+    },
+}
+
+/// The state of a ticket.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum JobStateArg {
+    #[default]
+    Leased,
+    Ready,
+    Parked,
+}
+
+impl JobStateArg {
+    /// As the ops listener names it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Leased => "leased",
+            Self::Ready => "ready",
+            Self::Parked => "parked",
+        }
+    }
+}
+
+/// Which tenants to list.
+#[derive(Args, Clone, Debug)]
+pub struct TenantsListArgs {
+    /// The order
+    #[arg(long, value_enum, default_value_t)]
+    pub sort: TenantSortArg,
+    /// Only tenants with a connection in this state
+    #[arg(long, value_enum, conflicts_with = "search")]
+    pub state: Option<ConnectionStateArg>,
+    /// Only tenants that this names: the beginning of a name, a tenant's id, or a workspace's id
+    #[arg(long, value_name = "TEXT")]
+    pub search: Option<String>,
+    /// How many to show
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
+    /// Where the page before has ended
+    #[arg(long)]
+    pub cursor: Option<String>,
+}
+
+/// The order of tenants.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum TenantSortArg {
+    /// The longest lag first
+    #[default]
+    Lag,
+    Name,
+}
+
+/// The state of a connection.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ConnectionStateArg {
+    Active,
+    ReauthRequired,
+    Error,
+    Disconnected,
+}
+
+impl TenantsListArgs {
+    /// As a query names them.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let sort = match self.sort {
+            TenantSortArg::Lag => "lag",
+            TenantSortArg::Name => "name",
+        };
+        let state = self.state.map(|state| match state {
+            ConnectionStateArg::Active => "active",
+            ConnectionStateArg::ReauthRequired => "reauth_required",
+            ConnectionStateArg::Error => "error",
+            ConnectionStateArg::Disconnected => "disconnected",
+        });
+        [
+            Some(("sort", sort.to_owned())),
+            state.map(|state| ("state", state.to_owned())),
+            self.search.clone().map(|text| ("q", text)),
+            Some(("limit", self.limit.to_string())),
+            self.cursor.clone().map(|cursor| ("cursor", cursor)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
 }
 
 /// Calls of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.
@@ -165,6 +326,13 @@ pub struct DeadChangeArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum TenantsCommand {
+    /// List tenants
+    List(TenantsListArgs),
+    /// Show one tenant: its streams, threads, runs, rate limit, tickets and dead letters
+    Show {
+        /// The tenant's id
+        tenant: TenantId,
+    },
     /// Start no more work for a tenant. Work in progress finishes
     Pause {
         /// The tenant's id

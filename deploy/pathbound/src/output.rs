@@ -97,6 +97,16 @@ pub fn counted(count: i64, noun: &str) -> String {
     }
 }
 
+/// A text of a customer as a terminal may have it: on one line, without what controls a terminal or turns the direction.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let is_harmless = |c: &char| {
+        !c.is_control()
+            && !matches!(*c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars().filter(is_harmless).collect()
+}
+
 /// Prints a table, or the same as JSON.
 ///
 /// # Errors
@@ -139,6 +149,11 @@ pub fn text(text: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_cannot_control_the_terminal() {
+        assert_eq!(one_line("Ac\u{1b}[2Jme\u{202e}\n Käse"), "Ac[2Jme Käse");
+    }
 
     #[test]
     fn a_table_is_aligned_and_numbers_stand_to_the_right() {

@@ -8,11 +8,14 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Due, SliceKey, Store, StoreError, Tx,
+    ActionSubject, Due, OperatorActionKind, OperatorChannel, SliceKey, Store, StoreError, Tx,
     roles::{Api, Operator, Worker},
     streams::{DueRow, dues},
 };
 use crate::domain::{ConnectionId, Stream, TenantId};
+
+/// As much of a filter's cause as is kept, in characters.
+const SHOWN_CAUSE: usize = 100;
 
 /// Which dead letters are meant. Without a condition: all open ones.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,31 @@ pub struct DeadLetterFilter {
     pub stream: Option<Stream>,
     /// Part of the cause, in upper or lower case.
     pub cause: Option<String>,
+}
+
+impl DeadLetterFilter {
+    /// The filter in words, for the list of what operators have done.
+    fn subject(&self) -> ActionSubject {
+        let conditions = [
+            self.id.map(|id| format!("dead letter {id}")),
+            self.stream.map(|stream| format!("stream {stream}")),
+            self.cause.as_ref().map(|cause| {
+                let short: String = cause.chars().take(SHOWN_CAUSE).collect();
+                format!("cause {short:?}")
+            }),
+        ];
+        let words: Vec<String> = conditions.into_iter().flatten().collect();
+        let text = match (words.is_empty(), self.tenant) {
+            (false, _) => words.join(", "),
+            (true, Some(_)) => "all dead letters of the tenant".to_owned(),
+            (true, None) => "all dead letters".to_owned(),
+        };
+        ActionSubject {
+            tenant: self.tenant,
+            text,
+            reason: None,
+        }
+    }
 }
 
 /// An open dead letter. Its stream is still retried now and then.
@@ -47,7 +75,7 @@ impl Store<Operator> {
         after: Option<Uuid>,
         limit: i32,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        let mut tx = self.begin_for_all().await?;
+        let mut tx = self.inspect_all().await?;
         Ok(sqlx::query_as!(
             DeadLetter,
             r#"SELECT tenant_id AS "tenant_id!", id AS "id!", connection_id AS "connection_id!", stream AS "stream!",
@@ -67,7 +95,7 @@ impl Store<Operator> {
     /// How many open dead letters the filter means. A dry run shows this number.
     #[tracing::instrument(name = "db.count_dead_letters", level = "debug", skip_all)]
     pub async fn count_dead_letters(&self, filter: &DeadLetterFilter) -> Result<i64, StoreError> {
-        let mut tx = self.begin_for_all().await?;
+        let mut tx = self.inspect_all().await?;
         Ok(sqlx::query_scalar!(
             r#"SELECT count_dead_letters($1, $2, $3, $4) AS "count!""#,
             filter.id,
@@ -84,6 +112,7 @@ impl Store<Operator> {
     #[tracing::instrument(name = "db.retry_dead_letters", level = "debug", skip_all)]
     pub async fn retry_dead_letters(
         &self,
+        channel: OperatorChannel,
         filter: &DeadLetterFilter,
         limit: i32,
     ) -> Result<Vec<Due>, StoreError> {
@@ -100,6 +129,9 @@ impl Store<Operator> {
         )
         .fetch_all(tx.session())
         .await?;
+        let kind = OperatorActionKind::DeadLettersRetried;
+        tx.add_operator_action(channel, kind, &filter.subject(), rows.len() as i64)
+            .await?;
         tx.commit().await?;
         dues(rows)
     }
@@ -109,6 +141,7 @@ impl Store<Operator> {
     #[tracing::instrument(name = "db.drop_dead_letters", level = "debug", skip_all)]
     pub async fn drop_dead_letters(
         &self,
+        channel: OperatorChannel,
         filter: &DeadLetterFilter,
         limit: i32,
     ) -> Result<i64, StoreError> {
@@ -123,6 +156,9 @@ impl Store<Operator> {
         )
         .fetch_one(tx.session())
         .await?;
+        let kind = OperatorActionKind::DeadLettersDropped;
+        tx.add_operator_action(channel, kind, &filter.subject(), dropped)
+            .await?;
         tx.commit().await?;
         Ok(dropped)
     }

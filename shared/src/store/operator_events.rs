@@ -51,7 +51,7 @@ impl Store<Operator> {
         before: Option<Uuid>,
         limit: i32,
     ) -> Result<Vec<OperatorEvent>, StoreError> {
-        let mut tx = self.begin_for_all().await?;
+        let mut tx = self.inspect_all().await?;
         Ok(sqlx::query_as!(
             OperatorEvent,
             r#"SELECT id AS "id!", code AS "code!", tenant_id AS "tenant_id!", connection_id, workspace_id,

@@ -21,10 +21,11 @@ pub enum EndedKind {
     AuditEvents,
     /// Signed out or expired, and links that were never spent.
     BrowserSessions,
+    OperatorActions,
 }
 
 impl EndedKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Runs,
         Self::DeadLetters,
         Self::Quarantine,
@@ -34,6 +35,7 @@ impl EndedKind {
         Self::OperatorEvents,
         Self::AuditEvents,
         Self::BrowserSessions,
+        Self::OperatorActions,
     ];
 
     /// Its label in metrics.
@@ -49,6 +51,7 @@ impl EndedKind {
             Self::OperatorEvents => "operator_events",
             Self::AuditEvents => "audit_events",
             Self::BrowserSessions => "browser_sessions",
+            Self::OperatorActions => "operator_actions",
         }
     }
 }
@@ -104,6 +107,9 @@ impl Store<Scheduler> {
             EndedKind::AuditEvents => remove!(tx, age, limit, "remove_ended_audit_events"),
             EndedKind::BrowserSessions => {
                 remove!(tx, age, limit, "remove_ended_browser_sessions")
+            }
+            EndedKind::OperatorActions => {
+                remove!(tx, age, limit, "remove_ended_operator_actions")
             }
         };
         tx.commit().await?;

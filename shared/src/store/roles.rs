@@ -47,6 +47,14 @@ impl RoleName {
             work: R::WORK,
         }
     }
+
+    /// The role for a read of the whole fleet, which ends soon.
+    pub(super) const fn inspecting<R: DbRole>() -> Self {
+        Self {
+            word: R::WORD,
+            work: Work::Inspection,
+        }
+    }
 }
 
 /// What a role's statements are part of.
@@ -56,6 +64,8 @@ pub enum Work {
     Request,
     /// A slice or a tick.
     Slice,
+    /// A page of operators, which must not cost the fleet much.
+    Inspection,
 }
 
 impl Work {
@@ -66,6 +76,16 @@ impl Work {
             Self::Request => Duration::from_secs(20),
             // They have limits of their own.
             Self::Slice => Duration::MAX,
+            // The page shows what was read before, so a read that takes longer is of no use.
+            Self::Inspection => Duration::from_secs(1),
+        }
+    }
+
+    /// The longest time between two statements of a transaction.
+    pub(super) const fn longest_pause(self) -> Duration {
+        match self {
+            Self::Inspection => Self::Request.longest_statement(),
+            other => other.longest_statement(),
         }
     }
 }

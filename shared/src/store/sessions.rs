@@ -213,7 +213,7 @@ impl Sessions {
     /// prepared ones.
     fn begin_statement(&self, session: &Pooled, role: RoleName, tenant: Option<Uuid>) -> String {
         let pages = match role.work {
-            Work::Request => PLANS_OF_PAGES,
+            Work::Request | Work::Inspection => PLANS_OF_PAGES,
             Work::Slice => "",
         };
         let settings = self.settings_of(session, role, tenant);
@@ -226,16 +226,14 @@ impl Sessions {
     fn settings_of(&self, session: &Pooled, role: RoleName, tenant: Option<Uuid>) -> String {
         let prefix = &self.settings.role_prefix;
         let tenant = tenant.map(|tenant| tenant.to_string()).unwrap_or_default();
-        let limit = self
-            .settings
-            .statement_limit
-            .min(role.work.longest_statement());
-        let limit = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
+        let configured = self.settings.statement_limit;
+        let limit = milliseconds(configured.min(role.work.longest_statement()));
+        let pause = milliseconds(configured.min(role.work.longest_pause()));
         let statement = stricter(session.limits.statement, limit);
         // Below the limit of a statement, so that a wait for a lock is told from a slow statement.
         let lock = stricter(session.limits.lock, limit / 2);
         // Locks of a process that is gone are free after this time.
-        let idle = stricter(session.limits.idle_in_transaction, limit);
+        let idle = stricter(session.limits.idle_in_transaction, pause);
         let word = role.word;
         format!(
             "SELECT current_setting('transaction_read_only')::bool, \
@@ -268,6 +266,10 @@ async fn start(session: &mut Pooled, statement: String) -> Result<(bool, Vec<PgR
         .await?;
     let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     Ok((first.try_get(0)?, rows))
+}
+
+fn milliseconds(limit: Duration) -> i64 {
+    i64::try_from(limit.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The limit of the server's administrator if it is stricter than ours.

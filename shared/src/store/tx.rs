@@ -34,13 +34,27 @@ pub(super) struct Quarantined {
 
 impl<R: DbRole> Tx<R> {
     /// `None` sees no tenant's rows. It is for the reviewed functions that look across tenants.
-    pub(super) async fn begin(
+    pub(super) fn begin(
+        sessions: &Sessions,
+        tenant: Option<TenantId>,
+    ) -> impl Future<Output = Result<Self, StoreError>> + Send {
+        Self::begin_as(RoleName::of::<R>(), sessions, tenant)
+    }
+
+    /// A transaction whose statements end within a second.
+    pub(super) fn begin_inspection(
+        sessions: &Sessions,
+        tenant: Option<TenantId>,
+    ) -> impl Future<Output = Result<Self, StoreError>> + Send {
+        Self::begin_as(RoleName::inspecting::<R>(), sessions, tenant)
+    }
+
+    async fn begin_as(
+        role: RoleName,
         sessions: &Sessions,
         tenant: Option<TenantId>,
     ) -> Result<Self, StoreError> {
-        let session = sessions
-            .begin(RoleName::of::<R>(), tenant.map(|tenant| tenant.0))
-            .await?;
+        let session = sessions.begin(role, tenant.map(|tenant| tenant.0)).await?;
         Ok(Self {
             session,
             tenant: tenant.unwrap_or(TenantId(uuid::Uuid::nil())),

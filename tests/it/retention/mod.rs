@@ -27,6 +27,7 @@ fn kept_for(retention: &Retention, kind: EndedKind) -> Duration {
         EndedKind::OperatorEvents => retention.operator_events,
         EndedKind::AuditEvents => retention.audit_events,
         EndedKind::BrowserSessions => retention.browser_sessions,
+        EndedKind::OperatorActions => retention.audit_events,
     }
 }
 

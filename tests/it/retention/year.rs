@@ -21,6 +21,7 @@ fn per_day(kind: EndedKind) -> i64 {
         EndedKind::OperatorEvents => 1,
         EndedKind::AuditEvents => 10,
         EndedKind::BrowserSessions => 6,
+        EndedKind::OperatorActions => 3,
     }
 }
 

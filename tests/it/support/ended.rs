@@ -75,6 +75,10 @@ fn insert_of(kind: EndedKind) -> &'static str {
                     CASE WHEN n % 3 = 2 THEN at + interval '50 years' ELSE at END, CASE WHEN n % 3 = 2 THEN at END
              FROM (SELECT $2::uuid) connection, "
         }
+        EndedKind::OperatorActions => {
+            "INSERT INTO operator_actions (tenant_id, id, action, channel, subject, changed, at)
+             SELECT $1, gen_random_uuid(), 'work.paused', 'key', 'the tenant', 1, at FROM (SELECT $2::uuid) connection, "
+        }
         EndedKind::AuditEvents => {
             "INSERT INTO audit_events (tenant_id, id, action, actor_kind, object_type, object_id, details, at)
              SELECT $1, gen_random_uuid(), 'sync.requested', 'service_key', 'connection', $2, '{\"mode\": \"full\"}', at FROM "

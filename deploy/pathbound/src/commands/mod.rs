@@ -1,15 +1,19 @@
 //! One file per command. The commands that run a role share one function.
 
+pub mod actions;
 pub mod config;
 pub mod dead;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod events;
 pub mod identity_rules;
+pub mod jobs;
 mod json_input;
 pub mod keys;
 pub mod merge_rules;
 pub mod migrate;
+pub mod overview;
+pub mod pauses;
 pub mod queues;
 pub mod replay;
 pub mod resync;
@@ -57,6 +61,11 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Replay(args) => replay::run(file, format, args).await,
         Command::Dead(command) => dead::run(file, format, command).await,
         Command::Events(args) => events::run(file, format, args).await,
+        Command::Actions(args) => actions::run(file, format, args).await,
+        Command::Overview => overview::run(file, format).await,
+        Command::Jobs(command) => jobs::run(file, format, command).await,
+        Command::Pause { scope, reason } => pauses::pause(file, format, scope, reason).await,
+        Command::Resume { scope } => pauses::resume(file, format, scope).await,
         Command::Tenants(command) => tenants::run(file, format, command).await,
         Command::Keys(command) => keys::run(file, format, command).await,
         Command::MergeRules(command) => merge_rules::run(file, format, command).await,

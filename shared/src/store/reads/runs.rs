@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::Position;
 use crate::{
     domain::{ConnectionId, RunId},
-    store::{StoreError, Tx, roles::Api},
+    store::{StoreError, Tx, roles::ReadsStatus},
 };
 
 /// One requested run.
@@ -64,7 +64,7 @@ impl From<RunRow> for Run {
     }
 }
 
-impl Tx<Api> {
+impl<R: ReadsStatus> Tx<R> {
     /// One run of a connection. `None` for an unknown or foreign id.
     #[tracing::instrument(name = "db.run", level = "debug", skip_all)]
     pub async fn run(

@@ -4,7 +4,7 @@ use scheduler::apply_pauses;
 use shared::{
     domain::{Class, Stream, Verdict},
     queue::PauseScope,
-    store::{OperatorStore, SchedulerStore},
+    store::{ActionSubject, OperatorChannel, OperatorStore, SchedulerStore},
 };
 
 use super::worker::{Worker, heard, push_once, shared_queue, ticket};
@@ -73,15 +73,21 @@ async fn a_pause_that_is_made_while_pauses_are_copied_stays() {
     let scheduler = SchedulerStore::connect(database, 1).await.unwrap();
     let operator = OperatorStore::connect(database, 1).await.unwrap();
     let scope = PauseScope::Class(Class::Backfill);
+    let subject = ActionSubject {
+        tenant: None,
+        text: "the class backfill".to_owned(),
+        reason: None,
+    };
+    let (key, name) = (OperatorChannel::Key, scope.to_string());
     // Many times, because the two meet at another place each time.
     for round in 0..60 {
         let pauses = round % 2 == 0;
         let (copied, made) = tokio::join!(apply_pauses(&scheduler, &world.queue), async {
             if pauses {
-                operator.pause(&scope.to_string(), None).await.unwrap();
+                operator.pause(key, &name, &subject).await.unwrap();
                 world.queue.pause(&[scope]).await
             } else {
-                operator.resume(&scope.to_string()).await.unwrap();
+                operator.resume(key, &name, &subject).await.unwrap();
                 world.queue.resume(&[scope]).await
             }
         });

@@ -1,0 +1,70 @@
+//! What operators have done.
+
+use axum::{Json, extract::State};
+use serde::Deserialize;
+use shared::{domain::TenantId, store::OperatorAction};
+use uuid::Uuid;
+
+use super::{
+    bounded::bounded,
+    fleet_views::{ActionView, ActionsView},
+    operator::Operator,
+    paging::{limit, next_cursor},
+};
+use crate::{error::ApiError, extract::Params};
+
+/// The query of a list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ActionsQuery {
+    /// The last action of the page before.
+    pub(super) cursor: Option<Uuid>,
+    pub(super) limit: Option<i32>,
+}
+
+/// `GET /ops/actions`: newest first.
+pub(super) async fn list(
+    State(operator): State<Operator>,
+    Params(query): Params<ActionsQuery>,
+) -> Result<Json<ActionsView>, ApiError> {
+    read(&operator, &query).await.map(Json)
+}
+
+/// A page of actions.
+///
+/// # Errors
+/// If the query has a fault, or Postgres does not answer.
+pub(super) async fn read(
+    operator: &Operator,
+    query: &ActionsQuery,
+) -> Result<ActionsView, ApiError> {
+    bounded(async {
+        let limit = limit(query.limit)?;
+        let store = &operator.store;
+        let actions = store
+            .operator_actions(query.cursor, i64::from(limit))
+            .await?;
+        let next_cursor = next_cursor(&actions, limit, |action| action.id);
+        Ok(ActionsView {
+            items: actions.into_iter().map(ActionView::from).collect(),
+            next_cursor,
+        })
+    })
+    .await
+}
+
+impl From<OperatorAction> for ActionView {
+    fn from(action: OperatorAction) -> Self {
+        Self {
+            id: action.id,
+            at: action.at,
+            action: action.action,
+            channel: action.channel,
+            session_id: action.session_id,
+            tenant_id: Some(TenantId(action.tenant_id)).filter(|tenant| !tenant.0.is_nil()),
+            subject: action.subject,
+            reason: action.reason,
+            changed: action.changed,
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The shapes of the calls about the whole fleet, its tenants and its tickets.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use shared::domain::{ConnectionId, RunId, TenantId};
+use uuid::Uuid;
+
+use super::views::{
+    ClassesView, DeadLetterView, PauseView, RateView, ReasonView, StreamStatusView,
+    ThreadCountsView,
+};
+
+/// A number that was counted up to a cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountView {
+    pub count: i64,
+    /// There are more than these.
+    pub more: bool,
+}
+
+/// The fleet at a glance. Both parts are read once a second at most, and all callers of a process share them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OverviewView {
+    /// `running`, `idle`, `paused`, `stalled` or `unknown`.
+    pub state: String,
+    pub sentence: String,
+    /// From Redis.
+    pub queue: PartView<QueuePartView>,
+    /// From Postgres.
+    pub fleet: PartView<FleetPartView>,
+}
+
+/// What was last read from one server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PartView<T> {
+    /// `None` if it was never read.
+    pub read_at: Option<DateTime<Utc>>,
+    pub age_seconds: Option<f64>,
+    /// Why the last attempt failed. `data` is then what was read before.
+    pub fault: Option<String>,
+    pub data: Option<T>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QueuePartView {
+    pub tickets: u64,
+    pub classes: ClassesView,
+    /// Those that have reported within a minute.
+    pub workers: Vec<WorkerView>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkerView {
+    pub name: String,
+    pub host: String,
+    pub process: u32,
+    pub version: String,
+    pub slots: usize,
+    pub busy: usize,
+    /// It takes no more work, and finishes what it has.
+    pub draining: bool,
+    pub uptime_seconds: u64,
+    /// Since its last report, which comes every four seconds.
+    pub silence_seconds: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FleetPartView {
+    pub tenants: CountView,
+    pub connections: ConnectionCountsView,
+    /// Open ones.
+    pub dead_letters: CountView,
+    /// Streams that are due and have no ticket yet. More than a few mean that no scheduler works.
+    pub unticketed: CountView,
+    pub oldest_unticketed_at: Option<DateTime<Utc>>,
+    /// The tenant whose contacts or conversations were read longest ago.
+    pub furthest_behind: Option<FurthestView>,
+    pub paused: Vec<PauseView>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ConnectionCountsView {
+    pub active: CountView,
+    pub reauth_required: CountView,
+    pub error: CountView,
+    pub disconnected: CountView,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FurthestView {
+    pub tenant_id: TenantId,
+    /// `None` if it was never read to the end.
+    pub last_read_at: Option<DateTime<Utc>>,
+}
+
+/// A page of tenants.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TenantsView {
+    pub items: Vec<TenantRowView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// One tenant of a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TenantRowView {
+    pub id: TenantId,
+    pub name: String,
+    pub created_at: DateTime<Utc>,
+    /// `paused`, `not_connected`, `stopped`, `blocked`, `dead_letter`, `retrying`, `running`, `waiting` or `idle`.
+    pub state: String,
+    /// Why it waits, or what it does.
+    pub reason: String,
+    pub connections: TenantConnectionsView,
+    /// Since its contacts and conversations were read to the end, by the one that is further behind. `None` if one never was.
+    pub lag_seconds: Option<i64>,
+    /// Threads to be fetched.
+    pub backlog: i64,
+    /// Streams that are due now.
+    pub due: i64,
+    /// Streams whose last attempt failed.
+    pub failing: i64,
+    pub dead_letters: i64,
+    /// Slices that run now. `None` if Redis is away.
+    pub leases: Option<u64>,
+    /// Its part of all slices that run now.
+    pub share: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct TenantConnectionsView {
+    pub active: i64,
+    /// They stand still until the customer or an operator acts.
+    pub stopped: i64,
+    pub ended: i64,
+}
+
+/// One tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TenantView {
+    pub id: TenantId,
+    pub name: String,
+    pub created_at: DateTime<Utc>,
+    /// As `why` says it.
+    pub sentence: String,
+    /// The pauses that apply to the tenant.
+    pub paused: Vec<PauseView>,
+    pub connections: Vec<TenantConnectionView>,
+    /// Open ones, oldest first, 50 at most.
+    pub dead_letters: Vec<DeadLetterView>,
+    /// Its tickets that are live now. `None` if Redis is away.
+    pub jobs: Option<Vec<JobView>>,
+}
+
+/// A connection of a tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TenantConnectionView {
+    pub id: ConnectionId,
+    pub workspace_id: String,
+    pub state: String,
+    pub connected_at: DateTime<Utc>,
+    pub complete: bool,
+    pub sentence: String,
+    pub reasons: Vec<ReasonView>,
+    pub notes: Vec<ReasonView>,
+    pub streams: Vec<TenantStreamView>,
+    pub threads: ThreadCountsView,
+    pub eta_seconds: Option<u64>,
+    pub rate: Option<RateView>,
+    /// The newest runs, newest first.
+    pub runs: Vec<TenantRunView>,
+    pub quarantine: QuarantineView,
+}
+
+/// A stream of a connection.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TenantStreamView {
+    #[serde(flatten)]
+    pub status: StreamStatusView,
+    pub work: Option<StreamWorkView>,
+}
+
+/// The work of a stream, as Postgres has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StreamWorkView {
+    pub due_at: Option<DateTime<Utc>>,
+    pub ticketed_at: Option<DateTime<Utc>>,
+    pub fence: i64,
+    /// Attempts in a row that failed.
+    pub attempts: i32,
+    pub restarts: i32,
+    /// The mode that the next walk has to have.
+    pub next_mode: String,
+    /// When it last stored an object.
+    pub progress_at: Option<DateTime<Utc>>,
+    pub last_error: Option<String>,
+}
+
+/// A run that was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TenantRunView {
+    pub id: RunId,
+    pub mode: String,
+    pub streams: Vec<String>,
+    pub status: String,
+    pub requested_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Why it did not succeed.
+    pub error: Option<String>,
+}
+
+/// Objects in quarantine.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct QuarantineView {
+    /// Objects that could not be read, by kind.
+    pub unreadable: Vec<KindCountView>,
+    /// Records that Intercom did not give, by kind.
+    pub set_aside: Vec<KindCountView>,
+    /// Some of them, without their bytes.
+    pub examples: Vec<HeldObjectView>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KindCountView {
+    pub kind: String,
+    pub count: i64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HeldObjectView {
+    pub kind: String,
+    pub source_id: String,
+    pub last_seen_at: DateTime<Utc>,
+    pub set_aside: bool,
+    pub trouble: Option<String>,
+    pub next_try_at: Option<DateTime<Utc>>,
+}
+
+/// A page of tickets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobsView {
+    pub items: Vec<JobView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<u32>,
+}
+
+/// A live ticket.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobView {
+    /// The ticket, which is its id.
+    pub id: String,
+    /// `ready`, `leased` or `parked`.
+    pub state: String,
+    pub tenant_id: TenantId,
+    pub connection_id: ConnectionId,
+    pub stream: String,
+    pub class: String,
+    /// When it became ready.
+    pub ready_since: Option<DateTime<Utc>>,
+    /// When its lease ends, or when it becomes ready.
+    pub until: Option<DateTime<Utc>>,
+    pub fence: Option<i64>,
+    /// How many leases in a row expired.
+    pub crashes: Option<u32>,
+    /// Ready tickets of the tenant behind this one.
+    pub behind: Option<u64>,
+    /// In an answer about one ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<StreamWorkView>,
+}
+
+/// A page of what operators have done, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ActionsView {
+    pub items: Vec<ActionView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<Uuid>,
+}
+
+/// Something that an operator has done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ActionView {
+    pub id: Uuid,
+    pub at: DateTime<Utc>,
+    pub action: String,
+    /// `key` or `browser`.
+    pub channel: String,
+    /// The browser's session.
+    pub session_id: Option<Uuid>,
+    pub tenant_id: Option<TenantId>,
+    pub subject: String,
+    pub reason: Option<String>,
+    /// How many rows it changed.
+    pub changed: i64,
+}

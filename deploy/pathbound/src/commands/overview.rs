@@ -1,0 +1,92 @@
+//! `pathbound overview`: the fleet at a glance. One call of the ops listener.
+
+use std::path::Path;
+
+use api::ops::fleet_views::{CountView, OverviewView, PartView};
+
+use crate::{
+    failure::Failure,
+    ops_client::OpsClient,
+    output::{self, Format, Table},
+};
+
+/// Prints the state of the fleet, its classes, workers and counts.
+///
+/// # Errors
+/// If the ops listener cannot be reached or refuses.
+pub async fn run(file: Option<&Path>, format: Format) -> Result<(), Failure> {
+    let ops = OpsClient::of(&super::client_config(file)?)?;
+    let overview: OverviewView = ops.get("/ops/overview").await?;
+    if format == Format::Json {
+        return output::line(&overview);
+    }
+    output::text(&format!("{}: {}\n", overview.state, overview.sentence))?;
+    output::text(&table(&overview).render())?;
+    for (server, sentence) in [
+        ("redis", old(&overview.queue)),
+        ("postgres", old(&overview.fleet)),
+    ] {
+        if let Some(sentence) = sentence {
+            eprintln!("{server}: {sentence}");
+        }
+    }
+    Ok(())
+}
+
+fn table(overview: &OverviewView) -> Table {
+    let mut table = Table::new(&["what", "value"]);
+    let mut row = |what: &str, value: String| table.row([what.to_owned(), value]);
+    if let Some(queue) = &overview.queue.data {
+        for (name, class) in [
+            ("fresh", queue.classes.fresh),
+            ("backfill", queue.classes.backfill),
+        ] {
+            let oldest = class.oldest_ready_age_seconds;
+            let oldest = oldest.map_or_else(String::new, |age| format!(", oldest {age:.1} s"));
+            let counts = format!(
+                "{} ready, {} leased, {} parked{oldest}",
+                class.ready, class.leased, class.parked
+            );
+            row(name, counts);
+        }
+        for worker in &queue.workers {
+            let draining = if worker.draining { ", draining" } else { "" };
+            row(
+                &worker.name,
+                format!("{} of {} slots{draining}", worker.busy, worker.slots),
+            );
+        }
+    }
+    if let Some(fleet) = &overview.fleet.data {
+        row("tenants", count(fleet.tenants));
+        row("active connections", count(fleet.connections.active));
+        row(
+            "to be reconnected",
+            count(fleet.connections.reauth_required),
+        );
+        row("connections with an error", count(fleet.connections.error));
+        row("dead letters", count(fleet.dead_letters));
+        row("due without a ticket", count(fleet.unticketed));
+        for pause in &fleet.paused {
+            row("paused", pause.scope.clone());
+        }
+    }
+    table
+}
+
+fn count(of: CountView) -> String {
+    if of.more {
+        format!("{}+", of.count)
+    } else {
+        of.count.to_string()
+    }
+}
+
+/// How old the numbers of a server are, if it does not answer.
+fn old<T>(part: &PartView<T>) -> Option<String> {
+    let fault = part.fault.as_ref()?;
+    Some(match part.age_seconds {
+        Some(age) => format!("{fault}, so its numbers are {age:.0} s old"),
+        None => format!("{fault}, and its numbers were never read"),
+    })
+}

@@ -1,0 +1,119 @@
+//! What operators have done. Each action is written in its own transaction of the change.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Store, StoreError, Tx, roles::Operator};
+use crate::domain::TenantId;
+
+/// What an operator may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperatorActionKind {
+    Paused,
+    Resumed,
+    DeadLettersRetried,
+    DeadLettersDropped,
+}
+
+impl OperatorActionKind {
+    /// Its name in the table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Paused => "work.paused",
+            Self::Resumed => "work.resumed",
+            Self::DeadLettersRetried => "dead_letters.retried",
+            Self::DeadLettersDropped => "dead_letters.dropped",
+        }
+    }
+}
+
+/// How an operator has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperatorChannel {
+    /// A program with the operator key.
+    Key,
+    /// A browser that was signed in with the key, by its session.
+    Browser(Uuid),
+}
+
+/// What an action is about.
+#[derive(Clone, Debug)]
+pub struct ActionSubject {
+    /// `None` if it is not about one tenant.
+    pub tenant: Option<TenantId>,
+    /// The scope or the filter, in words.
+    pub text: String,
+    pub reason: Option<String>,
+}
+
+/// An action as it is listed.
+#[derive(Clone, Debug)]
+pub struct OperatorAction {
+    pub id: Uuid,
+    pub at: DateTime<Utc>,
+    pub action: String,
+    /// `key` or `browser`.
+    pub channel: String,
+    pub session_id: Option<Uuid>,
+    /// The nil id if it was not about one tenant.
+    pub tenant_id: Uuid,
+    pub subject: String,
+    pub reason: Option<String>,
+    /// How many rows it changed.
+    pub changed: i64,
+}
+
+impl Tx<Operator> {
+    /// Writes an action beside what it changes.
+    pub(super) async fn add_operator_action(
+        &mut self,
+        channel: OperatorChannel,
+        kind: OperatorActionKind,
+        subject: &ActionSubject,
+        changed: i64,
+    ) -> Result<(), StoreError> {
+        let (channel, session) = match channel {
+            OperatorChannel::Key => ("key", None),
+            OperatorChannel::Browser(session) => ("browser", Some(session)),
+        };
+        sqlx::query!(
+            "INSERT INTO operator_actions (tenant_id, id, action, channel, session_id, subject, reason, changed)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            subject.tenant.map_or(Uuid::nil(), |tenant| tenant.0),
+            Uuid::now_v7(),
+            kind.as_str(),
+            channel,
+            session,
+            subject.text,
+            subject.reason,
+            changed,
+        )
+        .execute(self.session())
+        .await?;
+        Ok(())
+    }
+}
+
+impl Store<Operator> {
+    /// Actions, newest first, before the one with id `before`.
+    #[tracing::instrument(name = "db.operator_actions", level = "debug", skip_all)]
+    pub async fn operator_actions(
+        &self,
+        before: Option<Uuid>,
+        limit: i64,
+    ) -> Result<Vec<OperatorAction>, StoreError> {
+        let mut tx = self.inspect_all().await?;
+        // Every id is lower than this one, so that the statement and its plan are one.
+        let before = before.unwrap_or(Uuid::max());
+        Ok(sqlx::query_as!(
+            OperatorAction,
+            "SELECT id, at, action, channel, session_id, tenant_id, subject, reason, changed
+             FROM operator_actions WHERE id < $1 ORDER BY id DESC LIMIT $2",
+            before,
+            limit,
+        )
+        .fetch_all(tx.session())
+        .await?)
+    }
+}

@@ -1,0 +1,389 @@
+//! What operators see of the fleet, over the ops listener and the command line.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use servers::Relay;
+use shared::{
+    domain::{Stream, TenantId},
+    store::AfterDisconnect,
+};
+
+use crate::{
+    operations::{KEY, Office, fail_for_good, workspace},
+    support::{Case, World, servers, tiny, wait_for},
+};
+
+/// The ids of a page of tenants.
+fn ids(page: &Value) -> Vec<String> {
+    let items = page["items"].as_array().unwrap();
+    items
+        .iter()
+        .map(|item| item["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overview_counts_the_fleet_and_its_workers() {
+    let office = Office::open().await;
+    let world = &office.world;
+    let [one, two] = [
+        world.connect(workspace(1)).await,
+        world.connect(workspace(2)).await,
+    ];
+    world.new_tenant().await;
+    fail_for_good(&two, Stream::Contacts, "status 503", 1).await;
+    let (code, seen) = office.pathbound(&["overview", "-o", "json"]);
+    assert_eq!(code, 0, "{seen}");
+    let fleet = &seen["fleet"]["data"];
+    let exactly = |count: i64| json!({"count": count, "more": false});
+    assert_eq!(fleet["tenants"], exactly(3), "{seen}");
+    assert_eq!(fleet["connections"]["active"], exactly(2), "{seen}");
+    assert_eq!(fleet["connections"]["reauth_required"], exactly(0));
+    assert_eq!(fleet["dead_letters"], exactly(1), "{seen}");
+    assert_eq!(fleet["furthest_behind"]["last_read_at"], Value::Null);
+    let queue = &seen["queue"]["data"];
+    assert_eq!(queue["workers"], json!([]), "{seen}");
+    assert!(
+        queue["classes"]["fresh"]["ready"].as_u64().unwrap() >= 7,
+        "{seen}"
+    );
+
+    let fleet = world.fleet(1);
+    one.until_complete().await;
+    wait_for("the worker is seen", async || {
+        let (_, seen) = office.get("/ops/overview").await;
+        let workers = seen["queue"]["data"]["workers"].as_array().unwrap().clone();
+        let is_seen = workers.len() == 1 && workers[0]["draining"] == false;
+        is_seen.then_some(()).ok_or_else(|| seen.to_string())
+    })
+    .await;
+    fleet.stop().await;
+    wait_for("the worker has left the list", async || {
+        let (_, seen) = office.get("/ops/overview").await;
+        let is_gone = seen["queue"]["data"]["workers"] == json!([]);
+        is_gone.then_some(()).ok_or_else(|| seen.to_string())
+    })
+    .await;
+    // What an operator does shows with the next answer, however good the last one still is.
+    let (code, paused) = office.pathbound(&["pause", "fleet", "--reason", "a test"]);
+    assert_eq!((code, paused), (0, Value::Null));
+    let (_, seen) = office.get("/ops/overview").await;
+    assert_eq!(seen["state"], "paused", "{seen}");
+    assert_eq!(seen["fleet"]["data"]["paused"][0]["reason"], "a test");
+    let (_, resumed) = office.pathbound(&["resume", "fleet", "-o", "json"]);
+    assert_eq!(resumed, json!({"paused": false, "scope": "fleet"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_are_listed_by_lag_by_state_and_by_name() {
+    let office = Office::open().await;
+    let world = &office.world;
+    let [read, unread, ended] = [
+        world.connect(workspace(1)).await,
+        world.connect(workspace(2)).await,
+        world.connect(workspace(3)).await,
+    ];
+    disconnect(&ended).await;
+    let named: Vec<TenantId> = [
+        world.tenant_named("Zebra & Söhne").await,
+        world.tenant_named("zebra two").await,
+    ]
+    .into();
+    // One tenant is read to the end, and the other waits.
+    office
+        .post(&format!("/ops/tenants/{}/pause", unread.tenant), json!({}))
+        .await;
+    let fleet = world.fleet(1);
+    read.until_complete().await;
+    fleet.stop().await;
+
+    let of = |case: &Case| case.tenant.to_string();
+    let (_, by_lag) = office.pathbound(&["tenants", "list", "-o", "json"]);
+    assert_eq!(ids(&by_lag), [of(&unread), of(&read)], "{by_lag}");
+    let rows = by_lag["items"].as_array().unwrap();
+    assert_eq!(rows[0]["state"], "paused", "{by_lag}");
+    assert_eq!(rows[0]["lag_seconds"], Value::Null);
+    assert!(rows[1]["lag_seconds"].as_i64().unwrap() >= 0, "{by_lag}");
+    assert_eq!(rows[1]["state"], "idle", "{by_lag}");
+
+    // Page by page, each tenant comes once, in the same order.
+    for query in ["sort=lag", "state=active", "sort=name"] {
+        let whole = office.get(&format!("/ops/tenants?{query}")).await.1;
+        assert_eq!(whole["next_cursor"], Value::Null, "{whole}");
+        assert_eq!(pages(&office, query).await, ids(&whole), "{query}");
+    }
+    let everyone = ids(&office.get("/ops/tenants?sort=name").await.1);
+    assert_eq!(everyone.len(), 5, "{everyone:?}");
+    assert_eq!(
+        everyone.iter().collect::<BTreeSet<_>>().len(),
+        5,
+        "{everyone:?}"
+    );
+    let (_, gone) = office.get("/ops/tenants?state=disconnected").await;
+    assert_eq!(ids(&gone), [of(&ended)]);
+
+    let zebras: Vec<String> = named.iter().map(ToString::to_string).collect();
+    for (text, found) in [
+        ("ZEBRA", zebras.clone()),
+        ("zebra+%26+s%C3%B6", zebras[..1].to_vec()),
+        ("ebra", vec![]),
+        ("zebra%25", vec![]),
+        (zebras[1].as_str(), zebras[1..].to_vec()),
+        (read.workspace.id_code().as_str(), vec![of(&read)]),
+    ] {
+        let (status, page) = office.get(&format!("/ops/tenants?q={text}")).await;
+        assert_eq!((status, ids(&page)), (200, found), "{text}");
+    }
+}
+
+/// All pages of one tenant each, one after the other.
+async fn pages(office: &Office, query: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/ops/tenants?{query}&limit=1{cursor}");
+        let (status, page) = office.get(&path).await;
+        assert_eq!(status, 200, "{page}");
+        found.extend(ids(&page));
+        let Some(next) = page["next_cursor"].as_str() else {
+            return found;
+        };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+async fn disconnect(case: &Case) {
+    let mut tx = case.world.store.begin(case.tenant).await.unwrap();
+    tx.disconnect(case.connection(), AfterDisconnect::Retain)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_is_shown_with_all_that_keeps_it() {
+    let office = Office::open().await;
+    let world = &office.world;
+    let case = world.connect(workspace(1)).await;
+    let tenant = case.tenant.to_string();
+    fail_for_good(&case, Stream::Companies, "status 503", 1).await;
+    let (code, before) = office.pathbound(&["tenants", "show", &tenant, "-o", "json"]);
+    assert_eq!((code, &before["name"]), (0, &json!("Acme")), "{before}");
+    let connection = &before["connections"][0];
+    let streams = connection["streams"].as_array().unwrap();
+    assert_eq!(streams.len(), 5, "{before}");
+    let companies = streams.iter().find(|s| s["stream"] == "companies").unwrap();
+    assert_eq!(companies["work"]["last_error"], "status 503");
+    assert_eq!(before["dead_letters"][0]["stream"], "companies");
+    assert_eq!(connection["runs"][0]["status"], "queued");
+    assert_eq!(connection["complete"], false);
+    // The tickets that were pushed with the connect are ready. The one behind the first is known by its name.
+    let jobs = before["jobs"].as_array().unwrap();
+    assert_eq!(jobs.len(), 5, "{before}");
+    assert!(jobs.iter().all(|job| job["state"] == "ready"), "{before}");
+
+    let (_, retried) = office.pathbound(&["dead", "retry", "--all", "-o", "json"]);
+    assert_eq!(retried["retried"], 1);
+    let _fleet = world.fleet(1);
+    case.until_complete().await;
+    let (_, after) = office.get(&format!("/ops/tenants/{tenant}")).await;
+    assert_eq!(after["connections"][0]["complete"], true, "{after}");
+    assert_eq!(after["connections"][0]["threads"]["pending"], 0);
+    assert_eq!(after["dead_letters"], json!([]));
+    let text = world.command(&["tenants", "show", &tenant]).stdout;
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.starts_with("Acme: Complete as of "), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tickets_are_listed_by_state_and_shown_with_their_work() {
+    let office = Office::open().await;
+    let world = &office.world;
+    let [one, two] = [
+        world.connect(workspace(1)).await,
+        world.connect(workspace(2)).await,
+    ];
+    let (code, ready) = office.pathbound(&["jobs", "list", "--state", "ready", "-o", "json"]);
+    assert_eq!(code, 0, "{ready}");
+    let items = ready["items"].as_array().unwrap();
+    // The next ticket of each tenant, once for each class, and how many wait behind it.
+    let seen: BTreeSet<(&str, &str)> = items
+        .iter()
+        .map(|job| {
+            (
+                job["tenant_id"].as_str().unwrap(),
+                job["class"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(seen.len(), items.len(), "{ready}");
+    let all: u64 = items
+        .iter()
+        .map(|job| 1 + job["behind"].as_u64().unwrap())
+        .sum();
+    assert_eq!(all, 10, "{ready}");
+    // Page by page it is the same.
+    let mut paged = Vec::new();
+    for rank in 0..items.len() {
+        let (_, page) = office
+            .get(&format!("/ops/jobs?state=ready&limit=1&cursor={rank}"))
+            .await;
+        paged.push(page["items"][0]["id"].clone());
+    }
+    let listed: Vec<Value> = items.iter().map(|job| job["id"].clone()).collect();
+    assert_eq!(paged, listed);
+    assert_eq!(office.get("/ops/jobs").await.1, json!({"items": []}));
+
+    let ticket = listed[0].as_str().unwrap();
+    let (_, shown) = office.pathbound(&["jobs", "show", ticket, "-o", "json"]);
+    assert_eq!(shown["id"], ticket, "{shown}");
+    assert_eq!(shown["work"]["attempts"], 0, "{shown}");
+    let (_, of_one) = office
+        .get(&format!("/ops/jobs?tenant_id={}", one.tenant))
+        .await;
+    assert_eq!(of_one["items"].as_array().unwrap().len(), 5, "{of_one}");
+
+    let fleet = world.fleet(1);
+    for case in [&one, &two] {
+        case.until_complete().await;
+        case.until_slices(0).await;
+    }
+    fleet.stop().await;
+    assert_eq!(
+        office.pathbound(&["jobs", "show", ticket]).0,
+        1,
+        "it is done"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_action_of_an_operator_is_kept() {
+    let office = Office::open().await;
+    let case = office.world.connect(tiny()).await;
+    let tenant = case.tenant.to_string();
+    fail_for_good(&case, Stream::Contacts, "status 503", 1).await;
+    for arguments in [
+        &["tenants", "pause", &tenant, "--reason", "their wish"][..],
+        &["tenants", "resume", &tenant],
+        &["pause", "backfill", "--reason", "quiet"],
+        &["resume", "backfill"],
+        &["dead", "retry", "--tenant", &tenant],
+        &["dead", "drop", "--cause", "503", "--yes"],
+        // Reading and counting is no action.
+        &["dead", "list"],
+        &["dead", "drop", "--all", "--dry-run"],
+    ] {
+        assert_eq!(office.pathbound(arguments).0, 0, "{arguments:?}");
+    }
+    let (_, listed) = office.pathbound(&["actions", "-o", "json"]);
+    let seen: Vec<String> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|action| {
+            format!(
+                "{} {} {} {} {}",
+                action["action"].as_str().unwrap(),
+                action["channel"].as_str().unwrap(),
+                action["tenant_id"]
+                    .as_str()
+                    .unwrap_or("-")
+                    .replace(&tenant, "T"),
+                action["subject"].as_str().unwrap(),
+                action["changed"],
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            "work.paused key T the tenant 1",
+            "work.resumed key T the tenant 1",
+            "work.paused key - the class backfill 1",
+            "work.resumed key - the class backfill 1",
+            "dead_letters.retried key T all dead letters of the tenant 1",
+            "dead_letters.dropped key - cause \"503\" 1",
+        ],
+        "{listed}"
+    );
+    assert_eq!(listed["items"][5]["reason"], "their wish");
+    let (_, second) = office.get("/ops/actions?limit=2").await;
+    assert_eq!(second["next_cursor"], listed["items"][1]["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_questions_name_the_fault_and_need_the_key() {
+    let office = Office::open().await;
+    let nobody = uuid::Uuid::now_v7();
+    for (path, status, field) in [
+        ("/ops/tenants?sort=size", 400, "sort"),
+        ("/ops/tenants?state=broken", 400, "state"),
+        ("/ops/tenants?cursor=e30", 400, "cursor"),
+        ("/ops/tenants?limit=0", 400, "limit"),
+        ("/ops/tenants?limit=201", 400, "limit"),
+        ("/ops/tenants?colour=red", 400, "colour"),
+        ("/ops/tenants?q=a%00b", 400, "q"),
+        ("/ops/tenants?q=a&state=active", 400, "q"),
+        (&format!("/ops/tenants?q={}", "a".repeat(201)), 400, "q"),
+        ("/ops/jobs?state=lost", 400, "state"),
+        ("/ops/jobs?cursor=-1", 400, "cursor"),
+        ("/ops/jobs?cursor=99999999", 400, "cursor"),
+        ("/ops/actions?cursor=x", 400, "cursor"),
+        ("/ops/jobs/not-a-ticket", 404, ""),
+        (&format!("/ops/tenants/{nobody}"), 404, ""),
+        (&format!("/ops/jobs?tenant_id={nobody}"), 404, ""),
+    ] {
+        let (answered, problem) = office.get(path).await;
+        assert_eq!(answered, status, "{path}: {problem}");
+        let named = problem["errors"][0]["field"].as_str().unwrap_or_default();
+        assert!(
+            named == field || problem.to_string().contains(field),
+            "{path}: {problem}"
+        );
+    }
+    for path in ["/ops/overview", "/ops/tenants", "/ops/jobs", "/ops/actions"] {
+        let answer = reqwest::get(format!("{}{path}", office.base))
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 401, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_leaves_the_last_numbers_with_their_age() {
+    let relay = Relay::start(&format!("127.0.0.1:{}", servers().postgres().port())).unwrap();
+    let world = World::with(&[("OPERATOR_KEY", KEY)]).await;
+    world.connect(tiny()).await;
+    let office = Office::of(world.through(&relay));
+    let (_, before) = office.get("/ops/overview").await;
+    assert_eq!(before["fleet"]["fault"], Value::Null, "{before}");
+
+    relay.freeze();
+    wait_for("the fault shows", async || {
+        let (status, seen) = office.get("/ops/overview").await;
+        assert_eq!(status, 200, "{seen}");
+        let is_told = seen["fleet"]["fault"].is_string();
+        is_told.then_some(()).ok_or_else(|| seen.to_string())
+    })
+    .await;
+    let (_, seen) = office.get("/ops/overview").await;
+    assert_eq!(seen["state"], "unknown");
+    assert_eq!(seen["fleet"]["data"], before["fleet"]["data"], "{seen}");
+    assert!(
+        seen["fleet"]["age_seconds"].as_f64().unwrap() >= 1.0,
+        "{seen}"
+    );
+    assert_eq!(seen["queue"]["fault"], Value::Null, "{seen}");
+    // A list says so instead of waiting for ever.
+    assert_eq!(office.get("/ops/tenants").await.0, 503);
+
+    relay.abandon();
+    wait_for("the numbers are new", async || {
+        let (_, seen) = office.get("/ops/overview").await;
+        let is_new = seen["fleet"]["fault"].is_null() && seen["state"] != "unknown";
+        is_new.then_some(()).ok_or_else(|| seen.to_string())
+    })
+    .await;
+}
