@@ -38,7 +38,10 @@ const ONLY: &[(&str, &[&str])] = &[
     ("apalis_core", &["queue"]),
     ("governor", &["pacing", "api/src/limits.rs"]),
     ("jsonwebtoken", &["authorization"]),
-    ("maud", &["api/src/pages/", "api/src/oauth/"]),
+    (
+        "maud",
+        &["api/src/pages/", "api/src/oauth/", "api/src/ops/pages/"],
+    ),
     ("phonenumber", &["domain"]),
     ("psl", &["domain"]),
     ("redis", &["link", "queue", "pacing"]),

@@ -22,7 +22,7 @@
 //! | [`rest`] | what programs read |
 //! | [`mcp`] | what models read |
 //! | [`pages`] | what people see and press |
-//! | [`operations`], [`fleet_calls`] | what operators do, and what they see |
+//! | [`operations`], [`fleet_calls`], [`ops_pages`] | what operators do, and what they see |
 //! | [`environments`] | servers and machines as they are elsewhere |
 //! | [`payloads`], [`architecture`] | hygiene: the official examples, and the rules of the tree |
 
@@ -77,6 +77,8 @@ mod pages;
 mod operations;
 
 mod fleet_calls;
+
+mod ops_pages;
 
 mod environments;
 

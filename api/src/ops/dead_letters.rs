@@ -8,12 +8,13 @@ use serde::Deserialize;
 use shared::{
     domain::{Stream, TenantId},
     queue::Ticket,
-    store::{DeadLetterFilter, OperatorChannel},
+    store::{DeadLetterCause, DeadLetterFilter, OperatorChannel},
 };
 use uuid::Uuid;
 
 use super::{
-    bounded::bounded,
+    bounded::{COUNT_CAP, bounded},
+    fleet_views::{CauseView, CausesView},
     operator::Operator,
     paging::{limit, next_cursor},
     views::{ChangedView, DeadLetterView, DeadLettersView},
@@ -26,6 +27,8 @@ use crate::{
 /// Letters that one transaction changes. A filter may match any number, and short transactions keep
 /// its locks short.
 const BATCH_SIZE: i32 = 500;
+/// Causes that are listed.
+const CAUSES: i32 = 50;
 
 /// The query of a list.
 #[derive(Debug, Default, Deserialize)]
@@ -84,6 +87,28 @@ pub(super) async fn read(
             count: operator.store.count_dead_letters(&filter).await?,
             items: letters.into_iter().map(DeadLetterView::from).collect(),
             next_cursor,
+        })
+    })
+    .await
+}
+
+/// `GET /ops/dead/causes`: the most frequent first.
+pub(super) async fn list_causes(
+    State(operator): State<Operator>,
+) -> Result<Json<CausesView>, ApiError> {
+    causes(&operator).await.map(Json)
+}
+
+/// Open dead letters by their cause.
+///
+/// # Errors
+/// If Postgres does not answer.
+pub(super) async fn causes(operator: &Operator) -> Result<CausesView, ApiError> {
+    bounded(async {
+        let store = &operator.store;
+        let causes = store.dead_letter_causes(COUNT_CAP, CAUSES).await?;
+        Ok(CausesView {
+            items: causes.into_iter().map(CauseView::from).collect(),
         })
     })
     .await
@@ -243,6 +268,18 @@ async fn retry_batch(
     // The streams are due in Postgres, so the scheduler makes the tickets if this push is lost.
     operator.queue.push_due_tickets(&tickets).await;
     Ok(due.len() as i64)
+}
+
+impl From<DeadLetterCause> for CauseView {
+    fn from(cause: DeadLetterCause) -> Self {
+        Self {
+            cause: cause.cause,
+            letters: cause.letters,
+            tenants: cause.tenants,
+            first_died_at: cause.first_died_at,
+            last_died_at: cause.last_died_at,
+        }
+    }
 }
 
 fn only(letter: &str) -> Result<DeadLetterFilter, ApiError> {

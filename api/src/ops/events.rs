@@ -5,6 +5,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
+    bounded::bounded,
     operator::Operator,
     paging::{limit, next_cursor},
     views::{EventView, EventsView},
@@ -25,11 +26,22 @@ pub(super) async fn list(
     State(operator): State<Operator>,
     Params(query): Params<EventsQuery>,
 ) -> Result<Json<EventsView>, ApiError> {
-    let limit = limit(query.limit)?;
-    let events = operator.store.operator_events(query.cursor, limit).await?;
-    let next_cursor = next_cursor(&events, limit, |event| event.id);
-    Ok(Json(EventsView {
-        items: events.into_iter().map(EventView::from).collect(),
-        next_cursor,
-    }))
+    read(&operator, &query).await.map(Json)
+}
+
+/// A page of events.
+///
+/// # Errors
+/// If the query has a fault, or Postgres does not answer.
+pub(super) async fn read(operator: &Operator, query: &EventsQuery) -> Result<EventsView, ApiError> {
+    bounded(async {
+        let limit = limit(query.limit)?;
+        let events = operator.store.operator_events(query.cursor, limit).await?;
+        let next_cursor = next_cursor(&events, limit, |event| event.id);
+        Ok(EventsView {
+            items: events.into_iter().map(EventView::from).collect(),
+            next_cursor,
+        })
+    })
+    .await
 }

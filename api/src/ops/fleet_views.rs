@@ -270,6 +270,22 @@ pub struct JobView {
     pub work: Option<StreamWorkView>,
 }
 
+/// Open dead letters by their cause, the most frequent first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CausesView {
+    pub items: Vec<CauseView>,
+}
+
+/// Open dead letters with one cause.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CauseView {
+    pub cause: String,
+    pub letters: i64,
+    pub tenants: i64,
+    pub first_died_at: DateTime<Utc>,
+    pub last_died_at: DateTime<Utc>,
+}
+
 /// A page of what operators have done, newest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ActionsView {

@@ -45,6 +45,16 @@ pub(super) enum JobState {
     Parked,
 }
 
+impl JobState {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Leased => "leased",
+            Self::Ready => "ready",
+            Self::Parked => "parked",
+        }
+    }
+}
+
 impl From<JobState> for TicketState {
     fn from(state: JobState) -> Self {
         match state {

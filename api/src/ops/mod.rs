@@ -1,4 +1,4 @@
-//! The ops listener of every role: liveness, readiness, metrics, and the operators' routes.
+//! The ops listener of every role: liveness, readiness, metrics, and the operators' routes and pages.
 //!
 //! It is a listener of its own, because its first three routes need no key and tenants must not reach
 //! them.
@@ -11,6 +11,7 @@ pub mod fleet_views;
 mod jobs;
 mod operator;
 mod overview;
+mod pages;
 mod paging;
 mod pauses;
 mod queues;

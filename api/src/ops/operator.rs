@@ -12,17 +12,23 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use shared::{
     config::Config,
+    domain::Secret,
     pacing::Pacing,
     queue::Queue,
     store::{Database, OperatorStore},
-    vault,
+    vault::{self, KeyRing},
 };
+use tower::ServiceExt;
 
 use super::{
-    actions, dead_letters, events, jobs, overview, pauses, queues, snapshot::Snapshot, tenant,
-    tenants, why,
+    actions, dead_letters, events, jobs, overview,
+    pages::{self, KeptPages, SignInAttempts},
+    pauses, queues,
+    snapshot::Snapshot,
+    tenant, tenants, why,
 };
 use crate::{StartError, caller::bearer, envelope, error::ApiError};
 
@@ -33,7 +39,11 @@ pub struct Operator {
     pub(super) queue: Queue,
     pub(super) pacing: Pacing,
     pub(super) snapshot: Snapshot,
-    key_sha256: Arc<[u8; 32]>,
+    /// It makes the codes of sessions and forms.
+    pub(super) vault: Arc<KeyRing>,
+    pub(super) key_sha256: Arc<[u8; 32]>,
+    pub(super) kept_pages: KeptPages,
+    pub(super) attempts: SignInAttempts,
 }
 
 impl Operator {
@@ -50,16 +60,37 @@ impl Operator {
             queue: Queue::connect(config)?,
             pacing: Pacing::open(config)?,
             snapshot: Snapshot::new(),
+            vault: Arc::new(ring(config, key)?),
+            kept_pages: KeptPages::default(),
+            attempts: SignInAttempts::default(),
             key_sha256: Arc::new(vault::sha256(key.expose().as_bytes())),
         }))
     }
 
-    /// The routes below `/ops`.
+    /// The routes below `/ops`: the calls, and the same paths as pages for browsers.
     pub fn router(self) -> Router {
+        let (calls, pages) = (self.clone().calls(), pages::routes(self));
+        Router::new().fallback(move |request: Request| {
+            let router = if pages::is_for_browser(&request) {
+                pages.clone()
+            } else {
+                calls.clone()
+            };
+            async move {
+                match router.oneshot(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                }
+            }
+        })
+    }
+
+    fn calls(self) -> Router {
         Router::new()
             .route("/ops/overview", get(overview::show))
             .route("/ops/actions", get(actions::list))
             .route("/ops/dead", get(dead_letters::list))
+            .route("/ops/dead/causes", get(dead_letters::list_causes))
             .route("/ops/dead/retry", post(dead_letters::retry_all))
             .route("/ops/dead/drop", post(dead_letters::drop_all))
             .route("/ops/dead/{id}", get(dead_letters::show))
@@ -80,6 +111,21 @@ impl Operator {
             .layer(from_fn(envelope::envelope))
             .with_state(self)
     }
+}
+
+/// The process' key ring. A scheduler may have no encryption keys, and then the operator key makes a ring of its own, whose
+/// sessions only processes without keys accept.
+fn ring(config: &Config, key: &Secret) -> Result<KeyRing, StartError> {
+    let configured = config.encryption_keys.expose();
+    if !configured.is_empty() {
+        return Ok(KeyRing::parse(configured)?);
+    }
+    let derived = vault::derived_token(&["operator pages", key.expose()]);
+    let bytes = vault::sha256(derived.expose().as_bytes());
+    Ok(KeyRing::parse(&format!(
+        "operator:{}",
+        STANDARD.encode(bytes)
+    ))?)
 }
 
 async fn gate(

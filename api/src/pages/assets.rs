@@ -71,7 +71,7 @@ impl Asset {
 }
 
 /// `GET /assets/{name}`
-pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, Refusal> {
+pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, Refusal> {
     let assets: [&Asset; 2] = [&STYLE, &SCRIPT];
     let found = assets.into_iter().find(|asset| asset.is_named(&name));
     let asset = found.ok_or(Refusal::NotFound)?;

@@ -33,6 +33,6 @@ pub(super) async fn accepted<T: Default + DeserializeOwned>(
 }
 
 /// The fields of a query or a form. What cannot be read has its default.
-pub(super) fn fields<T: Default + DeserializeOwned>(encoded: &[u8]) -> T {
+pub(crate) fn fields<T: Default + DeserializeOwned>(encoded: &[u8]) -> T {
     serde_urlencoded::from_bytes(encoded).unwrap_or_default()
 }

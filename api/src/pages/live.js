@@ -1,4 +1,4 @@
-// Live updates of the page of integrations. Without this script the page shows the same when it is loaded again.
+// Live updates of the pages of integrations and of operations. Without this script the page shows the same when it is loaded again.
 "use strict";
 (() => {
   const PAUSE_MS = 5000;
@@ -6,6 +6,8 @@
   const news = document.getElementById("live-news");
   const button = document.getElementById("live-switch");
   if (!root || !news || !button) return;
+  // The page says where its news is.
+  const path = root.dataset.path || "/integrations/live";
   let isPaused = false;
   let hasEnded = false;
   let etag = "";
@@ -55,12 +57,12 @@
 
   const update = async () => {
     try {
-      const answer = await fetch("/integrations/live", {
+      const answer = await fetch(path, {
         headers: etag ? { "If-None-Match": etag } : {},
         cache: "no-store",
         credentials: "same-origin",
       });
-      if (answer.status === 401) return end("You are not signed in any more. Open the page again from your product.");
+      if (answer.status === 401) return end("You are not signed in any more. Open the page again, and sign in.");
       if (answer.status === 200) {
         const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
         if (isPaused) return;

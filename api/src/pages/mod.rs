@@ -13,6 +13,7 @@
 //! | `return_to.rs` | where a sign-in may lead |
 //! | `notice.rs` | pages that say one thing, and every refusal |
 //! | `frame.rs` | the frame and the headers of every page |
+//! | `fragment.rs` | the part of a page that changes by itself |
 //! | `text.rs` | text, numbers and times as people read them |
 //! | `assets.rs` | what pages load |
 //!
@@ -23,6 +24,7 @@
 mod assets;
 mod cookie;
 mod form;
+mod fragment;
 mod frame;
 mod integrations;
 mod notice;
@@ -39,10 +41,14 @@ use axum::{
 };
 use maud::{Markup, html};
 
+pub(crate) use assets::asset;
+pub(crate) use form::fields;
+pub(crate) use fragment::fragment;
 pub(crate) use frame::{Page, see_other, with_cookies};
+pub(crate) use notice::page as notice_page;
 pub(crate) use origin::of_url as origin_of_url;
 pub(crate) use sign_in::sign_in_url;
-pub(crate) use text::shown;
+pub(crate) use text::{counted, number, shown, span, time};
 pub(crate) use visitor::Visitor;
 
 use crate::Api;

@@ -8,7 +8,7 @@ const SHOWN: usize = 200;
 
 /// A form that another site has sent, or that came to another address than the configured one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct WrongOrigin {
+pub(crate) struct WrongOrigin {
     pub(super) header: &'static str,
     pub(super) expected: String,
     pub(super) got: String,

@@ -32,7 +32,7 @@ pub(super) fn lines(text: &str) -> String {
 }
 
 /// `1234567` → `1,234,567`.
-pub(super) fn number(number: i64) -> String {
+pub(crate) fn number(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut grouped = String::new();
     for (n, digit) in digits.chars().enumerate() {
@@ -48,13 +48,13 @@ pub(super) fn number(number: i64) -> String {
 }
 
 /// `1 contact`, `2 contacts`.
-pub(super) fn counted(count: i64, one: &str, many: &str) -> String {
+pub(crate) fn counted(count: i64, one: &str, many: &str) -> String {
     let noun = if count == 1 { one } else { many };
     format!("{} {noun}", number(count))
 }
 
 /// `30 November 2026, 12:05 UTC`.
-pub(super) fn time(at: DateTime<Utc>) -> String {
+pub(crate) fn time(at: DateTime<Utc>) -> String {
     at.format("%-d %B %Y, %H:%M UTC").to_string()
 }
 
@@ -68,7 +68,7 @@ pub(super) fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
 }
 
 /// A number of seconds as its largest unit, rounded up.
-pub(super) fn span(seconds: i64) -> String {
+pub(crate) fn span(seconds: i64) -> String {
     let units = [
         (86_400, "day", "days"),
         (3_600, "hour", "hours"),

@@ -268,6 +268,8 @@ pub enum DeadCommand {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
         limit: u32,
     },
+    /// List the causes of open dead letters, the most frequent first
+    Causes,
     /// Show one dead letter
     Show {
         /// The dead letter's id

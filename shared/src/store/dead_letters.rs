@@ -66,6 +66,17 @@ pub struct DeadLetter {
     pub next_attempt_at: Option<DateTime<Utc>>,
 }
 
+/// Open dead letters with one cause.
+#[derive(Clone, Debug)]
+pub struct DeadLetterCause {
+    pub cause: String,
+    pub letters: i64,
+    /// Tenants that have such letters.
+    pub tenants: i64,
+    pub first_died_at: DateTime<Utc>,
+    pub last_died_at: DateTime<Utc>,
+}
+
 impl Store<Operator> {
     /// Open dead letters, oldest first, after the one with id `after`.
     #[tracing::instrument(name = "db.dead_letters", level = "debug", skip_all)]
@@ -86,6 +97,26 @@ impl Store<Operator> {
             filter.stream.map(Stream::as_str),
             filter.cause.as_deref(),
             after,
+            limit,
+        )
+        .fetch_all(tx.session())
+        .await?)
+    }
+
+    /// Open dead letters by their cause, the most frequent first, among the oldest so many.
+    #[tracing::instrument(name = "db.dead_letter_causes", level = "debug", skip_all)]
+    pub async fn dead_letter_causes(
+        &self,
+        letters: i32,
+        limit: i32,
+    ) -> Result<Vec<DeadLetterCause>, StoreError> {
+        let mut tx = self.inspect_all().await?;
+        Ok(sqlx::query_as!(
+            DeadLetterCause,
+            r#"SELECT cause AS "cause!", letters AS "letters!", tenants AS "tenants!", first_died_at AS "first_died_at!",
+                      last_died_at AS "last_died_at!"
+               FROM dead_letter_causes($1, $2)"#,
+            letters,
             limit,
         )
         .fetch_all(tx.session())

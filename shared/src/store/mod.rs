@@ -84,7 +84,7 @@ pub use connection_lifecycle::AfterDisconnect;
 pub use connections::{Connection, ConnectionError, ConnectionState};
 pub use conversations::Seen;
 pub use database::{Database, login_is_unbound};
-pub use dead_letters::{DeadLetter, DeadLetterFilter};
+pub use dead_letters::{DeadLetter, DeadLetterCause, DeadLetterFilter};
 pub use erasures::Erasure;
 pub use error::StoreError;
 pub use events::WrittenEvents;

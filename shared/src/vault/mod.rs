@@ -24,6 +24,10 @@ use crate::domain::{ConnectionId, TenantId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealContext(Vec<u8>);
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl SealContext {
     /// A connection's access token.
     #[must_use]
@@ -47,6 +51,19 @@ impl SealContext {
     #[must_use]
     pub fn forms(tenant: TenantId, session: Uuid) -> Self {
         Self::of(&["forms", &tenant.to_string(), &session.to_string()])
+    }
+
+    /// A browser session of an operator, which another operator key ends.
+    #[must_use]
+    pub fn operator_session(key_sha256: &[u8; 32], session: Uuid, ends_at: i64) -> Self {
+        let (key, session) = (hex(key_sha256), session.to_string());
+        Self::of(&["operator_session", &key, &session, &ends_at.to_string()])
+    }
+
+    /// The forms of a browser session of an operator.
+    #[must_use]
+    pub fn operator_forms(key_sha256: &[u8; 32], session: Uuid) -> Self {
+        Self::of(&["operator_forms", &hex(key_sha256), &session.to_string()])
     }
 
     fn of(parts: &[&str]) -> Self {

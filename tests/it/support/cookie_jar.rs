@@ -124,6 +124,17 @@ impl CookieJar {
         }
     }
 
+    /// The value of a cookie that it has.
+    pub(crate) fn value(&self, cookie: &str) -> &str {
+        &self.cookies[cookie]
+    }
+
+    /// The same browser with a cookie that no server has set.
+    pub(crate) fn with_cookie(mut self, cookie: &str, value: &str) -> Self {
+        self.cookies.insert(cookie.to_owned(), value.to_owned());
+        self
+    }
+
     /// The same browser, which sends this origin with its forms.
     pub(crate) fn sending_origin(&self, origin: Option<&str>) -> Self {
         Self {
@@ -137,17 +148,24 @@ impl CookieJar {
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> HtmlAnswer {
-        self.exchange(Method::GET, path, None, None).await
+        self.exchange(Method::GET, path, None, &[]).await
+    }
+
+    /// Asks for a path in this form.
+    pub(crate) async fn get_accepting(&mut self, path: &str, accept: &str) -> HtmlAnswer {
+        self.exchange(Method::GET, path, None, &[("Accept", accept)])
+            .await
     }
 
     /// Asks for a path unless it is as it was.
     pub(crate) async fn get_if_changed(&mut self, path: &str, etag: &str) -> HtmlAnswer {
-        self.exchange(Method::GET, path, None, Some(etag)).await
+        self.exchange(Method::GET, path, None, &[("If-None-Match", etag)])
+            .await
     }
 
     /// Presses the button of a form.
     pub(crate) async fn press(&mut self, form: &Form) -> HtmlAnswer {
-        self.exchange(Method::POST, &form.action, Some(form.body()), None)
+        self.exchange(Method::POST, &form.action, Some(form.body()), &[])
             .await
     }
 
@@ -158,13 +176,19 @@ impl CookieJar {
         self.get(&target).await
     }
 
+    /// Follows the redirect of an answer, and asks for a page there.
+    pub(crate) async fn follow_to_page(&mut self, answer: &HtmlAnswer) -> HtmlAnswer {
+        let target = answer.header("location").to_owned();
+        self.get_accepting(&target, "text/html").await
+    }
+
     /// A path of this server, or a URL.
     async fn exchange(
         &mut self,
         method: Method,
         path: &str,
         form: Option<String>,
-        etag: Option<&str>,
+        more: &[(&'static str, &str)],
     ) -> HtmlAnswer {
         let url = Url::parse(&self.base).unwrap().join(path).unwrap();
         let mut call = self.http.request(method, url);
@@ -175,8 +199,8 @@ impl CookieJar {
                 .collect();
             call = call.header(COOKIE, pairs.join("; "));
         }
-        if let Some(etag) = etag {
-            call = call.header("If-None-Match", etag);
+        for (name, value) in more {
+            call = call.header(*name, *value);
         }
         if let Some(form) = form {
             if let Some(origin) = &self.origin {

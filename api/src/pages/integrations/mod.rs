@@ -20,20 +20,18 @@ mod view;
 
 use axum::{
     extract::{RawQuery, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{TimeDelta, Utc};
 use serde::Deserialize;
-use shared::vault;
 
 pub(super) use self::{
     actions::{connect, resync},
     disconnect::{end as disconnect, show as confirm},
 };
 use self::{render::News, view::PageView};
-use super::{form, frame::Page, notice::Refusal, visitor::Visitor};
+use super::{form, fragment, frame::Page, notice::Refusal, visitor::Visitor};
 use crate::{Api, oauth};
 
 /// A longer interval is never waited for.
@@ -76,18 +74,7 @@ pub(super) async fn live(State(api): State<Api>, headers: HeaderMap) -> Result<R
     let visitor = visitor.ok_or(Refusal::SignedOut)?;
     let view = view_of(&api, &visitor).await?;
     let html = render::live(&view, &visitor).into_string();
-    let digest = URL_SAFE_NO_PAD.encode(vault::sha256(html.as_bytes()));
-    let etag = format!("\"{digest}\"");
-    let known = headers.get(header::IF_NONE_MATCH);
-    if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
-    }
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-        (header::ETAG, etag),
-    ];
-    Ok((headers, html).into_response())
+    Ok(fragment(&headers, html))
 }
 
 async fn view_of(api: &Api, visitor: &Visitor) -> Result<PageView, Refusal> {

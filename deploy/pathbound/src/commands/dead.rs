@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use api::ops::views::{ChangedView, DeadLetterView, DeadLettersView};
+use api::ops::{
+    fleet_views::CausesView,
+    views::{ChangedView, DeadLetterView, DeadLettersView},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -20,6 +23,10 @@ pub async fn run(file: Option<&Path>, format: Format, command: DeadCommand) -> R
     let ops = OpsClient::of(&super::client_config(file)?)?;
     match command {
         DeadCommand::List { filter, limit } => list(&ops, format, &filter, limit).await,
+        DeadCommand::Causes => {
+            let causes: CausesView = ops.get("/ops/dead/causes").await?;
+            output::show(format, &causes_table(&causes), &causes)
+        }
         DeadCommand::Show { id } => {
             let letter = ops.get(&format!("/ops/dead/{id}")).await?;
             output::show(format, &letter_table(&letter), &letter)
@@ -56,6 +63,26 @@ fn list_table(page: &DeadLettersView) -> Table {
             letter.attempts.to_string(),
             output::time(letter.died_at),
             letter.cause.clone(),
+        ]);
+    }
+    table
+}
+
+fn causes_table(causes: &CausesView) -> Table {
+    let mut table = Table::new(&[
+        "letters",
+        "tenants",
+        "first died at",
+        "last died at",
+        "cause",
+    ]);
+    for cause in &causes.items {
+        table.row([
+            cause.letters.to_string(),
+            cause.tenants.to_string(),
+            output::time(cause.first_died_at),
+            output::time(cause.last_died_at),
+            output::one_line(&cause.cause),
         ]);
     }
     table

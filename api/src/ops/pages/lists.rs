@@ -1,0 +1,186 @@
+//! Tickets, events, and what operators have done.
+
+use axum::{
+    extract::{RawQuery, State},
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use serde::de::DeserializeOwned;
+
+use super::{OpsPage, foreign, next_page, notice::Refused, session::OpsVisitor};
+use crate::{
+    error::ApiError,
+    ops::{
+        actions, events,
+        fleet_views::{ActionView, JobView},
+        jobs,
+        operator::Operator,
+        views::EventView,
+    },
+    pages::time,
+};
+
+/// `GET /ops/jobs`
+pub(super) async fn jobs(
+    State(operator): State<Operator>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
+    let query = query.unwrap_or_default();
+    let content = jobs_content(&operator, &query).await;
+    let page = OpsPage {
+        at: "/ops/jobs",
+        title: "Tickets",
+        code: "ops_jobs",
+        is_live: false,
+    };
+    let address = uri.to_string();
+    Ok(page.show(&operator, &visitor, &address, content))
+}
+
+async fn jobs_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
+    let asked: jobs::JobsQuery = read(query)?;
+    let found = jobs::read(operator, &asked).await?;
+    let state = asked.state.as_str();
+    Ok(html! {
+        h1 { "Tickets" }
+        p class="filters" {
+            @for (name, label) in [("leased", "A worker has them"), ("ready", "Next of each tenant"), ("parked", "Wait for a time")] {
+                a href=(format!("/ops/jobs?state={name}")) aria-current=[(name == state).then_some("true")] { (label) }
+            }
+        }
+        (jobs_table(&found.items))
+        @if let Some(cursor) = found.next_cursor { (next_page("/ops/jobs", &[("state", state)], &cursor.to_string())) }
+    })
+}
+
+pub(super) fn jobs_table(jobs: &[JobView]) -> Markup {
+    html! {
+        table {
+            caption { (jobs.len()) " tickets" }
+            thead { tr {
+                th scope="col" { "Tenant" } th scope="col" { "Stream" } th scope="col" { "State" } th scope="col" { "Ready since" }
+                th scope="col" { "Until" } th scope="col" { "Behind it" }
+            } }
+            tbody {
+                @if jobs.is_empty() { tr { td colspan="6" { "There is no such ticket at the moment." } } }
+                @for job in jobs {
+                    tr {
+                        th scope="row" { a href=(format!("/ops/tenants/{}", job.tenant_id)) { code { (job.tenant_id) } } }
+                        td { (job.stream) " (" (job.class) ")" }
+                        td { (job.state) @if let Some(crashes) = job.crashes.filter(|crashes| *crashes > 0) { ", " (crashes) " crashes" } }
+                        td { (or_dash(job.ready_since)) }
+                        td { (or_dash(job.until)) }
+                        td { @match job.behind { Some(behind) => { (behind) } None => { "–" } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `GET /ops/events`
+pub(super) async fn events(
+    State(operator): State<Operator>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
+    let query = query.unwrap_or_default();
+    let content = events_content(&operator, &query).await;
+    let page = OpsPage {
+        at: "/ops/events",
+        title: "Events",
+        code: "ops_events",
+        is_live: false,
+    };
+    let address = uri.to_string();
+    Ok(page.show(&operator, &visitor, &address, content))
+}
+
+async fn events_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
+    let found = events::read(operator, &read(query)?).await?;
+    Ok(html! {
+        h1 { "Events" }
+        ul { @for event in &found.items { (event_item(event)) } }
+        @if found.items.is_empty() { p { "Nothing has happened that operators should know of." } }
+        @if let Some(cursor) = found.next_cursor { (next_page("/ops/events", &[], &cursor.to_string())) }
+    })
+}
+
+fn event_item(event: &EventView) -> Markup {
+    html! {
+        li {
+            (time(event.happened_at)) ": "
+            a href=(format!("/ops/tenants/{}", event.tenant_id)) { code { (event.tenant_id) } } " " (foreign(&event.message))
+        }
+    }
+}
+
+/// `GET /ops/actions`
+pub(super) async fn actions(
+    State(operator): State<Operator>,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
+    let query = query.unwrap_or_default();
+    let content = actions_content(&operator, &query).await;
+    let page = OpsPage {
+        at: "/ops/actions",
+        title: "Actions",
+        code: "ops_actions",
+        is_live: false,
+    };
+    let address = uri.to_string();
+    Ok(page.show(&operator, &visitor, &address, content))
+}
+
+async fn actions_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
+    let found = actions::read(operator, &read(query)?).await?;
+    Ok(html! {
+        h1 { "Actions" }
+        table {
+            caption { "What operators have done, newest first" }
+            thead { tr {
+                th scope="col" { "When" } th scope="col" { "Action" } th scope="col" { "About" } th scope="col" { "By" }
+                th scope="col" { "Reason" }
+            } }
+            tbody {
+                @if found.items.is_empty() { tr { td colspan="5" { "No operator has done anything yet." } } }
+                @for action in &found.items { (action_row(action)) }
+            }
+        }
+        @if let Some(cursor) = found.next_cursor { (next_page("/ops/actions", &[], &cursor.to_string())) }
+    })
+}
+
+fn action_row(action: &ActionView) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (time(action.at)) }
+            td { code { (action.action) } " (" (action.changed) " changed)" }
+            td {
+                (foreign(&action.subject))
+                @if let Some(tenant) = action.tenant_id { " " a href=(format!("/ops/tenants/{tenant}")) { code { (tenant) } } }
+            }
+            td { (action.channel) @if let Some(session) = action.session_id { " " code { (session) } } }
+            td { @match &action.reason { Some(reason) => { (foreign(reason)) } None => { "–" } } }
+        }
+    }
+}
+
+/// The query of a page is that of its call.
+fn read<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
+    serde_urlencoded::from_str(query).map_err(|error| ApiError::invalid("query", error.to_string()))
+}
+
+fn or_dash(at: Option<DateTime<Utc>>) -> Markup {
+    html! { @match at { Some(at) => { (time(at)) } None => { "–" } } }
+}

@@ -1,0 +1,211 @@
+//! The operators' pages: the same calls, in a browser that is signed in with the operator key.
+//!
+//! | file | what |
+//! |---|---|
+//! | `overview.rs` | the fleet at a glance, which keeps itself up to date |
+//! | `tenants.rs`, `tenant.rs` | tenants by lag, state or name, and one of them with `why` first |
+//! | `dead.rs` | dead letters by cause, and the question before a drop |
+//! | `lists.rs` | tickets, events, and what operators have done |
+//! | `acts.rs` | what the buttons do: each is one call |
+//! | `session.rs`, `sign_in.rs` | the session of an operator's browser |
+//! | `kept.rs` | the last good content of each page, for when a server is away |
+//! | `notice.rs` | every refusal |
+//!
+//! A path of a page is the path of its call. What asks for HTML and has no key in a header is a browser.
+
+mod acts;
+mod dead;
+mod kept;
+mod lists;
+mod notice;
+mod overview;
+mod session;
+mod sign_in;
+mod tenant;
+mod tenants;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{Method, StatusCode, header},
+    middleware::from_fn,
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use maud::{Markup, html};
+
+pub(super) use kept::KeptPages;
+pub(super) use sign_in::SignInAttempts;
+
+use self::session::OpsVisitor;
+use super::operator::Operator;
+use crate::{
+    envelope,
+    error::ApiError,
+    pages::{Page, asset, shown},
+};
+
+/// The pages of the navigation: path and name.
+const PAGES: [(&str, &str); 6] = [
+    ("/ops/", "Overview"),
+    ("/ops/tenants", "Tenants"),
+    ("/ops/jobs", "Tickets"),
+    ("/ops/dead", "Dead letters"),
+    ("/ops/events", "Events"),
+    ("/ops/actions", "Actions"),
+];
+
+/// As much of a foreign text as a page shows, in characters.
+const SHOWN: usize = 300;
+
+/// Every page, and what its buttons do.
+pub(super) fn routes(operator: Operator) -> Router {
+    Router::new()
+        .route("/ops", get(|| async { Redirect::to("/ops/") }))
+        .route("/ops/", get(overview::show))
+        .route("/ops/overview", get(overview::show))
+        .route("/ops/live", get(overview::live))
+        .route("/ops/sign-in", post(sign_in::sign_in))
+        .route("/ops/sign-out", post(sign_in::sign_out))
+        .route("/ops/tenants", get(tenants::show))
+        .route("/ops/tenants/{id}", get(tenant::show))
+        .route("/ops/tenants/{id}/pause", post(acts::pause_tenant))
+        .route("/ops/tenants/{id}/resume", post(acts::resume_tenant))
+        .route("/ops/queues/{class}/pause", post(acts::pause_class))
+        .route("/ops/queues/{class}/resume", post(acts::resume_class))
+        .route("/ops/jobs", get(lists::jobs))
+        .route("/ops/dead", get(dead::show))
+        .route("/ops/dead/retry", post(acts::retry_letters))
+        .route(
+            "/ops/dead/drop",
+            get(dead::confirm).post(acts::drop_letters),
+        )
+        .route("/ops/events", get(lists::events))
+        .route("/ops/actions", get(lists::actions))
+        .route("/assets/{name}", get(asset))
+        .layer(from_fn(envelope::envelope))
+        .with_state(operator)
+}
+
+/// Whether a request is a browser's. A program has the key in a header, or does not ask for HTML.
+pub(super) fn is_for_browser(request: &Request) -> bool {
+    let has = |name, text: &str| {
+        let value = request.headers().get(name);
+        let value = value.and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.contains(text))
+    };
+    let path = request.uri().path();
+    if path.starts_with("/assets/") {
+        return true;
+    }
+    if !(path == "/ops" || path.starts_with("/ops/"))
+        || request.headers().contains_key(header::AUTHORIZATION)
+    {
+        return false;
+    }
+    match *request.method() {
+        Method::POST => has(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
+        _ => path == "/ops/" || path == "/ops/live" || has(header::ACCEPT, "text/html"),
+    }
+}
+
+/// A page of the operators.
+struct OpsPage<'a> {
+    /// The path in the navigation.
+    at: &'a str,
+    title: &'a str,
+    code: &'a str,
+    is_live: bool,
+}
+
+impl OpsPage<'_> {
+    /// The page with this content, or with the last good content of the same address.
+    fn show(
+        self,
+        operator: &Operator,
+        visitor: &OpsVisitor,
+        address: &str,
+        content: Result<Markup, ApiError>,
+    ) -> Response {
+        match content {
+            Ok(content) => {
+                let session = visitor.session;
+                operator.kept_pages.keep(session, address, &content.0);
+                self.of(visitor, StatusCode::OK, &content)
+            }
+            Err(error) => self.without_server(operator, visitor, address, error),
+        }
+    }
+
+    fn without_server(
+        self,
+        operator: &Operator,
+        visitor: &OpsVisitor,
+        address: &str,
+        error: ApiError,
+    ) -> Response {
+        let problem = error.into_problem();
+        let status = problem.code.status();
+        if !status.is_server_error() {
+            return notice::Refused::Failed(problem.into()).into_response();
+        }
+        let kept = operator.kept_pages.find(visitor.session, address);
+        let content = match kept {
+            Some((content, seconds)) => html! {
+                p class="banner warn" role="status" { "A server does not answer. This is what was read " (seconds) " seconds ago." }
+                (maud::PreEscaped(content))
+            },
+            None => html! {
+                h1 { (self.title) }
+                p class="banner bad" role="status" { "A server does not answer, and this page was not read before. Open it again in a moment." }
+            },
+        };
+        self.of(visitor, StatusCode::OK, &content)
+    }
+
+    fn of(self, visitor: &OpsVisitor, status: StatusCode, content: &Markup) -> Response {
+        Page {
+            status,
+            title: self.title,
+            code: self.code,
+            visitor: None,
+            form_targets: &[],
+            is_live: self.is_live,
+            content: html! {
+                div class="ops" {
+                    nav aria-label="Operations" {
+                        @for (path, name) in PAGES {
+                            a href=(path) aria-current=[(path == self.at).then_some("page")] { (name) }
+                        }
+                        form method="post" action="/ops/sign-out" {
+                            (form_token(visitor))
+                            button class="quiet" type="submit" { "Sign out" }
+                        }
+                    }
+                    (content)
+                }
+            },
+        }
+        .into_response()
+    }
+}
+
+/// What every form of a signed-in browser carries.
+fn form_token(visitor: &OpsVisitor) -> Markup {
+    html! { input type="hidden" name="form_token" value=(visitor.form_token.expose()); }
+}
+
+/// A text that a customer, a server or an operator wrote.
+fn foreign(text: &str) -> Markup {
+    html! { bdi { (shown(text, SHOWN)) } }
+}
+
+/// A link to the next page of a list.
+fn next_page(path: &str, query: &[(&str, &str)], cursor: &str) -> Markup {
+    let mut address = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in query.iter().filter(|(_, value)| !value.is_empty()) {
+        address.append_pair(name, value);
+    }
+    address.append_pair("cursor", cursor);
+    html! { p { a class="button quiet" href=(format!("{path}?{}", address.finish())) { "Next page" } } }
+}

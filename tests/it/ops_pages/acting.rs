@@ -1,0 +1,199 @@
+//! Each action is one call, one command and one button, and all three do the same.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use shared::domain::Stream;
+
+use super::signed_in;
+use crate::{
+    operations::{Office, fail_for_good, workspace},
+    support::{Case, CookieJar},
+};
+
+/// One action in its three forms. `T` stands for the tenant.
+struct Action {
+    call: (&'static str, Value),
+    command: &'static [&'static str],
+    /// The page with the button, the end of its form's path, and what is typed.
+    button: (
+        &'static str,
+        &'static str,
+        &'static [(&'static str, &'static str)],
+    ),
+    /// The action, its subject and how much it changed.
+    kept: (&'static str, &'static str, i64),
+}
+
+/// Every action of operators.
+fn actions() -> Vec<Action> {
+    let paused = |scope_path, command, page, kept| Action {
+        call: (scope_path, json!({"reason": "a test"})),
+        command,
+        button: (page, scope_path, &[("reason", "a test")]),
+        kept,
+    };
+    let resumed = |scope_path, command, page, kept| Action {
+        call: (scope_path, json!({})),
+        command,
+        button: (page, scope_path, &[]),
+        kept,
+    };
+    vec![
+        paused(
+            "/ops/tenants/T/pause",
+            &["tenants", "pause", "T", "--reason", "a test"],
+            "/ops/tenants/T",
+            ("work.paused", "the tenant", 1),
+        ),
+        resumed(
+            "/ops/tenants/T/resume",
+            &["tenants", "resume", "T"],
+            "/ops/tenants/T",
+            ("work.resumed", "the tenant", 1),
+        ),
+        paused(
+            "/ops/queues/backfill/pause",
+            &["pause", "backfill", "--reason", "a test"],
+            "/ops/",
+            ("work.paused", "the class backfill", 1),
+        ),
+        resumed(
+            "/ops/queues/backfill/resume",
+            &["resume", "backfill"],
+            "/ops/",
+            ("work.resumed", "the class backfill", 1),
+        ),
+        paused(
+            "/ops/queues/fleet/pause",
+            &["pause", "fleet", "--reason", "a test"],
+            "/ops/",
+            ("work.paused", "the fleet", 1),
+        ),
+        resumed(
+            "/ops/queues/fleet/resume",
+            &["resume", "fleet"],
+            "/ops/",
+            ("work.resumed", "the fleet", 1),
+        ),
+        Action {
+            call: ("/ops/dead/retry", json!({"cause": "status 503"})),
+            command: &["dead", "retry", "--cause", "status 503"],
+            button: ("/ops/dead", "/ops/dead/retry", &[]),
+            kept: ("dead_letters.retried", "cause \"status 503\"", 1),
+        },
+        Action {
+            call: ("/ops/dead/drop", json!({"cause": "status 503"})),
+            command: &["dead", "drop", "--cause", "status 503", "--yes"],
+            button: (
+                "/ops/dead/drop?cause=status+503",
+                "/ops/dead/drop",
+                &[("count", "1")],
+            ),
+            kept: ("dead_letters.dropped", "cause \"status 503\"", 1),
+        },
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_action_is_a_call_a_command_and_a_button() {
+    let office = Office::open().await;
+    let case = office.world.connect(workspace(1)).await;
+    let mut browser = signed_in(&office).await;
+    let mut expected = Vec::new();
+    let mut fence = 1;
+    for form in ["call", "command", "button"] {
+        // Each round drops the letter, so that the next one has a letter again.
+        fail_for_good(&case, Stream::Contacts, "status 503", fence).await;
+        fence += 1;
+        for action in actions() {
+            act(&office, &case, &mut browser, &action, form).await;
+            let (name, subject, changed) = action.kept;
+            let channel = if form == "button" { "browser" } else { "key" };
+            expected.push(json!([name, channel, subject, changed]));
+        }
+    }
+    let (_, listed) = office.get("/ops/actions?limit=200").await;
+    let items = listed["items"].as_array().unwrap();
+    let kept: Vec<Value> = items
+        .iter()
+        .rev()
+        .map(|item| {
+            json!([
+                item["action"],
+                item["channel"],
+                item["subject"],
+                item["changed"]
+            ])
+        })
+        .collect();
+    assert_eq!(kept, expected);
+    // Of a button it is known which browser it was.
+    let has_session =
+        |item: &Value| item["session_id"].is_string() == (item["channel"] == "browser");
+    assert!(items.iter().all(has_session), "{listed}");
+    let page = browser.page("/ops/actions").await.text();
+    assert!(page.contains("work.paused (1 changed) the fleet"), "{page}");
+}
+
+/// Does an action in one of its forms.
+async fn act(office: &Office, case: &Case, browser: &mut CookieJar, action: &Action, form: &str) {
+    let tenant = case.tenant.to_string();
+    let named = |text: &str| text.replace('T', &tenant);
+    match form {
+        "call" => {
+            let (path, body) = &action.call;
+            let (status, answer) = office.post(&named(path), body.clone()).await;
+            assert_eq!(status, 200, "{path}: {answer}");
+        }
+        "command" => {
+            let arguments: Vec<String> = action.command.iter().map(|word| named(word)).collect();
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            assert_eq!(office.pathbound(&arguments).0, 0, "{arguments:?}");
+        }
+        _ => {
+            let (page, path, typed) = action.button;
+            let page = browser.page(&named(page)).await;
+            let mut form = page.form(&named(path));
+            for (name, value) in typed {
+                form = form.with(name, value);
+            }
+            let answer = browser.press(&form).await;
+            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.html);
+            let landed = browser.follow_to_page(&answer).await;
+            assert_eq!(landed.status, StatusCode::OK, "{}", landed.html);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drop_is_asked_for_by_its_number() {
+    let office = Office::open().await;
+    let case = office.world.connect(workspace(1)).await;
+    fail_for_good(&case, Stream::Contacts, "status 503", 1).await;
+    let mut browser = signed_in(&office).await;
+    let path = "/ops/dead/drop?cause=status+503";
+    let question = browser.page(path).await;
+    assert_eq!(question.code(), "ops_drop");
+    assert!(question.text().contains("Drop 1 dead letter?"));
+    for typed in ["", "0", "2", "one"] {
+        let form = question.form("/ops/dead/drop").with("count", typed);
+        let refused = browser.press(&form).await;
+        assert_eq!(
+            (refused.status, refused.code()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "count_differs"),
+            "{typed}"
+        );
+    }
+    assert_eq!(case.open_dead_letters().await.len(), 1);
+    // A form without a condition would mean every letter.
+    let all = browser.page("/ops/dead/drop").await;
+    assert_eq!(
+        (all.status, all.code()),
+        (StatusCode::BAD_REQUEST, "refused")
+    );
+    let bad = browser.page("/ops/dead/drop?tenant_id=x").await;
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST);
+    let form = question.form("/ops/dead/drop").with("count", "1");
+    assert_eq!(browser.press(&form).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(case.open_dead_letters().await, []);
+}

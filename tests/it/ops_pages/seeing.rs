@@ -1,0 +1,147 @@
+//! What the pages show, also while a server is away.
+
+use reqwest::StatusCode;
+use servers::Relay;
+use shared::domain::Stream;
+
+use super::signed_in;
+use crate::{
+    operations::{KEY, Office, fail_for_good, workspace},
+    support::{World, own_redis, servers, tiny, wait_for},
+};
+
+/// Every page with the code of its body.
+const PAGES: [(&str, &str); 6] = [
+    ("/ops/", "ops_overview"),
+    ("/ops/tenants", "ops_tenants"),
+    ("/ops/jobs", "ops_jobs"),
+    ("/ops/dead", "ops_dead"),
+    ("/ops/events", "ops_events"),
+    ("/ops/actions", "ops_actions"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_sees_pages_where_a_program_reads_json() {
+    let office = Office::open().await;
+    let case = office.world.connect(workspace(1)).await;
+    fail_for_good(&case, Stream::Contacts, "status 503", 1).await;
+    let mut browser = signed_in(&office).await;
+    for (path, code) in PAGES {
+        let page = browser.page(path).await;
+        assert_eq!((page.status, page.code()), (StatusCode::OK, code), "{path}");
+        assert!(page.html.contains("aria-current=\"page\""), "{path}");
+        // The same path with the key, and without asking for a page.
+        if path != "/ops/" {
+            let (status, body) = office.get(path).await;
+            assert_eq!(status, 200, "{path}");
+            assert!(body["items"].is_array(), "{path}: {body}");
+        }
+    }
+    let overview = browser.page("/ops/").await.text();
+    for shown in ["Tenants 1", "Active connections 1", "Dead letters 1"] {
+        assert!(overview.contains(shown), "{shown}: {overview}");
+    }
+    let tenant = browser.page(&format!("/ops/tenants/{}", case.tenant)).await;
+    assert_eq!(tenant.code(), "ops_tenant");
+    let text = tenant.text();
+    // The reason for its state comes before all else.
+    let (why, streams) = (text.find("Not complete:"), text.find("Streams"));
+    assert!(why.is_some() && why < streams, "{text}");
+    assert!(text.contains("Last error: status 503"), "{text}");
+    let dead = browser.page("/ops/dead").await.text();
+    assert!(dead.contains("status 503 1 letter of 1 tenant"), "{dead}");
+    let nobody = format!("/ops/tenants/{}", uuid::Uuid::now_v7());
+    let gone = browser.page(&nobody).await;
+    assert_eq!(
+        (gone.status, gone.code()),
+        (StatusCode::NOT_FOUND, "not_found")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overview_is_an_empty_answer_while_nothing_changes() {
+    let office = Office::open().await;
+    let mut browser = signed_in(&office).await;
+    let page = browser.page("/ops/").await;
+    for piece in [
+        "id=\"live-news\"",
+        "role=\"status\"",
+        "id=\"live-switch\"",
+        "data-path=\"/ops/live\"",
+    ] {
+        assert!(page.html.contains(piece), "{piece}");
+    }
+    let first = browser.get("/ops/live").await;
+    assert_eq!(first.status, StatusCode::OK);
+    let etag = first.header("etag").to_owned();
+    let same = browser.get_if_changed("/ops/live", &etag).await;
+    assert_eq!(
+        (same.status, same.html.as_str()),
+        (StatusCode::NOT_MODIFIED, "")
+    );
+    // An operator's change is news at once.
+    let paused = office
+        .post("/ops/queues/fresh/pause", serde_json::json!({}))
+        .await;
+    assert_eq!(paused.0, 200);
+    let news = browser.get_if_changed("/ops/live", &etag).await;
+    assert_eq!(news.status, StatusCode::OK);
+    assert!(news.text().contains("Paused now"), "{}", news.html);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_is_blank_while_postgres_is_frozen() {
+    let relay = Relay::start(&format!("127.0.0.1:{}", servers().postgres().port())).unwrap();
+    let world = World::with(&[("OPERATOR_KEY", KEY)]).await;
+    let case = world.connect(tiny()).await;
+    let office = Office::of(world.through(&relay));
+    let mut browser = signed_in(&office).await;
+    let tenant = format!("/ops/tenants/{}", case.tenant);
+    for path in ["/ops/", "/ops/tenants", &tenant] {
+        browser.page(path).await;
+    }
+    relay.freeze();
+    wait_for("the overview says so", async || {
+        let text = browser.clone().page("/ops/").await.text();
+        let is_told = text.contains("Postgres does not answer") && text.contains("seconds old");
+        is_told.then_some(()).ok_or(text)
+    })
+    .await;
+    let overview = browser.page("/ops/").await.text();
+    assert!(overview.contains("Tenants 1"), "{overview}");
+    for (path, kept) in [
+        ("/ops/tenants", "Acme"),
+        (&tenant, "Why it is in its state"),
+    ] {
+        let page = browser.page(path).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        let text = page.text();
+        assert!(text.contains("This is what was read"), "{path}: {text}");
+        assert!(text.contains(kept), "{path}: {text}");
+    }
+    // A page that was never read says so, and leads on.
+    let unread = browser.page("/ops/events").await.text();
+    assert!(unread.contains("was not read before"), "{unread}");
+    assert!(unread.contains("Overview"), "{unread}");
+    // What one browser has read is not shown to another session.
+    let mut other = signed_in(&office).await;
+    let theirs = other.page("/ops/tenants").await.text();
+    assert!(theirs.contains("was not read before"), "{theirs}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overview_shows_postgres_while_redis_is_down() {
+    let redis = own_redis(&[]);
+    let world = World::with(&[("OPERATOR_KEY", KEY), ("REDIS_URL", &redis.url())]).await;
+    world.new_tenant().await;
+    let office = Office::of(world);
+    let mut browser = signed_in(&office).await;
+    browser.page("/ops/").await;
+    redis.kill9().unwrap();
+    wait_for("the overview says so", async || {
+        let text = browser.clone().page("/ops/").await.text();
+        let is_told = text.contains("Redis does not answer") && text.contains("Tenants 1");
+        is_told.then_some(()).ok_or(text)
+    })
+    .await;
+}
