@@ -100,11 +100,9 @@ async fn every_action_is_a_call_a_command_and_a_button() {
     let case = office.world.connect(workspace(1)).await;
     let mut browser = signed_in(&office).await;
     let mut expected = Vec::new();
-    let mut fence = 1;
-    for form in ["call", "command", "button"] {
+    for (fence, form) in (1..).zip(["call", "command", "button"]) {
         // Each round drops the letter, so that the next one has a letter again.
         fail_for_good(&case, Stream::Contacts, "status 503", fence).await;
-        fence += 1;
         for action in actions() {
             act(&office, &case, &mut browser, &action, form).await;
             let (name, subject, changed) = action.kept;
