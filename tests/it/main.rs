@@ -23,6 +23,7 @@
 //! | [`mcp`] | what models read |
 //! | [`pages`] | what people see and press |
 //! | [`operations`], [`fleet_calls`], [`ops_pages`] | what operators do, and what they see |
+//! | [`doctor`] | what is wrong with an installation |
 //! | [`environments`] | servers and machines as they are elsewhere |
 //! | [`payloads`], [`architecture`] | hygiene: the official examples, and the rules of the tree |
 
@@ -79,6 +80,8 @@ mod operations;
 mod fleet_calls;
 
 mod ops_pages;
+
+mod doctor;
 
 mod environments;
 

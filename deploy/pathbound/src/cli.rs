@@ -51,6 +51,12 @@ pub enum Command {
     /// Sync simulated workspaces in this process and compare every record
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
+    /// Check the configuration, both servers, the schema, the roles, the clocks and the keys
+    Doctor {
+        /// For the role that will start with it
+        #[arg(long = "for", value_parser = role_parser(), default_value_t, value_name = "ROLE")]
+        role: ProcessRole,
+    },
     /// Show queue depth and age
     Queues(QueuesArgs),
     /// Explain the state of a tenant: a summary, then every reason with its next step
@@ -108,6 +114,12 @@ pub enum Command {
     Config(ConfigCommand),
     /// Print the description of the REST API as OpenAPI 3.1
     Openapi,
+    /// Print the completions of a shell, for its start-up file
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
 }
 
 /// A call of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.

@@ -5,6 +5,7 @@ pub mod config;
 pub mod dead;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod doctor;
 pub mod events;
 pub mod identity_rules;
 pub mod jobs;
@@ -22,6 +23,8 @@ pub mod unpack;
 pub mod why;
 
 use std::{path::Path, time::Instant};
+
+use clap::CommandFactory;
 
 use shared::{
     config::{Config, Environment, ProcessRole},
@@ -55,6 +58,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Migrate(args) => migrate::run(file, format, args).await,
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args, started).await,
+        Command::Doctor { role } => doctor::run(file, format, role).await,
         Command::Queues(args) => queues::run(file, format, args).await,
         Command::Why { tenant } => why::run(file, format, tenant).await,
         Command::Resync(args) => resync::run(file, format, args).await,
@@ -74,7 +78,14 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Config(command) => config::run(file, format, command),
         // JSON whatever the format, because the description is for programs.
         Command::Openapi => output::text(&api::openapi::text()),
+        Command::Completions { shell } => completions(shell),
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pathbound", &mut script);
+    output::text(&String::from_utf8_lossy(&script))
 }
 
 fn load(file: Option<&Path>, role: ProcessRole) -> Result<Config, Failure> {
