@@ -11,7 +11,7 @@ const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-prac
 const PHONE = { width: 360, height: 740 };
 
 export class Judge {
-  #base;
+  #ours;
   #out;
   #isShort;
   #failures = [];
@@ -28,9 +28,9 @@ export class Judge {
   // Of the pages that the README shows and of all others, by the name of the state.
   digests = new Map();
 
-  // `base` is where our pages are.
-  constructor(base, out, isShort) {
-    this.#base = base;
+  // `ours` is where our pages are.
+  constructor(ours, out, isShort) {
+    this.#ours = ours;
     this.#out = out;
     this.#isShort = isShort;
   }
@@ -59,7 +59,7 @@ export class Judge {
     page.on("pageerror", (error) => this.fail(where, `a script of ${page.url()} failed: ${error.message}`));
     page.on("console", (message) => {
       // What the simulated Intercom shows is not ours.
-      if (!page.url().startsWith(this.#base)) return;
+      if (!this.#ours.some((base) => page.url().startsWith(base))) return;
       // A page that refuses is no fault, and the console tells of each.
       const isRefusal = message.text().startsWith("Failed to load resource") && message.location().url === page.url();
       if (["error", "warning"].includes(message.type()) && !isRefusal)
@@ -70,7 +70,7 @@ export class Judge {
       if (kind === "document" && response.frame() === page.mainFrame())
         this.#documents.set(page, { url: response.url(), text: response.text().catch(() => "") });
       if (kind === "script" || kind === "stylesheet")
-        this.#assets.set(response.url(), { kind, body: response.body().catch(() => Buffer.alloc(0)) });
+        this.#assets.set(new URL(response.url()).pathname, { kind, body: response.body().catch(() => Buffer.alloc(0)) });
     });
   }
 

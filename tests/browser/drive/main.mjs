@@ -11,15 +11,16 @@ import { Visit } from "./visit.mjs";
 import { World } from "./world.mjs";
 import { connecting } from "./walks/connecting.mjs";
 import { keyboard } from "./walks/keyboard.mjs";
+import { operating } from "./walks/operating.mjs";
 import { profiles } from "./walks/profiles.mjs";
 import { refusals } from "./walks/refusals.mjs";
 import { scriptless } from "./walks/scriptless.mjs";
 import { signingIn } from "./walks/signing_in.mjs";
 import { troubles } from "./walks/troubles.mjs";
 
-const WALKS = { signingIn, connecting, profiles, troubles, refusals, keyboard, scriptless };
+const WALKS = { signingIn, connecting, profiles, troubles, refusals, keyboard, scriptless, operating };
 
-const { CHROMIUM, OUT, PICTURES, RENEW, SHORT } = process.env;
+const { CHROMIUM, OPS_URL, OUT, PICTURES, RENEW, SHORT } = process.env;
 const wanted = process.argv[2] ?? "";
 
 // Containers have a small /dev/shm and no user namespaces.
@@ -27,7 +28,7 @@ const ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"];
 
 const world = new World();
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
-const judge = new Judge(world.base, OUT, Boolean(SHORT));
+const judge = new Judge([world.base, OPS_URL], OUT, Boolean(SHORT));
 try {
   for (const [name, walk] of Object.entries(WALKS)) {
     if (!name.startsWith(wanted)) continue;

@@ -43,6 +43,19 @@ export class Visit {
     await page.waitForURL(`${this.world.base}/**`);
   }
 
+  // Does what leads to another page, or to the same one again, and waits until it is there.
+  async follow(page, act) {
+    const moved = page.waitForEvent("framenavigated", (frame) => frame === page.mainFrame());
+    await act();
+    await moved;
+    await page.waitForLoadState();
+  }
+
+  // Presses a button or a link that leads on.
+  press(page, control) {
+    return this.follow(page, () => control.click());
+  }
+
   // Judges the page as it is.
   look(page, state) {
     return this.judge.look(page, state);

@@ -4,6 +4,7 @@
 //! the rest: `walks/` has what a person does, and `judge.mjs` what a page has to be. The report and the pictures are
 //! in `target/browser`.
 
+mod dead_letter;
 mod report;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 
 use clap::Parser;
 use pathbound::demo::world::World;
+use shared::domain::Secret;
 use tokio::{process::Command, time::timeout};
 
 use crate::report::Report;
@@ -87,6 +89,7 @@ async fn walk(
     tools: &Tools,
     out: &Path,
 ) -> Result<bool, Failure> {
+    dead_letter::make(world).await?;
     let drive = tools.drive()?;
     let walking = Command::new(tools.folder.join("node_modules/.bin/node"))
         .arg(drive.join("main.mjs"))
@@ -94,6 +97,16 @@ async fn walk(
         .env("PUBLIC_URL", &world.config.public_url)
         .env("SERVICE_KEY", world.config.service_key.expose())
         .env("INTERCOM_URL", world.simulator.url())
+        .env("OPS_URL", world.ops_url())
+        .env(
+            "OPERATOR_KEY",
+            world
+                .config
+                .operator_key
+                .as_ref()
+                .map_or("", Secret::expose),
+        )
+        .env("DEAD_END", dead_letter::NAME)
         .env("CHROMIUM", &tools.chromium)
         .env("OUT", out)
         .env("SHORT", if arguments.short { "1" } else { "" })

@@ -58,7 +58,7 @@ fn render(view: &OverviewView) -> Markup {
     };
     html! {
         section class="card" id="fleet" data-state=(view.state) {
-            h3 { "The fleet" }
+            h2 { "The fleet" }
             div data-live="fleet-state" {
                 p class="sign" { strong class=(format!("badge {tone}")) { (view.state) } " " (foreign(&view.sentence)) }
                 (age("Redis", &view.queue))

@@ -155,7 +155,7 @@ fn limits(connection: &TenantConnectionView) -> Markup {
             dd {
                 @match &connection.rate {
                     Some(rate) => {
-                        (rate.used) " of " (rate.limit) " calls in " (rate.window_seconds) " s, " (rate.calls_left) " left of our share"
+                        (number(i64::from(rate.used))) " of " (number(i64::from(rate.limit))) " calls in " (rate.window_seconds) " s, " (number(i64::from(rate.calls_left))) " left of our share"
                     }
                     None => { "not known at the moment" }
                 }

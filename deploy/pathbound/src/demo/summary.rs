@@ -227,6 +227,8 @@ pub(super) async fn things_to_try(
     let person = OtherSources::known_contact(&world.rest, tenant).await?;
     let links = sign_in::links(outcomes, world).await?;
     let service_key = shown(&world.config.service_key);
+    let operator_key = world.config.operator_key.as_ref().map_or("", shown);
+    let ops = world.ops_url();
     let (database, redis) = (
         shown(&world.config.database.url),
         shown(&world.config.redis_url),
@@ -236,6 +238,10 @@ pub(super) async fn things_to_try(
 The page of integrations, as customers of each kind see it. A link signs one browser in, within ten minutes:
 
 {links}
+The page of operators, which asks for the key {operator_key}:
+
+  {ops}
+
 The first command makes a new link for the tenant "{name}", and the others are calls of the API, which is at {api} and stays
 up until Ctrl-C:
 

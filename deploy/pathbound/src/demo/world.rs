@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use api::ops::Operator;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use intercom_simulator::{Options, Simulator, SpecError, TruthLine, Workspace};
 use servers::Servers;
@@ -97,6 +98,12 @@ impl World {
         })
     }
 
+    /// The address of the operators' page.
+    #[must_use]
+    pub fn ops_url(&self) -> String {
+        format!("http://{}/ops/", self.config.ops_listen)
+    }
+
     /// Gives work in progress a moment to end, and stops the servers.
     pub async fn stop(mut self) {
         self.shutdown.cancel();
@@ -154,13 +161,17 @@ fn configure(
     // A key is 32 bytes, and a token's digest is as random as the token.
     let key = STANDARD.encode(vault::sha256(secret()?.expose().as_bytes()));
     let (service_key, operator_key) = (secret()?, secret()?);
+    // A fixed one, so that the demo can name the address of the operators' page.
+    let port = servers::free_port()
+        .map_err(|error| Failure::failed("no free port for the ops listener", error))?;
+    let ops_listen = format!("127.0.0.1:{port}");
     let values = [
         ("PROFILE", "development"),
         ("DATABASE_URL", &servers.database_url()),
         ("DATABASE_CONNECTIONS", SESSIONS),
         ("REDIS_URL", &servers.redis_url()),
         ("LISTEN", "127.0.0.1:0"),
-        ("OPS_LISTEN", "127.0.0.1:0"),
+        ("OPS_LISTEN", &ops_listen),
         ("PUBLIC_URL", public_url),
         ("SERVICE_KEY", service_key.expose()),
         ("OPERATOR_KEY", operator_key.expose()),
@@ -192,7 +203,8 @@ async fn start_parts(
     let api = api::Api::open(Arc::clone(config), &database).map_err(api_failure)?;
     let checks = roles::checks(&database, Queue::connect(config)?, ProcessRole::Api)
         .alive_while("the api", api.pulse());
-    let ops = api::ops::serve(config.ops_listen, checks.router(None), shutdown.clone());
+    let operator = Operator::open(config, &database).map_err(api_failure)?;
+    let ops = api::ops::serve(config.ops_listen, checks.router(operator), shutdown.clone());
     let mut parts = JoinSet::new();
     parts.spawn(report("the ops listener", async {
         ops.await
