@@ -11,6 +11,8 @@ const THEMES = ["light", "dark"];
 // What is another in every run.
 const VARYING = [
   [/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, "{id}"],
+  // Ids of Intercom begin with a time.
+  [/\b[0-9a-f]{24}\b/g, "{id}"],
   [/\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC/g, "{time}"],
   [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "{time}"],
   [/(less than a minute|\d+ (minute|hour|day)s?) ago/g, "{ago}"],

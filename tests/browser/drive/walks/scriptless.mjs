@@ -9,7 +9,8 @@ export async function scriptless(visit) {
   visit.expect((await page.getByRole("button", { name: "Pause live updates" }).count()) === 0, "a switch without a function is shown");
   await until("a reload shows a complete copy", async () => {
     await page.reload();
-    return (await visit.state(page)) === "up_to_date";
+    const isIdle = await page.getByRole("button", { name: "Sync now" }).count();
+    return isIdle && (await visit.state(page)) === "up_to_date";
   });
   await page.getByRole("button", { name: "Sync now" }).click();
   await page.getByRole("link", { name: "See the sync that was asked for" }).or(page.getByText("Changes, asked for")).first().waitFor();
