@@ -55,14 +55,14 @@ async fn tokens_are_sealed_anew_and_the_old_key_can_go() {
     let (code, keys) = with_keys(&world, &both, &["keys", "status"]);
     let shown = |first: i64, other: i64| {
         json!([
-            {"kid": "new", "place": "first", "tokens": first, "answers": 0},
-            {"kid": "old", "place": "other", "tokens": other, "answers": 1},
+            {"kid": "new", "state": "first", "tokens": first, "answers": 0},
+            {"kid": "old", "state": "other", "tokens": other, "answers": 1},
         ])
     };
     assert_eq!((code, keys), (Some(0), shown(0, 3)));
     // The old key is taken out too early. Nothing is lost, and the command says which one is needed.
     let (code, keys) = with_keys(&world, &new, &["keys", "status"]);
-    assert_eq!((code, &keys[1]["place"]), (Some(1), &json!("missing")));
+    assert_eq!((code, &keys[1]["state"]), (Some(1), &json!("missing")));
     let (code, rotated) = with_keys(&world, &new, &["keys", "rotate"]);
     assert_eq!((code, &rotated["resealed"]), (Some(5), &json!(0)));
     assert_eq!(rotated["unreadable"].as_array().unwrap().len(), 3);

@@ -20,15 +20,15 @@ use crate::{
 #[derive(Debug, Serialize)]
 struct KeyView {
     kid: String,
-    place: Place,
+    state: KeyState,
     tokens: i64,
     answers: i64,
 }
 
-/// Where a key is.
+/// What a key of the list does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Place {
+enum KeyState {
     /// The first of `encryption_keys`, which seals.
     First,
     /// Another of `encryption_keys`, which opens.
@@ -55,21 +55,21 @@ pub async fn run(file: Option<&Path>, format: Format, command: KeysCommand) -> R
 
 async fn status(operator: &OperatorStore, ring: &KeyRing, format: Format) -> Result<(), Failure> {
     let keys = keys_of(ring, operator.sealing_keys().await?);
-    let mut table = Table::new(&["key", "place", "tokens", "stored answers"]);
+    let mut table = Table::new(&["key", "state", "tokens", "stored answers"]);
     for key in &keys {
         table.row([
             key.kid.clone(),
-            match key.place {
-                Place::First => "first, seals".to_owned(),
-                Place::Other => "opens".to_owned(),
-                Place::Missing => "missing".to_owned(),
+            match key.state {
+                KeyState::First => "first, seals".to_owned(),
+                KeyState::Other => "opens".to_owned(),
+                KeyState::Missing => "missing".to_owned(),
             },
             key.tokens.to_string(),
             key.answers.to_string(),
         ]);
     }
     output::show(format, &table, &keys)?;
-    let missing = keys.iter().filter(|key| key.place == Place::Missing);
+    let missing = keys.iter().filter(|key| key.state == KeyState::Missing);
     let kids: Vec<&str> = missing.map(|key| key.kid.as_str()).collect();
     if kids.is_empty() {
         return Ok(());
@@ -87,10 +87,10 @@ fn keys_of(ring: &KeyRing, stored: Vec<SealingKey>) -> Vec<KeyView> {
         .enumerate()
         .map(|(number, kid)| KeyView {
             kid: kid.to_owned(),
-            place: if number == 0 {
-                Place::First
+            state: if number == 0 {
+                KeyState::First
             } else {
-                Place::Other
+                KeyState::Other
             },
             tokens: 0,
             answers: 0,
@@ -106,7 +106,7 @@ fn keys_of(ring: &KeyRing, stored: Vec<SealingKey>) -> Vec<KeyView> {
             Some(key) => (key.tokens, key.answers) = (tokens, answers),
             None => keys.push(KeyView {
                 kid,
-                place: Place::Missing,
+                state: KeyState::Missing,
                 tokens,
                 answers,
             }),
