@@ -302,7 +302,7 @@ pub struct DeadFilterArgs {
     /// Only this stream
     #[arg(long)]
     pub stream: Option<Stream>,
-    /// Only causes that contain this text
+    /// Only causes that contain this text, or with `=` in front, that are this text
     #[arg(long, value_name = "TEXT")]
     pub cause: Option<String>,
 }

@@ -164,6 +164,28 @@ async fn act(office: &Office, case: &Case, browser: &mut CookieJar, action: &Act
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_button_beside_a_cause_spares_the_causes_that_contain_it() {
+    let office = Office::open().await;
+    let case = office.world.connect(workspace(1)).await;
+    let longer = "tags could not be read: status 503";
+    fail_for_good(&case, Stream::Contacts, "status 503", 1).await;
+    fail_for_good(&case, Stream::Companies, longer, 1).await;
+    let mut browser = signed_in(&office).await;
+    let question = browser.page("/ops/dead/drop?cause=status+503").await;
+    assert!(question.text().contains("Drop 1 dead letter?"));
+    let form = question.form("/ops/dead/drop").with("count", "1");
+    assert_eq!(browser.press(&form).await.status, StatusCode::SEE_OTHER);
+    let left = [("companies".to_owned(), longer.to_owned())];
+    assert_eq!(case.open_dead_letters().await, left);
+    // A call means every cause with the text, if it does not say otherwise.
+    for (cause, count) in [("STATUS 503", 1), ("=status 503", 0)] {
+        let body = json!({"cause": cause, "dry_run": true});
+        let counted = office.post("/ops/dead/drop", body).await.1;
+        assert_eq!(counted["count"], count, "{cause}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drop_is_asked_for_by_its_number() {
     let office = Office::open().await;
     let case = office.world.connect(workspace(1)).await;

@@ -61,7 +61,10 @@ impl LettersForm {
         Ok(ChangeRequest {
             tenant_id: tenant,
             stream: None,
-            cause: Some(cause).filter(|cause| !cause.is_empty()),
+            // This cause alone, because the letters of a cause that contains it have a row of their own.
+            cause: Some(cause)
+                .filter(|cause| !cause.is_empty())
+                .map(|cause| format!("={cause}")),
             dry_run: false,
         })
     }
