@@ -79,7 +79,9 @@ pub(crate) fn span(seconds: i64) -> String {
         .into_iter()
         .find(|(unit, ..)| seconds >= 2 * unit)
         .unwrap_or((60, "minute", "minutes"));
-    counted((seconds + unit - 1).div_euclid(unit).max(1), one, many)
+    // Rounded up without a sum, because Intercom may send any number.
+    let count = seconds.div_euclid(unit) + i64::from(seconds.rem_euclid(unit) > 0);
+    counted(count.max(1), one, many)
 }
 
 #[cfg(test)]
@@ -90,6 +92,10 @@ mod tests {
     fn numbers_and_spans_read_well() {
         let numbers = [0, 999, 1_000, 1_234_567, -1_000].map(number);
         assert_eq!(numbers, ["0", "999", "1,000", "1,234,567", "-1,000"]);
+        assert_eq!(
+            [i64::MIN, i64::MAX].map(span),
+            ["1 minute", "106,751,991,167,301 days"]
+        );
         let spans = [
             0, 1, 60, 61, 119, 120, 5_400, 7_200, 7_201, 172_800, 864_000,
         ]

@@ -59,6 +59,23 @@ async fn a_company_shows_its_origins_its_conversations_and_its_contacts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_cut_off_says_so() {
+    let (world, case, caller, _) = browsed().await;
+    let mut cut = 0;
+    for company in caller.all("/v1/companies").await {
+        let id = company["id"].as_str().unwrap().parse().unwrap();
+        let mut tx = world.store.begin(case.tenant).await.unwrap();
+        let whole = tx.company_contacts(id, 10_000).await.unwrap();
+        assert!(!whole.is_cut);
+        let first = tx.company_contacts(id, 1).await.unwrap();
+        // A contact that is deleted has links, and is not listed.
+        assert!(first.is_cut || whole.ids.len() <= 1);
+        cut += usize::from(first.is_cut);
+    }
+    assert!(cut > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn contacts_of_a_large_company_come_in_pages() {
     let (_world, _case, caller, mut browser) = browsed().await;
     let company = record(

@@ -162,7 +162,7 @@ impl Tool for GetCompany {
             .await?
             .ok_or_else(unknown)?;
         let workspaces = Workspaces::read(&mut tx).await?;
-        let all = tx.company_contacts(own, COUNTED).await?;
+        let all = tx.company_contacts(own, COUNTED).await?.ids;
         let (lines, attribute_total) = lines_after(&profile, after.as_ref(), detail);
         // The youngest id comes first.
         let left: Vec<Uuid> = match after {

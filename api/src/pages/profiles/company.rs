@@ -8,7 +8,7 @@ use axum::{
 use maud::{Markup, html};
 use shared::{
     profiles::{self, CompanyProfile, ContactProfile, ProfileDetail},
-    store::reads::{AttributeDefinition, AttributeOwner},
+    store::reads::{AttributeDefinition, AttributeOwner, CompanyContacts},
 };
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ use crate::{
         form,
         frame::Page,
         notice::Refusal,
-        text::{counted, number, time},
+        text::{counted, time},
         visitor::Visitor,
     },
 };
@@ -42,6 +42,7 @@ const COUNTED: i64 = 10_000;
 struct People {
     shown: Vec<ContactProfile>,
     total: usize,
+    is_cut: bool,
     links: Markup,
 }
 
@@ -69,7 +70,7 @@ pub(in crate::pages) async fn show(
     } else {
         None
     };
-    let mut ids = tx.company_contacts(own, COUNTED).await?;
+    let CompanyContacts { mut ids, is_cut } = tx.company_contacts(own, COUNTED).await?;
     let total = ids.len();
     ids.retain(|id| last.is_none_or(|last| *id < last));
     let next = ids
@@ -83,6 +84,7 @@ pub(in crate::pages) async fn show(
     let people = People {
         shown: profiles::contacts_by_id(&mut tx, &ids).await?,
         total,
+        is_cut,
         links: paging::links(
             &format!("/companies/{own}#contacts"),
             &[],
@@ -139,9 +141,10 @@ fn contacts(people: &People) -> Markup {
             h2 { "Contacts" }
             @if people.total == 0 { p class="dim" { "No contact of this company is here." } } @else {
                 p {
-                    @if people.total as i64 >= COUNTED { (number(COUNTED)) " contacts or more." } @else { (total) "." }
+                    (total)
+                    @if people.is_cut { " are listed here. The company has more, and a search finds those." } @else { "." }
                 }
-                (table("The last added ones come first.", &people.shown))
+                (table("The people of this company.", &people.shown))
             }
             (people.links)
         }

@@ -43,6 +43,7 @@ use uuid::Uuid;
 
 pub use attribute_definitions::{AttributeDefinition, AttributeOwner};
 pub use companies::CompanyRecords;
+pub use company_contacts::CompanyContacts;
 pub use contacts::{ContactCompany, ContactRecords, ReferenceKey};
 pub use conversations::{Assignee, ConversationFilter, ConversationRecord, ThreadState};
 pub use events::EventRecord;
