@@ -7,6 +7,9 @@ use crate::error::ApiError;
 /// A read of a list or of a tenant. Each of its statements ends within a second, but a server that hangs answers none.
 const READ_LIMIT: Duration = Duration::from_secs(3);
 
+/// A question to Redis within such a read. It ends before the read does, which then goes on without it.
+const REDIS_LIMIT: Duration = Duration::from_secs(1);
+
 /// The counts of a list end here.
 pub(super) const COUNT_CAP: i32 = 10_000;
 
@@ -20,4 +23,9 @@ pub(super) async fn bounded<T>(
     tokio::time::timeout(READ_LIMIT, read)
         .await
         .unwrap_or_else(|_| Err(ApiError::unavailable()))
+}
+
+/// What Redis answers. `None` if it does not answer soon.
+pub(super) async fn promptly<T>(asked: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(REDIS_LIMIT, asked).await.ok()
 }

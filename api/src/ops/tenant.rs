@@ -15,7 +15,7 @@ use shared::{
 };
 
 use super::{
-    bounded::bounded,
+    bounded::{bounded, promptly},
     fleet_views::{
         HeldObjectView, JobView, KindCountView, QuarantineView, StreamWorkView,
         TenantConnectionView, TenantRunView, TenantStreamView, TenantView,
@@ -79,7 +79,7 @@ async fn read_all(operator: &Operator, tenant: TenantId) -> Result<TenantView, A
     let jobs = jobs_of(operator, tenant, &readings).await;
     let mut connections = Vec::new();
     for reading in readings {
-        connections.push(connection_view(operator, reading).await);
+        connections.push(connection_view(operator, reading, jobs.is_some()).await);
     }
     let said: Vec<_> = connections
         .iter()
@@ -134,17 +134,26 @@ async fn jobs_of(
         .iter()
         .flat_map(|reading| of_connection(reading.connection.id))
         .collect();
-    let found = operator.queue.find_tickets(&tickets).await.ok()?;
+    let found = promptly(operator.queue.find_tickets(&tickets))
+        .await?
+        .ok()?;
     Some(found.iter().map(jobs::view).collect())
 }
 
-async fn connection_view(operator: &Operator, reading: ConnectionReading) -> TenantConnectionView {
+/// `redis_answers` spares a look at each limit if Redis has just not answered.
+async fn connection_view(
+    operator: &Operator,
+    reading: ConnectionReading,
+    redis_answers: bool,
+) -> TenantConnectionView {
     let connection = reading.connection;
-    let budget = operator
-        .pacing
-        .status(connection.region, &connection.workspace_id)
-        .await
-        .map(|budget| (budget, operator.pacing.max_share()));
+    let pacing = &operator.pacing;
+    let budget = if redis_answers {
+        let budget = pacing.status(connection.region, &connection.workspace_id);
+        budget.await.map(|budget| (budget, pacing.max_share()))
+    } else {
+        None
+    };
     let (eta_seconds, rate) = syncs::foreseen(budget, &reading.status);
     let quarantine = quarantine(&reading.facts, reading.examples);
     let status = reading.status;

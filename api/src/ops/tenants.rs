@@ -13,7 +13,7 @@ use shared::{
 use uuid::Uuid;
 
 use super::{
-    bounded::bounded,
+    bounded::{bounded, promptly},
     fleet_views::{TenantConnectionsView, TenantRowView, TenantsView},
     operator::Operator,
     paging::limit,
@@ -210,7 +210,7 @@ async fn leases(operator: &Operator, ids: &[Uuid]) -> Option<(HashMap<Uuid, u64>
     let reading = operator.snapshot.queue(&operator.queue).await;
     let (queue, _) = reading.value.filter(|_| reading.fault.is_none())?;
     let tenants: Vec<TenantId> = ids.iter().copied().map(TenantId).collect();
-    let counts = operator.queue.leases_of(&tenants).await.ok()?;
+    let counts = promptly(operator.queue.leases_of(&tenants)).await?.ok()?;
     Some((
         ids.iter().copied().zip(counts).collect(),
         queue.stats.leased,

@@ -7,7 +7,7 @@ use shared::domain::Stream;
 use super::{sign_in_form, signed_in};
 use crate::{
     operations::{KEY, Office, fail_for_good, workspace},
-    support::{CookieJar, Form, World},
+    support::{CookieJar, Form, World, client},
 };
 
 const OTHER_KEY: &str = "another-operator-key-of-forty-characters";
@@ -31,8 +31,26 @@ async fn only_the_key_signs_in_and_wrong_ones_are_limited() {
     assert_eq!(codes.pop().as_deref(), Some("too_many_keys"));
     assert!(codes.iter().all(|code| code == "wrong_key"), "{codes:?}");
     assert_eq!(browser.cookies(), Vec::<&str>::new());
-    // Programs with the key are not kept out by it.
+    // Nobody with the key is kept out by it, neither in a browser nor in a program.
+    let right = browser.press(&sign_in_form(&page, KEY)).await;
+    assert_eq!(
+        (right.status, browser.cookies()),
+        (StatusCode::SEE_OTHER, vec!["pathbound_ops"])
+    );
     assert_eq!(office.get("/ops/overview").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_behind_a_proxy_with_a_password_sees_pages() {
+    let office = Office::open().await;
+    let call = client()
+        .get(format!("{}/ops/", office.base))
+        .header("accept", "text/html")
+        .basic_auth("proxy", Some("secret"));
+    let answer = call.send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    let html = answer.text().await.unwrap();
+    assert!(html.contains("data-code=\"sign_in_required\""), "{html}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

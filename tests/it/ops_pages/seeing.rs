@@ -145,3 +145,28 @@ async fn the_overview_shows_postgres_while_redis_is_down() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_tenant_is_whole_but_for_its_tickets_while_redis_is_frozen() {
+    let redis = own_redis(&[]);
+    let relay = Relay::start(&format!("127.0.0.1:{}", redis.port())).unwrap();
+    let url = relay.of_url(&redis.url());
+    let world = World::with(&[("OPERATOR_KEY", KEY), ("REDIS_URL", &url)]).await;
+    let case = world.connect(workspace(1)).await;
+    let office = Office::of(world);
+    let mut browser = signed_in(&office).await;
+    relay.freeze();
+    let page = browser.page(&format!("/ops/tenants/{}", case.tenant)).await;
+    let text = page.text();
+    assert_eq!(
+        (page.status, page.code()),
+        (StatusCode::OK, "ops_tenant"),
+        "{text}"
+    );
+    for shown in [
+        "Not complete:",
+        "Redis does not answer, so its tickets are not known.",
+    ] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+}

@@ -40,6 +40,7 @@ pub(super) use sign_in::SignInAttempts;
 use self::session::OpsVisitor;
 use super::operator::Operator;
 use crate::{
+    caller::bearer,
     envelope,
     error::ApiError,
     pages::{Page, asset, shown},
@@ -87,7 +88,8 @@ pub(super) fn routes(operator: Operator) -> Router {
         .with_state(operator)
 }
 
-/// Whether a request is a browser's. A program has the key in a header, or does not ask for HTML.
+/// Whether a request is a browser's. A program has the key in a header, or does not ask for HTML. A browser behind a proxy
+/// may send the name and password for that proxy.
 pub(super) fn is_for_browser(request: &Request) -> bool {
     let has = |name, text: &str| {
         let value = request.headers().get(name);
@@ -98,9 +100,7 @@ pub(super) fn is_for_browser(request: &Request) -> bool {
     if path.starts_with("/assets/") {
         return true;
     }
-    if !(path == "/ops" || path.starts_with("/ops/"))
-        || request.headers().contains_key(header::AUTHORIZATION)
-    {
+    if !(path == "/ops" || path.starts_with("/ops/")) || bearer(request.headers()).is_some() {
         return false;
     }
     match *request.method() {

@@ -74,11 +74,12 @@ pub(super) async fn sign_in(
     body: Bytes,
 ) -> Result<Response, Refused> {
     session::check_origin(&headers)?;
-    if !operator.attempts.are_left() {
-        return Err(Refused::TooManyKeys);
-    }
     let KeyForm { key } = fields(&body);
     if !session::is_key(&operator, key.trim()) {
+        // The right key is never kept out, because anyone could use the attempts up.
+        if !operator.attempts.are_left() {
+            return Err(Refused::TooManyKeys);
+        }
         operator.attempts.count_failed();
         tracing::warn!("a browser has tried a wrong operator key");
         return Err(Refused::WrongKey);
