@@ -75,7 +75,7 @@ export class Judge {
   }
 
   // Judges a page in one of its states.
-  async look(page, state) {
+  async look(page, state, code) {
     if (this.#states.has(state)) throw new Error(`two states are called ${state}`);
     this.#states.add(state);
     this.#pages.add(new URL(page.url()).pathname.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "{id}"));
@@ -83,6 +83,8 @@ export class Judge {
     if (sent) this.html.set(state, await sent.text);
     const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
     if (paint) this.#paints[state] = Math.round(paint);
+    const found = await page.locator("body").getAttribute("data-code");
+    if (found !== code) this.fail(state, `the page is ${found} and not ${code}`);
     await this.#headings(page, state);
     this.digests.set(state, await digest(page));
     // A page that changes while it is judged cannot be judged.

@@ -56,9 +56,9 @@ export class Visit {
     return this.follow(page, () => control.click());
   }
 
-  // Judges the page as it is.
-  look(page, state) {
-    return this.judge.look(page, state);
+  // Judges the page as it is. Its code says that it is the one that is meant.
+  look(page, state, code) {
+    return this.judge.look(page, state, code);
   }
 
   expect(condition, sentence) {

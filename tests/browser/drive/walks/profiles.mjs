@@ -5,7 +5,7 @@ import { until } from "../world.mjs";
 export async function profiles(visit) {
   const tenant = await visit.world.tenant("Reading Room", { contacts: 70, conversations: 12 });
   const page = await visit.signedIn(tenant, { returnTo: "/contacts" });
-  await visit.look(page, "no-contacts-yet");
+  await visit.look(page, "no-contacts-yet", "contacts");
 
   const release = await visit.world.hold(tenant.workspace, "get_conversation");
   await page.goto(`${visit.world.base}/integrations`);
@@ -20,28 +20,28 @@ export async function profiles(visit) {
   visit.expect(waiting, "no thread waits, although none can be read");
   const path = `/contacts/${waiting.contact_ids[0]}`;
   await page.goto(`${visit.world.base}${path}`);
-  await visit.look(page, "contact-waiting");
+  await visit.look(page, "contact-waiting", "contact");
   visit.expect(await page.getByText("being fetched").count(), "nothing says that a thread is waiting");
 
   await release();
   await visit.world.untilComplete(tenant);
   await page.reload();
-  await visit.look(page, "contact");
+  await visit.look(page, "contact", "contact");
   await page.locator('main a[href*="/conversations/"]').first().click();
-  await visit.look(page, "thread");
+  await visit.look(page, "thread", "conversation");
   visit.expect(await page.getByText("are here.").count(), "nothing says how much of the thread is here");
 
   await page.getByRole("link", { name: "Contacts", exact: true }).click();
-  await visit.look(page, "contacts");
+  await visit.look(page, "contacts", "contacts");
   await page.getByRole("link", { name: "Older contacts" }).click();
-  await visit.look(page, "older-contacts");
+  await visit.look(page, "older-contacts", "contacts");
   await search(visit, tenant, page);
 
   const companies = await visit.world.rest("GET", "/v1/companies", tenant);
   await page.goto(`${visit.world.base}/companies/${companies.items[0].id}`);
-  await visit.look(page, "company");
+  await visit.look(page, "company", "company");
   await page.goto(`${visit.world.base}/contacts/00000000-0000-4000-8000-000000000000`);
-  await visit.look(page, "no-such-contact");
+  await visit.look(page, "no-such-contact", "not_found");
 }
 
 // A CRM knows one of the people as well.
@@ -66,10 +66,10 @@ async function search(visit, tenant, page) {
     if (!found) await page.getByRole("searchbox").focus();
     return found;
   });
-  await visit.look(page, "found");
+  await visit.look(page, "found", "search");
   await page.locator('main a[href^="/contacts/"]').filter({ hasText: /anA$/ }).click();
-  await visit.look(page, "contact-of-two-sources");
+  await visit.look(page, "contact-of-two-sources", "contact");
   visit.expect((await page.locator(".records li").count()) === 2, "the CRM's record is not part of the contact");
   await page.goto(`${visit.world.base}/contacts?q=nobody-has-this-name`);
-  await visit.look(page, "nothing-found");
+  await visit.look(page, "nothing-found", "search");
 }

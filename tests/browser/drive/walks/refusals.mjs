@@ -6,26 +6,26 @@ export async function refusals(visit) {
 
   await page.getByRole("button", { name: "Connect Intercom" }).click();
   await page.locator("#deny button").click();
-  await visit.look(page, "denied");
+  await visit.look(page, "denied", "oauth_denied");
   // It starts again by one button.
   await page.locator("main button, main a.button").first().click();
   await page.locator("#deny").waitFor();
 
   await page.goto(`${visit.world.base}/oauth/intercom/callback?code=nothing&state=nothing`);
-  await visit.look(page, "unknown-flow");
+  await visit.look(page, "unknown-flow", "oauth_state_unknown");
 
   await page.goto(`${visit.world.base}/integrations/intercom/nothing/disconnect`);
-  await visit.look(page, "not-found");
+  await visit.look(page, "not-found", "not_found");
 
   await page.goto(`${visit.world.base}/integrations`);
   await page.locator("input[name=form_token]").first().evaluate((field) => { field.value = "nothing"; });
   await page.getByRole("button", { name: "Sign out" }).click();
-  await visit.look(page, "stale-form");
+  await visit.look(page, "stale-form", "stale_form");
 
   const link = await visit.world.rest("POST", "/v1/integrations/intercom/connect", tenant, {});
   const stranger = await visit.page();
   await stranger.goto(link.start_url);
-  await visit.look(stranger, "start");
+  await visit.look(stranger, "start", "oauth_start");
   await stranger.goto(`${link.start_url}x`);
-  await visit.look(stranger, "start-unknown");
+  await visit.look(stranger, "start-unknown", "oauth_start_unknown");
 }

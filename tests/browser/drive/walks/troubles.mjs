@@ -22,11 +22,11 @@ async function revoked(visit) {
   const { id } = await visit.world.connection(tenant);
   await visit.world.rest("POST", `/v1/connections/${id}/syncs`, tenant, { mode: "incremental" });
   await shows(visit, page, "reconnect_needed");
-  await visit.look(page, "reconnect-needed");
+  await visit.look(page, "reconnect-needed", "integrations");
 
   const other = await visit.world.workspace("Other");
   await visit.connect(page, other, "Reconnect Intercom");
-  await visit.look(page, "another-workspace");
+  await visit.look(page, "another-workspace", "oauth_other_workspace");
   await visit.world.intercom("PUT", tokens, { state: "valid" });
   await page.goto(`${visit.world.base}/integrations`);
   await visit.connect(page, tenant.workspace, "Reconnect Intercom");
@@ -38,7 +38,7 @@ async function restricted(visit) {
   const page = await visit.signedIn(tenant);
   await visit.connect(page, tenant.workspace);
   await shows(visit, page, "limited");
-  await visit.look(page, "limited");
+  await visit.look(page, "limited", "integrations");
 }
 
 async function hostile(visit) {
@@ -47,5 +47,5 @@ async function hostile(visit) {
   const page = await visit.signedIn(tenant);
   await visit.connect(page, tenant.workspace);
   await shows(visit, page, "up_to_date");
-  await visit.look(page, "hostile-name");
+  await visit.look(page, "hostile-name", "integrations");
 }
