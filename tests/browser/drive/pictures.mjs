@@ -16,6 +16,7 @@ const VARYING = [
   [/\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC/g, "{time}"],
   [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "{time}"],
   [/(less than a minute|\d+ (minute|hour|day)s?) ago/g, "{ago}"],
+  [/It took (less than a minute|up to \d+ \w+)/g, "It took {span}"],
   [/name="form_token" value="[^"]*"/g, "{token}"],
   [/http:\/\/127\.0\.0\.1:\d+/g, "{host}"],
 ];
@@ -28,10 +29,10 @@ export async function digest(page) {
   return createHash("sha256").update(steady).digest("hex").slice(0, 32);
 }
 
-// Compares the kept pictures with what was seen, or keeps new ones.
+// Compares the kept pictures with what was seen, or keeps new ones. Those of pages that were not seen stay.
 export async function pictures(judge, folder, renew) {
   const list = `${folder}/pages.json`;
-  const kept = renew ? {} : JSON.parse(await readFile(list, "utf8").catch(() => "{}"));
+  const kept = JSON.parse(await readFile(list, "utf8").catch(() => "{}"));
   await mkdir(folder, { recursive: true });
   for (const state of SHOWN) {
     const seen = judge.digests.get(state);

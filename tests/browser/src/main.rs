@@ -35,7 +35,7 @@ struct Arguments {
     #[arg(long)]
     short: bool,
     /// Keep new pictures for the README
-    #[arg(long, conflicts_with_all = ["short", "walk"])]
+    #[arg(long, conflicts_with = "short")]
     pictures: bool,
 }
 

@@ -16,6 +16,8 @@ export async function connecting(visit) {
   // The page finds out by itself.
   await until("the page shows a complete copy", async () => (await visit.state(page)) === "up_to_date");
   const news = await page.locator("#live-news").textContent();
+  // A copy can be complete a moment before its run has ended.
+  await page.getByRole("button", { name: "Sync now" }).waitFor();
   visit.expect(news.includes("Up to date"), `the change of health is not read out: ${JSON.stringify(news)}`);
   await visit.look(page, "up-to-date", "integrations");
 
