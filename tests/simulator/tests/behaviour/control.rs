@@ -3,8 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use intercom_simulator::{Fault, FaultAction, Kind, Mutation};
+use intercom_simulator::{Fault, FaultAction, Kind, Mutation, WorkspaceSpec};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::client::{Answer, Client};
 use crate::{small, with};
@@ -145,11 +147,24 @@ async fn what_handles_do_can_be_done_over_http() {
 
 #[tokio::test]
 async fn a_stopped_simulator_answers_no_more() {
-    let (simulator, _, client) = with(small()).await;
+    let name = "the-one-that-stops";
+    let spec = WorkspaceSpec {
+        id_code: Some(name.to_owned()),
+        ..small()
+    };
+    let (simulator, _, client) = with(spec).await;
     assert_eq!(client.get("/me").await.status, 200);
     simulator.stop().await;
     let address = simulator.url().replace("http://", "");
-    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    // Nobody answers there, or a simulator of another test that has got the port meanwhile.
+    if let Ok(mut stream) = TcpStream::connect(address).await {
+        let question = "GET /_control/workspaces HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        let mut answer = Vec::new();
+        if stream.write_all(question.as_bytes()).await.is_ok() {
+            stream.read_to_end(&mut answer).await.ok();
+        }
+        assert!(!String::from_utf8_lossy(&answer).contains(name));
+    }
 }
 
 #[test]
