@@ -3,8 +3,6 @@
 //! A blob names its key, and each process opens with any key of the ring, so a token works before, during and after. A
 //! run that ends early leaves tokens of both keys, and the next run goes on with what is left.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
@@ -54,9 +52,7 @@ pub async fn rotate_keys(
     vault: &KeyRing,
     rehearsed: bool,
 ) -> Result<Rotated, RotateError> {
-    let count = AtomicU64::new(0);
-    let resealed = &count;
-    let mut unreadable = Vec::new();
+    let mut rotated = Rotated::default();
     let mut after = None;
     loop {
         let page = operator
@@ -66,37 +62,25 @@ pub async fn rotate_keys(
             break;
         };
         after = Some(*last);
-        let failed: Vec<Option<UnreadableToken>> = stream::iter(page)
-            .map(|(tenant, connection)| async move {
-                match reseal(oauth, vault, tenant, connection, rehearsed).await? {
-                    Resealed::Done => {
-                        resealed.fetch_add(1, Ordering::Relaxed);
-                        Ok(None)
-                    }
-                    Resealed::Gone => Ok::<_, RotateError>(None),
-                    Resealed::Unreadable(error) => Ok(Some(UnreadableToken {
-                        tenant,
-                        connection,
-                        error,
-                    })),
-                }
-            })
-            .buffer_unordered(CONCURRENCY)
-            .try_collect()
-            .await?;
-        unreadable.extend(failed.into_iter().flatten());
+        let mut page = stream::iter(page)
+            .map(|(tenant, connection)| reseal(oauth, vault, tenant, connection, rehearsed))
+            .buffer_unordered(CONCURRENCY);
+        while let Some(resealed) = page.try_next().await? {
+            match resealed {
+                Resealed::Done => rotated.resealed += 1,
+                Resealed::Gone => {}
+                Resealed::Unreadable(token) => rotated.unreadable.push(token),
+            }
+        }
     }
-    Ok(Rotated {
-        resealed: count.into_inner(),
-        unreadable,
-    })
+    Ok(rotated)
 }
 
 enum Resealed {
     Done,
     /// The connection has ended, or was connected again meanwhile.
     Gone,
-    Unreadable(OpenError),
+    Unreadable(UnreadableToken),
 }
 
 async fn reseal(
@@ -114,7 +98,13 @@ async fn reseal(
     let context = SealContext::access_token(tenant, connection);
     let token = match vault.open(&context, &sealed) {
         Ok(token) => token,
-        Err(error) => return Ok(Resealed::Unreadable(error)),
+        Err(error) => {
+            return Ok(Resealed::Unreadable(UnreadableToken {
+                tenant,
+                connection,
+                error,
+            }));
+        }
     };
     let sealed = vault.seal(&context, &token)?;
     if !rehearsed {
