@@ -1,6 +1,6 @@
 //! Lists of tenants: by lag, by the state of their connections, or by name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use axum::{Json, extract::State};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -188,7 +188,7 @@ async fn by_name(
 async fn describe(operator: &Operator, ids: &[Uuid]) -> Result<Vec<TenantRowView>, ApiError> {
     let summaries = operator.store.describe_tenants(ids).await?;
     let pauses = operator.store.pauses().await?;
-    let is_paused = |id: &Uuid| pauses.iter().any(|pause| pause.scope == id.to_string());
+    let paused: HashSet<&str> = pauses.iter().map(|pause| pause.scope.as_str()).collect();
     let leases = leases(operator, ids).await;
     let now = Utc::now();
     let mut by_id: HashMap<Uuid, TenantRowView> = summaries
@@ -198,7 +198,7 @@ async fn describe(operator: &Operator, ids: &[Uuid]) -> Result<Vec<TenantRowView
                 let own = of_tenants.get(&summary.id).copied().unwrap_or_default();
                 (own, *all)
             });
-            let is_paused = is_paused(&summary.id);
+            let is_paused = paused.contains(summary.id.to_string().as_str());
             (summary.id, row(summary, is_paused, leases, now))
         })
         .collect();

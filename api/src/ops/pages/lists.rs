@@ -5,11 +5,9 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
-use chrono::{DateTime, Utc};
 use maud::{Markup, html};
-use serde::de::DeserializeOwned;
 
-use super::{OpsPage, foreign, next_page, notice::Refused, session::OpsVisitor};
+use super::{OpsPage, foreign, next_page, notice::Refused, or_dash, read_query};
 use crate::{
     error::ApiError,
     ops::{
@@ -29,21 +27,19 @@ pub(super) async fn jobs(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
-    let query = query.unwrap_or_default();
-    let content = jobs_content(&operator, &query).await;
     let page = OpsPage {
         at: "/ops/jobs",
         title: "Tickets",
         code: "ops_jobs",
         is_live: false,
     };
-    let address = uri.to_string();
-    Ok(page.show(&operator, &visitor, &address, content))
+    let query = query.unwrap_or_default();
+    page.answer(&operator, &uri, &headers, jobs_content(&operator, &query))
+        .await
 }
 
 async fn jobs_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
-    let asked: jobs::JobsQuery = read(query)?;
+    let asked: jobs::JobsQuery = read_query(query)?;
     let found = jobs::read(operator, &asked).await?;
     let state = asked.state.as_str();
     Ok(html! {
@@ -90,21 +86,19 @@ pub(super) async fn events(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
-    let query = query.unwrap_or_default();
-    let content = events_content(&operator, &query).await;
     let page = OpsPage {
         at: "/ops/events",
         title: "Events",
         code: "ops_events",
         is_live: false,
     };
-    let address = uri.to_string();
-    Ok(page.show(&operator, &visitor, &address, content))
+    let query = query.unwrap_or_default();
+    page.answer(&operator, &uri, &headers, events_content(&operator, &query))
+        .await
 }
 
 async fn events_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
-    let found = events::read(operator, &read(query)?).await?;
+    let found = events::read(operator, &read_query(query)?).await?;
     Ok(html! {
         h1 { "Events" }
         ul { @for event in &found.items { (event_item(event)) } }
@@ -129,21 +123,24 @@ pub(super) async fn actions(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
-    let query = query.unwrap_or_default();
-    let content = actions_content(&operator, &query).await;
     let page = OpsPage {
         at: "/ops/actions",
         title: "Actions",
         code: "ops_actions",
         is_live: false,
     };
-    let address = uri.to_string();
-    Ok(page.show(&operator, &visitor, &address, content))
+    let query = query.unwrap_or_default();
+    page.answer(
+        &operator,
+        &uri,
+        &headers,
+        actions_content(&operator, &query),
+    )
+    .await
 }
 
 async fn actions_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
-    let found = actions::read(operator, &read(query)?).await?;
+    let found = actions::read(operator, &read_query(query)?).await?;
     Ok(html! {
         h1 { "Actions" }
         table {
@@ -174,13 +171,4 @@ fn action_row(action: &ActionView) -> Markup {
             td { @match &action.reason { Some(reason) => { (foreign(reason)) } None => { "–" } } }
         }
     }
-}
-
-/// The query of a page is that of its call.
-fn read<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
-    serde_urlencoded::from_str(query).map_err(|error| ApiError::invalid("query", error.to_string()))
-}
-
-fn or_dash(at: Option<DateTime<Utc>>) -> Markup {
-    html! { @match at { Some(at) => { (time(at)) } None => { "–" } } }
 }

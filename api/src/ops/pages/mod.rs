@@ -27,23 +27,25 @@ mod tenants;
 use axum::{
     Router,
     extract::Request,
-    http::{Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     middleware::from_fn,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
+use serde::de::DeserializeOwned;
 
 pub(super) use kept::KeptPages;
 pub(super) use sign_in::SignInAttempts;
 
-use self::session::OpsVisitor;
+use self::{notice::Refused, session::OpsVisitor};
 use super::operator::Operator;
 use crate::{
     caller::bearer,
     envelope,
     error::ApiError,
-    pages::{Page, asset, shown},
+    pages::{Page, asset, shown, time},
 };
 
 /// The pages of the navigation: path and name.
@@ -119,6 +121,18 @@ struct OpsPage<'a> {
 }
 
 impl OpsPage<'_> {
+    /// The page for a browser that is signed in. Nothing is read for any other.
+    async fn answer(
+        self,
+        operator: &Operator,
+        uri: &Uri,
+        headers: &HeaderMap,
+        content: impl Future<Output = Result<Markup, ApiError>>,
+    ) -> Result<Response, Refused> {
+        let visitor = OpsVisitor::of(operator, headers).ok_or(Refused::SignedOut)?;
+        Ok(self.show(operator, &visitor, &uri.to_string(), content.await))
+    }
+
     /// The page with this content, or with the last good content of the same address.
     fn show(
         self,
@@ -198,6 +212,16 @@ fn form_token(visitor: &OpsVisitor) -> Markup {
 /// A text that a customer, a server or an operator wrote.
 fn foreign(text: &str) -> Markup {
     html! { bdi { (shown(text, SHOWN)) } }
+}
+
+/// The query of a page is that of its call.
+fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
+    serde_urlencoded::from_str(query).map_err(|error| ApiError::invalid("query", error.to_string()))
+}
+
+/// A time that may be missing.
+fn or_dash(at: Option<DateTime<Utc>>) -> Markup {
+    html! { @match at { Some(at) => { (time(at)) } None => { "–" } } }
 }
 
 /// A link to the next page of a list.

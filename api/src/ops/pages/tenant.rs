@@ -5,11 +5,10 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
-use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use shared::domain::TenantId;
 
-use super::{OpsPage, foreign, form_token, lists, notice::Refused, session::OpsVisitor};
+use super::{OpsPage, foreign, form_token, lists, notice::Refused, or_dash, session::OpsVisitor};
 use crate::{
     error::ApiError,
     extract::id,
@@ -226,8 +225,4 @@ fn letters(tenant: TenantId, letters: &[DeadLetterView], visitor: &OpsVisitor) -
             }
         }
     }
-}
-
-fn or_dash(at: Option<DateTime<Utc>>) -> Markup {
-    html! { @match at { Some(at) => { (time(at)) } None => { "–" } } }
 }

@@ -7,7 +7,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
-use super::{OpsPage, foreign, next_page, notice::Refused, session::OpsVisitor};
+use super::{OpsPage, foreign, next_page, notice::Refused, read_query};
 use crate::{
     error::ApiError,
     ops::{
@@ -33,17 +33,15 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
-    let query = query.unwrap_or_default();
-    let content = content(&operator, &query).await;
     let page = OpsPage {
         at: "/ops/tenants",
         title: "Tenants",
         code: "ops_tenants",
         is_live: false,
     };
-    let address = uri.to_string();
-    Ok(page.show(&operator, &visitor, &address, content))
+    let query = query.unwrap_or_default();
+    page.answer(&operator, &uri, &headers, content(&operator, &query))
+        .await
 }
 
 async fn content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
@@ -59,8 +57,7 @@ async fn content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
     let encoded = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(&fields)
         .finish();
-    let query: TenantsQuery = serde_urlencoded::from_str(&encoded)
-        .map_err(|error| ApiError::invalid("query", error.to_string()))?;
+    let query: TenantsQuery = read_query(&encoded)?;
     let found = tenants::read(operator, &query).await?;
     Ok(html! {
         h1 { "Tenants" }
