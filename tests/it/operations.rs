@@ -27,7 +27,7 @@ pub(crate) fn workspace(seed: u64) -> WorkspaceSpec {
 pub(crate) struct Office {
     pub(crate) world: World,
     pub(crate) base: String,
-    _api: Process,
+    pub(crate) api: Process,
 }
 
 impl Office {
@@ -41,7 +41,7 @@ impl Office {
         Self {
             world,
             base: format!("http://{address}"),
-            _api: api,
+            api,
         }
     }
 

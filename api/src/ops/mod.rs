@@ -25,7 +25,7 @@ mod why;
 use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -158,6 +158,8 @@ pub async fn serve(address: SocketAddr, router: Router, shutdown: Shutdown) -> s
     telemetry::metrics();
     let listener = TcpListener::bind(address).await?;
     eprintln!("ops listening on http://{}", listener.local_addr()?);
+    // Streams of news hear of the shutdown by it, because the server waits for their end.
+    let router = router.layer(Extension(shutdown.clone()));
     serve::serve(listener, router, shutdown, DRAIN_LIMIT, Pulse::default()).await;
     Ok(())
 }

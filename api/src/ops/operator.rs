@@ -25,7 +25,7 @@ use tower::ServiceExt;
 
 use super::{
     actions, dead_letters, events, jobs, overview,
-    pages::{self, KeptPages, SignInAttempts},
+    pages::{self, KeptPages, SignInAttempts, Streams},
     pauses, queues,
     snapshot::Snapshot,
     tenant, tenants, why,
@@ -44,6 +44,7 @@ pub struct Operator {
     pub(super) key_sha256: Arc<[u8; 32]>,
     pub(super) kept_pages: KeptPages,
     pub(super) attempts: SignInAttempts,
+    pub(super) streams: Streams,
 }
 
 impl Operator {
@@ -63,6 +64,7 @@ impl Operator {
             vault: Arc::new(ring(config, key)?),
             kept_pages: KeptPages::default(),
             attempts: SignInAttempts::default(),
+            streams: Streams::default(),
             key_sha256: Arc::new(vault::sha256(key.expose().as_bytes())),
         }))
     }

@@ -2,30 +2,48 @@
 "use strict";
 (() => {
   const PAUSE_MS = 5000;
+  // A stream that has been silent for so long is late, and the page asks by itself.
+  const LATE_MS = 10000;
+  // A stream that was refused is tried again after this time.
+  const REFUSED_MS = 60000;
   const root = document.getElementById("live");
   const news = document.getElementById("live-news");
   const button = document.getElementById("live-switch");
   if (!root || !news || !button) return;
   // The page says where its news is.
   const path = root.dataset.path || "/integrations/live";
+  // Some pages have a stream of news. Browsers lend locks only to pages over https or from this machine.
+  const stream = root.dataset.stream;
+  const canStream = stream && navigator.locks && window.BroadcastChannel && window.EventSource;
+  const tabs = canStream ? new BroadcastChannel(stream) : null;
   let isPaused = false;
   let hasEnded = false;
   let etag = "";
   let timer = 0;
+  let heardAt = -LATE_MS;
+  let leave = null;
+  let isBehind = false;
+
+  const isWatching = () => !isPaused && !hasEnded && !document.hidden;
 
   const schedule = () => {
     clearTimeout(timer);
-    if (!isPaused && !hasEnded && !document.hidden) timer = setTimeout(update, PAUSE_MS);
+    if (isWatching()) timer = setTimeout(look, PAUSE_MS);
   };
 
   const end = (sentence) => {
     hasEnded = true;
+    stop();
     button.hidden = true;
     news.textContent = sentence;
   };
 
-  // What a person is about to press or type into stays as it is.
-  const isBusy = (element) => element.contains(document.activeElement);
+  // What a person is about to press or type into stays as it is, until the focus leaves it.
+  const isBusy = (element) => {
+    const isHeld = element.contains(document.activeElement);
+    isBehind ||= isHeld;
+    return isHeld;
+  };
 
   const healths = (parent) =>
     new Map([...parent.querySelectorAll("[data-state]")].map((card) => [card.id, card.dataset.state]));
@@ -55,7 +73,16 @@
     }
   };
 
+  const show = (fresh, version) => {
+    // It may have been on its way when updates were paused.
+    if (isPaused || version === etag) return;
+    etag = version;
+    replace(new DOMParser().parseFromString(fresh, "text/html").body);
+  };
+
   const update = async () => {
+    if (isBehind) etag = "";
+    isBehind = false;
     try {
       const answer = await fetch(path, {
         headers: etag ? { "If-None-Match": etag } : {},
@@ -63,26 +90,76 @@
         credentials: "same-origin",
       });
       if (answer.status === 401) return end("You are not signed in any more. Open the page again, and sign in.");
-      if (answer.status === 200) {
-        const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
-        if (isPaused) return;
-        etag = answer.headers.get("ETag") || "";
-        replace(parsed.body);
-      }
+      if (answer.status === 200) show(await answer.text(), answer.headers.get("ETag") || "");
     } catch {
       // The network is away. The next try follows.
     }
     schedule();
   };
 
+  // Asks only if the stream does not tell.
+  const look = () => (performance.now() - heardAt < LATE_MS ? schedule() : update());
+
+  const hear = (told) => {
+    heardAt = performance.now();
+    if (told) show(told.html, told.etag);
+  };
+
+  // One tab of the browser has the stream and passes the news on. Each stream takes one of the six connections that a
+  // browser opens to a server. The others wait for the lock, and the next one takes over when that tab is closed or hidden.
+  const lead = (left) =>
+    new Promise((done) => {
+      const source = new EventSource(stream);
+      const close = () => {
+        source.close();
+        done();
+      };
+      const tell = (event) => {
+        const told = JSON.parse(event.data);
+        hear(told);
+        tabs.postMessage(told);
+      };
+      source.addEventListener("news", tell);
+      source.addEventListener("beat", tell);
+      source.addEventListener("error", () => {
+        // The browser opens a stream again that broke, and not one that was refused.
+        if (source.readyState !== EventSource.CLOSED) return;
+        close();
+        setTimeout(start, REFUSED_MS);
+      });
+      left.addEventListener("abort", close);
+    });
+
+  const stop = () => {
+    clearTimeout(timer);
+    leave?.abort();
+    leave = null;
+  };
+
+  const start = () => {
+    stop();
+    if (!isWatching()) return;
+    schedule();
+    if (!canStream) return;
+    leave = new AbortController();
+    const { signal } = leave;
+    navigator.locks.request(stream, { signal }, () => (signal.aborted ? undefined : lead(signal))).catch(() => {});
+  };
+
+  tabs?.addEventListener("message", (event) => isWatching() && hear(event.data));
   button.hidden = false;
   button.addEventListener("click", () => {
     isPaused = !isPaused;
     button.textContent = isPaused ? "Go on with live updates" : "Pause live updates";
     news.textContent = isPaused ? "Live updates are paused." : "";
-    if (isPaused) clearTimeout(timer);
-    else update();
+    start();
+    if (!isPaused) update();
   });
-  document.addEventListener("visibilitychange", schedule);
-  schedule();
+  document.addEventListener("visibilitychange", () => {
+    start();
+    // What was missed meanwhile.
+    if (isWatching()) update();
+  });
+  root.addEventListener("focusout", () => isBehind && isWatching() && setTimeout(update));
+  start();
 })();

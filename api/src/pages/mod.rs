@@ -43,7 +43,7 @@ use maud::{Markup, html};
 
 pub(crate) use assets::asset;
 pub(crate) use form::fields;
-pub(crate) use fragment::fragment;
+pub(crate) use fragment::{etag, fragment};
 pub(crate) use frame::{Page, see_other, with_cookies};
 pub(crate) use notice::page as notice_page;
 pub(crate) use origin::of_url as origin_of_url;

@@ -2,6 +2,7 @@
 
 mod acting;
 mod attacks;
+mod live;
 mod seeing;
 
 use reqwest::StatusCode;

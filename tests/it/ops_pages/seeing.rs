@@ -59,37 +59,6 @@ async fn a_browser_sees_pages_where_a_program_reads_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_overview_is_an_empty_answer_while_nothing_changes() {
-    let office = Office::open().await;
-    let mut browser = signed_in(&office).await;
-    let page = browser.page("/ops/").await;
-    for piece in [
-        "id=\"live-news\"",
-        "role=\"status\"",
-        "id=\"live-switch\"",
-        "data-path=\"/ops/live\"",
-    ] {
-        assert!(page.html.contains(piece), "{piece}");
-    }
-    let first = browser.get("/ops/live").await;
-    assert_eq!(first.status, StatusCode::OK);
-    let etag = first.header("etag").to_owned();
-    let same = browser.get_if_changed("/ops/live", &etag).await;
-    assert_eq!(
-        (same.status, same.html.as_str()),
-        (StatusCode::NOT_MODIFIED, "")
-    );
-    // An operator's change is news at once.
-    let paused = office
-        .post("/ops/queues/fresh/pause", serde_json::json!({}))
-        .await;
-    assert_eq!(paused.0, 200);
-    let news = browser.get_if_changed("/ops/live", &etag).await;
-    assert_eq!(news.status, StatusCode::OK);
-    assert!(news.text().contains("Paused now"), "{}", news.html);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn no_page_is_blank_while_postgres_is_frozen() {
     let relay = Relay::start(&format!("127.0.0.1:{}", servers().postgres().port())).unwrap();
     let world = World::with(&[("OPERATOR_KEY", KEY)]).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reqwest::{
-    Client, Method, StatusCode, Url,
+    Client, Method, RequestBuilder, Response, StatusCode, Url,
     header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE},
 };
 
@@ -182,14 +182,13 @@ impl CookieJar {
         self.get_accepting(&target, "text/html").await
     }
 
+    /// An answer whose body goes on.
+    pub(crate) async fn open(&self, path: &str, more: &[(&'static str, &str)]) -> Response {
+        self.call(Method::GET, path, more).send().await.unwrap()
+    }
+
     /// A path of this server, or a URL.
-    async fn exchange(
-        &mut self,
-        method: Method,
-        path: &str,
-        form: Option<String>,
-        more: &[(&'static str, &str)],
-    ) -> HtmlAnswer {
+    fn call(&self, method: Method, path: &str, more: &[(&'static str, &str)]) -> RequestBuilder {
         let url = Url::parse(&self.base).unwrap().join(path).unwrap();
         let mut call = self.http.request(method, url);
         if !self.cookies.is_empty() {
@@ -202,6 +201,17 @@ impl CookieJar {
         for (name, value) in more {
             call = call.header(*name, *value);
         }
+        call
+    }
+
+    async fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        form: Option<String>,
+        more: &[(&'static str, &str)],
+    ) -> HtmlAnswer {
+        let mut call = self.call(method, path, more);
         if let Some(form) = form {
             if let Some(origin) = &self.origin {
                 call = call.header("Origin", origin);

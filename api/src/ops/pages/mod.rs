@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `overview.rs` | the fleet at a glance, which keeps itself up to date |
+//! | `stream.rs` | news of the overview, as server-sent events |
 //! | `tenants.rs`, `tenant.rs` | tenants by lag, state or name, and one of them with `why` first |
 //! | `dead.rs` | dead letters by cause, and the question before a drop |
 //! | `lists.rs` | tickets, events, and what operators have done |
@@ -21,6 +22,7 @@ mod notice;
 mod overview;
 mod session;
 mod sign_in;
+mod stream;
 mod tenant;
 mod tenants;
 
@@ -38,6 +40,7 @@ use serde::de::DeserializeOwned;
 
 pub(super) use kept::KeptPages;
 pub(super) use sign_in::SignInAttempts;
+pub(super) use stream::Streams;
 
 use self::{notice::Refused, session::OpsVisitor};
 use super::operator::Operator;
@@ -68,6 +71,7 @@ pub(super) fn routes(operator: Operator) -> Router {
         .route("/ops/", get(overview::show))
         .route("/ops/overview", get(overview::show))
         .route("/ops/live", get(overview::live))
+        .route("/ops/live/stream", get(stream::show))
         .route("/ops/sign-in", post(sign_in::sign_in))
         .route("/ops/sign-out", post(sign_in::sign_out))
         .route("/ops/tenants", get(tenants::show))
@@ -107,7 +111,10 @@ pub(super) fn is_for_browser(request: &Request) -> bool {
     }
     match *request.method() {
         Method::POST => has(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
-        _ => path == "/ops/" || path == "/ops/live" || has(header::ACCEPT, "text/html"),
+        _ => {
+            ["/ops/", "/ops/live", "/ops/live/stream"].contains(&path)
+                || has(header::ACCEPT, "text/html")
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn show(
         // It is there before its text, so that a change is read out.
         p id="live-news" class="dim" role="status" {}
         button id="live-switch" class="quiet" type="button" hidden { "Pause live updates" }
-        div id="live" data-path="/ops/live" { (render(&view)) }
+        div id="live" data-path="/ops/live" data-stream="/ops/live/stream" { (render(&view)) }
         (pauses(&visitor))
     };
     let page = OpsPage {
@@ -46,8 +46,12 @@ pub(super) async fn live(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
-    let view = overview::read(&operator).await;
-    Ok(fragment(&headers, render(&view).into_string()))
+    Ok(fragment(&headers, part(&operator).await))
+}
+
+/// The part of the overview that changes by itself. It holds nothing of a session, so that a browser's tabs share it.
+pub(super) async fn part(operator: &Operator) -> String {
+    render(&overview::read(operator).await).into_string()
 }
 
 fn render(view: &OverviewView) -> Markup {
