@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes sure that Chromium is there, and Java, which the checker of HTML needs. As root on Debian and Ubuntu their
-# packages are installed. If they cannot be had, nothing fails: `browser` then says what is skipped.
+# Makes sure that Chromium is there, Java, which the checker of HTML needs, and nginx, which ends TLS for one of the walks. As
+# root on Debian and Ubuntu their packages are installed. If they cannot be had, nothing fails: `browser` then says what is skipped.
 set -eu
 
 main() {
@@ -8,6 +8,8 @@ main() {
     has_chromium || say "Chromium could not be installed. Set PATHBOUND_CHROMIUM to a Chromium or Chrome"
     has_java || install default-jre-headless
     has_java || say "Java could not be installed, so the HTML is not checked"
+    has_nginx || install nginx-light
+    has_nginx || say "nginx could not be installed, so no walk goes through a proxy"
 }
 
 has_chromium() {
@@ -20,6 +22,10 @@ has_chromium() {
 # On some systems `java` is there and only says where to get one.
 has_java() {
     java -version >/dev/null 2>&1
+}
+
+has_nginx() {
+    command -v nginx >/dev/null || [ -x /usr/sbin/nginx ]
 }
 
 install() {

@@ -13,10 +13,18 @@ export class Visit {
     this.name = name;
   }
 
-  // A page in a browser of its own, without cookies.
-  async page({ script = true } = {}) {
-    const context = await this.#browser.newContext({ viewport: VIEW, javaScriptEnabled: script });
+  // A page in a browser of its own, without cookies. News that comes while a page is judged would change it, so that a
+  // page has streams of news only if its walk asks for them.
+  async page({ script = true, streams = false } = {}) {
+    // An authority that only this run knows has signed for the proxy.
+    const context = await this.#browser.newContext({ viewport: VIEW, javaScriptEnabled: script, ignoreHTTPSErrors: true });
     this.#contexts.push(context);
+    if (!streams) await context.route("**/live/stream", (route) => route.fulfill({ status: 204 }));
+    return this.tab(context);
+  }
+
+  // One more tab of the same browser.
+  async tab(context) {
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
     this.judge.listen(page, this.name);
@@ -24,8 +32,8 @@ export class Visit {
   }
 
   // A page that is signed in to a tenant, as the product backend lets a person in.
-  async signedIn(tenant, { returnTo, script } = {}) {
-    const page = await this.page({ script });
+  async signedIn(tenant, { returnTo, ...options } = {}) {
+    const page = await this.page(options);
     await page.goto(await this.world.link(tenant, returnTo));
     await page.getByRole("button", { name: "Sign in" }).click();
     return page;

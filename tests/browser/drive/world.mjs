@@ -1,7 +1,5 @@
 // What stands around the browser: the product backend, by its key, and the simulated Intercom, by its control side.
 
-const { PUBLIC_URL, SERVICE_KEY, INTERCOM_URL } = process.env;
-
 // A workspace that is synced in a moment.
 const SMALL = {
   contacts: 12,
@@ -42,7 +40,22 @@ async function exchange(method, url, headers, body) {
 }
 
 export class World {
-  base = PUBLIC_URL;
+  #serviceKey;
+  #intercomUrl;
+
+  // The one that the harness calls so: "", or "PROXIED_" for the one behind a proxy that ends TLS.
+  constructor(prefix = "") {
+    const named = (name) => process.env[`${prefix}${name}`];
+    this.base = named("PUBLIC_URL");
+    this.ops = named("OPS_URL");
+    this.operatorKey = named("OPERATOR_KEY");
+    this.#serviceKey = named("SERVICE_KEY");
+    this.#intercomUrl = named("INTERCOM_URL");
+  }
+
+  get isThere() {
+    return Boolean(this.base);
+  }
 
   // A tenant of the product backend, and a workspace at Intercom that could be its own.
   async tenant(name, spec = {}) {
@@ -60,14 +73,19 @@ export class World {
 
   // A call of the product backend.
   rest(method, path, tenant, body) {
-    const headers = { authorization: `Bearer ${SERVICE_KEY}` };
+    const headers = { authorization: `Bearer ${this.#serviceKey}` };
     if (tenant) headers["pathbound-tenant"] = tenant.id;
-    return exchange(method, `${PUBLIC_URL}${path}`, headers, body);
+    return exchange(method, `${this.base}${path}`, headers, body);
+  }
+
+  // A call of an operator.
+  operator(method, path, body) {
+    return exchange(method, new URL(path, this.ops).href, { authorization: `Bearer ${this.operatorKey}` }, body);
   }
 
   // A call of the simulator's control side.
   intercom(method, path, body) {
-    return exchange(method, `${INTERCOM_URL}/_control/${path}`, {}, body);
+    return exchange(method, `${this.#intercomUrl}/_control/${path}`, {}, body);
   }
 
   // A sign-in link to a page.

@@ -5,6 +5,7 @@
 //! in `target/browser`.
 
 mod dead_letter;
+mod proxy;
 mod report;
 
 use std::{
@@ -18,7 +19,7 @@ use pathbound::demo::world::World;
 use shared::domain::Secret;
 use tokio::{process::Command, time::timeout};
 
-use crate::report::Report;
+use crate::{proxy::Proxied, report::Report};
 
 /// Whatever stops the harness itself.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -75,37 +76,36 @@ async fn run(arguments: &Arguments, tools: &Tools) -> Result<bool, Failure> {
     std::fs::create_dir_all(&out)?;
     let out = out.canonicalize()?;
     let world = World::start(&[]).await?;
+    let proxied = Proxied::start().await?;
     let outcome = tokio::select! {
-        outcome = walk(&world, arguments, tools, &out) => outcome,
+        outcome = walk(&world, proxied.as_ref(), arguments, tools, &out) => outcome,
         () = stop.cancelled() => Err("stopped before the end".into()),
     };
+    if let Some(proxied) = proxied {
+        proxied.stop().await;
+    }
     world.stop().await;
     outcome
 }
 
 async fn walk(
     world: &World,
+    proxied: Option<&Proxied>,
     arguments: &Arguments,
     tools: &Tools,
     out: &Path,
 ) -> Result<bool, Failure> {
     dead_letter::make(world).await?;
     let drive = tools.drive()?;
-    let walking = Command::new(tools.folder.join("node_modules/.bin/node"))
+    let mut node = Command::new(tools.folder.join("node_modules/.bin/node"));
+    reach(&mut node, "", world, &world.ops_url());
+    if let Some(proxied) = proxied {
+        reach(&mut node, "PROXIED_", &proxied.world, &proxied.ops_url);
+        node.env("NODE_EXTRA_CA_CERTS", proxied.authority());
+    }
+    let walking = node
         .arg(drive.join("main.mjs"))
         .args(&arguments.walk)
-        .env("PUBLIC_URL", &world.config.public_url)
-        .env("SERVICE_KEY", world.config.service_key.expose())
-        .env("INTERCOM_URL", world.simulator.url())
-        .env("OPS_URL", world.ops_url())
-        .env(
-            "OPERATOR_KEY",
-            world
-                .config
-                .operator_key
-                .as_ref()
-                .map_or("", Secret::expose),
-        )
         .env("DEAD_END", dead_letter::NAME)
         .env("CHROMIUM", &tools.chromium)
         .env("OUT", out)
@@ -122,6 +122,22 @@ async fn walk(
     let report = Report::read(&out.join("report.json"))?;
     println!("{report}");
     Ok(status.success() && report.is_good())
+}
+
+/// Tells the scripts where a world is, and its keys.
+fn reach(node: &mut Command, prefix: &str, world: &World, ops_url: &str) {
+    let config = &world.config;
+    let operator_key = config.operator_key.as_ref().map_or("", Secret::expose);
+    let intercom = world.simulator.url();
+    for (name, value) in [
+        ("PUBLIC_URL", config.public_url.as_str()),
+        ("SERVICE_KEY", config.service_key.expose()),
+        ("INTERCOM_URL", &intercom),
+        ("OPS_URL", ops_url),
+        ("OPERATOR_KEY", operator_key),
+    ] {
+        node.env(format!("{prefix}{name}"), value);
+    }
 }
 
 impl Tools {
@@ -163,13 +179,19 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Failure> {
 /// The names under which systems have it, after the one that is set.
 fn chromium() -> Option<PathBuf> {
     let set = std::env::var_os("PATHBOUND_CHROMIUM").map(PathBuf::from);
+    set.filter(|program| program.is_file())
+        .or_else(|| program(&["chromium", "chromium-browser", "google-chrome"]))
+}
+
+/// The first of these programs that is installed. Some systems keep servers where only root looks.
+fn program(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let named = ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    set.into_iter()
-        .chain(named)
+    let folders: Vec<PathBuf> = std::env::split_paths(&path)
+        .chain(["/usr/sbin".into()])
+        .collect();
+    names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
         .find(|program| program.is_file())
 }
 

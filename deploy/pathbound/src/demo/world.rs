@@ -53,30 +53,40 @@ pub struct World {
 }
 
 impl World {
-    /// Starts everything, as much of it at once as can be.
+    /// Starts everything.
     ///
     /// # Errors
     /// A part cannot start.
     pub async fn start(demo_tenants: &[DemoTenant]) -> Result<Self, Failure> {
-        // Browser and Intercom redirect to this address, so it must be known before the API starts.
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .map_err(|error| Failure::failed("no free port", error))?;
         let address = listener
             .local_addr()
             .map_err(|error| Failure::failed("no address", error))?;
-        let public_url = format!("http://{address}");
+        Self::start_behind(&format!("http://{address}"), listener, demo_tenants).await
+    }
 
+    /// Starts everything, as much of it at once as can be. Browsers reach the API's listener at `public_url`, to which
+    /// Intercom leads them back.
+    ///
+    /// # Errors
+    /// A part cannot start.
+    pub async fn start_behind(
+        public_url: &str,
+        listener: TcpListener,
+        demo_tenants: &[DemoTenant],
+    ) -> Result<Self, Failure> {
         // The servers and the workspaces take seconds each, so they are made side by side.
         let servers = tokio::task::spawn_blocking(|| Servers::start(servers::Options::default()));
-        let simulator = simulate(&public_url).await?;
+        let simulator = simulate(public_url).await?;
         let workspaces_made = populate(simulator.clone(), demo_tenants.to_vec());
         let servers = servers
             .await
             .map_err(|error| Failure::failed("starting the servers panicked", error))?;
         let servers =
             servers.map_err(|error| Failure::failed("could not start the servers", error))?;
-        let config = Arc::new(configure(&servers, &simulator, &public_url)?);
+        let config = Arc::new(configure(&servers, &simulator, public_url)?);
         // Before the roles start, because each refuses a database of another schema.
         store::migrate(&config.migrate_url, &config.database).await?;
         let shutdown = Shutdown::new();

@@ -1,6 +1,6 @@
 // A person on call: finds why a tenant waits, retries and drops dead letters, pauses and resumes, and reads who did what.
 
-const { DEAD_END, OPERATOR_KEY, OPS_URL } = process.env;
+const { DEAD_END } = process.env;
 
 export async function operating(visit) {
   const tenant = await visit.world.tenant("Waiting Room");
@@ -9,13 +9,13 @@ export async function operating(visit) {
   await visit.world.untilComplete(tenant);
 
   const page = await visit.page();
-  await page.goto(OPS_URL);
+  await page.goto(visit.world.ops);
   await visit.look(page, "ops-sign-in", "sign_in_required");
   await page.locator("input[type=password]").fill("not the key");
   await visit.follow(page, () => page.keyboard.press("Enter"));
   await visit.look(page, "ops-wrong-key", "wrong_key");
-  await page.goto(OPS_URL);
-  await page.locator("input[type=password]").fill(OPERATOR_KEY);
+  await page.goto(visit.world.ops);
+  await page.locator("input[type=password]").fill(visit.world.operatorKey);
   await visit.follow(page, () => page.keyboard.press("Enter"));
   await page.locator("#fleet").waitFor();
   await visit.look(page, "ops-overview", "ops_overview");
@@ -54,7 +54,7 @@ async function letters(visit, page) {
   await visit.look(page, "ops-dead", "ops_dead");
   const row = (cause) => page.locator("tr").filter({ hasText: cause });
   await visit.press(page, row("status 503").getByRole("button", { name: "Retry" }));
-  await page.goto(`${OPS_URL}tenants?q=${encodeURIComponent(DEAD_END)}`);
+  await page.goto(`${visit.world.ops}tenants?q=${encodeURIComponent(DEAD_END)}`);
   await visit.press(page, page.getByRole("link", { name: DEAD_END }).first());
   await visit.look(page, "ops-tenant-dead", "ops_tenant");
 
