@@ -6,7 +6,7 @@ use shared::domain::{ConnectionId, RunId, TenantId};
 use uuid::Uuid;
 
 use super::views::{
-    ClassesView, DeadLetterView, PauseView, RateView, ReasonView, StreamStatusView,
+    ClassesView, DeadLetterView, PauseView, RateView, ReasonView, StageView, StreamStatusView,
     ThreadCountsView,
 };
 
@@ -75,7 +75,11 @@ pub struct FleetPartView {
     pub oldest_unticketed_at: Option<DateTime<Utc>>,
     /// The tenant whose contacts or conversations were read longest ago.
     pub furthest_behind: Option<FurthestView>,
+    /// Those of the fleet and of classes, and then the newest 100 of tenants.
     pub paused: Vec<PauseView>,
+    /// More tenants are paused.
+    #[serde(default)]
+    pub paused_more: bool,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -150,6 +154,9 @@ pub struct TenantView {
     pub dead_letters: Vec<DeadLetterView>,
     /// Its tickets that are live now. `None` if Redis is away.
     pub jobs: Option<Vec<JobView>>,
+    /// Where each of its streams stands. `None` if Redis is away.
+    #[serde(default)]
+    pub stages: Option<Vec<StageView>>,
 }
 
 /// A connection of a tenant.
@@ -194,6 +201,11 @@ pub struct StreamWorkView {
     /// When it last stored an object.
     pub progress_at: Option<DateTime<Utc>>,
     pub last_error: Option<String>,
+    /// When the first of these attempts failed, and the last.
+    #[serde(default)]
+    pub failing_since: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub failed_at: Option<DateTime<Utc>>,
 }
 
 /// A run that was asked for.
@@ -235,6 +247,31 @@ pub struct HeldObjectView {
     pub set_aside: bool,
     pub trouble: Option<String>,
     pub next_try_at: Option<DateTime<Utc>>,
+}
+
+/// A page of streams that become due, soonest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScheduleView {
+    /// The time from which the page shows.
+    pub from: DateTime<Utc>,
+    pub items: Vec<ScheduledView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// A stream that becomes due.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScheduledView {
+    pub due_at: DateTime<Utc>,
+    pub tenant_id: TenantId,
+    pub connection_id: ConnectionId,
+    pub stream: String,
+    /// `first_sync`, `poll`, `full`, `reconcile`, `continue`, `retry` or `recheck`.
+    pub what: String,
+    pub sentence: String,
+    /// Attempts in a row that failed.
+    pub attempts: i32,
+    pub last_error: Option<String>,
 }
 
 /// A page of tickets.

@@ -26,7 +26,7 @@ use tower::ServiceExt;
 use super::{
     actions, dead_letters, events, jobs, overview,
     pages::{self, KeptPages, SignInAttempts, Streams},
-    pauses, queues,
+    pauses, queues, schedule,
     snapshot::Snapshot,
     tenant, tenants, why,
 };
@@ -104,6 +104,7 @@ impl Operator {
             .route("/ops/queues/{class}/resume", post(pauses::resume_class))
             .route("/ops/jobs", get(jobs::list))
             .route("/ops/jobs/{*ticket}", get(jobs::show))
+            .route("/ops/schedule", get(schedule::list))
             .route("/ops/tenants", get(tenants::list))
             .route("/ops/tenants/{id}", get(tenant::show))
             .route("/ops/tenants/{id}/pause", post(pauses::pause_tenant))

@@ -14,7 +14,7 @@ use super::{
     },
     operator::Operator,
     snapshot::{FleetReading, QueueReading, Reading},
-    views::PauseView,
+    views::{ClassView, PauseView},
 };
 use crate::error::ApiError;
 
@@ -91,6 +91,7 @@ fn fleet_part(reading: &FleetReading) -> FleetPartView {
         latest_tenant,
         latest_read_at,
     } = reading.counts.clone();
+    let (paused, paused_more) = PauseView::listed(&reading.pauses);
     FleetPartView {
         tenants: capped(tenants),
         connections: ConnectionCountsView {
@@ -106,12 +107,8 @@ fn fleet_part(reading: &FleetReading) -> FleetPartView {
             tenant_id: TenantId(tenant),
             last_read_at: latest_read_at,
         }),
-        paused: reading
-            .pauses
-            .iter()
-            .cloned()
-            .map(PauseView::from)
-            .collect(),
+        paused,
+        paused_more,
     }
 }
 
@@ -151,6 +148,10 @@ fn judge(
     if running + ready == 0 {
         return ("idle", "Nothing is due.".to_owned());
     }
+    if running == 0 && open_classes(queue, fleet).all(|class| class.ready == 0) {
+        let sentence = "What is ready belongs to a class that is paused.";
+        return ("paused", sentence.to_owned());
+    }
     let slices = match running {
         1 => "1 slice runs".to_owned(),
         running => format!("{running} slices run"),
@@ -173,16 +174,14 @@ fn stalled(queue: &QueuePartView, fleet: &FleetPartView) -> Option<String> {
             overdue.as_secs()
         ));
     }
-    let classes = [queue.classes.fresh, queue.classes.backfill];
-    let is_any_leased = classes.iter().any(|class| class.leased > 0);
-    let oldest = classes
-        .iter()
+    let is_any_leased = queue.classes.fresh.leased + queue.classes.backfill.leased > 0;
+    let oldest = open_classes(queue, fleet)
         .filter_map(|class| class.oldest_ready_age_seconds)
         .fold(0.0, f64::max);
     if is_any_leased || oldest <= STALLED_AFTER.as_secs_f64() {
         return None;
     }
-    let ready: u64 = classes.iter().map(|class| class.ready).sum();
+    let ready: u64 = open_classes(queue, fleet).map(|class| class.ready).sum();
     Some(if queue.workers.iter().all(|worker| worker.draining) {
         format!("No worker takes work, and {ready} tickets are ready.")
     } else {
@@ -190,10 +189,21 @@ fn stalled(queue: &QueuePartView, fleet: &FleetPartView) -> Option<String> {
     })
 }
 
+/// The classes that are not paused.
+fn open_classes(queue: &QueuePartView, fleet: &FleetPartView) -> impl Iterator<Item = ClassView> {
+    [
+        ("fresh", queue.classes.fresh),
+        ("backfill", queue.classes.backfill),
+    ]
+    .into_iter()
+    .filter(|(name, _)| fleet.paused.iter().all(|pause| pause.scope != *name))
+    .map(|(_, class)| class)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::views::{ClassView, ClassesView};
+    use crate::ops::views::ClassesView;
 
     fn part_of<T>(data: Option<T>, fault: Option<&str>) -> PartView<T> {
         PartView {
@@ -258,6 +268,7 @@ mod tests {
                     paused_at: DateTime::UNIX_EPOCH,
                 })
                 .collect(),
+            paused_more: false,
         }
     }
 
@@ -271,6 +282,7 @@ mod tests {
         let mut lines = vec![
             said(queue(waiting, &[]), fleet(&["fleet"], Some(90))),
             said(queue(waiting, &[]), fleet(&["backfill"], Some(90))),
+            said(queue(waiting, &[false]), fleet(&["fresh"], None)),
             said(queue(waiting, &[]), fleet(&[], None)),
             said(queue(waiting, &[true]), fleet(&[], None)),
             said(queue(waiting, &[true, false]), fleet(&[], Some(3))),
@@ -286,6 +298,7 @@ mod tests {
         insta::assert_snapshot!(lines.concat(), @r"
         paused: The whole fleet is paused, so no new work starts.
         stalled: No scheduler makes tickets: a stream is due since 90 s and has none.
+        paused: What is ready belongs to a class that is paused.
         stalled: No worker takes work, and 3 tickets are ready.
         stalled: No worker takes work, and 3 tickets are ready.
         stalled: No slice runs although workers are there, and 3 tickets are ready.

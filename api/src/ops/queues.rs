@@ -4,6 +4,7 @@ use axum::{Json, extract::State};
 
 use super::{
     operator::Operator,
+    snapshot::PAUSES,
     views::{PauseView, QueuesView},
 };
 use crate::error::ApiError;
@@ -14,10 +15,12 @@ pub(super) async fn show(State(operator): State<Operator>) -> Result<Json<Queues
         tracing::warn!(%error, "queue stats could not be read from redis");
         ApiError::unavailable()
     })?;
-    let paused = operator.store.pauses().await?;
+    let pauses = operator.store.newest_pauses(PAUSES + 1).await?;
+    let (paused, paused_more) = PauseView::listed(&pauses);
     Ok(Json(QueuesView {
         classes: (&stats).into(),
-        paused: paused.into_iter().map(PauseView::from).collect(),
+        paused,
+        paused_more,
         tickets: stats.live,
     }))
 }

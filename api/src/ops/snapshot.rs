@@ -24,6 +24,9 @@ const QUEUE_GOOD_FOR: Duration = Duration::from_secs(1);
 /// Counts read some ten thousand entries of an index, so they are good for longer.
 const FLEET_GOOD_FOR: Duration = Duration::from_secs(5);
 
+/// Pauses of tenants that are listed.
+pub(super) const PAUSES: i64 = 100;
+
 /// What Redis says.
 #[derive(Debug)]
 pub(super) struct QueueReading {
@@ -88,7 +91,7 @@ impl Snapshot {
         let read = async {
             Ok::<_, shared::store::StoreError>(FleetReading {
                 counts: store.fleet_counts(COUNT_CAP + 1).await?,
-                pauses: store.pauses().await?,
+                pauses: store.newest_pauses(PAUSES + 1).await?,
             })
         };
         let mut last = self.fleet.lock().await;

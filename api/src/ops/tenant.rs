@@ -4,6 +4,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use chrono::Utc;
 use shared::{
     completeness::{self, Facts, SyncStatus},
     domain::{ConnectionId, Stream, TenantId},
@@ -22,6 +23,7 @@ use super::{
     },
     jobs,
     operator::Operator,
+    stages::{ConnectionWork, stages},
     views::{DeadLetterView, PauseView, StreamStatusView},
     why::{self, Said},
 };
@@ -64,7 +66,7 @@ pub(super) async fn read(operator: &Operator, tenant: TenantId) -> Result<Tenant
 async fn read_all(operator: &Operator, tenant: TenantId) -> Result<TenantView, ApiError> {
     let mut tx = operator.store.inspect(tenant).await?;
     let (name, created_at) = tx.tenant_name().await?.ok_or_else(ApiError::not_found)?;
-    let paused = why::pauses_of(tenant, tx.pauses().await?);
+    let paused = tx.pauses_over(&[tenant.0]).await?;
     let mut readings = Vec::new();
     for connection in tx.connections().await? {
         readings.extend(read_connection(&mut tx, connection).await?);
@@ -76,7 +78,19 @@ async fn read_all(operator: &Operator, tenant: TenantId) -> Result<TenantView, A
         ..DeadLetterFilter::default()
     };
     let letters = operator.store.dead_letters(&filter, None, LETTERS).await?;
-    let jobs = jobs_of(operator, tenant, &readings).await;
+    let connections = readings.iter().map(|reading| reading.connection.id);
+    let jobs = jobs_of(operator, tenant, connections).await;
+    let work: Vec<_> = readings
+        .iter()
+        .map(|reading| ConnectionWork {
+            id: reading.connection.id,
+            state: reading.connection.state,
+            streams: &reading.work,
+        })
+        .collect();
+    let stages = jobs
+        .as_ref()
+        .map(|jobs| stages(&work, jobs, &paused, Utc::now()));
     let mut connections = Vec::new();
     for reading in readings {
         connections.push(connection_view(operator, reading, jobs.is_some()).await);
@@ -98,6 +112,7 @@ async fn read_all(operator: &Operator, tenant: TenantId) -> Result<TenantView, A
         connections,
         dead_letters: letters.into_iter().map(DeadLetterView::from).collect(),
         jobs,
+        stages,
     })
 }
 
@@ -119,20 +134,18 @@ async fn read_connection(
     }))
 }
 
-/// The live tickets of the tenant. `None` if Redis is away.
-async fn jobs_of(
+/// The live tickets of a tenant with these connections. `None` if Redis is away.
+pub(super) async fn jobs_of(
     operator: &Operator,
     tenant: TenantId,
-    readings: &[ConnectionReading],
+    connections: impl Iterator<Item = ConnectionId>,
 ) -> Option<Vec<JobView>> {
-    let of_connection = |connection: ConnectionId| {
-        Stream::ALL
-            .iter()
-            .map(move |stream| Ticket::new(tenant, connection, *stream))
-    };
-    let tickets: Vec<Ticket> = readings
-        .iter()
-        .flat_map(|reading| of_connection(reading.connection.id))
+    let tickets: Vec<Ticket> = connections
+        .flat_map(|connection| {
+            Stream::ALL
+                .iter()
+                .map(move |stream| Ticket::new(tenant, connection, *stream))
+        })
         .collect();
     let found = promptly(operator.queue.find_tickets(&tickets))
         .await?
@@ -222,6 +235,8 @@ impl From<&StreamWork> for StreamWorkView {
             next_mode: work.mode.clone(),
             progress_at: work.progress_at,
             last_error: work.last_error.clone(),
+            failing_since: work.failing_since,
+            failed_at: work.failed_at,
         }
     }
 }

@@ -187,7 +187,7 @@ async fn by_name(
 
 async fn describe(operator: &Operator, ids: &[Uuid]) -> Result<Vec<TenantRowView>, ApiError> {
     let summaries = operator.store.describe_tenants(ids).await?;
-    let pauses = operator.store.pauses().await?;
+    let pauses = operator.store.pauses_over(ids).await?;
     let paused: HashSet<&str> = pauses.iter().map(|pause| pause.scope.as_str()).collect();
     let leases = leases(operator, ids).await;
     let now = Utc::now();

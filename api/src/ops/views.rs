@@ -10,6 +10,8 @@ use shared::{
 };
 use uuid::Uuid;
 
+use super::snapshot::PAUSES;
+
 pub use crate::routes::sync_status::{
     AuditView, BlockedView, RateView, ReasonView, StreamStatusView, SyncStatusView,
     ThreadCountsView,
@@ -77,7 +79,11 @@ pub struct EventView {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct QueuesView {
     pub classes: ClassesView,
+    /// Those of the fleet and of classes, and then the newest 100 of tenants.
     pub paused: Vec<PauseView>,
+    /// More tenants are paused.
+    #[serde(default)]
+    pub paused_more: bool,
     pub tickets: u64,
 }
 
@@ -122,6 +128,19 @@ pub struct WhyView {
     /// The pauses that apply to the tenant: its own, a class's, the fleet's.
     pub paused: Vec<PauseView>,
     pub connections: Vec<WhyConnectionView>,
+    /// Where each of its streams stands, the first thing to look at first. `None` if Redis is away.
+    #[serde(default)]
+    pub stages: Option<Vec<StageView>>,
+}
+
+/// A place in the way of work at which some streams of a tenant stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageView {
+    /// `stopped`, `blocked`, `paused`, `unticketed`, `ready`, `parked`, `retrying`, `running`, `scheduled` or `idle`.
+    pub stage: String,
+    /// How many streams.
+    pub count: usize,
+    pub sentence: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -146,6 +165,21 @@ impl From<DeadLetter> for DeadLetterView {
             died_at: letter.died_at,
             next_attempt_at: letter.next_attempt_at,
         }
+    }
+}
+
+impl PauseView {
+    /// The pauses that a list shows, and whether there are more.
+    pub(super) fn listed(pauses: &[Pause]) -> (Vec<Self>, bool) {
+        let (mut listed, mut of_tenants) = (Vec::new(), 0);
+        for pause in pauses {
+            of_tenants += i64::from(Uuid::try_parse(&pause.scope).is_ok());
+            if of_tenants > PAUSES {
+                return (listed, true);
+            }
+            listed.push(Self::from(pause.clone()));
+        }
+        (listed, false)
     }
 }
 

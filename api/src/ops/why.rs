@@ -4,6 +4,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use chrono::Utc;
 use shared::{
     completeness,
     domain::TenantId,
@@ -11,7 +12,10 @@ use shared::{
 };
 
 use super::{
+    bounded::bounded,
     operator::Operator,
+    stages::{ConnectionWork, stages},
+    tenant,
     views::{PauseView, WhyConnectionView, WhyView},
 };
 use crate::{error::ApiError, extract::id};
@@ -21,17 +25,24 @@ pub(super) async fn why(
     State(operator): State<Operator>,
     Path(tenant): Path<String>,
 ) -> Result<Json<WhyView>, ApiError> {
-    let tenant = TenantId(id(&tenant)?);
+    let id = TenantId(id(&tenant)?);
+    bounded(read(&operator, id)).await.map(Json)
+}
+
+async fn read(operator: &Operator, tenant: TenantId) -> Result<WhyView, ApiError> {
     if !operator.store.tenant_exists(tenant).await? {
         return Err(ApiError::not_found());
     }
     let mut tx = operator.store.inspect(tenant).await?;
-    let paused = pauses_of(tenant, tx.pauses().await?);
+    let paused = tx.pauses_over(&[tenant.0]).await?;
     let mut connections = Vec::new();
+    let mut work = Vec::new();
     for connection in tx.connections().await? {
         let Some(facts) = tx.sync_facts(connection.id).await? else {
             continue;
         };
+        let streams = tx.stream_work(connection.id).await?;
+        work.push((connection.id, connection.state, streams));
         connections.push(WhyConnectionView {
             id: connection.id,
             workspace_id: connection.workspace_id,
@@ -39,6 +50,18 @@ pub(super) async fn why(
             sync: completeness::judge(&facts).into(),
         });
     }
+    // Redis may be slow, and it must not keep a session of Postgres from other requests.
+    drop(tx);
+    let jobs = tenant::jobs_of(operator, tenant, work.iter().map(|(id, ..)| *id)).await;
+    let work: Vec<_> = work
+        .iter()
+        .map(|(id, state, streams)| ConnectionWork {
+            id: *id,
+            state: *state,
+            streams,
+        })
+        .collect();
+    let stages = jobs.map(|jobs| stages(&work, &jobs, &paused, Utc::now()));
     let said: Vec<_> = connections
         .iter()
         .map(|connection| Said {
@@ -47,12 +70,13 @@ pub(super) async fn why(
             sentence: &connection.sync.sentence,
         })
         .collect();
-    Ok(Json(WhyView {
+    Ok(WhyView {
         tenant_id: tenant,
         sentence: sentence(&paused, &said),
         paused: paused.into_iter().map(PauseView::from).collect(),
         connections,
-    }))
+        stages,
+    })
 }
 
 /// What is said of one connection.
@@ -60,15 +84,6 @@ pub(super) struct Said<'a> {
     pub(super) state: &'a str,
     pub(super) complete: bool,
     pub(super) sentence: &'a str,
-}
-
-/// The pauses that apply to a tenant: its own, a class's, the fleet's.
-pub(super) fn pauses_of(tenant: TenantId, mut pauses: Vec<Pause>) -> Vec<Pause> {
-    // A scope that is no uuid is the fleet or a class, which this tenant belongs to.
-    pauses.retain(|pause| {
-        pause.scope.parse::<uuid::Uuid>().is_err() || pause.scope == tenant.to_string()
-    });
-    pauses
 }
 
 /// A pause explains everything behind it, so it comes first. Then follows the first connection that

@@ -83,6 +83,8 @@ pub enum Command {
     /// List tickets or show one: which a worker has, which come next, and which wait for a time
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// List what becomes due from a time on, soonest first
+    Schedule(ScheduleArgs),
     /// Start no more work of a class, or of the whole fleet. Work in progress finishes
     Pause {
         /// What to pause
@@ -136,6 +138,20 @@ pub struct ActionsArgs {
     /// How many to show
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub limit: u32,
+}
+
+/// A call of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.
+#[derive(Args, Clone, Debug)]
+pub struct ScheduleArgs {
+    /// The time, such as 14:00 (UTC) or 2026-01-02T14:00:00Z. Now, if it is missing
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// How many to show
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
+    /// Go on behind the last one of a page
+    #[arg(long)]
+    pub cursor: Option<String>,
 }
 
 /// What can be paused beside a tenant.

@@ -114,9 +114,6 @@ pub trait KeepsAuditEvents: DbRole {}
 /// Roles that may ask whether a tenant exists.
 pub trait LooksUpTenants: DbRole {}
 
-/// Roles with `SELECT` on pauses.
-pub trait ReadsPauses: DbRole {}
-
 /// The words of all roles that a process takes.
 pub(super) const WORDS: [&str; 6] = [
     Api::WORD,
@@ -161,11 +158,11 @@ role! {
 }
 role! {
     /// Claims due streams of all tenants, through reviewed functions.
-    Scheduler = "scheduler", Slice: ReadsPauses
+    Scheduler = "scheduler", Slice:
 }
 role! {
     /// Inspects tenants and handles dead letters and pauses, through reviewed functions.
-    Operator = "operator", Request: ReadsConnections, ReadsStatus, LooksUpTenants, ReadsPauses
+    Operator = "operator", Request: ReadsConnections, ReadsStatus, LooksUpTenants
 }
 role! {
     /// Writes the records that other sources send.

@@ -25,6 +25,9 @@ pub struct StreamWork {
     /// When it last stored an object.
     pub progress_at: Option<DateTime<Utc>>,
     pub last_error: Option<String>,
+    /// When the first of these attempts failed, and the last. `None` if the last one did not fail.
+    pub failing_since: Option<DateTime<Utc>>,
+    pub failed_at: Option<DateTime<Utc>>,
     pub blocked_code: Option<String>,
     pub blocked_until: Option<DateTime<Utc>>,
 }
@@ -64,7 +67,8 @@ impl Tx<Operator> {
         Ok(sqlx::query_as!(
             StreamWork,
             "SELECT stream, due_at, ticketed_at, fence, attempts, restarts, mode, last_ok_at, progress_at, last_error,
-                    blocked_code, blocked_until
+                    CASE WHEN attempts > 0 THEN failing_since END AS failing_since,
+                    CASE WHEN attempts > 0 THEN failed_at END AS failed_at, blocked_code, blocked_until
              FROM streams WHERE tenant_id = $1 AND connection_id = $2",
             tenant,
             connection.0,

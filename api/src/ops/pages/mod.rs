@@ -6,6 +6,7 @@
 //! | `stream.rs` | news of the overview, as server-sent events |
 //! | `tenants.rs`, `tenant.rs` | tenants by lag, state or name, and one of them with `why` first |
 //! | `dead.rs` | dead letters by cause, and the question before a drop |
+//! | `schedule.rs` | what becomes due when |
 //! | `lists.rs` | tickets, events, and what operators have done |
 //! | `acts.rs` | what the buttons do: each is one call |
 //! | `session.rs`, `sign_in.rs` | the session of an operator's browser |
@@ -20,6 +21,7 @@ mod kept;
 mod lists;
 mod notice;
 mod overview;
+mod schedule;
 mod session;
 mod sign_in;
 mod stream;
@@ -52,10 +54,11 @@ use crate::{
 };
 
 /// The pages of the navigation: path and name.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("/ops/", "Overview"),
     ("/ops/tenants", "Tenants"),
     ("/ops/jobs", "Tickets"),
+    ("/ops/schedule", "Schedule"),
     ("/ops/dead", "Dead letters"),
     ("/ops/events", "Events"),
     ("/ops/actions", "Actions"),
@@ -81,6 +84,7 @@ pub(super) fn routes(operator: Operator) -> Router {
         .route("/ops/queues/{class}/pause", post(acts::pause_class))
         .route("/ops/queues/{class}/resume", post(acts::resume_class))
         .route("/ops/jobs", get(lists::jobs))
+        .route("/ops/schedule", get(schedule::show))
         .route("/ops/dead", get(dead::show))
         .route("/ops/dead/retry", post(acts::retry_letters))
         .route(

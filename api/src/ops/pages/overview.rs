@@ -169,6 +169,7 @@ fn counts(fleet: &FleetPartView) -> Markup {
                     @match &pause.reason { Some(reason) => { (foreign(reason)) } None => { "No reason was given." } }
                 }
             } }
+            @if fleet.paused_more { p { "More tenants are paused, which are listed under " a href="/ops/tenants" { "Tenants" } "." } }
         }
     }
 }

@@ -13,10 +13,12 @@ use crate::{
     error::ApiError,
     extract::id,
     ops::{
-        fleet_views::{QuarantineView, TenantConnectionView, TenantStreamView, TenantView},
+        fleet_views::{
+            QuarantineView, StreamWorkView, TenantConnectionView, TenantStreamView, TenantView,
+        },
         operator::Operator,
         tenant,
-        views::{DeadLetterView, ReasonView},
+        views::{DeadLetterView, ReasonView, StageView},
     },
     pages::{number, span, time},
 };
@@ -52,6 +54,7 @@ fn content(tenant: &TenantView, visitor: &OpsVisitor) -> Markup {
         p class="dim" { code { (tenant.id) } ", created " (time(tenant.created_at)) }
         h2 { "Why it is in its state" }
         p { (foreign(&tenant.sentence)) }
+        (stages(tenant.stages.as_deref()))
         div class="actions" {
             @if is_paused {
                 form method="post" action=(path("resume")) { (form_token(visitor)) button type="submit" { "Resume this tenant" } }
@@ -70,6 +73,22 @@ fn content(tenant: &TenantView, visitor: &OpsVisitor) -> Markup {
         @match &tenant.jobs {
             Some(jobs) => { (lists::jobs_table(jobs)) }
             None => { p class="banner warn" { "Redis does not answer, so its tickets are not known." } }
+        }
+    }
+}
+
+/// Each stream is at one of them, so the counts add up.
+pub(super) fn stages(stages: Option<&[StageView]>) -> Markup {
+    html! {
+        @match stages {
+            None => { p { "Redis does not answer, so it is not known where its streams stand." } }
+            Some([]) => {}
+            Some(stages) => {
+                dl { @for stage in stages {
+                    dt { (stage.count) @if stage.count == 1 { " stream " } @else { " streams " } (stage.stage) }
+                    dd { (foreign(&stage.sentence)) }
+                } }
+            }
         }
     }
 }
@@ -129,7 +148,7 @@ fn stream_row(stream: &TenantStreamView) -> Markup {
                 (status.status)
                 @if let Some(blocked) = &status.blocked { span class="about" { (foreign(&blocked.message)) } }
                 @if let Some(error) = work.and_then(|work| work.last_error.as_deref()) {
-                    span class="about" { "Last error: " (foreign(error)) }
+                    span class="about" { "Last error: " (foreign(error)) (failing(work)) }
                 }
             }
             td { (number(status.held)) @if let Some(expected) = status.expected { " of " (number(expected)) } }
@@ -138,6 +157,12 @@ fn stream_row(stream: &TenantStreamView) -> Markup {
             td { (or_dash(status.last_ok_at)) }
         }
     }
+}
+
+/// Since when a stream fails, and when it failed last.
+fn failing(work: Option<&StreamWorkView>) -> Markup {
+    let times = work.and_then(|work| Some((work.failing_since?, work.failed_at?)));
+    html! { @if let Some((since, last)) = times { " First at " (time(since)) ", last at " (time(last)) "." } }
 }
 
 fn limits(connection: &TenantConnectionView) -> Markup {

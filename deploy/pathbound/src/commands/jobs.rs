@@ -90,6 +90,10 @@ fn job_table(job: &JobView) -> Table {
                 output::or_dash(work.progress_at.map(output::time)),
             ),
             (
+                "failing_since",
+                output::or_dash(work.failing_since.map(output::time)),
+            ),
+            (
                 "last_error",
                 output::or_dash(work.last_error.as_deref().map(output::one_line)),
             ),

@@ -18,6 +18,7 @@ pub mod pauses;
 pub mod queues;
 pub mod replay;
 pub mod resync;
+pub mod schedule;
 pub mod tenants;
 pub mod unpack;
 pub mod why;
@@ -65,6 +66,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Replay(args) => replay::run(file, format, args).await,
         Command::Dead(command) => dead::run(file, format, command).await,
         Command::Events(args) => events::run(file, format, args).await,
+        Command::Schedule(args) => schedule::run(file, format, args).await,
         Command::Actions(args) => actions::run(file, format, args).await,
         Command::Overview => overview::run(file, format).await,
         Command::Jobs(command) => jobs::run(file, format, command).await,

@@ -8,6 +8,7 @@ use api::ops::{
 };
 use serde_json::json;
 
+use super::why;
 use crate::{
     cli::{TenantsCommand, TenantsListArgs},
     failure::Failure,
@@ -85,6 +86,11 @@ fn show(format: Format, tenant: &TenantView) -> Result<(), Failure> {
     }
     let name = output::one_line(&tenant.name);
     output::text(&format!("{name}: {}\n", output::one_line(&tenant.sentence)))?;
+    let stages = tenant.stages.as_deref().unwrap_or_default();
+    if !stages.is_empty() {
+        output::text(&why::stages(stages).render())?;
+        output::text("\n")?;
+    }
     output::text(&streams_table(tenant).render())
 }
 
@@ -97,6 +103,7 @@ fn streams_table(tenant: &TenantView) -> Table {
         "expected",
         "due at",
         "attempts",
+        "failing since",
         "last error",
     ];
     let mut table = Table::new(&header);
@@ -111,6 +118,7 @@ fn streams_table(tenant: &TenantView) -> Table {
                 output::or_dash(status.expected.map(|expected| expected.to_string())),
                 output::or_dash(work.and_then(|work| work.due_at).map(output::time)),
                 output::or_dash(work.map(|work| work.attempts.to_string())),
+                output::or_dash(work.and_then(|work| work.failing_since).map(output::time)),
                 output::or_dash(
                     work.and_then(|work| work.last_error.as_deref())
                         .map(output::one_line),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use api::ops::views::WhyView;
+use api::ops::views::{StageView, WhyView};
 use shared::domain::TenantId;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     output::{self, Format, Table},
 };
 
-/// Prints the summary and a table of reasons and notes.
+/// Prints the summary, where the tenant's streams stand, and a table of reasons and notes.
 ///
 /// # Errors
 /// If the ops listener cannot be reached or refuses.
@@ -23,11 +23,33 @@ pub async fn run(file: Option<&Path>, format: Format, tenant: TenantId) -> Resul
         return output::line(&answer);
     }
     output::text(&format!("{}\n", answer.sentence))?;
+    let stages = answer.stages.as_deref().map(stages);
+    match &stages {
+        Some(stages) if stages.is_empty() => {}
+        Some(stages) => output::text(&stages.render())?,
+        None => {
+            output::text("Redis does not answer, so it is not known where its streams stand.\n")?
+        }
+    }
     let table = table(&answer);
     if table.is_empty() {
         return Ok(());
     }
+    output::text("\n")?;
     output::show(format, &table, &answer)
+}
+
+/// Where the streams of a tenant stand. Each is at one stage, so that the counts add up.
+pub(super) fn stages(stages: &[StageView]) -> Table {
+    let mut table = Table::new(&["streams", "stage", "what"]);
+    for stage in stages {
+        table.row([
+            stage.count.to_string(),
+            stage.stage.clone(),
+            stage.sentence.clone(),
+        ]);
+    }
+    table
 }
 
 fn table(answer: &WhyView) -> Table {

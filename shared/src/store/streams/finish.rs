@@ -166,6 +166,7 @@ impl Tx<Worker> {
         // `ticketed_at` stays, because the slice's verdict keeps the ticket in Redis.
         sqlx::query!(
             "UPDATE streams SET attempts = attempts + 1, last_error = $4, due_at = now() + make_interval(secs => $5),
+                    failed_at = now(), failing_since = CASE WHEN attempts > 0 THEN failing_since ELSE now() END,
                     restarts = restarts + CASE WHEN $6 THEN 1 ELSE 0 END,
                     cursor = CASE WHEN $7 THEN NULL ELSE cursor END
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",

@@ -53,6 +53,7 @@ impl Tx<Worker> {
         // Another refusal than the last one begins a count of its own.
         sqlx::query!(
             "UPDATE streams SET attempts = attempts + 1, last_error = $5, due_at = now() + make_interval(secs => $6),
+                    failed_at = now(), failing_since = CASE WHEN attempts > 0 THEN failing_since ELSE now() END,
                     refusals = CASE WHEN refused_code = $4 THEN refusals ELSE 0 END + 1,
                     refused_since = CASE WHEN refused_code = $4 THEN refused_since ELSE now() END, refused_code = $4
              WHERE tenant_id = $1 AND connection_id = $2 AND stream = $3",
