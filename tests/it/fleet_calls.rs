@@ -139,13 +139,19 @@ async fn tenants_are_listed_by_lag_by_state_and_by_name() {
 
 /// All pages of one tenant each, one after the other.
 async fn pages(office: &Office, query: &str) -> Vec<String> {
+    let pages = items_of_pages(office, &format!("/ops/tenants?{query}")).await;
+    ids(&json!({ "items": pages }))
+}
+
+/// The items of a list, read page by page.
+async fn items_of_pages(office: &Office, list: &str) -> Vec<Value> {
     let mut found = Vec::new();
     let mut cursor = String::new();
     loop {
-        let path = format!("/ops/tenants?{query}&limit=1{cursor}");
+        let path = format!("{list}&limit=1{cursor}");
         let (status, page) = office.get(&path).await;
         assert_eq!(status, 200, "{page}");
-        found.extend(ids(&page));
+        found.extend(page["items"].as_array().unwrap().clone());
         let Some(next) = page["next_cursor"].as_str() else {
             return found;
         };
@@ -385,4 +391,89 @@ async fn a_server_that_is_away_leaves_the_last_numbers_with_their_age() {
         is_new.then_some(()).ok_or_else(|| seen.to_string())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schedule_tells_what_becomes_due_when() {
+    let office = Office::open().await;
+    let world = &office.world;
+    let read = world.connect(workspace(1)).await;
+    let fleet = world.fleet(1);
+    read.until_complete().await;
+    fleet.stop().await;
+    // Without a fleet, nobody makes its tickets.
+    let waits = world.connect(workspace(2)).await;
+    waits.make_due_in_2099().await;
+    let (_, whole) = office.get("/ops/schedule?limit=200").await;
+    let items = whole["items"].as_array().unwrap();
+    let due: Vec<&str> = items
+        .iter()
+        .map(|item| item["due_at"].as_str().unwrap())
+        .collect();
+    assert!(due.is_sorted(), "{due:?}");
+    // Contacts, companies, conversations and the reference data of one, and the five streams of the other.
+    assert_eq!(items.len(), 4 + 5, "{whole}");
+    assert_eq!(items_of_pages(&office, "/ops/schedule?").await, *items);
+    let what = |item: &Value| json!([item["stream"], item["what"], item["paused"]]);
+    let (_, later) = office
+        .get("/ops/schedule?from=2098-12-31T23:00:00-01:00")
+        .await;
+    let later: Vec<Value> = later["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(what)
+        .collect();
+    let first = |stream| json!([stream, "first_sync", false]);
+    let all = [
+        "companies",
+        "contacts",
+        "conversations",
+        "reference",
+        "threads",
+    ];
+    assert_eq!(later, all.map(first));
+    office.post("/ops/queues/backfill/pause", json!({})).await;
+    let (_, paused) =
+        office.pathbound(&["schedule", "--from", "2099-01-01T00:00:00Z", "-o", "json"]);
+    let paused: Vec<&Value> = paused["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["paused"])
+        .collect();
+    assert_eq!(paused, [false, false, false, false, true]);
+    for bad in [
+        "from=noon",
+        "from=99:00",
+        "cursor=x",
+        "limit=0",
+        "until=14:00",
+    ] {
+        let (status, answer) = office.get(&format!("/ops/schedule?{bad}")).await;
+        assert_eq!(status, 400, "{bad}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_pauses_ends_and_shows_the_widest_first() {
+    let office = Office::open().await;
+    office.world.pause_strangers(130).await;
+    office
+        .post("/ops/queues/backfill/pause", json!({"reason": "wide"}))
+        .await;
+    for (path, at) in [("/ops/queues", ""), ("/ops/overview", "/fleet/data")] {
+        let (_, answer) = office.get(path).await;
+        let shown = answer.pointer(at).unwrap();
+        let scopes: Vec<&str> = shown["paused"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|pause| pause["scope"].as_str().unwrap())
+            .collect();
+        assert_eq!((scopes.len(), scopes[0]), (101, "backfill"), "{path}");
+        // md5 of 1, the newest.
+        assert_eq!(scopes[1], "c4ca4238-a0b9-2382-0dcc-509a6f75849b", "{path}");
+        assert_eq!(shown["paused_more"], true, "{path}");
+    }
 }

@@ -17,6 +17,8 @@ use crate::{error::ApiError, extract::Params};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ActionsQuery {
+    /// Only what was about this tenant.
+    pub(super) tenant_id: Option<TenantId>,
     /// The last action of the page before.
     pub(super) cursor: Option<Uuid>,
     pub(super) limit: Option<i32>,
@@ -41,9 +43,15 @@ pub(super) async fn read(
     bounded(async {
         let limit = limit(query.limit)?;
         let store = &operator.store;
-        let actions = store
-            .operator_actions(query.cursor, i64::from(limit))
-            .await?;
+        let most = i64::from(limit);
+        let actions = match query.tenant_id {
+            Some(tenant) => {
+                store
+                    .operator_actions_of(tenant, query.cursor, most)
+                    .await?
+            }
+            None => store.operator_actions(query.cursor, most).await?,
+        };
         let next_cursor = next_cursor(&actions, limit, |action| action.id);
         Ok(ActionsView {
             items: actions.into_iter().map(ActionView::from).collect(),

@@ -266,9 +266,12 @@ pub struct ScheduledView {
     pub tenant_id: TenantId,
     pub connection_id: ConnectionId,
     pub stream: String,
-    /// `first_sync`, `poll`, `full`, `reconcile`, `continue`, `retry` or `recheck`.
+    /// `first_sync`, `poll`, `full`, `reconcile`, `continue`, `retry`, `recheck` or `probe`.
     pub what: String,
     pub sentence: String,
+    /// A pause is in force, so it only gets its ticket.
+    #[serde(default)]
+    pub paused: bool,
     /// Attempts in a row that failed.
     pub attempts: i32,
     pub last_error: Option<String>,

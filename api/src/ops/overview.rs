@@ -148,8 +148,9 @@ fn judge(
     if running + ready == 0 {
         return ("idle", "Nothing is due.".to_owned());
     }
-    if running == 0 && open_classes(queue, fleet).all(|class| class.ready == 0) {
-        let sentence = "What is ready belongs to a class that is paused.";
+    // A paused tenant is in no ring.
+    if running == 0 && open_classes(queue, fleet).all(|class| class.tenants == 0) {
+        let sentence = "What is ready belongs to a class or to tenants that are paused.";
         return ("paused", sentence.to_owned());
     }
     let slices = match running {
@@ -298,7 +299,7 @@ mod tests {
         insta::assert_snapshot!(lines.concat(), @r"
         paused: The whole fleet is paused, so no new work starts.
         stalled: No scheduler makes tickets: a stream is due since 90 s and has none.
-        paused: What is ready belongs to a class that is paused.
+        paused: What is ready belongs to a class or to tenants that are paused.
         stalled: No worker takes work, and 3 tickets are ready.
         stalled: No worker takes work, and 3 tickets are ready.
         stalled: No slice runs although workers are there, and 3 tickets are ready.

@@ -78,8 +78,7 @@ fn time_of(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     }
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         let at = at.with_timezone(&Utc);
-        let is_near = (at - now).abs() < TimeDelta::days(3_650);
-        return is_near.then_some(at);
+        return is_storable(at).then_some(at);
     }
     let clock = NaiveTime::parse_from_str(text, "%H:%M").ok()?;
     let today = now.date_naive().and_time(clock).and_utc();
@@ -88,6 +87,11 @@ fn time_of(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     } else {
         today
     })
+}
+
+/// Whether Postgres can compare it with what it has. This ends in the year 3058.
+fn is_storable(at: DateTime<Utc>) -> bool {
+    at.timestamp().unsigned_abs() < 1 << 35
 }
 
 fn cursor(last: &ScheduledStream) -> String {
@@ -103,10 +107,8 @@ fn cursor(last: &ScheduledStream) -> String {
 fn position(cursor: &str) -> Result<SchedulePosition, ApiError> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
     let read = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let is_storable = |Cursor(at, _, _, stream): &Cursor| {
-        (at.timestamp().unsigned_abs() < 1 << 35) && !stream.contains('\0')
-    };
-    let Cursor(due_at, tenant, connection, stream) = read.filter(is_storable).ok_or_else(|| {
+    let is_ours = |Cursor(at, _, _, stream): &Cursor| is_storable(*at) && !stream.contains('\0');
+    let Cursor(due_at, tenant, connection, stream) = read.filter(is_ours).ok_or_else(|| {
         ApiError::invalid("cursor", "is not one of this list, so start without it")
     })?;
     Ok(SchedulePosition {
@@ -125,6 +127,7 @@ fn view(stream: ScheduledStream) -> ScheduledView {
         connection_id: ConnectionId(stream.connection_id),
         what: what.to_owned(),
         sentence,
+        paused: stream.is_paused,
         stream: stream.stream,
         attempts: stream.attempts,
         last_error: stream.last_error,
@@ -133,7 +136,14 @@ fn view(stream: ScheduledStream) -> ScheduledView {
 
 /// A word for programs, and a sentence.
 fn what(stream: &ScheduledStream) -> (&'static str, String) {
-    let name = &stream.stream;
+    let name = match stream.stream.as_str() {
+        "reference" => "reference data",
+        name => name,
+    };
+    if !stream.is_active {
+        let sentence = "Asks whether Intercom accepts the connection's token again.";
+        return ("probe", sentence.to_owned());
+    }
     if let Some(code) = &stream.blocked_code {
         let sentence = format!("Checks whether Intercom still refuses {name} ({code}).");
         return ("recheck", sentence);
@@ -200,6 +210,8 @@ mod tests {
             last_error: None,
             blocked_code: None,
             is_first: false,
+            is_active: true,
+            is_paused: false,
         };
         let read = position(&cursor(&stream)).unwrap();
         assert_eq!(
@@ -220,8 +232,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_work_reads_well() {
-        let stream = |mode: &str, attempts, blocked: Option<&str>, is_walking, is_first| {
-            let (what, sentence) = what(&ScheduledStream {
+        let stream =
+            |mode: &str, attempts, blocked: Option<&str>, is_walking, is_first| ScheduledStream {
                 tenant_id: Uuid::nil(),
                 connection_id: Uuid::nil(),
                 stream: "companies".to_owned(),
@@ -232,9 +244,9 @@ mod tests {
                 last_error: None,
                 blocked_code: blocked.map(str::to_owned),
                 is_first,
-            });
-            format!("{what}: {sentence}\n")
-        };
+                is_active: true,
+                is_paused: false,
+            };
         let all = [
             stream("full", 0, Some("plan_restricted"), false, true),
             stream("full", 1, None, true, true),
@@ -244,7 +256,19 @@ mod tests {
             stream("full", 0, None, false, false),
             stream("reconcile", 0, None, false, false),
             stream("incremental", 0, None, false, false),
+            ScheduledStream {
+                is_active: false,
+                ..stream("full", 3, None, false, false)
+            },
+            ScheduledStream {
+                stream: "reference".to_owned(),
+                ..stream("incremental", 0, None, false, false)
+            },
         ];
-        insta::assert_snapshot!(all.concat());
+        let said = all.iter().map(|stream| {
+            let (what, sentence) = what(stream);
+            format!("{what}: {sentence}\n")
+        });
+        insta::assert_snapshot!(said.collect::<String>());
     }
 }

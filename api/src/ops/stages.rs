@@ -134,8 +134,15 @@ impl Stage {
         };
         match self {
             Self::Stopped => {
-                "There is no further try, because the workspace has to be connected again."
-                    .to_owned()
+                let why =
+                    "There is no further try, because the workspace has to be connected again";
+                match due() {
+                    Some(at) => format!(
+                        "{why}. One call asks {} whether its token works again.",
+                        in_time(at, now)
+                    ),
+                    None => format!("{why}."),
+                }
             }
             Self::Blocked => {
                 let why = streams

@@ -48,7 +48,7 @@ pub(crate) use frame::{Page, see_other, with_cookies};
 pub(crate) use notice::page as notice_page;
 pub(crate) use origin::of_url as origin_of_url;
 pub(crate) use sign_in::sign_in_url;
-pub(crate) use text::{counted, number, shown, span, time};
+pub(crate) use text::{counted, number, shown, span};
 pub(crate) use visitor::Visitor;
 
 use crate::Api;

@@ -135,6 +135,9 @@ pub struct EventsArgs {
 /// A call of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ActionsArgs {
+    /// Only what was about this tenant
+    #[arg(long, value_name = "ID")]
+    pub tenant: Option<TenantId>,
     /// How many to show
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub limit: u32,
@@ -253,6 +256,7 @@ pub enum TenantSortArg {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum ConnectionStateArg {
     Active,
+    #[value(alias = "reauth_required")]
     ReauthRequired,
     Error,
     Disconnected,

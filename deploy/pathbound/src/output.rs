@@ -76,10 +76,10 @@ impl Table {
     }
 }
 
-/// A time as it stands in a table: RFC 3339 in UTC, as in the API.
+/// A time as it stands in a table: RFC 3339 in UTC, to the second.
 #[must_use]
 pub fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// A cell that may be empty.

@@ -116,4 +116,25 @@ impl Store<Operator> {
         .fetch_all(tx.session())
         .await?)
     }
+
+    /// The same, of one tenant.
+    #[tracing::instrument(name = "db.operator_actions_of", level = "debug", skip_all)]
+    pub async fn operator_actions_of(
+        &self,
+        tenant: TenantId,
+        before: Option<Uuid>,
+        limit: i64,
+    ) -> Result<Vec<OperatorAction>, StoreError> {
+        let mut tx = self.inspect_all().await?;
+        Ok(sqlx::query_as!(
+            OperatorAction,
+            "SELECT id, at, action, channel, session_id, tenant_id, subject, reason, changed
+             FROM operator_actions WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+            tenant.0,
+            before.unwrap_or(Uuid::max()),
+            limit,
+        )
+        .fetch_all(tx.session())
+        .await?)
+    }
 }

@@ -24,6 +24,10 @@ pub struct ScheduledStream {
     pub blocked_code: Option<String>,
     /// It was never read to its end.
     pub is_first: bool,
+    /// Its connection syncs. One that stands still asks now and then whether its token works again.
+    pub is_active: bool,
+    /// A pause of its tenant, its class or the fleet is in force.
+    pub is_paused: bool,
 }
 
 /// The last stream of a page.
@@ -61,7 +65,7 @@ impl Store<Operator> {
             ScheduledStream,
             r#"SELECT tenant_id AS "tenant_id!", connection_id AS "connection_id!", stream AS "stream!", due_at AS "due_at!",
                       mode AS "mode!", is_walking AS "is_walking!", attempts AS "attempts!", last_error, blocked_code,
-                      is_first AS "is_first!"
+                      is_first AS "is_first!", is_active AS "is_active!", is_paused AS "is_paused!"
                FROM streams_due_from($1, $2, $3, $4, $5)"#,
             after.due_at,
             after.tenant,

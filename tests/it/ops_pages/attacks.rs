@@ -163,6 +163,7 @@ async fn a_foreign_text_never_becomes_markup() {
         "/ops/dead",
         "/ops/dead/drop?cause=%3Cscript%3E",
         "/ops/actions",
+        "/ops/schedule?limit=50",
     ] {
         let page = browser.page(path).await;
         assert_eq!(page.status, StatusCode::OK, "{path}");

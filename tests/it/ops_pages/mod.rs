@@ -3,6 +3,7 @@
 mod acting;
 mod attacks;
 mod live;
+mod questions;
 mod seeing;
 
 use reqwest::StatusCode;

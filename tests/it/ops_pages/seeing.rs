@@ -11,10 +11,11 @@ use crate::{
 };
 
 /// Every page with the code of its body.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("/ops/", "ops_overview"),
     ("/ops/tenants", "ops_tenants"),
     ("/ops/jobs", "ops_jobs"),
+    ("/ops/schedule", "ops_schedule"),
     ("/ops/dead", "ops_dead"),
     ("/ops/events", "ops_events"),
     ("/ops/actions", "ops_actions"),

@@ -22,6 +22,14 @@ const CLOCKS: &[(&str, &[&str])] = &[
 const FED: [&str; 3] = ["feeds", "changes", "conversations"];
 
 impl World {
+    /// Pauses tenants that do not exist, the nth one n seconds ago.
+    pub(crate) async fn pause_strangers(&self, count: i32) {
+        let statement = "INSERT INTO pauses (scope, paused_at)
+             SELECT md5(n::text)::uuid::text, now() - make_interval(secs => n) FROM generate_series(1, $1) n";
+        let paused = sqlx::query(statement).bind(count).execute(&self.admin);
+        paused.await.expect("they are paused");
+    }
+
     /// Rows of a table, of all tenants.
     pub(crate) async fn count(&self, table: &str) -> i64 {
         sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))

@@ -22,6 +22,17 @@ impl Case {
         .await;
     }
 
+    /// Makes every stream due at the beginning of 2099.
+    pub(crate) async fn make_due_in_2099(&self) {
+        self.of_streams(
+            "UPDATE streams SET due_at = '2099-01-01T00:00:00Z', ticketed_at = NULL
+             WHERE connection_id = $1 AND stream = ANY($2)",
+            Stream::ALL,
+            0.0,
+        )
+        .await;
+    }
+
     /// Makes a stream due now, while the scheduler believes that it has just pushed its ticket. So no worker takes it.
     pub(crate) async fn make_due_without_a_ticket(&self, stream: Stream) {
         self.of_streams(

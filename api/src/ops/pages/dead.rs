@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use shared::{domain::TenantId, store::DeadLetterFilter};
 
-use super::{OpsPage, foreign, form_token, notice::Refused, session::OpsVisitor};
+use super::{OpsPage, foreign, form_token, notice::Refused, session::OpsVisitor, time};
 use crate::{
     error::ApiError,
     ops::{
@@ -19,7 +19,7 @@ use crate::{
         fleet_views::CauseView,
         operator::Operator,
     },
-    pages::{counted, fields, number, time},
+    pages::{counted, fields, number},
 };
 
 /// Which letters a form means: those of a tenant, with a cause, or both.

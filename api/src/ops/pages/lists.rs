@@ -7,7 +7,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
-use super::{OpsPage, foreign, next_page, notice::Refused, or_dash, read_query};
+use super::{OpsPage, foreign, next_page, notice::Refused, or_dash, read_query, time};
 use crate::{
     error::ApiError,
     ops::{
@@ -17,7 +17,7 @@ use crate::{
         operator::Operator,
         views::EventView,
     },
-    pages::time,
+    pages::counted,
 };
 
 /// `GET /ops/jobs`
@@ -57,7 +57,7 @@ async fn jobs_content(operator: &Operator, query: &str) -> Result<Markup, ApiErr
 pub(super) fn jobs_table(jobs: &[JobView]) -> Markup {
     html! {
         table {
-            caption { (jobs.len()) " tickets" }
+            caption { (counted(jobs.len() as i64, "ticket", "tickets")) }
             thead { tr {
                 th scope="col" { "Tenant" } th scope="col" { "Stream" } th scope="col" { "State" } th scope="col" { "Ready since" }
                 th scope="col" { "Until" } th scope="col" { "Behind it" }
@@ -140,9 +140,14 @@ pub(super) async fn actions(
 }
 
 async fn actions_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
-    let found = actions::read(operator, &read_query(query)?).await?;
+    let asked: actions::ActionsQuery = read_query(query)?;
+    let found = actions::read(operator, &asked).await?;
+    let tenant = asked.tenant_id.map(|tenant| tenant.to_string());
     Ok(html! {
         h1 { "Actions" }
+        @if let Some(tenant) = &tenant {
+            p { "Only those about the tenant " a href=(format!("/ops/tenants/{tenant}")) { code { (tenant) } } ". " a href="/ops/actions" { "Show all" } "." }
+        }
         table {
             caption { "What operators have done, newest first" }
             thead { tr {
@@ -154,7 +159,7 @@ async fn actions_content(operator: &Operator, query: &str) -> Result<Markup, Api
                 @for action in &found.items { (action_row(action)) }
             }
         }
-        @if let Some(cursor) = found.next_cursor { (next_page("/ops/actions", &[], &cursor.to_string())) }
+        @if let Some(cursor) = found.next_cursor { (next_page("/ops/actions", &[("tenant_id", tenant.as_deref().unwrap_or_default())], &cursor.to_string())) }
     })
 }
 

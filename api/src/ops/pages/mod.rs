@@ -50,7 +50,7 @@ use crate::{
     caller::bearer,
     envelope,
     error::ApiError,
-    pages::{Page, asset, shown, time},
+    pages::{Page, asset, shown},
 };
 
 /// The pages of the navigation: path and name.
@@ -228,6 +228,11 @@ fn foreign(text: &str) -> Markup {
 /// The query of a page is that of its call.
 fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
     serde_urlencoded::from_str(query).map_err(|error| ApiError::invalid("query", error.to_string()))
+}
+
+/// `2026-11-30 12:05:09 UTC`. On call, seconds matter.
+fn time(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// A time that may be missing.

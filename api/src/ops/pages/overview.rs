@@ -3,7 +3,7 @@
 use axum::{extract::State, http::HeaderMap, response::Response};
 use maud::{Markup, html};
 
-use super::{OpsPage, foreign, form_token, notice::Refused, session::OpsVisitor};
+use super::{OpsPage, foreign, form_token, notice::Refused, session::OpsVisitor, time};
 use crate::{
     ops::{
         fleet_views::{
@@ -13,7 +13,7 @@ use crate::{
         overview,
         views::ClassView,
     },
-    pages::{fragment, number, time},
+    pages::{fragment, number},
 };
 
 /// `GET /ops/`

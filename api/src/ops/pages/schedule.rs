@@ -7,7 +7,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
-use super::{OpsPage, foreign, next_page, notice::Refused, read_query};
+use super::{OpsPage, foreign, next_page, notice::Refused, read_query, time};
 use crate::{
     error::ApiError,
     ops::{
@@ -15,7 +15,6 @@ use crate::{
         operator::Operator,
         schedule::{self, ScheduleQuery},
     },
-    pages::time,
 };
 
 /// `GET /ops/schedule`
@@ -68,7 +67,7 @@ fn row(item: &ScheduledView) -> Markup {
         tr {
             th scope="row" { (time(item.due_at)) }
             td {
-                (foreign(&item.sentence))
+                (foreign(&item.sentence)) @if item.paused { " It is paused, so that it waits." }
                 @if let Some(error) = &item.last_error { span class="about" { "Last error: " (foreign(error)) } }
             }
             td { a href=(format!("/ops/tenants/{}", item.tenant_id)) { code { (item.tenant_id) } } }

@@ -8,7 +8,9 @@ use axum::{
 use maud::{Markup, html};
 use shared::domain::TenantId;
 
-use super::{OpsPage, foreign, form_token, lists, notice::Refused, or_dash, session::OpsVisitor};
+use super::{
+    OpsPage, foreign, form_token, lists, notice::Refused, or_dash, session::OpsVisitor, time,
+};
 use crate::{
     error::ApiError,
     extract::id,
@@ -20,7 +22,7 @@ use crate::{
         tenant,
         views::{DeadLetterView, ReasonView, StageView},
     },
-    pages::{number, span, time},
+    pages::{number, span},
 };
 
 /// `GET /ops/tenants/{id}`
@@ -51,7 +53,7 @@ fn content(tenant: &TenantView, visitor: &OpsVisitor) -> Markup {
         .any(|pause| pause.scope == tenant.id.to_string());
     html! {
         h1 { (foreign(&tenant.name)) }
-        p class="dim" { code { (tenant.id) } ", created " (time(tenant.created_at)) }
+        p class="dim" { code { (tenant.id) } ", created " (time(tenant.created_at)) ". " a href=(format!("/ops/actions?tenant_id={}", tenant.id)) { "What operators have done" } }
         h2 { "Why it is in its state" }
         p { (foreign(&tenant.sentence)) }
         (stages(tenant.stages.as_deref()))

@@ -15,7 +15,7 @@ use crate::{
         operator::Operator,
         tenants::{self, TenantsQuery},
     },
-    pages::{number, span},
+    pages::{counted, number, span},
 };
 
 /// The states that the list can be narrowed to.
@@ -97,7 +97,7 @@ fn filters(state: &str, sort: &str) -> Markup {
 fn table(found: &TenantsView) -> Markup {
     html! {
         table {
-            caption { (found.items.len()) " tenants on this page" }
+            caption { (counted(found.items.len() as i64, "tenant", "tenants")) " on this page" }
             thead { tr {
                 th scope="col" { "Tenant" } th scope="col" { "State" } th scope="col" { "Lag" } th scope="col" { "Backlog" }
                 th scope="col" { "Share of the fleet" } th scope="col" { "Dead letters" }

@@ -17,7 +17,12 @@ use crate::{
 /// If the ops listener cannot be reached or refuses.
 pub async fn run(file: Option<&Path>, format: Format, args: ActionsArgs) -> Result<(), Failure> {
     let ops = OpsClient::of(&super::client_config(file)?)?;
-    let path = format!("/ops/actions?limit={}", args.limit);
+    let tenant = args.tenant.map(|tenant| format!("&tenant_id={tenant}"));
+    let path = format!(
+        "/ops/actions?limit={}{}",
+        args.limit,
+        tenant.unwrap_or_default()
+    );
     let page: ActionsView = ops.get(&path).await?;
     let mut table = Table::new(&[
         "at", "action", "by", "tenant", "subject", "reason", "changed",

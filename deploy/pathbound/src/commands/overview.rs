@@ -67,8 +67,20 @@ fn table(overview: &OverviewView) -> Table {
         row("connections with an error", count(fleet.connections.error));
         row("dead letters", count(fleet.dead_letters));
         row("due without a ticket", count(fleet.unticketed));
+        if let Some(furthest) = &fleet.furthest_behind {
+            let read = furthest.last_read_at;
+            let read = read.map_or_else(|| "never".to_owned(), output::time);
+            let value = format!("{}, last read to its end: {read}", furthest.tenant_id);
+            row("furthest behind", value);
+        }
         for pause in &fleet.paused {
-            row("paused", pause.scope.clone());
+            let reason = pause.reason.as_deref().map(output::one_line);
+            let reason = reason.unwrap_or_else(|| "no reason was given".to_owned());
+            let since = output::time(pause.paused_at);
+            row("paused", format!("{} since {since}: {reason}", pause.scope));
+        }
+        if fleet.paused_more {
+            row("paused", "and more tenants".to_owned());
         }
     }
     table

@@ -40,7 +40,10 @@ fn table(page: &ScheduleView) -> Table {
         table.row([
             output::time(item.due_at),
             item.tenant_id.to_string(),
-            item.sentence.clone(),
+            match item.paused {
+                true => format!("{} (paused)", item.sentence),
+                false => item.sentence.clone(),
+            },
             output::or_dash(item.last_error.as_deref().map(output::one_line)),
         ]);
     }
