@@ -43,14 +43,14 @@ pub(super) async fn read(
     bounded(async {
         let limit = limit(query.limit)?;
         let store = &operator.store;
-        let most = i64::from(limit);
+        let count = i64::from(limit);
         let actions = match query.tenant_id {
             Some(tenant) => {
                 store
-                    .operator_actions_of(tenant, query.cursor, most)
+                    .operator_actions_of(tenant, query.cursor, count)
                     .await?
             }
-            None => store.operator_actions(query.cursor, most).await?,
+            None => store.operator_actions(query.cursor, count).await?,
         };
         let next_cursor = next_cursor(&actions, limit, |action| action.id);
         Ok(ActionsView {

@@ -28,7 +28,7 @@ pub async fn run(file: Option<&Path>, format: Format, tenant: TenantId) -> Resul
         Some(stages) if stages.is_empty() => {}
         Some(stages) => output::text(&stages.render())?,
         None => {
-            output::text("Redis does not answer, so it is not known where its streams stand.\n")?
+            output::text("Redis does not answer, so it is not known where its streams stand.\n")?;
         }
     }
     let table = table(&answer);
