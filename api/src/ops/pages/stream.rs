@@ -1,6 +1,6 @@
 //! News of the overview as server-sent events, for one stream per browser, however many tabs it has.
 //!
-//! A stream looks at the snapshot that all callers share once a second, and sends the part of the page that changes by
+//! A stream reads the snapshot that all callers share once a second, and sends the part of the page that changes by
 //! itself if it has changed. A beat tells the browser that no news is good news. A stream ends after a minute, and the
 //! browser opens the next one, so that its session is checked again.
 
@@ -23,7 +23,7 @@ use tokio::{
 use super::{notice::Refused, overview, session::OpsVisitor};
 use crate::{error::ApiError, ops::operator::Operator, pages::etag};
 
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const READ_INTERVAL: Duration = Duration::from_secs(1);
 /// The script takes a stream for late after twice this time.
 const BEAT_INTERVAL: Duration = Duration::from_secs(5);
 const STREAM_LIFE: Duration = Duration::from_secs(60);
@@ -65,10 +65,10 @@ pub(super) async fn show(
 struct News {
     operator: Operator,
     shutdown: Shutdown,
-    looks: Interval,
+    reads: Interval,
     /// The version of the part that the browser shows.
     etag: String,
-    told_at: Instant,
+    sent_at: Instant,
     opened_at: Instant,
     /// Given back when the browser goes or the stream ends.
     _permit: OwnedSemaphorePermit,
@@ -88,16 +88,16 @@ impl News {
         known: &str,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        let mut looks = interval(LOOK_INTERVAL);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reads = interval(READ_INTERVAL);
+        reads.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let now = Instant::now();
         Self {
             operator,
             shutdown,
-            looks,
+            reads,
             etag: known.to_owned(),
             // A browser that knows everything hears at once that the stream is open.
-            told_at: now.checked_sub(BEAT_INTERVAL).unwrap_or(now),
+            sent_at: now.checked_sub(BEAT_INTERVAL).unwrap_or(now),
             opened_at: now,
             _permit: permit,
         }
@@ -118,7 +118,7 @@ impl News {
     /// `None` at the end of the stream's life.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            self.looks.tick().await;
+            self.reads.tick().await;
             if self.opened_at.elapsed() >= STREAM_LIFE {
                 return None;
             }
@@ -126,19 +126,19 @@ impl News {
             let version = etag(&html);
             if version != self.etag {
                 self.etag = version;
-                return self.told(Event::default().event("news").json_data(PartOfPage {
+                return self.sent(Event::default().event("news").json_data(PartOfPage {
                     etag: &self.etag,
                     html: &html,
                 }));
             }
-            if self.told_at.elapsed() >= BEAT_INTERVAL {
-                return self.told(Event::default().event("beat").json_data(()));
+            if self.sent_at.elapsed() >= BEAT_INTERVAL {
+                return self.sent(Event::default().event("beat").json_data(()));
             }
         }
     }
 
-    fn told(&mut self, event: Result<Event, axum::Error>) -> Option<Event> {
-        self.told_at = Instant::now();
+    fn sent(&mut self, event: Result<Event, axum::Error>) -> Option<Event> {
+        self.sent_at = Instant::now();
         Some(event.ok()?.id(&self.etag).retry(RETRY))
     }
 }
