@@ -9,12 +9,10 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
 };
+use shared::domain::Strict;
 use uuid::Uuid;
 
-use crate::{
-    error::{ApiError, FieldError},
-    strict_json::Strict,
-};
+use crate::error::{ApiError, FieldError};
 
 /// A JSON body. No body at all stands for `{}`.
 #[derive(Debug)]

@@ -28,7 +28,6 @@ mod purge;
 mod router;
 mod routes;
 mod serve;
-mod strict_json;
 
 use std::sync::Arc;
 

@@ -5,7 +5,10 @@ use rmcp::model::{JsonObject, Tool as ListedTool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use shared::{domain::TenantId, store::ApiTx};
+use shared::{
+    domain::{Strict, TenantId},
+    store::ApiTx,
+};
 use uuid::Uuid;
 
 use super::{answer::Answer, refusal::Refusal, schema};
@@ -13,7 +16,6 @@ use crate::{
     Api,
     caller::{CallerScopes, KeyScope},
     page::Pager,
-    strict_json::Strict,
 };
 
 /// What a tool works with.

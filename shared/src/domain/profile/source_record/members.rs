@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::domain::JsonText;
+use crate::domain::{JsonText, Strict};
 
 /// In bytes. An index entry of Postgres has no place for more.
 const MAX_ID_BYTES: usize = 255;
@@ -104,7 +104,7 @@ impl<'a> Members<'a> {
         };
         // Escapes are read here as well, and Postgres has no place for a NUL.
         let holds_nul = serde_json::from_str(value.get()).is_ok_and(|value| has_nul(&value));
-        match serde_json::from_str(value.get()) {
+        match T::deserialize(Strict(&mut serde_json::Deserializer::from_str(value.get()))) {
             Ok(value) if !holds_nul => Ok(Some(value)),
             _ => Err(self.unreadable(name, expected)),
         }

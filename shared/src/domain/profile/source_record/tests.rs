@@ -159,6 +159,26 @@ fn what_cannot_be_taken_is_refused_by_its_name() {
             "fields.devices cannot be read: send a list",
         ),
         (
+            r#"{"browser":[]}"#.to_owned(),
+            "unreadable_field",
+            "fields.browser cannot be read: send an object",
+        ),
+        (
+            r#"{"location":["Cork"]}"#.to_owned(),
+            "unreadable_field",
+            "fields.location cannot be read: send an object",
+        ),
+        (
+            r#"{"devices":[["ios"]]}"#.to_owned(),
+            "unreadable_field",
+            "fields.devices cannot be read: send a list",
+        ),
+        (
+            r#"{"devices":[{"platform":{"ios":null}}]}"#.to_owned(),
+            "unreadable_field",
+            "fields.devices cannot be read: send a list",
+        ),
+        (
             "[]".to_owned(),
             "unreadable_field",
             "fields cannot be read: send an object",

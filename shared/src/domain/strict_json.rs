@@ -12,7 +12,8 @@ use serde::{
 };
 
 /// A reader, or a part of one, whose structs are objects and whose enums are texts, at any depth.
-pub(crate) struct Strict<T>(pub(crate) T);
+#[derive(Debug)]
+pub struct Strict<T>(pub T);
 
 /// Hands a call on with the visitor wrapped, so that what lies within is read as strictly.
 macro_rules! read_within {
