@@ -8,7 +8,10 @@ mod pipe;
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -31,6 +34,8 @@ pub struct Relay {
 struct Shared {
     control: Mutex<Control>,
     pipes: Mutex<Vec<Arc<Pipe>>>,
+    /// How late each piece of an answer comes, in milliseconds.
+    lateness: Arc<AtomicU64>,
 }
 
 /// What happens to new connections.
@@ -65,6 +70,7 @@ impl Relay {
                 mode: Mode::Forward,
             }),
             pipes: Mutex::default(),
+            lateness: Arc::default(),
         });
         let of_thread = Arc::clone(&shared);
         thread::Builder::new()
@@ -97,6 +103,12 @@ impl Relay {
     pub fn freeze(&self) {
         self.shared.set_mode(Mode::Freeze);
         self.shared.mark_all(State::Frozen);
+    }
+
+    /// Each piece of an answer comes so late, as from a server far away or under load.
+    pub fn delay(&self, lateness: Duration) {
+        let millis = u64::try_from(lateness.as_millis()).unwrap_or(u64::MAX);
+        self.shared.lateness.store(millis, Ordering::Relaxed);
     }
 
     /// The connections that are open now never carry a byte again, and their ends do not learn it. New connections
@@ -184,7 +196,7 @@ impl Shared {
             Pipe::silent(client)
         } else {
             match TcpStream::connect_timeout(&target, CONNECT_TIMEOUT) {
-                Ok(server) => Pipe::start(client, server),
+                Ok(server) => Pipe::start(client, server, Arc::clone(&self.lateness)),
                 Err(_) => return,
             }
         };

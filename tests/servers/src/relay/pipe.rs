@@ -5,7 +5,7 @@ use std::{
     net::{Shutdown, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -32,11 +32,17 @@ pub(super) struct Pipe {
     client: TcpStream,
     /// `None` if the relay was frozen when the client came.
     server: Option<TcpStream>,
+    /// How late each piece of an answer comes, in milliseconds. All connections of a relay share it.
+    lateness: Arc<AtomicU64>,
 }
 
 impl Pipe {
     /// Forwards both directions until an end closes.
-    pub(super) fn start(client: TcpStream, server: TcpStream) -> io::Result<Arc<Self>> {
+    pub(super) fn start(
+        client: TcpStream,
+        server: TcpStream,
+        lateness: Arc<AtomicU64>,
+    ) -> io::Result<Arc<Self>> {
         for stream in [&client, &server] {
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(LOOK))?;
@@ -47,12 +53,16 @@ impl Pipe {
             state: AtomicU8::new(State::Open as u8),
             client,
             server: Some(server),
+            lateness,
         });
-        for (from, to) in [(from_client, to_server), (from_server, to_client)] {
+        for (from, to, is_answer) in [
+            (from_client, to_server, false),
+            (from_server, to_client, true),
+        ] {
             let pipe = Arc::clone(&pipe);
             thread::Builder::new()
                 .name("relay-pipe".to_owned())
-                .spawn(move || pipe.forward(from, to))?;
+                .spawn(move || pipe.forward(from, to, is_answer))?;
         }
         Ok(pipe)
     }
@@ -63,6 +73,7 @@ impl Pipe {
             state: AtomicU8::new(State::Abandoned as u8),
             client,
             server: None,
+            lateness: Arc::default(),
         }))
     }
 
@@ -108,7 +119,7 @@ impl Pipe {
         }
     }
 
-    fn forward(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn forward(&self, mut from: TcpStream, mut to: TcpStream, is_answer: bool) {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             // Nothing is read, so the kernel's buffers fill up as they do behind a firewall that drops packets.
@@ -118,6 +129,10 @@ impl Pipe {
             match from.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(read) => {
+                    if is_answer {
+                        let late = self.lateness.load(Ordering::Relaxed);
+                        thread::sleep(Duration::from_millis(late));
+                    }
                     // Frozen while it waited for these bytes.
                     if !self.is_open_again() {
                         return;

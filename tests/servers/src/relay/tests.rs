@@ -114,3 +114,15 @@ fn a_refusing_relay_closes_everything_until_it_forwards() {
     assert_eq!(ask_anew(&relay, PATIENCE).as_deref(), Some("a"));
     assert!(relay.open_connections() <= 2);
 }
+
+#[test]
+fn a_delayed_answer_comes_late() {
+    let relay = Relay::start(&server("one")).expect("a relay");
+    let mut client = Client::of(&relay).expect("it is served");
+    relay.delay(PATIENCE);
+    assert_eq!(client.ask(MOMENT), None);
+    // What is under way stays late, and a new connection is not.
+    relay.delay(Duration::ZERO);
+    let mut other = Client::of(&relay).expect("it is served");
+    assert_eq!(other.ask(PATIENCE).as_deref(), Some("one"));
+}
