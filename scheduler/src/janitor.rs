@@ -47,6 +47,7 @@ impl Janitor {
         let age = |kind| match kind {
             EndedKind::Runs => retention.runs,
             EndedKind::DeadLetters => retention.dead_letters,
+            EndedKind::BulkActions => retention.dead_letters,
             EndedKind::Quarantine => retention.quarantine,
             EndedKind::ApiKeys => retention.api_keys,
             EndedKind::OauthFlows => retention.oauth_flows,

@@ -1,10 +1,11 @@
 //! The scheduler: finds the streams that are due in Postgres and pushes their tickets to Redis. Its janitor removes what
-//! ended long ago.
+//! ended long ago, and it works through the bulk actions of operators.
 //!
 //! Any number of schedulers may run, and none of them is a leader, because each claims due rows with SKIP LOCKED and
 //! Redis refuses a ticket that is live already. A second scheduler costs one more query a second.
 
 mod age;
+mod bulk;
 mod janitor;
 mod step;
 mod tick;
@@ -15,6 +16,7 @@ use std::{
 };
 
 use age::Age;
+pub use bulk::BulkWorker;
 pub use janitor::{Janitor, Round};
 use shared::{
     config::{Config, ProcessRole},
@@ -39,6 +41,7 @@ pub struct Scheduler {
     store: SchedulerStore,
     queue: Queue,
     janitor: Janitor,
+    bulk: BulkWorker,
     pulse: Pulse,
 }
 
@@ -48,9 +51,11 @@ impl Scheduler {
     /// # Errors
     /// If the Redis URL cannot be used. Redis may be away.
     pub fn open(config: &Config, database: &Database) -> Result<Self, SchedulerError> {
+        let queue = Queue::connect(config)?;
         Ok(Self {
             store: database.store(),
-            queue: Queue::connect(config)?,
+            bulk: BulkWorker::new(database.store(), queue.clone()),
+            queue,
             janitor: Janitor::new(database.store(), config.retention),
             pulse: Pulse::default(),
         })
@@ -86,6 +91,8 @@ impl Scheduler {
             () = publish_age => {}
             // It is dropped with the last tick, because a batch that is not committed removes nothing.
             () = self.janitor.run() => {}
+            // The same holds for a batch of letters. In a box, so that the others need no stack for it.
+            () = Box::pin(self.bulk.run()) => {}
             () = self.schedule(&age, &shutdown) => {}
             () = stopped => {}
         }

@@ -22,7 +22,7 @@
 //! | [`rest`] | what programs read |
 //! | [`mcp`] | what models read |
 //! | [`pages`] | what people see and press |
-//! | [`operations`], [`fleet_calls`], [`ops_pages`] | what operators do, and what they see |
+//! | [`operations`], [`fleet_calls`], [`bulk`], [`ops_pages`] | what operators do, and what they see |
 //! | [`doctor`] | what is wrong with an installation |
 //! | [`environments`] | servers and machines as they are elsewhere |
 //! | [`payloads`], [`architecture`] | hygiene: the official examples, and the rules of the tree |
@@ -78,6 +78,8 @@ mod pages;
 mod operations;
 
 mod fleet_calls;
+
+mod bulk;
 
 mod ops_pages;
 

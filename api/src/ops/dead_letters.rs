@@ -1,32 +1,32 @@
-//! Dead letters: list, show, retry and drop, one by its id or all that match a filter.
+//! Dead letters: list, show, retry and drop, one by its id. All that match a filter are worked by a scheduler (`bulk.rs`).
 
 use axum::{
     Json,
     extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
 use shared::{
     domain::{Stream, TenantId},
     queue::Ticket,
-    store::{DeadLetterCause, DeadLetterFilter, OperatorChannel},
+    store::{BulkKind, DeadLetterCause, DeadLetterFilter, OperatorChannel},
 };
 use uuid::Uuid;
 
 use super::{
     bounded::{COUNT_CAP, bounded},
+    bulk,
     fleet_views::{CauseView, CausesView},
     operator::Operator,
     paging::{limit, next_cursor},
-    views::{ChangedView, DeadLetterView, DeadLettersView},
+    views::{BulkStartedView, ChangedView, DeadLetterView, DeadLettersView},
 };
 use crate::{
     error::ApiError,
     extract::{JsonBody, Params, id},
 };
 
-/// Letters that one transaction changes. A filter may match any number, and short transactions keep
-/// its locks short.
-const BATCH_SIZE: i32 = 500;
 /// Causes that are listed.
 const CAUSES: i32 = 50;
 
@@ -135,10 +135,7 @@ pub(super) async fn retry_one(
     State(operator): State<Operator>,
     Path(letter): Path<String>,
 ) -> Result<Json<ChangedView>, ApiError> {
-    Change::Retry
-        .one(&operator, OperatorChannel::Key, &letter)
-        .await
-        .map(Json)
+    one(&operator, BulkKind::Retry, &letter).await
 }
 
 /// `POST /ops/dead/{id}/drop`
@@ -146,128 +143,85 @@ pub(super) async fn drop_one(
     State(operator): State<Operator>,
     Path(letter): Path<String>,
 ) -> Result<Json<ChangedView>, ApiError> {
-    Change::Drop
-        .one(&operator, OperatorChannel::Key, &letter)
-        .await
-        .map(Json)
+    one(&operator, BulkKind::Drop, &letter).await
 }
 
 /// `POST /ops/dead/retry {tenant_id?, stream?, cause?, dry_run?}`
 pub(super) async fn retry_all(
     State(operator): State<Operator>,
     JsonBody(request): JsonBody<ChangeRequest>,
-) -> Result<Json<ChangedView>, ApiError> {
-    Change::Retry
-        .all(&operator, OperatorChannel::Key, request)
-        .await
-        .map(Json)
+) -> Result<Response, ApiError> {
+    all(&operator, BulkKind::Retry, request).await
 }
 
 /// `POST /ops/dead/drop {tenant_id?, stream?, cause?, dry_run?}`
 pub(super) async fn drop_all(
     State(operator): State<Operator>,
     JsonBody(request): JsonBody<ChangeRequest>,
-) -> Result<Json<ChangedView>, ApiError> {
-    Change::Drop
-        .all(&operator, OperatorChannel::Key, request)
-        .await
-        .map(Json)
+) -> Result<Response, ApiError> {
+    all(&operator, BulkKind::Drop, request).await
 }
 
-/// What an operator may do with dead letters.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Change {
-    Retry,
-    Drop,
-}
-
-impl Change {
-    /// Changes one letter.
-    pub(super) async fn one(
-        self,
-        operator: &Operator,
-        channel: OperatorChannel,
-        letter: &str,
-    ) -> Result<ChangedView, ApiError> {
-        let filter = only(letter)?;
-        // Without this look, a letter that does not exist would be a success with a count of 0.
-        if operator.store.count_dead_letters(&filter).await? == 0 {
-            return Err(ApiError::not_found());
-        }
-        let changed = self.apply(operator, channel, &filter).await?;
-        Ok(self.view(changed))
-    }
-
-    /// Changes all letters that match a filter, or only counts them.
-    pub(super) async fn all(
-        self,
-        operator: &Operator,
-        channel: OperatorChannel,
-        request: ChangeRequest,
-    ) -> Result<ChangedView, ApiError> {
-        let (dry_run, filter) = (request.dry_run, DeadLetterFilter::from(request));
-        // Counted before the change, because a dropped letter matches no filter any more.
-        let count = operator.store.count_dead_letters(&filter).await?;
-        let changed = if dry_run {
-            0
-        } else {
-            self.apply(operator, channel, &filter).await?
-        };
-        Ok(ChangedView {
+/// Starts a bulk action, or only counts the letters that match.
+async fn all(
+    operator: &Operator,
+    kind: BulkKind,
+    request: ChangeRequest,
+) -> Result<Response, ApiError> {
+    if request.dry_run {
+        let count = operator.store.count_dead_letters(&request.into()).await?;
+        let counted = ChangedView {
             count: Some(count),
-            dry_run: Some(dry_run),
-            ..self.view(changed)
-        })
+            dry_run: Some(true),
+            ..ChangedView::of(kind, 0)
+        };
+        return Ok(Json(counted).into_response());
     }
+    let action = bulk::start(operator, OperatorChannel::Key, kind, request).await?;
+    let started = BulkStartedView {
+        count: action.total,
+        dry_run: false,
+        action,
+    };
+    Ok((StatusCode::ACCEPTED, Json(started)).into_response())
+}
 
-    /// Changes every letter that matches, in batches. A crash between two batches leaves the rest as
-    /// it was, so the same call can be made again.
-    async fn apply(
-        self,
-        operator: &Operator,
-        channel: OperatorChannel,
-        filter: &DeadLetterFilter,
-    ) -> Result<i64, ApiError> {
-        let mut changed = 0;
-        loop {
-            let batch = match self {
-                Self::Retry => retry_batch(operator, channel, filter).await?,
-                Self::Drop => {
-                    let store = &operator.store;
-                    store.drop_dead_letters(channel, filter, BATCH_SIZE).await?
-                }
-            };
-            changed += batch;
-            if batch < i64::from(BATCH_SIZE) {
-                operator.snapshot.forget_fleet().await;
-                return Ok(changed);
-            }
+/// Changes one letter, at once.
+async fn one(
+    operator: &Operator,
+    kind: BulkKind,
+    letter: &str,
+) -> Result<Json<ChangedView>, ApiError> {
+    let (store, filter) = (&operator.store, only(letter)?);
+    // Without this look, a letter that does not exist would be a success with a count of 0.
+    if store.count_dead_letters(&filter).await? == 0 {
+        return Err(ApiError::not_found());
+    }
+    let channel = OperatorChannel::Key;
+    let changed = match kind {
+        BulkKind::Retry => {
+            let due = store.retry_dead_letters(channel, &filter, 1).await?;
+            let tickets: Vec<Ticket> = due.iter().copied().map(Ticket::from).collect();
+            // The streams are due in Postgres, so the scheduler makes the tickets if this push is lost.
+            operator.queue.push_due_tickets(&tickets).await;
+            due.len() as i64
         }
-    }
+        BulkKind::Drop => store.drop_dead_letters(channel, &filter, 1).await?,
+    };
+    operator.snapshot.forget_fleet().await;
+    Ok(Json(ChangedView::of(kind, changed)))
+}
 
-    fn view(self, changed: i64) -> ChangedView {
-        let mut view = ChangedView::default();
-        match self {
-            Self::Retry => view.retried = Some(changed),
-            Self::Drop => view.dropped = Some(changed),
+impl ChangedView {
+    /// So many letters were changed.
+    pub(super) fn of(kind: BulkKind, changed: i64) -> Self {
+        let mut view = Self::default();
+        match kind {
+            BulkKind::Retry => view.retried = Some(changed),
+            BulkKind::Drop => view.dropped = Some(changed),
         }
         view
     }
-}
-
-async fn retry_batch(
-    operator: &Operator,
-    channel: OperatorChannel,
-    filter: &DeadLetterFilter,
-) -> Result<i64, ApiError> {
-    let due = operator
-        .store
-        .retry_dead_letters(channel, filter, BATCH_SIZE)
-        .await?;
-    let tickets: Vec<Ticket> = due.iter().copied().map(Ticket::from).collect();
-    // The streams are due in Postgres, so the scheduler makes the tickets if this push is lost.
-    operator.queue.push_due_tickets(&tickets).await;
-    Ok(due.len() as i64)
 }
 
 impl From<DeadLetterCause> for CauseView {

@@ -5,6 +5,7 @@
 
 mod actions;
 mod bounded;
+mod bulk;
 mod dead_letters;
 mod events;
 pub mod fleet_views;

@@ -24,7 +24,7 @@ use shared::{
 use tower::ServiceExt;
 
 use super::{
-    actions, dead_letters, events, jobs, overview,
+    actions, bulk, dead_letters, events, jobs, overview,
     pages::{self, KeptPages, SignInAttempts, Streams},
     pauses, queues, schedule,
     snapshot::Snapshot,
@@ -95,6 +95,9 @@ impl Operator {
             .route("/ops/dead/causes", get(dead_letters::list_causes))
             .route("/ops/dead/retry", post(dead_letters::retry_all))
             .route("/ops/dead/drop", post(dead_letters::drop_all))
+            .route("/ops/dead/bulk", get(bulk::list))
+            .route("/ops/dead/bulk/{id}", get(bulk::show))
+            .route("/ops/dead/bulk/{id}/cancel", post(bulk::cancel))
             .route("/ops/dead/{id}", get(dead_letters::show))
             .route("/ops/dead/{id}/retry", post(dead_letters::retry_one))
             .route("/ops/dead/{id}/drop", post(dead_letters::drop_one))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use shared::{
     domain::{ConnectionId, TenantId},
     queue::{QueueStats, TicketCounts},
-    store::{DeadLetter, OperatorEvent, Pause},
+    store::{BulkAction, DeadLetter, OperatorEvent, Pause},
 };
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ pub struct DeadLetterView {
     pub next_attempt_at: Option<DateTime<Utc>>,
 }
 
-/// How many dead letters a retry or a drop changed. A call for one letter gives no `count` and no
+/// How many dead letters a retry or a drop changed, or would change. A call for one letter gives no `count` and no
 /// `dry_run`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ChangedView {
@@ -53,6 +53,64 @@ pub struct ChangedView {
     pub dry_run: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retried: Option<i64>,
+}
+
+/// A retry or a drop of all dead letters that match a filter, which the schedulers work through.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BulkView {
+    pub id: Uuid,
+    /// `retry` or `drop`.
+    pub action: String,
+    pub filter: BulkFilterView,
+    /// `queued`, `running`, `finished` or `cancelled`.
+    pub status: String,
+    /// Letters that were open when it was asked for. Once it is finished, those that were changed or skipped.
+    pub total: i64,
+    /// Letters that were changed.
+    pub done: i64,
+    /// Letters that needed no change any more: closed, due already, or of a connection that has ended.
+    pub skipped: i64,
+    /// Streams of the last batch that wait for a worker. The next batch begins when there are none.
+    pub waiting: i64,
+    /// `key` or `browser`.
+    pub requested_by: String,
+    /// The browser's session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<Uuid>,
+    pub requested_at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// Which letters a bulk action is about. Without a member: all open ones.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct BulkFilterView {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<TenantId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// A bulk action that was asked for, with the members that a dry run has too.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BulkStartedView {
+    #[serde(flatten)]
+    pub action: BulkView,
+    /// As `total`.
+    pub count: i64,
+    pub dry_run: bool,
+}
+
+/// A page of bulk actions, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BulksView {
+    pub items: Vec<BulkView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<Uuid>,
 }
 
 /// A page of events, newest first.
@@ -180,6 +238,30 @@ impl PauseView {
             listed.push(Self::from(pause.clone()));
         }
         (listed, false)
+    }
+}
+
+impl From<BulkAction> for BulkView {
+    fn from(action: BulkAction) -> Self {
+        Self {
+            status: action.status().as_str().to_owned(),
+            filter: BulkFilterView {
+                tenant_id: action.tenant(),
+                stream: action.stream,
+                cause: action.cause,
+            },
+            id: action.id,
+            action: action.action,
+            total: action.total,
+            done: action.done,
+            skipped: action.skipped,
+            waiting: action.waiting,
+            requested_by: action.channel,
+            session_id: action.session_id,
+            requested_at: action.requested_at,
+            started_at: action.started_at,
+            finished_at: action.finished_at,
+        }
     }
 }
 

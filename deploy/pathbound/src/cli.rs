@@ -311,6 +311,30 @@ pub enum DeadCommand {
     Retry(DeadChangeArgs),
     /// Close the dead letter and discard its walk. The stream goes on with its next regular walk
     Drop(DeadChangeArgs),
+    /// List, show or cancel retries and drops by filter, which a scheduler works through
+    #[command(subcommand)]
+    Bulk(DeadBulkCommand),
+}
+
+/// Calls of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum DeadBulkCommand {
+    /// List bulk actions, newest first
+    List {
+        /// How many to show
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+    },
+    /// Show one bulk action
+    Show {
+        /// Its id
+        id: uuid::Uuid,
+    },
+    /// End a bulk action before its next batch. What was done stays done
+    Cancel {
+        /// Its id
+        id: uuid::Uuid,
+    },
 }
 
 /// Which dead letters.
@@ -356,6 +380,9 @@ pub struct DeadChangeArgs {
     /// Confirm a drop by filter
     #[arg(long)]
     pub yes: bool,
+    /// Print the id of the bulk action and do not wait for its end
+    #[arg(long, conflicts_with = "id")]
+    pub no_wait: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -29,7 +29,7 @@ pub struct DeadLetterFilter {
 
 impl DeadLetterFilter {
     /// The filter in words, for the list of what operators have done.
-    fn subject(&self) -> ActionSubject {
+    pub(super) fn subject(&self) -> ActionSubject {
         let conditions = [
             self.id.map(|id| format!("dead letter {id}")),
             self.stream.map(|stream| format!("stream {stream}")),

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, roles::Operator};
+use super::{
+    Store, StoreError, Tx,
+    roles::{Operator, WorksBulkActions},
+};
 use crate::domain::TenantId;
 
 /// What an operator may do.
@@ -13,6 +16,7 @@ pub enum OperatorActionKind {
     Resumed,
     DeadLettersRetried,
     DeadLettersDropped,
+    BulkActionCancelled,
 }
 
 impl OperatorActionKind {
@@ -24,6 +28,7 @@ impl OperatorActionKind {
             Self::Resumed => "work.resumed",
             Self::DeadLettersRetried => "dead_letters.retried",
             Self::DeadLettersDropped => "dead_letters.dropped",
+            Self::BulkActionCancelled => "bulk_action.cancelled",
         }
     }
 }
@@ -35,6 +40,16 @@ pub enum OperatorChannel {
     Key,
     /// A browser that was signed in with the key, by its session.
     Browser(Uuid),
+}
+
+impl OperatorChannel {
+    /// Its name in a table, and the session.
+    pub(super) const fn columns(self) -> (&'static str, Option<Uuid>) {
+        match self {
+            Self::Key => ("key", None),
+            Self::Browser(session) => ("browser", Some(session)),
+        }
+    }
 }
 
 /// What an action is about.
@@ -64,7 +79,7 @@ pub struct OperatorAction {
     pub changed: i64,
 }
 
-impl Tx<Operator> {
+impl<R: WorksBulkActions> Tx<R> {
     /// Writes an action beside what it changes.
     pub(super) async fn add_operator_action(
         &mut self,
@@ -73,10 +88,7 @@ impl Tx<Operator> {
         subject: &ActionSubject,
         changed: i64,
     ) -> Result<(), StoreError> {
-        let (channel, session) = match channel {
-            OperatorChannel::Key => ("key", None),
-            OperatorChannel::Browser(session) => ("browser", Some(session)),
-        };
+        let (channel, session) = channel.columns();
         sqlx::query!(
             "INSERT INTO operator_actions (tenant_id, id, action, channel, session_id, subject, reason, changed)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

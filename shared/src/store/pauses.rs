@@ -25,12 +25,19 @@ impl Store<Scheduler> {
     /// All paused scopes, oldest first.
     #[tracing::instrument(name = "db.pauses", level = "debug", skip_all)]
     pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
-        let mut tx = self.begin_for_all().await?;
+        self.begin_for_all().await?.pauses().await
+    }
+}
+
+impl Tx<Scheduler> {
+    /// All paused scopes, oldest first.
+    #[tracing::instrument(name = "db.pauses", level = "debug", skip_all)]
+    pub async fn pauses(&mut self) -> Result<Vec<Pause>, StoreError> {
         Ok(sqlx::query_as!(
             Pause,
             "SELECT scope, reason, paused_at FROM pauses ORDER BY paused_at"
         )
-        .fetch_all(tx.session())
+        .fetch_all(self.session())
         .await?)
     }
 }

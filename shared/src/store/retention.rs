@@ -22,10 +22,11 @@ pub enum EndedKind {
     /// Signed out or expired, and links that were never spent.
     BrowserSessions,
     OperatorActions,
+    BulkActions,
 }
 
 impl EndedKind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Runs,
         Self::DeadLetters,
         Self::Quarantine,
@@ -36,6 +37,7 @@ impl EndedKind {
         Self::AuditEvents,
         Self::BrowserSessions,
         Self::OperatorActions,
+        Self::BulkActions,
     ];
 
     /// Its label in metrics.
@@ -52,6 +54,7 @@ impl EndedKind {
             Self::AuditEvents => "audit_events",
             Self::BrowserSessions => "browser_sessions",
             Self::OperatorActions => "operator_actions",
+            Self::BulkActions => "bulk_actions",
         }
     }
 }
@@ -111,6 +114,7 @@ impl Store<Scheduler> {
             EndedKind::OperatorActions => {
                 remove!(tx, age, limit, "remove_ended_operator_actions")
             }
+            EndedKind::BulkActions => remove!(tx, age, limit, "remove_ended_bulk_actions"),
         };
         tx.commit().await?;
         Ok(removal)

@@ -114,6 +114,9 @@ pub trait KeepsAuditEvents: DbRole {}
 /// Roles that may ask whether a tenant exists.
 pub trait LooksUpTenants: DbRole {}
 
+/// Roles that end bulk actions, and write what operators have done.
+pub trait WorksBulkActions: DbRole {}
+
 /// The words of all roles that a process takes.
 pub(super) const WORDS: [&str; 6] = [
     Api::WORD,
@@ -158,11 +161,11 @@ role! {
 }
 role! {
     /// Claims due streams of all tenants, through reviewed functions.
-    Scheduler = "scheduler", Slice:
+    Scheduler = "scheduler", Slice: WorksBulkActions
 }
 role! {
     /// Inspects tenants and handles dead letters and pauses, through reviewed functions.
-    Operator = "operator", Request: ReadsConnections, ReadsStatus, LooksUpTenants
+    Operator = "operator", Request: ReadsConnections, ReadsStatus, LooksUpTenants, WorksBulkActions
 }
 role! {
     /// Writes the records that other sources send.

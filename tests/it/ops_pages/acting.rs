@@ -7,10 +7,10 @@ use shared::domain::Stream;
 use super::signed_in;
 use crate::{
     operations::{Office, fail_for_good, workspace},
-    support::{Case, CookieJar},
+    support::{Case, CookieJar, wait_for},
 };
 
-/// One action in its three forms. `T` stands for the tenant.
+/// One action in its three forms. `T` stands for the tenant, and `B` for the newest bulk action.
 struct Action {
     call: (&'static str, Value),
     command: &'static [&'static str],
@@ -20,8 +20,8 @@ struct Action {
         &'static str,
         &'static [(&'static str, &'static str)],
     ),
-    /// The action, its subject and how much it changed.
-    kept: (&'static str, &'static str, i64),
+    /// The actions that are kept when it has ended, with their subjects and how much each has changed.
+    kept: &'static [(&'static str, &'static str, i64)],
 }
 
 /// Every action of operators.
@@ -43,43 +43,59 @@ fn actions() -> Vec<Action> {
             "/ops/tenants/T/pause",
             &["tenants", "pause", "T", "--reason", "a test"],
             "/ops/tenants/T",
-            ("work.paused", "the tenant", 1),
+            &[("work.paused", "the tenant", 1)],
         ),
         resumed(
             "/ops/tenants/T/resume",
             &["tenants", "resume", "T"],
             "/ops/tenants/T",
-            ("work.resumed", "the tenant", 1),
+            &[("work.resumed", "the tenant", 1)],
         ),
         paused(
             "/ops/queues/backfill/pause",
             &["pause", "backfill", "--reason", "a test"],
             "/ops/",
-            ("work.paused", "the class backfill", 1),
+            &[("work.paused", "the class backfill", 1)],
         ),
         resumed(
             "/ops/queues/backfill/resume",
             &["resume", "backfill"],
             "/ops/",
-            ("work.resumed", "the class backfill", 1),
+            &[("work.resumed", "the class backfill", 1)],
         ),
         paused(
             "/ops/queues/fleet/pause",
             &["pause", "fleet", "--reason", "a test"],
             "/ops/",
-            ("work.paused", "the fleet", 1),
+            &[("work.paused", "the fleet", 1)],
         ),
+        // The pause holds it, so that it can be cancelled.
+        Action {
+            call: ("/ops/dead/retry", json!({"cause": "status 503"})),
+            command: &["dead", "retry", "--cause", "status 503", "--no-wait"],
+            button: ("/ops/dead", "/ops/dead/retry", &[]),
+            kept: &[],
+        },
+        Action {
+            call: ("/ops/dead/bulk/B/cancel", json!({})),
+            command: &["dead", "bulk", "cancel", "B"],
+            button: ("/ops/dead/bulk/B", "/ops/dead/bulk/B/cancel", &[]),
+            kept: &[
+                ("bulk_action.cancelled", "retry of dead letters, B", 1),
+                ("dead_letters.retried", "cause \"status 503\", cancelled", 0),
+            ],
+        },
         resumed(
             "/ops/queues/fleet/resume",
             &["resume", "fleet"],
             "/ops/",
-            ("work.resumed", "the fleet", 1),
+            &[("work.resumed", "the fleet", 1)],
         ),
         Action {
             call: ("/ops/dead/retry", json!({"cause": "status 503"})),
             command: &["dead", "retry", "--cause", "status 503"],
             button: ("/ops/dead", "/ops/dead/retry", &[]),
-            kept: ("dead_letters.retried", "cause \"status 503\"", 1),
+            kept: &[("dead_letters.retried", "cause \"status 503\"", 1)],
         },
         Action {
             call: ("/ops/dead/drop", json!({"cause": "status 503"})),
@@ -89,7 +105,7 @@ fn actions() -> Vec<Action> {
                 "/ops/dead/drop",
                 &[("count", "1")],
             ),
-            kept: ("dead_letters.dropped", "cause \"status 503\"", 1),
+            kept: &[("dead_letters.dropped", "cause \"status 503\"", 1)],
         },
     ]
 }
@@ -105,9 +121,11 @@ async fn every_action_is_a_call_a_command_and_a_button() {
         fail_for_good(&case, Stream::Contacts, "status 503", fence).await;
         for action in actions() {
             act(&office, &case, &mut browser, &action, form).await;
-            let (name, subject, changed) = action.kept;
-            let channel = if form == "button" { "browser" } else { "key" };
-            expected.push(json!([name, channel, subject, changed]));
+            let bulk = newest_bulk(&office).await;
+            for (name, subject, changed) in action.kept {
+                let channel = if form == "button" { "browser" } else { "key" };
+                expected.push(json!([name, channel, subject.replace('B', &bulk), changed]));
+            }
         }
     }
     let (_, listed) = office.get("/ops/actions?limit=200").await;
@@ -133,15 +151,24 @@ async fn every_action_is_a_call_a_command_and_a_button() {
     assert!(page.contains("work.paused (1 changed) the fleet"), "{page}");
 }
 
-/// Does an action in one of its forms.
+/// The id of the bulk action that was asked for last. Empty before the first one.
+async fn newest_bulk(office: &Office) -> String {
+    let (_, listed) = office.get("/ops/dead/bulk?limit=1").await;
+    let id = listed["items"][0]["id"].as_str();
+    id.unwrap_or_default().to_owned()
+}
+
+/// Does an action in one of its forms, and waits for its end.
 async fn act(office: &Office, case: &Case, browser: &mut CookieJar, action: &Action, form: &str) {
-    let tenant = case.tenant.to_string();
-    let named = |text: &str| text.replace('T', &tenant);
+    let (tenant, bulk) = (case.tenant.to_string(), newest_bulk(office).await);
+    let named = |text: &str| text.replace('T', &tenant).replace('B', &bulk);
     match form {
         "call" => {
             let (path, body) = &action.call;
             let (status, answer) = office.post(&named(path), body.clone()).await;
-            assert_eq!(status, 200, "{path}: {answer}");
+            let is_bulk = ["/ops/dead/retry", "/ops/dead/drop"].contains(path);
+            let expected = if is_bulk { 202 } else { 200 };
+            assert_eq!(status, expected, "{path}: {answer}");
         }
         "command" => {
             let arguments: Vec<String> = action.command.iter().map(|word| named(word)).collect();
@@ -161,6 +188,76 @@ async fn act(office: &Office, case: &Case, browser: &mut CookieJar, action: &Act
             assert_eq!(landed.status, StatusCode::OK, "{}", landed.html);
         }
     }
+    if !action.kept.is_empty() {
+        until_bulk_ends(office).await;
+    }
+}
+
+/// Waits until every bulk action has ended.
+async fn until_bulk_ends(office: &Office) {
+    wait_for("every bulk action has ended", async || {
+        let (_, listed) = office.get("/ops/dead/bulk").await;
+        let items = listed["items"].as_array().unwrap();
+        let have_ended = items.iter().all(|item| item["finished_at"].is_string());
+        have_ended.then_some(()).ok_or_else(|| listed.to_string())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_shows_how_far_a_retry_is() {
+    let office = Office::open().await;
+    let case = office.world.connect(workspace(1)).await;
+    fail_for_good(&case, Stream::Contacts, "status 503", 1).await;
+    let mut browser = signed_in(&office).await;
+    office.post("/ops/queues/fleet/pause", json!({})).await;
+    let form = browser.page("/ops/dead").await.form("/ops/dead/retry");
+    let answer = browser.press(&form).await;
+    let path = answer.header("location").to_owned();
+    assert!(path.starts_with("/ops/dead/bulk/"), "{path}");
+    let page = browser.page(&path).await;
+    assert_eq!(page.code(), "ops_bulk");
+    let text = page.text();
+    for shown in ["Retry 1 dead letter", "queued", "0 of 1", "by browser"] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    for piece in [
+        "max=\"1\" value=\"0\"",
+        &format!("data-path=\"{path}/live\""),
+    ] {
+        assert!(page.html.contains(piece), "{piece}: {}", page.html);
+    }
+    // A second press leads to the same one.
+    let again = browser.press(&form).await;
+    assert_eq!(again.header("location"), path);
+    let live = format!("{path}/live");
+    let first = browser.get(&live).await;
+    let etag = first.header("etag").to_owned();
+    let same = browser.get_if_changed(&live, &etag).await;
+    assert_eq!(same.status, StatusCode::NOT_MODIFIED);
+    office.post("/ops/queues/fleet/resume", json!({})).await;
+    until_bulk_ends(&office).await;
+    let news = browser.get_if_changed(&live, &etag).await.text();
+    assert!(news.contains("Every letter was changed."), "{news}");
+    let ended = browser.page(&path).await;
+    assert!(!ended.html.contains("Cancel it"), "{}", ended.html);
+    let listed = browser.page("/ops/dead").await;
+    assert!(
+        listed.html.contains(&format!("href=\"{path}\"")),
+        "{}",
+        listed.html
+    );
+    assert!(
+        listed.text().contains("finished 1 of 1"),
+        "{}",
+        listed.text()
+    );
+    let unknown = browser
+        .page(&format!("/ops/dead/bulk/{}", uuid::Uuid::now_v7()))
+        .await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    let stranger = CookieJar::new(&office.base).page(&path).await;
+    assert_eq!(stranger.code(), "sign_in_required");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,6 +272,7 @@ async fn a_button_beside_a_cause_spares_the_causes_that_contain_it() {
     assert!(question.text().contains("Drop 1 dead letter?"));
     let form = question.form("/ops/dead/drop").with("count", "1");
     assert_eq!(browser.press(&form).await.status, StatusCode::SEE_OTHER);
+    until_bulk_ends(&office).await;
     let left = [("companies".to_owned(), longer.to_owned())];
     assert_eq!(case.open_dead_letters().await, left);
     // A call means every cause with the text, if it does not say otherwise.
@@ -215,5 +313,6 @@ async fn a_drop_is_asked_for_by_its_number() {
     assert_eq!(bad.status, StatusCode::BAD_REQUEST);
     let form = question.form("/ops/dead/drop").with("count", "1");
     assert_eq!(browser.press(&form).await.status, StatusCode::SEE_OTHER);
+    until_bulk_ends(&office).await;
     assert_eq!(case.open_dead_letters().await, []);
 }

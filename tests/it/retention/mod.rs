@@ -20,6 +20,7 @@ fn kept_for(retention: &Retention, kind: EndedKind) -> Duration {
     match kind {
         EndedKind::Runs => retention.runs,
         EndedKind::DeadLetters => retention.dead_letters,
+        EndedKind::BulkActions => retention.dead_letters,
         EndedKind::Quarantine => retention.quarantine,
         EndedKind::ApiKeys => retention.api_keys,
         EndedKind::OauthFlows => retention.oauth_flows,

@@ -22,6 +22,7 @@ fn per_day(kind: EndedKind) -> i64 {
         EndedKind::AuditEvents => 10,
         EndedKind::BrowserSessions => 6,
         EndedKind::OperatorActions => 3,
+        EndedKind::BulkActions => 2,
     }
 }
 

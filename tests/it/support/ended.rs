@@ -79,6 +79,11 @@ fn insert_of(kind: EndedKind) -> &'static str {
             "INSERT INTO operator_actions (tenant_id, id, action, channel, subject, changed, at)
              SELECT $1, gen_random_uuid(), 'work.paused', 'key', 'the tenant', 1, at FROM (SELECT $2::uuid) connection, "
         }
+        EndedKind::BulkActions => {
+            "INSERT INTO bulk_actions (tenant_id, id, action, cause, channel, total, done, requested_at, started_at, finished_at)
+             SELECT $1, gen_random_uuid(), 'retry', 'status 503', 'key', 1, 1, at - interval '1 h', at - interval '1 h', at
+             FROM (SELECT $2::uuid) connection, "
+        }
         EndedKind::AuditEvents => {
             "INSERT INTO audit_events (tenant_id, id, action, actor_kind, object_type, object_id, details, at)
              SELECT $1, gen_random_uuid(), 'sync.requested', 'service_key', 'connection', $2, '{\"mode\": \"full\"}', at FROM "

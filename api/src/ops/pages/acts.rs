@@ -7,16 +7,17 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
-use shared::store::OperatorChannel;
+use shared::store::{BulkKind, OperatorChannel};
 
 use super::{
+    bulk::path,
     dead::{self, LettersForm},
     notice::Refused,
     session::OpsVisitor,
 };
 use crate::{
     ops::{
-        dead_letters::Change,
+        bulk,
         operator::Operator,
         pauses::{class_scope, pause, resume, tenant_scope},
     },
@@ -97,10 +98,8 @@ pub(super) async fn retry_letters(
 ) -> Result<Response, Refused> {
     let (visitor, form) = OpsVisitor::sent_form::<LettersForm>(&operator, &headers, &body)?;
     let request = form.request()?;
-    Change::Retry
-        .all(&operator, channel(&visitor), request)
-        .await?;
-    Ok(see_other("/ops/actions", &[]))
+    let started = bulk::start(&operator, channel(&visitor), BulkKind::Retry, request).await?;
+    Ok(see_other(&path(&started), &[]))
 }
 
 /// `POST /ops/dead/drop`: drops the letters if their number was typed.
@@ -116,10 +115,8 @@ pub(super) async fn drop_letters(
         return Ok(dead::question(&visitor, &form, count, status));
     }
     let request = form.request()?;
-    Change::Drop
-        .all(&operator, channel(&visitor), request)
-        .await?;
-    Ok(see_other("/ops/actions", &[]))
+    let started = bulk::start(&operator, channel(&visitor), BulkKind::Drop, request).await?;
+    Ok(see_other(&path(&started), &[]))
 }
 
 /// How the action came, for the list of actions.

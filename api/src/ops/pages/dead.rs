@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use shared::{domain::TenantId, store::DeadLetterFilter};
 
-use super::{OpsPage, foreign, form_token, notice::Refused, session::OpsVisitor, time};
+use super::{OpsPage, bulk, foreign, form_token, notice::Refused, session::OpsVisitor, time};
 use crate::{
     error::ApiError,
     ops::{
@@ -106,8 +106,12 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
-    let causes = dead_letters::causes(&operator).await;
-    let content = causes.map(|causes| list(&causes.items, &visitor));
+    let content = async {
+        let causes = dead_letters::causes(&operator).await?;
+        let recent = bulk::recent(&operator).await?;
+        Ok(html! { (list(&causes.items, &visitor)) (recent) })
+    };
+    let content = content.await;
     let page = OpsPage {
         at: "/ops/dead",
         title: "Dead letters",
@@ -121,7 +125,8 @@ fn list(causes: &[CauseView], visitor: &OpsVisitor) -> Markup {
     html! {
         h1 { "Dead letters" }
         p { "A dead letter is a stream that failed too often. It is still retried, rarely. A retry makes it due now and forgets its \
-             attempts. It spends no more of a rate limit than any other work." }
+             attempts. It spends no more of a rate limit than any other work. Many letters are worked in batches: the next batch \
+             begins when a worker has taken over every stream of the last one." }
         table {
             caption { "Open ones, by their cause" }
             thead { tr {

@@ -6,6 +6,7 @@
 //! | `stream.rs` | news of the overview, as server-sent events |
 //! | `tenants.rs`, `tenant.rs` | tenants by lag, state or name, and one of them with `why` first |
 //! | `dead.rs` | dead letters by cause, and the question before a drop |
+//! | `bulk.rs` | a retry or drop of many letters, with its progress |
 //! | `schedule.rs` | what becomes due when |
 //! | `lists.rs` | tickets, events, and what operators have done |
 //! | `acts.rs` | what the buttons do: each is one call |
@@ -16,6 +17,7 @@
 //! A path of a page is the path of its call. What asks for HTML and has no key in a header is a browser.
 
 mod acts;
+mod bulk;
 mod dead;
 mod kept;
 mod lists;
@@ -91,6 +93,10 @@ pub(super) fn routes(operator: Operator) -> Router {
             "/ops/dead/drop",
             get(dead::confirm).post(acts::drop_letters),
         )
+        .route("/ops/dead/bulk", get(dead::show))
+        .route("/ops/dead/bulk/{id}", get(bulk::show))
+        .route("/ops/dead/bulk/{id}/live", get(bulk::live))
+        .route("/ops/dead/bulk/{id}/cancel", post(bulk::cancel))
         .route("/ops/events", get(lists::events))
         .route("/ops/actions", get(lists::actions))
         .route("/assets/{name}", get(asset))
@@ -116,7 +122,9 @@ pub(super) fn is_for_browser(request: &Request) -> bool {
     match *request.method() {
         Method::POST => has(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
         _ => {
-            ["/ops/", "/ops/live", "/ops/live/stream"].contains(&path)
+            path == "/ops/"
+                || path.ends_with("/live")
+                || path == "/ops/live/stream"
                 || has(header::ACCEPT, "text/html")
         }
     }
@@ -218,6 +226,16 @@ impl OpsPage<'_> {
 /// What every form of a signed-in browser carries.
 fn form_token(visitor: &OpsVisitor) -> Markup {
     html! { input type="hidden" name="form_token" value=(visitor.form_token.expose()); }
+}
+
+/// The part of a page that keeps itself up to date from a path, and the switch for it.
+fn live_region(path: &str, stream: Option<&str>, content: &Markup) -> Markup {
+    html! {
+        // It is there before its text, so that a change is read out.
+        p id="live-news" class="dim" role="status" {}
+        button id="live-switch" class="quiet" type="button" hidden { "Pause live updates" }
+        div id="live" data-path=(path) data-stream=[stream] { (content) }
+    }
 }
 
 /// A text that a customer, a server or an operator wrote.

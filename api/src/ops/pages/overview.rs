@@ -3,7 +3,9 @@
 use axum::{extract::State, http::HeaderMap, response::Response};
 use maud::{Markup, html};
 
-use super::{OpsPage, foreign, form_token, notice::Refused, session::OpsVisitor, time};
+use super::{
+    OpsPage, foreign, form_token, live_region, notice::Refused, session::OpsVisitor, time,
+};
 use crate::{
     ops::{
         fleet_views::{
@@ -25,10 +27,7 @@ pub(super) async fn show(
     let view = overview::read(&operator).await;
     let content = html! {
         h1 { "Operations" }
-        // It is there before its text, so that a change is read out.
-        p id="live-news" class="dim" role="status" {}
-        button id="live-switch" class="quiet" type="button" hidden { "Pause live updates" }
-        div id="live" data-path="/ops/live" data-stream="/ops/live/stream" { (render(&view)) }
+        (live_region("/ops/live", Some("/ops/live/stream"), &render(&view)))
         (pauses(&visitor))
     };
     let page = OpsPage {

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use api::ops::{
     fleet_views::CausesView,
-    views::{ChangedView, DeadLetterView, DeadLettersView},
+    views::{BulkStartedView, ChangedView, DeadLetterView, DeadLettersView},
 };
 use serde_json::{Value, json};
 
+use super::dead_bulk;
 use crate::{
     cli::{DeadChangeArgs, DeadCommand, DeadFilterArgs},
     failure::Failure,
@@ -33,6 +34,7 @@ pub async fn run(file: Option<&Path>, format: Format, command: DeadCommand) -> R
         }
         DeadCommand::Retry(choice) => change(&ops, format, "retry", &choice).await,
         DeadCommand::Drop(choice) => change(&ops, format, "drop", &choice).await,
+        DeadCommand::Bulk(command) => dead_bulk::run(&ops, format, command).await,
     }
 }
 
@@ -138,31 +140,47 @@ async fn change(
             ops.post(&format!("/ops/dead/{id}/{verb}"), &json!({}))
                 .await?
         }
-        None => change_all(ops, verb, choice).await?,
+        None => match change_all(ops, verb, choice).await? {
+            Asked::Counted(counted) => counted,
+            Asked::Started(started) => {
+                return dead_bulk::follow(ops, format, started.action, choice.no_wait).await;
+            }
+        },
     };
     output::show(format, &changed_table(&changed), &changed)
+}
+
+/// What the answer to a retry or drop by filter is.
+enum Asked {
+    Counted(ChangedView),
+    Started(Box<BulkStartedView>),
 }
 
 async fn change_all(
     ops: &OpsClient,
     verb: &str,
     choice: &DeadChangeArgs,
-) -> Result<ChangedView, Failure> {
+) -> Result<Asked, Failure> {
     // A drop cannot be undone, so a drop by filter only counts until it is confirmed.
     let is_unconfirmed = verb == "drop" && !choice.yes && !choice.dry_run;
+    let only_counts = choice.dry_run || is_unconfirmed;
     let mut body: Value = choice
         .filter
         .fields()
         .into_iter()
         .map(|(name, value)| (name.to_owned(), json!(value)))
         .collect();
-    body["dry_run"] = json!(choice.dry_run || is_unconfirmed);
-    let changed: ChangedView = ops.post(&format!("/ops/dead/{verb}"), &body).await?;
+    body["dry_run"] = json!(only_counts);
+    let path = format!("/ops/dead/{verb}");
+    if !only_counts {
+        return Ok(Asked::Started(Box::new(ops.post(&path, &body).await?)));
+    }
+    let counted_letters: ChangedView = ops.post(&path, &body).await?;
     if is_unconfirmed {
-        let letters = counted(changed.count.unwrap_or_default(), "dead letter");
+        let letters = counted(counted_letters.count.unwrap_or_default(), "dead letter");
         eprintln!("nothing was dropped, add --yes to drop {letters}");
     }
-    Ok(changed)
+    Ok(Asked::Counted(counted_letters))
 }
 
 fn changed_table(changed: &ChangedView) -> Table {
