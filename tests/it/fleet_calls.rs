@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use intercom_simulator::{Fault, WorkspaceSpec};
 use serde_json::{Value, json};
 use servers::Relay;
 use shared::{
-    domain::{Stream, TenantId},
+    domain::{Mode, Stream, TenantId},
     store::AfterDisconnect,
 };
 
 use crate::{
     operations::{KEY, Office, fail_for_good, workspace},
+    ops_pages::signed_in,
     support::{Case, World, servers, tiny, wait_for},
 };
 
@@ -73,6 +75,115 @@ async fn the_overview_counts_the_fleet_and_its_workers() {
     assert_eq!(seen["fleet"]["data"]["paused"][0]["reason"], "a test");
     let (_, resumed) = office.pathbound(&["resume", "fleet", "-o", "json"]);
     assert_eq!(resumed, json!({"paused": false, "scope": "fleet"}));
+}
+
+/// Sums of the last hour: slices, failures and calls.
+async fn last_hour(office: &Office) -> [u64; 3] {
+    let (_, seen) = office.get("/ops/overview").await;
+    let minutes = seen["queue"]["data"]["minutes"].as_array().unwrap();
+    assert_eq!(minutes.len(), 60, "{seen}");
+    ["slices", "failures", "calls"].map(|name| {
+        let counts = minutes.iter().map(|minute| minute[name].as_u64().unwrap());
+        counts.sum()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_hour_counts_every_slice_failure_and_call_once() {
+    let office = Office::open().await;
+    let world = &office.world;
+    let case = world.connect(workspace(1)).await;
+    assert_eq!(last_hour(&office).await, [0, 0, 0]);
+    // The calls of the OAuth flow are no slice's.
+    case.reset_calls();
+    let fleet = world.fleet(1);
+    case.until_complete().await;
+    case.until_slices(0).await;
+    let [synced, failed, _] = wait_for("all calls are counted", async || {
+        let seen = last_hour(&office).await;
+        (seen[2] == case.all_calls())
+            .then_some(seen)
+            .ok_or_else(|| format!("{seen:?} of {}", case.all_calls()))
+    })
+    .await;
+    assert!(synced >= 5, "{synced}");
+    assert_eq!(failed, 0);
+    // Each attempt that fails is a slice, and the calls of it count as well.
+    case.inject(Fault::status(503).operation("list_tags"));
+    case.request(Mode::Incremental, &[Stream::Reference]).await;
+    case.until_error(Stream::Reference).await;
+    fleet.stop().await;
+    wait_for("all failures are counted", async || {
+        let [slices, failures, calls] = last_hour(&office).await;
+        let attempts = case.failed_attempts_of(Stream::Reference).await as u64;
+        let is_exact = attempts > 0
+            && (slices, failures, calls) == (synced + attempts, attempts, case.all_calls());
+        is_exact
+            .then_some(())
+            .ok_or_else(|| format!("{slices} {failures} {calls} {attempts}"))
+    })
+    .await;
+    // The worker is gone, and what it did is not.
+    let mut browser = signed_in(&office).await;
+    let page = browser.page("/ops/").await;
+    let calls = case.all_calls();
+    for shown in [
+        format!("{calls} calls within an hour"),
+        "Failures a minute".to_owned(),
+    ] {
+        assert!(page.text().contains(&shown), "{shown}: {}", page.text());
+    }
+    assert!(page.html.contains("<svg class=\"chart\""), "{}", page.html);
+    let text = world.command(&["overview"]).stdout;
+    let text = String::from_utf8(text).unwrap();
+    assert!(
+        text.contains(&format!("{calls} calls to Intercom")),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overview_names_the_workspaces_that_stand_at_their_limit() {
+    let office = Office::open().await;
+    let world = &office.world;
+    let busy = world
+        .connect(WorkspaceSpec {
+            conversations: 200,
+            limit_per_window: 10,
+            ..workspace(1)
+        })
+        .await;
+    let idle = world.connect(workspace(2)).await;
+    let _fleet = world.fleet(1);
+    idle.until_complete().await;
+    let rate = wait_for(
+        "a window shows that a workspace is at its limit",
+        async || {
+            let (_, seen) = office.get("/ops/overview").await;
+            let rate = seen["rate"]["data"].clone();
+            let at_limit = rate["at_limit"].as_array().cloned().unwrap_or_default();
+            let names: Vec<&str> = at_limit
+                .iter()
+                .filter_map(|one| one["budget"].as_str())
+                .collect();
+            (names == [busy.workspace.id_code().as_str()])
+                .then_some(rate)
+                .ok_or_else(|| seen["rate"].to_string())
+        },
+    )
+    .await;
+    let at_limit = &rate["at_limit"][0];
+    assert_eq!(
+        (&at_limit["allowed"], &rate["at_limit_count"]),
+        (&json!(8), &json!(1))
+    );
+    assert_eq!(rate["windows"].as_array().unwrap().len(), 3);
+    let last = &rate["windows"][0];
+    assert!(
+        last["calls"].as_u64() >= at_limit["calls"].as_u64(),
+        "{rate}"
+    );
+    assert!(last["allowed"].as_u64().unwrap() >= 8, "{rate}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,8 +82,12 @@ impl Worker {
         // The indexer ends with the queue, also when that ends for a reason of its own.
         let indexing = shutdown.child_token();
         let slots = self.context.config.worker_slots;
+        let pacing = self.context.intercom.pacing().clone();
         let working = async {
-            let ended = queue::run(self.queue, slots, runner, shutdown).await;
+            let ended = tokio::select! {
+                ended = queue::run(self.queue, slots, runner, shutdown) => ended,
+                () = pacing.share_use() => Ok(()),
+            };
             indexing.cancel();
             ended
         };

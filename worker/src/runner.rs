@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::{
     domain::Verdict,
-    queue::{Fleet, Lease, Queue, Ticket},
+    queue::{Fleet, Lease, Queue, SliceEnd, Ticket},
     store::SliceKey,
     sync::{self, Context, SliceOutcome},
 };
@@ -48,9 +48,14 @@ impl JobRunner {
 }
 
 impl Fleet for JobRunner {
-    async fn work(&self, lease: Lease) -> Verdict {
+    async fn work(&self, lease: Lease) -> SliceEnd {
         let outcome = jobs::work(&self.context, key(lease), lease.crashes).await;
-        self.settle(lease, outcome).await
+        let (failed, calls) = (outcome.is_failure(), outcome.calls);
+        SliceEnd {
+            verdict: self.settle(lease, outcome).await,
+            failed,
+            calls,
+        }
     }
 
     async fn crashed(&self, lease: Lease, cause: &'static str) -> Verdict {

@@ -28,6 +28,44 @@ pub struct OverviewView {
     pub queue: PartView<QueuePartView>,
     /// From Postgres.
     pub fleet: PartView<FleetPartView>,
+    /// From Redis, and good for ten seconds.
+    pub rate: PartView<RatePartView>,
+}
+
+/// How much of all its rate budgets the fleet uses.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RatePartView {
+    /// The last windows whose ends have passed, the last one first.
+    pub windows: Vec<RateWindowView>,
+    /// Budgets that had no call left in the last of them, the largest first, 20 at most.
+    pub at_limit: Vec<BudgetView>,
+    /// How many they are in all.
+    pub at_limit_count: u64,
+}
+
+/// The windows of all budgets that ended within the same ten seconds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct RateWindowView {
+    pub ends_at: DateTime<Utc>,
+    /// Budgets that the fleet has called with.
+    pub budgets: u64,
+    /// Calls of the fleet.
+    pub calls: u64,
+    /// Calls that the fleet was allowed.
+    pub allowed: u64,
+}
+
+/// The use of one rate budget.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BudgetView {
+    /// The workspace's id, or `(app:REGION)`.
+    pub budget: String,
+    /// Calls of the fleet.
+    pub calls: u64,
+    /// Calls that Intercom counted, those of other apps included.
+    pub used: u64,
+    /// The fleet's share of the limit.
+    pub allowed: u64,
 }
 
 /// What was last read from one server.
@@ -47,6 +85,22 @@ pub struct QueuePartView {
     pub classes: ClassesView,
     /// Those that have reported within a minute.
     pub workers: Vec<WorkerView>,
+    /// The last 60 minutes, the oldest first. The last one is not over yet.
+    #[serde(default)]
+    pub minutes: Vec<MinuteView>,
+}
+
+/// What the fleet did in one minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MinuteView {
+    /// When it began, by Redis' clock.
+    pub at: DateTime<Utc>,
+    /// Slices that ended.
+    pub slices: u64,
+    /// Those of them whose work could not be done.
+    pub failures: u64,
+    /// Calls to Intercom that they have sent.
+    pub calls: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::{domain::TenantId, queue::FleetWorker, store::FleetCounts};
+use shared::{
+    domain::TenantId,
+    pacing::{BudgetUse, FleetWindow},
+    queue::{FleetWorker, Minute},
+    store::FleetCounts,
+};
 
 use super::{
     bounded::COUNT_CAP,
     fleet_views::{
-        ConnectionCountsView, CountView, FleetPartView, FurthestView, OverviewView, PartView,
-        QueuePartView, WorkerView,
+        BudgetView, ConnectionCountsView, CountView, FleetPartView, FurthestView, MinuteView,
+        OverviewView, PartView, QueuePartView, RatePartView, RateWindowView, WorkerView,
     },
     operator::Operator,
     snapshot::{FleetReading, QueueReading, Reading},
@@ -21,6 +26,9 @@ use crate::error::ApiError;
 /// A ticket that is ready for longer than this while no slice runs is not waiting for its turn.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 
+/// Budgets at their limit that are named.
+const AT_LIMIT: usize = 20;
+
 /// `GET /ops/overview`
 pub(super) async fn show(State(operator): State<Operator>) -> Result<Json<OverviewView>, ApiError> {
     Ok(Json(read(&operator).await))
@@ -28,9 +36,10 @@ pub(super) async fn show(State(operator): State<Operator>) -> Result<Json<Overvi
 
 /// The overview of this moment, or of the last moment at which the servers answered.
 pub(super) async fn read(operator: &Operator) -> OverviewView {
-    let (queue, fleet) = tokio::join!(
+    let (queue, fleet, rate) = tokio::join!(
         operator.snapshot.queue(&operator.queue),
-        operator.snapshot.fleet(&operator.store)
+        operator.snapshot.fleet(&operator.store),
+        operator.snapshot.rate(&operator.pacing)
     );
     let now = Utc::now();
     let queue = part(queue, now, queue_part);
@@ -41,6 +50,7 @@ pub(super) async fn read(operator: &Operator) -> OverviewView {
         sentence,
         queue,
         fleet,
+        rate: part(rate, now, |windows| rate_part(windows)),
     }
 }
 
@@ -60,6 +70,43 @@ fn queue_part(reading: &QueueReading) -> QueuePartView {
         tickets: reading.stats.live,
         classes: (&reading.stats).into(),
         workers: reading.workers.iter().map(worker).collect(),
+        minutes: reading.minutes.iter().map(minute).collect(),
+    }
+}
+
+fn rate_part(windows: &[FleetWindow]) -> RatePartView {
+    let at_limit = windows.first().map_or(&[][..], |last| &last.at_limit);
+    RatePartView {
+        windows: windows.iter().map(rate_window).collect(),
+        at_limit: at_limit.iter().take(AT_LIMIT).map(budget).collect(),
+        at_limit_count: at_limit.len() as u64,
+    }
+}
+
+const fn rate_window(window: &FleetWindow) -> RateWindowView {
+    RateWindowView {
+        ends_at: window.ends_at,
+        budgets: window.budgets,
+        calls: window.calls,
+        allowed: window.allowed,
+    }
+}
+
+fn budget(of: &BudgetUse) -> BudgetView {
+    BudgetView {
+        budget: of.budget.clone(),
+        calls: of.calls,
+        used: of.used,
+        allowed: of.allowed,
+    }
+}
+
+const fn minute(minute: &Minute) -> MinuteView {
+    MinuteView {
+        at: minute.at,
+        slices: minute.slices,
+        failures: minute.failures,
+        calls: minute.calls,
     }
 }
 
@@ -244,6 +291,7 @@ mod tests {
                 fresh,
             },
             workers: workers.iter().map(worker).collect(),
+            minutes: Vec::new(),
         }
     }
 

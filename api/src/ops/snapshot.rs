@@ -10,17 +10,24 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use shared::{
-    queue::{FleetWorker, Queue, QueueStats},
+    pacing::{FleetWindow, Pacing},
+    queue::{FleetWorker, Minute, Queue, QueueStats},
     store::{FleetCounts, OperatorStore, Pause},
 };
 use tokio::sync::Mutex;
 
 use super::bounded::COUNT_CAP;
 
+/// Minutes of the charts.
+const MINUTES: u32 = 60;
 /// How long a read may take.
 const READ_LIMIT: Duration = Duration::from_secs(1);
 /// How long the numbers of the queue are good.
 const QUEUE_GOOD_FOR: Duration = Duration::from_secs(1);
+/// Rate windows that are read, each with an entry for every workspace that was called within it.
+const WINDOWS: i64 = 3;
+/// A window ends every ten seconds.
+const RATE_GOOD_FOR: Duration = Duration::from_secs(10);
 /// Counts read some ten thousand entries of an index, so they are good for longer.
 const FLEET_GOOD_FOR: Duration = Duration::from_secs(5);
 
@@ -32,6 +39,8 @@ pub(super) const PAUSES: i64 = 100;
 pub(super) struct QueueReading {
     pub(super) stats: QueueStats,
     pub(super) workers: Vec<FleetWorker>,
+    /// The last hour.
+    pub(super) minutes: Vec<Minute>,
 }
 
 /// What Postgres says.
@@ -47,6 +56,7 @@ pub(super) struct FleetReading {
 pub(super) struct Snapshot {
     queue: Arc<Mutex<Last<QueueReading>>>,
     fleet: Arc<Mutex<Last<FleetReading>>>,
+    rate: Arc<Mutex<Last<Vec<FleetWindow>>>>,
 }
 
 /// What was last read from one server.
@@ -70,6 +80,7 @@ impl Snapshot {
         Self {
             queue: Arc::new(Mutex::new(Last::never())),
             fleet: Arc::new(Mutex::new(Last::never())),
+            rate: Arc::new(Mutex::new(Last::never())),
         }
     }
 
@@ -79,6 +90,7 @@ impl Snapshot {
             Ok::<_, shared::queue::QueueError>(QueueReading {
                 stats: queue.stats().await?,
                 workers: queue.workers().await?,
+                minutes: queue.minutes(MINUTES).await?,
             })
         };
         // Held while the server is asked, so that callers that come meanwhile share the answer.
@@ -96,6 +108,13 @@ impl Snapshot {
         };
         let mut last = self.fleet.lock().await;
         last.read(FLEET_GOOD_FOR, "postgres", read).await
+    }
+
+    /// The use of rate budgets.
+    pub(super) async fn rate(&self, pacing: &Pacing) -> Reading<Vec<FleetWindow>> {
+        let read = pacing.fleet_windows(WINDOWS);
+        let mut last = self.rate.lock().await;
+        last.read(RATE_GOOD_FOR, "redis", read).await
     }
 
     /// A change of an operator shows at once.

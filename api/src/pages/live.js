@@ -58,7 +58,11 @@
     }
     for (const piece of fresh.querySelectorAll("[data-live]")) {
       const old = root.querySelector(`[data-live="${piece.dataset.live}"]`);
-      if (old && old.innerHTML !== piece.innerHTML && !isBusy(old)) old.replaceWith(piece);
+      if (!old || isBusy(old)) continue;
+      // What a person has opened stays open.
+      const opened = [...old.querySelectorAll("details")].map((details) => details.open);
+      piece.querySelectorAll("details").forEach((details, index) => (details.open = opened[index] || details.open));
+      if (old.innerHTML !== piece.innerHTML) old.replaceWith(piece);
     }
     for (const [id, state] of after) {
       if (before.get(id) === state) continue;

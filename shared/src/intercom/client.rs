@@ -73,7 +73,14 @@ impl Intercom {
             token,
             class,
             gate: None,
+            calls: Arc::default(),
         }
+    }
+
+    /// The fleet's rate budgets.
+    #[must_use]
+    pub const fn pacing(&self) -> &Pacing {
+        &self.pacing
     }
 
     /// `GET /me`: the workspace that a token belongs to.

@@ -1,6 +1,12 @@
 //! Reading one workspace: permit, gate, call, classification.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use super::{
     Endpoint, Error, Gate, Response, Version,
@@ -27,6 +33,8 @@ pub struct Workspace {
     /// The class in which the workspace's calls compete for permits.
     pub(super) class: Class,
     pub(super) gate: Option<Gate>,
+    /// Calls that were sent. Clones count together.
+    pub(super) calls: Arc<AtomicU32>,
 }
 
 impl Workspace {
@@ -37,6 +45,12 @@ impl Workspace {
             gate: Some(gate),
             ..self
         }
+    }
+
+    /// The same workspace, whose calls are counted here.
+    #[must_use]
+    pub fn counting(self, calls: Arc<AtomicU32>) -> Self {
+        Self { calls, ..self }
     }
 
     /// The same workspace with calls of another class.
@@ -99,6 +113,7 @@ impl Workspace {
             return Err(Error::Closed);
         }
         let name = endpoint.name();
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let started_at = Instant::now();
         let received = self
             .transport

@@ -186,6 +186,8 @@ impl Driver {
             }
         }
         let Some(window) = reply.window else { return };
+        let allowed = reply.status.allowed;
+        self.ledger.fleet_use().note(&self.budget, window, allowed);
         if self.scope.check.lock().observe(&self.budget, window) {
             let scope = self.scope.configured.as_str();
             metrics::counter!("pathbound_rate_limit_scope_contradictions_total", "scope" => scope)

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use redis::{RedisError, Script};
 
+use super::fleet_use::FleetUse;
 use super::protocol::{LedgerReply, LedgerRequest, RawLedgerReply};
 use crate::{
     config::Config,
@@ -32,6 +33,7 @@ pub(super) struct Ledger {
     /// Names this process among those that share a budget. It changes with each start.
     process: Arc<str>,
     max_share: f64,
+    fleet_use: FleetUse,
 }
 
 impl Ledger {
@@ -40,13 +42,21 @@ impl Ledger {
     /// # Errors
     /// If the URL cannot be used.
     pub(super) fn open(config: &Config) -> Result<Self, RedisError> {
+        let redis = RedisConnection::shared(&RedisServer::of(config), TIMEOUT)?;
+        let prefix: Arc<str> = config.redis_prefix.as_str().into();
         Ok(Self {
-            redis: RedisConnection::shared(&RedisServer::of(config), TIMEOUT)?,
+            fleet_use: FleetUse::new(redis.clone(), Arc::clone(&prefix)),
+            redis,
             script: Arc::new(Script::new(LEDGER_SCRIPT)),
-            prefix: config.redis_prefix.as_str().into(),
+            prefix,
             process: uuid::Uuid::new_v4().simple().to_string().into(),
             max_share: config.intercom.max_share,
         })
+    }
+
+    /// What the fleet uses of all budgets.
+    pub(super) const fn fleet_use(&self) -> &FleetUse {
+        &self.fleet_use
     }
 
     pub(super) const fn max_share(&self) -> f64 {

@@ -4,6 +4,7 @@ mod breaker;
 mod budget;
 mod budgets;
 mod driver;
+mod fleet_use;
 mod headers;
 mod ledger;
 mod limiter;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 pub use budget::Budget;
+pub use fleet_use::{BudgetUse, FleetWindow};
 pub use headers::RateLimitHeaders;
 pub use ledger::LEDGER_SCRIPT;
 pub use local::{Acquire, FLUSH_DELAY, LocalBudget};
@@ -98,6 +100,19 @@ impl Pacing {
         let name = self.name(region, workspace_id);
         let reply = self.ledger.call(&name, &LedgerRequest::default()).await;
         reply.ok().map(|reply| reply.status)
+    }
+
+    /// The fleet's use of all its budgets in so many windows whose ends have passed, the last one first.
+    ///
+    /// # Errors
+    /// If Redis fails.
+    pub async fn fleet_windows(&self, count: i64) -> Result<Vec<FleetWindow>, PacingError> {
+        Ok(self.ledger.fleet_use().windows(count).await?)
+    }
+
+    /// Shares what this process sees of its budgets, for those who look at the fleet, until it is dropped.
+    pub async fn share_use(&self) {
+        self.ledger.fleet_use().share().await;
     }
 
     /// The fleet's share of each announced limit.

@@ -277,6 +277,7 @@ impl Dispatcher {
                     ticket: claimed.ticket,
                     fence: claimed.fence,
                     verdict: Verdict::Done,
+                    counted: None,
                 });
                 return;
             }

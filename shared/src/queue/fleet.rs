@@ -12,10 +12,30 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(15);
 /// A ticket whose slice crashed waits this long, unless the fleet decides otherwise.
 const AFTER_CRASH: Duration = Duration::from_secs(10);
 
+/// The end of a slice: what happens to its ticket, and what is counted of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SliceEnd {
+    pub verdict: Verdict,
+    /// Its work could not be done, and is tried again or given up.
+    pub failed: bool,
+    /// Calls to Intercom that it has sent.
+    pub calls: u32,
+}
+
+impl From<Verdict> for SliceEnd {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            failed: false,
+            calls: 0,
+        }
+    }
+}
+
 /// What a worker does with a lease. The worker crate implements it over its list of jobs.
 pub trait Fleet: Send + Sync + 'static {
-    /// Works one slice and returns what happens to its ticket.
-    fn work(&self, lease: Lease) -> impl Future<Output = Verdict> + Send;
+    /// Works one slice and returns how it ended.
+    fn work(&self, lease: Lease) -> impl Future<Output = SliceEnd> + Send;
 
     /// Called when the slice panicked or hung. The implementation stores the cause, so that a crashed slice
     /// counts as a failed attempt like any other.

@@ -10,10 +10,9 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
 use super::{
-    Lease, Queue, QueueError,
+    Lease, Queue, QueueError, SliceEnd,
     poll::{Capacity, Settlement},
 };
-use crate::domain::Verdict;
 
 /// A lease on its way to its slice.
 #[derive(Debug)]
@@ -58,8 +57,8 @@ impl LeaseTable {
     }
 
     /// Ends a lease. The dispatcher tells Redis with its next poll.
-    pub(super) fn settle(&self, lease: Lease, verdict: Verdict) {
-        let settlement = Settlement::new(lease, verdict);
+    pub(super) fn settle(&self, lease: Lease, end: SliceEnd) {
+        let settlement = Settlement::of_slice(lease, end);
         if let Err(mpsc::error::SendError(settlement)) = self.settlements.send(settlement) {
             // The dispatcher has ended, so nothing else would send this settlement. One try is enough, because
             // another worker reaps the lease when it expires.

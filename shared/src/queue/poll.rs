@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Lease, Queue, QueueError, client::BATCH_SIZE};
+use super::{Lease, Queue, QueueError, SliceEnd, client::BATCH_SIZE};
 use crate::{backoff::Backoff, domain::Verdict};
 
 /// How long a lease lasts without renewal. A dead worker's ticket waits this long, plus the time to the next reap.
@@ -28,14 +28,35 @@ pub(super) struct Settlement {
     pub ticket: Vec<u8>,
     pub fence: i64,
     pub verdict: Verdict,
+    /// What is counted of its slice. `None` if no slice has begun.
+    pub counted: Option<SliceEnd>,
 }
 
 impl Settlement {
+    /// The end of a slice, which is counted when Redis settles it. A settlement that is sent twice is refused the second
+    /// time, so it is counted once.
+    pub(super) fn of_slice(lease: Lease, end: SliceEnd) -> Self {
+        Self {
+            counted: Some(end),
+            ..Self::new(lease, end.verdict)
+        }
+    }
+
     pub(super) fn new(lease: Lease, verdict: Verdict) -> Self {
         Self {
             ticket: lease.ticket.to_string().into_bytes(),
             fence: lease.fence,
             verdict,
+            counted: None,
+        }
+    }
+
+    /// The milliseconds of a snooze. Behind them, whether the slice has failed and how many calls it has sent.
+    fn numbers(&self) -> String {
+        let wait = snooze_milliseconds(self.verdict);
+        match self.counted {
+            Some(SliceEnd { failed, calls, .. }) => format!("{wait}:{}:{calls}", u8::from(failed)),
+            None => wait.to_string(),
         }
     }
 }
@@ -107,7 +128,7 @@ impl Queue {
                     call.arg(&settlement.ticket)
                         .arg(settlement.fence)
                         .arg(settlement.verdict.as_str())
-                        .arg(snooze_milliseconds(settlement.verdict));
+                        .arg(settlement.numbers());
                 }
                 call.invoke_async(&mut redis).await
             })

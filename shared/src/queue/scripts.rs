@@ -32,6 +32,7 @@ pub const RENEW: &str = script!("renew.lua");
 pub const PAUSE: &str = script!("pause.lua");
 pub const STATS: &str = script!("stats.lua");
 pub const JOBS: &str = script!("jobs.lua");
+pub const MINUTES: &str = script!("minutes.lua");
 pub const WORKERS: &str = script!("workers.lua");
 pub const RAISE_FENCE: &str = include_str!("scripts/raise_fence.lua");
 pub const PROBE: &str = include_str!("scripts/probe.lua");
@@ -43,6 +44,7 @@ pub(super) struct Scripts {
     pub pause: Script,
     pub stats: Script,
     pub jobs: Script,
+    pub minutes: Script,
     pub workers: Script,
     pub raise_fence: Script,
     pub probe: Script,
@@ -57,6 +59,7 @@ impl Scripts {
             pause: Script::new(PAUSE),
             stats: Script::new(STATS),
             jobs: Script::new(JOBS),
+            minutes: Script::new(MINUTES),
             workers: Script::new(WORKERS),
             raise_fence: Script::new(RAISE_FENCE),
             probe: Script::new(PROBE),

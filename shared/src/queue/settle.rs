@@ -14,7 +14,7 @@ use futures::{FutureExt, future::BoxFuture};
 use tower::{Layer, Service};
 
 use super::{
-    Fleet, Lease,
+    Fleet, Lease, SliceEnd,
     lease_table::{ClaimedLease, LeaseTable},
 };
 use crate::domain::Verdict;
@@ -56,7 +56,7 @@ pub(super) struct Settle<S, F> {
 
 impl<S, F> Service<Task<Arc<ClaimedLease>>> for Settle<S, F>
 where
-    S: Service<Task<Arc<ClaimedLease>>, Response = Verdict, Error = BoxDynError>,
+    S: Service<Task<Arc<ClaimedLease>>, Response = SliceEnd, Error = BoxDynError>,
     S::Future: Send + 'static,
     F: Fleet,
 {
@@ -75,11 +75,14 @@ where
         let slice = self.slice.call(task);
         let (leases, fleet) = (self.leases.clone(), self.fleet.clone());
         async move {
-            let verdict = match slice.await {
-                Ok(verdict) => verdict,
-                Err(error) => crashed(&*fleet, lease, &*error).await,
+            let end = match slice.await {
+                Ok(end) => end,
+                Err(error) => SliceEnd {
+                    failed: true,
+                    ..crashed(&*fleet, lease, &*error).await.into()
+                },
             };
-            leases.settle(lease, verdict);
+            leases.settle(lease, end);
             // The fleet has stored a crash, so apalis has no error to handle.
             Ok(())
         }

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Span;
 
 use super::{
-    Fleet, Queue,
+    Fleet, Queue, SliceEnd,
     backend::TicketBackend,
     lease_table::ClaimedLease,
     settle::{SettleLayer, TimedOut},
@@ -105,7 +105,7 @@ async fn slice<F: Fleet>(
     claimed: Arc<ClaimedLease>,
     fleet: Data<Arc<F>>,
     stop: Data<Shutdown>,
-) -> Result<Verdict, TimedOut> {
+) -> Result<SliceEnd, TimedOut> {
     let lease = claimed.lease;
     let limit = fleet.time_limit(lease);
     let drained = async {
@@ -117,7 +117,7 @@ async fn slice<F: Fleet>(
         () = drained => {
             // What it has committed stays, and another worker goes on from there.
             tracing::warn!(ticket = %lease.ticket, fence = lease.fence, "gave a slice back, because the worker stops");
-            Ok(Verdict::Requeue)
+            Ok(Verdict::Requeue.into())
         }
     }
 }

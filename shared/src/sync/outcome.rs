@@ -15,6 +15,8 @@ pub struct SliceOutcome {
     pub stale_fence: Option<i64>,
     /// The label `outcome` of `pathbound_slices_finished_total`.
     pub(super) label: &'static str,
+    /// Calls to Intercom that the slice has sent.
+    pub calls: u32,
 }
 
 impl SliceOutcome {
@@ -37,6 +39,12 @@ impl SliceOutcome {
         Self { label, ..self }
     }
 
+    /// Whether its work could not be done: an attempt failed, Intercom refused, or Postgres was away.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        ["retry", "dead", "store", "blocked", "reauth_required"].contains(&self.label)
+    }
+
     pub(super) fn with_due(self, also_due: Vec<Stream>) -> Self {
         Self { also_due, ..self }
     }
@@ -49,6 +57,7 @@ impl From<Verdict> for SliceOutcome {
             also_due: Vec::new(),
             stale_fence: None,
             label: verdict.as_str(),
+            calls: 0,
         }
     }
 }

@@ -1,6 +1,12 @@
 //! One slice of one stream: take the stream over, run its job, and report what follows.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use futures::future::BoxFuture;
 
@@ -36,7 +42,8 @@ const MAX_CRASHES: u32 = 3;
 #[tracing::instrument(name = "slice", skip_all, fields(tenant = %key.tenant, connection = %key.connection, stream = %key.stream, fence = key.fence))]
 pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> SliceOutcome {
     let started_at = Instant::now();
-    let outcome = match ctx.store.claim_stream(key, crashes).await {
+    let calls = Arc::new(AtomicU32::new(0));
+    let mut outcome = match ctx.store.claim_stream(key, crashes).await {
         Ok(StreamClaim::NotDue) => SliceOutcome::from(Verdict::Done).labelled("nothing_due"),
         Ok(StreamClaim::Stale { fence }) => SliceOutcome::stale(fence),
         Ok(StreamClaim::Acquired(state)) => {
@@ -47,7 +54,7 @@ pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> Slice
             };
             let crashes = state.crashes;
             let ended = if crashes < MAX_CRASHES {
-                run(ctx, key, *state, job).await
+                run(ctx, key, *state, job, &calls).await
             } else {
                 // The slice is not run, because it would probably end this worker as well.
                 Err(SliceError::Deadly(crashes))
@@ -62,6 +69,7 @@ pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> Slice
             store_pause()
         }
     };
+    outcome.calls = calls.load(Ordering::Relaxed);
     metrics::counter!("pathbound_slices_finished_total", "stream" => key.stream.as_str(), "outcome" => outcome.label)
         .increment(1);
     metrics::histogram!("pathbound_slice_duration_seconds", "stream" => key.stream.as_str())
@@ -94,6 +102,7 @@ async fn run(
     key: SliceKey,
     state: ClaimedStream,
     job: Job,
+    calls: &Arc<AtomicU32>,
 ) -> Result<SliceOutcome, SliceError> {
     // Opened for one slice only, so that no token stays in memory between slices.
     let token = ctx.open_token(key, &state.sealed_token)?;
@@ -106,7 +115,8 @@ async fn run(
             token,
             job.class,
         )
-        .behind(fence_gate::gate(&ctx.store, key));
+        .behind(fence_gate::gate(&ctx.store, key))
+        .counting(Arc::clone(calls));
     let cx = SliceContext {
         ctx,
         key,

@@ -19,7 +19,7 @@ fn sign_in_form(page: &HtmlAnswer, key: &str) -> Form {
 }
 
 /// A browser that is signed in at an ops listener.
-async fn signed_in(office: &Office) -> CookieJar {
+pub(crate) async fn signed_in(office: &Office) -> CookieJar {
     let mut browser = CookieJar::new(&office.base);
     let page = browser.get("/ops/").await;
     assert_eq!(
@@ -38,7 +38,7 @@ async fn signed_in(office: &Office) -> CookieJar {
 
 impl CookieJar {
     /// A page, as a browser asks for it.
-    async fn page(&mut self, path: &str) -> HtmlAnswer {
+    pub(crate) async fn page(&mut self, path: &str) -> HtmlAnswer {
         self.get_accepting(path, "text/html").await
     }
 }

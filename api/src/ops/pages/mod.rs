@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `overview.rs` | the fleet at a glance, which keeps itself up to date |
 //! | `stream.rs` | news of the overview, as server-sent events |
+//! | `charts.rs` | what the fleet did in the last hour |
 //! | `tenants.rs`, `tenant.rs` | tenants by lag, state or name, and one of them with `why` first |
 //! | `dead.rs` | dead letters by cause, and the question before a drop |
 //! | `bulk.rs` | a retry or drop of many letters, with its progress |
@@ -18,6 +19,7 @@
 
 mod acts;
 mod bulk;
+mod charts;
 mod dead;
 mod kept;
 mod lists;

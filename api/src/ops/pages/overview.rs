@@ -4,7 +4,7 @@ use axum::{extract::State, http::HeaderMap, response::Response};
 use maud::{Markup, html};
 
 use super::{
-    OpsPage, foreign, form_token, live_region, notice::Refused, session::OpsVisitor, time,
+    OpsPage, charts, foreign, form_token, live_region, notice::Refused, session::OpsVisitor, time,
 };
 use crate::{
     ops::{
@@ -69,6 +69,8 @@ fn render(view: &OverviewView) -> Markup {
             }
         }
         div data-live="queue" { @if let Some(queue) = &view.queue.data { (classes(queue)) (workers(&queue.workers)) } }
+        div data-live="charts" { @if let Some(queue) = &view.queue.data { (charts::render(&queue.minutes)) } }
+        div data-live="rate" { @if let Some(rate) = &view.rate.data { (charts::rate(rate)) } }
         div data-live="counts" { @if let Some(fleet) = &view.fleet.data { (counts(fleet)) } }
     }
 }

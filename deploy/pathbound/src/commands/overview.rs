@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use api::ops::fleet_views::{CountView, OverviewView, PartView};
+use api::ops::fleet_views::{CountView, MinuteView, OverviewView, PartView};
 
 use crate::{
     failure::Failure,
@@ -49,6 +49,16 @@ fn table(overview: &OverviewView) -> Table {
             );
             row(name, counts);
         }
+        let sum = |of: fn(&MinuteView) -> u64| queue.minutes.iter().map(of).sum::<u64>();
+        row(
+            "last hour",
+            format!(
+                "{} slices, {} failed, {} calls to Intercom",
+                sum(|minute| minute.slices),
+                sum(|minute| minute.failures),
+                sum(|minute| minute.calls)
+            ),
+        );
         for worker in &queue.workers {
             let draining = if worker.draining { ", draining" } else { "" };
             row(
@@ -56,6 +66,16 @@ fn table(overview: &OverviewView) -> Table {
                 format!("{} of {} slots{draining}", worker.busy, worker.slots),
             );
         }
+    }
+    if let Some(rate) = &overview.rate.data {
+        if let Some(last) = rate.windows.first() {
+            let (calls, allowed, budgets) = (last.calls, last.allowed, last.budgets);
+            row(
+                "rate budgets",
+                format!("{calls} of {allowed} calls in the last window of {budgets}"),
+            );
+        }
+        row("budgets at their limit", rate.at_limit_count.to_string());
     }
     if let Some(fleet) = &overview.fleet.data {
         row("tenants", count(fleet.tenants));

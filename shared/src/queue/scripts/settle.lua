@@ -1,5 +1,7 @@
 -- Settles leases: each ends with the verdict of its slice.
 local parking = {}
+-- What is counted of the slices that end with this call.
+local finished, failures, calls = 0, 0, 0
 
 -- Returns 1, or 0 if the lease is no longer the caller's. In that case another worker has the ticket and keeps it.
 local function settle(ticket, class, tenant, by, verdict, wait)
@@ -24,6 +26,24 @@ local function settle(ticket, class, tenant, by, verdict, wait)
     return 1
 end
 
+-- The milliseconds of a snooze. Behind them may stand whether a slice has failed, and how many calls it has sent.
+local function numbers_of(text)
+    local wait, failed, sent = match(text, '^(%d+):([01]):(%d+)$')
+    if not wait then return tonumber(text) end
+    return tonumber(wait), tonumber(failed), tonumber(sent)
+end
+
+-- Two hours, because an hour is shown and a minute is written for as long as it lasts.
+local MINUTE, KEPT = 60000, 7200000
+local function count_slices()
+    if finished == 0 then return end
+    local key = string.format('%s:minute:%d', p, math.floor(now / MINUTE))
+    local slices = redis.call('HINCRBY', key, 'slices', finished)
+    if failures > 0 then redis.call('HINCRBY', key, 'failures', failures) end
+    if calls > 0 then redis.call('HINCRBY', key, 'calls', calls) end
+    if slices == finished then redis.call('PEXPIRE', key, KEPT) end
+end
+
 local function settle_all()
     local settled, tickets, verdicts = {}, {}, {}
     for i = 7, #ARGV, 4 do
@@ -35,8 +55,13 @@ local function settle_all()
     fetch(INFLIGHT, served)
     for i = 1, #tickets do
         local at = 4 * i + 3
-        settled[i] = settle(tickets[i], classes[i], tenants[i], ARGV[at + 1], verdicts[i], ARGV[at + 3])
+        local wait, failed, sent = numbers_of(ARGV[at + 3])
+        settled[i] = settle(tickets[i], classes[i], tenants[i], ARGV[at + 1], verdicts[i], wait)
+        if failed and settled[i] == 1 then
+            finished, failures, calls = finished + 1, failures + failed, calls + sent
+        end
     end
+    count_slices()
     end_leases()
     if #parking > 0 then redis.call('ZADD', PARKED, unpack(parking)) end
     return settled

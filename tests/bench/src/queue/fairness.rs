@@ -12,7 +12,7 @@ use std::{
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use shared::{
     domain::{ConnectionId, Stream, TenantId, Verdict},
-    queue::{Fleet, Lease, Ticket},
+    queue::{Fleet, Lease, SliceEnd, Ticket},
 };
 
 use super::{
@@ -33,17 +33,18 @@ struct Mixed {
 }
 
 impl Fleet for Mixed {
-    async fn work(&self, lease: Lease) -> Verdict {
+    async fn work(&self, lease: Lease) -> SliceEnd {
         let giant = self.giants.contains(&lease.ticket.tenant);
         if !giant {
             self.starts.note(lease.ticket);
         }
         tokio::time::sleep(Duration::from_millis(rand::random_range(SLICE_MS))).await;
-        if giant {
+        let verdict = if giant {
             Verdict::Requeue
         } else {
             Verdict::Done
-        }
+        };
+        verdict.into()
     }
 }
 

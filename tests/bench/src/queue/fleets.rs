@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use shared::{
     domain::{ConnectionId, Stream, TenantId, Verdict},
-    queue::{Fleet, Lease, Queue, Ticket},
+    queue::{Fleet, Lease, Queue, SliceEnd, Ticket},
     shutdown::Shutdown,
 };
 use tokio::{sync::Notify, task::JoinHandle};
@@ -107,18 +107,19 @@ impl Noop {
 }
 
 impl Fleet for Noop {
-    async fn work(&self, _: Lease) -> Verdict {
+    async fn work(&self, _: Lease) -> SliceEnd {
         self.begun.get_or_init(Instant::now);
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         if number == self.wanted {
             self.ended.get_or_init(Instant::now);
             self.end.notify_one();
         }
-        if self.again && number < self.wanted {
+        let verdict = if self.again && number < self.wanted {
             Verdict::Requeue
         } else {
             Verdict::Done
-        }
+        };
+        verdict.into()
     }
 }
 
@@ -161,9 +162,9 @@ impl Starts {
 
 /// Done at once.
 impl Fleet for Starts {
-    async fn work(&self, lease: Lease) -> Verdict {
+    async fn work(&self, lease: Lease) -> SliceEnd {
         self.note(lease.ticket);
-        Verdict::Done
+        Verdict::Done.into()
     }
 }
 

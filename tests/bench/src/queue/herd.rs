@@ -10,7 +10,7 @@ use std::{
 
 use shared::{
     domain::{ConnectionId, Stream, TenantId, Verdict},
-    queue::{Fleet, Lease, Ticket},
+    queue::{Fleet, Lease, SliceEnd, Ticket},
 };
 
 use super::{
@@ -32,13 +32,14 @@ struct Park {
 }
 
 impl Fleet for Park {
-    async fn work(&self, _: Lease) -> Verdict {
+    async fn work(&self, _: Lease) -> SliceEnd {
         self.parked.fetch_add(1, Ordering::Relaxed);
         Verdict::Snooze(
             self.until
                 .saturating_duration_since(Instant::now())
                 .max(Duration::from_millis(1)),
         )
+        .into()
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use shared::{
     domain::{Secret, Verdict},
-    queue::{Fleet, Lease, Queue},
+    queue::{Fleet, Lease, Queue, SliceEnd},
     shutdown::Shutdown,
 };
 
@@ -72,9 +72,9 @@ pub(super) async fn measure(report: &mut Report, redis: &Server) -> Result<(), F
 struct Hold;
 
 impl Fleet for Hold {
-    async fn work(&self, _: Lease) -> Verdict {
+    async fn work(&self, _: Lease) -> SliceEnd {
         tokio::time::sleep(Duration::from_secs(3_600)).await;
-        Verdict::Release
+        Verdict::Release.into()
     }
 }
 

@@ -10,7 +10,7 @@ use servers::Servers;
 use shared::{
     config::DatabaseConfig,
     domain::{Secret, Verdict},
-    queue::{Fleet, Lease, Queue},
+    queue::{Fleet, Lease, Queue, SliceEnd},
 };
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -38,8 +38,8 @@ const POPULATE: &str = "
 struct Finish;
 
 impl Fleet for Finish {
-    async fn work(&self, _: Lease) -> Verdict {
-        Verdict::Done
+    async fn work(&self, _: Lease) -> SliceEnd {
+        Verdict::Done.into()
     }
 }
 

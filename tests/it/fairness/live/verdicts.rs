@@ -9,7 +9,7 @@ use std::{
 use redis::Commands;
 use shared::{
     domain::{Stream, Verdict},
-    queue::Ticket,
+    queue::{Minute, Ticket},
 };
 
 use super::worker::{Worker, heard, push_once, shared_queue, tickets};
@@ -58,6 +58,18 @@ async fn every_verdict_does_what_it_says_and_nothing_is_left() {
     let mut left: Vec<String> = redis
         .keys(format!("\\{prefix}:*").replace('}', "\\}"))
         .unwrap();
+    // A slice is counted once, whatever its verdict was.
+    let minutes = heard(|| queue.minutes(2)).await;
+    let count = |of: fn(&Minute) -> u64| minutes.iter().map(of).sum::<u64>();
+    assert_eq!(
+        (
+            count(|minute| minute.slices),
+            count(|minute| minute.failures),
+            count(|minute| minute.calls)
+        ),
+        (900, 0, 0)
+    );
+    left.retain(|key| !key.contains(":minute:"));
     left.retain(|key| {
         !["clock", "counts", "fence", "vtime:fresh", "wake:fresh"]
             .iter()

@@ -11,7 +11,7 @@ use std::{
 use redis::Connection;
 use shared::{
     domain::{ConnectionId, Secret, Stream, TenantId, Verdict},
-    queue::{self, Fleet, Lease, Queue, QueueError, Ticket, scripts},
+    queue::{self, Fleet, Lease, Queue, QueueError, SliceEnd, Ticket, scripts},
     shutdown::Shutdown,
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -33,12 +33,12 @@ where
     F: Fn(Lease) -> A + Send + Sync + 'static,
     A: Future<Output = Verdict> + Send,
 {
-    async fn work(&self, lease: Lease) -> Verdict {
+    async fn work(&self, lease: Lease) -> SliceEnd {
         // Noted before the work, so that a slice that never ends is seen too.
         self.seen.lock().unwrap().push(lease);
         let verdict = (self.work)(lease).await;
         self.slices.fetch_add(1, Ordering::Relaxed);
-        verdict
+        verdict.into()
     }
 
     /// A slice ends when its test says so, and not when a busy machine has taken too long.
