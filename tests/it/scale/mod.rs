@@ -1,6 +1,7 @@
 //! Costs follow the change, and not the size of a tenant, a table or a backlog.
 
 mod idle;
+mod operators;
 mod pages;
 mod plans;
 mod removals;

@@ -94,7 +94,13 @@ impl ExplainedServer {
     }
 
     pub(crate) async fn world(&self) -> World {
-        World::with(&[("DATABASE_URL", &self.url)]).await
+        self.world_with(&[]).await
+    }
+
+    /// A world whose configuration differs in some variables.
+    pub(crate) async fn world_with(&self, variables: &[(&str, &str)]) -> World {
+        let own = [("DATABASE_URL", self.url.as_str())];
+        World::with(&[&own, variables].concat()).await
     }
 
     pub(crate) async fn analyze(&self) {
@@ -123,6 +129,49 @@ impl ExplainedServer {
                 "INSERT INTO {table} (tenant_id, {columns})
                  SELECT md5('crowd' || n)::uuid, {columns} FROM generate_series(1, $2) n
                  CROSS JOIN (SELECT * FROM {table} WHERE tenant_id = $1) t"
+            )))
+            .bind(like.tenant.0)
+            .bind(count)
+            .execute(&mut *admin)
+            .await
+            .expect("the rows fit");
+        }
+    }
+
+    /// Adds so many tenants with the connections, streams and dead letters of this one, a second further behind each.
+    pub(crate) async fn crowd_of_fleet(&self, like: &Case, count: i64) {
+        let mut admin = self.admin.lock().await;
+        for (table, own, copies) in [
+            ("tenants", "id, name", "md5('crowd' || n)::uuid, 'Crowd ' || n"),
+            ("connections", "tenant_id, id", "md5('crowd' || n)::uuid, md5('crowd' || n)::uuid"),
+            (
+                "streams",
+                "tenant_id, connection_id, due_at, last_ok_at",
+                "md5('crowd' || n)::uuid, md5('crowd' || n)::uuid, t.due_at + make_interval(secs => n),
+                 t.last_ok_at - make_interval(secs => n)",
+            ),
+            (
+                "dead_letters",
+                "tenant_id, connection_id, id, died_at",
+                "md5('crowd' || n)::uuid, md5('crowd' || n)::uuid, md5('letter' || n)::uuid, t.died_at - make_interval(secs => n)",
+            ),
+        ] {
+            let tenant = if table == "tenants" { "id" } else { "tenant_id" };
+            let columns: Vec<String> = sqlx::query_scalar(
+                "SELECT quote_ident(column_name) FROM information_schema.columns
+                 WHERE table_schema = 'public' AND table_name = $1 AND is_generated = 'NEVER'
+                   AND NOT column_name = ANY (string_to_array($2, ', '))",
+            )
+            .bind(table)
+            .bind(own)
+            .fetch_all(&mut *admin)
+            .await
+            .expect("the table has columns");
+            let same: String = columns.iter().map(|column| format!(", {column}")).collect();
+            let from = same.replace(", ", ", t.");
+            sqlx::query(sqlx::AssertSqlSafe(format!(
+                "INSERT INTO {table} ({own}{same}) SELECT {copies}{from} FROM generate_series(1, $2) n
+                 CROSS JOIN (SELECT * FROM {table} WHERE {tenant} = $1) t"
             )))
             .bind(like.tenant.0)
             .bind(count)
