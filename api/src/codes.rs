@@ -77,6 +77,9 @@ codes! {
     ServiceKeyRequired = "service_key_required", FORBIDDEN:
         "Only the product backend may make this call, and the request has a tenant key.",
         "Make the call with the service key.";
+    OperatorKeyRequired = "operator_key_required", FORBIDDEN:
+        "The call to the ops listener changes something, and it has the viewer key, which only reads.",
+        "Make the call with the operator key.";
     HostNotAllowed = "host_not_allowed", FORBIDDEN:
         "The header `Host` names a host that is not the server's, so a web page may have sent the request under a name of its own.",
         "Use the address of the API that you were given, or ask its operators to add the host that you use to `mcp_hosts`.";

@@ -48,6 +48,14 @@ impl ApiError {
         )
     }
 
+    /// The viewer key reads only.
+    pub(crate) fn operator_key_required() -> Self {
+        Self::new(
+            Code::OperatorKeyRequired,
+            "The viewer key reads and changes nothing. Make this call with the operator key.",
+        )
+    }
+
     pub(crate) fn missing_scope(scope: KeyScope) -> Self {
         let detail = format!("The key lacks the scope `{scope}`. Use a key that has it.");
         Self::new(Code::MissingScope, detail)

@@ -10,6 +10,7 @@ mod dead_letters;
 mod events;
 pub mod fleet_views;
 mod jobs;
+mod keys;
 mod operator;
 mod overview;
 mod pages;

@@ -1,7 +1,7 @@
 //! The operators' routes: the overview, tenants, tickets, dead letters, pauses, and what happened.
 //!
 //! They need the operator key and are served on the ops listener of every role. The command line
-//! calls exactly these.
+//! calls exactly these. The viewer key opens those that only read.
 
 use std::sync::Arc;
 
@@ -24,7 +24,9 @@ use shared::{
 use tower::ServiceExt;
 
 use super::{
-    actions, bulk, dead_letters, events, jobs, overview,
+    actions, bulk, dead_letters, events, jobs,
+    keys::{OpsKeys, OpsRole},
+    overview,
     pages::{self, KeptPages, SignInAttempts, Streams},
     pauses, queues, schedule,
     snapshot::Snapshot,
@@ -41,19 +43,20 @@ pub struct Operator {
     pub(super) snapshot: Snapshot,
     /// It makes the codes of sessions and forms.
     pub(super) vault: Arc<KeyRing>,
-    pub(super) key_sha256: Arc<[u8; 32]>,
+    pub(super) keys: OpsKeys,
     pub(super) kept_pages: KeptPages,
     pub(super) attempts: SignInAttempts,
     pub(super) streams: Streams,
 }
 
 impl Operator {
-    /// `None` if no operator key is configured, because then no caller could prove to be an operator.
+    /// `None` if no key of operators or viewers is configured, because then no caller could prove to be one.
     ///
     /// # Errors
     /// If the Redis URL cannot be used.
     pub fn open(config: &Config, database: &Database) -> Result<Option<Self>, StartError> {
-        let Some(key) = &config.operator_key else {
+        let key = config.operator_key.as_ref().or(config.viewer_key.as_ref());
+        let Some(key) = key else {
             return Ok(None);
         };
         Ok(Some(Self {
@@ -65,7 +68,7 @@ impl Operator {
             kept_pages: KeptPages::default(),
             attempts: SignInAttempts::default(),
             streams: Streams::default(),
-            key_sha256: Arc::new(vault::sha256(key.expose().as_bytes())),
+            keys: OpsKeys::of(config),
         }))
     }
 
@@ -140,8 +143,9 @@ async fn gate(
     next: Next,
 ) -> Result<Response, ApiError> {
     let presented = bearer(request.headers()).ok_or_else(ApiError::unauthorized)?;
-    if !vault::constant_time_eq(&vault::sha256(presented.as_bytes()), &*operator.key_sha256) {
-        return Err(ApiError::unauthorized());
+    let role = operator.keys.role_of(presented);
+    match role.ok_or_else(ApiError::unauthorized)? {
+        OpsRole::Viewer if !request.method().is_safe() => Err(ApiError::operator_key_required()),
+        OpsRole::Viewer | OpsRole::Operator => Ok(next.run(request).await),
     }
-    Ok(next.run(request).await)
 }

@@ -21,7 +21,9 @@ impl OpsClient {
     /// # Errors
     /// If no operator key is configured, or the listener's port is not known.
     pub fn of(config: &Config) -> Result<Self, Failure> {
-        let Some(key) = config.operator_key.clone() else {
+        // A viewer has its own key only.
+        let key = config.operator_key.as_ref().or(config.viewer_key.as_ref());
+        let Some(key) = key.cloned() else {
             return Err(Failure::Setting(
                 "PATHBOUND_OPERATOR_KEY is not set, but the ops listener needs it".to_owned(),
             ));

@@ -61,6 +61,8 @@ pub struct Config {
     pub mcp: McpConfig,
     pub service_key: Secret,
     pub operator_key: Option<Secret>,
+    /// It opens the ops listener for reading only.
+    pub viewer_key: Option<Secret>,
     pub encryption_keys: Secret,
     pub intercom: IntercomConfig,
     pub intervals: Intervals,
@@ -250,6 +252,7 @@ impl Config {
             mcp: McpConfig::read(&mut read, development),
             service_key: read.key("service_key", role.runs_api(), development),
             operator_key: read.optional_key("operator_key"),
+            viewer_key: read.viewer_key("viewer_key", "operator_key"),
             encryption_keys: read.encryption_keys(
                 "encryption_keys",
                 role.uses_tokens(),
@@ -271,6 +274,12 @@ impl Config {
             public_url,
             warnings: Vec::new(),
         }
+    }
+
+    /// Whether the ops listener answers anybody.
+    #[must_use]
+    pub const fn has_operators(&self) -> bool {
+        self.operator_key.is_some() || self.viewer_key.is_some()
     }
 
     /// Where the tools are, which is also the audience of the tokens that they take.

@@ -17,7 +17,8 @@ impl Config {
             self.service_key.expose().to_owned(),
             self.intercom.client_secret.expose().to_owned(),
         ]);
-        texts.extend(self.operator_key.iter().map(|key| key.expose().to_owned()));
+        let operations = self.operator_key.iter().chain(&self.viewer_key);
+        texts.extend(operations.map(|key| key.expose().to_owned()));
         // The id before the colon is no secret, and operators look for it in logs.
         let keys = self.encryption_keys.expose().split(',');
         texts.extend(keys.filter_map(|key| Some(key.split_once(':')?.1.trim().to_owned())));

@@ -232,6 +232,30 @@ fn only_a_variable_of_ours_has_to_be_utf_8() {
 }
 
 #[test]
+fn the_viewer_key_is_a_key_of_its_own() {
+    let operator = "an-operator-key-of-thirty-two-characters";
+    let load = |viewer: &'static str| {
+        let mut pairs = production();
+        pairs.retain(|(name, _)| *name != "PATHBOUND_OPERATOR_KEY");
+        pairs.push(("PATHBOUND_OPERATOR_KEY", operator));
+        pairs.push(("PATHBOUND_VIEWER_KEY", viewer));
+        Config::load(None, &environment(&pairs), ProcessRole::All)
+    };
+    let good = load("a-viewer-key-of-thirty-two-characters-or-so").unwrap();
+    let shown = good.viewer_key.as_ref().map(|key| key.expose().len());
+    assert_eq!((shown, good.has_operators()), (Some(43), true));
+    assert!(load("").unwrap().viewer_key.is_none());
+    for (viewer, what) in [
+        (operator, "is the same as operator_key"),
+        ("short", "32 characters"),
+    ] {
+        let error = load(viewer).unwrap_err();
+        assert!(error.to_string().contains(what), "{error}");
+        assert!(!error.to_string().contains(operator), "{error}");
+    }
+}
+
+#[test]
 fn a_redis_that_cannot_be_used_is_a_fault() {
     for (name, value, what) in [
         ("REDIS_URL", "http://:hunter2@r", "begins with none of"),

@@ -80,7 +80,11 @@ impl Reader<'_> {
     /// Database sessions of a process. Too few would let one part of it stop another.
     pub(super) fn sessions(&mut self, key: &str, role: ProcessRole) -> u32 {
         let text = self.text(key);
-        let fewest = role.fewest_sessions(!self.layers.get("operator_key").is_empty());
+        let fewest = role.fewest_sessions(
+            ["operator_key", "viewer_key"]
+                .iter()
+                .any(|key| !self.layers.get(key).is_empty()),
+        );
         match text.parse() {
             Ok(number) if (fewest..=SESSIONS_LIMIT).contains(&number) => number,
             _ => {
@@ -278,6 +282,18 @@ impl Reader<'_> {
         }
         self.check_key(key, &text);
         Some(Secret::new(text))
+    }
+
+    /// A key that may do less than another one, so it must not be the same.
+    pub(super) fn viewer_key(&mut self, key: &str, other: &str) -> Option<Secret> {
+        let viewer = self.optional_key(key)?;
+        if viewer.expose() == self.text(other) {
+            let why = format!(
+                "is the same as {other}, so it would change everything: make one of its own"
+            );
+            self.fault(key, &why);
+        }
+        Some(viewer)
     }
 
     pub(super) fn encryption_keys(

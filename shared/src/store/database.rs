@@ -26,7 +26,7 @@ impl Database {
     #[tracing::instrument(name = "db.open", level = "debug", skip_all)]
     pub async fn open(config: &Config, role: ProcessRole) -> Result<Self, StoreError> {
         let limit = config.database.connections as usize;
-        let shares = Shares::divide(limit, role, config.operator_key.is_some());
+        let shares = Shares::divide(limit, role, config.has_operators());
         let sessions = Sessions::new(&config.database, limit, shares.checks())?;
         sessions.probe().await?;
         Ok(Self { sessions, shares })

@@ -5,6 +5,9 @@ mod attacks;
 mod live;
 mod questions;
 mod seeing;
+mod viewing;
+
+pub(crate) use viewing::VIEWER_KEY;
 
 use reqwest::StatusCode;
 

@@ -9,7 +9,11 @@ use servers::Relay;
 use shared::{domain::TenantId, vault};
 
 use super::synced;
-use crate::support::{Answer, Caller, World, client, held, servers};
+use crate::{
+    operations::{KEY, Office},
+    ops_pages::VIEWER_KEY,
+    support::{Answer, Caller, World, client, held, servers},
+};
 
 /// The codes that were raised, each as its description has it.
 #[derive(Default)]
@@ -86,6 +90,12 @@ async fn every_code_is_raised_and_has_a_page() {
         let answer = post(&caller, "/mcp", json!({}), &[header]).await;
         raised.note(code, &answer).await;
     }
+
+    let keys = [("OPERATOR_KEY", KEY), ("VIEWER_KEY", VIEWER_KEY)];
+    let office = Office::quiet(world.otherwise(&keys));
+    let viewer = Caller::service(&world, &office.base, None).with_key(VIEWER_KEY);
+    let paused = post(&viewer, "/ops/queues/fleet/pause", json!({}), &[]).await;
+    raised.note(Code::OperatorKeyRequired, &paused).await;
 
     // The fleet may still be about to end, and a run that ends is not the open one.
     case.inject(held());

@@ -47,7 +47,7 @@ pub(super) async fn show(
         html! {
             h1 { (title(&action)) " " (counted(action.total, "dead letter", "dead letters")) }
             (live_region(&format!("{path}/live"), None, &render(&action)))
-            @if action.finished_at.is_none() {
+            @if action.finished_at.is_none() && visitor.may_act() {
                 p { "What was done stays done when it is cancelled." }
                 form method="post" action=(format!("{path}/cancel")) {
                     (form_token(&visitor))

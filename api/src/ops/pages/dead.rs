@@ -130,7 +130,8 @@ fn list(causes: &[CauseView], visitor: &OpsVisitor) -> Markup {
         table {
             caption { "Open ones, by their cause" }
             thead { tr {
-                th scope="col" { "Cause" } th scope="col" { "How many" } th scope="col" { "First and last" } th scope="col" { "What to do" }
+                th scope="col" { "Cause" } th scope="col" { "How many" } th scope="col" { "First and last" }
+                @if visitor.may_act() { th scope="col" { "What to do" } }
             } }
             tbody {
                 @if causes.is_empty() { tr { td colspan="4" { "There is no open dead letter." } } }
@@ -150,7 +151,7 @@ fn row(cause: &CauseView, visitor: &OpsVisitor) -> Markup {
             th scope="row" { (foreign(&cause.cause)) }
             td { (counted(cause.letters, "letter", "letters")) " of " (counted(cause.tenants, "tenant", "tenants")) }
             td { (time(cause.first_died_at)) br; (time(cause.last_died_at)) }
-            td {
+            @if visitor.may_act() { td {
                 div class="actions" {
                     form method="post" action="/ops/dead/retry" {
                         (form_token(visitor)) (form.inputs())
@@ -158,7 +159,7 @@ fn row(cause: &CauseView, visitor: &OpsVisitor) -> Markup {
                     }
                     a class="button quiet" href=(format!("/ops/dead/drop?{}", form.query())) { "Drop" }
                 }
-            }
+            } }
         }
     }
 }
@@ -170,6 +171,9 @@ pub(super) async fn confirm(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
+    if !visitor.may_act() {
+        return Err(Refused::Viewer);
+    }
     let form: LettersForm = fields(query.unwrap_or_default().as_bytes());
     let count = count(&operator, form.request()?).await?;
     Ok(question(&visitor, &form, count, StatusCode::OK))

@@ -1,4 +1,5 @@
-//! The operators' pages: the same calls, in a browser that is signed in with the operator key.
+//! The operators' pages: the same calls, in a browser that is signed in with the operator key. One that is signed in with the
+//! viewer key sees the same pages without buttons.
 //!
 //! | file | what |
 //! |---|---|
@@ -215,6 +216,11 @@ impl OpsPage<'_> {
                         form method="post" action="/ops/sign-out" {
                             (form_token(visitor))
                             button class="quiet" type="submit" { "Sign out" }
+                        }
+                    }
+                    @if !visitor.may_act() {
+                        p class="banner quiet" role="note" {
+                            "You are signed in with the viewer key, so these pages have no buttons. With the operator key they have."
                         }
                     }
                     (content)

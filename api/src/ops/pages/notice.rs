@@ -23,6 +23,8 @@ pub(super) enum Refused {
     },
     /// The form does not carry the token of the browser's session.
     Form,
+    /// The browser is signed in with the viewer key, and the form would change something.
+    Viewer,
     Failed(ApiError),
 }
 
@@ -37,7 +39,7 @@ impl IntoResponse for Refused {
         match self {
             Self::SignedOut => sign_in(StatusCode::UNAUTHORIZED, "sign_in_required", None),
             Self::WrongKey => {
-                let sentence = "This is not the operator key. Nothing was done.";
+                let sentence = "This is not a key of this listener. Nothing was done.";
                 sign_in(StatusCode::FORBIDDEN, "wrong_key", Some(sentence))
             }
             Self::TooManyKeys => {
@@ -74,6 +76,16 @@ impl IntoResponse for Refused {
                     p { a class="button" href="/ops/" { "Open the overview" } }
                 },
             ),
+            Self::Viewer => notice(
+                StatusCode::FORBIDDEN,
+                "viewer",
+                "A viewer changes nothing",
+                &html! {
+                    p { "Nothing was done. You are signed in with the viewer key, which reads everything and changes nothing. Sign out, and \
+                         sign in with the operator key." }
+                    p { a class="button" href="/ops/" { "Open the overview" } }
+                },
+            ),
             Self::Failed(error) => failed(error),
         }
     }
@@ -83,10 +95,11 @@ impl IntoResponse for Refused {
 fn sign_in(status: StatusCode, code: &str, fault: Option<&str>) -> Response {
     let text = html! {
         @if let Some(fault) = fault { p class="banner bad" role="alert" { (fault) } }
-        p { "These pages show and change the whole fleet. The key is the value of " code { "PATHBOUND_OPERATOR_KEY" } "." }
+        p { "These pages show and change the whole fleet. The key is the value of " code { "PATHBOUND_OPERATOR_KEY" } ", or that of "
+            code { "PATHBOUND_VIEWER_KEY" } " to look only." }
         form method="post" action="/ops/sign-in" {
             p {
-                label for="key" { "Operator key" }
+                label for="key" { "Key" }
                 br;
                 input id="key" type="password" name="key" autocomplete="current-password" required;
             }

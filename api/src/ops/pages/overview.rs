@@ -28,7 +28,7 @@ pub(super) async fn show(
     let content = html! {
         h1 { "Operations" }
         (live_region("/ops/live", Some("/ops/live/stream"), &render(&view)))
-        (pauses(&visitor))
+        @if visitor.may_act() { (pauses(&visitor)) }
     };
     let page = OpsPage {
         at: "/ops/",

@@ -1,21 +1,22 @@
 //! The session of an operator's browser.
 //!
-//! The cookie is the session's id, its end, and a code of the key ring for both and for the operator key. No table is
-//! needed: any process accepts it, another operator key ends it, and so does the removal of the encryption key.
+//! The cookie is the session's id, its end, and a code of the key ring for both and for the key that was typed. No table is
+//! needed: any process accepts it, another key ends it, and so does the removal of the encryption key. A session of the
+//! viewer key is a viewer's, because its code is for no other key.
 
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use shared::{
     domain::Secret,
-    vault::{SealContext, constant_time_eq, sha256},
+    vault::{SealContext, sha256},
 };
 use uuid::Uuid;
 
 use super::notice::Refused;
 use crate::{
     cookie,
-    ops::operator::Operator,
+    ops::{keys::OpsRole, operator::Operator},
     pages::{fields, origin_of_url},
 };
 
@@ -26,10 +27,12 @@ const SECURE_NAME: &str = "__Host-pathbound_ops";
 /// Its name over plain http, which a port-forward to this machine is.
 const PLAIN_NAME: &str = "pathbound_ops";
 
-/// A browser that is signed in with the operator key.
+/// A browser that is signed in with a key of the ops listener.
 #[derive(Clone, Debug)]
 pub(super) struct OpsVisitor {
     pub(super) session: Uuid,
+    /// That of its key.
+    pub(super) role: OpsRole,
     /// What each form of its pages carries. Another site cannot read it.
     pub(super) form_token: Secret,
 }
@@ -54,13 +57,41 @@ impl OpsVisitor {
         let (id, end, code) = (parts.next()?, parts.next()?, parts.next()?);
         let session = Uuid::try_parse(id).ok()?;
         let ends_at: i64 = end.parse().ok()?;
-        let is_ours = operator
-            .vault
-            .has_made(code, &sealed(operator, session, ends_at));
-        (is_ours && ends_at > now.timestamp()).then(|| Self {
+        if ends_at <= now.timestamp() {
+            return None;
+        }
+        let (role, key) = operator.keys.configured().find(|(_, key)| {
+            let context = SealContext::operator_session(key, session, ends_at);
+            operator.vault.has_made(code, &context)
+        })?;
+        let forms = SealContext::operator_forms(key, session);
+        Some(Self {
             session,
-            form_token: operator.vault.code(&forms(operator, session)),
+            role,
+            form_token: operator.vault.code(&forms),
         })
+    }
+
+    /// Whether its buttons would do anything.
+    pub(super) fn may_act(&self) -> bool {
+        self.role == OpsRole::Operator
+    }
+
+    /// The operator that has sent a form of its own page, and the form's fields.
+    ///
+    /// # Errors
+    /// As [`of_any_form`](Self::of_any_form), and if the browser is a viewer's.
+    pub(super) fn sent_form<T: Default + DeserializeOwned>(
+        operator: &Operator,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<(Self, T), Refused> {
+        let (visitor, form) = Self::of_any_form(operator, headers, body)?;
+        if visitor.may_act() {
+            Ok((visitor, form))
+        } else {
+            Err(Refused::Viewer)
+        }
     }
 
     /// The visitor that has sent a form of its own page, and the form's fields. Fields that cannot be read have their
@@ -68,7 +99,7 @@ impl OpsVisitor {
     ///
     /// # Errors
     /// If another site sent it, nobody is signed in, or the token is not that of the session.
-    pub(super) fn sent_form<T: Default + DeserializeOwned>(
+    pub(super) fn of_any_form<T: Default + DeserializeOwned>(
         operator: &Operator,
         headers: &HeaderMap,
         body: &[u8],
@@ -76,7 +107,8 @@ impl OpsVisitor {
         check_origin(headers)?;
         let visitor = Self::of(operator, headers).ok_or(Refused::SignedOut)?;
         let Proof { form_token } = fields(body);
-        let context = forms(operator, visitor.session);
+        let key = operator.keys.digest(visitor.role).ok_or(Refused::Form)?;
+        let context = SealContext::operator_forms(key, visitor.session);
         if operator.vault.has_made(&form_token, &context) {
             Ok((visitor, fields(body)))
         } else {
@@ -85,11 +117,13 @@ impl OpsVisitor {
     }
 }
 
-/// `Set-Cookie` of a new session, and the session's id.
-pub(super) fn begin(operator: &Operator, headers: &HeaderMap) -> (String, Uuid) {
+/// `Set-Cookie` of a new session of the key that was typed, and the session's id.
+pub(super) fn begin(operator: &Operator, headers: &HeaderMap, key: &str) -> (String, Uuid) {
     let session = Uuid::now_v7();
     let ends_at = (Utc::now() + SESSION_LIFE).timestamp();
-    let code = operator.vault.code(&sealed(operator, session, ends_at));
+    let digest = sha256(key.as_bytes());
+    let context = SealContext::operator_session(&digest, session, ends_at);
+    let code = operator.vault.code(&context);
     let value = format!("{session}.{ends_at}.{}", code.expose());
     let seconds = SESSION_LIFE.num_seconds().unsigned_abs();
     (written(&value, seconds, is_secure(headers)), session)
@@ -98,11 +132,6 @@ pub(super) fn begin(operator: &Operator, headers: &HeaderMap) -> (String, Uuid) 
 /// `Set-Cookie` that ends the session in this browser.
 pub(super) fn end(headers: &HeaderMap) -> String {
     written("", 0, is_secure(headers))
-}
-
-/// Whether a text is the operator key. The time does not depend on how much of it is right.
-pub(super) fn is_key(operator: &Operator, text: &str) -> bool {
-    constant_time_eq(&sha256(text.as_bytes()), &*operator.key_sha256)
 }
 
 /// Refuses a form that another site has sent. The listener has no configured URL, because operators reach it through a
@@ -154,14 +183,6 @@ fn written(value: &str, seconds: u64, is_secure: bool) -> String {
     let name = if is_secure { SECURE_NAME } else { PLAIN_NAME };
     // Nothing but a press on our own page needs the session, so it is strict.
     cookie::written_as(name, value, seconds, is_secure, "Strict")
-}
-
-fn sealed(operator: &Operator, session: Uuid, ends_at: i64) -> SealContext {
-    SealContext::operator_session(&operator.key_sha256, session, ends_at)
-}
-
-fn forms(operator: &Operator, session: Uuid) -> SealContext {
-    SealContext::operator_forms(&operator.key_sha256, session)
 }
 
 #[cfg(test)]

@@ -75,7 +75,8 @@ pub(super) async fn sign_in(
 ) -> Result<Response, Refused> {
     session::check_origin(&headers)?;
     let KeyForm { key } = fields(&body);
-    if !session::is_key(&operator, key.trim()) {
+    let key = key.trim();
+    let Some(role) = operator.keys.role_of(key) else {
         // The right key is never kept out, because anyone could use the attempts up.
         if !operator.attempts.are_left() {
             return Err(Refused::TooManyKeys);
@@ -83,9 +84,9 @@ pub(super) async fn sign_in(
         operator.attempts.count_failed();
         tracing::warn!("a browser has tried a wrong operator key");
         return Err(Refused::WrongKey);
-    }
-    let (cookie, session) = session::begin(&operator, &headers);
-    tracing::info!(%session, "an operator has signed in");
+    };
+    let (cookie, session) = session::begin(&operator, &headers, key);
+    tracing::info!(%session, role = role.as_str(), "a browser has signed in to the pages of operators");
     Ok(see_other("/ops/", &[cookie]))
 }
 
@@ -95,7 +96,7 @@ pub(super) async fn sign_out(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    match OpsVisitor::sent_form::<NoFields>(&operator, &headers, &body) {
+    match OpsVisitor::of_any_form::<NoFields>(&operator, &headers, &body) {
         // It was signed out before.
         Ok(_) | Err(Refused::SignedOut) => {}
         Err(refused) => return Err(refused),

@@ -57,7 +57,7 @@ fn content(tenant: &TenantView, visitor: &OpsVisitor) -> Markup {
         h2 { "Why it is in its state" }
         p { (foreign(&tenant.sentence)) }
         (stages(tenant.stages.as_deref()))
-        div class="actions" {
+        @if visitor.may_act() { div class="actions" {
             @if is_paused {
                 form method="post" action=(path("resume")) { (form_token(visitor)) button type="submit" { "Resume this tenant" } }
             } @else {
@@ -68,7 +68,7 @@ fn content(tenant: &TenantView, visitor: &OpsVisitor) -> Markup {
                     button class="quiet" type="submit" { "Pause this tenant" }
                 }
             }
-        }
+        } }
         @for connection in &tenant.connections { (connection_section(connection)) }
         (letters(tenant.id, &tenant.dead_letters, visitor))
         h2 { "Tickets" }
@@ -242,14 +242,14 @@ fn letters(tenant: TenantId, letters: &[DeadLetterView], visitor: &OpsVisitor) -
             ul { @for letter in letters {
                 li { (letter.stream) ", " (letter.attempts) " attempts, last at " (time(letter.died_at)) ": " (foreign(&letter.cause)) }
             } }
-            div class="actions" {
+            @if visitor.may_act() { div class="actions" {
                 form method="post" action="/ops/dead/retry" {
                     (form_token(visitor))
                     input type="hidden" name="tenant_id" value=(tenant);
                     button type="submit" { "Retry them now" }
                 }
                 a class="button quiet" href=(format!("/ops/dead/drop?tenant_id={tenant}")) { "Drop them" }
-            }
+            } }
         }
     }
 }

@@ -148,6 +148,13 @@ fn servers(config: &Config) -> Vec<(&'static str, String)> {
             "operator_key",
             operator_key.map_or_else(|| is_set(false), secret),
         ),
+        (
+            "viewer_key",
+            config
+                .viewer_key
+                .as_ref()
+                .map_or_else(|| is_set(false), secret),
+        ),
         ("encryption_keys", secret(&config.encryption_keys)),
     ]
 }
