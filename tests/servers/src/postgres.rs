@@ -153,6 +153,15 @@ impl Postgres {
         self.daemon.end(Signal::INT, Duration::from_secs(30))
     }
 
+    /// Immediate shutdown: ends all sessions at once and writes no checkpoint, so that the next
+    /// [`start`](Self::start) has to recover. Does nothing if it is not running.
+    ///
+    /// # Errors
+    /// If it had to be killed.
+    pub fn abort(&self) -> Result<(), Error> {
+        self.daemon.end(Signal::QUIT, Duration::from_secs(10))
+    }
+
     /// Kills the server and all its sessions with SIGKILL. What was committed is
     /// there after the next [`start`](Self::start), in either [`Durability`].
     ///

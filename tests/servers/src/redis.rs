@@ -142,6 +142,22 @@ impl Redis {
         self.daemon.resume()
     }
 
+    /// Deletes everything that it holds (`FLUSHALL`). Returns how many keys that were.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn flush_all(&self) -> std::io::Result<u64> {
+        let answer = self.ask(b"DBSIZE\r\nFLUSHALL\r\nQUIT\r\n")?;
+        let mut lines = answer.lines();
+        let keys = lines.next().and_then(|line| line.strip_prefix(':'));
+        match (keys.and_then(|keys| keys.parse().ok()), lines.next()) {
+            (Some(keys), Some("+OK")) => Ok(keys),
+            _ => Err(std::io::Error::other(format!(
+                "redis answered {answer:?} to FLUSHALL"
+            ))),
+        }
+    }
+
     fn launch(&self) -> Result<(), Error> {
         let mut command = Command::new(&self.binary.path);
         command
@@ -156,18 +172,21 @@ impl Redis {
 
     /// Whether the server on our port says that it is the process we started.
     fn answers(&self, pid: u32) -> bool {
+        let expected = format!("process_id:{pid}\r\n");
+        self.ask(b"INFO server\r\nQUIT\r\n")
+            .is_ok_and(|answer| answer.contains(&expected))
+    }
+
+    /// Sends commands, of which the last is `QUIT`, and returns all answers.
+    fn ask(&self, commands: &[u8]) -> std::io::Result<String> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let wait = Duration::from_millis(500);
-        let ask = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect_timeout(&address, wait)?;
-            stream.set_read_timeout(Some(wait))?;
-            stream.write_all(b"INFO server\r\nQUIT\r\n")?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
-        };
-        let expected = format!("process_id:{pid}\r\n");
-        ask().is_ok_and(|answer| answer.contains(&expected))
+        let mut stream = TcpStream::connect_timeout(&address, wait)?;
+        stream.set_read_timeout(Some(wait))?;
+        stream.write_all(commands)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 }
 
