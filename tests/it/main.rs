@@ -24,6 +24,7 @@
 //! | [`pages`] | what people see and press |
 //! | [`operations`], [`fleet_calls`], [`bulk`], [`ops_pages`] | what operators do, and what they see |
 //! | [`doctor`] | what is wrong with an installation |
+//! | [`demo`] | a demo that is broken while it runs |
 //! | [`environments`] | servers and machines as they are elsewhere |
 //! | [`payloads`], [`architecture`] | hygiene: the official examples, and the rules of the tree |
 
@@ -84,6 +85,8 @@ mod bulk;
 mod ops_pages;
 
 mod doctor;
+
+mod demo;
 
 mod environments;
 

@@ -462,7 +462,10 @@ pub struct MigrateArgs {
 
 #[cfg(feature = "demo")]
 #[derive(Args, Clone, Copy, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct DemoArgs {
+    #[command(subcommand)]
+    pub command: Option<DemoCommand>,
     /// Not interactive: print one JSON object and exit 0 only if everything is as expected
     #[arg(long)]
     pub smoke: bool,
@@ -473,6 +476,71 @@ pub struct DemoArgs {
     /// How many tenants. The first has as many records as all others together
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub tenants: u32,
+}
+
+/// What goes on beside a demo that runs.
+#[cfg(feature = "demo")]
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum DemoCommand {
+    /// Break a demo that runs in another terminal, and compare every record when it is well again
+    Chaos(ChaosArgs),
+    /// Print the settings of a demo that runs, so that commands of this terminal reach it
+    ///
+    /// In a shell: eval "$(pathbound demo env)"
+    Env(DemoChoice),
+    /// A worker of a demo, in a process of its own that ends with its standard input
+    #[command(hide = true)]
+    Worker,
+}
+
+#[cfg(feature = "demo")]
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ChaosArgs {
+    /// What to break
+    #[arg(value_enum)]
+    pub fault: ChaosFault,
+    #[command(flatten)]
+    pub choice: DemoChoice,
+}
+
+/// Which demo, of those that run.
+#[cfg(feature = "demo")]
+#[derive(Args, Clone, Copy, Debug)]
+pub struct DemoChoice {
+    /// The process id of the demo, if several run
+    #[arg(long, value_name = "PID")]
+    pub demo: Option<u32>,
+}
+
+/// What breaks in a demo.
+#[cfg(feature = "demo")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChaosFault {
+    /// A worker dies in the middle of its slices
+    KillWorker,
+    /// Redis loses everything that it holds
+    RedisFlush,
+    /// Postgres ends without a checkpoint and is away for two seconds
+    PostgresRestart,
+    /// Intercom answers every call with 429 for five seconds
+    #[serde(rename = "429-storm")]
+    #[value(name = "429-storm")]
+    RateLimitStorm,
+}
+
+#[cfg(feature = "demo")]
+impl ChaosFault {
+    /// As the command line has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KillWorker => "kill-worker",
+            Self::RedisFlush => "redis-flush",
+            Self::PostgresRestart => "postgres-restart",
+            Self::RateLimitStorm => "429-storm",
+        }
+    }
 }
 
 #[derive(Args, Clone, Copy, Debug)]

@@ -15,6 +15,10 @@ pub enum Failure {
     /// 78, for a fault that the loader cannot see.
     #[error("{0}")]
     Setting(String),
+    /// 2, for a choice that the command line alone cannot judge.
+    #[cfg(feature = "demo")]
+    #[error("{0}")]
+    Usage(String),
     /// 3
     #[error("could not reach {server}")]
     Unreachable {
@@ -63,13 +67,15 @@ impl Failure {
         }
     }
 
-    /// The exit code of the process: 1 failed, 3 cannot reach a server, 4 not allowed, 5 partly done,
+    /// The exit code of the process: 1 failed, 2 usage, 3 cannot reach a server, 4 not allowed, 5 partly done,
     /// 78 bad configuration.
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
             Self::Ended { cause, .. } => cause.code(),
             Self::Failed { .. } => 1,
+            #[cfg(feature = "demo")]
+            Self::Usage(_) => 2,
             Self::Unreachable { .. } => 3,
             Self::NotAllowed(_) => 4,
             Self::Partly(_) => 5,

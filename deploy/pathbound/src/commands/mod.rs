@@ -59,7 +59,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::All => serve(file, ProcessRole::All).await,
         Command::Migrate(args) => migrate::run(file, format, args).await,
         #[cfg(feature = "demo")]
-        Command::Demo(args) => demo::run(args, started).await,
+        Command::Demo(args) => demo::run(format, args, started).await,
         Command::Doctor { role } => doctor::run(file, format, role).await,
         Command::Queues(args) => queues::run(file, format, args).await,
         Command::Why { tenant } => why::run(file, format, tenant).await,

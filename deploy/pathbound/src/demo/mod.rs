@@ -3,17 +3,23 @@
 //! every record with the simulator's truth. CI runs it with `--smoke`, which prints one JSON object.
 
 pub mod browser;
+pub mod chaos;
 pub mod floor;
+mod links;
 mod other_sources;
 pub mod progress;
 pub mod scenarios;
 mod searching;
 mod sign_in;
 pub mod summary;
+mod summary_box;
 pub mod tenant_run;
 pub mod world;
 
-use std::time::{Duration, Instant};
+use std::{
+    io::IsTerminal as _,
+    time::{Duration, Instant},
+};
 
 use futures::future::join_all;
 use shared::{shutdown, telemetry};
@@ -42,18 +48,36 @@ pub async fn run(args: DemoArgs, started: Instant) -> Result<(), Failure> {
     let signals = shutdown::on_signals()
         .map_err(|error| Failure::failed("could not listen to signals", error))?;
     let demo_tenants = scenarios::demo_tenants(args.tenants);
+    // A fault that is asked for before the first sync has ended waits in the socket until it has.
+    let door = (args.keep || !args.smoke).then(chaos::open_door).flatten();
+    if !args.smoke {
+        summary_box::heed_no_color();
+        progress::introduce(demo_tenants.len());
+    }
     let world = World::start(&demo_tenants).await?;
+    if let Some(door) = &door {
+        door.publish(&world.environment);
+    }
     // Ctrl-C must stop the servers too, so the run is given up instead of the process.
     let outcome = tokio::select! {
         outcome = run_demo(&world, &demo_tenants, args, started) => outcome,
         () = signals.cancelled() => Err(Failure::because("stopped before the end")),
     };
     // A person keeps the demo to try the API. With `--keep` it also stays after a failure.
-    if outcome.is_ok() && (args.keep || !args.smoke) || args.keep && !signals.is_cancelled() {
-        signals.cancelled().await;
+    match &outcome {
+        Ok(outcomes) if args.keep || !args.smoke => tokio::select! {
+            () = signals.cancelled() => {}
+            () = chaos::serve(door, &world, outcomes) => {} // never ends by itself
+        },
+        Err(_) if args.keep => {
+            // There is no copy that a fault could be compared with.
+            drop(door);
+            signals.cancelled().await;
+        }
+        _ => {}
     }
     world.stop().await;
-    outcome
+    outcome.map(drop)
 }
 
 /// Runs all tenants at once and prints the summary. A failure is returned after everything was printed.
@@ -62,7 +86,7 @@ async fn run_demo(
     demo_tenants: &[scenarios::DemoTenant],
     args: DemoArgs,
     started: Instant,
-) -> Result<(), Failure> {
+) -> Result<Vec<TenantOutcome>, Failure> {
     let progress = DemoProgress::new(started, demo_tenants.len());
     let outcomes = {
         let goal = goal(world, demo_tenants);
@@ -76,11 +100,28 @@ async fn run_demo(
     let summary = Summary::of(&outcomes, world, started.elapsed(), progress.first_row());
     if args.smoke {
         output::line(&summary)?;
+    } else if std::io::stdout().is_terminal() {
+        show_to_a_person(&outcomes, &summary, world).await?;
     } else {
         output::text(&summary::table(&outcomes, &summary))?;
         output::text(&summary::things_to_try(&outcomes, world).await?)?;
     }
-    summary.judge()
+    summary.judge()?;
+    Ok(outcomes)
+}
+
+/// A box on a terminal. What does not fit into it is behind its links.
+async fn show_to_a_person(
+    outcomes: &[TenantOutcome],
+    summary: &Summary,
+    world: &World,
+) -> Result<(), Failure> {
+    if summary.judge().is_err() {
+        return output::text(&summary::table(outcomes, summary));
+    }
+    let commands = summary::things_to_try(outcomes, world).await?;
+    let links = links::serve(outcomes, world, commands).await?;
+    output::text(&summary_box::text(outcomes, summary, &links))
 }
 
 /// Connects, syncs and compares every tenant that `world` was started with, all at once.

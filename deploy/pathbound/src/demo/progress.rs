@@ -8,6 +8,7 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 
+use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use intercom_simulator::Simulator;
 use shared::{completeness::SyncStatus, domain::Stream};
@@ -129,46 +130,123 @@ async fn show_lines(progress: &DemoProgress, goal: Sizes, simulator: &Simulator)
     }
 }
 
-async fn show_bars(progress: &DemoProgress, goal: Sizes, simulator: &Simulator) {
-    let all = MultiProgress::new();
-    let style =
-        ProgressStyle::with_template("{prefix:>13} {bar:32.cyan/blue} {pos:>6}/{len:<6} {msg}")
+/// What runs, for a person who has just started it.
+pub(super) fn introduce(tenants: usize) {
+    if std::io::stderr().is_terminal() {
+        eprintln!(
+            "{}",
+            style(format!("Pathbound with {tenants} simulated workspaces"))
+                .for_stderr()
+                .bold()
+        );
+        eprintln!("Everything runs on this machine, and Ctrl-C removes it.\n");
+    }
+}
+
+/// A stage and its bar.
+struct Stage {
+    bar: ProgressBar,
+    ended: Option<Duration>,
+}
+
+impl Stage {
+    fn new(all: &MultiProgress, name: &'static str, length: u64) -> Self {
+        // Of 80 columns.
+        let style = ProgressStyle::with_template(
+            "{prefix:>13} {bar:30.green/dim} {pos:>6} of {len:<6} {msg}",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(length).with_style(style).with_prefix(name);
+        Self {
+            bar: all.add(bar),
+            ended: None,
+        }
+    }
+
+    /// A stage says when it was at its end.
+    fn show(&mut self, position: u64, now: Duration) {
+        self.bar.set_position(position);
+        if position >= self.bar.length().unwrap_or_default() {
+            let ended = *self.ended.get_or_insert(now);
+            self.bar.set_message(seconds(ended));
+        } else {
+            self.ended = None;
+            self.bar.set_message("");
+        }
+    }
+}
+
+/// All bars. They stay above the summary.
+struct Bars {
+    progress: DemoProgress,
+    simulator: Simulator,
+    first_row: ProgressBar,
+    stages: [Stage; 5],
+}
+
+impl Bars {
+    fn new(progress: &DemoProgress, goal: Sizes, simulator: &Simulator) -> Self {
+        let all = MultiProgress::new();
+        let line = ProgressStyle::with_template("{prefix:>13} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = |name: &'static str, length: u64| {
-        let bar = all
-            .add(ProgressBar::new(length))
-            .with_style(style.clone())
-            .with_prefix(name);
-        Cleared(bar)
-    };
-    let tenants = bar("tenants", lock(&progress.tenants).len() as u64);
-    let contacts = bar("contacts", goal.contacts);
-    let companies = bar("companies", goal.companies);
-    let conversations = bar("conversations", goal.conversations);
-    let threads = bar("threads", goal.conversations);
+        let first_row = ProgressBar::new(0).with_style(line);
+        let first_row = all.add(first_row.with_prefix("first row"));
+        let tenants = lock(&progress.tenants).len() as u64;
+        let stages = [
+            ("contacts", goal.contacts),
+            ("companies", goal.companies),
+            ("conversations", goal.conversations),
+            ("threads", goal.conversations),
+            ("tenants exact", tenants),
+        ];
+        Self {
+            progress: progress.clone(),
+            simulator: simulator.clone(),
+            first_row,
+            stages: stages.map(|(name, length)| Stage::new(&all, name, length)),
+        }
+    }
+
+    fn draw(&mut self) {
+        let now = self.progress.started.elapsed();
+        let calls = self.simulator.ledger().total;
+        self.first_row.set_message(match self.progress.first_row() {
+            Some(at) => format!("after {}, {calls} calls to Intercom by now", seconds(at)),
+            None => format!("none after {}", seconds(now)),
+        });
+        let (held, done) = self.progress.total();
+        let positions = [
+            held.contacts,
+            held.companies,
+            held.conversations,
+            held.threads,
+            done,
+        ];
+        for (stage, position) in self.stages.iter_mut().zip(positions) {
+            stage.show(position, now);
+        }
+    }
+}
+
+impl Drop for Bars {
+    /// The work ends between two drawings.
+    fn drop(&mut self) {
+        self.draw();
+        self.first_row.abandon();
+        self.stages.iter().for_each(|stage| stage.bar.abandon());
+    }
+}
+
+async fn show_bars(progress: &DemoProgress, goal: Sizes, simulator: &Simulator) {
+    let mut bars = Bars::new(progress, goal, simulator);
     loop {
-        let (held, done) = progress.total();
-        tenants.0.set_position(done);
-        tenants.0.set_message(format!(
-            "{} calls, {:.1} s",
-            simulator.ledger().total,
-            progress.started.elapsed().as_secs_f64()
-        ));
-        contacts.0.set_position(held.contacts);
-        companies.0.set_position(held.companies);
-        conversations.0.set_position(held.conversations);
-        threads.0.set_position(held.threads);
+        bars.draw();
         tokio::time::sleep(BAR_EVERY).await;
     }
 }
 
-/// A bar that leaves the terminal when the work is done.
-struct Cleared(ProgressBar);
-
-impl Drop for Cleared {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,6 +1,9 @@
 //! The run of one tenant: create it, connect its workspace, sync, and compare.
 
-use std::time::{Duration, Instant};
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
 
 use intercom_simulator::{TruthLine, Workspace};
 use serde_json::{Value, json};
@@ -206,11 +209,8 @@ impl TenantRun<'_> {
     }
 
     async fn compare(&self, outcome: &mut TenantOutcome) -> Result<(), Failure> {
-        let truth = &self.workspace().1;
-        // Conversations that the plan excludes are not expected.
-        let without = (self.demo_tenant.scenario == Scenario::Restricted)
-            .then(|| exact::without_conversations(truth));
-        let truth = without.as_deref().unwrap_or(truth);
+        let truth = expected(&self.workspace().1, self.demo_tenant.scenario);
+        let truth = &*truth;
         let (Some(tenant), Some(connection)) = (outcome.tenant, outcome.connection) else {
             // Without a connection every record is missing.
             let records = truth
@@ -233,7 +233,15 @@ impl TenantRun<'_> {
     }
 }
 
-async fn status(
+/// The truth without the conversations that the plan excludes.
+pub(super) fn expected(truth: &[TruthLine], scenario: Scenario) -> Cow<'_, [TruthLine]> {
+    match scenario {
+        Scenario::Restricted => exact::without_conversations(truth).into(),
+        _ => truth.into(),
+    }
+}
+
+pub(super) async fn status(
     store: &ApiStore,
     tenant: TenantId,
     connection: ConnectionId,
@@ -258,7 +266,7 @@ async fn state(
 }
 
 /// Whether every stream is complete. If the plan excludes conversations, those streams must be blocked for it.
-fn is_synced(status: &SyncStatus, scenario: Scenario) -> bool {
+pub(super) fn is_synced(status: &SyncStatus, scenario: Scenario) -> bool {
     if scenario != Scenario::Restricted {
         return status.complete;
     }
@@ -282,7 +290,7 @@ fn thread_counts_fit(status: &SyncStatus, demo_tenant: &DemoTenant) -> bool {
         && threads.pending == 0
 }
 
-fn unfinished(status: &SyncStatus) -> String {
+pub(super) fn unfinished(status: &SyncStatus) -> String {
     let streams = status.streams.iter().filter(|stream| !stream.complete);
     let words: Vec<String> = streams
         .map(|stream| {

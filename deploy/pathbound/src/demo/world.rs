@@ -48,6 +48,8 @@ pub struct World {
     /// With the API's role.
     pub store: ApiStore,
     pub servers: Servers,
+    /// The settings of every part, for one in a process of its own.
+    pub(super) environment: Vec<(String, String)>,
     shutdown: Shutdown,
     parts: JoinSet<()>,
 }
@@ -86,7 +88,9 @@ impl World {
             .map_err(|error| Failure::failed("starting the servers panicked", error))?;
         let servers =
             servers.map_err(|error| Failure::failed("could not start the servers", error))?;
-        let config = Arc::new(configure(&servers, &simulator, public_url)?);
+        let environment = environment(&servers, &simulator, public_url)?;
+        let settings: Environment = environment.iter().cloned().collect();
+        let config = Arc::new(Config::load(None, &settings, ProcessRole::All)?);
         // Before the roles start, because each refuses a database of another schema.
         store::migrate(&config.migrate_url, &config.database).await?;
         let shutdown = Shutdown::new();
@@ -103,6 +107,7 @@ impl World {
             simulator,
             workspaces,
             servers,
+            environment,
             shutdown,
             parts,
         })
@@ -158,13 +163,13 @@ fn populate(
     })
 }
 
-/// A development configuration with new secrets. It ignores the settings of the process, so that the demo can
-/// reach no servers but its own.
-fn configure(
+/// Settings for development with new secrets. They ignore those of the process, so that the demo can reach no servers
+/// but its own.
+fn environment(
     servers: &Servers,
     simulator: &Simulator,
     public_url: &str,
-) -> Result<Config, Failure> {
+) -> Result<Vec<(String, String)>, Failure> {
     let secret = || {
         vault::random_token().map_err(|error| Failure::failed("no secrets could be made", error))
     };
@@ -194,11 +199,10 @@ fn configure(
         ("REFUSAL_CONFIRMATION", "1s"),
         ("DELETION_CONFIRMATION", "1s"),
     ];
-    let environment: Environment = values
-        .into_iter()
+    let values = values.into_iter();
+    Ok(values
         .map(|(name, value)| (format!("PATHBOUND_{name}"), value.to_owned()))
-        .collect();
-    Ok(Config::load(None, &environment, ProcessRole::All)?)
+        .collect())
 }
 
 /// API, scheduler, workers and the ops listener. A part that ends early prints why. The demo then fails by
