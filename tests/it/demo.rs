@@ -12,6 +12,8 @@ use std::{
 use serde_json::Value;
 use tempfile::tempdir;
 
+use crate::support::{Terminal, asciicast, assert_shape, last_screen, normalised, svg};
+
 const PATHBOUND: &str = env!("CARGO_BIN_EXE_pathbound-under-test");
 
 /// A command beside the demos whose sockets are in this directory.
@@ -65,6 +67,7 @@ impl Drop for Demo {
 fn no_fault_costs_a_running_demo_a_record() {
     let scratch = tempdir().unwrap();
     let (demo, report) = Demo::start(scratch.path());
+    assert_shape("demo", &report);
     assert_eq!(report["exact"], true, "{report}");
     // Each says what broke, and what the fleet has done about it.
     let faults = [
@@ -86,6 +89,10 @@ fn no_fault_costs_a_running_demo_a_record() {
         ),
     ];
     let settings = beside(scratch.path(), &["-o", "json", "demo", "env"]);
+    assert_shape(
+        "demo env",
+        &serde_json::from_slice(&settings.stdout).unwrap(),
+    );
     let settings: BTreeMap<String, String> = serde_json::from_slice(&settings.stdout).unwrap();
     let overview = Command::new(PATHBOUND)
         .args(["-o", "json", "overview"])
@@ -100,6 +107,7 @@ fn no_fault_costs_a_running_demo_a_record() {
         let (code, text) = refused(&output);
         let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         assert_eq!(code, 0, "{fault}: {report} {text}");
+        assert_shape("demo chaos", &report);
         assert_eq!(report["fault"], fault);
         assert_eq!(report["exact"], true, "{report}");
         for count in ["missing", "extra", "different"] {
@@ -145,4 +153,52 @@ fn a_fault_needs_a_demo_in_a_directory_of_this_user_alone() {
         text.contains("not a directory of this user alone"),
         "{text}"
     );
+}
+
+const TITLE: &str = "pathbound demo";
+const ROWS: u16 = 40;
+const COLUMNS: u16 = 80;
+
+/// The recording and the picture that the README shows are of this build: `make cast` makes them anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_sees_on_a_terminal_what_the_readme_shows() {
+    let scratch = tempdir().unwrap();
+    let command = pty_process::blocking::Command::new(PATHBOUND)
+        .arg0("pathbound")
+        .arg("demo")
+        .env("XDG_RUNTIME_DIR", scratch.path())
+        .env_remove("NO_COLOR");
+    let mut terminal = Terminal::start(command, ROWS, COLUMNS);
+    let end = "Ctrl-C ends the demo";
+    terminal
+        .until("the box", |screen| {
+            screen.iter().any(|line| line.contains(end))
+        })
+        .await;
+    let cast = asciicast(&terminal.recording(), ROWS, COLUMNS, TITLE);
+    let shown = last_screen(&cast);
+    let screen = shown.screen();
+    // Of the 16 colours that every terminal has.
+    let cells = (0..ROWS).flat_map(|row| (0..COLUMNS).map(move |column| (row, column)));
+    let mut cells = cells.filter_map(|(row, column)| screen.cell(row, column));
+    assert!(cells.all(|cell| match cell.fgcolor() {
+        vt100::Color::Default => true,
+        vt100::Color::Idx(colour) => colour < 16,
+        vt100::Color::Rgb(..) => false,
+    }));
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/pictures");
+    if std::env::var("CAST").is_ok_and(|mode| mode == "write") {
+        fs::write(pictures.join("demo.cast"), &cast).unwrap();
+        fs::write(pictures.join("demo.svg"), svg(screen, TITLE)).unwrap();
+    }
+    let kept = |name: &str| fs::read_to_string(pictures.join(name)).unwrap_or_default();
+    let committed = last_screen(&kept("demo.cast"));
+    assert_eq!(
+        normalised(committed.screen()),
+        normalised(screen),
+        "demo.cast is of another build: run `make cast` and commit the result"
+    );
+    assert_eq!(kept("demo.svg"), svg(committed.screen(), TITLE));
+    terminal.press("\u{3}");
+    assert!(terminal.ended().await.success());
 }

@@ -23,6 +23,8 @@
 //! | [`mcp`] | what models read |
 //! | [`pages`] | what people see and press |
 //! | [`operations`], [`fleet_calls`], [`bulk`], [`ops_pages`] | what operators do, and what they see |
+//! | [`outputs`] | what commands print, for programs and for a typing error |
+//! | [`top`] | what they watch on a terminal |
 //! | [`doctor`] | what is wrong with an installation |
 //! | [`demo`] | a demo that is broken while it runs |
 //! | [`environments`] | servers and machines as they are elsewhere |
@@ -83,6 +85,10 @@ mod fleet_calls;
 mod bulk;
 
 mod ops_pages;
+
+mod outputs;
+
+mod top;
 
 mod doctor;
 

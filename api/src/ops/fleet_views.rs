@@ -1,6 +1,7 @@
 //! The shapes of the calls about the whole fleet, its tenants and its tickets.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::domain::{ConnectionId, RunId, TenantId};
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use super::views::{
 };
 
 /// A number that was counted up to a cap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CountView {
     pub count: i64,
     /// There are more than these.
@@ -19,7 +20,7 @@ pub struct CountView {
 }
 
 /// The fleet at a glance. Both parts are read once a second at most, and all callers of a process share them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct OverviewView {
     /// `running`, `idle`, `paused`, `stalled` or `unknown`.
     pub state: String,
@@ -33,7 +34,7 @@ pub struct OverviewView {
 }
 
 /// How much of all its rate budgets the fleet uses.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RatePartView {
     /// The last windows whose ends have passed, the last one first.
     pub windows: Vec<RateWindowView>,
@@ -44,7 +45,7 @@ pub struct RatePartView {
 }
 
 /// The windows of all budgets that ended within the same ten seconds.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RateWindowView {
     pub ends_at: DateTime<Utc>,
     /// Budgets that the fleet has called with.
@@ -56,7 +57,7 @@ pub struct RateWindowView {
 }
 
 /// The use of one rate budget.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BudgetView {
     /// The workspace's id, or `(app:REGION)`.
     pub budget: String,
@@ -69,7 +70,7 @@ pub struct BudgetView {
 }
 
 /// What was last read from one server.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PartView<T> {
     /// `None` if it was never read.
     pub read_at: Option<DateTime<Utc>>,
@@ -79,7 +80,7 @@ pub struct PartView<T> {
     pub data: Option<T>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct QueuePartView {
     pub tickets: u64,
     pub classes: ClassesView,
@@ -91,7 +92,7 @@ pub struct QueuePartView {
 }
 
 /// What the fleet did in one minute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MinuteView {
     /// When it began, by Redis' clock.
     pub at: DateTime<Utc>,
@@ -103,7 +104,7 @@ pub struct MinuteView {
     pub calls: u64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerView {
     pub name: String,
     pub host: String,
@@ -118,7 +119,7 @@ pub struct WorkerView {
     pub silence_seconds: f64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct FleetPartView {
     pub tenants: CountView,
     pub connections: ConnectionCountsView,
@@ -136,7 +137,7 @@ pub struct FleetPartView {
     pub paused_more: bool,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionCountsView {
     pub active: CountView,
     pub reauth_required: CountView,
@@ -144,15 +145,16 @@ pub struct ConnectionCountsView {
     pub disconnected: CountView,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct FurthestView {
+    #[schemars(with = "Uuid")]
     pub tenant_id: TenantId,
     /// `None` if it was never read to the end.
     pub last_read_at: Option<DateTime<Utc>>,
 }
 
 /// A page of tenants.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TenantsView {
     pub items: Vec<TenantRowView>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,8 +162,9 @@ pub struct TenantsView {
 }
 
 /// One tenant of a list.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TenantRowView {
+    #[schemars(with = "Uuid")]
     pub id: TenantId,
     pub name: String,
     pub created_at: DateTime<Utc>,
@@ -185,7 +188,7 @@ pub struct TenantRowView {
     pub share: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TenantConnectionsView {
     pub active: i64,
     /// They stand still until the customer or an operator acts.
@@ -194,8 +197,9 @@ pub struct TenantConnectionsView {
 }
 
 /// One tenant.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TenantView {
+    #[schemars(with = "Uuid")]
     pub id: TenantId,
     pub name: String,
     pub created_at: DateTime<Utc>,
@@ -214,8 +218,9 @@ pub struct TenantView {
 }
 
 /// A connection of a tenant.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TenantConnectionView {
+    #[schemars(with = "Uuid")]
     pub id: ConnectionId,
     pub workspace_id: String,
     pub state: String,
@@ -234,7 +239,7 @@ pub struct TenantConnectionView {
 }
 
 /// A stream of a connection.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TenantStreamView {
     #[serde(flatten)]
     pub status: StreamStatusView,
@@ -242,7 +247,7 @@ pub struct TenantStreamView {
 }
 
 /// The work of a stream, as Postgres has it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StreamWorkView {
     pub due_at: Option<DateTime<Utc>>,
     pub ticketed_at: Option<DateTime<Utc>>,
@@ -263,8 +268,9 @@ pub struct StreamWorkView {
 }
 
 /// A run that was asked for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TenantRunView {
+    #[schemars(with = "Uuid")]
     pub id: RunId,
     pub mode: String,
     pub streams: Vec<String>,
@@ -277,7 +283,7 @@ pub struct TenantRunView {
 }
 
 /// Objects in quarantine.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct QuarantineView {
     /// Objects that could not be read, by kind.
     pub unreadable: Vec<KindCountView>,
@@ -287,13 +293,13 @@ pub struct QuarantineView {
     pub examples: Vec<HeldObjectView>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct KindCountView {
     pub kind: String,
     pub count: i64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct HeldObjectView {
     pub kind: String,
     pub source_id: String,
@@ -304,7 +310,7 @@ pub struct HeldObjectView {
 }
 
 /// A page of streams that become due, soonest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduleView {
     /// The time from which the page shows.
     pub from: DateTime<Utc>,
@@ -314,10 +320,12 @@ pub struct ScheduleView {
 }
 
 /// A stream that becomes due.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduledView {
     pub due_at: DateTime<Utc>,
+    #[schemars(with = "Uuid")]
     pub tenant_id: TenantId,
+    #[schemars(with = "Uuid")]
     pub connection_id: ConnectionId,
     pub stream: String,
     /// `first_sync`, `poll`, `full`, `reconcile`, `continue`, `retry`, `recheck` or `probe`.
@@ -332,7 +340,7 @@ pub struct ScheduledView {
 }
 
 /// A page of tickets.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct JobsView {
     pub items: Vec<JobView>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -340,13 +348,15 @@ pub struct JobsView {
 }
 
 /// A live ticket.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct JobView {
     /// The ticket, which is its id.
     pub id: String,
     /// `ready`, `leased` or `parked`.
     pub state: String,
+    #[schemars(with = "Uuid")]
     pub tenant_id: TenantId,
+    #[schemars(with = "Uuid")]
     pub connection_id: ConnectionId,
     pub stream: String,
     pub class: String,
@@ -365,13 +375,13 @@ pub struct JobView {
 }
 
 /// Open dead letters by their cause, the most frequent first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CausesView {
     pub items: Vec<CauseView>,
 }
 
 /// Open dead letters with one cause.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CauseView {
     pub cause: String,
     pub letters: i64,
@@ -381,7 +391,7 @@ pub struct CauseView {
 }
 
 /// A page of what operators have done, newest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ActionsView {
     pub items: Vec<ActionView>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -389,7 +399,7 @@ pub struct ActionsView {
 }
 
 /// Something that an operator has done.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ActionView {
     pub id: Uuid,
     pub at: DateTime<Utc>,
@@ -398,6 +408,7 @@ pub struct ActionView {
     pub channel: String,
     /// The browser's session.
     pub session_id: Option<Uuid>,
+    #[schemars(with = "Option<Uuid>")]
     pub tenant_id: Option<TenantId>,
     pub subject: String,
     pub reason: Option<String>,

@@ -2,6 +2,7 @@
 //! member that changes its name fails to compile on both sides.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::{
     domain::{ConnectionId, TenantId},
@@ -18,7 +19,7 @@ pub use crate::routes::sync_status::{
 };
 
 /// A page of dead letters, oldest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLettersView {
     /// How many open dead letters match the filter in all.
     pub count: i64,
@@ -27,10 +28,12 @@ pub struct DeadLettersView {
     pub next_cursor: Option<Uuid>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterView {
     pub id: Uuid,
+    #[schemars(with = "Uuid")]
     pub tenant_id: TenantId,
+    #[schemars(with = "Uuid")]
     pub connection_id: ConnectionId,
     pub stream: String,
     pub cause: String,
@@ -42,7 +45,7 @@ pub struct DeadLetterView {
 
 /// How many dead letters a retry or a drop changed, or would change. A call for one letter gives no `count` and no
 /// `dry_run`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ChangedView {
     /// How many matched the filter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,7 +59,7 @@ pub struct ChangedView {
 }
 
 /// A retry or a drop of all dead letters that match a filter, which the schedulers work through.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BulkView {
     pub id: Uuid,
     /// `retry` or `drop`.
@@ -85,9 +88,10 @@ pub struct BulkView {
 }
 
 /// Which letters a bulk action is about. Without a member: all open ones.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct BulkFilterView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Uuid>")]
     pub tenant_id: Option<TenantId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
@@ -96,7 +100,7 @@ pub struct BulkFilterView {
 }
 
 /// A bulk action that was asked for, with the members that a dry run has too.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BulkStartedView {
     #[serde(flatten)]
     pub action: BulkView,
@@ -106,7 +110,7 @@ pub struct BulkStartedView {
 }
 
 /// A page of bulk actions, newest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BulksView {
     pub items: Vec<BulkView>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,27 +118,29 @@ pub struct BulksView {
 }
 
 /// A page of events, newest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct EventsView {
     pub items: Vec<EventView>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<Uuid>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct EventView {
     pub id: Uuid,
     /// `workspace_shared`.
     pub code: String,
     pub message: String,
+    #[schemars(with = "Uuid")]
     pub tenant_id: TenantId,
+    #[schemars(with = "Option<Uuid>")]
     pub connection_id: Option<ConnectionId>,
     pub workspace_id: Option<String>,
     pub happened_at: DateTime<Utc>,
 }
 
 /// Queue depth and age, and the pauses in force.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct QueuesView {
     pub classes: ClassesView,
     /// Those of the fleet and of classes, and then the newest 100 of tenants.
@@ -145,14 +151,14 @@ pub struct QueuesView {
     pub tickets: u64,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ClassesView {
     pub backfill: ClassView,
     pub fresh: ClassView,
 }
 
 /// Tickets of one class, by state.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ClassView {
     pub leased: u64,
     /// `None` if no ticket is ready.
@@ -162,7 +168,7 @@ pub struct ClassView {
     pub tenants: u64,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PauseView {
     /// `fleet`, a class, or a tenant's id.
     pub scope: String,
@@ -171,15 +177,16 @@ pub struct PauseView {
 }
 
 /// The answer to a pause or a resume.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PausedView {
     pub paused: bool,
     pub scope: String,
 }
 
 /// Why a tenant is in its state.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WhyView {
+    #[schemars(with = "Uuid")]
     pub tenant_id: TenantId,
     /// The most important part of the answer.
     pub sentence: String,
@@ -192,7 +199,7 @@ pub struct WhyView {
 }
 
 /// A place in the way of work at which some streams of a tenant stand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StageView {
     /// `stopped`, `blocked`, `paused`, `unticketed`, `ready`, `parked`, `retrying`, `running`, `scheduled` or `idle`.
     pub stage: String,
@@ -201,8 +208,9 @@ pub struct StageView {
     pub sentence: String,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WhyConnectionView {
+    #[schemars(with = "Uuid")]
     pub id: ConnectionId,
     pub workspace_id: String,
     /// As REST names it.

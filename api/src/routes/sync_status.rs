@@ -1,6 +1,7 @@
 //! The shape of a connection's sync status, in REST and in the operators' `why`.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::{
     completeness::{AuditFacts, Blocked, Reason, StreamStatus, SyncStatus, ThreadCounts},
@@ -11,7 +12,7 @@ use utoipa::ToSchema;
 use crate::openapi::words;
 
 /// How complete a connection's copy is, and why not.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[schema(as = SyncStatus)]
 pub struct SyncStatusView {
     /// Every stream's last walk has ended, no thread is pending, and nothing in flight can change that answer.
@@ -44,7 +45,7 @@ pub struct SyncStatusView {
 }
 
 /// The workspace's rate budget, as the whole fleet knows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[schema(as = RateBudget)]
 pub struct RateView {
     /// Calls per window that Intercom allows, to us and the customer's other apps together.
@@ -64,13 +65,14 @@ pub struct RateView {
 }
 
 /// A fact against completeness, or a note beside it.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[schema(as = Reason)]
 pub struct ReasonView {
     /// Stable, because programs decide by it.
     pub code: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<words::Stream>, nullable = false)]
+    #[schemars(with = "Option<String>")]
     pub stream: Option<Stream>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 0)]
@@ -83,10 +85,11 @@ pub struct ReasonView {
 }
 
 /// One stream's part of the answer.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[schema(as = StreamStatus)]
 pub struct StreamStatusView {
     #[schema(value_type = words::Stream)]
+    #[schemars(with = "String")]
     pub stream: Stream,
     #[schema(value_type = words::StreamActivity)]
     pub status: String,
@@ -113,7 +116,7 @@ pub struct StreamStatusView {
 }
 
 /// Why a stream cannot go on.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[schema(as = Blocked)]
 pub struct BlockedView {
     /// Stable, because programs decide by it.
@@ -128,7 +131,7 @@ pub struct BlockedView {
 }
 
 /// How many threads are in each state.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[schema(as = ThreadCounts)]
 pub struct ThreadCountsView {
     #[schema(minimum = 0)]
@@ -144,7 +147,7 @@ pub struct ThreadCountsView {
 }
 
 /// A comparison of the copy with what Intercom counts.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[schema(as = Audit)]
 pub struct AuditView {
     pub audited_at: DateTime<Utc>,

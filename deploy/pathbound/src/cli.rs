@@ -59,10 +59,12 @@ pub enum Command {
     },
     /// Show queue depth and age
     Queues(QueuesArgs),
+    /// Watch tenants and budgets on a terminal, once a second
+    Top(TopArgs),
     /// Explain the state of a tenant: a summary, then every reason with its next step
     Why {
-        /// The tenant's id
-        tenant: TenantId,
+        /// The tenant: its name, its id, or the beginning of its id
+        tenant: String,
     },
     /// Request a sync run for every connection of a tenant
     Resync(ResyncArgs),
@@ -116,6 +118,11 @@ pub enum Command {
     Config(ConfigCommand),
     /// Print the description of the REST API as OpenAPI 3.1
     Openapi,
+    /// Write a man page of each command
+    Man {
+        /// Where to, such as `/usr/local/share/man/man1`. It is made if it is not there
+        directory: PathBuf,
+    },
     /// Print the completions of a shell, for its start-up file
     Completions {
         /// The shell
@@ -185,9 +192,9 @@ pub enum JobsCommand {
         /// The state. Of the ready ones it is the next of each tenant
         #[arg(long, value_enum, default_value_t)]
         state: JobStateArg,
-        /// All tickets of this tenant, in any state
+        /// All tickets of this tenant, in any state: its name, its id, or the beginning of its id
         #[arg(long, conflicts_with = "state")]
-        tenant: Option<TenantId>,
+        tenant: Option<String>,
         /// How many to show
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
         limit: u32,
@@ -340,11 +347,11 @@ pub enum DeadBulkCommand {
 /// Which dead letters.
 #[derive(Args, Clone, Debug, Default)]
 pub struct DeadFilterArgs {
-    /// Only this tenant
+    /// Only this tenant: its name, its id, or the beginning of its id
     #[arg(long)]
-    pub tenant: Option<TenantId>,
+    pub tenant: Option<String>,
     /// Only this stream
-    #[arg(long)]
+    #[arg(long, value_parser = stream_parser())]
     pub stream: Option<Stream>,
     /// Only causes that contain this text, or with `=` in front, that are this text
     #[arg(long, value_name = "TEXT")]
@@ -352,10 +359,10 @@ pub struct DeadFilterArgs {
 }
 
 impl DeadFilterArgs {
-    /// As a query or a body names them.
+    /// As a query or a body names them, with the id of the tenant that is named.
     #[must_use]
-    pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let tenant = self.tenant.map(|tenant| ("tenant_id", tenant.to_string()));
+    pub fn fields(&self, tenant: Option<TenantId>) -> Vec<(&'static str, String)> {
+        let tenant = tenant.map(|tenant| ("tenant_id", tenant.to_string()));
         let stream = self.stream.map(|stream| ("stream", stream.to_string()));
         let cause = self.cause.clone().map(|cause| ("cause", cause));
         [tenant, stream, cause].into_iter().flatten().collect()
@@ -391,21 +398,21 @@ pub enum TenantsCommand {
     List(TenantsListArgs),
     /// Show one tenant: its streams, threads, runs, rate limit, tickets and dead letters
     Show {
-        /// The tenant's id
-        tenant: TenantId,
+        /// The tenant: its name, its id, or the beginning of its id
+        tenant: String,
     },
     /// Start no more work for a tenant. Work in progress finishes
     Pause {
-        /// The tenant's id
-        tenant: TenantId,
+        /// The tenant: its name, its id, or the beginning of its id
+        tenant: String,
         /// The reason, which `why` shows
         #[arg(long)]
         reason: Option<String>,
     },
     /// Resume the work for a tenant
     Resume {
-        /// The tenant's id
-        tenant: TenantId,
+        /// The tenant: its name, its id, or the beginning of its id
+        tenant: String,
     },
 }
 
@@ -550,6 +557,14 @@ pub struct QueuesArgs {
     pub watch: bool,
 }
 
+/// Calls of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key. Without a terminal, one frame is printed.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct TopArgs {
+    /// Let keys pause and resume the selected tenant, and retry its dead letters
+    #[arg(long)]
+    pub operate: bool,
+}
+
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ResyncArgs {
     /// The tenant's id
@@ -606,6 +621,12 @@ pub enum ConfigCommand {
 fn role_parser() -> impl TypedValueParser<Value = ProcessRole> {
     PossibleValuesParser::new(ProcessRole::ALL.map(ProcessRole::as_str))
         .try_map(|name| name.parse::<ProcessRole>())
+}
+
+/// The streams, so that help, completions and suggestions have them.
+fn stream_parser() -> impl TypedValueParser<Value = Stream> {
+    PossibleValuesParser::new(Stream::ALL.iter().map(|stream| stream.as_str()))
+        .try_map(|name| name.parse::<Stream>())
 }
 
 #[cfg(test)]

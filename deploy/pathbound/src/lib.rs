@@ -5,7 +5,7 @@
 //! - `demo` is the whole product in one process, against a simulated Intercom.
 //! - `exact` compares a copy with the simulator's truth, field by field.
 //! - [`process`] is what `main` runs.
-//! - [`api_client`] and [`ops_client`] make calls, [`output`] prints, and [`failure`] has the exit codes.
+//! - [`api_client`] and [`ops_client`] make calls, [`output`] prints, [`outputs`] describes what is printed, and [`failure`] has the exit codes.
 //!
 //! `demo` and `exact` need the feature `demo`, which a release image does not enable.
 
@@ -17,8 +17,10 @@ pub mod demo;
 #[cfg(feature = "demo")]
 pub mod exact;
 pub mod failure;
+mod names;
 pub mod ops_client;
 pub mod output;
+pub mod outputs;
 pub mod process;
 pub mod roles;
 mod schema_gate;

@@ -39,6 +39,12 @@ impl OpsClient {
         })
     }
 
+    /// Where the listener is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
     /// # Errors
     /// If the listener cannot be reached, or answers with any status but success.
     pub async fn get<View: DeserializeOwned>(&self, path: &str) -> Result<View, Failure> {

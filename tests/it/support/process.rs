@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{PATIENCE, World, wait_for};
+use super::{PATIENCE, Terminal, World, wait_for};
 
 /// Makes the file system read-only, and becomes a user id that has no name.
 const CONFINED: &str = "mount -o remount,bind,ro / && cd / && exec setpriv --reuid 12345 --regid 12345 \
@@ -86,6 +86,16 @@ impl Drop for Process {
 }
 
 impl World {
+    /// A command on a terminal of 24 lines of 100 letters, with these variables on top.
+    pub(crate) fn on_terminal(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Terminal {
+        let mut command =
+            pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_pathbound-under-test"));
+        command = command
+            .args(arguments)
+            .envs(self.environment.iter().cloned());
+        Terminal::start(command.envs(environment.iter().copied()), 24, 100)
+    }
+
     fn pathbound(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pathbound-under-test"));
         command.envs(self.environment.iter().cloned());

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Map, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Map;
 use shared::{
     config::{
         Config, DoubtConfig, Environment, IntercomConfig, Intervals, ProcessRole, Profile,
@@ -44,6 +46,14 @@ fn show(file: Option<&Path>, format: Format) -> Result<(), Failure> {
     output::show(format, &table, &json)
 }
 
+/// What a check has found.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct CheckedConfig {
+    valid: bool,
+    faults: Vec<String>,
+    warnings: Vec<String>,
+}
+
 fn check(file: Option<&Path>, format: Format, role: ProcessRole) -> Result<(), Failure> {
     let (faults, warnings) = match Config::load(file, &Environment::of_process(), role) {
         Ok(config) => (Vec::new(), config.warnings),
@@ -57,17 +67,18 @@ fn check(file: Option<&Path>, format: Format, role: ProcessRole) -> Result<(), F
     for warning in &warnings {
         table.row([format!("warning: {warning}")]);
     }
-    output::show(
-        format,
-        &table,
-        &json!({"valid": faults.is_empty(), "faults": faults, "warnings": warnings}),
-    )?;
-    if faults.is_empty() {
+    let checked = CheckedConfig {
+        valid: faults.is_empty(),
+        faults,
+        warnings,
+    };
+    output::show(format, &table, &checked)?;
+    if checked.valid {
         Ok(())
     } else {
         Err(Failure::Setting(format!(
             "the configuration has {}",
-            output::counted(faults.len() as i64, "fault")
+            output::counted(checked.faults.len() as i64, "fault")
         )))
     }
 }

@@ -7,11 +7,13 @@ use api::ops::{
     views::{BulkStartedView, ChangedView, DeadLetterView, DeadLettersView},
 };
 use serde_json::{Value, json};
+use shared::domain::TenantId;
 
 use super::dead_bulk;
 use crate::{
     cli::{DeadChangeArgs, DeadCommand, DeadFilterArgs},
     failure::Failure,
+    names,
     ops_client::OpsClient,
     output::{self, Format, Table, counted},
 };
@@ -29,8 +31,11 @@ pub async fn run(file: Option<&Path>, format: Format, command: DeadCommand) -> R
             output::show(format, &causes_table(&causes), &causes)
         }
         DeadCommand::Show { id } => {
-            let letter = ops.get(&format!("/ops/dead/{id}")).await?;
-            output::show(format, &letter_table(&letter), &letter)
+            let found = ops.get(&format!("/ops/dead/{id}")).await;
+            match found {
+                Ok(letter) => output::show(format, &letter_table(&letter), &letter),
+                Err(failure) => Err(names::with_a_letter(&ops, &id.to_string(), failure).await),
+            }
         }
         DeadCommand::Retry(choice) => change(&ops, format, "retry", &choice).await,
         DeadCommand::Drop(choice) => change(&ops, format, "drop", &choice).await,
@@ -46,13 +51,30 @@ async fn list(
 ) -> Result<(), Failure> {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("limit", &limit.to_string());
-    for (name, value) in filter.fields() {
+    for (name, value) in filter.fields(tenant_of(ops, filter).await?) {
         query.append_pair(name, &value);
     }
     let page: DeadLettersView = ops.get(&format!("/ops/dead?{}", query.finish())).await?;
     output::show(format, &list_table(&page), &page)?;
     eprintln!("{}", list_summary(&page));
+    suggest_a_cause(ops, filter, page.count).await;
     Ok(())
+}
+
+async fn tenant_of(ops: &OpsClient, filter: &DeadFilterArgs) -> Result<Option<TenantId>, Failure> {
+    match &filter.tenant {
+        Some(tenant) => names::tenant(ops, tenant).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// If nothing has the cause that was asked for, the nearest one that something has.
+async fn suggest_a_cause(ops: &OpsClient, filter: &DeadFilterArgs, matched: i64) {
+    if let (0, Some(text)) = (matched, &filter.cause)
+        && let Some(cause) = names::cause_near(ops, text.trim_start_matches('=')).await
+    {
+        eprintln!("did you mean --cause '{cause}'?");
+    }
 }
 
 fn list_table(page: &DeadLettersView) -> Table {
@@ -164,18 +186,27 @@ async fn change_all(
     // A drop cannot be undone, so a drop by filter only counts until it is confirmed.
     let is_unconfirmed = verb == "drop" && !choice.yes && !choice.dry_run;
     let only_counts = choice.dry_run || is_unconfirmed;
+    let tenant = tenant_of(ops, &choice.filter).await?;
     let mut body: Value = choice
         .filter
-        .fields()
+        .fields(tenant)
         .into_iter()
         .map(|(name, value)| (name.to_owned(), json!(value)))
         .collect();
     body["dry_run"] = json!(only_counts);
     let path = format!("/ops/dead/{verb}");
     if !only_counts {
-        return Ok(Asked::Started(Box::new(ops.post(&path, &body).await?)));
+        let started: BulkStartedView = ops.post(&path, &body).await?;
+        suggest_a_cause(ops, &choice.filter, started.count).await;
+        return Ok(Asked::Started(Box::new(started)));
     }
     let counted_letters: ChangedView = ops.post(&path, &body).await?;
+    suggest_a_cause(
+        ops,
+        &choice.filter,
+        counted_letters.count.unwrap_or_default(),
+    )
+    .await;
     if is_unconfirmed {
         let letters = counted(counted_letters.count.unwrap_or_default(), "dead letter");
         eprintln!("nothing was dropped, add --yes to drop {letters}");

@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::{
     config::{Config, ProcessRole, Profile},
@@ -25,9 +26,9 @@ const VALKEY: u32 = 8;
 const CLOCK_LIMIT: TimeDelta = TimeDelta::seconds(5);
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Level {
+pub(crate) enum Level {
     Ok,
     /// It works, and something should be done.
     Warning,
@@ -49,8 +50,8 @@ impl Level {
 }
 
 /// One line of the answer.
-#[derive(Clone, Debug, Serialize)]
-struct Finding {
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(crate) struct Finding {
     check: &'static str,
     level: Level,
     found: String,

@@ -7,6 +7,7 @@ use api::ops::fleet_views::{JobView, JobsView};
 use crate::{
     cli::JobsCommand,
     failure::Failure,
+    names,
     ops_client::OpsClient,
     output::{self, Format, Table},
 };
@@ -27,7 +28,10 @@ pub async fn run(file: Option<&Path>, format: Format, command: JobsCommand) -> R
             let mut query = url::form_urlencoded::Serializer::new(String::new());
             query.append_pair("limit", &limit.to_string());
             match tenant {
-                Some(tenant) => query.append_pair("tenant_id", &tenant.to_string()),
+                Some(tenant) => {
+                    let tenant = names::tenant(&ops, &tenant).await?;
+                    query.append_pair("tenant_id", &tenant.to_string())
+                }
                 None => query.append_pair("state", state.as_str()),
             };
             if let Some(cursor) = cursor {
@@ -41,8 +45,10 @@ pub async fn run(file: Option<&Path>, format: Format, command: JobsCommand) -> R
             Ok(())
         }
         JobsCommand::Show { ticket } => {
-            let job: JobView = ops.get(&format!("/ops/jobs/{ticket}")).await?;
-            output::show(format, &job_table(&job), &job)
+            match ops.get::<JobView>(&format!("/ops/jobs/{ticket}")).await {
+                Ok(job) => output::show(format, &job_table(&job), &job),
+                Err(failure) => Err(names::with_a_ticket(&ops, &ticket, failure).await),
+            }
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::{
     config::{Config, ProcessRole},
+    domain::{ConnectionId, TenantId},
     store::{OauthStore, OperatorStore, SealingKey},
     sync::{CONCURRENCY, Rotated, rotate_keys},
     vault::KeyRing,
@@ -17,18 +19,38 @@ use crate::{
 };
 
 /// A key, and what it has sealed.
-#[derive(Debug, Serialize)]
-struct KeyView {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct KeyView {
     kid: String,
     state: KeyState,
     tokens: i64,
     answers: i64,
 }
 
+/// What a rotation has done, or would do.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct RotatedKeys {
+    /// The first key, which seals.
+    kid: String,
+    resealed: i64,
+    unreadable: Vec<UnreadableView>,
+    dry_run: bool,
+}
+
+/// A token that none of the keys opens.
+#[derive(Debug, JsonSchema, Serialize)]
+struct UnreadableView {
+    #[schemars(with = "uuid::Uuid")]
+    tenant_id: TenantId,
+    #[schemars(with = "uuid::Uuid")]
+    connection_id: ConnectionId,
+    reason: String,
+}
+
 /// What a key of the list does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum KeyState {
+pub(crate) enum KeyState {
     /// The first of `encryption_keys`, which seals.
     First,
     /// Another of `encryption_keys`, which opens.
@@ -144,18 +166,18 @@ async fn rotate(
         resealed.to_string(),
         unreadable.len().to_string(),
     ]);
-    let left: Vec<serde_json::Value> = unreadable
-        .iter()
-        .map(|token| {
-            serde_json::json!({
-                "tenant_id": token.tenant, "connection_id": token.connection, "reason": token.error.to_string(),
-            })
-        })
-        .collect();
-    let json = serde_json::json!({
-        "kid": ring.primary(), "resealed": resealed, "unreadable": left, "dry_run": dry_run,
+    let left = unreadable.iter().map(|token| UnreadableView {
+        tenant_id: token.tenant,
+        connection_id: token.connection,
+        reason: token.error.to_string(),
     });
-    output::show(format, &table, &json)?;
+    let rotated = RotatedKeys {
+        kid: ring.primary().to_owned(),
+        resealed: i64::try_from(resealed).unwrap_or(i64::MAX),
+        unreadable: left.collect(),
+        dry_run,
+    };
+    output::show(format, &table, &rotated)?;
     for token in &unreadable {
         eprintln!(
             "tenant {}, connection {}: {}",

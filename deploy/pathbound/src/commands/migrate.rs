@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use shared::{
     config::ProcessRole,
     store::{self, GrantOutcome},
@@ -13,6 +14,16 @@ use crate::{
     failure::Failure,
     output::{self, Format, Table},
 };
+
+/// The schema of this build, and the migrations on the way to it.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Migrated {
+    schema: String,
+    /// Those that are missing, with `--check`.
+    pending: Vec<i64>,
+    /// Those that were run.
+    applied: Vec<i64>,
+}
 
 /// Migrates. With `--check` it only lists the missing migrations.
 ///
@@ -36,12 +47,17 @@ pub async fn run(file: Option<&Path>, format: Format, args: MigrateArgs) -> Resu
     };
     let mut table = Table::new(&["schema", if args.check { "pending" } else { "applied" }]);
     table.row([store::schema(), list(&pending)]);
-    let json = json!({
-        "schema": store::schema(),
-        "pending": if args.check { pending.as_slice() } else { &[] },
-        "applied": if args.check { &[] } else { pending.as_slice() },
-    });
-    output::show(format, &table, &json)?;
+    let (still, applied) = if args.check {
+        (pending.clone(), Vec::new())
+    } else {
+        (Vec::new(), pending.clone())
+    };
+    let migrated = Migrated {
+        schema: store::schema(),
+        pending: still,
+        applied,
+    };
+    output::show(format, &table, &migrated)?;
     if args.check && !pending.is_empty() {
         return Err(Failure::because(
             "the database is older than this build, so run `pathbound migrate`",

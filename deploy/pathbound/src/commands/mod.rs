@@ -12,6 +12,7 @@ pub mod identity_rules;
 pub mod jobs;
 mod json_input;
 pub mod keys;
+pub mod man;
 pub mod merge_rules;
 pub mod migrate;
 pub mod overview;
@@ -21,6 +22,7 @@ pub mod replay;
 pub mod resync;
 pub mod schedule;
 pub mod tenants;
+pub mod top;
 pub mod unpack;
 pub mod why;
 
@@ -62,7 +64,8 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(format, args, started).await,
         Command::Doctor { role } => doctor::run(file, format, role).await,
         Command::Queues(args) => queues::run(file, format, args).await,
-        Command::Why { tenant } => why::run(file, format, tenant).await,
+        Command::Top(args) => top::run(file, format, args).await,
+        Command::Why { tenant } => why::run(file, format, &tenant).await,
         Command::Resync(args) => resync::run(file, format, args).await,
         Command::Replay(args) => replay::run(file, format, args).await,
         Command::Dead(command) => dead::run(file, format, command).await,
@@ -81,6 +84,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<(), Failure> {
         Command::Config(command) => config::run(file, format, command),
         // JSON whatever the format, because the description is for programs.
         Command::Openapi => output::text(&api::openapi::text()),
+        Command::Man { directory } => man::run(&directory),
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -3,7 +3,8 @@
 use std::{io::IsTerminal, path::Path, time::Duration};
 
 use api::ops::views::ClassesView;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use shared::{
     config::ProcessRole,
     queue::{PauseScope, Queue, QueueStats},
@@ -43,17 +44,30 @@ pub async fn run(file: Option<&Path>, format: Format, args: QueuesArgs) -> Resul
     }
 }
 
+/// Queue depth and age, as `-o json` prints them.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct QueuesOutput {
+    tickets: u64,
+    classes: ClassesView,
+    /// `None` if no ticket is parked.
+    next_parked_in_seconds: Option<f64>,
+    /// `None` if no ticket is leased.
+    next_lease_ends_in_seconds: Option<f64>,
+    /// `fleet`, classes and tenants' ids.
+    paused: Vec<String>,
+}
+
 fn print(format: Format, stats: &QueueStats, paused: &[PauseScope]) -> Result<(), Failure> {
     let classes = ClassesView::from(stats);
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
-    let json = json!({
-        "tickets": stats.live,
-        "classes": classes,
-        "next_parked_in_seconds": seconds(stats.next_parked),
-        "next_lease_ends_in_seconds": seconds(stats.next_expiry),
-        "paused": paused.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    });
-    output::show(format, &table(&classes), &json)?;
+    let queues = QueuesOutput {
+        tickets: stats.live,
+        classes,
+        next_parked_in_seconds: seconds(stats.next_parked),
+        next_lease_ends_in_seconds: seconds(stats.next_expiry),
+        paused: paused.iter().map(ToString::to_string).collect(),
+    };
+    output::show(format, &table(&classes), &queues)?;
     if format == Format::Table {
         for remark in remarks(stats.next_parked, paused) {
             eprintln!("{remark}");

@@ -2,14 +2,26 @@
 
 use std::path::Path;
 
-use serde_json::json;
-use shared::{config::ProcessRole, store::WorkerStore, sync::replay};
+use schemars::JsonSchema;
+use serde::Serialize;
+use shared::{config::ProcessRole, domain::ConnectionId, store::WorkerStore, sync::replay};
 
 use crate::{
     cli::ReplayArgs,
     failure::Failure,
     output::{self, Format, Table},
 };
+
+/// What became of the records of one connection.
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct ReplayedConnection {
+    #[schemars(with = "uuid::Uuid")]
+    connection: ConnectionId,
+    healed: i64,
+    /// Those that are still unreadable.
+    left: i64,
+    dry_run: bool,
+}
 
 /// Replays every connection of a tenant. It makes no call to Intercom and needs no running process.
 ///
@@ -46,9 +58,12 @@ pub async fn run(file: Option<&Path>, format: Format, args: ReplayArgs) -> Resul
             replayed.healed.to_string(),
             replayed.left.to_string(),
         ]);
-        all.push(json!({
-            "connection": connection.id, "healed": replayed.healed, "left": replayed.left, "dry_run": args.dry_run,
-        }));
+        all.push(ReplayedConnection {
+            connection: connection.id,
+            healed: replayed.healed,
+            left: replayed.left,
+            dry_run: args.dry_run,
+        });
     }
     output::show(format, &table, &all)?;
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::domain::{Mode, TenantId};
@@ -17,8 +18,8 @@ use crate::{
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// One connection's run.
-#[derive(Debug, Serialize)]
-struct RequestedRun {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct RequestedRun {
     connection: String,
     workspace: String,
     /// `None` if no run could be requested.

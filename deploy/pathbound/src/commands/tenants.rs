@@ -12,6 +12,7 @@ use super::why;
 use crate::{
     cli::{TenantsCommand, TenantsListArgs},
     failure::Failure,
+    names,
     ops_client::OpsClient,
     output::{self, Format, Table},
 };
@@ -29,10 +30,12 @@ pub async fn run(
     let answer: PausedView = match command {
         TenantsCommand::List(args) => return list(&ops, format, &args).await,
         TenantsCommand::Show { tenant } => {
+            let tenant = names::tenant(&ops, &tenant).await?;
             let tenant: TenantView = ops.get(&format!("/ops/tenants/{tenant}")).await?;
             return show(format, &tenant);
         }
         TenantsCommand::Pause { tenant, reason } => {
+            let tenant = names::tenant(&ops, &tenant).await?;
             ops.post(
                 &format!("/ops/tenants/{tenant}/pause"),
                 &json!({"reason": reason}),
@@ -40,6 +43,7 @@ pub async fn run(
             .await?
         }
         TenantsCommand::Resume { tenant } => {
+            let tenant = names::tenant(&ops, &tenant).await?;
             ops.post(&format!("/ops/tenants/{tenant}/resume"), &json!({}))
                 .await?
         }

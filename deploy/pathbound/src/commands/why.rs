@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use api::ops::views::{StageView, WhyView};
-use shared::domain::TenantId;
 
 use crate::{
     failure::Failure,
+    names,
     ops_client::OpsClient,
     output::{self, Format, Table},
 };
@@ -15,10 +15,10 @@ use crate::{
 ///
 /// # Errors
 /// If the ops listener cannot be reached or refuses.
-pub async fn run(file: Option<&Path>, format: Format, tenant: TenantId) -> Result<(), Failure> {
-    let answer: WhyView = OpsClient::of(&super::client_config(file)?)?
-        .get(&format!("/ops/tenants/{tenant}/why"))
-        .await?;
+pub async fn run(file: Option<&Path>, format: Format, tenant: &str) -> Result<(), Failure> {
+    let ops = OpsClient::of(&super::client_config(file)?)?;
+    let tenant = names::tenant(&ops, tenant).await?;
+    let answer: WhyView = ops.get(&format!("/ops/tenants/{tenant}/why")).await?;
     if format == Format::Json {
         return output::line(&answer);
     }

@@ -9,7 +9,7 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 use console::style;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use intercom_simulator::Simulator;
 use shared::{completeness::SyncStatus, domain::Stream};
 
@@ -17,6 +17,8 @@ use super::floor::Sizes;
 
 const LINE_EVERY: Duration = Duration::from_secs(2);
 const BAR_EVERY: Duration = Duration::from_millis(120);
+/// All bars are drawn together.
+const DRAWINGS_A_SECOND: u8 = 5;
 
 /// Objects stored for one tenant.
 #[derive(Clone, Copy, Debug, Default)]
@@ -186,7 +188,8 @@ struct Bars {
 
 impl Bars {
     fn new(progress: &DemoProgress, goal: Sizes, simulator: &Simulator) -> Self {
-        let all = MultiProgress::new();
+        let target = ProgressDrawTarget::stderr_with_hz(DRAWINGS_A_SECOND);
+        let all = MultiProgress::with_draw_target(target);
         let line = ProgressStyle::with_template("{prefix:>13} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let first_row = ProgressBar::new(0).with_style(line);

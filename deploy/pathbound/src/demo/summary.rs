@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use super::{
 use crate::{exact::Report, failure::Failure, output::Table};
 
 /// The object that `--smoke` prints. Its first twelve keys are a public contract.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Summary {
     /// Whether every record of every tenant is stored as the truth says, and no other.
     pub exact: bool,

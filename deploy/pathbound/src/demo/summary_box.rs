@@ -66,7 +66,7 @@ fn lines(
         format!("   {program} demo chaos kill-worker"),
         "2. Watch the fleet, and break something else meanwhile:".to_owned(),
         format!("   eval \"$({program} demo env)\"; {program} top"),
-        "3. Ask why the tenant with the revoked token stands still:".to_owned(),
+        "3. Ask there why the tenant with the revoked token stands still:".to_owned(),
         format!("   {program} why {revoked}"),
         String::new(),
         style("Ctrl-C ends the demo and removes everything.")

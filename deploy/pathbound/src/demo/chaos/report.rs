@@ -1,5 +1,6 @@
 //! What the demo tells a caller, and how a fault ended.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::door::Settings;
@@ -30,7 +31,7 @@ pub(super) enum Reply {
 }
 
 /// How a fault ended.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 pub struct ChaosReport {
     pub fault: String,
     /// Whether every record of every tenant is stored as the simulator's truth says, and no other.

@@ -1,0 +1,59 @@
+//! `deploy/reference/outputs.json`: the committed shapes of `-o json`. `make reference` writes it anew.
+
+#![cfg(feature = "demo")]
+
+use std::{collections::BTreeSet, path::Path};
+
+use clap::CommandFactory as _;
+use pathbound::{cli::Cli, outputs};
+
+const FILE: &str = "deploy/reference/outputs.json";
+
+#[test]
+fn the_shapes_of_outputs_are_fresh() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (path, text) = (root.join(FILE), outputs::text());
+    if std::env::var("REFERENCE").is_ok_and(|mode| mode == "write") {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == text,
+        "{FILE} is stale: run `make reference` and commit the result"
+    );
+}
+
+/// Which serve, or print text for other programs whatever the format is.
+const WITHOUT_A_SHAPE: [&str; 9] = [
+    "all",
+    "api",
+    "completions",
+    "demo worker",
+    "man",
+    "openapi",
+    "scheduler",
+    "unpack",
+    "worker",
+];
+
+fn names(command: &clap::Command, above: &str, names: &mut BTreeSet<String>) {
+    for below in command.get_subcommands() {
+        let name = format!("{above}{}", below.get_name());
+        let takes_one = below.is_subcommand_required_set();
+        if !takes_one {
+            names.insert(name.clone());
+        }
+        self::names(below, &format!("{name} "), names);
+    }
+}
+
+#[test]
+fn every_command_has_a_shape_or_prints_no_data() {
+    let mut commands = BTreeSet::new();
+    names(&Cli::command(), "", &mut commands);
+    let document = outputs::document();
+    let shapes = document["commands"].as_object().unwrap();
+    let mut known: BTreeSet<String> = shapes.keys().cloned().collect();
+    known.extend(WITHOUT_A_SHAPE.map(str::to_owned));
+    assert_eq!(known, commands);
+}
