@@ -2,7 +2,7 @@
 # The logic is in deploy/setup/ (shell) and in the programs themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench chaos api-check browser fuzz dictionaries reference sqlx sqlx-check stats servers clean-servers laws
+.PHONY: help demo test check bench chaos api-check browser fuzz dictionaries cast reference sqlx sqlx-check stats servers clean-servers laws
 
 ARGS ?=
 BENCH ?=
@@ -55,7 +55,10 @@ laws: ## Try each law of profiles on 14,300 sets of records, 100,000 in all for 
 dictionaries: ## Train the dictionaries of raw records anew, into target/dictionaries
 	@cargo run $(QUIET) --package intercom-simulator --example dictionaries -- target/dictionaries
 
-reference: ## Write the lists of options and metrics and the description of the API in deploy/reference anew
+cast: servers ## Record the demo on a terminal anew, for the README
+	@CAST=write cargo test $(QUIET) --workspace --test it -- demo::a_person
+
+reference: ## Write the lists of options and metrics and the descriptions of the API and of outputs in deploy/reference anew
 	@REFERENCE=write cargo test $(QUIET) --workspace --test reference
 
 sqlx: servers ## Write .sqlx anew after a query or a migration changed
