@@ -43,6 +43,7 @@ async fn every_command_prints_what_its_shape_says() {
         "doctor",
         "jobs list",
         "tenants list",
+        "schedule",
     ] {
         run(command, &[]);
     }
@@ -55,6 +56,11 @@ async fn every_command_prints_what_its_shape_says() {
     let dead = run("dead list", &["--tenant", &other.tenant.to_string()]);
     run("dead show", &[dead["items"][0]["id"].as_str().unwrap()]);
     run("dead retry", &["--all", "--dry-run"]);
+    let asked = run("dead retry", &["--all", "--no-wait"]);
+    let bulk = asked["id"].as_str().unwrap();
+    run("dead bulk cancel", &[bulk]);
+    run("dead bulk show", &[bulk]);
+    run("dead bulk list", &[]);
     run("dead drop", &["--all", "--yes"]);
     run("resync", &[tenant]);
     let jobs = run("jobs list", &["--state", "ready"]);

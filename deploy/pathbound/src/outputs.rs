@@ -6,15 +6,19 @@ use std::collections::BTreeMap;
 
 use api::ops::{
     fleet_views::{
-        ActionsView, CausesView, JobView, JobsView, OverviewView, TenantView, TenantsView,
+        ActionsView, CausesView, JobView, JobsView, OverviewView, ScheduleView, TenantView,
+        TenantsView,
     },
-    views::{ChangedView, DeadLetterView, DeadLettersView, EventsView, PausedView, WhyView},
+    views::{
+        BulkView, BulksView, DeadLetterView, DeadLettersView, EventsView, PausedView, WhyView,
+    },
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::commands::{
     config::CheckedConfig,
+    dead_bulk::DeadChange,
     doctor::Finding,
     keys::{KeyView, RotatedKeys},
     migrate::Migrated,
@@ -82,9 +86,12 @@ impl Shapes {
     fn add_operators(&mut self) {
         self.add::<ActionsView>("actions");
         self.add::<CausesView>("dead causes");
-        self.add::<ChangedView>("dead drop");
+        self.add::<BulkView>("dead bulk cancel");
+        self.add::<BulksView>("dead bulk list");
+        self.add::<BulkView>("dead bulk show");
+        self.add::<DeadChange>("dead drop");
         self.add::<DeadLettersView>("dead list");
-        self.add::<ChangedView>("dead retry");
+        self.add::<DeadChange>("dead retry");
         self.add::<DeadLetterView>("dead show");
         self.add::<EventsView>("events");
         self.add::<JobsView>("jobs list");
@@ -92,6 +99,7 @@ impl Shapes {
         self.add::<OverviewView>("overview");
         self.add::<PausedView>("pause");
         self.add::<PausedView>("resume");
+        self.add::<ScheduleView>("schedule");
         self.add::<TenantsView>("tenants list");
         self.add::<PausedView>("tenants pause");
         self.add::<PausedView>("tenants resume");

@@ -6,8 +6,10 @@ use std::{
 };
 
 use api::ops::views::{BulkView, BulksView, ChangedView};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
     cli::DeadBulkCommand,
@@ -19,13 +21,21 @@ use crate::{
 /// The time between two looks at the progress.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What a retry or drop by filter has done, with the members that one without a scheduler had.
-#[derive(Debug, Serialize)]
-struct Ended<'a> {
-    #[serde(flatten)]
-    changed: ChangedView,
-    #[serde(flatten)]
-    action: &'a BulkView,
+/// What a retry or a drop prints.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum DeadChange {
+    /// By a filter, at its end, with the members that one without a scheduler had.
+    Ended {
+        #[serde(flatten)]
+        changed: ChangedView,
+        #[serde(flatten)]
+        action: Box<BulkView>,
+    },
+    /// By a filter, with `--no-wait`.
+    Started { id: Uuid },
+    /// Of one letter, or with `--dry-run`.
+    Changed(ChangedView),
 }
 
 /// Lists, shows or cancels bulk actions.
@@ -67,7 +77,7 @@ pub(super) async fn follow(
     if no_wait {
         return match format {
             Format::Table => output::text(&format!("{}\n", action.id)),
-            Format::Json => output::line(&json!({"id": action.id})),
+            Format::Json => output::line(&DeadChange::Started { id: action.id }),
         };
     }
     let path = format!("/ops/dead/bulk/{}", action.id);
@@ -94,12 +104,13 @@ pub(super) async fn follow(
         dropped: (action.action == "drop").then_some(action.done),
     };
     let table = ended_table(&action);
-    let ended = Ended {
+    let judged = judge(&action);
+    let ended = DeadChange::Ended {
         changed,
-        action: &action,
+        action: Box::new(action),
     };
     output::show(format, &table, &ended)?;
-    judge(&action)
+    judged
 }
 
 /// One line about how far it is.

@@ -3,7 +3,7 @@
 pub mod actions;
 pub mod config;
 pub mod dead;
-mod dead_bulk;
+pub mod dead_bulk;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod doctor;
