@@ -59,7 +59,7 @@ pub enum Command {
     },
     /// Show queue depth and age
     Queues(QueuesArgs),
-    /// Watch tenants and budgets on a terminal, once a second
+    /// Watch tenants and budgets on a terminal, once a second. Without a terminal, print one frame
     Top(TopArgs),
     /// Explain the state of a tenant: a summary, then every reason with its next step
     Why {
@@ -557,7 +557,7 @@ pub struct QueuesArgs {
     pub watch: bool,
 }
 
-/// Calls of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key. Without a terminal, one frame is printed.
+/// Calls of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct TopArgs {
     /// Let keys pause and resume the selected tenant, and retry its dead letters

@@ -5,6 +5,7 @@ use std::{
     num::NonZeroU16,
     process::{Child, Command, ExitStatus},
     sync::{Arc, Mutex},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -21,6 +22,7 @@ pub(crate) struct Terminal {
     child: Child,
     screen: Arc<Mutex<vt100::Parser>>,
     recording: Arc<Mutex<Recording>>,
+    reading: JoinHandle<()>,
 }
 
 impl Terminal {
@@ -35,7 +37,7 @@ impl Terminal {
         let recording = Arc::<Mutex<Recording>>::default();
         let (kept, begun) = (Arc::clone(&recording), Instant::now());
         // It ends when the command has closed the terminal.
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(read @ 1..) = (&*output).read(&mut bytes) {
                 let now = (begun.elapsed(), bytes[..read].to_vec());
@@ -48,6 +50,7 @@ impl Terminal {
             child,
             screen,
             recording,
+            reading,
         }
     }
 
@@ -57,9 +60,9 @@ impl Terminal {
 
     pub(crate) fn resize(&self, rows: u16, columns: u16) {
         let mut screen = self.screen.lock().unwrap();
-        screen.screen_mut().set_size(size(rows), size(columns));
-        drop(screen);
         self.pty.resize(Size::new(rows, columns)).expect("a size");
+        // What the command draws next is of the new size.
+        screen.screen_mut().set_size(size(rows), size(columns));
     }
 
     /// Everything that it was sent so far.
@@ -107,10 +110,12 @@ impl Terminal {
         assert!(sent.expect("a kill program").success());
     }
 
+    /// Waits until the command has ended and the screen shows all that it has written.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().expect("it can be asked") {
+            let status = self.child.try_wait().expect("it can be asked");
+            if let Some(status) = status.filter(|_| self.reading.is_finished()) {
                 return status;
             }
             assert!(begun.elapsed() < PATIENCE, "it does not end");

@@ -230,10 +230,8 @@ pub(super) async fn things_to_try(
     let service_key = shown(&world.config.service_key);
     let operator_key = world.config.operator_key.as_ref().map_or("", shown);
     let ops = world.ops_url();
-    let (database, redis) = (
-        shown(&world.config.database.url),
-        shown(&world.config.redis_url),
-    );
+    let database = shown(&world.config.database.url);
+    let program = program();
     Ok(format!(
         r#"
 The page of integrations, as customers of each kind see it. A link signs one browser in, within ten minutes:
@@ -274,14 +272,24 @@ Change something in its Intercom, ask for a sync, and read what is newest:
   curl -s -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' '{api}/v1/connections/{connection}/syncs' -d '{{"mode":"incremental"}}'
   curl -s -H 'Authorization: Bearer {key}' '{api}/v1/contacts?limit=3'
 
-From the command line, and into the database:
+From the command line in another terminal, and into the database. The last command kills a worker in the middle of its
+work and compares every record afterwards:
 
-  PATHBOUND_PROFILE=development PATHBOUND_PUBLIC_URL={api} PATHBOUND_SERVICE_KEY={service_key} pathbound resync {tenant} --wait
-  PATHBOUND_PROFILE=development PATHBOUND_DATABASE_URL={database} PATHBOUND_REDIS_URL={redis} pathbound queues
+  eval "$({program} demo env)"
+  {program} top
+  {program} resync {tenant} --wait
+  {program} queues
   psql {database}
+  {program} demo chaos kill-worker
 "#,
         name = outcome.demo_tenant.name,
     ))
+}
+
+/// This program as it was called, for commands that a person copies.
+pub(super) fn program() -> String {
+    let called = std::env::args().next();
+    called.unwrap_or_else(|| "pathbound".to_owned())
 }
 
 /// Rounded to three decimals.

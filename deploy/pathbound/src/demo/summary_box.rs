@@ -4,7 +4,12 @@ use std::fmt::Write as _;
 
 use console::{measure_text_width, style};
 
-use super::{links::Links, scenarios::Scenario, summary::Summary, tenant_run::TenantOutcome};
+use super::{
+    links::Links,
+    scenarios::Scenario,
+    summary::{Summary, program},
+    tenant_run::TenantOutcome,
+};
 use crate::output::counted;
 
 /// Between the borders and one space on each side.
@@ -20,10 +25,7 @@ pub(super) fn heed_no_color() {
 
 /// The box.
 pub(super) fn text(outcomes: &[TenantOutcome], summary: &Summary, links: &Links) -> String {
-    let program = std::env::args()
-        .next()
-        .unwrap_or_else(|| "pathbound".to_owned());
-    boxed(&lines(outcomes, summary, links, &program))
+    boxed(&lines(outcomes, summary, links, &program()))
 }
 
 fn lines(

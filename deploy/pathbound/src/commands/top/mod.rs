@@ -68,7 +68,7 @@ async fn show(
     mut reader: Reader,
     shutdown: &Shutdown,
 ) -> std::io::Result<()> {
-    let palette = Palette::of_environment();
+    let palette = Palette::of_terminal();
     let mut events = keys::events();
     // So that ages go on while nothing else happens.
     let mut seconds = tokio::time::interval(std::time::Duration::from_secs(1));

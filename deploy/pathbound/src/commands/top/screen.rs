@@ -30,11 +30,9 @@ pub(super) struct Palette {
 }
 
 impl Palette {
-    /// Without colours if `NO_COLOR` is set to anything (<https://no-color.org>).
-    pub(super) fn of_environment() -> Self {
-        Self {
-            coloured: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        }
+    /// For a terminal. crossterm leaves colours out if `NO_COLOR` is set (<https://no-color.org>).
+    pub(super) const fn of_terminal() -> Self {
+        Self { coloured: true }
     }
 
     pub(super) const fn plain() -> Self {
