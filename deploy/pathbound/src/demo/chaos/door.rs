@@ -40,7 +40,7 @@ pub struct Door {
 }
 
 impl Door {
-    /// Opens the socket of this process. Callers wait until [`Door::caller`] takes them.
+    /// Opens the socket of this process. Callers wait until the demo takes them.
     ///
     /// # Errors
     /// If the directory is not this user's alone, or the socket cannot be made.
