@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::{StreamExt, stream};
 use shared::{
     domain::{Class, Region},
-    pacing::Pacing,
+    pacing::{FLUSH_DELAY, Pacing},
 };
 
 use crate::support::{World, own_redis};
 
-/// Ten times what is kept. `make bench` meets a hundred thousand.
+/// Five times what is kept. `make bench` meets a hundred thousand.
 const WORKSPACES: usize = 20_000;
-const AT_ONCE: usize = 64;
-/// Twice the idle budgets that are kept, and those that are in hand.
-const KEPT: usize = 2 * 1_024 + 2 * AT_ONCE;
+/// As many as there are idle budgets that are kept.
+const AT_ONCE: usize = 1_024;
+/// Those that are in hand, twice the idle ones, and some whose ledger is slow to answer.
+const KEPT: usize = 4 * AT_ONCE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_workspaces_leave_few_budgets() {
@@ -29,6 +30,8 @@ async fn many_workspaces_leave_few_budgets() {
             let acquired = budget.acquire(Class::Fresh).await;
             permits.fetch_add(usize::from(acquired.is_ok()), Ordering::Relaxed);
             most.fetch_max(pacing.kept_budgets(), Ordering::Relaxed);
+            // A budget is in hand until the ledger knows of its permit. Otherwise a fast machine would have more in hand.
+            tokio::time::sleep(2 * FLUSH_DELAY).await;
         })
         .await;
     assert_eq!(permits.into_inner(), WORKSPACES, "a new window has a call");

@@ -52,7 +52,8 @@ async function pausing(visit, page, tenant) {
 async function letters(visit, page) {
   await visit.press(page, page.getByRole("link", { name: "Dead letters", exact: true }).first());
   await visit.look(page, "ops-dead", "ops_dead");
-  const row = (cause) => page.locator("tr").filter({ hasText: cause });
+  const causes = page.locator("table").filter({ hasText: "Open ones, by their cause" });
+  const row = (cause) => causes.locator("tr").filter({ hasText: cause });
   await visit.press(page, row("status 503").getByRole("button", { name: "Retry" }));
   // The page follows the work by itself.
   await page.locator("#bulk[data-state=finished]").waitFor();
@@ -69,6 +70,7 @@ async function letters(visit, page) {
   await visit.look(page, "ops-drop-differs", "count_differs");
   await page.locator("#count").fill("1");
   await visit.press(page, page.locator("button.danger"));
+  await page.locator("#bulk[data-state=finished]").waitFor();
   await page.locator("#bulk[data-state=finished]").waitFor();
   await visit.press(page, page.getByRole("link", { name: "Dead letters", exact: true }).first());
   visit.expect((await row("<b>status</b> 500").count()) === 0, "a dropped letter is still listed");

@@ -19,11 +19,12 @@ export async function proxied(visit) {
   await page.getByRole("link", { name: "See the sync that was asked for" }).waitFor();
 
   const operator = await visit.page({ streams: true });
+  const asked = listening(operator.context());
   await operator.goto(visit.world.ops);
   await operator.locator("input[type=password]").fill(visit.world.operatorKey);
   await visit.follow(operator, () => operator.keyboard.press("Enter"));
   await cookies(visit, operator, { name: "__Host-pathbound_ops", sameSite: "Strict" });
-  await tabs(visit, operator);
+  await tabs(visit, operator, asked);
 }
 
 // The session's cookie cannot be had by scripts, by other hosts, or without TLS.
@@ -34,17 +35,20 @@ async function cookies(visit, page, { name, sameSite }) {
   visit.expect(isGuarded, `the cookie ${name} is not guarded: ${JSON.stringify(all)}`);
 }
 
-async function tabs(visit, first) {
-  const context = first.context();
-  const streams = [];
-  const polls = [];
+// What the tabs of a browser ask the server for: the tab of each stream, and every look without one.
+function listening(context) {
+  const [streams, polls] = [[], []];
   context.on("request", (request) => {
     const { pathname } = new URL(request.url());
     if (pathname === "/ops/live/stream") streams.push(request.frame().page());
     if (pathname === "/ops/live") polls.push(request);
   });
+  return { streams, polls };
+}
+
+async function tabs(visit, first, { streams, polls }) {
+  const context = first.context();
   const open = [first];
-  await first.reload();
   await until("a tab has a stream", () => streams.length === 1);
   while (open.length < TABS) {
     const tab = await visit.tab(context);
