@@ -70,7 +70,7 @@
       document.getElementById("happened")?.remove();
       const card = document.getElementById(id);
       card.dataset.state = state;
-      const name = card.querySelector("h2, h3").textContent;
+      const name = card.querySelector("h2, h3").textContent.trim();
       const health = card.querySelector(".badge").textContent;
       // Only changes of health are announced, and not each number.
       news.textContent = `${name}: ${health}`;

@@ -66,6 +66,8 @@ pub(super) struct FleetUse {
     script: Arc<Script>,
     prefix: Arc<str>,
     noted: Arc<Mutex<Noted>>,
+    /// The windows that were read last. Nothing is added to them any more, so that each is read once.
+    read: Arc<Mutex<BTreeMap<i64, FleetWindow>>>,
 }
 
 impl FleetUse {
@@ -75,6 +77,7 @@ impl FleetUse {
             script: Arc::new(Script::new(include_str!("fleet_use.lua"))),
             prefix,
             noted: Arc::default(),
+            read: Arc::default(),
         }
     }
 
@@ -135,6 +138,10 @@ impl FleetUse {
         let last = (now - KNOWN_AFTER_SECONDS).div_euclid(WINDOW_SECONDS) - 1;
         let mut windows = Vec::new();
         for group in (0..count).map(|ago| last - ago) {
+            if let Some(known) = self.read.lock().get(&group) {
+                windows.push(known.clone());
+                continue;
+            }
             let mut redis = self.redis.clone();
             let mut command = redis::cmd("HGETALL");
             command.arg(self.key(group));
@@ -143,8 +150,11 @@ impl FleetUse {
                 command.query_async::<HashMap<String, String>>(&mut redis),
             );
             let budgets = read.await.unwrap_or_else(|_| Err(timed_out()))?;
-            windows.push(FleetWindow::of(group, budgets));
+            let window = FleetWindow::of(group, budgets);
+            self.read.lock().insert(group, window.clone());
+            windows.push(window);
         }
+        self.read.lock().retain(|group, _| *group > last - count);
         Ok(windows)
     }
 

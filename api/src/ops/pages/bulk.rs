@@ -46,14 +46,7 @@ pub(super) async fn show(
         let path = path(&action);
         html! {
             h1 { (title(&action)) " " (counted(action.total, "dead letter", "dead letters")) }
-            (live_region(&format!("{path}/live"), None, &render(&action)))
-            @if action.finished_at.is_none() && visitor.may_act() {
-                p { "What was done stays done when it is cancelled." }
-                form method="post" action=(format!("{path}/cancel")) {
-                    (form_token(&visitor))
-                    button class="quiet" type="submit" { "Cancel it" }
-                }
-            }
+            (live_region(&format!("{path}/live"), None, &render(&action, &visitor)))
             p { a href="/ops/dead" { "All dead letters" } }
         }
     });
@@ -77,9 +70,9 @@ pub(super) async fn live(
     Path(action): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
+    let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
     let action = bulk::find(&operator, &action).await?;
-    Ok(fragment(&headers, render(&action).into_string()))
+    Ok(fragment(&headers, render(&action, &visitor).into_string()))
 }
 
 /// `POST /ops/dead/bulk/{id}/cancel`
@@ -129,7 +122,7 @@ fn row(action: &BulkView) -> Markup {
     }
 }
 
-fn render(action: &BulkView) -> Markup {
+fn render(action: &BulkView, visitor: &OpsVisitor) -> Markup {
     html! {
         section class="card" id="bulk" data-state=(action.status) {
             h2 { (title(action)) " " (filter(action)) }
@@ -142,6 +135,15 @@ fn render(action: &BulkView) -> Markup {
                     dt { "Asked for" } dd { (time(action.requested_at)) " by " (action.requested_by) }
                     dt { "Begun" } dd { (or_dash(action.started_at)) }
                     dt { "Ended" } dd { (or_dash(action.finished_at)) }
+                }
+            }
+            div data-live="bulk-cancel" {
+                @if action.finished_at.is_none() && visitor.may_act() {
+                    p { "What was done stays done when it is cancelled." }
+                    form method="post" action=(format!("{}/cancel", path(action))) {
+                        (form_token(visitor))
+                        button class="quiet" type="submit" { "Cancel it" }
+                    }
                 }
             }
         }

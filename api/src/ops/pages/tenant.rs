@@ -164,7 +164,7 @@ fn stream_row(stream: &TenantStreamView) -> Markup {
 /// Since when a stream fails, and when it failed last.
 fn failing(work: Option<&StreamWorkView>) -> Markup {
     let times = work.and_then(|work| Some((work.failing_since?, work.failed_at?)));
-    html! { @if let Some((since, last)) = times { " First at " (time(since)) ", last at " (time(last)) "." } }
+    html! { @if let Some((since, last)) = times { " (first at " (time(since)) ", last at " (time(last)) ")" } }
 }
 
 fn limits(connection: &TenantConnectionView) -> Markup {
