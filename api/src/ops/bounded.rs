@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::error::ApiError;
 
 /// A read of a list or of a tenant. Each of its statements ends within a second, but a server that hangs answers none.
-const READ_LIMIT: Duration = Duration::from_secs(3);
+const READ_LIMIT: Duration = Duration::from_secs(5);
 
 /// A question to Redis within such a read. It ends before the read does, which then goes on without it.
-const REDIS_LIMIT: Duration = Duration::from_secs(1);
+const REDIS_LIMIT: Duration = Duration::from_millis(400);
 
 /// The counts of a list end here.
 pub(super) const COUNT_CAP: i32 = 10_000;

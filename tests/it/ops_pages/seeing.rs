@@ -1,5 +1,7 @@
 //! What the pages show, also while a server is away.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use servers::Relay;
 use shared::domain::Stream;
@@ -139,4 +141,27 @@ async fn the_page_of_a_tenant_is_whole_but_for_its_tickets_while_redis_is_frozen
     ] {
         assert!(text.contains(shown), "{shown}: {text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_read_for_long_is_there_at_the_next_look() {
+    let relay = Relay::start(&format!("127.0.0.1:{}", servers().postgres().port())).unwrap();
+    let world = World::with(&[("OPERATOR_KEY", KEY)]).await;
+    let office = Office::of(world.through(&relay));
+    let mut browser = signed_in(&office).await;
+    // Opens the session and prepares the statements.
+    browser.page("/ops/events").await;
+    let list = "/ops/events?limit=7";
+    relay.delay(Duration::from_millis(500));
+    let first = browser.page(list).await;
+    assert_eq!(first.status, StatusCode::OK);
+    let text = first.text();
+    assert!(text.contains("was not read before"), "{text}");
+    wait_for("the page was read", async || {
+        let text = browser.clone().page(list).await.text();
+        let is_read =
+            text.contains("This is what was read") && text.contains("Nothing has happened");
+        is_read.then_some(()).ok_or(text)
+    })
+    .await;
 }

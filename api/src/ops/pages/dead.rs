@@ -106,19 +106,19 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
-    let content = async {
-        let causes = dead_letters::causes(&operator).await?;
-        let recent = bulk::recent(&operator).await?;
+    let reader = operator.clone();
+    let content = async move {
+        let causes = dead_letters::causes(&reader).await?;
+        let recent = bulk::recent(&reader).await?;
         Ok(html! { (list(&causes.items, &visitor)) (recent) })
     };
-    let content = content.await;
     let page = OpsPage {
         at: "/ops/dead",
         title: "Dead letters",
         code: "ops_dead",
         is_live: false,
     };
-    Ok(page.show(&operator, &visitor, uri.path(), content))
+    page.answer(&operator, &uri, &headers, content).await
 }
 
 fn list(causes: &[CauseView], visitor: &OpsVisitor) -> Markup {

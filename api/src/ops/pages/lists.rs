@@ -34,8 +34,9 @@ pub(super) async fn jobs(
         is_live: false,
     };
     let query = query.unwrap_or_default();
-    page.answer(&operator, &uri, &headers, jobs_content(&operator, &query))
-        .await
+    let reader = operator.clone();
+    let content = async move { jobs_content(&reader, &query).await };
+    page.answer(&operator, &uri, &headers, content).await
 }
 
 async fn jobs_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
@@ -93,8 +94,9 @@ pub(super) async fn events(
         is_live: false,
     };
     let query = query.unwrap_or_default();
-    page.answer(&operator, &uri, &headers, events_content(&operator, &query))
-        .await
+    let reader = operator.clone();
+    let content = async move { events_content(&reader, &query).await };
+    page.answer(&operator, &uri, &headers, content).await
 }
 
 async fn events_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
@@ -130,13 +132,9 @@ pub(super) async fn actions(
         is_live: false,
     };
     let query = query.unwrap_or_default();
-    page.answer(
-        &operator,
-        &uri,
-        &headers,
-        actions_content(&operator, &query),
-    )
-    .await
+    let reader = operator.clone();
+    let content = async move { actions_content(&reader, &query).await };
+    page.answer(&operator, &uri, &headers, content).await
 }
 
 async fn actions_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {

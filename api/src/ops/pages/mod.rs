@@ -33,6 +33,8 @@ mod stream;
 mod tenant;
 mod tenants;
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::Request,
@@ -44,6 +46,8 @@ use axum::{
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde::de::DeserializeOwned;
+use tracing::Instrument;
+use uuid::Uuid;
 
 pub(super) use kept::KeptPages;
 pub(super) use sign_in::SignInAttempts;
@@ -68,6 +72,9 @@ const PAGES: [(&str, &str); 7] = [
     ("/ops/events", "Events"),
     ("/ops/actions", "Actions"),
 ];
+
+/// A page is there within this time, whatever its servers do.
+const PAGE_LIMIT: Duration = Duration::from_millis(900);
 
 /// As much of a foreign text as a page shows, in characters.
 const SHOWN: usize = 300;
@@ -149,10 +156,12 @@ impl OpsPage<'_> {
         operator: &Operator,
         uri: &Uri,
         headers: &HeaderMap,
-        content: impl Future<Output = Result<Markup, ApiError>>,
+        content: impl Future<Output = Result<Markup, ApiError>> + Send + 'static,
     ) -> Result<Response, Refused> {
         let visitor = OpsVisitor::of(operator, headers).ok_or(Refused::SignedOut)?;
-        Ok(self.show(operator, &visitor, &uri.to_string(), content.await))
+        let address = uri.to_string();
+        let content = in_time(operator, visitor.session, &address, content).await;
+        Ok(self.show(operator, &visitor, &address, content))
     }
 
     /// The page with this content, or with the last good content of the same address.
@@ -188,12 +197,12 @@ impl OpsPage<'_> {
         let kept = operator.kept_pages.find(visitor.session, address);
         let content = match kept {
             Some((content, seconds)) => html! {
-                p class="banner warn" role="status" { "A server does not answer. This is what was read " (seconds) " seconds ago." }
+                p class="banner warn" role="status" { "A server does not answer in time. This is what was read " (seconds) " seconds ago." }
                 (maud::PreEscaped(content))
             },
             None => html! {
                 h1 { (self.title) }
-                p class="banner bad" role="status" { "A server does not answer, and this page was not read before. Open it again in a moment." }
+                p class="banner bad" role="status" { "A server does not answer in time, and this page was not read before. Open it again in a moment." }
             },
         };
         self.of(visitor, StatusCode::OK, &content)
@@ -228,6 +237,37 @@ impl OpsPage<'_> {
             },
         }
         .into_response()
+    }
+}
+
+/// The content, if it is read in time. Otherwise it is read to its end all the same, so that the next look has it.
+async fn in_time(
+    operator: &Operator,
+    session: Uuid,
+    address: &str,
+    content: impl Future<Output = Result<Markup, ApiError>> + Send + 'static,
+) -> Result<Markup, ApiError> {
+    let kept = operator.kept_pages.clone();
+    let Some(reading) = kept.begin(session, address) else {
+        let read = tokio::time::timeout(PAGE_LIMIT, kept.read(session, address));
+        let found = read.await.ok().and_then(|()| kept.find(session, address));
+        return match found {
+            // Another look has read it just now.
+            Some((content, 0..=1)) => Ok(maud::PreEscaped(content)),
+            _ => Err(ApiError::unavailable()),
+        };
+    };
+    let address = address.to_owned();
+    let read = async move {
+        let content = content.await?;
+        kept.keep(session, &address, &content.0);
+        drop(reading);
+        Ok(content)
+    };
+    let read = tokio::spawn(read.in_current_span());
+    match tokio::time::timeout(PAGE_LIMIT, read).await {
+        Ok(read) => read.unwrap_or_else(|_| Err(ApiError::internal())),
+        Err(_) => Err(ApiError::unavailable()),
     }
 }
 

@@ -12,7 +12,6 @@ use super::{
     OpsPage, foreign, form_token, lists, notice::Refused, or_dash, session::OpsVisitor, time,
 };
 use crate::{
-    error::ApiError,
     extract::id,
     ops::{
         fleet_views::{
@@ -34,15 +33,18 @@ pub(super) async fn show(
 ) -> Result<Response, Refused> {
     let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
     let tenant = TenantId(id(&tenant)?);
-    let found: Result<TenantView, ApiError> = tenant::read(&operator, tenant).await;
-    let content = found.map(|tenant| content(&tenant, &visitor));
+    let reader = operator.clone();
+    let content = async move {
+        let tenant = tenant::read(&reader, tenant).await?;
+        Ok(content(&tenant, &visitor))
+    };
     let page = OpsPage {
         at: "/ops/tenants",
         title: "Tenant",
         code: "ops_tenant",
         is_live: false,
     };
-    Ok(page.show(&operator, &visitor, uri.path(), content))
+    page.answer(&operator, &uri, &headers, content).await
 }
 
 fn content(tenant: &TenantView, visitor: &OpsVisitor) -> Markup {

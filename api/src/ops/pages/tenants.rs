@@ -40,8 +40,9 @@ pub(super) async fn show(
         is_live: false,
     };
     let query = query.unwrap_or_default();
-    page.answer(&operator, &uri, &headers, content(&operator, &query))
-        .await
+    let reader = operator.clone();
+    let content = async move { content(&reader, &query).await };
+    page.answer(&operator, &uri, &headers, content).await
 }
 
 async fn content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
