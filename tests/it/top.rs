@@ -2,8 +2,12 @@
 
 use intercom_simulator::WorkspaceSpec;
 use serde_json::Value;
+use shared::domain::Stream;
 
-use crate::support::{Process, Terminal, World, tiny};
+use crate::{
+    operations::fail_for_good,
+    support::{Process, Terminal, World, tiny},
+};
 
 const KEY: &str = "an-operator-key-for-the-terminal-only";
 
@@ -170,6 +174,30 @@ async fn an_operator_pauses_and_resumes_after_a_confirmation() {
     let actions: Value = serde_json::from_slice(&actions.stdout).unwrap();
     // The first question was answered with no.
     assert_eq!(actions["items"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_hears_how_many_dead_letters_are_retried() {
+    let mut world = World::with(&[("OPERATOR_KEY", KEY)]).await;
+    let (_process, address) = world.listening("api");
+    Process::until_ready(&address).await;
+    let case = world.connect(tiny()).await;
+    fail_for_good(&case, Stream::Contacts, "status 503", 1).await;
+    let names = of_tenants(&world, "name");
+    let terminal = on_terminal(&world, &["top", "--operate"], &[]).await;
+    terminal
+        .until("the tenant", |screen| rows(screen, &names).len() == 1)
+        .await;
+    terminal.press("t");
+    terminal
+        .until("a question", |screen| has(screen, "? y does it"))
+        .await;
+    terminal.press("y");
+    terminal
+        .until("what was begun", |screen| {
+            has(screen, "a scheduler retries 1 dead letter")
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use api::ops::{
     fleet_views::{OverviewView, TenantRowView, TenantView, TenantsView},
-    views::{ChangedView, PausedView},
+    views::{BulkStartedView, PausedView},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -199,10 +199,9 @@ async fn apply(ops: OpsClient, change: Change) -> Result<String, Failure> {
         }
         Verb::Retry => {
             let body = json!({"tenant_id": tenant});
-            let changed: ChangedView = ops.post("/ops/dead/retry", &body).await?;
-            let retried = changed.retried.unwrap_or_default();
-            let letters = crate::output::counted(retried, "dead letter");
-            format!("{letters} retried")
+            let started: BulkStartedView = ops.post("/ops/dead/retry", &body).await?;
+            let letters = crate::output::counted(started.count, "dead letter");
+            format!("a scheduler retries {letters}")
         }
     })
 }
