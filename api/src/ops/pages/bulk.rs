@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     extract::{Path, State},
-    http::HeaderMap,
+    http::{HeaderMap, Uri},
     response::Response,
 };
 use maud::{Markup, html};
@@ -38,30 +38,26 @@ pub(super) fn path(action: &BulkView) -> String {
 pub(super) async fn show(
     State(operator): State<Operator>,
     Path(action): Path<String>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let visitor = OpsVisitor::of(&operator, &headers).ok_or(Refused::SignedOut)?;
-    let found = bulk::find(&operator, &action).await;
-    let content = found.map(|action| {
-        let path = path(&action);
-        html! {
+    let reader = operator.clone();
+    let content = async move {
+        let action = bulk::find(&reader, &action).await?;
+        Ok(html! {
             h1 { (title(&action)) " " (counted(action.total, "dead letter", "dead letters")) }
-            (live_region(&format!("{path}/live"), None, &render(&action, &visitor)))
+            (live_region(&format!("{}/live", path(&action)), None, &render(&action, &visitor)))
             p { a href="/ops/dead" { "All dead letters" } }
-        }
-    });
+        })
+    };
     let page = OpsPage {
         at: "/ops/dead",
         title: "Bulk action",
         code: "ops_bulk",
         is_live: true,
     };
-    Ok(page.show(
-        &operator,
-        &visitor,
-        &format!("/ops/dead/bulk/{action}"),
-        content,
-    ))
+    page.answer(&operator, &uri, &headers, content).await
 }
 
 /// `GET /ops/dead/bulk/{id}/live`: the part that changes by itself.

@@ -1,7 +1,7 @@
 //! Tickets, events, and what operators have done.
 
 use axum::{
-    extract::{RawQuery, State},
+    extract::State,
     http::{HeaderMap, Uri},
     response::Response,
 };
@@ -24,7 +24,6 @@ use crate::{
 pub(super) async fn jobs(
     State(operator): State<Operator>,
     uri: Uri,
-    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let page = OpsPage {
@@ -33,15 +32,13 @@ pub(super) async fn jobs(
         code: "ops_jobs",
         is_live: false,
     };
-    let query = query.unwrap_or_default();
-    let reader = operator.clone();
-    let content = async move { jobs_content(&reader, &query).await };
-    page.answer(&operator, &uri, &headers, content).await
+    page.answer_query(&operator, &uri, &headers, jobs_content)
+        .await
 }
 
-async fn jobs_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
-    let asked: jobs::JobsQuery = read_query(query)?;
-    let found = jobs::read(operator, &asked).await?;
+async fn jobs_content(operator: Operator, query: String) -> Result<Markup, ApiError> {
+    let asked: jobs::JobsQuery = read_query(&query)?;
+    let found = jobs::read(&operator, &asked).await?;
     let state = asked.state.as_str();
     Ok(html! {
         h1 { "Tickets" }
@@ -84,7 +81,6 @@ pub(super) fn jobs_table(jobs: &[JobView]) -> Markup {
 pub(super) async fn events(
     State(operator): State<Operator>,
     uri: Uri,
-    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let page = OpsPage {
@@ -93,14 +89,12 @@ pub(super) async fn events(
         code: "ops_events",
         is_live: false,
     };
-    let query = query.unwrap_or_default();
-    let reader = operator.clone();
-    let content = async move { events_content(&reader, &query).await };
-    page.answer(&operator, &uri, &headers, content).await
+    page.answer_query(&operator, &uri, &headers, events_content)
+        .await
 }
 
-async fn events_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
-    let found = events::read(operator, &read_query(query)?).await?;
+async fn events_content(operator: Operator, query: String) -> Result<Markup, ApiError> {
+    let found = events::read(&operator, &read_query(&query)?).await?;
     Ok(html! {
         h1 { "Events" }
         ul { @for event in &found.items { (event_item(event)) } }
@@ -122,7 +116,6 @@ fn event_item(event: &EventView) -> Markup {
 pub(super) async fn actions(
     State(operator): State<Operator>,
     uri: Uri,
-    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let page = OpsPage {
@@ -131,15 +124,13 @@ pub(super) async fn actions(
         code: "ops_actions",
         is_live: false,
     };
-    let query = query.unwrap_or_default();
-    let reader = operator.clone();
-    let content = async move { actions_content(&reader, &query).await };
-    page.answer(&operator, &uri, &headers, content).await
+    page.answer_query(&operator, &uri, &headers, actions_content)
+        .await
 }
 
-async fn actions_content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
-    let asked: actions::ActionsQuery = read_query(query)?;
-    let found = actions::read(operator, &asked).await?;
+async fn actions_content(operator: Operator, query: String) -> Result<Markup, ApiError> {
+    let asked: actions::ActionsQuery = read_query(&query)?;
+    let found = actions::read(&operator, &asked).await?;
     let tenant = asked.tenant_id.map(|tenant| tenant.to_string());
     Ok(html! {
         h1 { "Actions" }

@@ -161,27 +161,29 @@ impl OpsPage<'_> {
         let visitor = OpsVisitor::of(operator, headers).ok_or(Refused::SignedOut)?;
         let address = uri.to_string();
         let content = in_time(operator, visitor.session, &address, content).await;
-        Ok(self.show(operator, &visitor, &address, content))
+        Ok(match content {
+            Ok(content) => self.of(&visitor, StatusCode::OK, &content),
+            Err(error) => self.without_server(operator, &visitor, &address, error),
+        })
     }
 
-    /// The page with this content, or with the last good content of the same address.
-    fn show(
+    /// The same, for a page that is read by its query.
+    async fn answer_query<Content>(
         self,
         operator: &Operator,
-        visitor: &OpsVisitor,
-        address: &str,
-        content: Result<Markup, ApiError>,
-    ) -> Response {
-        match content {
-            Ok(content) => {
-                let session = visitor.session;
-                operator.kept_pages.keep(session, address, &content.0);
-                self.of(visitor, StatusCode::OK, &content)
-            }
-            Err(error) => self.without_server(operator, visitor, address, error),
-        }
+        uri: &Uri,
+        headers: &HeaderMap,
+        content: impl FnOnce(Operator, String) -> Content,
+    ) -> Result<Response, Refused>
+    where
+        Content: Future<Output = Result<Markup, ApiError>> + Send + 'static,
+    {
+        let query = uri.query().unwrap_or_default().to_owned();
+        self.answer(operator, uri, headers, content(operator.clone(), query))
+            .await
     }
 
+    /// The page with the last good content of the same address.
     fn without_server(
         self,
         operator: &Operator,

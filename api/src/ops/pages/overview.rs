@@ -1,6 +1,10 @@
 //! The fleet at a glance.
 
-use axum::{extract::State, http::HeaderMap, response::Response};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
 use maud::{Markup, html};
 
 use super::{
@@ -36,7 +40,7 @@ pub(super) async fn show(
         code: "ops_overview",
         is_live: true,
     };
-    Ok(page.show(&operator, &visitor, "/ops/", Ok(content)))
+    Ok(page.of(&visitor, StatusCode::OK, &content))
 }
 
 /// `GET /ops/live`: the part of the overview that changes by itself.

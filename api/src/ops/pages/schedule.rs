@@ -1,7 +1,7 @@
 //! What becomes due when.
 
 use axum::{
-    extract::{RawQuery, State},
+    extract::State,
     http::{HeaderMap, Uri},
     response::Response,
 };
@@ -21,7 +21,6 @@ use crate::{
 pub(super) async fn show(
     State(operator): State<Operator>,
     uri: Uri,
-    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let page = OpsPage {
@@ -30,15 +29,12 @@ pub(super) async fn show(
         code: "ops_schedule",
         is_live: false,
     };
-    let query = query.unwrap_or_default();
-    let reader = operator.clone();
-    let content = async move { content(&reader, &query).await };
-    page.answer(&operator, &uri, &headers, content).await
+    page.answer_query(&operator, &uri, &headers, content).await
 }
 
-async fn content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
-    let asked: ScheduleQuery = read_query(query)?;
-    let found = schedule::read(operator, &asked).await?;
+async fn content(operator: Operator, query: String) -> Result<Markup, ApiError> {
+    let asked: ScheduleQuery = read_query(&query)?;
+    let found = schedule::read(&operator, &asked).await?;
     let from = asked.from.unwrap_or_default();
     Ok(html! {
         h1 { "Schedule" }

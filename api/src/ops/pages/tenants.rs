@@ -1,7 +1,7 @@
 //! Tenants by lag, by the state of their connections, or by name.
 
 use axum::{
-    extract::{RawQuery, State},
+    extract::State,
     http::{HeaderMap, Uri},
     response::Response,
 };
@@ -30,7 +30,6 @@ const STATES: [(&str, &str); 4] = [
 pub(super) async fn show(
     State(operator): State<Operator>,
     uri: Uri,
-    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let page = OpsPage {
@@ -39,13 +38,10 @@ pub(super) async fn show(
         code: "ops_tenants",
         is_live: false,
     };
-    let query = query.unwrap_or_default();
-    let reader = operator.clone();
-    let content = async move { content(&reader, &query).await };
-    page.answer(&operator, &uri, &headers, content).await
+    page.answer_query(&operator, &uri, &headers, content).await
 }
 
-async fn content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
+async fn content(operator: Operator, query: String) -> Result<Markup, ApiError> {
     // A form sends its empty fields too.
     let fields: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
         .into_owned()
@@ -59,7 +55,7 @@ async fn content(operator: &Operator, query: &str) -> Result<Markup, ApiError> {
         .extend_pairs(&fields)
         .finish();
     let query: TenantsQuery = read_query(&encoded)?;
-    let found = tenants::read(operator, &query).await?;
+    let found = tenants::read(&operator, &query).await?;
     Ok(html! {
         h1 { "Tenants" }
         (search(asked("q")))
