@@ -1,7 +1,6 @@
 //! What becomes due when, for the question "what will happen at 14:00?".
 
 use axum::{Json, extract::State};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, NaiveTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use shared::{
@@ -14,7 +13,7 @@ use super::{
     bounded::bounded,
     fleet_views::{ScheduleView, ScheduledView},
     operator::Operator,
-    paging::limit,
+    paging::{decoded, encoded, limit},
 };
 use crate::{error::ApiError, extract::Params};
 
@@ -101,16 +100,12 @@ fn cursor(last: &ScheduledStream) -> String {
         last.connection_id,
         last.stream.clone(),
     );
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
+    encoded(&cursor)
 }
 
 fn position(cursor: &str) -> Result<SchedulePosition, ApiError> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
-    let read = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let is_ours = |Cursor(at, _, _, stream): &Cursor| is_storable(*at) && !stream.contains('\0');
-    let Cursor(due_at, tenant, connection, stream) = read.filter(is_ours).ok_or_else(|| {
-        ApiError::invalid("cursor", "is not one of this list, so start without it")
-    })?;
+    let Cursor(due_at, tenant, connection, stream) = decoded(cursor, is_ours)?;
     Ok(SchedulePosition {
         due_at,
         tenant,
@@ -224,7 +219,7 @@ mod tests {
             Uuid::nil(),
             String::new(),
         );
-        let far = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&far).unwrap());
+        let far = encoded(&far);
         for text in ["", "e30", "%", &far] {
             assert!(position(text).is_err(), "{text}");
         }

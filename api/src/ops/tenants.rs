@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use axum::{Json, extract::State};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use shared::{
@@ -16,7 +15,7 @@ use super::{
     bounded::{bounded, promptly},
     fleet_views::{TenantConnectionsView, TenantRowView, TenantsView},
     operator::Operator,
-    paging::limit,
+    paging::{self, limit},
 };
 use crate::{error::ApiError, extract::Params};
 
@@ -125,7 +124,7 @@ async fn by_lag(
     let after = match cursor {
         None => LagPosition::FIRST,
         Some(TenantCursor::Lag(read_at, tenant)) => LagPosition { read_at, tenant },
-        Some(_) => return Err(TenantCursor::foreign()),
+        Some(_) => return Err(paging::foreign_cursor()),
     };
     let found = operator.store.tenants_by_lag(after, limit).await?;
     let last = found.last().filter(|_| found.len() == limit as usize);
@@ -148,7 +147,7 @@ async fn by_state(
     let after = match cursor {
         None => Uuid::nil(),
         Some(TenantCursor::State(after)) => after,
-        Some(_) => return Err(TenantCursor::foreign()),
+        Some(_) => return Err(paging::foreign_cursor()),
     };
     let found = operator.store.tenants_in_state(state, after, limit).await?;
     let last = found.last().filter(|_| found.len() == limit as usize);
@@ -171,7 +170,7 @@ async fn by_name(
             (exact, NamePosition::first(&prefix))
         }
         Some(TenantCursor::Name(name, tenant)) => (Vec::new(), NamePosition { name, tenant }),
-        Some(_) => return Err(TenantCursor::foreign()),
+        Some(_) => return Err(paging::foreign_cursor()),
     };
     let store = &operator.store;
     let found = store.tenants_by_name(&prefix, &after, limit).await?;
@@ -285,15 +284,11 @@ fn state_of(tenant: &TenantSummary, is_paused: bool, leases: u64) -> (&'static s
 
 impl TenantCursor {
     fn encoded(&self) -> String {
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+        paging::encoded(self)
     }
 
     fn of(text: &str) -> Result<Self, ApiError> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-        bytes
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .filter(Self::is_storable)
-            .ok_or_else(Self::foreign)
+        paging::decoded(text, Self::is_storable)
     }
 
     /// Whether Postgres can compare it with what it has.
@@ -305,10 +300,6 @@ impl TenantCursor {
             Self::State(_) => true,
             Self::Name(name, _) => !name.contains('\0'),
         }
-    }
-
-    fn foreign() -> ApiError {
-        ApiError::invalid("cursor", "is not one of this list, so start without it")
     }
 }
 
