@@ -1,5 +1,7 @@
 //! The shapes of the calls about the whole fleet, its tenants and its tickets.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,13 @@ pub struct CountView {
     pub count: i64,
     /// There are more than these.
     pub more: bool,
+}
+
+impl fmt::Display for CountView {
+    /// `7`, and `10000+` if there are more.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.count, if self.more { "+" } else { "" })
+    }
 }
 
 /// The fleet at a glance. Both parts are read once a second at most, and all callers of a process share them.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use api::ops::fleet_views::{CountView, MinuteView, OverviewView, PartView};
+use api::ops::fleet_views::{MinuteView, OverviewView, PartView};
 
 use crate::{
     failure::Failure,
@@ -78,15 +78,18 @@ fn table(overview: &OverviewView) -> Table {
         row("budgets at their limit", rate.at_limit_count.to_string());
     }
     if let Some(fleet) = &overview.fleet.data {
-        row("tenants", count(fleet.tenants));
-        row("active connections", count(fleet.connections.active));
+        row("tenants", fleet.tenants.to_string());
+        row("active connections", fleet.connections.active.to_string());
         row(
             "to be reconnected",
-            count(fleet.connections.reauth_required),
+            fleet.connections.reauth_required.to_string(),
         );
-        row("connections with an error", count(fleet.connections.error));
-        row("dead letters", count(fleet.dead_letters));
-        row("due without a ticket", count(fleet.unticketed));
+        row(
+            "connections with an error",
+            fleet.connections.error.to_string(),
+        );
+        row("dead letters", fleet.dead_letters.to_string());
+        row("due without a ticket", fleet.unticketed.to_string());
         if let Some(furthest) = &fleet.furthest_behind {
             let read = furthest.last_read_at;
             let read = read.map_or_else(|| "never".to_owned(), output::time);
@@ -104,14 +107,6 @@ fn table(overview: &OverviewView) -> Table {
         }
     }
     table
-}
-
-fn count(of: CountView) -> String {
-    if of.more {
-        format!("{}+", of.count)
-    } else {
-        of.count.to_string()
-    }
 }
 
 /// How old the numbers of a server are, if it does not answer.

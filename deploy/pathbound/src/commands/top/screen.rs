@@ -13,7 +13,7 @@ use ratatui::{
 use super::{
     reading::Verb,
     state::{Mode, Sort, State},
-    words::{count, duration},
+    words::duration,
 };
 use crate::output::one_line;
 
@@ -318,9 +318,9 @@ fn fleet(overview: &OverviewView) -> String {
         ));
     }
     if let Some(fleet) = &overview.fleet.data {
-        parts.push(format!("tenants: {}", count(fleet.tenants)));
-        parts.push(format!("dead: {}", count(fleet.dead_letters)));
-        parts.push(format!("unticketed: {}", count(fleet.unticketed)));
+        parts.push(format!("tenants: {}", fleet.tenants));
+        parts.push(format!("dead: {}", fleet.dead_letters));
+        parts.push(format!("unticketed: {}", fleet.unticketed));
     }
     parts.join("   ")
 }

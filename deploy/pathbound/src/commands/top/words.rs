@@ -1,7 +1,5 @@
 //! Numbers as short words, for narrow columns.
 
-use api::ops::fleet_views::CountView;
-
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
@@ -14,12 +12,6 @@ pub(super) fn duration(seconds: i64) -> String {
         HOUR..DAY => format!("{}h", seconds / HOUR),
         _ => format!("{}d", seconds / DAY),
     }
-}
-
-/// A count that ends at 10,000.
-pub(super) fn count(of: CountView) -> String {
-    let more = if of.more { "+" } else { "" };
-    format!("{}{more}", of.count)
 }
 
 #[cfg(test)]
