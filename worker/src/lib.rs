@@ -15,7 +15,7 @@ use runner::JobRunner;
 use shared::{
     config::{Config, ProcessRole},
     intercom::{self, Intercom, ResponseMemory},
-    queue::{self, Heartbeat, Queue, QueueError},
+    queue::{self, Heartbeat, Queue, QueueError, Slots},
     shutdown::{self, Shutdown},
     store::{Database, StoreError, WorkerStore},
     sync::Context,
@@ -81,7 +81,8 @@ impl Worker {
         let runner = Arc::new(JobRunner::new(self.context.clone(), self.queue.clone()));
         // The indexer ends with the queue, also when that ends for a reason of its own.
         let indexing = shutdown.child_token();
-        let slots = self.context.config.worker_slots;
+        let config = &self.context.config;
+        let slots = Slots::new(config.worker_slots, config.worker_pool);
         let pacing = self.context.intercom.pacing().clone();
         let working = async {
             let ended = tokio::select! {

@@ -119,6 +119,9 @@ pub struct WorkerView {
     pub host: String,
     pub process: u32,
     pub version: String,
+    /// The class that it takes tickets of, `fresh` or `backfill`, or `all`.
+    #[serde(default)]
+    pub pool: String,
     pub slots: usize,
     pub busy: usize,
     /// It takes no more work, and finishes what it has.

@@ -101,6 +101,13 @@ impl Ops {
         })
     }
 
+    /// Not ready any more from the shutdown on, although the role may serve on for a while.
+    #[must_use]
+    pub fn ready_until(mut self, stopping: Shutdown) -> Self {
+        self.readiness.until(stopping);
+        self
+    }
+
     /// Adds a sign of life. An error means that the process hangs and should be restarted. A sign must
     /// not depend on a server, because a restart of ours does not bring a server back.
     #[must_use]

@@ -117,6 +117,7 @@ fn worker(worker: &FleetWorker) -> WorkerView {
         host: report.host.clone(),
         process: report.process,
         version: report.version.clone(),
+        pool: report.pool.to_string(),
         slots: report.slots,
         busy: report.busy,
         draining: report.draining,
@@ -196,7 +197,7 @@ fn judge(
         return ("idle", "Nothing is due.".to_owned());
     }
     // A paused tenant is in no ring.
-    if running == 0 && open_classes(queue, fleet).all(|class| class.tenants == 0) {
+    if running == 0 && open_classes(queue, fleet).all(|(_, class)| class.tenants == 0) {
         let sentence = "What is ready belongs to a class or to tenants that are paused.";
         return ("paused", sentence.to_owned());
     }
@@ -222,14 +223,19 @@ fn stalled(queue: &QueuePartView, fleet: &FleetPartView) -> Option<String> {
             overdue.as_secs()
         ));
     }
+    if let Some(sentence) = without_workers(queue, fleet) {
+        return Some(sentence);
+    }
     let is_any_leased = queue.classes.fresh.leased + queue.classes.backfill.leased > 0;
     let oldest = open_classes(queue, fleet)
-        .filter_map(|class| class.oldest_ready_age_seconds)
+        .filter_map(|(_, class)| class.oldest_ready_age_seconds)
         .fold(0.0, f64::max);
     if is_any_leased || oldest <= STALLED_AFTER.as_secs_f64() {
         return None;
     }
-    let ready: u64 = open_classes(queue, fleet).map(|class| class.ready).sum();
+    let ready: u64 = open_classes(queue, fleet)
+        .map(|(_, class)| class.ready)
+        .sum();
     Some(if queue.workers.iter().all(|worker| worker.draining) {
         format!("No worker takes work, and {ready} tickets are ready.")
     } else {
@@ -237,15 +243,37 @@ fn stalled(queue: &QueuePartView, fleet: &FleetPartView) -> Option<String> {
     })
 }
 
+/// Which class stands still because every worker takes the other one.
+fn without_workers(queue: &QueuePartView, fleet: &FleetPartView) -> Option<String> {
+    let takes = |class: &str| {
+        let pools = queue.workers.iter().filter(|worker| !worker.draining);
+        // A worker of an earlier version names no pool and takes all.
+        pools
+            .map(|worker| worker.pool.as_str())
+            .any(|pool| pool == class || pool == "all" || pool.is_empty())
+    };
+    let (name, class) = open_classes(queue, fleet).find(|(name, class)| {
+        let age = class.oldest_ready_age_seconds.unwrap_or_default();
+        class.leased == 0 && age > STALLED_AFTER.as_secs_f64() && !takes(name)
+    })?;
+    let is_any_working = queue.workers.iter().any(|worker| !worker.draining);
+    is_any_working.then(|| {
+        let ready = class.ready;
+        format!("No worker takes tickets of the class {name}, and {ready} are ready. Start one with worker_pool = \"{name}\" or \"all\".")
+    })
+}
+
 /// The classes that are not paused.
-fn open_classes(queue: &QueuePartView, fleet: &FleetPartView) -> impl Iterator<Item = ClassView> {
+fn open_classes(
+    queue: &QueuePartView,
+    fleet: &FleetPartView,
+) -> impl Iterator<Item = (&'static str, ClassView)> {
     [
         ("fresh", queue.classes.fresh),
         ("backfill", queue.classes.backfill),
     ]
     .into_iter()
     .filter(|(name, _)| fleet.paused.iter().all(|pause| pause.scope != *name))
-    .map(|(_, class)| class)
 }
 
 #[cfg(test)]
@@ -278,6 +306,7 @@ mod tests {
             host: "host".to_owned(),
             process: 1,
             version: "1".to_owned(),
+            pool: "all".to_owned(),
             slots: 4,
             busy: 0,
             draining: *draining,
@@ -321,6 +350,13 @@ mod tests {
         }
     }
 
+    fn of_backfill_only(mut queue: QueuePartView) -> QueuePartView {
+        for worker in &mut queue.workers {
+            worker.pool = "backfill".to_owned();
+        }
+        queue
+    }
+
     #[test]
     fn the_earliest_broken_link_comes_first() {
         let waiting = class(3, 0, Some(60.0));
@@ -335,6 +371,7 @@ mod tests {
             said(queue(waiting, &[]), fleet(&[], None)),
             said(queue(waiting, &[true]), fleet(&[], None)),
             said(queue(waiting, &[true, false]), fleet(&[], Some(3))),
+            said(of_backfill_only(queue(waiting, &[false])), fleet(&[], None)),
             said(queue(class(3, 1, Some(60.0)), &[false]), fleet(&[], None)),
             said(queue(class(3, 2, Some(1.0)), &[false]), fleet(&[], None)),
             said(queue(class(0, 0, None), &[]), fleet(&[], None)),
@@ -344,18 +381,19 @@ mod tests {
             &part_of(Some(fleet(&[], None)), None),
         );
         lines.push(format!("{}: {}\n", away.0, away.1));
-        insta::assert_snapshot!(lines.concat(), @r"
+        insta::assert_snapshot!(lines.concat(), @r#"
         paused: The whole fleet is paused, so no new work starts.
         stalled: No scheduler makes tickets: a stream is due since 90 s and has none.
         paused: What is ready belongs to a class or to tenants that are paused.
         stalled: No worker takes work, and 3 tickets are ready.
         stalled: No worker takes work, and 3 tickets are ready.
         stalled: No slice runs although workers are there, and 3 tickets are ready.
+        stalled: No worker takes tickets of the class fresh, and 3 are ready. Start one with worker_pool = "fresh" or "all".
         running: 1 slice runs, and 3 tickets are ready.
         running: 2 slices run, and 3 tickets are ready.
         idle: Nothing is due.
         unknown: Redis does not answer: away.
-        ");
+        "#);
     }
 
     #[test]

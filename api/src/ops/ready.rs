@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+use shared::shutdown::Shutdown;
 use tokio::sync::Mutex;
 
 /// A check that has not answered after this time has failed.
@@ -30,6 +31,8 @@ type Check =
 pub(super) struct Readiness {
     checks: Vec<(&'static str, Check)>,
     limit: Duration,
+    /// The process stops when it is cancelled.
+    stopping: Option<Shutdown>,
     last: Arc<Mutex<LastAnswers>>,
 }
 
@@ -45,6 +48,7 @@ impl Default for Readiness {
         Self {
             checks: Vec::new(),
             limit: CHECK_LIMIT,
+            stopping: None,
             last: Arc::default(),
         }
     }
@@ -64,12 +68,22 @@ impl Readiness {
         self.checks.push((name, check));
     }
 
+    pub(super) fn until(&mut self, stopping: Shutdown) {
+        self.stopping = Some(stopping);
+    }
+
     /// The names of the checks.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.checks.iter().map(|(name, _)| *name)
     }
 
     pub(super) async fn answer(&self) -> Response {
+        // Before the checks and at once, because a load balancer should hear of it with its next probe.
+        if self.stopping.as_ref().is_some_and(Shutdown::is_cancelled) {
+            let checks = json!({"process": "is stopping"});
+            let body = Json(json!({"ready": false, "checks": checks}));
+            return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+        }
         // Held while the checks run, so that probes that come meanwhile share the answer.
         let mut last = self.last.lock().await;
         if last.at.is_none_or(|at| at.elapsed() >= GOOD_FOR) {

@@ -33,6 +33,7 @@ pub async fn run(config: Config, role: ProcessRole, shutdown: Shutdown) -> Resul
     // The recorder must be there before the first metric is counted.
     telemetry::metrics();
     let mut parts = RunningParts {
+        serving_ends: serving_ends(&config, role, &shutdown),
         config: Arc::new(config),
         shutdown: shutdown.clone(),
         tasks: JoinSet::new(),
@@ -49,10 +50,28 @@ pub async fn run(config: Config, role: ProcessRole, shutdown: Shutdown) -> Resul
     outcome
 }
 
+/// When the listeners stop. Behind the shutdown of an API, a load balancer sends requests on until it finds out.
+fn serving_ends(config: &Config, role: ProcessRole, shutdown: &Shutdown) -> Shutdown {
+    if !role.runs_api() || config.shutdown_delay.is_zero() {
+        return shutdown.clone();
+    }
+    let (ends, shutdown, delay) = (Shutdown::new(), shutdown.clone(), config.shutdown_delay);
+    let end = ends.clone();
+    tokio::spawn(async move {
+        shutdown.cancelled().await;
+        tracing::info!(?delay, "serving on while load balancers find out");
+        tokio::time::sleep(delay).await;
+        end.cancel();
+    });
+    ends
+}
+
 /// The parts of one process, each in a task.
 struct RunningParts {
     config: Arc<Config>,
     shutdown: Shutdown,
+    /// Cancelled some time after `shutdown`: until then the listeners take new connections.
+    serving_ends: Shutdown,
     tasks: JoinSet<Ended>,
     /// The names of the parts that have not ended.
     running: BTreeSet<&'static str>,
@@ -67,7 +86,8 @@ impl RunningParts {
         refuse_unbound_login(&self.config).await?;
         check_egress(&self.config, role)?;
         let database = Database::open(&self.config, role).await?;
-        let mut ops = checks(&database, Queue::connect(&self.config)?, role);
+        let mut ops = checks(&database, Queue::connect(&self.config)?, role)
+            .ready_until(self.shutdown.clone());
         if role.runs_api() {
             ops = ops.alive_while("the api", self.start_api(&database).await?);
         }
@@ -104,7 +124,7 @@ impl RunningParts {
         let pulse = api.pulse();
         // Bound here and not in the task, so that a port that is taken fails the start.
         let listener = listen(&self.config).await?;
-        let serving = serve(api, listener, self.shutdown.clone());
+        let serving = serve(api, listener, self.serving_ends.clone());
         self.spawn("the api", serving);
         Ok(pulse)
     }
@@ -112,7 +132,7 @@ impl RunningParts {
     fn start_ops_listener(&mut self, ops: Ops, database: &Database) -> Result<(), Failure> {
         let operator = Operator::open(&self.config, database).map_err(api_failure)?;
         let address = self.config.ops_listen;
-        let serving = ops::serve(address, ops.router(operator), self.shutdown.clone());
+        let serving = ops::serve(address, ops.router(operator), self.serving_ends.clone());
         self.spawn("the ops listener", async move {
             serving
                 .await
@@ -147,9 +167,10 @@ impl RunningParts {
     /// that do not end in time end with the process.
     async fn until_all_end(mut self) -> Result<(), Failure> {
         let deadline = {
-            let (shutdown, limit) = (self.shutdown.clone(), self.config.drain_limit + CLOSING);
+            let limit = self.config.drain_limit + CLOSING;
+            let serving_ends = self.serving_ends.clone();
             async move {
-                shutdown.cancelled().await;
+                serving_ends.cancelled().await;
                 tokio::time::sleep(limit).await;
             }
         };
@@ -170,6 +191,10 @@ impl RunningParts {
             let early = !self.shutdown.is_cancelled();
             // Half a process must not pass for a whole one.
             self.shutdown.cancel();
+            if early {
+                // A process that fails serves nobody any more.
+                self.serving_ends.cancel();
+            }
             let Some(failure) = failure_of(part, outcome, early) else {
                 continue;
             };

@@ -25,7 +25,7 @@ pub use retention::Retention;
 pub use role::{ProcessRole, UnknownRole};
 use values::Reader;
 
-use crate::domain::{Secret, thread_fate::ThreadPatience};
+use crate::domain::{Secret, WorkerPool, thread_fate::ThreadPatience};
 
 /// The defaults with their comments. The loader reads the values, and `make reference` the comments.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -70,7 +70,10 @@ pub struct Config {
     pub retention: Retention,
     /// How long a process may finish its work in hand after SIGTERM.
     pub drain_limit: Duration,
+    /// How long an API process serves on after SIGTERM while it says that it is not ready.
+    pub shutdown_delay: Duration,
     pub worker_slots: usize,
+    pub worker_pool: WorkerPool,
     /// Conversations that one slice of threads fetches.
     pub conversations_per_slice: usize,
     /// How many of them it fetches at once.
@@ -263,8 +266,16 @@ impl Config {
             doubt: DoubtConfig::read(&mut read),
             retention: Retention::read(&mut read),
             drain_limit: read.duration("drain_limit", Duration::ZERO),
+            shutdown_delay: read.duration("shutdown_delay", Duration::ZERO),
             // The limits are wide. They refuse slips of the pen and not unusual deployments.
             worker_slots: read.number("worker_slots", 1, 10_000) as usize,
+            worker_pool: read.choice(
+                "worker_pool",
+                &WorkerPool::ALL
+                    .iter()
+                    .map(|pool| (pool.as_str(), *pool))
+                    .collect::<Vec<_>>(),
+            ),
             conversations_per_slice: read.number("conversations_per_slice", 1, 1_000) as usize,
             conversation_concurrency: read.number("conversation_concurrency", 1, 256) as usize,
             response_memory: (read.number("response_memory", 64, 65_536) as usize) << 20,

@@ -21,7 +21,7 @@ pub use ids::{ConnectionId, RunId, TenantId};
 pub use json_text::JsonText;
 pub use region::Region;
 pub use secret::Secret;
-pub use stream::{Class, Mode, Stream};
+pub use stream::{Class, Mode, Stream, WorkerPool};
 pub use strict_json::Strict;
 pub use thread_part::{ThreadPart, UnreadPart};
 pub use verdict::Verdict;

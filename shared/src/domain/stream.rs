@@ -66,6 +66,26 @@ named! {
 }
 
 named! {
+    /// Which classes a worker process takes tickets of.
+    WorkerPool {
+        All = "all",
+        Fresh = "fresh",
+        Backfill = "backfill",
+    }
+}
+
+impl WorkerPool {
+    #[must_use]
+    pub const fn takes(self, class: Class) -> bool {
+        match self {
+            Self::All => true,
+            Self::Fresh => matches!(class, Class::Fresh),
+            Self::Backfill => matches!(class, Class::Backfill),
+        }
+    }
+}
+
+named! {
     /// How much a run reads: changes only, everything, or everything to verify and repair.
     Mode {
         Incremental = "incremental",

@@ -10,7 +10,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    Lease, QueueError, Ticket,
+    Lease, QueueError, Slots, Ticket,
     client::BATCH_SIZE,
     lease_table::{ClaimedLease, LeaseTable, ReadyReceiver},
     listener::{PendingWakeups, WakeInterest},
@@ -30,8 +30,7 @@ const GATHER_ROUNDS: usize = 4;
 
 pub(super) struct Dispatcher {
     pub leases: LeaseTable,
-    pub slots: usize,
-    pub backfill_slots: usize,
+    pub slots: Slots,
     pub settlements: mpsc::UnboundedReceiver<Settlement>,
     pub ready_sender: mpsc::Sender<ClaimedLease>,
     pub ready: ReadyReceiver,
@@ -163,30 +162,35 @@ impl Dispatcher {
 
     /// How much one poll does. It is a share of the slots, so that something is left for the other poll.
     fn share(&self) -> usize {
-        self.slots.div_ceil(MAX_POLLS).min(BATCH_SIZE)
+        self.slots.count.div_ceil(MAX_POLLS).min(BATCH_SIZE)
     }
 
     /// The slots that no slice takes and no poll in flight has asked for.
     fn free_capacity(&self) -> Capacity {
-        let (mut taken, mut backfill, mut suspects) = (0, 0, false);
+        let (mut taken, mut fresh, mut backfill, mut suspects) = (0, 0, 0, false);
         for lease in self.leases.leases().values() {
             // The poll that settles this lease fills its slot.
             if self.state.settling.contains(&lease.fence) {
                 continue;
             }
             taken += 1;
-            backfill += usize::from(lease.ticket.class() == Class::Backfill);
+            match lease.ticket.class() {
+                Class::Fresh => fresh += 1,
+                Class::Backfill => backfill += 1,
+            }
             suspects |= lease.crashes >= SUSPECT;
         }
         for requested in &self.state.requested {
             taken += requested.limit;
+            fresh += requested.fresh_limit;
             backfill += requested.backfill_limit;
             suspects |= requested.suspect;
         }
-        let limit = self.slots.saturating_sub(taken);
+        let limit = self.slots.count.saturating_sub(taken);
         Capacity {
             limit,
-            backfill_limit: self.backfill_slots.saturating_sub(backfill).min(limit),
+            fresh_limit: self.slots.fresh().saturating_sub(fresh).min(limit),
+            backfill_limit: self.slots.backfill().saturating_sub(backfill).min(limit),
             suspect: !suspects,
             pass_on: false,
         }
@@ -198,6 +202,7 @@ impl Dispatcher {
         let share = self.share();
         let capacity = Capacity {
             limit: free.limit.min(share),
+            fresh_limit: free.fresh_limit.min(share),
             backfill_limit: free.backfill_limit.min(share),
             ..free
         };
@@ -207,7 +212,7 @@ impl Dispatcher {
             return capacity;
         }
         let (wakeup_fresh, wakeup_backfill) = self.wakeups.take();
-        let pass_on = (wakeup_fresh && capacity.limit == 0)
+        let pass_on = (wakeup_fresh && capacity.fresh_limit == 0)
             || (wakeup_backfill && capacity.backfill_limit == 0);
         Capacity {
             pass_on,
@@ -309,8 +314,9 @@ impl Dispatcher {
             self.free_capacity()
         };
         // A wake-up that no slot can use would only have to be passed on.
-        let interest = match (free.limit, free.backfill_limit) {
-            (0, _) => WakeInterest::None,
+        let interest = match (free.fresh_limit, free.backfill_limit) {
+            (0, 0) => WakeInterest::None,
+            (0, _) => WakeInterest::Backfill,
             (_, 0) => WakeInterest::Fresh,
             (_, _) => WakeInterest::All,
         };

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Queue, QueueError, lease_table::LeaseTable};
-use crate::shutdown::Shutdown;
+use super::{Queue, QueueError, Slots, lease_table::LeaseTable};
+use crate::{domain::WorkerPool, shutdown::Shutdown};
 
 /// Between two reports of a worker.
 const REPORT_INTERVAL: Duration = Duration::from_secs(4);
@@ -18,6 +18,9 @@ pub struct WorkerReport {
     pub process: u32,
     /// Of Pathbound.
     pub version: String,
+    /// The classes that it takes tickets of. A worker of an earlier version takes all.
+    #[serde(default = "all_classes")]
+    pub pool: WorkerPool,
     /// Slices that it runs at once.
     pub slots: usize,
     /// Slots that are taken.
@@ -25,6 +28,10 @@ pub struct WorkerReport {
     /// It takes no more work, and finishes what it has.
     pub draining: bool,
     pub uptime_seconds: u64,
+}
+
+const fn all_classes() -> WorkerPool {
+    WorkerPool::All
 }
 
 /// A worker that has reported within the last minute.
@@ -82,7 +89,7 @@ impl Queue {
 }
 
 /// Reports a worker until its task is dropped.
-pub(super) async fn report(name: String, slots: usize, leases: LeaseTable, stop: Shutdown) {
+pub(super) async fn report(name: String, slots: Slots, leases: LeaseTable, stop: Shutdown) {
     let started_at = Instant::now();
     let host = std::env::var("HOSTNAME").unwrap_or_default();
     let mut draining = false;
@@ -91,8 +98,9 @@ pub(super) async fn report(name: String, slots: usize, leases: LeaseTable, stop:
             host: host.clone(),
             process: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            slots,
-            busy: leases.leases().len().min(slots),
+            pool: slots.pool,
+            slots: slots.count,
+            busy: leases.leases().len().min(slots.count),
             draining,
             uptime_seconds: started_at.elapsed().as_secs(),
         };

@@ -26,6 +26,7 @@ const LISTEN_GRACE: Duration = Duration::from_secs(3);
 pub(super) enum WakeInterest {
     None,
     Fresh,
+    Backfill,
     All,
 }
 
@@ -34,6 +35,7 @@ impl WakeInterest {
         match self {
             Self::None => &[],
             Self::Fresh => &[Class::Fresh],
+            Self::Backfill => &[Class::Backfill],
             Self::All => &[Class::Fresh, Class::Backfill],
         }
     }

@@ -65,6 +65,8 @@ impl Settlement {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Capacity {
     pub limit: usize,
+    /// How many of them may be fresh.
+    pub fresh_limit: usize,
     /// How many of them may be backfill.
     pub backfill_limit: usize,
     /// Whether a suspect may be among them: a ticket whose last leases expired.
@@ -121,6 +123,7 @@ impl Queue {
                     .arg(LEASE.as_millis() as u64)
                     .arg(self.cap())
                     .arg(capacity.limit.min(BATCH_SIZE))
+                    .arg(capacity.fresh_limit.min(BATCH_SIZE))
                     .arg(capacity.backfill_limit.min(BATCH_SIZE))
                     .arg(u8::from(capacity.suspect))
                     .arg(u8::from(capacity.pass_on));

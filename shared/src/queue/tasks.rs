@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Queue,
+    Queue, Slots,
     dispatcher::{DispatchState, Dispatcher},
     fleet_workers::{forget, report},
     lease_table::{LeaseTable, ReadyReceiver},
@@ -48,10 +48,9 @@ pub(super) struct WorkerTasks {
 impl WorkerTasks {
     /// Starts the tasks. After `stop` nothing is claimed, and leases whose slices have not begun are released.
     /// `stop` is cancelled when one of the tasks ends by itself.
-    pub(super) fn start(queue: Queue, name: &str, slots: usize, stop: &Shutdown) -> Self {
-        let slots = slots.max(1);
+    pub(super) fn start(queue: Queue, name: &str, slots: Slots, stop: &Shutdown) -> Self {
         let (leases, settlements) = LeaseTable::new(queue.clone());
-        let (ready_sender, ready) = mpsc::channel(slots);
+        let (ready_sender, ready) = mpsc::channel(slots.count);
         let ready = Arc::new(Mutex::new(ready));
         let (interest, interest_receiver) = watch::channel(WakeInterest::None);
         let wakeups = Arc::new(PendingWakeups::default());
@@ -59,8 +58,6 @@ impl WorkerTasks {
         let dispatcher = Dispatcher {
             leases: leases.clone(),
             slots,
-            // A fifth of the slots is closed to backfill, so that fresh work always finds a slot.
-            backfill_slots: (slots * 4 / 5).max(1),
             settlements,
             ready_sender,
             ready: ready.clone(),

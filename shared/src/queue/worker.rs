@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Span;
 
 use super::{
-    Fleet, Queue, SliceEnd,
+    Fleet, Queue, SliceEnd, Slots,
     backend::TicketBackend,
     lease_table::ClaimedLease,
     settle::{SettleLayer, TimedOut},
@@ -33,10 +33,11 @@ const RESTART_BACKOFF: Backoff =
 /// If the runtime itself is shutting down.
 pub async fn run<F: Fleet>(
     queue: Queue,
-    slots: usize,
+    slots: impl Into<Slots>,
     fleet: Arc<F>,
     shutdown: Shutdown,
 ) -> Result<(), WorkerEnded> {
+    let slots = slots.into();
     let mut delays = RESTART_BACKOFF.build();
     loop {
         // A task of its own, so that even a panic outside of a slice only restarts the worker.
@@ -61,7 +62,7 @@ pub async fn run<F: Fleet>(
 /// One start of the worker.
 async fn session<F: Fleet>(
     queue: Queue,
-    slots: usize,
+    slots: Slots,
     fleet: Arc<F>,
     shutdown: Shutdown,
 ) -> Result<(), WorkerEnded> {

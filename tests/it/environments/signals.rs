@@ -84,3 +84,54 @@ async fn a_second_signal_ends_a_process_at_once() {
     process.terminate();
     assert_eq!(process.ended().await.code(), Some(130));
 }
+
+/// The status of a request on a connection of its own.
+async fn status_of(address: &str, path: &str) -> Result<u16, String> {
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+    let answer = client
+        .build()
+        .unwrap()
+        .get(format!("http://{address}{path}"));
+    let answer = answer.send().await.map_err(|error| error.to_string())?;
+    Ok(answer.status().as_u16())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_serves_on_for_a_while_and_says_that_it_stops() {
+    let world = World::with(&[("SHUTDOWN_DELAY", "1h")]).await;
+    let (mut api, ops) = world.listening_with("api", &[("PATHBOUND_LISTEN", "127.0.0.1:0")]);
+    crate::support::Process::until_ready(&ops).await;
+    let address = api.api_address();
+    api.terminate();
+    wait_for("it is not ready", async || {
+        match status_of(&ops, "/readyz").await? {
+            503 => Ok(()),
+            status => Err(status.to_string()),
+        }
+    })
+    .await;
+    let said = reqwest::get(format!("http://{ops}/readyz")).await.unwrap();
+    let said: serde_json::Value = said.json().await.unwrap();
+    assert_eq!(said["checks"]["process"], "is stopping");
+    // New connections, as a load balancer makes them that has not found out yet.
+    for _ in 0..20 {
+        assert_eq!(status_of(&address, "/openapi.json").await, Ok(200));
+    }
+    assert_eq!(status_of(&ops, "/livez").await, Ok(200));
+    api.terminate();
+    assert_eq!(api.ended().await.code(), Some(130));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_delay_ends_and_is_none_for_other_roles() {
+    let world = World::with(&[("SHUTDOWN_DELAY", "200ms")]).await;
+    let (mut api, _) = world.listening_with("api", &[("PATHBOUND_LISTEN", "127.0.0.1:0")]);
+    api.terminate();
+    assert!(api.ended().await.success(), "{}", api.written());
+    for role in ["worker", "scheduler"] {
+        // A role that waited would never end.
+        let (mut process, _) = world.listening_with(role, &[("PATHBOUND_SHUTDOWN_DELAY", "1000h")]);
+        process.terminate();
+        assert!(process.ended().await.success(), "{role}");
+    }
+}

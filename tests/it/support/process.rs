@@ -64,6 +64,15 @@ impl Process {
         self.written.lock().unwrap().clone()
     }
 
+    /// Where its API listens.
+    pub(crate) fn api_address(&self) -> String {
+        let written = self.written();
+        let address = written
+            .lines()
+            .find_map(|line| line.strip_prefix("api listening on http://"));
+        address.expect("an api says where it listens").to_owned()
+    }
+
     /// Waits until the process with this ops address can do its work. Its probes of the servers have seconds only,
     /// which is too short now and then on a busy machine.
     pub(crate) async fn until_ready(address: &str) {
@@ -169,14 +178,15 @@ impl World {
         let mut lines = BufReader::new(process.child.stderr.take().expect("a pipe"))
             .lines()
             .map_while(Result::ok);
+        let written = Arc::clone(&process.written);
         let address = lines
             .by_ref()
+            .inspect(|line| *written.lock().unwrap() += &format!("{line}\n"))
             .find_map(|line| {
                 line.strip_prefix("ops listening on http://")
                     .map(str::to_owned)
             })
             .expect("it says where it listens");
-        let written = Arc::clone(&process.written);
         // A pipe that is never read would stop it.
         std::thread::spawn(move || {
             for line in lines {

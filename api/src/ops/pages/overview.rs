@@ -133,6 +133,7 @@ fn workers(workers: &[WorkerView]) -> Markup {
                         td { (worker.busy) " of " (worker.slots) }
                         td class=[(worker.draining || is_silent(worker)).then_some("warn")] {
                             @if is_silent(worker) { "silent" } @else if worker.draining { "draining" } @else { "working" }
+                            @if matches!(worker.pool.as_str(), "fresh" | "backfill") { span class="dim about" { "takes " (worker.pool) } }
                         }
                         td { (foreign(&worker.version)) }
                     }

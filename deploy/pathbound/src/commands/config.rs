@@ -238,7 +238,9 @@ fn retention(kept: &Retention) -> Vec<(&'static str, String)> {
 fn worker_and_logs(config: &Config) -> Vec<(&'static str, String)> {
     vec![
         ("drain_limit", duration(config.drain_limit)),
+        ("shutdown_delay", duration(config.shutdown_delay)),
         ("worker_slots", config.worker_slots.to_string()),
+        ("worker_pool", config.worker_pool.to_string()),
         (
             "conversations_per_slice",
             config.conversations_per_slice.to_string(),

@@ -61,9 +61,13 @@ fn table(overview: &OverviewView) -> Table {
         );
         for worker in &queue.workers {
             let draining = if worker.draining { ", draining" } else { "" };
+            let pool = match worker.pool.as_str() {
+                pool @ ("fresh" | "backfill") => format!(", takes {pool}"),
+                _ => String::new(),
+            };
             row(
                 &worker.name,
-                format!("{} of {} slots{draining}", worker.busy, worker.slots),
+                format!("{} of {} slots{pool}{draining}", worker.busy, worker.slots),
             );
         }
     }

@@ -197,7 +197,7 @@ local function claim_all()
     if limit <= 0 then return end
     admit()
     if not get(PAUSED, 'fleet') then
-        claim_from('fresh', limit)
+        claim_from('fresh', math.min(limit, fresh_limit))
         claim_from('backfill', math.min(limit - taken, backfill_limit))
     end
     keep_fence()

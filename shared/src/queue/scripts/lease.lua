@@ -1,7 +1,8 @@
 -- What settle and reap share: the state of a leased ticket, and the end of a lease.
 local BATCH = 64
 local lease_ms, cap, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local backfill_limit, suspects, pass_on = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
+local fresh_limit, backfill_limit, suspects = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local pass_on = ARGV[7] == '1'
 -- Why tickets were refused.
 local refused = {}
 

@@ -1,6 +1,7 @@
--- poll(prefix, lease_ms, cap, limit, backfill_limit, suspects, pass_on, {ticket, fence, verdict, snooze_ms}...):
--- the one call of a working worker. It settles leases, reaps expired ones, promotes parked tickets, and leases up to
--- `limit` tickets, one per tenant and turn. Each step is bounded, however many tickets there are.
+-- poll(prefix, lease_ms, cap, limit, fresh_limit, backfill_limit, suspects, pass_on,
+-- {ticket, fence, verdict, snooze_ms}...): the one call of a working worker. It settles leases, reaps expired ones,
+-- promotes parked tickets, and leases up to `limit` tickets, one per tenant and turn. Each step is bounded, however many
+-- tickets there are.
 -- Returns {milliseconds until the next parked ticket or -1, reaped, {1 or 0 per settled lease},
 -- {ticket, fence, crashes, milliseconds ready, ...}, {why a ticket was refused, ...}}.
 local settled = settle_all()

@@ -46,7 +46,7 @@ end
 
 local function settle_all()
     local settled, tickets, verdicts = {}, {}, {}
-    for i = 7, #ARGV, 4 do
+    for i = 8, #ARGV, 4 do
         tickets[#tickets + 1] = ARGV[i]
         verdicts[#verdicts + 1] = ARGV[i + 2]
     end
@@ -54,7 +54,7 @@ local function settle_all()
     local classes, tenants, served = look_up(tickets, verdicts)
     fetch(INFLIGHT, served)
     for i = 1, #tickets do
-        local at = 4 * i + 3
+        local at = 4 * i + 4
         local wait, failed, sent = numbers_of(ARGV[at + 3])
         settled[i] = settle(tickets[i], classes[i], tenants[i], ARGV[at + 1], verdicts[i], wait)
         if failed and settled[i] == 1 then

@@ -120,6 +120,8 @@ impl<'a> Pair<'a> {
         };
         let capacity = Capacity {
             limit,
+            // A worker of one class has no slot for the other.
+            fresh_limit: if rng.chance(20) { 0 } else { limit },
             backfill_limit: rng.between(0, limit as i64 + 1) as usize,
             suspects: rng.between(0, 2) as u32,
             pass_on: rng.chance(10),
@@ -129,6 +131,7 @@ impl<'a> Pair<'a> {
         call.arg(LEASE)
             .arg(cap)
             .arg(capacity.limit)
+            .arg(capacity.fresh_limit)
             .arg(capacity.backfill_limit)
             .arg(capacity.suspects);
         call.arg(u8::from(capacity.pass_on));

@@ -6,6 +6,7 @@ mod faults;
 mod foreign;
 mod idle;
 mod pauses;
+mod pools;
 mod turns;
 mod verdicts;
 mod worker;

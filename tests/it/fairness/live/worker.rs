@@ -11,7 +11,7 @@ use std::{
 use redis::Connection;
 use shared::{
     domain::{ConnectionId, Secret, Stream, TenantId, Verdict},
-    queue::{self, Fleet, Lease, Queue, QueueError, SliceEnd, Ticket, scripts},
+    queue::{self, Fleet, Lease, Queue, QueueError, SliceEnd, Slots, Ticket, scripts},
     shutdown::Shutdown,
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -59,14 +59,14 @@ where
     F: Fn(Lease) -> A + Send + Sync + 'static,
     A: Future<Output = Verdict> + Send + 'static,
 {
-    pub(super) fn start(queue: &Queue, slots: usize, work: F) -> Self {
+    pub(super) fn start(queue: &Queue, slots: impl Into<Slots>, work: F) -> Self {
         let jobs = Arc::new(Jobs {
             work,
             seen: Mutex::default(),
             slices: AtomicUsize::new(0),
         });
         let shutdown = Shutdown::new();
-        let run = queue::run(queue.clone(), slots, jobs.clone(), shutdown.clone());
+        let run = queue::run(queue.clone(), slots.into(), jobs.clone(), shutdown.clone());
         let running = tokio::spawn(async move { run.await.unwrap() });
         Self {
             jobs,

@@ -40,6 +40,7 @@ impl Sim {
         };
         let capacity = Capacity {
             limit,
+            fresh_limit: limit,
             backfill_limit: (self.slots * 4 / 5)
                 .max(1)
                 .saturating_sub(backfill)

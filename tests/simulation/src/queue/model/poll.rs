@@ -131,7 +131,7 @@ impl Model {
             if !self.is_paused("fresh") {
                 self.take(
                     Class::Fresh,
-                    capacity.limit,
+                    capacity.fresh_limit.min(capacity.limit),
                     cap,
                     &mut suspects,
                     &mut leases,

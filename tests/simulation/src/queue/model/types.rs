@@ -102,6 +102,7 @@ pub struct Settlement {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Capacity {
     pub limit: usize,
+    pub fresh_limit: usize,
     pub backfill_limit: usize,
     pub suspects: u32,
     pub pass_on: bool,
