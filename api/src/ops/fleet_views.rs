@@ -301,7 +301,7 @@ pub struct QuarantineView {
     pub unreadable: Vec<KindCountView>,
     /// Records that Intercom did not give, by kind.
     pub set_aside: Vec<KindCountView>,
-    /// Some of them, without their bytes.
+    /// Some of them, with their values covered.
     pub examples: Vec<HeldObjectView>,
 }
 
@@ -319,6 +319,12 @@ pub struct HeldObjectView {
     pub set_aside: bool,
     pub trouble: Option<String>,
     pub next_try_at: Option<DateTime<Utc>>,
+    /// Why it could not be read. What the reason quotes is covered.
+    #[serde(default)]
+    pub masked_reason: Option<String>,
+    /// The JSON that was received. Letters of values are `x`, digits are `0`.
+    #[serde(default)]
+    pub masked_raw: Option<String>,
 }
 
 /// A page of streams that become due, soonest first.

@@ -265,6 +265,8 @@ impl From<HeldObject> for HeldObjectView {
             set_aside: object.is_set_aside,
             trouble: object.trouble,
             next_try_at: object.next_try_at,
+            masked_reason: object.masked_reason,
+            masked_raw: object.masked_raw,
         }
     }
 }

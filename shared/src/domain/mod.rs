@@ -5,6 +5,7 @@ pub mod conversation_extras;
 pub mod erased_text;
 pub mod ids;
 pub mod json_text;
+pub mod masked;
 pub mod permission;
 pub mod profile;
 pub mod records;

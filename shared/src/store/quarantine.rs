@@ -10,7 +10,11 @@ use super::{
     roles::Worker,
     tx::Quarantined,
 };
-use crate::domain::{ConnectionId, Stream, records::Poison};
+use crate::domain::{
+    ConnectionId, Stream,
+    masked::{masked_json, masked_reason},
+    records::Poison,
+};
 
 /// An object in quarantine.
 #[derive(Clone, Debug)]
@@ -58,10 +62,10 @@ impl Tx<Worker> {
                     WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND source_id = $4
                       AND resolved_at IS NULL AND retry IS NULL
                  )
-                 INSERT INTO quarantine AS q (tenant_id, connection_id, kind, source_id, reason, raw)
-                 VALUES ($1, $2, $3, $4, $5, $6)
+                 INSERT INTO quarantine AS q (tenant_id, connection_id, kind, source_id, reason, raw, masked_reason, masked_raw)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''))
                  ON CONFLICT (tenant_id, connection_id, kind, source_id) DO UPDATE SET
-                    reason = excluded.reason, raw = excluded.raw, seen = q.seen + 1, last_seen_at = now(), resolved_at = NULL,
+                    reason = excluded.reason, raw = excluded.raw, masked_reason = excluded.masked_reason, masked_raw = excluded.masked_raw, seen = q.seen + 1, last_seen_at = now(), resolved_at = NULL,
                     retry = NULL, tries = 0, next_try_at = NULL, progress = NULL
                  RETURNING EXISTS (SELECT FROM before) AS "before!""#,
                 tenant,
@@ -70,6 +74,8 @@ impl Tx<Worker> {
                 poison.source_id,
                 poison.reason,
                 raw::pack(RawKind::of_quarantined(poison.kind), &poison.raw),
+                masked_reason(&poison.reason),
+                masked_json(&poison.raw),
             )
             .fetch_one(self.session())
             .await?;
@@ -131,7 +137,7 @@ impl Tx<Worker> {
         }
         let tenant = self.tenant().0;
         let counted = sqlx::query_scalar!(
-            r#"UPDATE quarantine SET resolved_at = now(), raw = '', progress = NULL
+            r#"UPDATE quarantine SET resolved_at = now(), raw = '', masked_raw = NULL, masked_reason = NULL, progress = NULL
                WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND source_id = ANY ($4) AND resolved_at IS NULL
                RETURNING retry IS NULL AS "counted!""#,
             tenant,
@@ -155,7 +161,7 @@ impl Tx<Worker> {
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "UPDATE quarantine SET resolved_at = now(), raw = ''
+            "UPDATE quarantine SET resolved_at = now(), raw = '', masked_raw = NULL, masked_reason = NULL
              WHERE tenant_id = $1 AND connection_id = $2 AND kind = $3 AND last_seen_at < $4 AND resolved_at IS NULL
                AND (retry IS NULL OR retry = 'walk')",
             tenant,
@@ -177,7 +183,7 @@ impl Tx<Worker> {
     ) -> Result<(), StoreError> {
         let tenant = self.tenant().0;
         sqlx::query!(
-            "UPDATE quarantine SET resolved_at = now(), raw = ''
+            "UPDATE quarantine SET resolved_at = now(), raw = '', masked_raw = NULL, masked_reason = NULL
              WHERE tenant_id = $1 AND connection_id = $2 AND kind = 'part'
                AND split_part(source_id, '/', 1) = ANY ($3) AND resolved_at IS NULL",
             tenant,

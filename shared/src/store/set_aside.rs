@@ -102,7 +102,7 @@ impl Tx<Worker> {
                     (tenant_id, connection_id, kind, source_id, reason, raw, retry, tries, next_try_at, progress)
                  VALUES ($1, $2, $3, $4, $5, '', $6, $7, now() + make_interval(secs => $8), $9)
                  ON CONFLICT (tenant_id, connection_id, kind, source_id) DO UPDATE SET
-                    reason = excluded.reason, raw = '', retry = excluded.retry, tries = excluded.tries,
+                    reason = excluded.reason, raw = '', masked_reason = NULL, masked_raw = NULL, retry = excluded.retry, tries = excluded.tries,
                     next_try_at = excluded.next_try_at, progress = excluded.progress, seen = q.seen + 1,
                     last_seen_at = now(), resolved_at = NULL
                  RETURNING EXISTS (SELECT FROM counted) AS "counted!""#,

@@ -44,6 +44,10 @@ pub struct HeldObject {
     /// Why it was set aside.
     pub trouble: Option<String>,
     pub next_try_at: Option<DateTime<Utc>>,
+    /// Why it could not be read, with what it quotes covered. `None` for an object from before version 46 of the schema.
+    pub masked_reason: Option<String>,
+    /// What was received, with its values covered.
+    pub masked_raw: Option<String>,
 }
 
 impl Tx<Operator> {
@@ -87,7 +91,8 @@ impl Tx<Operator> {
         let tenant = self.tenant().0;
         Ok(sqlx::query_as!(
             HeldObject,
-            r#"SELECT kind, source_id, last_seen_at, retry IS NOT NULL AS "is_set_aside!", trouble, next_try_at
+            r#"SELECT kind, source_id, last_seen_at, retry IS NOT NULL AS "is_set_aside!", trouble, next_try_at,
+                      masked_reason, masked_raw
                FROM quarantine WHERE tenant_id = $1 AND connection_id = $2 AND resolved_at IS NULL
                LIMIT $3"#,
             tenant,

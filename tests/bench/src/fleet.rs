@@ -33,6 +33,8 @@ pub(crate) struct FleetOptions {
 pub(crate) struct Fleet {
     pub(crate) rest: ApiClient,
     pub(crate) public_url: String,
+    /// Of the API's process.
+    pub(crate) ops_url: String,
     pub(crate) tenant: TenantId,
     pub(crate) connection: ConnectionId,
     pub(crate) connected_at: Instant,
@@ -57,7 +59,13 @@ impl Fleet {
         let mut environment = sync::environment(&servers, intercom, &public_url);
         let named = options.environment.into_iter();
         environment.extend(named.map(|(name, value)| (format!("PATHBOUND_{name}"), value)));
-        let api = roles::pathbound(&["api"], &environment)?;
+        let ops = format!("127.0.0.1:{}", servers::free_port()?);
+        // The last one of a name counts.
+        let at_known_port = [("PATHBOUND_OPS_LISTEN".to_owned(), ops.clone())];
+        let api = roles::pathbound(
+            &["api"],
+            &[environment.clone(), at_known_port.into()].concat(),
+        )?;
         let scheduler = roles::pathbound(&["scheduler"], &environment)?;
         let worker = roles::pathbound(&["worker"], &environment)?;
         let rest = ApiClient::new(&public_url, &Secret::new(SERVICE_KEY))?;
@@ -65,6 +73,7 @@ impl Fleet {
         Ok(Self {
             rest,
             public_url,
+            ops_url: format!("http://{ops}"),
             tenant,
             connection,
             connected_at,

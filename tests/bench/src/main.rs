@@ -12,6 +12,7 @@ mod fleet;
 mod idle;
 mod ingest;
 mod memory;
+mod ops;
 mod process;
 mod queue;
 mod rate;
@@ -67,6 +68,9 @@ fn main() -> ExitCode {
         }
         if report.wants("scale.") {
             scale::measure(&mut report).await?;
+        }
+        if report.wants("ops.") {
+            ops::measure(&mut report).await?;
         }
         if report.wants("api.") || report.wants("mcp.") {
             api::measure(&mut report).await?;

@@ -3,6 +3,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 
+import { PLAIN, firstPaint } from "./paint.mjs";
 import { digest } from "./pictures.mjs";
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -81,8 +82,6 @@ export class Judge {
     this.#pages.add(new URL(page.url()).pathname.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "{id}"));
     const sent = this.#documents.get(page);
     if (sent) this.html.set(state, await sent.text);
-    const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
-    if (paint) this.#paints[state] = Math.round(paint);
     const found = await page.locator("body").getAttribute("data-code");
     if (found !== code) this.fail(state, `the page is ${found} and not ${code}`);
     await this.#headings(page, state);
@@ -99,6 +98,13 @@ export class Judge {
     await page.emulateMedia({ colorScheme: "light" });
     await this.#narrow(page, state);
     await page.unroute(live);
+    if (!this.#isShort) await this.#paint(page, state, code);
+  }
+
+  // What a load of the page takes, and what a page that costs nothing takes at that time.
+  async #paint(page, state, code) {
+    const time = await firstPaint(page.context(), page.url(), code);
+    if (time) this.#paints[state] = { page: time, plain: await firstPaint(page.context(), PLAIN) };
   }
 
   async picture(page, name) {
@@ -212,7 +218,7 @@ export class Judge {
       script_bytes: script,
       style_bytes: style,
       skipped: this.#skipped,
-      // From the start of the navigation, on this machine.
+      // From the start of a load, on this machine.
       first_contentful_paint_ms: this.#paints,
     };
   }

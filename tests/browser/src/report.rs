@@ -1,6 +1,6 @@
 //! What the walks found.
 
-use std::{fmt, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use serde::Deserialize;
 
@@ -22,6 +22,16 @@ pub(crate) struct Report {
     style_bytes: usize,
     /// What could not be checked here.
     skipped: Vec<String>,
+    /// By state. None in a short run.
+    first_contentful_paint_ms: BTreeMap<String, Paint>,
+}
+
+/// The first content of a page, in milliseconds from the start of a load.
+#[derive(Debug, Deserialize)]
+struct Paint {
+    page: u32,
+    /// Of a page that costs nothing, at that time.
+    plain: u32,
 }
 
 impl Report {
@@ -55,6 +65,17 @@ impl fmt::Display for Report {
             self.axe_violations,
             self.script_bytes,
             self.style_bytes,
+        )?;
+        let paints = &self.first_contentful_paint_ms;
+        let slowest = paints.iter().max_by_key(|(_, paint)| paint.page);
+        let Some((state, Paint { page, plain })) = slowest else {
+            return Ok(());
+        };
+        let fast = paints.values().filter(|paint| paint.page < 100).count();
+        write!(
+            f,
+            "\nfirst content within 100 ms in {fast} of {} states. The slowest is {state} with {page} ms, and a page that costs nothing takes {plain} ms",
+            paints.len(),
         )
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use intercom_simulator::Kind;
 use reqwest::StatusCode;
 use servers::Relay;
-use shared::domain::Stream;
+use shared::domain::{Mode, Stream};
 
 use super::signed_in;
 use crate::{
@@ -164,4 +165,53 @@ async fn a_page_that_is_read_for_long_is_there_at_the_next_look() {
         is_read.then_some(()).ok_or(text)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_in_quarantine_shows_its_shape_and_no_word_of_a_customer() {
+    let office = Office::open().await;
+    let case = office.world.case(workspace(4)).await;
+    let truth = case.workspace.truth();
+    let of_contacts = truth.iter().filter(|line| line.kind == Kind::Contact);
+    let contact = of_contacts.map(|line| &line.id).next().unwrap();
+    let bytes = format!(
+        r#"{{"type":"contact","id":"{contact}","name":"Geheim","created_at":"Secretly 4912345","custom_attributes":{{"Geheim":"\ud800"}}}}"#
+    );
+    assert!(
+        case.workspace
+            .put_raw(Kind::Contact, contact, bytes.into_bytes())
+    );
+    let case = case.connect().await;
+    let _fleet = office.world.fleet(1);
+    case.until_walked().await;
+
+    let path = format!("/ops/tenants/{}", case.tenant);
+    let (status, tenant) = office.get(&path).await;
+    assert_eq!(status, 200);
+    let examples = &tenant["connections"][0]["quarantine"]["examples"];
+    assert_eq!(examples[0]["source_id"], contact.as_str(), "{tenant}");
+    let masked = examples[0]["masked_raw"].as_str().unwrap();
+    for shown in [
+        r#""type":"xxxxxxx""#,
+        r#""created_at":"xxxxxxxx 0000000""#,
+        r#""xxxxxx":"\ud800""#,
+    ] {
+        assert!(masked.contains(shown), "{masked}");
+    }
+    let reason = examples[0]["masked_reason"].as_str();
+    assert_eq!(reason, Some("the contact has no updated_at"));
+    let mut browser = signed_in(&office).await;
+    let page = browser.page(&path).await;
+    assert!(page.text().contains("the contact has no updated_at What came"), "{}", page.html);
+    for said in [tenant.to_string(), page.html] {
+        for word in ["Geheim", "Secretly", "4912345"] {
+            assert!(!said.contains(word), "{word}: {said}");
+        }
+    }
+    // Of what is readable again nothing is left to show.
+    let good = truth.iter().find(|line| line.id == *contact).unwrap();
+    let object = good.object.get().to_owned();
+    assert!(case.workspace.put_raw(Kind::Contact, contact, object));
+    case.sync(Mode::Full, &[Stream::Contacts]).await;
+    assert_eq!(case.left_in_quarantine().await, Vec::<String>::new());
 }

@@ -52,12 +52,12 @@ impl Case {
             .await
     }
 
-    /// Rows of the quarantine that are open or still have bytes. A healed object has neither, because its old bytes may
-    /// hold what was redacted since.
+    /// Rows of the quarantine that are open or still have bytes or their covered form. A healed object has none, because its old bytes
+    /// may hold what was redacted since.
     pub(crate) async fn left_in_quarantine(&self) -> Vec<String> {
         self.texts(
             "SELECT kind || '/' || source_id FROM quarantine
-             WHERE connection_id = $1 AND (length(raw) > 0 OR resolved_at IS NULL)",
+             WHERE connection_id = $1 AND (length(raw) > 0 OR resolved_at IS NULL OR num_nonnulls(masked_raw, masked_reason) > 0)",
         )
         .await
     }

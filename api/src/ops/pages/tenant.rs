@@ -15,14 +15,18 @@ use crate::{
     extract::id,
     ops::{
         fleet_views::{
-            QuarantineView, StreamWorkView, TenantConnectionView, TenantStreamView, TenantView,
+            HeldObjectView, QuarantineView, StreamWorkView, TenantConnectionView, TenantStreamView,
+            TenantView,
         },
         operator::Operator,
         tenant,
         views::{DeadLetterView, ReasonView, StageView},
     },
-    pages::{number, span},
+    pages::{number, shown, span},
 };
+
+/// In characters. The worker keeps about as much of an object.
+const MASKED: usize = 5_000;
 
 /// `GET /ops/tenants/{id}`
 pub(super) async fn show(
@@ -219,7 +223,7 @@ fn quarantine(quarantine: &QuarantineView) -> Markup {
                     @for of_kind in &quarantine.set_aside { li { (number(of_kind.count)) " " (of_kind.kind) " were not given" } }
                 }
                 table {
-                    caption { "Some of them, without their bytes" }
+                    caption { "Some of them. Letters and digits of values are covered" }
                     thead { tr {
                         th scope="col" { "Object" } th scope="col" { "Last seen" } th scope="col" { "Why" } th scope="col" { "Next try" }
                     } }
@@ -227,11 +231,26 @@ fn quarantine(quarantine: &QuarantineView) -> Markup {
                         tr {
                             th scope="row" { (object.kind) " " code { (foreign(&object.source_id)) } }
                             td { (time(object.last_seen_at)) }
-                            td { @match &object.trouble { Some(trouble) => { (foreign(trouble)) } None => { "could not be read" } } }
+                            td { (why_held(object)) }
                             td { (or_dash(object.next_try_at)) }
                         }
                     } }
                 }
+            }
+        }
+    }
+}
+
+fn why_held(object: &HeldObjectView) -> Markup {
+    html! {
+        @match object.trouble.as_ref().or(object.masked_reason.as_ref()) {
+            Some(why) => { (foreign(why)) }
+            None => { "could not be read" }
+        }
+        @if let Some(json) = &object.masked_raw {
+            details {
+                summary { "What came" }
+                p class="body" { code { bdi { (shown(json, MASKED)) } } }
             }
         }
     }

@@ -22,6 +22,7 @@ use super::{p99_ms, read};
 use crate::{
     clones::Original,
     fleet::{Fleet, FleetOptions},
+    ops,
     report::{Failure, Report, size},
     sync::SERVICE_KEY,
 };
@@ -39,6 +40,7 @@ const BATCH: i64 = 10;
 /// What one backlog cost.
 struct Backlog {
     slice_buffers: f64,
+    page_p99_ms: f64,
     status_p99_ms: f64,
     disconnect_p99_ms: f64,
 }
@@ -63,10 +65,13 @@ pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
     for (tenant, threads) in clones.iter().zip([FEW, pending]) {
         fill(admin, *tenant, fleet.connection, threads).await?;
     }
+    let session = ops::sign_in(fleet).await?;
     let mut costs = Vec::new();
     for tenant in clones {
         costs.push(Backlog {
             slice_buffers: slice_buffers(fleet, admin, tenant).await?,
+            page_p99_ms: ops::page_p99_ms_of(fleet, &session, &format!("/ops/tenants/{tenant}"))
+                .await?,
             status_p99_ms: status(fleet, tenant).await?,
             disconnect_p99_ms: disconnects(fleet, admin, tenant).await?,
         });
@@ -84,6 +89,12 @@ pub(super) async fn measure(report: &mut Report) -> Result<(), Failure> {
         "ms",
         many.status_p99_ms,
         few.status_p99_ms,
+    );
+    add(
+        "scale.pending_ops_page_p99_ms",
+        "ms",
+        many.page_p99_ms,
+        few.page_p99_ms,
     );
     add(
         "scale.pending_disconnect_202_p99_ms",
@@ -106,7 +117,7 @@ fn options() -> FleetOptions {
         },
         // Both tenants' rows are in the same tables, whose indexes are as deep for the one as for the other.
         partitions: Some(1),
-        ..FleetOptions::default()
+        environment: vec![("OPERATOR_KEY", ops::OPERATOR_KEY.to_owned())],
     }
 }
 
