@@ -202,7 +202,12 @@ async fn an_object_in_quarantine_shows_its_shape_and_no_word_of_a_customer() {
     assert_eq!(reason, Some("the contact has no updated_at"));
     let mut browser = signed_in(&office).await;
     let page = browser.page(&path).await;
-    assert!(page.text().contains("the contact has no updated_at What came"), "{}", page.html);
+    assert!(
+        page.text()
+            .contains("the contact has no updated_at What came"),
+        "{}",
+        page.html
+    );
     for said in [tenant.to_string(), page.html] {
         for word in ["Geheim", "Secretly", "4912345"] {
             assert!(!said.contains(word), "{word}: {said}");

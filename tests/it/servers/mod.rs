@@ -6,6 +6,7 @@ mod postgres_moves;
 mod postgres_pooler;
 mod postgres_readiness;
 mod postgres_refusals;
+mod postgres_restore;
 mod postgres_roles;
 mod postgres_sessions;
 mod postgres_time_limits;

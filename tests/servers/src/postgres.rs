@@ -120,6 +120,13 @@ impl Postgres {
         self.binaries.major
     }
 
+    /// A program of the same version, such as `pg_dump`, if its package has one.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        let path = self.binaries.directory.join(name);
+        path.is_file().then_some(path)
+    }
+
     /// The end of the server's log.
     #[must_use]
     pub fn log(&self) -> String {
