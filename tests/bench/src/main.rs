@@ -11,6 +11,7 @@ mod first_sync;
 mod fleet;
 mod idle;
 mod ingest;
+mod load;
 mod memory;
 mod ops;
 mod process;
@@ -25,6 +26,9 @@ use std::process::ExitCode;
 
 use report::Report;
 
+/// What `make load` asks for.
+const LOAD: &str = "load";
+
 fn main() -> ExitCode {
     // This program is also what it starts: the simulator and the fleet run as processes of their own,
     // so that each one's time and memory can be told apart.
@@ -32,6 +36,9 @@ fn main() -> ExitCode {
         return code;
     }
     let prefix = std::env::args().nth(1).unwrap_or_default();
+    if prefix == LOAD {
+        return load::main();
+    }
     let mut report = Report::new(prefix);
     // One core is the servers': two that share it would be measured waiting for each other.
     let threads = std::thread::available_parallelism()

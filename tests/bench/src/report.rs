@@ -113,7 +113,8 @@ pub(crate) fn percentile(values: impl IntoIterator<Item = f64>, of_hundred: usiz
     sorted.get(rank).copied().unwrap_or(f64::NAN)
 }
 
-fn machine() -> String {
+/// The processor, and how many cores there are.
+pub(crate) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let model = std::fs::read_to_string("/proc/cpuinfo")
         .ok()
