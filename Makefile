@@ -2,7 +2,7 @@
 # The logic is in deploy/setup/ (shell) and in the programs themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench load chaos api-check browser fuzz dictionaries cast reference sqlx sqlx-check stats servers clean-servers laws
+.PHONY: help demo test check bench load rollout chaos api-check browser fuzz dictionaries cast reference sqlx sqlx-check stats servers clean-servers laws
 
 ARGS ?=
 BENCH ?=
@@ -34,6 +34,10 @@ bench: servers ## Measure, and write target/bench/report.json (BENCH=name-prefix
 
 load: servers ## Run a whole fleet at the limit of this machine, and write target/load/ (LOAD_TENANTS=, LOAD_SECONDS=)
 	@deploy/setup/run.sh $(PROFILE) bench load
+
+rollout: servers ## Replace the release before by this one and back, under load (ROLLOUT_TENANTS=)
+	@deploy/setup/previous.sh
+	@deploy/setup/run.sh dev bench rollout target/previous/pathbound
 
 chaos: servers ## Break everything while it syncs, then compare (CHAOS_SECONDS=, SEED=, FAULTS=basic|all)
 	@deploy/setup/run.sh dev chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(ARGS)

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The encryption keys of a fleet whose tenants are copied, so that each copy's token can be sealed for its tenant.
-const KEYS: &str = "bench:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const KEYS: &str = "bench:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// Tables that no copy needs, beside the connections' secrets, which are sealed anew.
 const LEFT_OUT: &[&str] = &[
     "connection_secrets",

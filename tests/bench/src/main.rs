@@ -28,6 +28,8 @@ use report::Report;
 
 /// What `make load` asks for.
 const LOAD: &str = "load";
+/// What `make rollout` asks for, with the program of the release before.
+const ROLLOUT: &str = "rollout";
 
 fn main() -> ExitCode {
     // This program is also what it starts: the simulator and the fleet run as processes of their own,
@@ -38,6 +40,9 @@ fn main() -> ExitCode {
     let prefix = std::env::args().nth(1).unwrap_or_default();
     if prefix == LOAD {
         return load::main();
+    }
+    if prefix == ROLLOUT {
+        return load::rollout::main(&std::env::args().nth(2).unwrap_or_default());
     }
     let mut report = Report::new(prefix);
     // One core is the servers': two that share it would be measured waiting for each other.

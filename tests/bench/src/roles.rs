@@ -2,7 +2,9 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio},
+    time::{Duration, Instant},
 };
 
 use clap::Parser;
@@ -38,6 +40,24 @@ pub(crate) struct Role {
 }
 
 impl Role {
+    /// Sends SIGTERM, and returns whether the process has ended well within this time.
+    pub(crate) async fn terminate(&mut self, within: Duration) -> Result<bool, Failure> {
+        let begun = Instant::now();
+        let told = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()?;
+        if !told.success() {
+            return Ok(false);
+        }
+        while begun.elapsed() < within {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.success());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(false)
+    }
+
     /// Kills the process, if it still runs.
     pub(crate) fn end(&mut self) {
         let _ = self.child.kill();
@@ -116,6 +136,26 @@ pub(crate) fn pathbound(
     let mut child = Command::new(std::env::current_exe()?)
         .arg(PATHBOUND)
         .args(arguments)
+        .envs(environment.iter().cloned())
+        .stdin(Stdio::piped())
+        .spawn()?;
+    let stdin = child.stdin.take().ok_or("no stdin")?;
+    Ok(Role {
+        child,
+        _stdin: stdin,
+    })
+}
+
+/// Starts a role of another build. The kernel ends it with this program.
+pub(crate) fn other_build(
+    program: &Path,
+    role: &str,
+    environment: &[(String, String)],
+) -> Result<Role, Failure> {
+    let mut child = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL"])
+        .arg(program)
+        .arg(role)
         .envs(environment.iter().cloned())
         .stdin(Stdio::piped())
         .spawn()?;

@@ -12,6 +12,7 @@
 
 mod people;
 mod report;
+pub(crate) mod rollout;
 mod scene;
 mod watch;
 
@@ -23,7 +24,11 @@ use std::{
 use pathbound::exact;
 use shared::shutdown::Shutdown;
 
-use self::{people::Answers, scene::Scene, watch::Sample};
+use self::{
+    people::Answers,
+    scene::{Build, Scene},
+    watch::Sample,
+};
 use crate::report::{Failure, size};
 
 /// After the last change, every stream has begun and ended a walk within this time.
@@ -99,7 +104,7 @@ async fn run() -> Result<bool, Failure> {
     let sizes = Sizes::read()?;
     println!("{sizes:?}");
     let begun = Instant::now();
-    let scene = Scene::start(sizes).await?;
+    let scene = Scene::start(sizes, &Build::Ours).await?;
     scene.connect_all().await?;
     println!(
         "{} tenants are connected after {:.0} s",

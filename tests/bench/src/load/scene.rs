@@ -1,6 +1,8 @@
 //! The servers, the simulated Intercom, the fleet, and its tenants.
 
 use std::{
+    ops::Range,
+    path::PathBuf,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -20,6 +22,7 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use super::Sizes;
 use crate::{
+    clones,
     report::{Failure, SEED},
     roles::{self, Role},
     sync::{self, SERVICE_KEY},
@@ -37,12 +40,32 @@ pub(super) struct Scene {
     pub(super) store: ApiStore,
     /// One for each API.
     pub(super) clients: Vec<ApiClient>,
-    /// Each process with the name of its role.
-    pub(super) roles: Vec<(&'static str, Role)>,
+    pub(super) processes: Vec<Process>,
+    environment: Vec<(String, String)>,
     pub(super) admin: PgPool,
     pub(super) servers: Servers,
     workspaces: Vec<Workspace>,
     connected: Mutex<Vec<Connected>>,
+}
+
+/// Which build a process is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Build {
+    /// This one.
+    Ours,
+    /// The program of the release before.
+    Previous(PathBuf),
+}
+
+/// A process of the fleet.
+pub(super) struct Process {
+    /// The name of its role.
+    pub(super) name: &'static str,
+    pub(super) role: Role,
+    /// Of an API.
+    pub(super) url: Option<String>,
+    /// Where its metrics are.
+    pub(super) ops_url: String,
 }
 
 /// A tenant whose workspace is connected.
@@ -54,7 +77,8 @@ pub(super) struct Connected {
 }
 
 impl Scene {
-    pub(super) async fn start(sizes: Sizes) -> Result<Self, Failure> {
+    /// Starts everything, with a fleet of this build.
+    pub(super) async fn start(sizes: Sizes, build: &Build) -> Result<Self, Failure> {
         let options = servers::Options {
             shared_buffers_mib: 1_024,
             max_connections: 200,
@@ -62,7 +86,6 @@ impl Scene {
         };
         let servers = tokio::task::spawn_blocking(|| Servers::start(options)).await??;
         let database = DatabaseConfig::of_url(Secret::new(servers.database_url()));
-        shared::store::migrate(&database.url, &database).await?;
         let simulator = Simulator::start(Options {
             latency: Latency::Between(20, 80),
             ledger_rows: false,
@@ -71,8 +94,16 @@ impl Scene {
         .await?;
         let workspaces = (0..sizes.tenants).map(|number| simulator.add_workspace(spec(number)));
         let workspaces = workspaces.collect();
-        let (roles, clients) = start_roles(&servers, &simulator, sizes)?;
-        Ok(Self {
+        let urls: Vec<String> = (0..APIS)
+            .map(|_| Ok::<_, Failure>(format!("http://127.0.0.1:{}", servers::free_port()?)))
+            .collect::<Result<_, _>>()?;
+        let clients = urls
+            .iter()
+            .map(|url| ApiClient::new(url, &Secret::new(SERVICE_KEY)));
+        let clients = clients.collect::<Result<_, _>>()?;
+        let environment = environment(&servers, &simulator, &urls[0], sizes);
+        migrate(build, &environment).await?;
+        let mut scene = Self {
             sizes,
             store: ApiStore::connect(&database, 4).await?,
             admin: PgPoolOptions::new()
@@ -80,31 +111,76 @@ impl Scene {
                 .connect(&servers.database_url())
                 .await?,
             clients,
-            roles,
+            processes: Vec::new(),
+            environment,
             simulator,
             servers,
             workspaces,
             connected: Mutex::default(),
+        };
+        let workers = (0..sizes.workers).map(|_| ("worker", None));
+        let apis = urls.into_iter().map(|url| ("api", Some(url)));
+        for (name, url) in [("scheduler", None)].into_iter().chain(workers).chain(apis) {
+            let process = scene.process(name, build, url)?;
+            scene.processes.push(process);
+        }
+        Ok(scene)
+    }
+
+    /// Starts a process. An API listens at `url`.
+    pub(super) fn process(
+        &self,
+        name: &'static str,
+        build: &Build,
+        url: Option<String>,
+    ) -> Result<Process, Failure> {
+        let ops = format!("127.0.0.1:{}", servers::free_port()?);
+        let mut environment = self.environment.clone();
+        // The last one of a name counts.
+        environment.push(("PATHBOUND_OPS_LISTEN".to_owned(), ops.clone()));
+        if let Some(url) = &url {
+            let listen = url.trim_start_matches("http://").to_owned();
+            environment.push(("PATHBOUND_LISTEN".to_owned(), listen));
+        }
+        let role = match build {
+            Build::Ours => roles::pathbound(&[name], &environment)?,
+            Build::Previous(program) => roles::other_build(program, name, &environment)?,
+        };
+        Ok(Process {
+            name,
+            role,
+            url,
+            ops_url: format!("http://{ops}"),
         })
+    }
+
+    /// Brings the schema to that of a build.
+    pub(super) async fn migrate(&self, build: &Build) -> Result<(), Failure> {
+        migrate(build, &self.environment).await
     }
 
     /// Makes the tenants, and lets a browser of each connect its workspace. Their first syncs are under way when it
     /// returns.
     pub(super) async fn connect_all(&self) -> Result<(), Failure> {
+        self.connect_some(0..self.workspaces.len()).await
+    }
+
+    /// The same for some of them.
+    pub(super) async fn connect_some(&self, which: Range<usize>) -> Result<(), Failure> {
         sync::until_up(&self.clients[0]).await?;
         let browser = Browser::new()?;
-        let connects = self
-            .workspaces
+        let connects = self.workspaces[which]
             .iter()
             .map(|workspace| self.connect(workspace, &browser));
         let connected: Vec<Connected> = stream::iter(connects)
             .buffer_unordered(CONNECTING)
             .try_collect()
             .await?;
-        *self
+        let mut all = self
             .connected
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = connected;
+            .unwrap_or_else(PoisonError::into_inner);
+        all.extend(connected);
         Ok(())
     }
 
@@ -187,43 +263,43 @@ impl Scene {
         self.store.close().await;
         self.admin.close().await;
         self.simulator.stop().await;
-        drop(self.roles);
+        drop(self.processes);
         let servers = self.servers;
         let _ = tokio::task::spawn_blocking(move || drop(servers)).await;
     }
 }
 
-type Started = (Vec<(&'static str, Role)>, Vec<ApiClient>);
-
-fn start_roles(servers: &Servers, simulator: &Simulator, sizes: Sizes) -> Result<Started, Failure> {
-    let ports = (0..APIS).map(|_| servers::free_port());
-    let urls: Vec<String> = ports
-        .map(|port| Ok::<_, Failure>(format!("http://127.0.0.1:{}", port?)))
-        .collect::<Result<_, _>>()?;
-    let mut environment = sync::environment(servers, &simulator.url(), &urls[0]);
+fn environment(
+    servers: &Servers,
+    simulator: &Simulator,
+    public_url: &str,
+    sizes: Sizes,
+) -> Vec<(String, String)> {
+    let mut environment = sync::environment(servers, &simulator.url(), public_url);
     let interval = format!("{}s", sizes.interval_seconds);
-    for (name, value) in [
+    let own = [
         ("SYNC_INTERVAL", interval.as_str()),
         // Companies have no filter by time, so their changes are seen by a walk.
         ("COMPANY_WALK_INTERVAL", "60s"),
         ("DATABASE_CONNECTIONS", "16"),
-    ] {
-        environment.push((format!("PATHBOUND_{name}"), value.to_owned()));
+        ("ENCRYPTION_KEYS", clones::KEYS),
+    ];
+    let own = own.map(|(name, value)| (format!("PATHBOUND_{name}"), value.to_owned()));
+    environment.extend(own);
+    environment
+}
+
+async fn migrate(build: &Build, environment: &[(String, String)]) -> Result<(), Failure> {
+    let mut role = match build {
+        Build::Ours => roles::pathbound(&["migrate"], environment)?,
+        Build::Previous(program) => roles::other_build(program, "migrate", environment)?,
+    };
+    let status = tokio::task::spawn_blocking(move || role.child.wait()).await??;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("the migration of {build:?} ended with {status}").into())
     }
-    let mut roles = vec![("scheduler", roles::pathbound(&["scheduler"], &environment)?)];
-    for _ in 0..sizes.workers {
-        roles.push(("worker", roles::pathbound(&["worker"], &environment)?));
-    }
-    let mut clients = Vec::new();
-    for url in &urls {
-        let listen = url.trim_start_matches("http://").to_owned();
-        // The last one of a name counts.
-        let own = [("PATHBOUND_LISTEN".to_owned(), listen)];
-        let own = [environment.clone(), own.into()].concat();
-        roles.push(("api", roles::pathbound(&["api"], &own)?));
-        clients.push(ApiClient::new(url, &Secret::new(SERVICE_KEY))?);
-    }
-    Ok((roles, clients))
 }
 
 /// A small customer. Most are.

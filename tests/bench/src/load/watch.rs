@@ -66,9 +66,9 @@ struct Accounts {
 impl Accounts {
     fn read(scene: &Scene) -> Self {
         let mut cpu_seconds: BTreeMap<&'static str, f64> = BTreeMap::new();
-        for (name, role) in &scene.roles {
-            let used = process::usage(role.child.id()).cpu_seconds;
-            *cpu_seconds.entry(name).or_default() += used;
+        for process in &scene.processes {
+            let used = process::usage(process.role.child.id()).cpu_seconds;
+            *cpu_seconds.entry(process.name).or_default() += used;
         }
         let servers = [
             ("postgres", scene.servers.postgres().pid()),
@@ -89,9 +89,9 @@ impl Accounts {
 
 fn peaks(scene: &Scene) -> BTreeMap<&'static str, f64> {
     let mut peaks: BTreeMap<&'static str, f64> = BTreeMap::new();
-    for (name, role) in &scene.roles {
-        let peak = process::usage(role.child.id()).peak_mib;
-        let known = peaks.entry(name).or_default();
+    for process in &scene.processes {
+        let peak = process::usage(process.role.child.id()).peak_mib;
+        let known = peaks.entry(process.name).or_default();
         *known = known.max(peak);
     }
     peaks
