@@ -1,5 +1,5 @@
 //! The scheduler: finds the streams that are due in Postgres and pushes their tickets to Redis. Its janitor removes what
-//! ended long ago, and it works through the bulk actions of operators.
+//! ended long ago, and it works through the bulk actions of operators. One scheduler at a time also measures the fleet.
 //!
 //! Any number of schedulers may run, and none of them is a leader, because each claims due rows with SKIP LOCKED and
 //! Redis refuses a ticket that is live already. A second scheduler costs one more query a second.
@@ -9,6 +9,7 @@ mod bulk;
 mod janitor;
 mod step;
 mod tick;
+mod watch;
 
 use std::{
     sync::Arc,
@@ -20,13 +21,16 @@ pub use bulk::BulkWorker;
 pub use janitor::{Janitor, Round};
 use shared::{
     config::{Config, ProcessRole},
+    pacing::{Pacing, PacingError},
     pulse::Pulse,
     queue::{Queue, QueueError},
     shutdown::{self, Shutdown},
     store::{Database, SchedulerStore, StoreError},
+    telemetry::FleetRecorder,
 };
 use step::within;
 pub use tick::{Ticked, apply_pauses, tick};
+pub use watch::FleetWatch;
 
 /// Between two ticks. A tick is one indexed query, however many tenants there are.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
@@ -42,6 +46,7 @@ pub struct Scheduler {
     queue: Queue,
     janitor: Janitor,
     bulk: BulkWorker,
+    watch: FleetWatch,
     pulse: Pulse,
 }
 
@@ -55,6 +60,12 @@ impl Scheduler {
         Ok(Self {
             store: database.store(),
             bulk: BulkWorker::new(database.store(), queue.clone()),
+            watch: FleetWatch::new(
+                config,
+                database.store(),
+                queue.clone(),
+                Pacing::open(config)?,
+            ),
             queue,
             janitor: Janitor::new(database.store(), config.retention),
             pulse: Pulse::default(),
@@ -65,6 +76,12 @@ impl Scheduler {
     #[must_use]
     pub fn pulse(&self) -> Pulse {
         self.pulse.clone()
+    }
+
+    /// What it exports of the whole fleet while it measures it.
+    #[must_use]
+    pub fn fleet_recorder(&self) -> FleetRecorder {
+        self.watch.recorder()
     }
 
     /// Its sessions of Postgres.
@@ -93,9 +110,11 @@ impl Scheduler {
             () = self.janitor.run() => {}
             // The same holds for a batch of letters. In a box, so that the others need no stack for it.
             () = Box::pin(self.bulk.run()) => {}
+            () = Box::pin(self.watch.run()) => {}
             () = self.schedule(&age, &shutdown) => {}
             () = stopped => {}
         }
+        self.watch.leave().await;
     }
 
     async fn schedule(&self, age: &Age, shutdown: &Shutdown) {
@@ -150,6 +169,8 @@ pub enum SchedulerError {
     Store(#[from] StoreError),
     #[error("could not use redis")]
     Queue(#[from] QueueError),
+    #[error("could not use the rate budgets")]
+    Pacing(#[from] PacingError),
     #[error("a step took longer than {0:?}, so it was given up")]
     Late(Duration),
 }

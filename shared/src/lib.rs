@@ -15,6 +15,7 @@
 //! name reqwest, only `authorization` names jsonwebtoken, only `vault` names ring; `tests/it/architecture.rs` holds us to it.
 
 pub mod authorization;
+pub mod autoscale;
 pub mod backoff;
 pub mod completeness;
 pub mod config;

@@ -1,9 +1,11 @@
 //! Logs and metrics, set up once per process.
 
+mod fleet_recorder;
 mod logs;
 mod metric_table;
 mod recorder;
 
+pub use fleet_recorder::FleetRecorder;
 pub use logs::{BadFilter, start_logs, start_logs_of};
 pub use metric_table::{METRICS, Metric, MetricKind};
 pub use recorder::metrics;

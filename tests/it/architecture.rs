@@ -7,6 +7,7 @@ use std::{
 
 /// A layer of `shared`, and the layers that it may know.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("autoscale", &[]),
     ("backoff", &[]),
     ("domain", &["backoff"]),
     ("completeness", &["domain"]),

@@ -41,7 +41,7 @@ use shared::{
     queue::Queue,
     shutdown::Shutdown,
     store::{Database, Store, roles::DbRole},
-    telemetry,
+    telemetry::{self, FleetRecorder},
 };
 use tokio::net::TcpListener;
 
@@ -67,6 +67,7 @@ pub struct Ops {
     readiness: Readiness,
     samples: Vec<Sample>,
     pool: Option<PoolUse>,
+    fleet: FleetRecorder,
 }
 
 impl Ops {
@@ -132,6 +133,13 @@ impl Ops {
     #[must_use]
     pub fn pool(mut self, database: Database) -> Self {
         self.pool = Some(Arc::new(move || database.pool_use()));
+        self
+    }
+
+    /// Adds the metrics of the whole fleet, while this process exports them.
+    #[must_use]
+    pub fn fleet(mut self, recorder: FleetRecorder) -> Self {
+        self.fleet = recorder;
         self
     }
 
@@ -205,7 +213,7 @@ async fn metrics(State(ops): State<Ops>) -> impl IntoResponse {
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         )],
-        recorder.render(),
+        recorder.render() + &ops.fleet.render(),
     )
 }
 

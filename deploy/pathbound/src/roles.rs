@@ -103,7 +103,9 @@ impl RunningParts {
         };
         let scheduler = if role.runs_scheduler() {
             let scheduler = Scheduler::open(&self.config, &database).map_err(scheduler_failure)?;
-            ops = ops.alive_while("the scheduler", scheduler.pulse());
+            ops = ops
+                .alive_while("the scheduler", scheduler.pulse())
+                .fleet(scheduler.fleet_recorder());
             Some(scheduler)
         } else {
             None
@@ -312,7 +314,9 @@ pub(crate) fn scheduler_failure(error: SchedulerError) -> Failure {
     match error {
         SchedulerError::Store(error) => error.into(),
         SchedulerError::Queue(error) => error.into(),
-        late @ SchedulerError::Late(_) => Failure::failed("the scheduler could not start", late),
+        other @ (SchedulerError::Late(_) | SchedulerError::Pacing(_)) => {
+            Failure::failed("the scheduler could not start", other)
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod dsn;
 mod egress;
+mod fleet;
 mod layers;
 mod mcp;
 mod redis_url;
@@ -16,6 +17,7 @@ mod values;
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 pub use egress::{Egress, RedisTls};
+pub use fleet::FleetConfig;
 pub use layers::Environment;
 use layers::{Findings, Layers};
 pub use mcp::{McpConfig, SignIn};
@@ -68,6 +70,7 @@ pub struct Config {
     pub intervals: Intervals,
     pub doubt: DoubtConfig,
     pub retention: Retention,
+    pub fleet: FleetConfig,
     /// How long a process may finish its work in hand after SIGTERM.
     pub drain_limit: Duration,
     /// How long an API process serves on after SIGTERM while it says that it is not ready.
@@ -265,6 +268,7 @@ impl Config {
             intervals: Intervals::read(&mut read),
             doubt: DoubtConfig::read(&mut read),
             retention: Retention::read(&mut read),
+            fleet: FleetConfig::read(&mut read),
             drain_limit: read.duration("drain_limit", Duration::ZERO),
             shutdown_delay: read.duration("shutdown_delay", Duration::ZERO),
             // The limits are wide. They refuse slips of the pen and not unusual deployments.

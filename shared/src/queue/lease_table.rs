@@ -56,9 +56,9 @@ impl LeaseTable {
         self.leases.lock()
     }
 
-    /// Ends a lease. The dispatcher tells Redis with its next poll.
-    pub(super) fn settle(&self, lease: Lease, end: SliceEnd) {
-        let settlement = Settlement::of_slice(lease, end);
+    /// Ends a lease whose slice has held a slot for so long. The dispatcher tells Redis with its next poll.
+    pub(super) fn settle(&self, lease: Lease, end: SliceEnd, held: Duration) {
+        let settlement = Settlement::of_slice(lease, end, held);
         if let Err(mpsc::error::SendError(settlement)) = self.settlements.send(settlement) {
             // The dispatcher has ended, so nothing else would send this settlement. One try is enough, because
             // another worker reaps the lease when it expires.

@@ -21,6 +21,7 @@ mod slots;
 mod stats;
 mod tasks;
 mod ticket;
+mod watch;
 mod worker;
 
 pub use client::Queue;
@@ -30,7 +31,7 @@ pub use fleet_workers::{FleetWorker, WorkerReport};
 pub use heartbeat::Heartbeat;
 pub use jobs::{LiveTicket, TicketState};
 pub use lease::Lease;
-pub use minutes::Minute;
+pub use minutes::{ClassMinute, Minute};
 pub use pause::{PauseScope, UnknownScope};
 pub use server_facts::RedisFacts;
 pub use slots::Slots;

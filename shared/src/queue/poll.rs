@@ -29,15 +29,28 @@ pub(super) struct Settlement {
     pub fence: i64,
     pub verdict: Verdict,
     /// What is counted of its slice. `None` if no slice has begun.
-    pub counted: Option<SliceEnd>,
+    pub counted: Option<Counted>,
+}
+
+/// What is counted of a slice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    failed: bool,
+    calls: u32,
+    /// How long it has held its slot.
+    held: Duration,
 }
 
 impl Settlement {
     /// The end of a slice, which is counted when Redis settles it. A settlement that is sent twice is refused the second
     /// time, so it is counted once.
-    pub(super) fn of_slice(lease: Lease, end: SliceEnd) -> Self {
+    pub(super) fn of_slice(lease: Lease, end: SliceEnd, held: Duration) -> Self {
         Self {
-            counted: Some(end),
+            counted: Some(Counted {
+                failed: end.failed,
+                calls: end.calls,
+                held,
+            }),
             ..Self::new(lease, end.verdict)
         }
     }
@@ -51,11 +64,16 @@ impl Settlement {
         }
     }
 
-    /// The milliseconds of a snooze. Behind them, whether the slice has failed and how many calls it has sent.
+    /// The milliseconds of a snooze. Behind them, whether the slice has failed, how many calls it has sent, and for how
+    /// many milliseconds it held its slot.
     fn numbers(&self) -> String {
         let wait = snooze_milliseconds(self.verdict);
         match self.counted {
-            Some(SliceEnd { failed, calls, .. }) => format!("{wait}:{}:{calls}", u8::from(failed)),
+            Some(Counted {
+                failed,
+                calls,
+                held,
+            }) => format!("{wait}:{}:{calls}:{}", u8::from(failed), held.as_millis()),
             None => wait.to_string(),
         }
     }

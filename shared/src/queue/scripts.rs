@@ -34,6 +34,7 @@ pub const STATS: &str = script!("stats.lua");
 pub const JOBS: &str = script!("jobs.lua");
 pub const MINUTES: &str = script!("minutes.lua");
 pub const WORKERS: &str = script!("workers.lua");
+pub const WATCH: &str = include_str!("scripts/watch.lua");
 pub const RAISE_FENCE: &str = include_str!("scripts/raise_fence.lua");
 pub const PROBE: &str = include_str!("scripts/probe.lua");
 
@@ -46,6 +47,7 @@ pub(super) struct Scripts {
     pub jobs: Script,
     pub minutes: Script,
     pub workers: Script,
+    pub watch: Script,
     pub raise_fence: Script,
     pub probe: Script,
 }
@@ -61,6 +63,7 @@ impl Scripts {
             jobs: Script::new(JOBS),
             minutes: Script::new(MINUTES),
             workers: Script::new(WORKERS),
+            watch: Script::new(WATCH),
             raise_fence: Script::new(RAISE_FENCE),
             probe: Script::new(PROBE),
         }

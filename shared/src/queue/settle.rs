@@ -69,7 +69,7 @@ where
     }
 
     fn call(&mut self, task: Task<Arc<ClaimedLease>>) -> Self::Future {
-        let lease = task.args.lease;
+        let (lease, claimed_at) = (task.args.lease, task.args.claimed_at);
         // Recorded before the slice runs, so that a slice that hangs has been counted.
         record_wait(&task.args);
         let slice = self.slice.call(task);
@@ -82,7 +82,7 @@ where
                     ..crashed(&*fleet, lease, &*error).await.into()
                 },
             };
-            leases.settle(lease, end);
+            leases.settle(lease, end, claimed_at.elapsed());
             // The fleet has stored a crash, so apalis has no error to handle.
             Ok(())
         }

@@ -87,6 +87,21 @@ pub const METRICS: &[Metric] = &[
         "Audits of connections that called themselves complete, by what the audit found.",
     ),
     gauge(
+        "pathbound_autoscale_desired_workers",
+        &["pool"],
+        "Workers that a pool should have, as one scheduler measures it. It is missing until it was measured for half a minute.",
+    ),
+    gauge(
+        "pathbound_autoscale_needed_slots",
+        &["pool"],
+        "Slots of workers that the due work needs, whether rate budgets can feed them or not.",
+    ),
+    gauge(
+        "pathbound_autoscale_pool_bound",
+        &["pool", "bound"],
+        "1 for what keeps the number of workers of a pool where it is: `work`, `rate_budgets`, `minimum` or `maximum`.",
+    ),
+    gauge(
         "pathbound_build_info",
         &["version", "commit", "schema"],
         "Always 1. The labels name the build and the schema version it needs.",
@@ -101,10 +116,25 @@ pub const METRICS: &[Metric] = &[
         &["state"],
         "Connections of this process to Postgres, `open` or `idle`.",
     ),
+    gauge(
+        "pathbound_dead_letters",
+        &[],
+        "Open dead letters of all tenants.",
+    ),
     counter(
         "pathbound_fenced_writes_total",
         &[],
         "Checks of a slice's fence that found another owner. The slice stopped and wrote nothing.",
+    ),
+    gauge(
+        "pathbound_freshness_seconds",
+        &[],
+        "Lag of the tenant that is furthest behind, of those that are up to date or behind.",
+    ),
+    counter(
+        "pathbound_freshness_tenant_seconds_total",
+        &["within"],
+        "Time of all tenants within the freshness target (`true`) and beyond it (`false`). Paused tenants, first syncs, and what Intercom refuses are in neither.",
     ),
     gauge(
         "pathbound_intercom_answer_bytes",
@@ -225,6 +255,16 @@ pub const METRICS: &[Metric] = &[
         "pathbound_slices_finished_total",
         &["stream", "outcome"],
         "Slices that ended, by outcome.",
+    ),
+    gauge(
+        "pathbound_tenants",
+        &["state"],
+        "Tenants by the first of these that fits: `unconnected`, `reauth_required`, `error`, `disconnected`, `paused`, `blocked`, `first_sync`, `behind`, `up_to_date`.",
+    ),
+    gauge(
+        "pathbound_thread_backlog",
+        &[],
+        "Threads of all tenants that are to be fetched.",
     ),
     counter(
         "pathbound_tickets_refused_total",

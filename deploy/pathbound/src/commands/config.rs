@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::Map;
 use shared::{
     config::{
-        Config, DoubtConfig, Environment, IntercomConfig, Intervals, ProcessRole, Profile,
-        Retention, SignIn,
+        Config, DoubtConfig, Environment, FleetConfig, IntercomConfig, Intervals, ProcessRole,
+        Profile, Retention, SignIn,
     },
     domain::Secret,
 };
@@ -91,6 +91,7 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         intervals(&config.intervals),
         doubt(&config.doubt),
         retention(&config.retention),
+        fleet(&config.fleet),
         worker_and_logs(config),
     ]
     .concat()
@@ -232,6 +233,17 @@ fn retention(kept: &Retention) -> Vec<(&'static str, String)> {
         ("operator_event_retention", duration(kept.operator_events)),
         ("audit_event_retention", duration(kept.audit_events)),
         ("browser_session_retention", duration(kept.browser_sessions)),
+    ]
+}
+
+fn fleet(fleet: &FleetConfig) -> Vec<(&'static str, String)> {
+    vec![
+        ("freshness_target", duration(fleet.freshness_target)),
+        ("autoscale_slots", fleet.slots.to_string()),
+        ("autoscale_min_workers", fleet.min_workers.to_string()),
+        ("autoscale_max_workers", fleet.max_workers.to_string()),
+        ("autoscale_fresh_drain", duration(fleet.fresh_drain)),
+        ("autoscale_backfill_drain", duration(fleet.backfill_drain)),
     ]
 }
 

@@ -2,6 +2,8 @@
 local parking = {}
 -- What is counted of the slices that end with this call.
 local finished, failures, calls = 0, 0, 0
+-- The same of each class, and the milliseconds for which slots were held.
+local used = {fresh = {0, 0, 0}, backfill = {0, 0, 0}}
 
 -- Returns 1, or 0 if the lease is no longer the caller's. In that case another worker has the ticket and keeps it.
 local function settle(ticket, class, tenant, by, verdict, wait)
@@ -26,11 +28,12 @@ local function settle(ticket, class, tenant, by, verdict, wait)
     return 1
 end
 
--- The milliseconds of a snooze. Behind them may stand whether a slice has failed, and how many calls it has sent.
+-- The milliseconds of a snooze. Behind them may stand whether a slice has failed, how many calls it has sent, and for how
+-- many milliseconds it held its slot.
 local function numbers_of(text)
-    local wait, failed, sent = match(text, '^(%d+):([01]):(%d+)$')
+    local wait, failed, sent, held = match(text, '^(%d+):([01]):(%d+):(%d+)$')
     if not wait then return tonumber(text) end
-    return tonumber(wait), tonumber(failed), tonumber(sent)
+    return tonumber(wait), tonumber(failed), tonumber(sent), tonumber(held)
 end
 
 -- Two hours, because an hour is shown and a minute is written for as long as it lasts.
@@ -41,6 +44,13 @@ local function count_slices()
     local slices = redis.call('HINCRBY', key, 'slices', finished)
     if failures > 0 then redis.call('HINCRBY', key, 'failures', failures) end
     if calls > 0 then redis.call('HINCRBY', key, 'calls', calls) end
+    for class, of_class in pairs(used) do
+        if of_class[1] > 0 then
+            redis.call('HINCRBY', key, 'slices:' .. class, of_class[1])
+            redis.call('HINCRBY', key, 'calls:' .. class, of_class[2])
+            redis.call('HINCRBY', key, 'held:' .. class, of_class[3])
+        end
+    end
     if slices == finished then redis.call('PEXPIRE', key, KEPT) end
 end
 
@@ -55,10 +65,12 @@ local function settle_all()
     fetch(INFLIGHT, served)
     for i = 1, #tickets do
         local at = 4 * i + 4
-        local wait, failed, sent = numbers_of(ARGV[at + 3])
+        local wait, failed, sent, held = numbers_of(ARGV[at + 3])
         settled[i] = settle(tickets[i], classes[i], tenants[i], ARGV[at + 1], verdicts[i], wait)
         if failed and settled[i] == 1 then
             finished, failures, calls = finished + 1, failures + failed, calls + sent
+            local of_class = used[classes[i]]
+            of_class[1], of_class[2], of_class[3] = of_class[1] + 1, of_class[2] + sent, of_class[3] + held
         end
     end
     count_slices()
