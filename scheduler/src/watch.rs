@@ -110,13 +110,13 @@ impl FleetWatch {
     async fn round(&self, term: &mut Option<Term>) -> Result<(), SchedulerError> {
         let began_at = Instant::now();
         let good_for = self.interval * PATIENCE;
-        let Some(told) = self.queue.keep_watch(&self.name, good_for).await? else {
+        let Some(numbers) = self.queue.keep_watch(&self.name, good_for).await? else {
             *term = None;
             self.recorder.end();
             return Ok(());
         };
         let term = term.get_or_insert_with(|| Term {
-            numbers: FleetNumbers::read(&told),
+            numbers: FleetNumbers::read(&numbers),
             measured_at: None,
         });
         let measured = self.measure().await?;

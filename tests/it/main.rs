@@ -23,6 +23,7 @@
 //! | [`mcp`] | what models read |
 //! | [`pages`] | what people see and press |
 //! | [`operations`], [`fleet_calls`], [`bulk`], [`ops_pages`] | what operators do, and what they see |
+//! | [`fleet_numbers`] | what one scheduler measures of the whole fleet |
 //! | [`outputs`] | what commands print, for programs and for a typing error |
 //! | [`top`] | what they watch on a terminal |
 //! | [`doctor`] | what is wrong with an installation |
@@ -85,6 +86,8 @@ mod fleet_calls;
 mod bulk;
 
 mod ops_pages;
+
+mod fleet_numbers;
 
 mod outputs;
 

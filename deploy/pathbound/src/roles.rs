@@ -31,7 +31,7 @@ const CLOSING: Duration = Duration::from_secs(10);
 /// If a part cannot start or ends on its own. The error names the part and the cause.
 pub async fn run(config: Config, role: ProcessRole, shutdown: Shutdown) -> Result<(), Failure> {
     // The recorder must be there before the first metric is counted.
-    telemetry::metrics();
+    telemetry::begin(role);
     let mut parts = RunningParts {
         serving_ends: serving_ends(&config, role, &shutdown),
         config: Arc::new(config),

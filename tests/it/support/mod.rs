@@ -37,6 +37,7 @@ mod sending;
 mod shapes;
 mod shared_world;
 mod sign_in;
+mod states;
 mod stored;
 mod tables;
 mod terminal;

@@ -1,9 +1,6 @@
 //! A fleet in steps of a second: tenants with work, a budget for each, and slots that work it.
 
-use crate::{
-    autoscale::{Budgets, ClassReading},
-    domain::Class,
-};
+use crate::autoscale::{Budgets, ClassReading};
 
 /// Seconds of a rate window.
 const WINDOW: usize = 10;
@@ -23,7 +20,8 @@ pub(super) struct Tenant {
 /// The tenants and what was counted.
 #[derive(Clone, Debug)]
 pub(super) struct Fleet {
-    pub(super) class: Class,
+    /// As Postgres knows the backlog of threads.
+    pub(super) knows_backlog: bool,
     pub(super) tenants: Vec<Tenant>,
     /// Calls that one slot makes in a second.
     pub(super) speed: f64,
@@ -38,14 +36,20 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    pub(super) fn new(class: Class, tenants: usize, allowed: f64, speed: f64, slice: f64) -> Self {
+    pub(super) fn new(
+        knows_backlog: bool,
+        tenants: usize,
+        allowed: f64,
+        speed: f64,
+        slice: f64,
+    ) -> Self {
         let tenant = Tenant {
             calls: 0.0,
             allowed,
             used: 0.0,
         };
         Self {
-            class,
+            knows_backlog,
             tenants: vec![tenant; tenants],
             speed,
             slice,
@@ -109,7 +113,7 @@ impl Fleet {
             slices: calls / self.slice,
             calls,
             held_seconds,
-            outstanding_calls: (self.class == Class::Backfill).then(|| self.outstanding()),
+            outstanding_calls: self.knows_backlog.then(|| self.outstanding()),
         };
         let called = self.tenants.iter().filter(|tenant| tenant.used > 0.0);
         let allowed: f64 = called.clone().map(|tenant| tenant.allowed).sum();

@@ -1,7 +1,5 @@
 //! Shapes of load: what each tenant gets in a second.
 
-use crate::domain::Class;
-
 use super::fleet::Fleet;
 
 /// A load, and what a clairvoyant knows of it.
@@ -43,7 +41,7 @@ pub(super) fn all() -> Vec<Shape> {
     vec![
         Shape {
             name: "steady polls of many tenants",
-            fleet: Fleet::new(Class::Fresh, 3_000, 133.0, 8.0, 4.0),
+            fleet: Fleet::new(false, 3_000, 133.0, 8.0, 4.0),
             drain_seconds: 30.0,
             arriving: |_| 800.0,
             arrive: spread,
@@ -51,7 +49,7 @@ pub(super) fn all() -> Vec<Shape> {
         },
         Shape {
             name: "polls that double for half an hour",
-            fleet: Fleet::new(Class::Fresh, 3_000, 133.0, 8.0, 4.0),
+            fleet: Fleet::new(false, 3_000, 133.0, 8.0, 4.0),
             drain_seconds: 30.0,
             arriving: |second| {
                 if (3_600..5_400).contains(&second) {
@@ -65,7 +63,7 @@ pub(super) fn all() -> Vec<Shape> {
         },
         Shape {
             name: "a burst of first syncs",
-            fleet: Fleet::new(Class::Backfill, 400, 1_333.0, 20.0, 40.0),
+            fleet: Fleet::new(true, 400, 1_333.0, 20.0, 40.0),
             drain_seconds: 600.0,
             arriving: |second| if second == 1_800 { 1_500_000.0 } else { 0.0 },
             arrive: evenly,
@@ -73,7 +71,7 @@ pub(super) fn all() -> Vec<Shape> {
         },
         Shape {
             name: "a whale behind one budget",
-            fleet: Fleet::new(Class::Backfill, 100, 1_333.0, 150.0, 200.0),
+            fleet: Fleet::new(true, 100, 1_333.0, 150.0, 200.0),
             drain_seconds: 600.0,
             arriving: |second| if second == 600 { 2_000_000.0 } else { 0.0 },
             arrive: to_the_first,
@@ -81,7 +79,7 @@ pub(super) fn all() -> Vec<Shape> {
         },
         Shape {
             name: "many tenants behind small budgets",
-            fleet: Fleet::new(Class::Backfill, 2_000, 10.0, 20.0, 40.0),
+            fleet: Fleet::new(true, 2_000, 10.0, 20.0, 40.0),
             drain_seconds: 600.0,
             arriving: |second| if second == 600 { 4_000_000.0 } else { 0.0 },
             arrive: evenly,
@@ -89,7 +87,7 @@ pub(super) fn all() -> Vec<Shape> {
         },
         Shape {
             name: "every token is revoked",
-            fleet: Fleet::new(Class::Fresh, 3_000, 133.0, 8.0, 4.0),
+            fleet: Fleet::new(false, 3_000, 133.0, 8.0, 4.0),
             drain_seconds: 30.0,
             arriving: |second| if second < 3_600 { 800.0 } else { 0.0 },
             arrive: spread,
