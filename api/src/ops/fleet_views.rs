@@ -98,6 +98,26 @@ pub struct QueuePartView {
     /// The last 60 minutes, the oldest first. The last one is not over yet.
     #[serde(default)]
     pub minutes: Vec<MinuteView>,
+    /// How many workers each pool should have, as one scheduler has measured last. Empty until it has measured for half a
+    /// minute.
+    #[serde(default)]
+    pub pools: Vec<PoolView>,
+}
+
+/// How many workers a pool should have.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PoolView {
+    /// `all` for workers that take both classes, `fresh` or `backfill`.
+    pub pool: String,
+    pub desired_workers: u32,
+    /// What keeps the number where it is: `work`, `rate_budgets`, `minimum` or `maximum`.
+    pub bound: String,
+    /// The same for people.
+    pub sentence: String,
+    /// Slots that the due work needs.
+    pub needed_slots: f64,
+    /// Slots that rate budgets can feed at once.
+    pub fed_slots: f64,
 }
 
 /// What the fleet did in one minute.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::{Json, extract::State};
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
+    autoscale::{Decision, Pool},
     domain::TenantId,
     pacing::{BudgetUse, FleetWindow},
     queue::{FleetWorker, Minute},
@@ -15,7 +16,7 @@ use super::{
     bounded::COUNT_CAP,
     fleet_views::{
         BudgetView, ConnectionCountsView, CountView, FleetPartView, FurthestView, MinuteView,
-        OverviewView, PartView, QueuePartView, RatePartView, RateWindowView, WorkerView,
+        OverviewView, PartView, PoolView, QueuePartView, RatePartView, RateWindowView, WorkerView,
     },
     operator::Operator,
     snapshot::{FleetReading, QueueReading, Reading},
@@ -71,6 +72,21 @@ fn queue_part(reading: &QueueReading) -> QueuePartView {
         classes: (&reading.stats).into(),
         workers: reading.workers.iter().map(worker).collect(),
         minutes: reading.minutes.iter().map(minute).collect(),
+        pools: Pool::ALL
+            .iter()
+            .filter_map(|pool| Some(pool_view(*pool, reading.numbers.decision(*pool)?)))
+            .collect(),
+    }
+}
+
+fn pool_view(pool: Pool, decision: Decision) -> PoolView {
+    PoolView {
+        pool: pool.as_str().to_owned(),
+        desired_workers: decision.workers,
+        bound: decision.bound.as_str().to_owned(),
+        sentence: decision.bound.sentence().to_owned(),
+        needed_slots: decision.needed_slots,
+        fed_slots: decision.fed_slots,
     }
 }
 
@@ -321,6 +337,7 @@ mod tests {
             },
             workers: workers.iter().map(worker).collect(),
             minutes: Vec::new(),
+            pools: Vec::new(),
         }
     }
 

@@ -10,6 +10,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use shared::{
+    autoscale::FleetNumbers,
     pacing::{FleetWindow, Pacing},
     queue::{FleetWorker, Minute, Queue, QueueStats},
     store::{FleetCounts, OperatorStore, Pause},
@@ -41,6 +42,7 @@ pub(super) struct QueueReading {
     pub(super) workers: Vec<FleetWorker>,
     /// The last hour.
     pub(super) minutes: Vec<Minute>,
+    pub(super) numbers: FleetNumbers,
 }
 
 /// What Postgres says.
@@ -91,6 +93,7 @@ impl Snapshot {
                 stats: queue.stats().await?,
                 workers: queue.workers().await?,
                 minutes: queue.minutes(MINUTES).await?,
+                numbers: FleetNumbers::read(&queue.fleet_numbers().await?.unwrap_or_default()),
             })
         };
         // Held while the server is asked, so that callers that come meanwhile share the answer.

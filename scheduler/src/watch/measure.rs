@@ -122,6 +122,7 @@ fn export_pool(pool: Pool, numbers: &FleetNumbers) {
     metrics::gauge!("pathbound_autoscale_desired_workers", "pool" => pool)
         .set(f64::from(decision.workers));
     metrics::gauge!("pathbound_autoscale_needed_slots", "pool" => pool).set(decision.needed_slots);
+    metrics::gauge!("pathbound_autoscale_runnable_slots", "pool" => pool).set(decision.fed_slots);
     for bound in Bound::ALL {
         metrics::gauge!("pathbound_autoscale_pool_bound", "pool" => pool, "bound" => bound.as_str())
             .set(f64::from(u8::from(bound == decision.bound)));

@@ -54,6 +54,17 @@ impl Bound {
             Self::Maximum => "maximum",
         }
     }
+
+    /// The same for people, behind the number.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Work => "as many as the due work needs",
+            Self::RateBudgets => "limited by rate budgets",
+            Self::Minimum => "the configured minimum",
+            Self::Maximum => "limited by autoscale_max_workers",
+        }
+    }
 }
 
 /// How many workers a pool should have, and why.

@@ -102,6 +102,11 @@ pub const METRICS: &[Metric] = &[
         "1 for what keeps the number of workers of a pool where it is: `work`, `rate_budgets`, `minimum` or `maximum`.",
     ),
     gauge(
+        "pathbound_autoscale_runnable_slots",
+        &["pool"],
+        "Slots of workers that could run something at once, as tickets and rate budgets allow.",
+    ),
+    gauge(
         "pathbound_build_info",
         &["version", "commit", "schema"],
         "Always 1. The labels name the build and the schema version it needs.",

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     ops::{
         fleet_views::{
-            CountView, FleetPartView, OverviewView, PartView, QueuePartView, WorkerView,
+            CountView, FleetPartView, OverviewView, PartView, PoolView, QueuePartView, WorkerView,
         },
         operator::Operator,
         overview,
@@ -72,7 +72,7 @@ fn render(view: &OverviewView) -> Markup {
                 (age("Postgres", &view.fleet))
             }
         }
-        div data-live="queue" { @if let Some(queue) = &view.queue.data { (classes(queue)) (workers(&queue.workers)) } }
+        div data-live="queue" { @if let Some(queue) = &view.queue.data { (classes(queue)) (workers(&queue.workers)) (pools(&queue.pools)) } }
         div data-live="charts" { @if let Some(queue) = &view.queue.data { (charts::render(&queue.minutes)) } }
         div data-live="rate" { @if let Some(rate) = &view.rate.data { (charts::rate(rate)) } }
         div data-live="counts" { @if let Some(fleet) = &view.fleet.data { (counts(fleet)) } }
@@ -136,6 +136,27 @@ fn workers(workers: &[WorkerView]) -> Markup {
                             @if matches!(worker.pool.as_str(), "fresh" | "backfill") { span class="dim about" { "takes " (worker.pool) } }
                         }
                         td { (foreign(&worker.version)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How many workers each pool should have. A pool that does not exist is listed as well, because nobody here knows.
+fn pools(pools: &[PoolView]) -> Markup {
+    html! {
+        @if !pools.is_empty() {
+            table {
+                caption { "Workers that each pool should have" }
+                thead { tr { th scope="col" { "Pool" } th scope="col" { "Workers" } th scope="col" { "Why" } } }
+                tbody {
+                    @for pool in pools {
+                        tr {
+                            th scope="row" { (foreign(&pool.pool)) }
+                            td { (pool.desired_workers) }
+                            td class=[(pool.bound == "maximum").then_some("warn")] { (foreign(&pool.sentence)) }
+                        }
                     }
                 }
             }

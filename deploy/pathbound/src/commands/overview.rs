@@ -71,6 +71,14 @@ fn table(overview: &OverviewView) -> Table {
             );
         }
     }
+    let pools = overview.queue.data.iter().flat_map(|queue| &queue.pools);
+    for pool in pools {
+        let value = format!("{}, {}", pool.desired_workers, pool.sentence);
+        row(
+            &format!("workers that pool {} should have", pool.pool),
+            value,
+        );
+    }
     if let Some(rate) = &overview.rate.data {
         if let Some(last) = rate.windows.first() {
             let (calls, allowed, budgets) = (last.calls, last.allowed, last.budgets);
