@@ -24,6 +24,7 @@
 //! | [`pages`] | what people see and press |
 //! | [`operations`], [`fleet_calls`], [`bulk`], [`ops_pages`] | what operators do, and what they see |
 //! | [`fleet_numbers`] | what one scheduler measures of the whole fleet |
+//! | [`alerts`] | what wakes somebody up, and what to do then |
 //! | [`outputs`] | what commands print, for programs and for a typing error |
 //! | [`top`] | what they watch on a terminal |
 //! | [`doctor`] | what is wrong with an installation |
@@ -88,6 +89,8 @@ mod bulk;
 mod ops_pages;
 
 mod fleet_numbers;
+
+mod alerts;
 
 mod outputs;
 

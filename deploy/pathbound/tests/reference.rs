@@ -1,6 +1,9 @@
-//! `deploy/reference/outputs.json`: the committed shapes of `-o json`. `make reference` writes it anew.
+//! `deploy/reference/outputs.json`: the committed shapes of `-o json`, and the dashboards of the chart. `make reference`
+//! writes them anew.
 
 #![cfg(feature = "demo")]
+
+mod dashboards;
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -9,18 +12,38 @@ use pathbound::{cli::Cli, outputs};
 
 const FILE: &str = "deploy/reference/outputs.json";
 
-#[test]
-fn the_shapes_of_outputs_are_fresh() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let (path, text) = (root.join(FILE), outputs::text());
+/// Where the dashboards are.
+const DASHBOARDS: &str = "deploy/helm/pathbound/files/dashboards";
+
+/// Compares a text with its committed file, or writes the file if `REFERENCE=write` asks for it.
+fn check(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(file);
     if std::env::var("REFERENCE").is_ok_and(|mode| mode == "write") {
-        std::fs::write(&path, &text).unwrap();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == text,
-        "{FILE} is stale: run `make reference` and commit the result"
+        "{file} is stale: run `make reference` and commit the result"
     );
+}
+
+#[test]
+fn the_shapes_of_outputs_are_fresh() {
+    check(FILE, &outputs::text());
+}
+
+#[test]
+fn the_dashboards_are_fresh() {
+    for dashboard in dashboards::DASHBOARDS {
+        check(
+            &format!("{DASHBOARDS}/{}", dashboard.file),
+            &dashboard.text(),
+        );
+    }
 }
 
 /// Which serve, or print text for other programs whatever the format is.
