@@ -2,7 +2,7 @@
 # The logic is in deploy/setup/ (shell) and in the programs themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench load rollout chaos api-check browser fuzz dictionaries cast reference sqlx sqlx-check stats servers clean-servers laws
+.PHONY: help demo test check bench load rollout chaos api-check browser fuzz dictionaries cast reference sqlx sqlx-check stats servers clean-servers laws alerts prometheus
 
 ARGS ?=
 BENCH ?=
@@ -52,6 +52,12 @@ browser: servers ## Let Chromium walk through the pages and judge each (ARGS=wal
 	@deploy/setup/chromium.sh
 	@deploy/setup/node_tool.sh browser
 	@deploy/setup/run.sh dev browser $(ARGS)
+
+alerts: servers prometheus ## Let each alert fire and be silent, by the tester of Prometheus and under real faults
+	@deploy/setup/test.sh alerts
+
+prometheus: ## Find or install Prometheus, by which alerts are tested
+	@deploy/setup/prometheus.sh
 
 fuzz: ## Let libFuzzer look for inputs that break a parser (FUZZ_SECONDS= each, ARGS=target, needs nightly)
 	@deploy/setup/fuzz.sh $(FUZZ_SECONDS) $(ARGS)

@@ -20,8 +20,6 @@ use uuid::Uuid;
 
 use super::SchedulerError;
 
-/// Between two measurements of a small fleet.
-const INTERVAL: Duration = Duration::from_secs(10);
 /// A measurement that takes long is made less often, so that it costs Postgres two hundredths of a core at most.
 const REST: u32 = 50;
 /// Intervals after which a silent holder loses the watch.
@@ -69,15 +67,8 @@ impl FleetWatch {
                 min_workers: fleet.min_workers,
                 max_workers: fleet.max_workers,
             },
-            interval: INTERVAL,
+            interval: fleet.interval,
         }
-    }
-
-    /// The same, which measures so often.
-    #[must_use]
-    pub const fn every(mut self, interval: Duration) -> Self {
-        self.interval = interval;
-        self
     }
 
     /// What it exports.

@@ -1,6 +1,6 @@
 //! What one scheduler measures of the whole fleet, and what every role exports from its start.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use intercom_simulator::Fault;
 use scheduler::FleetWatch;
@@ -19,9 +19,6 @@ use crate::{
     support::{Process, World, own_redis, tiny, wait_for},
 };
 
-/// Often, so that a test need not wait.
-const INTERVAL: Duration = Duration::from_millis(300);
-
 /// The measuring part of a scheduler, in a task.
 struct Watcher {
     recorder: telemetry::FleetRecorder,
@@ -36,10 +33,11 @@ impl Drop for Watcher {
 
 impl Watcher {
     async fn start(world: &World) -> Self {
+        // Often, so that a test need not wait.
+        let world = world.otherwise(&[("FLEET_INTERVAL", "300ms")]);
         let pacing = Pacing::open(&world.config).unwrap();
         let store = world.scheduler_store().await;
         let watch = FleetWatch::new(&world.config, store, world.queue.clone(), pacing);
-        let watch = watch.every(INTERVAL);
         Self {
             recorder: watch.recorder(),
             task: tokio::spawn(async move { watch.run().await }),

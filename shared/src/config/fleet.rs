@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::values::Reader;
-use crate::domain::Class;
 
 /// More workers are a slip of the pen.
 const LARGEST: u32 = 100_000;
@@ -13,6 +12,8 @@ const LARGEST: u32 = 100_000;
 pub struct FleetConfig {
     /// A tenant whose lag is longer is behind.
     pub freshness_target: Duration,
+    /// Between two measurements.
+    pub interval: Duration,
     /// Slots of each worker of a pool that is scaled.
     pub slots: u32,
     pub min_workers: u32,
@@ -26,20 +27,12 @@ impl FleetConfig {
         let second = Duration::from_secs(1);
         Self {
             freshness_target: read.duration("freshness_target", second),
+            interval: read.duration("fleet_interval", Duration::from_millis(100)),
             slots: read.number("autoscale_slots", 1, 10_000),
             min_workers: read.number("autoscale_min_workers", 0, LARGEST),
             max_workers: read.number("autoscale_max_workers", 1, LARGEST),
             fresh_drain: read.duration("autoscale_fresh_drain", second),
             backfill_drain: read.duration("autoscale_backfill_drain", second),
-        }
-    }
-
-    /// How soon the waiting work of a class should have ended.
-    #[must_use]
-    pub const fn drain_of(&self, class: Class) -> Duration {
-        match class {
-            Class::Fresh => self.fresh_drain,
-            Class::Backfill => self.backfill_drain,
         }
     }
 }

@@ -444,7 +444,7 @@ fn each_alert_fires_and_is_silent_as_it_should() {
     let tests: Vec<Value> = SCENARIOS.iter().map(test).collect();
     // JSON is YAML.
     let document =
-        json!({"rule_files": ["alerts.yaml"], "evaluation_interval": "1m", "tests": tests});
+        json!({"rule_files": ["alerts.yaml"], "evaluation_interval": "2m", "tests": tests});
     std::fs::write(folder.path().join("tests.yaml"), document.to_string()).unwrap();
     for arguments in [
         ["check", "rules", "alerts.yaml"],

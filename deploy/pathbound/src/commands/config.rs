@@ -239,6 +239,7 @@ fn retention(kept: &Retention) -> Vec<(&'static str, String)> {
 fn fleet(fleet: &FleetConfig) -> Vec<(&'static str, String)> {
     vec![
         ("freshness_target", duration(fleet.freshness_target)),
+        ("fleet_interval", duration(fleet.interval)),
         ("autoscale_slots", fleet.slots.to_string()),
         ("autoscale_min_workers", fleet.min_workers.to_string()),
         ("autoscale_max_workers", fleet.max_workers.to_string()),

@@ -5,14 +5,14 @@ mod panels;
 use serde_json::{Value, json};
 
 /// A dashboard, and the file that it is in.
-pub struct Dashboard {
-    pub file: &'static str,
+pub(crate) struct Dashboard {
+    pub(crate) file: &'static str,
     title: &'static str,
     panels: &'static [Panel],
 }
 
 /// A graph over time.
-pub struct Panel {
+pub(crate) struct Panel {
     title: &'static str,
     /// What it shows, for whoever has not seen it before.
     about: &'static str,
@@ -22,11 +22,11 @@ pub struct Panel {
     queries: &'static [(&'static str, &'static str)],
 }
 
-pub use panels::DASHBOARDS;
+pub(crate) use panels::DASHBOARDS;
 
 impl Dashboard {
     /// As Grafana imports it.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let document = json!({
             "uid": format!("pathbound-{}", self.file.trim_end_matches(".json")),
             "title": self.title,

@@ -2,7 +2,7 @@
 
 use super::{Dashboard, Panel};
 
-pub const DASHBOARDS: &[Dashboard] = &[
+pub(crate) const DASHBOARDS: &[Dashboard] = &[
     Dashboard {
         file: "fleet.json",
         title: "Pathbound: fleet",

@@ -1,0 +1,177 @@
+//! A real Prometheus scrapes real processes, and real faults raise the alerts. A minute of a rule is a second here.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use intercom_simulator::{Fault, FaultAction, Garble, TokenState, WorkspaceSpec};
+use shared::domain::Stream;
+
+use super::{prometheus::Prometheus, rule_text, rules};
+use crate::{
+    operations::workspace,
+    support::{Case, Process, World},
+};
+
+/// No fault of this test raises them. The rate ledger would have to be wrong for either.
+const NOT_RAISED: [&str; 2] = ["PathboundAvoidable429", "PathboundRateLimitScope"];
+
+/// Ages that a rule waits for, and what they are here.
+const AGES: [(&str, &str); 4] = [
+    ("tick_age_seconds) > 60", "tick_age_seconds) > 5"),
+    ("{class=\"fresh\"}) > 300", "{class=\"fresh\"}) > 3"),
+    ("{class=\"backfill\"}) > 1800", "{class=\"backfill\"}) > 30"),
+    ("round_age_seconds) > 21600", "round_age_seconds) > 6"),
+];
+
+/// The rules with seconds in place of minutes, and minutes in place of hours. A rate needs five scrapes.
+fn shortened() -> String {
+    let mut text = rule_text();
+    for (age, here) in AGES {
+        assert!(text.contains(age), "no rule has {age}");
+        text = text.replace(age, here);
+    }
+    for (from, to) in [("m]", "s]"), ("h]", "m]")] {
+        text = text.replace(from, to);
+    }
+    let lines = text
+        .lines()
+        .map(|line| match line.trim_start().starts_with("for: ") {
+            true => line.trim_end_matches('m').to_owned() + "s",
+            false => line.to_owned(),
+        });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Revokes the token of each, and lets the fleet find out.
+async fn revoke(cases: &[Case]) {
+    for case in cases {
+        case.workspace.set_token_state(TokenState::Revoked);
+        case.make_due(&[Stream::Contacts, Stream::Reference]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_faults_raise_the_alerts() {
+    let world = World::with(&[
+        ("FRESHNESS_TARGET", "2s"),
+        ("FLEET_INTERVAL", "1s"),
+        ("AUTOSCALE_SLOTS", "1"),
+        ("AUTOSCALE_MAX_WORKERS", "1"),
+        ("AUTOSCALE_FRESH_DRAIN", "1s"),
+        ("WORKER_SLOTS", "16"),
+    ])
+    .await;
+    let mut roles = Vec::new();
+    let mut addresses = Vec::new();
+    for command in ["api", "scheduler", "worker"] {
+        let (process, address) = world.listening_with(command, &[]);
+        roles.push(process);
+        addresses.push(address);
+    }
+    let second_worker = free_address();
+    addresses.push(second_worker.clone());
+    let Some(prometheus) = Prometheus::start(&shortened(), &addresses) else {
+        return;
+    };
+    let mut cases = Vec::new();
+    for seed in 1..=13 {
+        cases.push(world.connect(workspace(seed)).await);
+    }
+    for case in &cases {
+        case.until_complete().await;
+    }
+    let (revoked, others) = cases.split_at(6);
+    let [failing, differing, busy @ ..] = others else {
+        unreachable!("there are thirteen");
+    };
+    revoke(revoked).await;
+    failing.inject(Fault::status(500).operation("list_contacts"));
+    failing.inject(Fault::status(500).operation("search_contacts"));
+    failing.fail_nine_times(Stream::Contacts).await;
+    differing.lose_a_contact().await;
+    differing.make_audit_due().await;
+    // A part of every thread.
+    let spec = WorkspaceSpec {
+        conversations: 40,
+        ..workspace(14)
+    };
+    let garbled = world.case(spec).await;
+    let garble = FaultAction::Garble {
+        how: Garble::WrongTypes,
+        id: None,
+        place: 0,
+        part: true,
+    };
+    garbled.inject(Fault::new(garble).operation("get_conversation"));
+    let _garbled = garbled.connect().await;
+    let fails = async {
+        loop {
+            failing.make_due(&[Stream::Contacts]).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let fired = prometheus.until_fired(&[
+        "PathboundFreshnessBurnFast",
+        "PathboundFreshnessBurnSlow",
+        "PathboundReauthWave",
+        "PathboundDeadLettersGrow",
+        "PathboundSlicesFail",
+        "PathboundCopyDiffers",
+        "PathboundQuarantineGrows",
+        "PathboundRetentionLate",
+    ]);
+    tokio::select! {
+        () = fired => {}
+        () = fails => {}
+    }
+    // Intercom hangs, so slots stay taken, and what is ready waits.
+    for case in busy {
+        case.inject(Fault::new(FaultAction::Delay { millis: 25_000 }));
+        case.make_due(&[
+            Stream::Contacts,
+            Stream::Companies,
+            Stream::Conversations,
+            Stream::Reference,
+        ])
+        .await;
+    }
+    prometheus
+        .until_fired(&[
+            "PathboundOldestReadyTicket",
+            "PathboundNoProgress",
+            "PathboundAtMaximumWhileBehind",
+        ])
+        .await;
+    // The worker freezes, and its leases run out.
+    let worker = &roles[2];
+    worker.freeze();
+    prometheus.until_fired(&["PathboundWorkersGone"]).await;
+    let (successor, _) =
+        world.listening_with("worker", &[("PATHBOUND_OPS_LISTEN", &second_worker)]);
+    prometheus.until_fired(&["PathboundOrphans"]).await;
+    // It comes back to slices that another worker has.
+    worker.thaw();
+    prometheus.until_fired(&["PathboundFencedWrites"]).await;
+    roles[0].kill();
+    roles[1].kill();
+    prometheus
+        .until_fired(&[
+            "PathboundApiGone",
+            "PathboundSchedulerSilent",
+            "PathboundFleetUnmeasured",
+        ])
+        .await;
+    let expected: BTreeSet<String> = rules()
+        .into_iter()
+        .map(|rule| rule.alert)
+        .filter(|alert| !NOT_RAISED.contains(&alert.as_str()))
+        .collect();
+    assert_eq!(prometheus.fired(), expected);
+    drop(successor);
+    let _: Vec<Process> = roles;
+}
+
+/// An address at which nothing listens yet.
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
