@@ -2,7 +2,7 @@
 # The logic is in deploy/setup/ (shell) and in the programs themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench load rollout chaos api-check browser fuzz dictionaries cast reference sqlx sqlx-check stats servers clean-servers laws alerts prometheus
+.PHONY: help demo test check bench load rollout chaos api-check browser chart image fuzz dictionaries cast reference sqlx sqlx-check stats servers clean-servers laws alerts prometheus
 
 ARGS ?=
 BENCH ?=
@@ -58,6 +58,12 @@ alerts: servers prometheus ## Let each alert fire and be silent, by the tester o
 
 prometheus: ## Find or install Prometheus, by which alerts are tested
 	@deploy/setup/prometheus.sh
+
+chart: ## Render the Helm chart and judge every object (ARGS=--quick without checkov, or --write)
+	@deploy/setup/chart_tools.sh
+	@deploy/setup/python_tool.sh kubernetes_validate
+	@[ -n "$(ARGS)" ] || deploy/setup/python_tool.sh checkov
+	@deploy/setup/run.sh dev chart $(ARGS)
 
 fuzz: ## Let libFuzzer look for inputs that break a parser (FUZZ_SECONDS= each, ARGS=target, needs nightly)
 	@deploy/setup/fuzz.sh $(FUZZ_SECONDS) $(ARGS)

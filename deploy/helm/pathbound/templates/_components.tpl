@@ -42,11 +42,18 @@ app.kubernetes.io/component: {{ .component.name }}
 app.kubernetes.io/component: {{ .component.name }}
 {{- end -}}
 
-{{/* The class of a component's pods. Classes of a release carry its namespace, because they belong to the cluster. */}}
+{{/* The name of a class of the release. It has the namespace, because classes belong to the cluster, and the value, because
+that of a class cannot be changed. */}}
+{{- define "pathbound.className" -}}
+{{- $value := int (get .root.Values.priorityClasses .priority) -}}
+{{ .root.Release.Namespace }}-{{ include "pathbound.fullname" .root }}-{{ .priority }}-{{ $value | toString | replace "-" "minus" }}
+{{- end -}}
+
+{{/* The class of a component's pods, or nothing. */}}
 {{- define "pathbound.priorityClass" -}}
 {{- if .component.priorityClassName -}}
 {{ .component.priorityClassName }}
 {{- else if and .root.Values.priorityClasses.create .component.priority -}}
-{{ .root.Release.Namespace }}-{{ include "pathbound.fullname" .root }}-{{ .component.priority }}
+{{ include "pathbound.className" (dict "root" .root "priority" .component.priority) }}
 {{- end -}}
 {{- end -}}
