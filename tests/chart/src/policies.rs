@@ -62,7 +62,8 @@ pub(crate) fn checkov(
         report.skipped("checkov");
         return Ok(());
     }
-    let folder = tempfile::tempdir()?;
+    // checkov looks into no hidden folder.
+    let folder = tempfile::Builder::new().prefix("chart").tempdir()?;
     for render in renders
         .iter()
         .filter(|render| render.helm == tools::Helm::Four)
