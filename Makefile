@@ -65,6 +65,9 @@ chart: ## Render the Helm chart and judge every object (ARGS=--quick without che
 	@[ -n "$(ARGS)" ] || deploy/setup/python_tool.sh checkov
 	@deploy/setup/run.sh dev chart $(ARGS)
 
+image: servers ## Build the image without an engine and a registry, and start it (ARGS="--profile dev")
+	@deploy/setup/image.sh $(ARGS)
+
 fuzz: ## Let libFuzzer look for inputs that break a parser (FUZZ_SECONDS= each, ARGS=target, needs nightly)
 	@deploy/setup/fuzz.sh $(FUZZ_SECONDS) $(ARGS)
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Failure,
-    chart::Chart,
+    chart::{Chart, NAMESPACE},
     object::{self, Object},
     tools::{self, Helm},
 };
@@ -72,7 +72,7 @@ fn rendered(chart: &Chart<'_>, part: &str) -> Result<String, Failure> {
     }
     let values = chart.root.join("deploy/kustomize/values.yaml");
     let yaml = chart.template(Helm::Four, &chart.folder, &values, &more)?;
-    // Only Helm calls an object its own.
+    // Only Helm calls an object its own, and an overlay chooses the namespace.
     let ours = yaml
         .lines()
         .filter(|line| !is_of_helm(line))
@@ -82,6 +82,9 @@ fn rendered(chart: &Chart<'_>, part: &str) -> Result<String, Failure> {
 
 fn is_of_helm(line: &str) -> bool {
     let line = line.trim_start();
+    if line == format!("namespace: {NAMESPACE}") {
+        return true;
+    }
     [
         "helm.sh/chart:",
         "app.kubernetes.io/managed-by:",

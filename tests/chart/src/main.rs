@@ -5,6 +5,7 @@
 //! KEDA and of the HPA, and the network, is not tested here.
 
 mod chart;
+mod compose;
 mod generated;
 mod kustomize;
 mod object;
@@ -12,17 +13,25 @@ mod policies;
 mod report;
 mod rules;
 mod schemas;
+mod starts;
 mod subchart;
 mod tools;
 mod typos;
 mod upgrade;
 mod values;
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
-use crate::{chart::Chart, report::Report, tools::Tools};
+use crate::{
+    chart::{Chart, Render},
+    report::Report,
+    tools::Tools,
+};
 
 /// Whatever stops the program itself.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -36,6 +45,9 @@ struct Arguments {
     /// Write what is generated anew: the README of the chart, the schema of `config` and the Kustomize base
     #[arg(long, conflicts_with = "quick")]
     write: bool,
+    /// The program that reads the configuration of each pod. Not given: that of the last build for tests
+    #[arg(long)]
+    binary: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -78,10 +90,12 @@ fn run(arguments: &Arguments, tools: &Tools) -> Result<bool, Failure> {
         report.check(name, found.collect());
     }
     report.check("replicas by mode", values::replicas(&chart, &renders)?);
+    starts(&mut report, arguments, &renders)?;
     report.check("typos and wrong types", typos::check(&chart)?);
     report.check("as a subchart", subchart::check(&chart)?);
     report.check("upgrades", upgrade::check(&chart)?);
     report.check("Kustomize", kustomize::check(&chart)?);
+    report.check("the compose file", compose::check(root)?);
     policies::dockerfile(&mut report, root, tools)?;
     if arguments.quick {
         println!("SKIPPED: policies are NOT checked by checkov, because of --quick");
@@ -90,4 +104,24 @@ fn run(arguments: &Arguments, tools: &Tools) -> Result<bool, Failure> {
         policies::checkov(&mut report, &renders, tools)?;
     }
     report.finish(&tools::target().join("chart/report.json"))
+}
+
+/// Without the program, each pod's configuration is only compared with the list of options.
+fn starts(report: &mut Report, arguments: &Arguments, renders: &[Render]) -> Result<(), Failure> {
+    let built = || tools::target().join("debug/pathbound");
+    let binary = arguments.binary.clone().unwrap_or_else(built);
+    if binary.exists() {
+        let binary = binary.canonicalize()?;
+        report.check(
+            "every pod has what its role needs",
+            starts::check(renders, &binary)?,
+        );
+    } else {
+        println!(
+            "SKIPPED: no program reads the pods' configuration, {} is not there",
+            binary.display()
+        );
+        report.skipped("config check");
+    }
+    Ok(())
 }

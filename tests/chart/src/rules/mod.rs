@@ -6,6 +6,7 @@ mod references;
 mod restricted;
 mod scaling;
 
+pub(crate) use self::options::is_option;
 use crate::object::Object;
 
 type Rule = fn(&[Object]) -> Vec<String>;

@@ -19,19 +19,12 @@ pub(super) fn check(objects: &[Object]) -> Vec<String> {
     let mut found = Vec::new();
     for object in objects {
         let mut say = |what: String| found.push(format!("{}: {what}", object.id()));
-        for variable in object
+        let variables = object
             .pod()
             .into_iter()
-            .flat_map(|(_, spec)| variables(spec))
-        {
-            let Some(option) = variable.strip_prefix("PATHBOUND_") else {
-                continue;
-            };
-            let option = option.to_ascii_lowercase();
-            let bare = option.strip_suffix("_file").unwrap_or(&option);
-            if option != "config" && !options.contains(&option) && !options.contains(bare) {
-                say(format!("{variable} is no option"));
-            }
+            .flat_map(|(_, spec)| variables(spec));
+        for variable in variables.filter(|variable| !is_option(variable)) {
+            say(format!("{variable} is no option"));
         }
         match configuration(object) {
             Some(Ok(table)) => {
@@ -44,6 +37,17 @@ pub(super) fn check(objects: &[Object]) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether a variable is one of ours that an option has, or one of others.
+pub(crate) fn is_option(variable: &str) -> bool {
+    let Some(option) = variable.strip_prefix("PATHBOUND_") else {
+        return true;
+    };
+    let option = option.to_ascii_lowercase();
+    let bare = option.strip_suffix("_file").unwrap_or(&option);
+    let options = options();
+    option == "config" || options.contains(&option) || options.contains(bare)
 }
 
 /// A pod is given the time that a drain takes.
