@@ -103,10 +103,18 @@ beside_servers() {
     trap 'kill $process 2>/dev/null || true' EXIT
     is_ready || fail "it is not ready, see $folder/all.log"
     curl --silent --fail http://127.0.0.1:18481/metrics | grep -qF "commit=\"$commit\"" || fail "it is of another commit"
-    # The program is the child of bubblewrap's own first process.
-    kill -TERM "$(pgrep --parent "$(pgrep --parent "$process")")"
+    kill -TERM "$(innermost "$process")"
     wait "$process" || fail "it ended with $?, see $folder/all.log"
     trap - EXIT
+}
+
+# A shell and two processes of bubblewrap are around the program.
+innermost() {
+    last=$1
+    while child=$(pgrep --parent "$last"); do
+        last=$child
+    done
+    echo "$last"
 }
 
 is_ready() {
