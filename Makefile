@@ -62,7 +62,7 @@ prometheus: ## Find or install Prometheus, by which alerts are tested
 chart: ## Render the Helm chart and judge every object (ARGS=--quick without checkov, or --write)
 	@deploy/setup/chart_tools.sh
 	@deploy/setup/python_tool.sh kubernetes_validate
-	@[ -n "$(ARGS)" ] || deploy/setup/python_tool.sh checkov
+	@$(if $(findstring --quick,$(ARGS))$(findstring --write,$(ARGS)),,deploy/setup/python_tool.sh checkov)
 	@deploy/setup/run.sh dev chart $(ARGS)
 
 image: servers ## Build the image without an engine and a registry, and start it (ARGS="--profile dev")

@@ -6,6 +6,7 @@
 
 mod chart;
 mod compose;
+mod document;
 mod generated;
 mod kustomize;
 mod object;
@@ -96,6 +97,7 @@ fn run(arguments: &Arguments, tools: &Tools) -> Result<bool, Failure> {
     report.check("upgrades", upgrade::check(&chart)?);
     report.check("Kustomize", kustomize::check(&chart)?);
     report.check("the compose file", compose::check(root)?);
+    report.check("examples in the document", document::check(&chart)?);
     policies::dockerfile(&mut report, root, tools)?;
     if arguments.quick {
         println!("SKIPPED: policies are NOT checked by checkov, because of --quick");

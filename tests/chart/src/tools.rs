@@ -65,6 +65,11 @@ impl Tools {
         self.path("checkov/bin/checkov")
     }
 
+    /// Where Helm and kubectl are.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.path("chart")
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }

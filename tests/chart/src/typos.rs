@@ -99,7 +99,11 @@ fn accepted(
 }
 
 /// Why Helm refuses these values beside the minimal ones.
-fn refusal(chart: &Chart<'_>, helm: Helm, values: &str) -> Result<Option<String>, Failure> {
+pub(crate) fn refusal(
+    chart: &Chart<'_>,
+    helm: Helm,
+    values: &str,
+) -> Result<Option<String>, Failure> {
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), values)?;
     let mut command = chart.tools.helm(helm);
