@@ -23,6 +23,8 @@ main() {
         esac
         shift
     done
+    # Any other profile is for work on the Dockerfile and on this script.
+    [ "$profile" = image ] || limit_kb=1048576
     tools || skip "buildah, skopeo, umoci, bubblewrap and mmdebstrap could not be had"
     mkdir -p "$folder/tmp"
     deploy/setup/image_bases.sh "$folder"
