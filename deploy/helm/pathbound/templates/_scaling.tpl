@@ -21,7 +21,7 @@ scaleUp:
 {{- end -}}
 {{- end -}}
 
-{{/* How many replicas a component should have. Every scheduler that leads says it for the pools of workers. */}}
+{{/* How many replicas a component should have. One scheduler says it for the pools of workers. */}}
 {{- define "pathbound.scalingQuery" -}}
 {{- if .component.scaling.query -}}
 {{ .component.scaling.query }}

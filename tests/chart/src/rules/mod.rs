@@ -12,13 +12,14 @@ use crate::object::Object;
 type Rule = fn(&[Object]) -> Vec<String>;
 
 /// Every rule, by the name that the report gives it.
-pub(crate) const ALL: [(&str, Rule); 8] = [
+pub(crate) const ALL: [(&str, Rule); 9] = [
     ("keys of lists are given once", duplicates::check),
     ("the restricted profile", restricted::check),
     ("secrets are files in directories", restricted::secrets),
     ("what names something finds it", references::check),
     ("replicas have one owner", scaling::replicas),
     ("triggers of KEDA", scaling::triggers),
+    ("metrics of autoscalers exist", scaling::metrics),
     ("options exist", options::check),
     ("the grace period covers a drain", options::grace),
 ];

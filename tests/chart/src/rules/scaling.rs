@@ -22,6 +22,9 @@ const TRIGGER: [&str; 12] = [
     "unsafeSsl",
 ];
 
+/// Every metric of Pathbound.
+const METRICS: &str = include_str!("../../../../deploy/reference/metrics.md");
+
 /// A Deployment that something scales says no replicas, because each upgrade would set them back.
 pub(super) fn replicas(objects: &[Object]) -> Vec<String> {
     let mut found = Vec::new();
@@ -43,6 +46,25 @@ pub(super) fn replicas(objects: &[Object]) -> Vec<String> {
         if says && scaled.contains(object.name()) {
             found.push(format!("{} is scaled and says replicas", object.id()));
         }
+    }
+    found
+}
+
+/// What scales by a metric of ours scales by one that there is.
+pub(super) fn metrics(objects: &[Object]) -> Vec<String> {
+    let mut found = Vec::new();
+    for object in objects {
+        if !matches!(object.kind(), "HorizontalPodAutoscaler" | "ScaledObject") {
+            continue;
+        }
+        let spec = object.0["spec"].to_string();
+        let words = spec.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let unknown = words.filter(|word| {
+            word.starts_with("pathbound_") && !METRICS.contains(&format!("| `{word}` |"))
+        });
+        found.extend(
+            unknown.map(|word| format!("{} asks for {word}, which is no metric", object.id())),
+        );
     }
     found
 }
@@ -139,6 +161,20 @@ mod tests {
             spec.pointer_mut(parent).expect("the parent is there")[key] = value;
             assert_eq!(triggers(&[scaled(&spec)]).len(), 1, "{pointer}");
         }
+    }
+
+    #[test]
+    fn a_metric_that_there_is_not_is_found() {
+        let asks = |query: &str| {
+            let mut spec = good();
+            spec["triggers"][0]["metadata"]["query"] = json!(query);
+            metrics(&[scaled(&spec)])
+        };
+        assert_eq!(
+            asks("max(pathbound_autoscale_desired_workers)"),
+            Vec::<String>::new()
+        );
+        assert_eq!(asks("max(pathbound_autoscale_desired_worker)").len(), 1);
     }
 
     #[test]
