@@ -11,8 +11,8 @@ RETURNS TABLE (next_tenant uuid, up_to_date bigint, behind bigint, first_sync bi
                error bigint, paused bigint, disconnected bigint, unconnected bigint, dead_letters bigint, thread_backlog bigint,
                longest_lag double precision)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_hashagg = off SET enable_sort = off
-SET enable_material = off SET enable_nestloop = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off
+SET enable_material = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     last_tenant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 BEGIN
@@ -37,35 +37,36 @@ BEGIN
                    WHEN c.state IS NULL THEN 'unconnected'
                    WHEN c.state <> 'active' THEN c.state
                    WHEN EXISTS (SELECT FROM pauses p WHERE p.scope = t.id::text OFFSET 0) THEN 'paused'
-                   WHEN s.is_blocked THEN 'blocked'
-                   WHEN s.is_unread IS NOT FALSE THEN 'first_sync'
-                   WHEN s.lag > extract(epoch FROM target) THEN 'behind'
+                   WHEN c.is_blocked THEN 'blocked'
+                   WHEN c.is_unread IS NOT FALSE THEN 'first_sync'
+                   WHEN c.lag > extract(epoch FROM target) THEN 'behind'
                    ELSE 'up_to_date'
-               END AS state, s.lag, s.pending
-        FROM (SELECT o.id FROM tenants o WHERE o.id > after_tenant AND o.id <= last_tenant ORDER BY o.id) t
-        LEFT JOIN (
-            SELECT k.tenant_id,
-                   CASE WHEN bool_or(k.state = 'active') THEN 'active'
+               END AS state, c.lag, c.pending
+        FROM (SELECT o.id FROM tenants o WHERE o.id > after_tenant AND o.id <= last_tenant OFFSET 0) t
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN count(*) = 0 THEN NULL
+                        WHEN bool_or(k.state = 'active') THEN 'active'
                         WHEN bool_or(k.state = 'reauth_required') THEN 'reauth_required'
                         WHEN bool_or(k.state = 'error') THEN 'error'
-                        ELSE 'disconnected' END AS state
+                        ELSE 'disconnected' END AS state,
+                   bool_or(s.is_blocked) AS is_blocked, bool_or(s.is_unread) AS is_unread, max(s.lag) AS lag,
+                   sum(s.pending) AS pending
             FROM connections k
-            WHERE k.source = 'intercom' AND k.tenant_id > after_tenant AND k.tenant_id <= last_tenant
-            GROUP BY k.tenant_id) c ON c.tenant_id = t.id
-        LEFT JOIN (
-            SELECT s.tenant_id,
-                   -- A permission that somebody has to give keeps a stream back, and not the fleet.
-                   bool_or(s.blocked_code IS NOT NULL) FILTER (WHERE s.stream IN ('contacts', 'conversations')) AS is_blocked,
-                   bool_or(s.last_ok_at IS NULL) FILTER (WHERE s.stream IN ('contacts', 'conversations')) AS is_unread,
-                   extract(epoch FROM now() - min(s.last_ok_at) FILTER (WHERE s.stream IN ('contacts', 'conversations')))
-                       ::double precision AS lag,
-                   sum(s.pending) FILTER (WHERE s.stream = 'threads') AS pending
-            FROM streams s
-            JOIN connections k ON k.tenant_id = s.tenant_id AND k.id = s.connection_id AND k.state = 'active'
-            -- A stream of records that another source sends is never due.
-            WHERE s.due_at IS NOT NULL AND s.tenant_id > after_tenant AND s.tenant_id <= last_tenant
-              AND k.tenant_id > after_tenant AND k.tenant_id <= last_tenant
-            GROUP BY s.tenant_id) s ON s.tenant_id = t.id
+            -- Of a connection that stands still nothing is expected.
+            LEFT JOIN LATERAL (
+                SELECT
+                    -- A permission that somebody has to give keeps a stream back, and not the fleet.
+                    bool_or(x.blocked_code IS NOT NULL) FILTER (WHERE x.stream <> 'threads') AS is_blocked,
+                    bool_or(x.last_ok_at IS NULL) FILTER (WHERE x.stream <> 'threads') AS is_unread,
+                    extract(epoch FROM now() - min(x.last_ok_at) FILTER (WHERE x.stream <> 'threads'))::double precision
+                        AS lag,
+                    sum(x.pending) AS pending
+                FROM streams x
+                WHERE x.tenant_id = k.tenant_id AND x.connection_id = k.id AND x.due_at IS NOT NULL
+                  AND x.stream IN ('contacts', 'conversations', 'threads')
+                OFFSET 0) s ON k.state = 'active'
+            WHERE k.tenant_id = t.id AND k.source = 'intercom'
+            OFFSET 0) c
         -- So that the state of a tenant is found once and not once for each count.
         OFFSET 0) f;
     RETURN NEXT;

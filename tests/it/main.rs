@@ -25,6 +25,7 @@
 //! | [`operations`], [`fleet_calls`], [`bulk`], [`ops_pages`] | what operators do, and what they see |
 //! | [`fleet_numbers`] | what one scheduler measures of the whole fleet |
 //! | [`alerts`] | what wakes somebody up, and what to do then |
+//! | [`logs`] | what processes say of their customers: nothing |
 //! | [`outputs`] | what commands print, for programs and for a typing error |
 //! | [`top`] | what they watch on a terminal |
 //! | [`doctor`] | what is wrong with an installation |
@@ -91,6 +92,8 @@ mod ops_pages;
 mod fleet_numbers;
 
 mod alerts;
+
+mod logs;
 
 mod outputs;
 

@@ -2,6 +2,7 @@
 //! writes them anew.
 
 #![cfg(feature = "demo")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod dashboards;
 

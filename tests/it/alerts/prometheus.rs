@@ -34,6 +34,7 @@ pub(super) fn program(name: &str) -> Option<PathBuf> {
 /// A Prometheus that scrapes every second, until it is dropped.
 pub(super) struct Prometheus {
     server: Child,
+    port: u16,
     /// Alerts that have fired since its start.
     fired: Arc<Mutex<BTreeSet<String>>>,
     watcher: JoinHandle<()>,
@@ -80,6 +81,7 @@ impl Prometheus {
         let watcher = tokio::spawn(watch(port, Arc::clone(&fired)));
         Some(Self {
             server,
+            port,
             fired,
             watcher,
             _folder: folder,
@@ -100,6 +102,27 @@ impl Prometheus {
                 .ok_or_else(|| format!("{missing:?} did not fire"))
         })
         .await;
+    }
+
+    /// Waits until a query has an answer.
+    pub(super) async fn until_true(&self, query: &str) {
+        let url = format!("http://127.0.0.1:{}/api/v1/query", self.port);
+        wait_for("prometheus has scraped", async || {
+            let address = reqwest::Url::parse_with_params(&url, [("query", query)]).unwrap();
+            let answer = reqwest::get(address)
+                .await
+                .map_err(|error| error.to_string())?;
+            let answer: Value = answer.json().await.map_err(|error| error.to_string())?;
+            let found = answer["data"]["result"].as_array();
+            let is_true = found.is_some_and(|series| !series.is_empty());
+            is_true.then_some(()).ok_or_else(|| answer.to_string())
+        })
+        .await;
+    }
+
+    /// Only what fires from now on counts.
+    pub(super) fn forget(&self) {
+        self.fired.lock().unwrap().clear();
     }
 
     pub(super) fn fired(&self) -> BTreeSet<String> {

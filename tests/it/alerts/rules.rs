@@ -371,6 +371,11 @@ const SCENARIOS: &[(&str, &[Change], &[&str])] = &[
         &["PathboundOrphans"],
     ),
     (
+        "a worker starts, and takes back what those before it had",
+        &[("pathbound_orphans_recovered_total", "_x470 20+0x10")],
+        &["PathboundOrphans"],
+    ),
+    (
         "a worker dies",
         &[("pathbound_orphans_recovered_total", "30+0x465 38+0x15")],
         &[],

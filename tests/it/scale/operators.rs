@@ -1,6 +1,9 @@
 //! What operators read costs the same however many tenants there are.
 
+use std::time::Duration;
+
 use shared::domain::Stream;
+use uuid::Uuid;
 
 use super::plans::fault;
 use crate::{
@@ -54,6 +57,54 @@ async fn reads_of_operators_have_good_plans() {
             "analysed: {is_analyzed}: {}",
             bad.join("\n")
         );
+    }
+}
+
+/// What one scheduler measures reads the rows of a page of tenants along their keys, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fleet_is_measured_a_page_at_a_time() {
+    const PAGE: f64 = 1_000.0;
+    let Some(server) = ExplainedServer::start().await else {
+        return;
+    };
+    let world = server.world().await;
+    let case = world.connect(tiny()).await;
+    let fleet = world.fleet(1);
+    case.until_complete().await;
+    fleet.stop().await;
+    let store = world.scheduler_store().await;
+    let target = Duration::from_secs(900);
+    // The first one prepares it, when the tables are as good as empty.
+    store.fleet_facts(Uuid::nil(), 10, target).await.unwrap();
+    server.crowd_of_fleet(&case, TENANTS).await;
+    for is_analyzed in [false, true] {
+        if is_analyzed {
+            server.analyze().await;
+        }
+        server.forget().await;
+        let page = store.fleet_facts(Uuid::nil(), PAGE as i32, target).await;
+        let (facts, next) = page.unwrap();
+        let tenants: i64 = facts.states().iter().map(|(_, count)| count).sum();
+        assert_eq!((tenants as f64, next.is_some()), (PAGE, true));
+        let ran = server.plans().await;
+        let measured = ran
+            .iter()
+            .filter(|ran| ran.statement.contains("last_tenant"));
+        let measured: Vec<_> = measured.collect();
+        assert!(
+            measured.len() >= 2,
+            "only {} were explained",
+            measured.len()
+        );
+        for ran in measured {
+            assert!(ran.scanned.is_empty(), "it reads whole tables: {ran:?}");
+            // Five streams, a connection and the tenant itself, each by its key.
+            assert!(
+                ran.buffers < 30.0 * PAGE,
+                "{} buffers: {ran:?}",
+                ran.buffers
+            );
+        }
     }
 }
 
