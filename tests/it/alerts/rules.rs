@@ -103,7 +103,7 @@ const SCENARIOS: &[(&str, &[Change], &[&str])] = &[
         "a tenth of the tenants is behind for an hour",
         &[(
             "pathbound_freshness_tenant_seconds_total{within=\"false\"}",
-            "0+0x410 600+600x70",
+            "0+0x395 600+600x85",
         )],
         &["PathboundFreshnessBurnFast", "PathboundFreshnessBurnSlow"],
     ),
