@@ -22,7 +22,11 @@ struct Runbook {
 }
 
 fn runbooks() -> Vec<Runbook> {
-    let folder = std::fs::read_dir(root().join("deploy/runbooks")).unwrap();
+    pages_of("deploy/runbooks")
+}
+
+fn pages_of(folder: &str) -> Vec<Runbook> {
+    let folder = std::fs::read_dir(root().join(folder)).unwrap();
     let mut found: Vec<Runbook> = folder
         .map(|entry| {
             let path = entry.unwrap().path();
@@ -198,6 +202,20 @@ fn every_command_of_a_runbook_can_be_typed() {
         }
     }
     assert!(tried > 40, "only {tried} commands");
+}
+
+#[test]
+fn every_command_of_a_guide_can_be_typed() {
+    let mut tried = 0;
+    for page in pages_of("deploy/docs") {
+        let lines = page.lines_of("sh").into_iter();
+        for line in lines.filter(|line| line.starts_with("pathbound ")) {
+            let parsed = Cli::try_parse_from(words(line));
+            assert!(parsed.is_ok(), "{}: {line}: {:?}", page.name, parsed.err());
+            tried += 1;
+        }
+    }
+    assert!(tried >= 2, "only {tried} commands");
 }
 
 /// As a shell splits it. A variable is an id.
