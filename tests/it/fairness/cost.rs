@@ -87,7 +87,8 @@ impl Bare {
     /// Settles all that is leased and leases so many anew. Returns how many it settled, took back and leased.
     fn poll(&mut self, verdict: &str, most: usize) -> usize {
         let mut call = self.scripts.poll.key("{q}");
-        call.arg(600_000).arg(8).arg(most).arg(most).arg(1).arg(0);
+        call.arg(600_000).arg(8).arg(most);
+        call.arg(most).arg(most).arg(1).arg(0);
         for (ticket, fence) in &self.leased {
             call.arg(ticket).arg(*fence).arg(verdict).arg(60_000);
         }
