@@ -54,7 +54,7 @@ browser: servers ## Let Chromium walk through the pages and judge each (ARGS=wal
 	@deploy/setup/run.sh dev browser $(ARGS)
 
 alerts: servers prometheus ## Let each alert fire and be silent, by the tester of Prometheus and under real faults
-	@deploy/setup/test.sh alerts
+	@ALERTS_LIVE=1 deploy/setup/test.sh alerts
 
 prometheus: ## Find or install Prometheus, by which alerts are tested
 	@deploy/setup/prometheus.sh
