@@ -172,9 +172,15 @@ async fn copy(
     }
     let statement = format!(
         "INSERT INTO {table} ({}) SELECT {} FROM bench.clones c CROSS JOIN (SELECT * FROM {table} WHERE {key} = $1) t
-         WHERE c.number >= $2 AND c.number < $3",
+         WHERE c.number >= $2 AND c.number < $3 {}",
         columns.join(", "),
         values.join(", "),
+        if table == "search_progress" {
+            // The indexer may have begun with a copy already.
+            "ON CONFLICT DO NOTHING"
+        } else {
+            ""
+        },
     );
     let at_once = (ROWS_AT_ONCE / rows).max(1);
     let mut from = 0;
