@@ -2,7 +2,7 @@
 # previous.sh: builds the program of the release before this one from its revision, as target/previous/pathbound.
 set -eu
 
-# The last revision of the release before. Whoever makes a release moves it.
+# The last revision of the release before. Each release moves it.
 revision=$(cat tests/bench/previous_release)
 folder=target/previous
 [ "$(cat "$folder/revision" 2>/dev/null || true)" != "$revision" ] || exit 0

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pathbound::{api_client::ApiClient, demo::browser::Browser};
-use serde_json::{Value, json};
+use serde_json::Value;
 use servers::Servers;
 use shared::{
     config::DatabaseConfig,
@@ -142,17 +142,9 @@ pub(crate) async fn connect(
     workspace: &str,
 ) -> Result<(TenantId, ConnectionId, Instant), Failure> {
     let tenant = sync::until_up(rest).await?;
-    let started = rest
-        .post(
-            Some(tenant),
-            "/v1/integrations/intercom/connect",
-            &json!({}),
-        )
-        .await?
-        .success()?;
+    let start_url = sync::start_link(rest, tenant).await?;
     let connected_at = Instant::now();
-    let start_url = started["start_url"].as_str().ok_or("no start_url")?;
-    Browser::new()?.connect(start_url, workspace).await?;
+    Browser::new()?.connect(&start_url, workspace).await?;
     let connections = rest.get(tenant, "/v1/connections").await?;
     let connection = connections["items"][0]["id"]
         .as_str()

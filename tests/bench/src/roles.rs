@@ -40,6 +40,15 @@ pub(crate) struct Role {
 }
 
 impl Role {
+    fn start(command: &mut Command) -> Result<Self, Failure> {
+        let mut child = command.stdin(Stdio::piped()).spawn()?;
+        let stdin = child.stdin.take().ok_or("no stdin")?;
+        Ok(Self {
+            child,
+            _stdin: stdin,
+        })
+    }
+
     /// Sends SIGTERM, and returns whether the process has ended well within this time.
     pub(crate) async fn terminate(&mut self, within: Duration) -> Result<bool, Failure> {
         let begun = Instant::now();
@@ -133,17 +142,12 @@ pub(crate) fn pathbound(
     arguments: &[&str],
     environment: &[(String, String)],
 ) -> Result<Role, Failure> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .arg(PATHBOUND)
-        .args(arguments)
-        .envs(environment.iter().cloned())
-        .stdin(Stdio::piped())
-        .spawn()?;
-    let stdin = child.stdin.take().ok_or("no stdin")?;
-    Ok(Role {
-        child,
-        _stdin: stdin,
-    })
+    Role::start(
+        Command::new(std::env::current_exe()?)
+            .arg(PATHBOUND)
+            .args(arguments)
+            .envs(environment.iter().cloned()),
+    )
 }
 
 /// Starts a role of another build. The kernel ends it with this program.
@@ -152,31 +156,18 @@ pub(crate) fn other_build(
     role: &str,
     environment: &[(String, String)],
 ) -> Result<Role, Failure> {
-    let mut child = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL"])
-        .arg(program)
-        .arg(role)
-        .envs(environment.iter().cloned())
-        .stdin(Stdio::piped())
-        .spawn()?;
-    let stdin = child.stdin.take().ok_or("no stdin")?;
-    Ok(Role {
-        child,
-        _stdin: stdin,
-    })
+    Role::start(
+        Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(program)
+            .arg(role)
+            .envs(environment.iter().cloned()),
+    )
 }
 
 /// Starts a worker that takes tickets and keeps them.
 pub(crate) fn queue_worker(redis_url: &str) -> Result<Role, Failure> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .args([QUEUE_WORKER, redis_url])
-        .stdin(Stdio::piped())
-        .spawn()?;
-    let stdin = child.stdin.take().ok_or("no stdin")?;
-    Ok(Role {
-        child,
-        _stdin: stdin,
-    })
+    Role::start(Command::new(std::env::current_exe()?).args([QUEUE_WORKER, redis_url]))
 }
 
 /// When this process was started as one of the roles: runs it, and says how it ended.

@@ -155,18 +155,7 @@ async fn first_sync(intercom: &str) -> Result<Taken, Failure> {
 
     let rest = ApiClient::new(&public_url, &Secret::new(SERVICE_KEY))?;
     let tenant = until_up(&rest).await?;
-    let started = rest
-        .post(
-            Some(tenant),
-            "/v1/integrations/intercom/connect",
-            &json!({}),
-        )
-        .await?
-        .success()?;
-    let start_url = started["start_url"]
-        .as_str()
-        .ok_or("no start_url")?
-        .to_owned();
+    let start_url = start_link(&rest, tenant).await?;
     let browser = Browser::new()?;
     let (ours, theirs) = (
         process::usage(fleet.child.id()).cpu_seconds,
@@ -244,6 +233,15 @@ pub(crate) async fn ledger(intercom: &str) -> Result<Value, Failure> {
         .await?
         .json()
         .await?)
+}
+
+/// The link with which a tenant's browser begins to connect a workspace.
+pub(crate) async fn start_link(rest: &ApiClient, tenant: TenantId) -> Result<String, Failure> {
+    let connect = "/v1/integrations/intercom/connect";
+    let started = rest.post(Some(tenant), connect, &json!({})).await?;
+    let started = started.success()?;
+    let link = started["start_url"].as_str().ok_or("no start_url")?;
+    Ok(link.to_owned())
 }
 
 pub(crate) fn environment(

@@ -196,16 +196,8 @@ impl Scene {
             .await?;
         let made = made.success()?;
         let tenant: TenantId = made["id"].as_str().ok_or("no tenant id")?.parse()?;
-        let start = rest
-            .post(
-                Some(tenant),
-                "/v1/integrations/intercom/connect",
-                &json!({}),
-            )
-            .await?
-            .success()?;
-        let start_url = start["start_url"].as_str().ok_or("no start_url")?;
-        browser.connect(start_url, &workspace.id_code()).await?;
+        let start_url = sync::start_link(rest, tenant).await?;
+        browser.connect(&start_url, &workspace.id_code()).await?;
         let connections = rest.get(tenant, "/v1/connections").await?;
         let connection = connections["items"][0]["id"].as_str();
         Ok(Connected {

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use pathbound::{api_client::ApiClient, demo::browser::Browser};
-use serde_json::json;
 use servers::Servers;
 use shared::{config::DatabaseConfig, domain::Secret};
 
@@ -55,18 +54,7 @@ pub(super) async fn fleet(limit: u32, windows: u64, trouble: Trouble) -> Result<
     let rest = ApiClient::new(&public_url, &Secret::new(SERVICE_KEY))?;
     for _ in 0..connections {
         let tenant = sync::until_up(&rest).await?;
-        let started = rest
-            .post(
-                Some(tenant),
-                "/v1/integrations/intercom/connect",
-                &json!({}),
-            )
-            .await?
-            .success()?;
-        let start_url = started["start_url"]
-            .as_str()
-            .ok_or("no start_url")?
-            .to_owned();
+        let start_url = sync::start_link(&rest, tenant).await?;
         Browser::new()?.connect(&start_url, WORKSPACE).await?;
     }
     if trouble == Trouble::LostAnswers {
