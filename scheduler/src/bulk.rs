@@ -49,22 +49,27 @@ impl BulkWorker {
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not work a bulk action");
+                    tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not list bulk actions");
                 }
             }
             tokio::time::sleep(INTERVAL).await;
         }
     }
 
-    /// One step of each open bulk action. Returns whether any of them can go on at once.
+    /// One step of each open bulk action. Returns whether any of them can go on at once. A step that fails keeps no other
+    /// action waiting, and the next round tries it again.
     ///
     /// # Errors
-    /// If Postgres fails. The next round goes on where this one has ended.
+    /// If Postgres does not say which are open.
     pub async fn round(&self) -> Result<bool, SchedulerError> {
         let mut goes_on = false;
         for action in within(Box::pin(self.store.open_bulk_actions())).await? {
-            let step = self.step(action).await?;
-            goes_on |= matches!(step, BulkStep::Worked { .. });
+            match self.step(action).await {
+                Ok(step) => goes_on |= matches!(step, BulkStep::Worked { .. }),
+                Err(error) => {
+                    tracing::warn!(%action, %error, source = ?std::error::Error::source(&error), "could not work a bulk action");
+                }
+            }
         }
         Ok(goes_on)
     }

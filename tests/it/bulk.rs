@@ -363,3 +363,34 @@ async fn the_command_follows_an_action_to_its_end() {
     );
     assert_eq!(shown["status"], "queued", "{shown}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_fails_keeps_no_other_waiting() {
+    let settings = [("OPERATOR_KEY", KEY), ("DATABASE_STATEMENT_TIMEOUT", "1s")];
+    let office = Office::quiet(World::with(&settings).await);
+    let world = &office.world;
+    let (held, free) = (
+        world.connect(workspace(1)).await,
+        world.connect(workspace(2)).await,
+    );
+    for case in [&held, &free] {
+        fail_for_good(case, Stream::Contacts, COMMON_CAUSE, 1).await;
+    }
+    let of = |tenant| json!({"tenant_id": tenant});
+    let (first, _) = asked(&office, "drop", of(held.tenant)).await;
+    let (second, _) = asked(&office, "drop", of(free.tenant)).await;
+    // A statement that waits for a lock is ended by Postgres, so the step of the first action fails.
+    let lock = held.lock_stream(Stream::Contacts).await;
+    let worker = worker(world).await;
+    for _ in 0..2 {
+        worker.round().await.unwrap();
+    }
+    assert_eq!(seen(&office, first).await["done"], 0);
+    let ended = numbers(&seen(&office, second).await);
+    assert_eq!(ended, ("finished".to_owned(), [1, 1, 0, 0]));
+    drop(lock);
+    worker.round().await.unwrap();
+    worker.round().await.unwrap();
+    let ended = numbers(&seen(&office, first).await);
+    assert_eq!(ended, ("finished".to_owned(), [1, 1, 0, 0]));
+}

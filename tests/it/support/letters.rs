@@ -5,6 +5,8 @@ use shared::{
     store::{Due, SchedulerStore, SliceKey, StreamClaim},
 };
 
+use sqlx::{Postgres, Transaction};
+
 use super::{Case, World};
 
 /// The cause of every eighth letter.
@@ -13,6 +15,18 @@ pub(crate) const RARE_CAUSE: &str = "the slice panicked";
 pub(crate) const COMMON_CAUSE: &str = "answered with status 503";
 
 impl Case {
+    /// Keeps every writer of a stream waiting until the returned transaction ends.
+    pub(crate) async fn lock_stream(&self, stream: Stream) -> Transaction<'static, Postgres> {
+        let mut lock = self.world.admin.begin().await.expect("postgres answers");
+        sqlx::query("SELECT FROM streams WHERE connection_id = $1 AND stream = $2 FOR UPDATE")
+            .bind(self.connection().0)
+            .bind(stream.as_str())
+            .fetch_one(&mut *lock)
+            .await
+            .expect("the stream is there");
+        lock
+    }
+
     /// Adds so many tenants, each with a connection like this one, a stream that died of ten failures, and its letter.
     pub(crate) async fn add_letters(&self, count: i64) {
         for statement in [
