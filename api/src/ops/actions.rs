@@ -10,6 +10,7 @@ use super::{
     fleet_views::{ActionView, ActionsView},
     operator::Operator,
     paging::{limit, next_cursor},
+    tenant_names::name_tenants,
 };
 use crate::{error::ApiError, extract::Params};
 
@@ -53,10 +54,9 @@ pub(super) async fn read(
             None => store.operator_actions(query.cursor, count).await?,
         };
         let next_cursor = next_cursor(&actions, limit, |action| action.id);
-        Ok(ActionsView {
-            items: actions.into_iter().map(ActionView::from).collect(),
-            next_cursor,
-        })
+        let mut items: Vec<_> = actions.into_iter().map(ActionView::from).collect();
+        name_tenants(store, &mut items).await;
+        Ok(ActionsView { items, next_cursor })
     })
     .await
 }
@@ -69,7 +69,9 @@ impl From<OperatorAction> for ActionView {
             action: action.action,
             channel: action.channel,
             session_id: action.session_id,
+            operator: action.operator,
             tenant_id: Some(TenantId(action.tenant_id)).filter(|tenant| !tenant.0.is_nil()),
+            tenant_name: None,
             subject: action.subject,
             reason: action.reason,
             changed: action.changed,

@@ -5,14 +5,16 @@ use axum::{
     extract::{Path, State},
 };
 use serde::Deserialize;
-use shared::store::{BulkKind, DeadLetterFilter, OperatorChannel};
+use shared::store::{ActionOrigin, BulkKind, DeadLetterFilter};
 use uuid::Uuid;
 
 use super::{
     bounded::bounded,
     dead_letters::ChangeRequest,
     operator::Operator,
+    origin::KeyOrigin,
     paging::{limit, next_cursor},
+    tenant_names::name_tenants,
     views::{BulkView, BulksView},
 };
 use crate::{
@@ -47,10 +49,9 @@ pub(super) async fn read(operator: &Operator, query: &BulksQuery) -> Result<Bulk
         let store = &operator.store;
         let actions = store.bulk_actions(query.cursor, i64::from(limit)).await?;
         let next_cursor = next_cursor(&actions, limit, |action| action.id);
-        Ok(BulksView {
-            items: actions.into_iter().map(BulkView::from).collect(),
-            next_cursor,
-        })
+        let mut items: Vec<_> = actions.into_iter().map(BulkView::from).collect();
+        name_tenants(store, &mut items).await;
+        Ok(BulksView { items, next_cursor })
     })
     .await
 }
@@ -71,7 +72,9 @@ pub(super) async fn find(operator: &Operator, action: &str) -> Result<BulkView, 
     let action = id(action)?;
     bounded(async {
         let found = operator.store.bulk_action(action).await?;
-        found.map(BulkView::from).ok_or_else(ApiError::not_found)
+        let mut found = BulkView::from(found.ok_or_else(ApiError::not_found)?);
+        name_tenants(&operator.store, [&mut found]).await;
+        Ok(found)
     })
     .await
 }
@@ -79,11 +82,10 @@ pub(super) async fn find(operator: &Operator, action: &str) -> Result<BulkView, 
 /// `POST /ops/dead/bulk/{id}/cancel`: ends it before its next batch. One that has ended stays as it is.
 pub(super) async fn cancel(
     State(operator): State<Operator>,
+    KeyOrigin(origin): KeyOrigin,
     Path(action): Path<String>,
 ) -> Result<Json<BulkView>, ApiError> {
-    end(&operator, OperatorChannel::Key, &action)
-        .await
-        .map(Json)
+    end(&operator, origin, &action).await.map(Json)
 }
 
 /// Ends a bulk action.
@@ -92,12 +94,12 @@ pub(super) async fn cancel(
 /// If there is none with this id, or Postgres fails.
 pub(super) async fn end(
     operator: &Operator,
-    channel: OperatorChannel,
+    origin: ActionOrigin,
     action: &str,
 ) -> Result<BulkView, ApiError> {
     let ended = operator
         .store
-        .cancel_bulk_action(channel, id(action)?)
+        .cancel_bulk_action(&origin, id(action)?)
         .await?;
     operator.snapshot.forget_fleet().await;
     ended.map(BulkView::from).ok_or_else(ApiError::not_found)
@@ -109,12 +111,12 @@ pub(super) async fn end(
 /// If Postgres fails.
 pub(super) async fn start(
     operator: &Operator,
-    channel: OperatorChannel,
+    origin: ActionOrigin,
     kind: BulkKind,
     request: ChangeRequest,
 ) -> Result<BulkView, ApiError> {
     let filter = DeadLetterFilter::from(request);
     let store = &operator.store;
-    let action = store.start_bulk_action(channel, kind, &filter).await?;
+    let action = store.start_bulk_action(&origin, kind, &filter).await?;
     Ok(action.into())
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use shared::{
     domain::{Stream, TenantId},
     queue::Ticket,
-    store::{BulkKind, DeadLetterCause, DeadLetterFilter, OperatorChannel},
+    store::{ActionOrigin, BulkKind, DeadLetterCause, DeadLetterFilter},
 };
 use uuid::Uuid;
 
@@ -19,7 +19,9 @@ use super::{
     bulk,
     fleet_views::{CauseView, CausesView},
     operator::Operator,
+    origin::KeyOrigin,
     paging::{limit, next_cursor},
+    tenant_names::name_tenants,
     views::{BulkStartedView, ChangedView, DeadLetterView, DeadLettersView},
 };
 use crate::{
@@ -83,9 +85,11 @@ pub(super) async fn read(
             .dead_letters(&filter, query.cursor, limit)
             .await?;
         let next_cursor = next_cursor(&letters, limit, |letter| letter.id);
+        let mut items: Vec<_> = letters.into_iter().map(DeadLetterView::from).collect();
+        name_tenants(&operator.store, &mut items).await;
         Ok(DeadLettersView {
             count: operator.store.count_dead_letters(&filter).await?,
-            items: letters.into_iter().map(DeadLetterView::from).collect(),
+            items,
             next_cursor,
         })
     })
@@ -123,48 +127,52 @@ pub(super) async fn show(
         .store
         .dead_letters(&only(&letter)?, None, 1)
         .await?;
-    found
-        .into_iter()
-        .next()
-        .map(|letter| Json(letter.into()))
-        .ok_or_else(ApiError::not_found)
+    let letter = found.into_iter().next().ok_or_else(ApiError::not_found)?;
+    let mut letter = DeadLetterView::from(letter);
+    name_tenants(&operator.store, [&mut letter]).await;
+    Ok(Json(letter))
 }
 
 /// `POST /ops/dead/{id}/retry`
 pub(super) async fn retry_one(
     State(operator): State<Operator>,
+    KeyOrigin(origin): KeyOrigin,
     Path(letter): Path<String>,
 ) -> Result<Json<ChangedView>, ApiError> {
-    one(&operator, BulkKind::Retry, &letter).await
+    one(&operator, origin, BulkKind::Retry, &letter).await
 }
 
 /// `POST /ops/dead/{id}/drop`
 pub(super) async fn drop_one(
     State(operator): State<Operator>,
+    KeyOrigin(origin): KeyOrigin,
     Path(letter): Path<String>,
 ) -> Result<Json<ChangedView>, ApiError> {
-    one(&operator, BulkKind::Drop, &letter).await
+    one(&operator, origin, BulkKind::Drop, &letter).await
 }
 
 /// `POST /ops/dead/retry {tenant_id?, stream?, cause?, dry_run?}`
 pub(super) async fn retry_all(
     State(operator): State<Operator>,
+    KeyOrigin(origin): KeyOrigin,
     JsonBody(request): JsonBody<ChangeRequest>,
 ) -> Result<Response, ApiError> {
-    all(&operator, BulkKind::Retry, request).await
+    all(&operator, origin, BulkKind::Retry, request).await
 }
 
 /// `POST /ops/dead/drop {tenant_id?, stream?, cause?, dry_run?}`
 pub(super) async fn drop_all(
     State(operator): State<Operator>,
+    KeyOrigin(origin): KeyOrigin,
     JsonBody(request): JsonBody<ChangeRequest>,
 ) -> Result<Response, ApiError> {
-    all(&operator, BulkKind::Drop, request).await
+    all(&operator, origin, BulkKind::Drop, request).await
 }
 
 /// Starts a bulk action, or only counts the letters that match.
 async fn all(
     operator: &Operator,
+    origin: ActionOrigin,
     kind: BulkKind,
     request: ChangeRequest,
 ) -> Result<Response, ApiError> {
@@ -177,7 +185,7 @@ async fn all(
         };
         return Ok(Json(counted).into_response());
     }
-    let action = bulk::start(operator, OperatorChannel::Key, kind, request).await?;
+    let action = bulk::start(operator, origin, kind, request).await?;
     let started = BulkStartedView {
         count: action.total,
         dry_run: false,
@@ -189,6 +197,7 @@ async fn all(
 /// Changes one letter, at once.
 async fn one(
     operator: &Operator,
+    origin: ActionOrigin,
     kind: BulkKind,
     letter: &str,
 ) -> Result<Json<ChangedView>, ApiError> {
@@ -197,16 +206,15 @@ async fn one(
     if store.count_dead_letters(&filter).await? == 0 {
         return Err(ApiError::not_found());
     }
-    let channel = OperatorChannel::Key;
     let changed = match kind {
         BulkKind::Retry => {
-            let due = store.retry_dead_letters(channel, &filter, 1).await?;
+            let due = store.retry_dead_letters(&origin, &filter, 1).await?;
             let tickets: Vec<Ticket> = due.iter().copied().map(Ticket::from).collect();
             // The streams are due in Postgres, so the scheduler makes the tickets if this push is lost.
             operator.queue.push_due_tickets(&tickets).await;
             due.len() as i64
         }
-        BulkKind::Drop => store.drop_dead_letters(channel, &filter, 1).await?,
+        BulkKind::Drop => store.drop_dead_letters(&origin, &filter, 1).await?,
     };
     operator.snapshot.forget_fleet().await;
     Ok(Json(ChangedView::of(kind, changed)))

@@ -8,6 +8,7 @@ use super::{
     bounded::bounded,
     operator::Operator,
     paging::{limit, next_cursor},
+    tenant_names::name_tenants,
     views::{EventView, EventsView},
 };
 use crate::{error::ApiError, extract::Params};
@@ -38,10 +39,9 @@ pub(super) async fn read(operator: &Operator, query: &EventsQuery) -> Result<Eve
         let limit = limit(query.limit)?;
         let events = operator.store.operator_events(query.cursor, limit).await?;
         let next_cursor = next_cursor(&events, limit, |event| event.id);
-        Ok(EventsView {
-            items: events.into_iter().map(EventView::from).collect(),
-            next_cursor,
-        })
+        let mut items: Vec<_> = events.into_iter().map(EventView::from).collect();
+        name_tenants(&operator.store, &mut items).await;
+        Ok(EventsView { items, next_cursor })
     })
     .await
 }

@@ -181,6 +181,9 @@ pub struct ConnectionCountsView {
 pub struct FurthestView {
     #[schemars(with = "Uuid")]
     pub tenant_id: TenantId,
+    /// `None` if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_name: Option<String>,
     /// `None` if it was never read to the end.
     pub last_read_at: Option<DateTime<Utc>>,
 }
@@ -273,6 +276,9 @@ pub struct TenantConnectionView {
 /// A stream of a connection.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TenantStreamView {
+    /// Where it stands on its way from due to done, as `stages` names it. `None` if Redis is away or its connection has ended.
+    #[serde(default)]
+    pub stage: Option<String>,
     #[serde(flatten)]
     pub status: StreamStatusView,
     pub work: Option<StreamWorkView>,
@@ -363,6 +369,9 @@ pub struct ScheduledView {
     pub due_at: DateTime<Utc>,
     #[schemars(with = "Uuid")]
     pub tenant_id: TenantId,
+    /// `None` if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_name: Option<String>,
     #[schemars(with = "Uuid")]
     pub connection_id: ConnectionId,
     pub stream: String,
@@ -394,6 +403,9 @@ pub struct JobView {
     pub state: String,
     #[schemars(with = "Uuid")]
     pub tenant_id: TenantId,
+    /// `None` if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_name: Option<String>,
     #[schemars(with = "Uuid")]
     pub connection_id: ConnectionId,
     pub stream: String,
@@ -446,10 +458,27 @@ pub struct ActionView {
     pub channel: String,
     /// The browser's session.
     pub session_id: Option<Uuid>,
+    /// What the operator called itself.
+    #[serde(default)]
+    pub operator: Option<String>,
     #[schemars(with = "Option<Uuid>")]
     pub tenant_id: Option<TenantId>,
+    /// `None` if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_name: Option<String>,
     pub subject: String,
     pub reason: Option<String>,
     /// How many rows it changed.
     pub changed: i64,
+}
+
+impl TenantStreamView {
+    /// The state in a word. What should run and waits says for what.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        match (self.status.status.as_str(), &self.stage) {
+            ("running", Some(stage)) => stage,
+            (status, _) => status,
+        }
+    }
 }

@@ -16,6 +16,7 @@ use super::{
     fleet_views::{JobView, JobsView, StreamWorkView},
     operator::Operator,
     paging::limit,
+    tenant_names::name_tenants,
 };
 use crate::{error::ApiError, extract::Params};
 
@@ -92,8 +93,10 @@ pub(super) async fn read(operator: &Operator, query: &JobsQuery) -> Result<JobsV
         let found = operator.queue.tickets(query.state.into(), offset, limit);
         let found = found.await.map_err(|error| away(&error))?;
         let is_full = found.len() == limit as usize;
+        let mut items: Vec<_> = found.iter().map(view).collect();
+        name_tenants(&operator.store, &mut items).await;
         Ok(JobsView {
-            items: found.iter().map(view).collect(),
+            items,
             next_cursor: is_full.then_some(offset + limit),
         })
     })
@@ -103,7 +106,7 @@ pub(super) async fn read(operator: &Operator, query: &JobsQuery) -> Result<JobsV
 /// A tenant has one ticket for each stream of its connections at most, so its tickets are found by their names.
 async fn of_tenant(operator: &Operator, tenant: TenantId) -> Result<JobsView, ApiError> {
     let mut tx = operator.store.inspect(tenant).await?;
-    tx.tenant_name().await?.ok_or_else(ApiError::not_found)?;
+    let (name, _) = tx.tenant_name().await?.ok_or_else(ApiError::not_found)?;
     let connections = tx.connections().await?;
     drop(tx);
     let mut tickets = Vec::new();
@@ -119,7 +122,10 @@ async fn of_tenant(operator: &Operator, tenant: TenantId) -> Result<JobsView, Ap
         items: found
             .map_err(|error| away(&error))?
             .iter()
-            .map(view)
+            .map(|live| JobView {
+                tenant_name: Some(name.clone()),
+                ..view(live)
+            })
             .collect(),
         next_cursor: None,
     })
@@ -136,11 +142,13 @@ pub(super) async fn show(
         let found = found.map_err(|error| away(&error))?;
         let live = found.first().ok_or_else(ApiError::not_found)?;
         let mut tx = operator.store.inspect(ticket.tenant).await?;
+        let tenant_name = tx.tenant_name().await?.map(|(name, _)| name);
         let work = tx.stream_work(ticket.connection).await?;
         let work = work
             .iter()
             .find(|work| work.stream == ticket.stream.as_str());
         Ok(Json(JobView {
+            tenant_name,
             work: work.map(StreamWorkView::from),
             ..view(live)
         }))
@@ -155,6 +163,7 @@ pub(super) fn view(live: &LiveTicket) -> JobView {
         id: ticket.to_string(),
         state: live.state.as_str().to_owned(),
         tenant_id: ticket.tenant,
+        tenant_name: None,
         connection_id: ticket.connection,
         stream: ticket.stream.to_string(),
         class: ticket.class().to_string(),

@@ -20,6 +20,7 @@ use super::{
     },
     operator::Operator,
     snapshot::{FleetReading, QueueReading, Reading},
+    tenant_names::set_names,
     views::{ClassView, PauseView},
 };
 use crate::error::ApiError;
@@ -155,7 +156,14 @@ fn fleet_part(reading: &FleetReading) -> FleetPartView {
         latest_tenant,
         latest_read_at,
     } = reading.counts.clone();
-    let (paused, paused_more) = PauseView::listed(&reading.pauses);
+    let (mut paused, paused_more) = PauseView::listed(&reading.pauses);
+    set_names(&reading.names, &mut paused);
+    let mut furthest_behind = latest_tenant.map(|tenant| FurthestView {
+        tenant_id: TenantId(tenant),
+        tenant_name: None,
+        last_read_at: latest_read_at,
+    });
+    set_names(&reading.names, &mut furthest_behind);
     FleetPartView {
         tenants: capped(tenants),
         connections: ConnectionCountsView {
@@ -167,10 +175,7 @@ fn fleet_part(reading: &FleetReading) -> FleetPartView {
         dead_letters: capped(dead_letters),
         unticketed: capped(unticketed),
         oldest_unticketed_at,
-        furthest_behind: latest_tenant.map(|tenant| FurthestView {
-            tenant_id: TenantId(tenant),
-            last_read_at: latest_read_at,
-        }),
+        furthest_behind,
         paused,
         paused_more,
     }
@@ -359,8 +364,10 @@ mod tests {
                 .iter()
                 .map(|scope| PauseView {
                     scope: (*scope).to_owned(),
+                    tenant_name: None,
                     reason: None,
                     paused_at: DateTime::UNIX_EPOCH,
+                    operator: None,
                 })
                 .collect(),
             paused_more: false,

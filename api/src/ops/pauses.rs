@@ -8,10 +8,10 @@ use serde::Deserialize;
 use shared::{
     domain::{Class, TenantId},
     queue::{PauseScope, QueueError},
-    store::{ActionSubject, OperatorChannel},
+    store::{ActionOrigin, ActionSubject},
 };
 
-use super::{operator::Operator, views::PausedView};
+use super::{operator::Operator, origin::KeyOrigin, views::PausedView};
 use crate::{
     error::ApiError,
     extract::{JsonBody, id},
@@ -29,11 +29,12 @@ pub(super) struct PauseRequest {
 /// `POST /ops/queues/{class}/pause {reason?}`
 pub(super) async fn pause_class(
     State(operator): State<Operator>,
+    KeyOrigin(origin): KeyOrigin,
     Path(class): Path<String>,
     JsonBody(request): JsonBody<PauseRequest>,
 ) -> Result<Json<PausedView>, ApiError> {
     let scope = class_scope(&class)?;
-    pause(&operator, OperatorChannel::Key, scope, request.reason)
+    pause(&operator, origin, scope, request.reason)
         .await
         .map(Json)
 }
@@ -41,22 +42,22 @@ pub(super) async fn pause_class(
 /// `POST /ops/queues/{class}/resume`
 pub(super) async fn resume_class(
     State(operator): State<Operator>,
+    KeyOrigin(origin): KeyOrigin,
     Path(class): Path<String>,
 ) -> Result<Json<PausedView>, ApiError> {
     let scope = class_scope(&class)?;
-    resume(&operator, OperatorChannel::Key, scope)
-        .await
-        .map(Json)
+    resume(&operator, origin, scope).await.map(Json)
 }
 
 /// `POST /ops/tenants/{id}/pause {reason?}`
 pub(super) async fn pause_tenant(
     State(operator): State<Operator>,
+    KeyOrigin(origin): KeyOrigin,
     Path(tenant): Path<String>,
     JsonBody(request): JsonBody<PauseRequest>,
 ) -> Result<Json<PausedView>, ApiError> {
     let scope = tenant_scope(&operator, &tenant).await?;
-    pause(&operator, OperatorChannel::Key, scope, request.reason)
+    pause(&operator, origin, scope, request.reason)
         .await
         .map(Json)
 }
@@ -64,12 +65,11 @@ pub(super) async fn pause_tenant(
 /// `POST /ops/tenants/{id}/resume`
 pub(super) async fn resume_tenant(
     State(operator): State<Operator>,
+    KeyOrigin(origin): KeyOrigin,
     Path(tenant): Path<String>,
 ) -> Result<Json<PausedView>, ApiError> {
     let scope = tenant_scope(&operator, &tenant).await?;
-    resume(&operator, OperatorChannel::Key, scope)
-        .await
-        .map(Json)
+    resume(&operator, origin, scope).await.map(Json)
 }
 
 /// Pauses a scope.
@@ -78,7 +78,7 @@ pub(super) async fn resume_tenant(
 /// If the reason is too long, or Postgres fails.
 pub(super) async fn pause(
     operator: &Operator,
-    channel: OperatorChannel,
+    origin: ActionOrigin,
     scope: PauseScope,
     reason: Option<String>,
 ) -> Result<PausedView, ApiError> {
@@ -95,7 +95,7 @@ pub(super) async fn pause(
     // Postgres first. If Redis is away, the scheduler applies the pause within seconds.
     operator
         .store
-        .pause(channel, &scope.to_string(), &subject)
+        .pause(&origin, &scope.to_string(), &subject)
         .await?;
     apply(operator.queue.pause(&[scope]).await);
     operator.snapshot.forget_fleet().await;
@@ -111,13 +111,13 @@ pub(super) async fn pause(
 /// If Postgres fails.
 pub(super) async fn resume(
     operator: &Operator,
-    channel: OperatorChannel,
+    origin: ActionOrigin,
     scope: PauseScope,
 ) -> Result<PausedView, ApiError> {
     let subject = subject(scope, None);
     operator
         .store
-        .resume(channel, &scope.to_string(), &subject)
+        .resume(&origin, &scope.to_string(), &subject)
         .await?;
     apply(operator.queue.resume(&[scope]).await);
     operator.snapshot.forget_fleet().await;

@@ -5,6 +5,7 @@ use axum::{Json, extract::State};
 use super::{
     operator::Operator,
     snapshot::PAUSES,
+    tenant_names::name_tenants,
     views::{PauseView, QueuesView},
 };
 use crate::error::ApiError;
@@ -16,7 +17,8 @@ pub(super) async fn show(State(operator): State<Operator>) -> Result<Json<Queues
         ApiError::unavailable()
     })?;
     let pauses = operator.store.newest_pauses(PAUSES + 1).await?;
-    let (paused, paused_more) = PauseView::listed(&pauses);
+    let (mut paused, paused_more) = PauseView::listed(&pauses);
+    name_tenants(&operator.store, &mut paused).await;
     Ok(Json(QueuesView {
         classes: (&stats).into(),
         paused,

@@ -14,6 +14,7 @@ use super::{
     fleet_views::{ScheduleView, ScheduledView},
     operator::Operator,
     paging::{decoded, encoded, limit},
+    tenant_names::name_tenants,
 };
 use crate::{error::ApiError, extract::Params};
 
@@ -61,10 +62,13 @@ pub(super) async fn read(
         };
         let found = operator.store.streams_due_from(&after, limit).await?;
         let is_full = found.len() == limit as usize;
+        let next_cursor = found.last().filter(|_| is_full).map(cursor);
+        let mut items: Vec<_> = found.into_iter().map(view).collect();
+        name_tenants(&operator.store, &mut items).await;
         Ok(ScheduleView {
             from: after.due_at.trunc_subsecs(3),
-            next_cursor: found.last().filter(|_| is_full).map(cursor),
-            items: found.into_iter().map(view).collect(),
+            next_cursor,
+            items,
         })
     })
     .await
@@ -119,6 +123,7 @@ fn view(stream: ScheduledStream) -> ScheduledView {
     ScheduledView {
         due_at: stream.due_at,
         tenant_id: TenantId(stream.tenant_id),
+        tenant_name: None,
         connection_id: ConnectionId(stream.connection_id),
         what: what.to_owned(),
         sentence,

@@ -3,6 +3,7 @@
 //! A server that does not answer costs a caller a second, and then what was read before is shown with its age.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::Arc,
     time::{Duration, Instant},
@@ -16,6 +17,7 @@ use shared::{
     store::{FleetCounts, OperatorStore, Pause},
 };
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use super::bounded::COUNT_CAP;
 
@@ -51,6 +53,8 @@ pub(super) struct FleetReading {
     /// Counted up to one more than the cap, so that more can be told from exactly so many.
     pub(super) counts: FleetCounts,
     pub(super) pauses: Vec<Pause>,
+    /// Of the tenants that are named in either.
+    pub(super) names: HashMap<Uuid, String>,
 }
 
 /// The last readings of both servers. Clones share them.
@@ -104,9 +108,15 @@ impl Snapshot {
     /// The counts of the fleet.
     pub(super) async fn fleet(&self, store: &OperatorStore) -> Reading<FleetReading> {
         let read = async {
+            let counts = store.fleet_counts(COUNT_CAP + 1).await?;
+            let pauses = store.newest_pauses(PAUSES + 1).await?;
+            let paused = pauses.iter().filter_map(|pause| pause.scope.parse().ok());
+            let named: Vec<Uuid> = paused.chain(counts.latest_tenant).collect();
+            let names = store.tenant_names(&named).await?;
             Ok::<_, shared::store::StoreError>(FleetReading {
-                counts: store.fleet_counts(COUNT_CAP + 1).await?,
-                pauses: store.newest_pauses(PAUSES + 1).await?,
+                counts,
+                pauses,
+                names: names.into_iter().collect(),
             })
         };
         let mut last = self.fleet.lock().await;

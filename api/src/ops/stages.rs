@@ -75,6 +75,24 @@ pub(super) fn stages(
         .collect()
 }
 
+/// The stage of one stream of a connection, by its name. `None` if the connection has ended.
+pub(super) fn stage_name(
+    connection: ConnectionId,
+    state: ConnectionState,
+    work: &StreamWork,
+    jobs: &[JobView],
+    pauses: &[Pause],
+    now: DateTime<Utc>,
+) -> Option<&'static str> {
+    let is_its = |job: &&JobView| job.connection_id == connection && job.stream == work.stream;
+    let stream = StreamState {
+        connection: state,
+        work,
+        job: jobs.iter().find(is_its),
+    };
+    stage_of(&stream, pauses, now).map(Stage::name)
+}
+
 fn stage_of(stream: &StreamState<'_>, pauses: &[Pause], now: DateTime<Utc>) -> Option<Stage> {
     let work = stream.work;
     let is_due = work.due_at.is_some_and(|at| at <= now);
@@ -230,6 +248,7 @@ mod tests {
             id: String::new(),
             state: state.to_owned(),
             tenant_id: shared::domain::TenantId(uuid::Uuid::nil()),
+            tenant_name: None,
             connection_id: ConnectionId(uuid::Uuid::nil()),
             stream: stream.to_string(),
             class: stream.class().to_string(),
@@ -253,6 +272,7 @@ mod tests {
                 scope: scope.to_owned(),
                 reason: None,
                 paused_at: NOW,
+                operator: None,
             })
             .into_iter()
             .collect();

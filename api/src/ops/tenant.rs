@@ -10,7 +10,7 @@ use shared::{
     domain::{ConnectionId, Stream, TenantId},
     queue::Ticket,
     store::{
-        Connection, DeadLetterFilter, HeldObject, OperatorTx, StreamWork,
+        Connection, DeadLetterFilter, HeldObject, OperatorTx, Pause, StreamWork,
         reads::{Position, Run},
     },
 };
@@ -23,7 +23,7 @@ use super::{
     },
     jobs,
     operator::Operator,
-    stages::{ConnectionWork, stages},
+    stages::{ConnectionWork, stage_name, stages},
     views::{DeadLetterView, PauseView, StreamStatusView},
     why::{self, Said},
 };
@@ -93,7 +93,7 @@ async fn read_all(operator: &Operator, tenant: TenantId) -> Result<TenantView, A
         .map(|jobs| stages(&work, jobs, &paused, Utc::now()));
     let mut connections = Vec::new();
     for reading in readings {
-        connections.push(connection_view(operator, reading, jobs.is_some()).await);
+        connections.push(connection_view(operator, reading, jobs.as_deref(), &paused).await);
     }
     let said: Vec<_> = connections
         .iter()
@@ -153,15 +153,16 @@ pub(super) async fn jobs_of(
     Some(found.iter().map(jobs::view).collect())
 }
 
-/// `redis_answers` spares a look at each limit if Redis has just not answered.
+/// Without tickets Redis has just not answered, so that it is not asked for the rate limit.
 async fn connection_view(
     operator: &Operator,
     reading: ConnectionReading,
-    redis_answers: bool,
+    jobs: Option<&[JobView]>,
+    pauses: &[Pause],
 ) -> TenantConnectionView {
     let connection = reading.connection;
     let pacing = &operator.pacing;
-    let budget = if redis_answers {
+    let budget = if jobs.is_some() {
         let budget = pacing.status(connection.region, &connection.workspace_id);
         budget.await.map(|budget| (budget, pacing.max_share()))
     } else {
@@ -170,16 +171,22 @@ async fn connection_view(
     let (eta_seconds, rate) = syncs::foreseen(budget, &reading.status);
     let quarantine = quarantine(&reading.facts, reading.examples);
     let status = reading.status;
+    let now = Utc::now();
     let streams = status
         .streams
         .into_iter()
-        .map(|stream| TenantStreamView {
-            work: reading
-                .work
-                .iter()
-                .find(|work| work.stream == stream.stream.as_str())
-                .map(StreamWorkView::from),
-            status: StreamStatusView::from(stream),
+        .map(|stream| {
+            let its = |work: &&StreamWork| work.stream == stream.stream.as_str();
+            let work = reading.work.iter().find(its);
+            let stage = work.zip(jobs).and_then(|(work, jobs)| {
+                let state = connection.state;
+                stage_name(connection.id, state, work, jobs, pauses, now)
+            });
+            TenantStreamView {
+                stage: stage.map(str::to_owned),
+                work: work.map(StreamWorkView::from),
+                status: StreamStatusView::from(stream),
+            }
         })
         .collect();
     TenantConnectionView {

@@ -33,6 +33,9 @@ pub struct DeadLetterView {
     pub id: Uuid,
     #[schemars(with = "Uuid")]
     pub tenant_id: TenantId,
+    /// `None` if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_name: Option<String>,
     #[schemars(with = "Uuid")]
     pub connection_id: ConnectionId,
     pub stream: String,
@@ -65,6 +68,9 @@ pub struct BulkView {
     /// `retry` or `drop`.
     pub action: String,
     pub filter: BulkFilterView,
+    /// Of the tenant that the filter names. `None` if it names none, or if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_name: Option<String>,
     /// `queued`, `running`, `finished` or `cancelled`.
     pub status: String,
     /// Letters that were open when it was asked for. Once it is finished, those that were changed or skipped.
@@ -80,6 +86,9 @@ pub struct BulkView {
     /// The browser's session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Uuid>,
+    /// What the operator called itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
     pub requested_at: DateTime<Utc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<DateTime<Utc>>,
@@ -133,6 +142,9 @@ pub struct EventView {
     pub message: String,
     #[schemars(with = "Uuid")]
     pub tenant_id: TenantId,
+    /// `None` if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_name: Option<String>,
     #[schemars(with = "Option<Uuid>")]
     pub connection_id: Option<ConnectionId>,
     pub workspace_id: Option<String>,
@@ -172,8 +184,14 @@ pub struct ClassView {
 pub struct PauseView {
     /// `fleet`, a class, or a tenant's id.
     pub scope: String,
+    /// Of the tenant that is paused. `None` if it is none, or if it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_name: Option<String>,
     pub reason: Option<String>,
     pub paused_at: DateTime<Utc>,
+    /// What the operator called itself.
+    #[serde(default)]
+    pub operator: Option<String>,
 }
 
 /// The answer to a pause or a resume.
@@ -224,6 +242,7 @@ impl From<DeadLetter> for DeadLetterView {
         Self {
             id: letter.id,
             tenant_id: TenantId(letter.tenant_id),
+            tenant_name: None,
             connection_id: ConnectionId(letter.connection_id),
             stream: letter.stream,
             cause: letter.cause,
@@ -258,6 +277,7 @@ impl From<BulkAction> for BulkView {
                 stream: action.stream,
                 cause: action.cause,
             },
+            tenant_name: None,
             id: action.id,
             action: action.action,
             total: action.total,
@@ -266,6 +286,7 @@ impl From<BulkAction> for BulkView {
             waiting: action.waiting,
             requested_by: action.channel,
             session_id: action.session_id,
+            operator: action.operator,
             requested_at: action.requested_at,
             started_at: action.started_at,
             finished_at: action.finished_at,
@@ -277,8 +298,10 @@ impl From<Pause> for PauseView {
     fn from(pause: Pause) -> Self {
         Self {
             scope: pause.scope,
+            tenant_name: None,
             reason: pause.reason,
             paused_at: pause.paused_at,
+            operator: pause.operator,
         }
     }
 }
@@ -318,6 +341,7 @@ impl From<OperatorEvent> for EventView {
             id: event.id,
             code: event.code,
             tenant_id: TenantId(event.tenant_id),
+            tenant_name: None,
             connection_id: event.connection_id.map(ConnectionId),
             workspace_id: event.workspace_id,
             happened_at: event.happened_at,

@@ -114,7 +114,8 @@ fn pause_sentence(pause: &Pause) -> String {
         Some(reason) => format!("Reason: {}.", reason.trim_end_matches('.')),
         None => "No reason was given.".to_owned(),
     };
-    format!("Paused by an operator since {since}: {work}. {reason}")
+    let operator = pause.operator.as_deref().unwrap_or("an operator");
+    format!("Paused by {operator} since {since}: {work}. {reason}")
 }
 
 #[cfg(test)]
@@ -126,20 +127,21 @@ mod tests {
     #[test]
     fn every_pause_reads_well() {
         let sentences = [
-            ("fleet", Some("Intercom is down.")),
-            ("backfill", Some("load test")),
-            ("0190b5a8-0000-7000-8000-000000000000", None),
+            ("fleet", Some("Intercom is down."), Some("Ada")),
+            ("backfill", Some("load test"), None),
+            ("0190b5a8-0000-7000-8000-000000000000", None, None),
         ]
-        .map(|(scope, reason)| {
+        .map(|(scope, reason, operator)| {
             let pause = Pause {
                 scope: scope.to_owned(),
                 reason: reason.map(str::to_owned),
                 paused_at: DateTime::UNIX_EPOCH,
+                operator: operator.map(str::to_owned),
             };
             sentence(&[pause], &[]) + "\n"
         });
         insta::assert_snapshot!(sentences.concat(), @r"
-        Paused by an operator since 1970-01-01 00:00:00 UTC: no new work starts in the whole fleet. Reason: Intercom is down. No workspace is connected.
+        Paused by Ada since 1970-01-01 00:00:00 UTC: no new work starts in the whole fleet. Reason: Intercom is down. No workspace is connected.
         Paused by an operator since 1970-01-01 00:00:00 UTC: no new backfill work starts for any tenant. Reason: load test. No workspace is connected.
         Paused by an operator since 1970-01-01 00:00:00 UTC: no new work starts for this tenant. No reason was given. No workspace is connected.
         ");

@@ -140,11 +140,11 @@ pub struct EventsArgs {
 }
 
 /// A call of the ops listener (`PATHBOUND_OPS_LISTEN`) with the operator key.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ActionsArgs {
-    /// Only what was about this tenant
-    #[arg(long, value_name = "ID")]
-    pub tenant: Option<TenantId>,
+    /// Only what was about this tenant: its name, its id, or the beginning of its id
+    #[arg(long)]
+    pub tenant: Option<String>,
     /// How many to show
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub limit: u32,
@@ -432,13 +432,13 @@ pub enum KeysCommand {
 pub enum MergeRulesCommand {
     /// Show the order of sources for each object, and for fields with an order of their own
     Show {
-        /// The tenant's id
-        tenant: TenantId,
+        /// The tenant: its id, or with the operator key its name or the beginning of its id
+        tenant: String,
     },
     /// Replace all rules of a tenant
     Set {
-        /// The tenant's id
-        tenant: TenantId,
+        /// The tenant: its id, or with the operator key its name or the beginning of its id
+        tenant: String,
         /// A JSON file as `show --output json` prints it, or `-` for stdin
         rules: PathBuf,
     },
@@ -448,13 +448,13 @@ pub enum MergeRulesCommand {
 pub enum IdentityRulesCommand {
     /// Show the values that are blocked beside those that are blocked for every tenant
     Show {
-        /// The tenant's id
-        tenant: TenantId,
+        /// The tenant: its id, or with the operator key its name or the beginning of its id
+        tenant: String,
     },
     /// Replace all rules of a tenant. Its contacts and companies are parted and joined at once
     Set {
-        /// The tenant's id
-        tenant: TenantId,
+        /// The tenant: its id, or with the operator key its name or the beginning of its id
+        tenant: String,
         /// A JSON file as `show --output json` prints it, or `-` for stdin
         rules: PathBuf,
     },
@@ -565,10 +565,10 @@ pub struct TopArgs {
     pub operate: bool,
 }
 
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ResyncArgs {
-    /// The tenant's id
-    pub tenant: TenantId,
+    /// The tenant: its id, or with the operator key its name or the beginning of its id
+    pub tenant: String,
     /// Sync the changes, everything, or everything with a check for deletions
     #[arg(long, value_enum, default_value_t)]
     pub mode: ModeArg,
@@ -577,10 +577,10 @@ pub struct ResyncArgs {
     pub wait: bool,
 }
 
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ReplayArgs {
-    /// The tenant's id
-    pub tenant: TenantId,
+    /// The tenant: its id, or with the operator key its name or the beginning of its id
+    pub tenant: String,
     /// Only count
     #[arg(long)]
     pub dry_run: bool,

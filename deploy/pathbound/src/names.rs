@@ -4,7 +4,7 @@ use api::ops::{
     fleet_views::{CausesView, JobsView, TenantRowView, TenantsView},
     views::DeadLetterView,
 };
-use shared::domain::TenantId;
+use shared::{config::Config, domain::TenantId};
 
 use crate::{failure::Failure, ops_client::OpsClient, output::one_line};
 
@@ -52,6 +52,24 @@ pub(crate) async fn tenant(ops: &OpsClient, text: &str) -> Result<TenantId, Fail
     }
 }
 
+/// The same for a command of another server, which an id is enough for. A name is looked up on the ops listener.
+///
+/// # Errors
+/// As [`tenant`], and if the text is no id and no operator key is configured.
+pub(crate) async fn tenant_anywhere(config: &Config, text: &str) -> Result<TenantId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let ops = OpsClient::of(config).map_err(|failure| match failure {
+        Failure::Setting(what) => Failure::Setting(format!(
+            "`{}` is no id, and to look a name up: {what}",
+            one_line(text)
+        )),
+        other => other,
+    })?;
+    tenant(&ops, text).await
+}
+
 async fn page(ops: &OpsClient, query: &[(&str, &str)]) -> Result<TenantsView, Failure> {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("limit", "200")
@@ -85,7 +103,15 @@ fn one_named(rows: &[TenantRowView], text: &str) -> Named {
 }
 
 fn described(row: &TenantRowView) -> String {
-    format!("{} ({})", one_line(&row.name), row.id)
+    shown(row.id, Some(&row.name))
+}
+
+/// A tenant in a list, with its name if that is known.
+pub(crate) fn shown(id: TenantId, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{} ({id})", one_line(name)),
+        None => id.to_string(),
+    }
 }
 
 fn several(text: &str, names: &[String]) -> Failure {

@@ -1,9 +1,13 @@
 //! A client of the ops listener with the operator key. Answers are the types of [`api::ops::views`].
 
+use api::ops::origin::OPERATOR_HEADER;
 use reqwest::{Client, Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use shared::{config::Config, domain::Secret};
+use shared::{
+    config::Config,
+    domain::{OperatorName, Secret},
+};
 
 use crate::{api_client, failure::Failure};
 
@@ -13,6 +17,8 @@ pub struct OpsClient {
     http: Client,
     base: String,
     key: Secret,
+    /// The operator's name, if it has one.
+    operator: Option<OperatorName>,
 }
 
 impl OpsClient {
@@ -36,6 +42,7 @@ impl OpsClient {
             http: api_client::http_client()?,
             base: format!("http://{}", config.ops_listen),
             key,
+            operator: config.operator_name.clone().or_else(login_name),
         })
     }
 
@@ -71,6 +78,9 @@ impl OpsClient {
             .http
             .request(method, format!("{}{path}", self.base))
             .bearer_auth(self.key.expose());
+        if let Some(operator) = &self.operator {
+            call = call.header(OPERATOR_HEADER, operator.as_str().as_bytes());
+        }
         if let Some(body) = body {
             call = call.json(body);
         }
@@ -97,4 +107,11 @@ impl OpsClient {
             }),
         }
     }
+}
+
+/// The name that the machine knows its user by. `None` if there is none, as in a container.
+fn login_name() -> Option<OperatorName> {
+    ["USER", "LOGNAME", "USERNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok()?.parse().ok())
 }

@@ -27,7 +27,7 @@ pub use retention::Retention;
 pub use role::{ProcessRole, UnknownRole};
 use values::Reader;
 
-use crate::domain::{Secret, WorkerPool, thread_fate::ThreadPatience};
+use crate::domain::{OperatorName, Secret, WorkerPool, thread_fate::ThreadPatience};
 
 /// The defaults with their comments. The loader reads the values, and `make reference` the comments.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -63,6 +63,8 @@ pub struct Config {
     pub mcp: McpConfig,
     pub service_key: Secret,
     pub operator_key: Option<Secret>,
+    /// What the command line calls its operator.
+    pub operator_name: Option<OperatorName>,
     /// It opens the ops listener for reading only.
     pub viewer_key: Option<Secret>,
     pub encryption_keys: Secret,
@@ -258,6 +260,7 @@ impl Config {
             mcp: McpConfig::read(&mut read, development),
             service_key: read.key("service_key", role.runs_api(), development),
             operator_key: read.optional_key("operator_key"),
+            operator_name: read.operator_name("operator_name"),
             viewer_key: read.viewer_key("viewer_key", "operator_key"),
             encryption_keys: read.encryption_keys(
                 "encryption_keys",

@@ -10,7 +10,10 @@ use super::{
     dsn::Dsn,
     layers::{Layers, variable},
 };
-use crate::{domain::Secret, vault::KeyRing};
+use crate::{
+    domain::{OperatorName, Secret},
+    vault::KeyRing,
+};
 
 /// Seals tokens in development when no key is set, so that a restart can still open them.
 /// Production refuses it, because it is public.
@@ -282,6 +285,21 @@ impl Reader<'_> {
         }
         self.check_key(key, &text);
         Some(Secret::new(text))
+    }
+
+    /// The name of an operator. `None` if it is empty.
+    pub(super) fn operator_name(&mut self, key: &str) -> Option<OperatorName> {
+        let text = self.text(key);
+        if text.trim().is_empty() {
+            return None;
+        }
+        match text.parse() {
+            Ok(name) => Some(name),
+            Err(fault) => {
+                self.fault(key, &fault.to_string());
+                None
+            }
+        }
     }
 
     /// A key that may do less than another one, so it must not be the same.

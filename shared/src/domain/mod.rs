@@ -6,6 +6,7 @@ pub mod erased_text;
 pub mod ids;
 pub mod json_text;
 pub mod masked;
+mod operator_name;
 pub mod permission;
 pub mod profile;
 pub mod records;
@@ -20,6 +21,7 @@ pub mod verdict;
 
 pub use ids::{ConnectionId, RunId, TenantId};
 pub use json_text::JsonText;
+pub use operator_name::{BadOperatorName, OperatorName};
 pub use region::Region;
 pub use secret::Secret;
 pub use stream::{Class, Mode, Stream, WorkerPool};

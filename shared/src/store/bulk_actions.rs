@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    ActionSubject, DeadLetterFilter, OperatorActionKind, OperatorChannel, Store, StoreError, Tx,
+    ActionOrigin, ActionSubject, DeadLetterFilter, OperatorActionKind, OperatorChannel, Store,
+    StoreError, Tx,
     roles::{Operator, WorksBulkActions},
 };
 use crate::domain::{Stream, TenantId};
@@ -72,6 +73,8 @@ pub struct BulkAction {
     /// `key` or `browser`.
     pub channel: String,
     pub session_id: Option<Uuid>,
+    /// What the operator called itself.
+    pub operator: Option<String>,
     pub requested_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
@@ -146,9 +149,12 @@ impl BulkAction {
         subject
     }
 
-    fn channel(&self) -> OperatorChannel {
-        self.session_id
-            .map_or(OperatorChannel::Key, OperatorChannel::Browser)
+    fn origin(&self) -> ActionOrigin {
+        let session = self.session_id;
+        ActionOrigin {
+            channel: session.map_or(OperatorChannel::Key, OperatorChannel::Browser),
+            operator: self.operator.as_deref().and_then(|name| name.parse().ok()),
+        }
     }
 }
 
@@ -157,7 +163,7 @@ macro_rules! bulk_action {
     ($rest:literal, $($argument:expr),*) => {
         sqlx::query_as!(
             BulkAction,
-            r#"SELECT tenant_id, id, action, stream, cause, channel, session_id, requested_at, started_at, finished_at, cancelled,
+            r#"SELECT tenant_id, id, action, stream, cause, channel, session_id, operator, requested_at, started_at, finished_at, cancelled,
                       total, done, skipped, waiting, cursor_id, batch_after FROM bulk_actions "# + $rest,
             $($argument),*
         )
@@ -174,7 +180,7 @@ impl Store<Operator> {
     #[tracing::instrument(name = "db.start_bulk_action", level = "debug", skip_all)]
     pub async fn start_bulk_action(
         &self,
-        channel: OperatorChannel,
+        origin: &ActionOrigin,
         kind: BulkKind,
         filter: &DeadLetterFilter,
     ) -> Result<BulkAction, StoreError> {
@@ -189,11 +195,11 @@ impl Store<Operator> {
         )
         .fetch_one(tx.session())
         .await?;
-        let (channel, session) = channel.columns();
+        let (channel, session) = origin.channel.columns();
         let owner = tenant.unwrap_or(Uuid::nil());
         sqlx::query!(
-            "INSERT INTO bulk_actions (tenant_id, id, action, stream, cause, channel, session_id, total)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+            "INSERT INTO bulk_actions (tenant_id, id, action, stream, cause, channel, session_id, operator, total)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
             owner,
             Uuid::now_v7(),
             kind.as_str(),
@@ -201,6 +207,7 @@ impl Store<Operator> {
             filter.cause,
             channel,
             session,
+            origin.name(),
             total,
         )
         .execute(tx.session())
@@ -250,7 +257,7 @@ impl Store<Operator> {
     #[tracing::instrument(name = "db.cancel_bulk_action", level = "debug", skip_all)]
     pub async fn cancel_bulk_action(
         &self,
-        channel: OperatorChannel,
+        origin: &ActionOrigin,
         id: Uuid,
     ) -> Result<Option<BulkAction>, StoreError> {
         let mut tx = self.begin_for_all().await?;
@@ -268,13 +275,8 @@ impl Store<Operator> {
             text: format!("{} of dead letters, {id}", action.action),
             reason: None,
         };
-        tx.add_operator_action(
-            channel,
-            OperatorActionKind::BulkActionCancelled,
-            &subject,
-            1,
-        )
-        .await?;
+        tx.add_operator_action(origin, OperatorActionKind::BulkActionCancelled, &subject, 1)
+            .await?;
         tx.end_bulk_action(action).await.map(Some)
     }
 }
@@ -294,7 +296,7 @@ impl<R: WorksBulkActions> Tx<R> {
         action.waiting = 0;
         let kind = action.kind()?;
         self.add_operator_action(
-            action.channel(),
+            &action.origin(),
             kind.action(),
             &action.subject(),
             action.done,

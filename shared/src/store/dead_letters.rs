@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    ActionSubject, Due, OperatorActionKind, OperatorChannel, SliceKey, Store, StoreError, Tx,
+    ActionOrigin, ActionSubject, Due, OperatorActionKind, SliceKey, Store, StoreError, Tx,
     roles::{Api, Operator, Worker},
     streams::{DueRow, dues},
 };
@@ -145,7 +145,7 @@ impl Store<Operator> {
     #[tracing::instrument(name = "db.retry_dead_letters", level = "debug", skip_all)]
     pub async fn retry_dead_letters(
         &self,
-        channel: OperatorChannel,
+        origin: &ActionOrigin,
         filter: &DeadLetterFilter,
         limit: i32,
     ) -> Result<Vec<Due>, StoreError> {
@@ -163,7 +163,7 @@ impl Store<Operator> {
         .fetch_all(tx.session())
         .await?;
         let kind = OperatorActionKind::DeadLettersRetried;
-        tx.add_operator_action(channel, kind, &filter.subject(), rows.len() as i64)
+        tx.add_operator_action(origin, kind, &filter.subject(), rows.len() as i64)
             .await?;
         tx.commit().await?;
         dues(rows)
@@ -174,7 +174,7 @@ impl Store<Operator> {
     #[tracing::instrument(name = "db.drop_dead_letters", level = "debug", skip_all)]
     pub async fn drop_dead_letters(
         &self,
-        channel: OperatorChannel,
+        origin: &ActionOrigin,
         filter: &DeadLetterFilter,
         limit: i32,
     ) -> Result<i64, StoreError> {
@@ -190,7 +190,7 @@ impl Store<Operator> {
         .fetch_one(tx.session())
         .await?;
         let kind = OperatorActionKind::DeadLettersDropped;
-        tx.add_operator_action(channel, kind, &filter.subject(), dropped)
+        tx.add_operator_action(origin, kind, &filter.subject(), dropped)
             .await?;
         tx.commit().await?;
         Ok(dropped)

@@ -194,6 +194,19 @@ impl Store<Operator> {
         .await?)
     }
 
+    /// The names of these tenants. A tenant that does not exist is left out.
+    #[tracing::instrument(name = "db.tenant_names", level = "debug", skip_all)]
+    pub async fn tenant_names(&self, ids: &[Uuid]) -> Result<Vec<(Uuid, String)>, StoreError> {
+        let mut tx = self.inspect_all().await?;
+        let rows = sqlx::query!(
+            r#"SELECT id AS "id!", name AS "name!" FROM tenant_names($1)"#,
+            ids,
+        )
+        .fetch_all(tx.session())
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+    }
+
     /// What a list says of these tenants, in their order. A tenant that does not exist is left out.
     #[tracing::instrument(name = "db.describe_tenants", level = "debug", skip_all)]
     pub async fn describe_tenants(&self, ids: &[Uuid]) -> Result<Vec<TenantSummary>, StoreError> {

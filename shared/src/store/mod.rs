@@ -102,7 +102,9 @@ pub use idempotency::Claim;
 pub use identities::{BlockedChange, PartedContact, RecordIdentities, SplitFault};
 pub use migrate::{check, migrate, schema};
 pub use oauth_flows::{BurntFlow, FlowFate, FlowOrigin, NewFlow, NewWorkspace, StartPage};
-pub use operator_actions::{ActionSubject, OperatorAction, OperatorActionKind, OperatorChannel};
+pub use operator_actions::{
+    ActionOrigin, ActionSubject, OperatorAction, OperatorActionKind, OperatorChannel,
+};
 pub use operator_events::OperatorEvent;
 pub use pauses::Pause;
 pub use postgres_fault::{MigrationFault, PostgresFault};

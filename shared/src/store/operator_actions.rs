@@ -7,7 +7,7 @@ use super::{
     Store, StoreError, Tx,
     roles::{Operator, WorksBulkActions},
 };
-use crate::domain::TenantId;
+use crate::domain::{OperatorName, TenantId};
 
 /// What an operator may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,30 @@ impl OperatorChannel {
     }
 }
 
+/// Whose action it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionOrigin {
+    pub channel: OperatorChannel,
+    /// `None` if the operator gave no name.
+    pub operator: Option<OperatorName>,
+}
+
+impl ActionOrigin {
+    /// Of an operator without a name.
+    #[must_use]
+    pub const fn unnamed(channel: OperatorChannel) -> Self {
+        Self {
+            channel,
+            operator: None,
+        }
+    }
+
+    /// The name as a column has it.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.operator.as_ref().map(OperatorName::as_str)
+    }
+}
+
 /// What an action is about.
 #[derive(Clone, Debug)]
 pub struct ActionSubject {
@@ -71,6 +95,8 @@ pub struct OperatorAction {
     /// `key` or `browser`.
     pub channel: String,
     pub session_id: Option<Uuid>,
+    /// What the operator called itself.
+    pub operator: Option<String>,
     /// The nil id if it was not about one tenant.
     pub tenant_id: Uuid,
     pub subject: String,
@@ -83,20 +109,21 @@ impl<R: WorksBulkActions> Tx<R> {
     /// Writes an action beside what it changes.
     pub(super) async fn add_operator_action(
         &mut self,
-        channel: OperatorChannel,
+        origin: &ActionOrigin,
         kind: OperatorActionKind,
         subject: &ActionSubject,
         changed: i64,
     ) -> Result<(), StoreError> {
-        let (channel, session) = channel.columns();
+        let (channel, session) = origin.channel.columns();
         sqlx::query!(
-            "INSERT INTO operator_actions (tenant_id, id, action, channel, session_id, subject, reason, changed)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO operator_actions (tenant_id, id, action, channel, session_id, operator, subject, reason, changed)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             subject.tenant.map_or(Uuid::nil(), |tenant| tenant.0),
             Uuid::now_v7(),
             kind.as_str(),
             channel,
             session,
+            origin.name(),
             subject.text,
             subject.reason,
             changed,
@@ -120,7 +147,7 @@ impl Store<Operator> {
         let before = before.unwrap_or(Uuid::max());
         Ok(sqlx::query_as!(
             OperatorAction,
-            "SELECT id, at, action, channel, session_id, tenant_id, subject, reason, changed
+            "SELECT id, at, action, channel, session_id, operator, tenant_id, subject, reason, changed
              FROM operator_actions WHERE id < $1 ORDER BY id DESC LIMIT $2",
             before,
             limit,
@@ -140,7 +167,7 @@ impl Store<Operator> {
         let mut tx = self.inspect_all().await?;
         Ok(sqlx::query_as!(
             OperatorAction,
-            "SELECT id, at, action, channel, session_id, tenant_id, subject, reason, changed
+            "SELECT id, at, action, channel, session_id, operator, tenant_id, subject, reason, changed
              FROM operator_actions WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
             tenant.0,
             before.unwrap_or(Uuid::max()),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    ActionSubject, OperatorActionKind, OperatorChannel, Store, StoreError, Tx,
+    ActionOrigin, ActionSubject, OperatorActionKind, Store, StoreError, Tx,
     roles::{Operator, Scheduler},
 };
 
@@ -19,6 +19,8 @@ pub struct Pause {
     pub scope: String,
     pub reason: Option<String>,
     pub paused_at: DateTime<Utc>,
+    /// What the operator called itself.
+    pub operator: Option<String>,
 }
 
 impl Store<Scheduler> {
@@ -35,7 +37,7 @@ impl Tx<Scheduler> {
     pub async fn pauses(&mut self) -> Result<Vec<Pause>, StoreError> {
         Ok(sqlx::query_as!(
             Pause,
-            "SELECT scope, reason, paused_at FROM pauses ORDER BY paused_at"
+            "SELECT scope, reason, paused_at, operator FROM pauses ORDER BY paused_at"
         )
         .fetch_all(self.session())
         .await?)
@@ -51,7 +53,7 @@ impl Tx<Operator> {
         scopes.extend(tenants.iter().map(Uuid::to_string));
         let mut pauses = sqlx::query_as!(
             Pause,
-            "SELECT scope, reason, paused_at FROM pauses WHERE scope = ANY($1)",
+            "SELECT scope, reason, paused_at, operator FROM pauses WHERE scope = ANY($1)",
             &scopes,
         )
         .fetch_all(self.session())
@@ -75,7 +77,7 @@ impl Store<Operator> {
         let mut pauses = tx.pauses_over(&[]).await?;
         let of_tenants = sqlx::query_as!(
             Pause,
-            "SELECT scope, reason, paused_at FROM pauses WHERE scope <> ALL($1) ORDER BY paused_at DESC LIMIT $2",
+            "SELECT scope, reason, paused_at, operator FROM pauses WHERE scope <> ALL($1) ORDER BY paused_at DESC LIMIT $2",
             &WIDE.map(str::to_owned),
             limit,
         )
@@ -89,20 +91,21 @@ impl Store<Operator> {
     #[tracing::instrument(name = "db.pause", level = "debug", skip_all)]
     pub async fn pause(
         &self,
-        channel: OperatorChannel,
+        origin: &ActionOrigin,
         scope: &str,
         subject: &ActionSubject,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin_for_all().await?;
         let paused = sqlx::query!(
-            "INSERT INTO pauses (scope, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            "INSERT INTO pauses (scope, reason, operator) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
             scope,
             subject.reason,
+            origin.name(),
         )
         .execute(tx.session())
         .await?;
         let changed = paused.rows_affected() as i64;
-        tx.add_operator_action(channel, OperatorActionKind::Paused, subject, changed)
+        tx.add_operator_action(origin, OperatorActionKind::Paused, subject, changed)
             .await?;
         tx.commit().await
     }
@@ -111,7 +114,7 @@ impl Store<Operator> {
     #[tracing::instrument(name = "db.resume", level = "debug", skip_all)]
     pub async fn resume(
         &self,
-        channel: OperatorChannel,
+        origin: &ActionOrigin,
         scope: &str,
         subject: &ActionSubject,
     ) -> Result<(), StoreError> {
@@ -120,7 +123,7 @@ impl Store<Operator> {
             .execute(tx.session())
             .await?;
         let changed = resumed.rows_affected() as i64;
-        tx.add_operator_action(channel, OperatorActionKind::Resumed, subject, changed)
+        tx.add_operator_action(origin, OperatorActionKind::Resumed, subject, changed)
             .await?;
         tx.commit().await
     }

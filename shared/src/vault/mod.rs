@@ -66,6 +66,12 @@ impl SealContext {
         Self::of(&["operator_forms", &hex(key_sha256), &session.to_string()])
     }
 
+    /// The name that an operator gave at the start of a browser session.
+    #[must_use]
+    pub fn operator_name(session: Uuid, name: &str) -> Self {
+        Self::of(&["operator_name", &session.to_string(), name])
+    }
+
     fn of(parts: &[&str]) -> Self {
         let mut bytes = b"pathbound.v1".to_vec();
         for part in parts {

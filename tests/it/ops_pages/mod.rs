@@ -3,6 +3,7 @@
 mod acting;
 mod attacks;
 mod live;
+mod naming;
 mod questions;
 mod seeing;
 mod viewing;

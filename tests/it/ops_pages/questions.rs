@@ -1,5 +1,7 @@
 //! Twenty questions of a person on call. A command and a page answer each of them.
 
+use std::ffi::OsStr;
+
 use chrono::{TimeDelta, Utc};
 use intercom_simulator::{Fault, WorkspaceSpec};
 use serde_json::json;
@@ -30,21 +32,27 @@ async fn troubled() -> (Troubled, Fleet) {
         Office::of(World::with(&[("OPERATOR_KEY", KEY), ("REFUSAL_CONFIRMATION", "1s")]).await);
     let world = &office.world;
     let of = |seed| WorkspaceSpec { seed, ..tiny() };
-    let dead = world.connect(of(5)).await;
+    let named = async |name, seed| world.case(of(seed)).await.of_tenant(name).await;
+    let dead = named("dead-co", 5).await.connect().await;
     let path = format!("/ops/tenants/{}/pause", dead.tenant);
     office
         .post(&path, json!({"reason": "its letters are looked at"}))
         .await;
     fail_for_good(&dead, Stream::Contacts, "status 418", 1_000_000).await;
-    let failing = world.case(of(2)).await;
+    let failing = named("failing-co", 2).await;
     failing.inject(Fault::status(503).operation("list_contacts"));
-    let refused = world.case(of(3)).await;
+    let refused = named("refused-co", 3).await;
     refused.workspace.set_plan(false);
-    let paused = world.connect(of(6)).await;
-    let path = format!("/ops/tenants/{}/pause", paused.tenant);
-    office
-        .post(&path, json!({"reason": "asked by sales"}))
-        .await;
+    let paused = named("paused-co", 6).await.connect().await;
+    let pause = [
+        "tenants",
+        "pause",
+        "paused-co",
+        "--reason",
+        "asked by sales",
+    ];
+    let ada = (OsStr::new("PATHBOUND_OPERATOR_NAME"), OsStr::new("Ada"));
+    assert!(world.command_with(&pause, &[ada]).status.success());
     let aside = world
         .case(WorkspaceSpec {
             contacts: 1,
@@ -52,12 +60,14 @@ async fn troubled() -> (Troubled, Fleet) {
             companies: 30,
             ..of(1)
         })
+        .await
+        .of_tenant("fine-co")
         .await;
     aside.inject(Fault::status(404).operation("contact_companies"));
     let fleet = world.fleet(1);
     let (failing, refused) = (failing.connect().await, refused.connect().await);
     let fine = aside.connect().await;
-    let revoked = world.connect(of(4)).await;
+    let revoked = named("revoked-co", 4).await.connect().await;
     revoked.until_complete().await;
     revoked.workspace.revoke_tokens();
     revoked.request(Mode::Incremental, OBJECTS).await;
@@ -85,7 +95,7 @@ type Question = (
     &'static [&'static str],
 );
 
-/// `FAILING` and the like stand for tenants.
+/// `FAILING` and the like stand for tenants: in a path for their ids, elsewhere for their names.
 const QUESTIONS: [Question; 20] = [
     (
         "what state is the fleet in",
@@ -118,7 +128,7 @@ const QUESTIONS: [Question; 20] = [
         "who paused this, and when",
         "actions --tenant PAUSED",
         "/ops/actions?tenant_id=PAUSED",
-        &["work.paused", "asked by sales", "key"],
+        &["work.paused", "asked by sales", "Ada", "key"],
     ),
     (
         "what is paused now, and why",
@@ -278,7 +288,13 @@ impl Troubled {
         .iter()
         .fold(
             text.replace("LATER", &later.to_string()),
-            |text, (name, tenant)| text.replace(name, &tenant.to_string()),
+            |text, (name, tenant)| {
+                let written = match text.starts_with('/') {
+                    true => tenant.to_string(),
+                    false => format!("{}-co", name.to_lowercase()),
+                };
+                text.replace(name, &written)
+            },
         )
     }
 }

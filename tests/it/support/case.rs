@@ -66,6 +66,14 @@ impl Case {
         case.connect().await
     }
 
+    /// The same workspace for a new tenant with a name of its own.
+    pub(crate) async fn of_tenant(self, name: &str) -> Self {
+        Self {
+            tenant: self.world.tenant_named(name).await,
+            ..self
+        }
+    }
+
     /// The same case, looked at through another world.
     pub(crate) fn seen_from(self, world: World) -> Self {
         Self { world, ..self }

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
-use shared::store::{BulkKind, OperatorChannel};
+use shared::store::BulkKind;
 
 use super::{
     bulk::path,
@@ -48,7 +48,7 @@ pub(super) async fn pause_class(
 ) -> Result<Response, Refused> {
     let (visitor, form) = OpsVisitor::sent_form::<PauseForm>(&operator, &headers, &body)?;
     let scope = class_scope(&class)?;
-    pause(&operator, channel(&visitor), scope, form.reason()).await?;
+    pause(&operator, visitor.origin(), scope, form.reason()).await?;
     Ok(see_other("/ops/", &[]))
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn resume_class(
     body: Bytes,
 ) -> Result<Response, Refused> {
     let (visitor, _) = OpsVisitor::sent_form::<NoFields>(&operator, &headers, &body)?;
-    resume(&operator, channel(&visitor), class_scope(&class)?).await?;
+    resume(&operator, visitor.origin(), class_scope(&class)?).await?;
     Ok(see_other("/ops/", &[]))
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn pause_tenant(
 ) -> Result<Response, Refused> {
     let (visitor, form) = OpsVisitor::sent_form::<PauseForm>(&operator, &headers, &body)?;
     let scope = tenant_scope(&operator, &tenant).await?;
-    pause(&operator, channel(&visitor), scope, form.reason()).await?;
+    pause(&operator, visitor.origin(), scope, form.reason()).await?;
     Ok(see_other(&format!("/ops/tenants/{scope}"), &[]))
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn resume_tenant(
 ) -> Result<Response, Refused> {
     let (visitor, _) = OpsVisitor::sent_form::<NoFields>(&operator, &headers, &body)?;
     let scope = tenant_scope(&operator, &tenant).await?;
-    resume(&operator, channel(&visitor), scope).await?;
+    resume(&operator, visitor.origin(), scope).await?;
     Ok(see_other(&format!("/ops/tenants/{scope}"), &[]))
 }
 
@@ -98,7 +98,7 @@ pub(super) async fn retry_letters(
 ) -> Result<Response, Refused> {
     let (visitor, form) = OpsVisitor::sent_form::<LettersForm>(&operator, &headers, &body)?;
     let request = form.request()?;
-    let started = bulk::start(&operator, channel(&visitor), BulkKind::Retry, request).await?;
+    let started = bulk::start(&operator, visitor.origin(), BulkKind::Retry, request).await?;
     Ok(see_other(&path(&started), &[]))
 }
 
@@ -115,11 +115,6 @@ pub(super) async fn drop_letters(
         return Ok(dead::question(&visitor, &form, count, status));
     }
     let request = form.request()?;
-    let started = bulk::start(&operator, channel(&visitor), BulkKind::Drop, request).await?;
+    let started = bulk::start(&operator, visitor.origin(), BulkKind::Drop, request).await?;
     Ok(see_other(&path(&started), &[]))
-}
-
-/// How the action came, for the list of actions.
-const fn channel(visitor: &OpsVisitor) -> OperatorChannel {
-    OperatorChannel::Browser(visitor.session)
 }

@@ -8,10 +8,10 @@ use axum::{
 };
 use maud::{Markup, html};
 use serde::Deserialize;
-use shared::store::OperatorChannel;
 
 use super::{
-    OpsPage, foreign, form_token, live_region, notice::Refused, or_dash, session::OpsVisitor, time,
+    OpsPage, by, foreign, form_token, live_region, notice::Refused, or_dash, session::OpsVisitor,
+    tenant_name, time,
 };
 use crate::{
     error::ApiError,
@@ -79,8 +79,7 @@ pub(super) async fn cancel(
     body: Bytes,
 ) -> Result<Response, Refused> {
     let (visitor, _) = OpsVisitor::sent_form::<NoFields>(&operator, &headers, &body)?;
-    let channel = OperatorChannel::Browser(visitor.session);
-    let ended = bulk::end(&operator, channel, &action).await?;
+    let ended = bulk::end(&operator, visitor.origin(), &action).await?;
     Ok(see_other(&path(&ended), &[]))
 }
 
@@ -128,7 +127,7 @@ fn render(action: &BulkView, visitor: &OpsVisitor) -> Markup {
                 dl {
                     dt { "Done" } dd { (progress(action)) }
                     dt { "Skipped" } dd { (number(action.skipped)) }
-                    dt { "Asked for" } dd { (time(action.requested_at)) " by " (action.requested_by) }
+                    dt { "Asked for" } dd { (time(action.requested_at)) " by " (by(action.operator.as_deref(), &action.requested_by, action.session_id)) }
                     dt { "Begun" } dd { (or_dash(action.started_at)) }
                     dt { "Ended" } dd { (or_dash(action.finished_at)) }
                 }
@@ -196,6 +195,6 @@ fn filter(action: &BulkView) -> Markup {
         @if is_all { "all" }
         @if let Some(cause) = &filter.cause { "cause " (foreign(cause.strip_prefix('=').unwrap_or(cause))) " " }
         @if let Some(stream) = &filter.stream { "stream " (stream) " " }
-        @if let Some(tenant) = filter.tenant_id { "tenant " code { (tenant) } }
+        @if let Some(tenant) = filter.tenant_id { "tenant " (tenant_name(tenant, action.tenant_name.as_deref())) }
     }
 }

@@ -7,7 +7,9 @@ use axum::{
 };
 use maud::{Markup, html};
 
-use super::{OpsPage, foreign, next_page, notice::Refused, or_dash, read_query, time};
+use super::{
+    OpsPage, by, foreign, next_page, notice::Refused, or_dash, read_query, tenant_link, time,
+};
 use crate::{
     error::ApiError,
     ops::{
@@ -64,7 +66,7 @@ pub(super) fn jobs_table(jobs: &[JobView]) -> Markup {
                 @if jobs.is_empty() { tr { td colspan="6" { "There is no such ticket at the moment." } } }
                 @for job in jobs {
                     tr {
-                        th scope="row" { a href=(format!("/ops/tenants/{}", job.tenant_id)) { code { (job.tenant_id) } } }
+                        th scope="row" { (tenant_link(job.tenant_id, job.tenant_name.as_deref())) }
                         td { (job.stream) " (" (job.class) ")" }
                         td { (job.state) @if let Some(crashes) = job.crashes.filter(|crashes| *crashes > 0) { ", " (crashes) " crashes" } }
                         td { (or_dash(job.ready_since)) }
@@ -107,7 +109,7 @@ fn event_item(event: &EventView) -> Markup {
     html! {
         li {
             (time(event.happened_at)) ": "
-            a href=(format!("/ops/tenants/{}", event.tenant_id)) { code { (event.tenant_id) } } " " (foreign(&event.message))
+            (tenant_link(event.tenant_id, event.tenant_name.as_deref())) " " (foreign(&event.message))
         }
     }
 }
@@ -132,10 +134,14 @@ async fn actions_content(operator: Operator, query: String) -> Result<Markup, Ap
     let asked: actions::ActionsQuery = read_query(&query)?;
     let found = actions::read(&operator, &asked).await?;
     let tenant = asked.tenant_id.map(|tenant| tenant.to_string());
+    let name = found
+        .items
+        .first()
+        .and_then(|action| action.tenant_name.as_deref());
     Ok(html! {
         h1 { "Actions" }
-        @if let Some(tenant) = &tenant {
-            p { "Only those about the tenant " a href=(format!("/ops/tenants/{tenant}")) { code { (tenant) } } ". " a href="/ops/actions" { "Show all" } "." }
+        @if let Some(tenant) = asked.tenant_id {
+            p { "Only those about the tenant " (tenant_link(tenant, name)) ". " a href="/ops/actions" { "Show all" } "." }
         }
         table {
             caption { "What operators have done, newest first" }
@@ -159,9 +165,9 @@ fn action_row(action: &ActionView) -> Markup {
             td { code { (action.action) } " (" (action.changed) " changed)" }
             td {
                 (foreign(&action.subject))
-                @if let Some(tenant) = action.tenant_id { " " a href=(format!("/ops/tenants/{tenant}")) { code { (tenant) } } }
+                @if let Some(tenant) = action.tenant_id { " " (tenant_link(tenant, action.tenant_name.as_deref())) }
             }
-            td { (action.channel) @if let Some(session) = action.session_id { " " code { (session) } } }
+            td { (by(action.operator.as_deref(), &action.channel, action.session_id)) }
             td { @match &action.reason { Some(reason) => { (foreign(reason)) } None => { "–" } } }
         }
     }

@@ -46,6 +46,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde::de::DeserializeOwned;
+use shared::domain::TenantId;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -226,6 +227,7 @@ impl OpsPage<'_> {
                         }
                         form method="post" action="/ops/sign-out" {
                             (form_token(visitor))
+                            @if let Some(name) = &visitor.operator { (foreign(name.as_str())) " " }
                             button class="quiet" type="submit" { "Sign out" }
                         }
                     }
@@ -301,6 +303,24 @@ fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
 /// `2026-11-30 12:05:09 UTC`. On call, seconds matter.
 fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// A tenant by its name, or by its id if the name is not known.
+fn tenant_name(tenant: TenantId, name: Option<&str>) -> Markup {
+    html! { @match name { Some(name) => { (foreign(name)) } None => { code { (tenant) } } } }
+}
+
+/// The same, as a link to the tenant's page.
+fn tenant_link(tenant: TenantId, name: Option<&str>) -> Markup {
+    html! { a href=(format!("/ops/tenants/{tenant}")) { (tenant_name(tenant, name)) } }
+}
+
+/// Whose an action was: the name that the operator gave, and how it came.
+fn by(operator: Option<&str>, channel: &str, session: Option<Uuid>) -> Markup {
+    html! {
+        @if let Some(name) = operator { (foreign(name)) ", " }
+        (channel) @if let Some(session) = session { " " code { (session) } }
+    }
 }
 
 /// A time that may be missing.

@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use maud::{Markup, html};
+use shared::domain::BadOperatorName;
 
 use crate::{error::ApiError, pages::notice_page};
 
@@ -14,6 +15,8 @@ pub(super) enum Refused {
     SignedOut,
     /// The key that was typed is not the operator key.
     WrongKey,
+    /// The name that was typed is none.
+    Name(BadOperatorName),
     /// Too many keys were tried within a minute.
     TooManyKeys,
     Origin {
@@ -41,6 +44,11 @@ impl IntoResponse for Refused {
             Self::WrongKey => {
                 let sentence = "This is not a key of this listener. Nothing was done.";
                 sign_in(StatusCode::FORBIDDEN, "wrong_key", Some(sentence))
+            }
+            Self::Name(fault) => {
+                let sentence = format!("Your name {fault}. Nothing was done.");
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                sign_in(status, "wrong_name", Some(&sentence))
             }
             Self::TooManyKeys => {
                 let sentence = "Too many keys were tried. Wait a minute, and try again.";
@@ -102,6 +110,13 @@ fn sign_in(status: StatusCode, code: &str, fault: Option<&str>) -> Response {
                 label for="key" { "Key" }
                 br;
                 input id="key" type="password" name="key" autocomplete="current-password" required;
+            }
+            p {
+                label for="operator" { "Your name" }
+                br;
+                input id="operator" name="operator" autocomplete="username" maxlength="80" aria-describedby="why-name";
+                br;
+                span id="why-name" class="dim" { "The list of actions shows it, so that others know whom to ask. A viewer needs none." }
             }
             button type="submit" { "Sign in" }
         }

@@ -8,7 +8,8 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    OpsPage, charts, foreign, form_token, live_region, notice::Refused, session::OpsVisitor, time,
+    OpsPage, charts, foreign, form_token, live_region, notice::Refused, session::OpsVisitor,
+    tenant_link, time,
 };
 use crate::{
     ops::{
@@ -17,7 +18,7 @@ use crate::{
         },
         operator::Operator,
         overview,
-        views::ClassView,
+        views::{ClassView, PauseView},
     },
     pages::{fragment, number},
 };
@@ -183,7 +184,7 @@ fn counts(fleet: &FleetPartView) -> Markup {
             @if let Some(furthest) = &fleet.furthest_behind {
                 dt { "Furthest behind" }
                 dd {
-                    a href=(format!("/ops/tenants/{}", furthest.tenant_id)) { code { (furthest.tenant_id) } } " "
+                    (tenant_link(furthest.tenant_id, furthest.tenant_name.as_deref())) " "
                     @match furthest.last_read_at { Some(at) => { "last read " (time(at)) } None => { "never read to the end" } }
                 }
             }
@@ -192,12 +193,21 @@ fn counts(fleet: &FleetPartView) -> Markup {
             h2 { "Paused now" }
             ul { @for pause in &fleet.paused {
                 li {
-                    code { (foreign(&pause.scope)) } " since " (time(pause.paused_at)) ". "
+                    (scope(pause)) " by " @match &pause.operator { Some(name) => { (foreign(name)) } None => { "an operator" } }
+                    " since " (time(pause.paused_at)) ". "
                     @match &pause.reason { Some(reason) => { (foreign(reason)) } None => { "No reason was given." } }
                 }
             } }
             @if fleet.paused_more { p { "More tenants are paused, which are listed under " a href="/ops/tenants" { "Tenants" } "." } }
         }
+    }
+}
+
+/// What is paused. A tenant is a link to its page.
+fn scope(pause: &PauseView) -> Markup {
+    match pause.scope.parse() {
+        Ok(tenant) => tenant_link(tenant, pause.tenant_name.as_deref()),
+        Err(_) => html! { code { (foreign(&pause.scope)) } },
     }
 }
 

@@ -7,7 +7,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
-use super::{OpsPage, foreign, next_page, notice::Refused, read_query, time};
+use super::{OpsPage, foreign, next_page, notice::Refused, read_query, tenant_link, time};
 use crate::{
     error::ApiError,
     ops::{
@@ -67,7 +67,7 @@ fn row(item: &ScheduledView) -> Markup {
                 (foreign(&item.sentence)) @if item.paused { " It is paused, so that it waits." }
                 @if let Some(error) = &item.last_error { span class="about" { "Last error: " (foreign(error)) } }
             }
-            td { a href=(format!("/ops/tenants/{}", item.tenant_id)) { code { (item.tenant_id) } } }
+            td { (tenant_link(item.tenant_id, item.tenant_name.as_deref())) }
         }
     }
 }

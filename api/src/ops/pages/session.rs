@@ -5,10 +5,12 @@
 //! viewer key is a viewer's, because its code is for no other key.
 
 use axum::http::{HeaderMap, header};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use shared::{
-    domain::Secret,
+    domain::{OperatorName, Secret},
+    store::{ActionOrigin, OperatorChannel},
     vault::{SealContext, sha256},
 };
 use uuid::Uuid;
@@ -22,10 +24,24 @@ use crate::{
 
 /// How long a browser stays signed in.
 const SESSION_LIFE: TimeDelta = TimeDelta::hours(12);
-/// Its name over https, where browsers refuse it from another host.
-const SECURE_NAME: &str = "__Host-pathbound_ops";
-/// Its name over plain http, which a port-forward to this machine is.
-const PLAIN_NAME: &str = "pathbound_ops";
+
+/// What a browser keeps of a sign-in. The name has a cookie of its own, so that builds of before know the session.
+#[derive(Clone, Copy)]
+enum Kept {
+    Session,
+    Name,
+}
+
+impl Kept {
+    /// The cookie's name over https, where browsers refuse it from another host, and over plain http, which a port-forward
+    /// to this machine is.
+    const fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::Session => ["__Host-pathbound_ops", "pathbound_ops"],
+            Self::Name => ["__Host-pathbound_ops_name", "pathbound_ops_name"],
+        }
+    }
+}
 
 /// A browser that is signed in with a key of the ops listener.
 #[derive(Clone, Debug)]
@@ -35,6 +51,8 @@ pub(super) struct OpsVisitor {
     pub(super) role: OpsRole,
     /// What each form of its pages carries. Another site cannot read it.
     pub(super) form_token: Secret,
+    /// What the operator called itself at the sign-in.
+    pub(super) operator: Option<OperatorName>,
 }
 
 /// What every form carries.
@@ -47,9 +65,21 @@ struct Proof {
 impl OpsVisitor {
     /// `None` if the browser is not signed in, or no longer.
     pub(super) fn of(operator: &Operator, headers: &HeaderMap) -> Option<Self> {
-        cookie::pairs(headers)
-            .filter(|(name, _)| [SECURE_NAME, PLAIN_NAME].contains(name))
-            .find_map(|(_, value)| Self::of_value(operator, value, Utc::now()))
+        let mut visitor = cookie::pairs(headers)
+            .filter(|(name, _)| Kept::Session.names().contains(name))
+            .find_map(|(_, value)| Self::of_value(operator, value, Utc::now()))?;
+        visitor.operator = cookie::pairs(headers)
+            .filter(|(name, _)| Kept::Name.names().contains(name))
+            .find_map(|(_, value)| name_of(operator, visitor.session, value));
+        Some(visitor)
+    }
+
+    /// Whose its actions are.
+    pub(super) fn origin(&self) -> ActionOrigin {
+        ActionOrigin {
+            channel: OperatorChannel::Browser(self.session),
+            operator: self.operator.clone(),
+        }
     }
 
     fn of_value(operator: &Operator, value: &str, now: DateTime<Utc>) -> Option<Self> {
@@ -69,6 +99,7 @@ impl OpsVisitor {
             session,
             role,
             form_token: operator.vault.code(&forms),
+            operator: None,
         })
     }
 
@@ -117,8 +148,13 @@ impl OpsVisitor {
     }
 }
 
-/// `Set-Cookie` of a new session of the key that was typed, and the session's id.
-pub(super) fn begin(operator: &Operator, headers: &HeaderMap, key: &str) -> (String, Uuid) {
+/// The cookies of a new session of the key that was typed, and the session's id.
+pub(super) fn begin(
+    operator: &Operator,
+    headers: &HeaderMap,
+    key: &str,
+    name: Option<&OperatorName>,
+) -> (Vec<String>, Uuid) {
     let session = Uuid::now_v7();
     let ends_at = (Utc::now() + SESSION_LIFE).timestamp();
     let digest = sha256(key.as_bytes());
@@ -126,12 +162,37 @@ pub(super) fn begin(operator: &Operator, headers: &HeaderMap, key: &str) -> (Str
     let code = operator.vault.code(&context);
     let value = format!("{session}.{ends_at}.{}", code.expose());
     let seconds = SESSION_LIFE.num_seconds().unsigned_abs();
-    (written(&value, seconds, is_secure(headers)), session)
+    let is_secure = is_secure(headers);
+    let mut cookies = vec![written(Kept::Session, &value, seconds, is_secure)];
+    // The name of a sign-in before ends with that session.
+    cookies.push(match name {
+        Some(name) => {
+            let code = operator
+                .vault
+                .code(&SealContext::operator_name(session, name.as_str()));
+            let name = URL_SAFE_NO_PAD.encode(name.as_str());
+            let value = format!("{name}.{}", code.expose());
+            written(Kept::Name, &value, seconds, is_secure)
+        }
+        None => written(Kept::Name, "", 0, is_secure),
+    });
+    (cookies, session)
 }
 
-/// `Set-Cookie` that ends the session in this browser.
-pub(super) fn end(headers: &HeaderMap) -> String {
-    written("", 0, is_secure(headers))
+/// The name of a cookie, if it was given at the sign-in of this session.
+fn name_of(operator: &Operator, session: Uuid, value: &str) -> Option<OperatorName> {
+    let (name, code) = value.split_once('.')?;
+    let name = String::from_utf8(URL_SAFE_NO_PAD.decode(name).ok()?).ok()?;
+    let context = SealContext::operator_name(session, &name);
+    let is_ours = operator.vault.has_made(code, &context);
+    name.parse().ok().filter(|_| is_ours)
+}
+
+/// The cookies that end the session in this browser.
+pub(super) fn end(headers: &HeaderMap) -> Vec<String> {
+    [Kept::Session, Kept::Name]
+        .map(|kept| written(kept, "", 0, is_secure(headers)))
+        .to_vec()
 }
 
 /// Refuses a form that another site has sent. The listener has no configured URL, because operators reach it through a
@@ -179,8 +240,9 @@ fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-fn written(value: &str, seconds: u64, is_secure: bool) -> String {
-    let name = if is_secure { SECURE_NAME } else { PLAIN_NAME };
+fn written(kept: Kept, value: &str, seconds: u64, is_secure: bool) -> String {
+    let [secure, plain] = kept.names();
+    let name = if is_secure { secure } else { plain };
     // Nothing but a press on our own page needs the session, so it is strict.
     cookie::written_as(name, value, seconds, is_secure, "Strict")
 }

@@ -62,6 +62,8 @@ impl SignInAttempts {
 struct KeyForm {
     #[serde(default)]
     key: String,
+    #[serde(default)]
+    operator: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -74,7 +76,10 @@ pub(super) async fn sign_in(
     body: Bytes,
 ) -> Result<Response, Refused> {
     session::check_origin(&headers)?;
-    let KeyForm { key } = fields(&body);
+    let KeyForm {
+        key,
+        operator: name,
+    } = fields(&body);
     let key = key.trim();
     let Some(role) = operator.keys.role_of(key) else {
         // The right key is never kept out, because anyone could use the attempts up.
@@ -85,9 +90,13 @@ pub(super) async fn sign_in(
         tracing::warn!("a browser has tried a wrong operator key");
         return Err(Refused::WrongKey);
     };
-    let (cookie, session) = session::begin(&operator, &headers, key);
+    let name = match name.trim() {
+        "" => None,
+        name => Some(name.parse().map_err(Refused::Name)?),
+    };
+    let (cookies, session) = session::begin(&operator, &headers, key, name.as_ref());
     tracing::info!(%session, role = role.as_str(), "a browser has signed in to the pages of operators");
-    Ok(see_other("/ops/", &[cookie]))
+    Ok(see_other("/ops/", &cookies))
 }
 
 /// `POST /ops/sign-out`: ends the session in this browser.
@@ -103,7 +112,7 @@ pub(super) async fn sign_out(
     }
     let text = html! { p { a class="button" href="/ops/" { "Sign in again" } } };
     let page = notice(StatusCode::OK, "signed_out", "You are signed out", &text);
-    Ok(with_cookies(page, &[session::end(&headers)]))
+    Ok(with_cookies(page, &session::end(&headers)))
 }
 
 #[cfg(test)]

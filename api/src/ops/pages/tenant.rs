@@ -153,7 +153,7 @@ fn stream_row(stream: &TenantStreamView) -> Markup {
         tr {
             th scope="row" { (status.stream) }
             td {
-                (status.status)
+                (stream.state())
                 @if let Some(blocked) = &status.blocked { span class="about" { (foreign(&blocked.message)) } }
                 @if let Some(error) = work.and_then(|work| work.last_error.as_deref()) {
                     span class="about" { "Last error: " (foreign(error)) (failing(work)) }

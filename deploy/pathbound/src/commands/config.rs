@@ -161,6 +161,14 @@ fn servers(config: &Config) -> Vec<(&'static str, String)> {
             operator_key.map_or_else(|| is_set(false), secret),
         ),
         (
+            "operator_name",
+            config
+                .operator_name
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        ),
+        (
             "viewer_key",
             config
                 .viewer_key

@@ -82,7 +82,7 @@ fn list_table(page: &DeadLettersView) -> Table {
     for letter in &page.items {
         table.row([
             letter.id.to_string(),
-            letter.tenant_id.to_string(),
+            names::shown(letter.tenant_id, letter.tenant_name.as_deref()),
             letter.stream.clone(),
             letter.attempts.to_string(),
             output::time(letter.died_at),
@@ -126,7 +126,10 @@ fn letter_table(letter: &DeadLetterView) -> Table {
     let mut table = Table::new(&["field", "value"]);
     for (field, value) in [
         ("id", letter.id.to_string()),
-        ("tenant_id", letter.tenant_id.to_string()),
+        (
+            "tenant",
+            names::shown(letter.tenant_id, letter.tenant_name.as_deref()),
+        ),
         ("connection_id", letter.connection_id.to_string()),
         ("stream", letter.stream.clone()),
         ("cause", letter.cause.clone()),
@@ -241,6 +244,7 @@ mod tests {
         let letter = DeadLetterView {
             id: Uuid::from_u128(1),
             tenant_id: TenantId(Uuid::from_u128(2)),
+            tenant_name: None,
             connection_id: ConnectionId(Uuid::from_u128(3)),
             stream: "contacts".to_owned(),
             cause: "status 503".to_owned(),

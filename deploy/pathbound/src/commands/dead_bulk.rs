@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     cli::DeadBulkCommand,
     failure::Failure,
+    names,
     ops_client::OpsClient,
     output::{self, Format, Table, counted},
 };
@@ -192,7 +193,10 @@ fn list_table(actions: &[BulkView]) -> Table {
 
 fn filter(action: &BulkView) -> String {
     let filter = &action.filter;
-    let tenant = filter.tenant_id.map(|tenant| format!("tenant {tenant}"));
+    let tenant = filter.tenant_id.map(|tenant| {
+        let tenant = names::shown(tenant, action.tenant_name.as_deref());
+        format!("tenant {tenant}")
+    });
     let stream = filter
         .stream
         .as_ref()
@@ -229,7 +233,9 @@ mod tests {
             skipped,
             waiting,
             requested_by: "key".to_owned(),
+            tenant_name: None,
             session_id: None,
+            operator: None,
             requested_at: DateTime::UNIX_EPOCH,
             started_at: None,
             finished_at: None,

@@ -7,6 +7,7 @@ use api::ops::views::EventsView;
 use crate::{
     cli::EventsArgs,
     failure::Failure,
+    names,
     ops_client::OpsClient,
     output::{self, Format, Table},
 };
@@ -28,7 +29,7 @@ fn table(page: &EventsView) -> Table {
     for event in &page.items {
         table.row([
             output::time(event.happened_at),
-            event.tenant_id.to_string(),
+            names::shown(event.tenant_id, event.tenant_name.as_deref()),
             event.message.clone(),
         ]);
     }

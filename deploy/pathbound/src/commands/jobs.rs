@@ -54,10 +54,18 @@ pub async fn run(file: Option<&Path>, format: Format, command: JobsCommand) -> R
 }
 
 fn list_table(page: &JobsView) -> Table {
-    let mut table = Table::new(&["ticket", "state", "ready since", "until", "behind"]);
+    let mut table = Table::new(&[
+        "ticket",
+        "tenant",
+        "state",
+        "ready since",
+        "until",
+        "behind",
+    ]);
     for job in &page.items {
         table.row([
             job.id.clone(),
+            output::or_dash(job.tenant_name.as_deref().map(output::one_line)),
             job.state.clone(),
             output::or_dash(job.ready_since.map(output::time)),
             output::or_dash(job.until.map(output::time)),
@@ -72,7 +80,10 @@ fn job_table(job: &JobView) -> Table {
     let mut fields = vec![
         ("ticket", job.id.clone()),
         ("state", job.state.clone()),
-        ("tenant_id", job.tenant_id.to_string()),
+        (
+            "tenant",
+            names::shown(job.tenant_id, job.tenant_name.as_deref()),
+        ),
         ("connection_id", job.connection_id.to_string()),
         ("stream", job.stream.clone()),
         ("class", job.class.clone()),

@@ -9,6 +9,7 @@ use crate::{
     api_client::ApiClient,
     cli::MergeRulesCommand,
     failure::Failure,
+    names,
     output::{self, Format, Table},
 };
 
@@ -26,9 +27,13 @@ pub async fn run(
     let config = api_config(file)?;
     let api = ApiClient::new(&config.public_url, &config.service_key)?;
     let rules = match command {
-        MergeRulesCommand::Show { tenant } => api.get(tenant, PATH).await?,
+        MergeRulesCommand::Show { tenant } => {
+            let tenant = names::tenant_anywhere(&config, &tenant).await?;
+            api.get(tenant, PATH).await?
+        }
         MergeRulesCommand::Set { tenant, rules } => {
             let rules = json_input::read(&rules)?;
+            let tenant = names::tenant_anywhere(&config, &tenant).await?;
             api.put(tenant, PATH, &rules).await?.success()?
         }
     };

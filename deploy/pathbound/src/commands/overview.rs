@@ -6,6 +6,7 @@ use api::ops::fleet_views::{MinuteView, OverviewView, PartView};
 
 use crate::{
     failure::Failure,
+    names,
     ops_client::OpsClient,
     output::{self, Format, Table},
 };
@@ -84,7 +85,10 @@ fn table(overview: &OverviewView) -> Table {
             let (calls, allowed, budgets) = (last.calls, last.allowed, last.budgets);
             row(
                 "rate budgets",
-                format!("{calls} of {allowed} calls in the last window of {budgets}"),
+                format!(
+                    "{calls} of the {allowed} calls that {} allowed in the last ten seconds",
+                    output::counted(budgets as i64, "budget")
+                ),
             );
         }
         row("budgets at their limit", rate.at_limit_count.to_string());
@@ -105,14 +109,21 @@ fn table(overview: &OverviewView) -> Table {
         if let Some(furthest) = &fleet.furthest_behind {
             let read = furthest.last_read_at;
             let read = read.map_or_else(|| "never".to_owned(), output::time);
-            let value = format!("{}, last read to its end: {read}", furthest.tenant_id);
+            let tenant = names::shown(furthest.tenant_id, furthest.tenant_name.as_deref());
+            let value = format!("{tenant}, last read to its end: {read}");
             row("furthest behind", value);
         }
         for pause in &fleet.paused {
             let reason = pause.reason.as_deref().map(output::one_line);
             let reason = reason.unwrap_or_else(|| "no reason was given".to_owned());
             let since = output::time(pause.paused_at);
-            row("paused", format!("{} since {since}: {reason}", pause.scope));
+            let by = pause.operator.as_deref().map(output::one_line);
+            let by = by.unwrap_or_else(|| "an operator".to_owned());
+            let scope = match pause.scope.parse() {
+                Ok(tenant) => names::shown(tenant, pause.tenant_name.as_deref()),
+                Err(_) => pause.scope.clone(),
+            };
+            row("paused", format!("{scope} by {by} since {since}: {reason}"));
         }
         if fleet.paused_more {
             row("paused", "and more tenants".to_owned());

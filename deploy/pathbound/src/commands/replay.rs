@@ -9,6 +9,7 @@ use shared::{config::ProcessRole, domain::ConnectionId, store::WorkerStore, sync
 use crate::{
     cli::ReplayArgs,
     failure::Failure,
+    names,
     output::{self, Format, Table},
 };
 
@@ -30,7 +31,8 @@ pub(crate) struct ReplayedConnection {
 pub async fn run(file: Option<&Path>, format: Format, args: ReplayArgs) -> Result<(), Failure> {
     let config = super::load(file, ProcessRole::Migrate)?;
     let store = WorkerStore::connect(&config.database, 1).await?;
-    let connections = store.begin(args.tenant).await?.connections().await?;
+    let tenant = names::tenant_anywhere(&config, &args.tenant).await?;
+    let connections = store.begin(tenant).await?.connections().await?;
     if connections.is_empty() {
         return Err(Failure::because(
             "the tenant has no connection, so connect a workspace first",
@@ -49,7 +51,7 @@ pub async fn run(file: Option<&Path>, format: Format, args: ReplayArgs) -> Resul
     let mut all = Vec::new();
     for connection in connections {
         // A connection that does not sync is fenced, so nothing may be written for it.
-        let Some(replayed) = replay(&store, args.tenant, connection.id, args.dry_run).await? else {
+        let Some(replayed) = replay(&store, tenant, connection.id, args.dry_run).await? else {
             continue;
         };
         table.row([

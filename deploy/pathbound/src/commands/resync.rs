@@ -11,6 +11,7 @@ use crate::{
     api_client::ApiClient,
     cli::ResyncArgs,
     failure::Failure,
+    names,
     output::{self, Format, Table},
 };
 
@@ -36,13 +37,14 @@ pub(crate) struct RequestedRun {
 pub async fn run(file: Option<&Path>, format: Format, args: ResyncArgs) -> Result<(), Failure> {
     let config = super::api_config(file)?;
     let api = ApiClient::new(&config.public_url, &config.service_key)?;
+    let tenant = names::tenant_anywhere(&config, &args.tenant).await?;
     let mut runs = Vec::new();
-    for connection in connections(&api, args.tenant).await? {
-        runs.push(request_run(&api, args.tenant, &connection, args.mode.into()).await?);
+    for connection in connections(&api, tenant).await? {
+        runs.push(request_run(&api, tenant, &connection, args.mode.into()).await?);
     }
     if args.wait {
         for run in &mut runs {
-            wait(&api, args.tenant, run).await?;
+            wait(&api, tenant, run).await?;
         }
     }
     let mut table = Table::new(&["workspace", "connection", "run", "status", "detail"]);

@@ -7,6 +7,7 @@ use api::ops::fleet_views::ScheduleView;
 use crate::{
     cli::ScheduleArgs,
     failure::Failure,
+    names,
     ops_client::OpsClient,
     output::{self, Format, Table},
 };
@@ -39,7 +40,7 @@ fn table(page: &ScheduleView) -> Table {
     for item in &page.items {
         table.row([
             output::time(item.due_at),
-            item.tenant_id.to_string(),
+            names::shown(item.tenant_id, item.tenant_name.as_deref()),
             match item.paused {
                 true => format!("{} (paused)", item.sentence),
                 false => item.sentence.clone(),

@@ -117,7 +117,7 @@ fn streams_table(tenant: &TenantView) -> Table {
             table.row([
                 connection.id.to_string(),
                 status.stream.to_string(),
-                status.status.clone(),
+                stream.state().to_owned(),
                 status.held.to_string(),
                 output::or_dash(status.expected.map(|expected| expected.to_string())),
                 output::or_dash(work.and_then(|work| work.due_at).map(output::time)),

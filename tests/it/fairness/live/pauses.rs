@@ -4,7 +4,7 @@ use scheduler::apply_pauses;
 use shared::{
     domain::{Class, Stream, Verdict},
     queue::PauseScope,
-    store::{ActionSubject, OperatorChannel, OperatorStore, SchedulerStore},
+    store::{ActionOrigin, ActionSubject, OperatorChannel, OperatorStore, SchedulerStore},
 };
 
 use super::worker::{Worker, heard, push_once, shared_queue, ticket};
@@ -78,16 +78,19 @@ async fn a_pause_that_is_made_while_pauses_are_copied_stays() {
         text: "the class backfill".to_owned(),
         reason: None,
     };
-    let (key, name) = (OperatorChannel::Key, scope.to_string());
+    let (key, name) = (
+        ActionOrigin::unnamed(OperatorChannel::Key),
+        scope.to_string(),
+    );
     // Many times, because the two meet at another place each time.
     for round in 0..60 {
         let pauses = round % 2 == 0;
         let (copied, made) = tokio::join!(apply_pauses(&scheduler, &world.queue), async {
             if pauses {
-                operator.pause(key, &name, &subject).await.unwrap();
+                operator.pause(&key, &name, &subject).await.unwrap();
                 world.queue.pause(&[scope]).await
             } else {
-                operator.resume(key, &name, &subject).await.unwrap();
+                operator.resume(&key, &name, &subject).await.unwrap();
                 world.queue.resume(&[scope]).await
             }
         });
