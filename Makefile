@@ -7,6 +7,7 @@
 ARGS ?=
 BENCH ?=
 PROFILE ?= release
+BROWSER_PROFILE ?= dev
 CHAOS_SECONDS ?= 120
 FUZZ_SECONDS ?= 600
 CASES ?= 500
@@ -48,10 +49,10 @@ api-check: servers ## Compare the API with its description, and call its tools (
 	@deploy/setup/node_tool.sh mcp_clients
 	@deploy/setup/run.sh dev api-check --cases $(CASES) $(ARGS)
 
-browser: servers ## Let Chromium walk through the pages and judge each (ARGS=walk, or --short for one theme)
+browser: servers ## Let Chromium walk through the pages and judge each (ARGS=walk, or --short for one theme, BROWSER_PROFILE=release for true times)
 	@deploy/setup/chromium.sh
 	@deploy/setup/node_tool.sh browser
-	@deploy/setup/run.sh dev browser $(ARGS)
+	@deploy/setup/run.sh $(BROWSER_PROFILE) browser $(ARGS)
 
 alerts: servers prometheus ## Let each alert fire and be silent, by the tester of Prometheus and under real faults
 	@ALERTS_LIVE=1 deploy/setup/test.sh alerts
