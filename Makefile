@@ -2,7 +2,7 @@
 # The logic is in deploy/setup/ (shell) and in the programs themselves.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench load rollout chaos api-check browser chart image fuzz dictionaries cast reference sqlx sqlx-check stats servers clean-servers laws alerts prometheus
+.PHONY: help demo test check bench load rollout drain chaos api-check browser chart image fuzz dictionaries cast reference sqlx sqlx-check stats servers clean-servers laws alerts prometheus
 
 ARGS ?=
 BENCH ?=
@@ -39,6 +39,9 @@ load: servers ## Run a whole fleet at the limit of this machine, and write targe
 rollout: servers ## Replace the release before by this one and back, under load (ROLLOUT_TENANTS=)
 	@deploy/setup/previous.sh
 	@deploy/setup/run.sh dev bench rollout target/previous/pathbound
+
+drain: servers ## Tell a worker to end while its 64 slots are busy, again and again, and write target/drain/ (DRAIN_SAMPLES=)
+	@deploy/setup/run.sh dev bench drain
 
 chaos: servers ## Break everything while it syncs, then compare (CHAOS_SECONDS=, SEED=, FAULTS=basic|all)
 	@deploy/setup/run.sh dev chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(ARGS)

@@ -128,7 +128,7 @@ async fn scroll(
     tx.commit().await?;
     loop {
         // A deploy does not wait for a scroll. The next one starts over once Intercom has forgotten this one.
-        if cx.ctx.stopping.is_cancelled() {
+        if cx.is_stopping() {
             return Ok(Verdict::Requeue.into());
         }
         let answer = match next_page(cx, param.as_deref()).await {

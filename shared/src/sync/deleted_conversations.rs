@@ -21,6 +21,9 @@ pub(super) async fn mark_deleted(
         .watermark
         .unwrap_or_else(|| cx.watermark(cx.state.connected_at));
     while let Some(number) = walk.page.filter(|_| walk.deletions) {
+        if walk.leaves_the_rest(cx) {
+            break;
+        }
         let answer = match cx
             .workspace
             .read(&Endpoint::ConversationsDeleted { page: number })

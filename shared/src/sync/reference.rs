@@ -43,6 +43,10 @@ pub async fn run(cx: &SliceContext<'_>) -> Result<SliceOutcome, SliceError> {
             .of_part("the audit's sample", audited)?
             .unwrap_or_default(),
     );
+    if walk.interrupted {
+        // What was read is saved. A part that failed is asked for again with the rest.
+        return Ok(SliceOutcome::from(Verdict::Requeue).with_due(also_due));
+    }
     let outcome = SliceOutcome::from(Verdict::Done).with_due(also_due);
     match trouble.into_error(&walk) {
         None => {
@@ -76,6 +80,7 @@ async fn open_walk(cx: &SliceContext<'_>) -> Result<ReferenceWalk, SliceError> {
         deletions: cx.workspace.version() >= Version::V2_16,
         audit: None,
         stuck: false,
+        interrupted: false,
     })
 }
 
@@ -88,6 +93,9 @@ fn is_outdated(cx: &SliceContext<'_>, walk: &ReferenceWalk) -> bool {
 /// Runs the daily [`audit`]. Returns the streams that it made due.
 async fn audit(cx: &SliceContext<'_>, walk: &mut ReferenceWalk) -> Result<Vec<Stream>, SliceError> {
     let key = cx.key;
+    if walk.leaves_the_rest(cx) {
+        return Ok(Vec::new());
+    }
     if walk.audit.is_none() {
         walk.audit = audit::begin(cx).await?;
     }
@@ -100,6 +108,9 @@ async fn audit(cx: &SliceContext<'_>, walk: &mut ReferenceWalk) -> Result<Vec<St
         };
         tx.save_cursor_only(key, walk).await?;
         tx.commit().await?;
+        if walk.leaves_the_rest(cx) {
+            return Ok(Vec::new());
+        }
     }
 }
 

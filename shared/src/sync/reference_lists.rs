@@ -42,6 +42,9 @@ pub(super) async fn read_lists(
         if walk.done.contains(&kind) {
             continue;
         }
+        if walk.leaves_the_rest(cx) {
+            break;
+        }
         let error = match read_list(cx, kind).await {
             Ok(list) => {
                 answered = true;

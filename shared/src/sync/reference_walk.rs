@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::audit::AuditState;
+use super::{audit::AuditState, slice::SliceContext};
 use crate::intercom::wire::ReferenceKind;
 
 /// How far a walk has come. Written to `streams.cursor`, so a new field needs a default.
@@ -25,4 +25,16 @@ pub(super) struct ReferenceWalk {
     /// A part has failed, and all others are done.
     #[serde(default)]
     pub(super) stuck: bool,
+    /// The process ends, so this slice has left out what it had not begun.
+    #[serde(skip)]
+    pub(super) interrupted: bool,
+}
+
+impl ReferenceWalk {
+    /// Whether the next call is left to another process. A slice makes a dozen calls one after the other, and a process
+    /// that ends does not wait for all of them.
+    pub(super) fn leaves_the_rest(&mut self, cx: &SliceContext<'_>) -> bool {
+        self.interrupted |= cx.is_stopping();
+        self.interrupted
+    }
 }

@@ -35,7 +35,12 @@ impl SliceContext<'_> {
 
     /// Whether a slice of pages that has worked for so long may read on.
     pub(super) fn may_read_on(&self, worked: Duration) -> bool {
-        worked < MAX_READING_TIME && !self.ctx.stopping.is_cancelled()
+        worked < MAX_READING_TIME && !self.is_stopping()
+    }
+
+    /// Whether the process ends. A slice then makes no further call, and stores what the calls in flight bring.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.ctx.stopping.is_cancelled()
     }
 
     /// Whether the slice before this one failed. A slice of pages then reads one page, so that an outage costs few calls
@@ -103,7 +108,7 @@ impl SliceContext<'_> {
             - TimeDelta::from_std(self.config().intervals.search_index_lag).unwrap_or_default()
     }
 
-    /// Calls Intercom, and waits for the rate budget if the wait is at most `longest`.
+    /// Calls Intercom, and waits for the rate budget if the wait is at most `longest`. A process that ends does not wait.
     pub(super) async fn read_patiently(
         &self,
         read: &Endpoint<'_>,
@@ -114,10 +119,13 @@ impl SliceContext<'_> {
                 Err(Error::Exhausted { until } | Error::Throttled { until }) => {
                     let wait = until.saturating_duration_since(Instant::now());
                     // The ticket is parked instead. A slot would otherwise only wait.
-                    if wait > longest {
+                    if wait > longest || self.is_stopping() {
                         return Err(Error::Throttled { until });
                     }
-                    tokio::time::sleep(wait).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = self.ctx.stopping.cancelled() => return Err(Error::Throttled { until }),
+                    }
                 }
                 answer => return answer,
             }

@@ -96,7 +96,7 @@ impl<'a> Fetch<'a> {
     fn may_request(&self) -> bool {
         self.stop.is_none()
             && self.started_at.elapsed() < MAX_REQUEST_TIME
-            && !self.cx.ctx.stopping.is_cancelled()
+            && !self.cx.is_stopping()
     }
 
     /// Starts calls up to the allowed concurrency.

@@ -30,6 +30,8 @@ use report::Report;
 const LOAD: &str = "load";
 /// What `make rollout` asks for, with the program of the release before.
 const ROLLOUT: &str = "rollout";
+/// What `make drain` asks for.
+const DRAIN: &str = "drain";
 
 fn main() -> ExitCode {
     // This program is also what it starts: the simulator and the fleet run as processes of their own,
@@ -43,6 +45,9 @@ fn main() -> ExitCode {
     }
     if prefix == ROLLOUT {
         return load::rollout::main(&std::env::args().nth(2).unwrap_or_default());
+    }
+    if prefix == DRAIN {
+        return load::drain::main();
     }
     let mut report = Report::new(prefix);
     // One core is the servers': two that share it would be measured waiting for each other.

@@ -1,5 +1,6 @@
 //! Servers and machines as they are elsewhere: every form of a URL, restricted logins, strict surroundings.
 
+mod drains;
 mod process;
 mod ready;
 mod redis;

@@ -1,6 +1,7 @@
 //! A record of every call to the Intercom side (not to `/_control`).
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -43,6 +44,8 @@ pub struct LedgerRow {
     pub path_template: &'static str,
     /// Path and query as sent.
     pub path: String,
+    /// Equal for equal bodies.
+    pub body_digest: u64,
     /// Operation name, such as `get_contact`, or `outside` for an unknown one.
     pub operation: &'static str,
     /// The `Intercom-Version` header as sent.
@@ -60,6 +63,27 @@ impl Ledger {
     /// [`crate::Options::ledger_rows`]).
     pub fn rows(&self) -> Vec<LedgerRow> {
         lock(&self.book.rows).clone()
+    }
+
+    /// Calls of these operations that were answered with a 200 more than once, as far as rows are kept. Two calls are one
+    /// if workspace, path and body are equal, so a page that was read twice shows here.
+    pub fn repeated(&self, operations: &[&str]) -> Vec<String> {
+        let mut times: BTreeMap<_, u64> = BTreeMap::new();
+        let rows = self.rows();
+        for row in &rows {
+            if row.status == 200 && operations.contains(&row.operation) {
+                let call = (&row.workspace, row.operation, &row.path, row.body_digest);
+                *times.entry(call).or_default() += 1;
+            }
+        }
+        times.retain(|_, times| *times > 1);
+        let said = times
+            .iter()
+            .map(|((workspace, operation, path, _), times)| {
+                let workspace = workspace.as_deref().unwrap_or("(none)");
+                format!("{workspace}: {operation} {path}: {times} times")
+            });
+        said.collect()
     }
 
     /// Sets the ledger that this was taken from to zero.
@@ -92,10 +116,17 @@ pub(crate) struct Call<'c> {
     pub(crate) workspace: Option<&'c Arc<str>>,
     pub(crate) method: &'c str,
     pub(crate) path: &'c str,
+    pub(crate) body: &'c [u8],
     pub(crate) route: &'static Route,
     pub(crate) version: Option<&'c str>,
     pub(crate) version_missing: bool,
     pub(crate) status: u16,
+}
+
+fn digest(body: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Book {
@@ -130,6 +161,7 @@ impl Book {
                 method: call.method.to_owned(),
                 path_template: call.route.template,
                 path: call.path.to_owned(),
+                body_digest: digest(call.body),
                 operation: call.route.name,
                 version: call.version.map(ToOwned::to_owned),
                 version_missing: call.version_missing,

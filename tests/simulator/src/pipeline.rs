@@ -31,7 +31,7 @@ pub(crate) async fn answer(shared: &Arc<Shared>, head: &Parts, body: &Bytes) -> 
     // One moment for the window and the ledger, or a call at a window's end would stand in another than it counts in.
     let at_millis = shared.clock.now_millis();
     let outcome = decide(shared, head, &found, body, at_millis.div_euclid(1000));
-    enter(shared, head, &found, &outcome, at_millis);
+    enter(shared, head, body, &found, &outcome, at_millis);
     if let Some(fault) = outcome.fault {
         shared.faults.note_hit(fault);
     }
@@ -262,7 +262,14 @@ fn with_standing(reply: Reply, standing: Option<Standing>, workspace: Option<&In
     })
 }
 
-fn enter(shared: &Shared, head: &Parts, found: &Found, outcome: &Outcome, at_millis: i64) {
+fn enter(
+    shared: &Shared,
+    head: &Parts,
+    body: &Bytes,
+    found: &Found,
+    outcome: &Outcome,
+    at_millis: i64,
+) {
     let version = header(head, "intercom-version");
     let call = ledger::Call {
         at_millis,
@@ -272,6 +279,7 @@ fn enter(shared: &Shared, head: &Parts, found: &Found, outcome: &Outcome, at_mil
             .uri
             .path_and_query()
             .map_or(head.uri.path(), |path| path.as_str()),
+        body,
         route: found.route,
         version,
         version_missing: version.is_none() && outcome.workspace.is_some(),

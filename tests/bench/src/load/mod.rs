@@ -10,6 +10,7 @@
 //! it can be. `LOAD_TENANTS`, `LOAD_SECONDS`, `LOAD_INTERVAL`, `LOAD_CHANGES`, `LOAD_READERS` and `LOAD_WORKERS` take
 //! other sizes.
 
+pub(crate) mod drain;
 mod people;
 mod report;
 pub(crate) mod rollout;

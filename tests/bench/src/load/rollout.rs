@@ -190,7 +190,7 @@ async fn replace(
     Ok(())
 }
 
-async fn until_ready(ops_url: &str) -> Result<(), Failure> {
+pub(super) async fn until_ready(ops_url: &str) -> Result<(), Failure> {
     let begun = Instant::now();
     loop {
         let answer = reqwest::get(format!("{ops_url}/readyz")).await;

@@ -41,11 +41,31 @@ pub(super) struct Scene {
     /// One for each API.
     pub(super) clients: Vec<ApiClient>,
     pub(super) processes: Vec<Process>,
-    environment: Vec<(String, String)>,
+    /// What every process is started with.
+    pub(super) environment: Vec<(String, String)>,
     pub(super) admin: PgPool,
     pub(super) servers: Servers,
     workspaces: Vec<Workspace>,
     connected: Mutex<Vec<Connected>>,
+}
+
+/// The simulated Intercom of a scene.
+pub(super) struct Intercom {
+    pub(super) latency: Latency,
+    /// Whether it keeps a row of each call.
+    pub(super) ledger_rows: bool,
+    /// Of the workspace with this number.
+    pub(super) spec: fn(u32) -> WorkspaceSpec,
+}
+
+impl Default for Intercom {
+    fn default() -> Self {
+        Self {
+            latency: Latency::Between(20, 80),
+            ledger_rows: false,
+            spec,
+        }
+    }
 }
 
 /// Which build a process is of.
@@ -79,6 +99,15 @@ pub(super) struct Connected {
 impl Scene {
     /// Starts everything, with a fleet of this build.
     pub(super) async fn start(sizes: Sizes, build: &Build) -> Result<Self, Failure> {
+        Self::start_with(sizes, build, &Intercom::default()).await
+    }
+
+    /// The same at another Intercom.
+    pub(super) async fn start_with(
+        sizes: Sizes,
+        build: &Build,
+        intercom: &Intercom,
+    ) -> Result<Self, Failure> {
         let options = servers::Options {
             shared_buffers_mib: 1_024,
             max_connections: 200,
@@ -87,12 +116,13 @@ impl Scene {
         let servers = tokio::task::spawn_blocking(|| Servers::start(options)).await??;
         let database = DatabaseConfig::of_url(Secret::new(servers.database_url()));
         let simulator = Simulator::start(Options {
-            latency: Latency::Between(20, 80),
-            ledger_rows: false,
+            latency: intercom.latency,
+            ledger_rows: intercom.ledger_rows,
             ..Options::default()
         })
         .await?;
-        let workspaces = (0..sizes.tenants).map(|number| simulator.add_workspace(spec(number)));
+        let workspaces =
+            (0..sizes.tenants).map(|number| simulator.add_workspace((intercom.spec)(number)));
         let workspaces = workspaces.collect();
         let urls: Vec<String> = (0..APIS)
             .map(|_| Ok::<_, Failure>(format!("http://127.0.0.1:{}", servers::free_port()?)))
