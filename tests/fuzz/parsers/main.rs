@@ -1,4 +1,5 @@
-//! A fuzz target per parser of outside data: no input may make it panic, and the result keeps its invariants.
+//! A fuzz target per parser of outside data: no input may make it panic, and the result keeps its invariants. So does
+//! the number of workers, whatever is measured.
 //!
 //! As plain tests they replay the seeds (`seeds/*.tar.gz`) and try some random bytes more. `make fuzz` lets
 //! libFuzzer look for inputs that reach new code.
@@ -14,6 +15,7 @@ macro_rules! check {
 }
 
 mod answers;
+mod autoscale;
 mod objects;
 mod profiles;
 mod raw;
