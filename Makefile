@@ -84,7 +84,7 @@ dictionaries: ## Train the dictionaries of raw records anew, into target/diction
 cast: servers ## Record the demo on a terminal anew, for the README
 	@CAST=write cargo test $(QUIET) --workspace --test it -- demo::a_person
 
-reference: ## Write the lists of options and metrics and the descriptions of the API and of outputs in deploy/reference anew
+reference: ## Write the lists of options, metrics, commands and problems and the descriptions of the API and of outputs in deploy/reference anew
 	@REFERENCE=write cargo test $(QUIET) --workspace --test reference
 
 sqlx: servers ## Write .sqlx anew after a query or a migration changed

@@ -148,6 +148,18 @@ impl Code {
         words
     }
 
+    /// Every code as a table of Markdown, for `deploy/reference/problems.md`.
+    #[must_use]
+    pub fn table() -> String {
+        let mut table =
+            "| status | code | what happened | what to do |\n|---|---|---|---|\n".to_owned();
+        for code in Self::ALL {
+            let (status, happened, next) = (code.status(), code.happened(), code.next_step());
+            table += &format!("| {} | `{code}` | {happened} | {next} |\n", status.as_u16());
+        }
+        table
+    }
+
     /// The URI of its page, which identifies it.
     pub(crate) fn page(self) -> String {
         format!("{PAGES}/{self}")

@@ -6,6 +6,17 @@ use shared::{config::ConfigError, queue::QueueError, store::StoreError};
 
 type Cause = Box<dyn Error + Send + Sync>;
 
+/// Every exit code of the program and what it means, for people. A second signal ends a process with 130.
+pub const EXIT_CODES: [(u8, &str); 7] = [
+    (0, "ok"),
+    (1, "failed"),
+    (2, "usage"),
+    (3, "cannot reach a server"),
+    (4, "not allowed"),
+    (5, "partly done"),
+    (78, "bad configuration"),
+];
+
 /// A failure with its exit code (see [`Failure::code`]). Clap itself answers wrong usage with 2.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {

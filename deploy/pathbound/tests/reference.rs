@@ -1,5 +1,5 @@
-//! `deploy/reference/outputs.json`: the committed shapes of `-o json`, and the dashboards of the chart. `make reference`
-//! writes them anew.
+//! `deploy/reference/`: the committed shapes of `-o json`, the commands, the problems of the API, and the dashboards of the
+//! chart. `make reference` writes them anew.
 
 #![cfg(feature = "demo")]
 #![expect(clippy::unwrap_used, reason = "tests")]
@@ -9,9 +9,12 @@ mod dashboards;
 use std::{collections::BTreeSet, path::Path};
 
 use clap::CommandFactory as _;
-use pathbound::{cli::Cli, outputs};
+use pathbound::{cli::Cli, failure::EXIT_CODES, outputs};
 
 const FILE: &str = "deploy/reference/outputs.json";
+
+const COMMANDS: &str = "deploy/reference/commands.md";
+const PROBLEMS: &str = "deploy/reference/problems.md";
 
 /// Where the dashboards are.
 const DASHBOARDS: &str = "deploy/helm/pathbound/files/dashboards";
@@ -35,6 +38,39 @@ fn check(file: &str, text: &str) {
 #[test]
 fn the_shapes_of_outputs_are_fresh() {
     check(FILE, &outputs::text());
+}
+
+#[test]
+fn the_commands_and_their_exit_codes_are_fresh() {
+    let mut text =
+        "<!-- Made by `make reference` from `deploy/pathbound/src/cli.rs`. -->\n\n# Exit codes\n\n\
+        | code | meaning |\n|---|---|\n"
+            .to_owned();
+    for (code, meaning) in EXIT_CODES {
+        text += &format!("| {code} | {meaning} |\n");
+    }
+    text += "| 130 | a second signal ended the process at once |\n\n";
+    let options = clap_markdown::MarkdownOptions::new()
+        .title("Commands".to_owned())
+        .show_footer(false);
+    text += &clap_markdown::help_markdown_command_custom(&Cli::command(), &options);
+    check(COMMANDS, &format!("{}\n", text.trim_end()));
+}
+
+#[test]
+fn the_help_names_every_exit_code() {
+    let listed = EXIT_CODES.map(|(code, meaning)| format!("{code} {meaning}"));
+    let help = Cli::command().get_long_about().unwrap().to_string();
+    let sentence = format!("Exit codes: {}.", listed.join(", "));
+    assert!(help.contains(&sentence), "{help}");
+}
+
+#[test]
+fn the_problems_are_fresh() {
+    let head = "<!-- Made by `make reference` from `api/src/codes.rs`. -->\n\n# Problems\n\n\
+        Every error of the API is a problem (`application/problem+json`). A client decides by its `code`, which is never \
+        renamed and never has another status. `detail` says what is wrong in words that may change.\n\n";
+    check(PROBLEMS, &format!("{head}{}", api::Code::table()));
 }
 
 #[test]
