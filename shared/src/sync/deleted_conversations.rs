@@ -21,7 +21,7 @@ pub(super) async fn mark_deleted(
         .watermark
         .unwrap_or_else(|| cx.watermark(cx.state.connected_at));
     while let Some(number) = walk.page.filter(|_| walk.deletions) {
-        if walk.leaves_the_rest(cx) {
+        if walk.stops_here(cx) {
             break;
         }
         let answer = match cx

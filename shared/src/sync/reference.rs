@@ -93,7 +93,7 @@ fn is_outdated(cx: &SliceContext<'_>, walk: &ReferenceWalk) -> bool {
 /// Runs the daily [`audit`]. Returns the streams that it made due.
 async fn audit(cx: &SliceContext<'_>, walk: &mut ReferenceWalk) -> Result<Vec<Stream>, SliceError> {
     let key = cx.key;
-    if walk.leaves_the_rest(cx) {
+    if walk.stops_here(cx) {
         return Ok(Vec::new());
     }
     if walk.audit.is_none() {
@@ -108,7 +108,7 @@ async fn audit(cx: &SliceContext<'_>, walk: &mut ReferenceWalk) -> Result<Vec<St
         };
         tx.save_cursor_only(key, walk).await?;
         tx.commit().await?;
-        if walk.leaves_the_rest(cx) {
+        if walk.stops_here(cx) {
             return Ok(Vec::new());
         }
     }

@@ -42,7 +42,7 @@ pub(super) async fn read_lists(
         if walk.done.contains(&kind) {
             continue;
         }
-        if walk.leaves_the_rest(cx) {
+        if walk.stops_here(cx) {
             break;
         }
         let error = match read_list(cx, kind).await {

@@ -33,7 +33,7 @@ pub(super) struct ReferenceWalk {
 impl ReferenceWalk {
     /// Whether the next call is left to another process. A slice makes a dozen calls one after the other, and a process
     /// that ends does not wait for all of them.
-    pub(super) fn leaves_the_rest(&mut self, cx: &SliceContext<'_>) -> bool {
+    pub(super) fn stops_here(&mut self, cx: &SliceContext<'_>) -> bool {
         self.interrupted |= cx.is_stopping();
         self.interrupted
     }

@@ -2,6 +2,7 @@
 //! silent when it should, and a real Prometheus that scrapes real processes raises alerts under real faults.
 
 mod documents;
+mod limits;
 mod live;
 mod prometheus;
 mod rules;

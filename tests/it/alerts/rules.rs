@@ -86,8 +86,10 @@ const HEALTHY: [(&str, &str); 24] = [
 /// What is changed, by the beginning of a series. Without values the series is gone.
 type Change = (&'static str, &'static str);
 
-/// A scenario: its name, what is changed, and what fires.
-const SCENARIOS: &[(&str, &[Change], &[&str])] = &[
+/// Its name, what is changed, and what fires.
+type Scenario = (&'static str, &'static [Change], &'static [&'static str]);
+
+const SCENARIOS: &[Scenario] = &[
     ("a healthy fleet", &[], &[]),
     (
         "everything is gone",
@@ -400,8 +402,8 @@ const SCENARIOS: &[(&str, &[Change], &[&str])] = &[
     ),
 ];
 
-/// The series of a scenario.
-fn series(changes: &[Change]) -> Vec<Value> {
+/// The series of a scenario, and what each says.
+fn values(changes: &[Change]) -> Vec<(&'static str, &'static str)> {
     let changed = |series: &str| {
         let change = changes
             .iter()
@@ -416,37 +418,75 @@ fn series(changes: &[Change]) -> Vec<Value> {
     }
     let series = HEALTHY
         .iter()
-        .map(|(series, values)| (series, changed(series).unwrap_or(values)));
-    series
-        .filter(|(_, values)| !values.is_empty())
-        .map(|(series, values)| json!({"series": series, "values": values}))
-        .collect()
+        .map(|(series, values)| (*series, changed(series).unwrap_or(values)));
+    series.filter(|(_, values)| !values.is_empty()).collect()
 }
 
-fn test((name, changes, fires): &(&str, &[Change], &[&str])) -> Value {
+/// The same of one of several fleets. One that is gone was there until twenty minutes before the end.
+fn values_of_fleet(namespace: &str, changes: &[Change]) -> Vec<(String, String)> {
+    let is_gone = values(changes).is_empty();
+    let values = values(if is_gone { &[] } else { changes }).into_iter();
+    let in_namespace = |(series, values): (&str, &str)| {
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let said = if is_gone {
+            values.replace(&format!("x{END}"), &format!("x{}", END - 20))
+        } else {
+            values.to_owned()
+        };
+        (format!("{name}{{namespace=\"{namespace}\",{labels}"), said)
+    };
+    values.map(in_namespace).collect()
+}
+
+fn test(name: &str, series: Vec<(String, String)>, query: &str, fires: &[String]) -> Value {
+    let series = series
+        .into_iter()
+        .map(|(series, values)| json!({"series": series, "values": values}));
     let samples = fires
         .iter()
-        .map(|alert| json!({"labels": format!("{{alertname=\"{alert}\"}}"), "value": 1}));
+        .map(|labels| json!({"labels": labels, "value": 1}));
     json!({
         "name": name,
         "interval": "1m",
-        "input_series": series(changes),
+        "input_series": series.collect::<Vec<_>>(),
         "promql_expr_test": [{
-            "expr": "group by (alertname) (ALERTS{alertstate=\"firing\"})",
+            "expr": query,
             "eval_time": format!("{END}m"),
             "exp_samples": samples.collect::<Vec<_>>(),
         }],
     })
 }
 
-#[test]
-fn each_alert_fires_and_is_silent_as_it_should() {
+/// A fleet alone, in a Prometheus that adds no namespace.
+fn alone((name, changes, fires): &Scenario) -> Value {
+    let series = values(changes)
+        .into_iter()
+        .map(|(series, values)| (series.to_owned(), values.to_owned()));
+    let fires = fires
+        .iter()
+        .map(|alert| format!("{{alertname=\"{alert}\"}}"));
+    let query = "group by (alertname) (ALERTS{alertstate=\"firing\"})";
+    test(name, series.collect(), query, &fires.collect::<Vec<_>>())
+}
+
+/// The same fleet beside a healthy one, which raises nothing and hides nothing.
+fn beside_a_healthy_one((name, changes, fires): &Scenario) -> Value {
+    let mut series = values_of_fleet("healthy", &[]);
+    series.extend(values_of_fleet("other", changes));
+    let fires = fires
+        .iter()
+        .map(|alert| format!("{{alertname=\"{alert}\", namespace=\"other\"}}"));
+    let query = "group by (alertname, namespace) (ALERTS{alertstate=\"firing\"})";
+    test(name, series, query, &fires.collect::<Vec<_>>())
+}
+
+/// Lets promtool try scenarios.
+fn try_each(tests: Vec<Value>) {
     let Some(promtool) = prometheus::program("promtool") else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("alerts.yaml"), rule_text()).unwrap();
-    let tests: Vec<Value> = SCENARIOS.iter().map(test).collect();
     // JSON is YAML.
     let document =
         json!({"rule_files": ["alerts.yaml"], "evaluation_interval": "2m", "tests": tests});
@@ -463,6 +503,17 @@ fn each_alert_fires_and_is_silent_as_it_should() {
         let said = [run.stdout, run.stderr].concat();
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&said));
     }
+}
+
+#[test]
+fn each_alert_fires_and_is_silent_as_it_should() {
+    try_each(SCENARIOS.iter().map(alone).collect());
+}
+
+#[test]
+fn each_alert_names_the_fleet_that_is_ill_and_no_other() {
+    let ill = SCENARIOS.iter().filter(|(_, _, fires)| !fires.is_empty());
+    try_each(ill.map(beside_a_healthy_one).collect());
 }
 
 #[test]
