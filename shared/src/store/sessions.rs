@@ -33,19 +33,19 @@ const BEGIN_LIMIT: Duration = Duration::from_secs(3);
 /// How every statement is planned. It names its tenant and is prepared once, so the generic plan is the right one, and
 /// planning again costs more than it finds. A plan must not depend on how many rows the planner believes there are,
 /// because it may be made when a table is empty: tables are read by their indexes, one row of the outer side after the
-/// other, in the order in which the statement joins them, and never from a copy (`Materialize`), which would first be
-/// made of all of a tenant's rows. A page is too small for parallel workers. A server whose
+/// other, in the order in which the statement joins them, and never from a copy (`Materialize`) or a bitmap, which would
+/// first be made of all of a tenant's rows, even if one of them is enough. A page is too small for parallel workers. A server whose
 /// client is gone notices within seconds, so that an abandoned request costs no more than that.
 const PLANS: &str = "set_config('plan_cache_mode', 'force_generic_plan', true), \
     set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), \
     set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true), \
+    set_config('enable_bitmapscan', 'off', true), \
     set_config('join_collapse_limit', '1', true), \
     set_config('from_collapse_limit', '1', true), set_config('max_parallel_workers_per_gather', '0', true), \
     set_config('client_connection_check_interval', '2s', true)";
 /// What callers read comes in the order of an index, a page at a time. Believing that a tenant has few rows, the planner
 /// would read all of them and sort, which it does for as long as the plan is kept.
-const PLANS_OF_PAGES: &str =
-    ", set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true)";
+const PLANS_OF_PAGES: &str = ", set_config('enable_sort', 'off', true)";
 /// Between two attempts to open a session while the server is down.
 const REOPEN_PAUSE: Duration = Duration::from_millis(100);
 

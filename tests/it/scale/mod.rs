@@ -1,5 +1,6 @@
 //! Costs follow the change, and not the size of a tenant, a table or a backlog.
 
+mod backlog;
 mod idle;
 mod operators;
 mod pages;

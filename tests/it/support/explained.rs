@@ -386,4 +386,19 @@ impl Case {
                 .expect("the rows fit");
         }
     }
+
+    /// Gives the connection so many threads that are due.
+    pub(crate) async fn lengthen_backlog(&self, count: i64) {
+        sqlx::query(
+            "INSERT INTO threads (tenant_id, connection_id, conversation_id, source_id, status, stub_version, due_at)
+             SELECT $1, $2, md5('pending' || n)::uuid, 'pending' || n, 'pending', to_timestamp(1700000000 + n), now()
+             FROM generate_series(1, $3) n",
+        )
+        .bind(self.tenant.0)
+        .bind(self.connection().0)
+        .bind(count)
+        .execute(&self.world.admin)
+        .await
+        .expect("the rows fit");
+    }
 }

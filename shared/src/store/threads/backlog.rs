@@ -125,14 +125,16 @@ impl Tx<Worker> {
     pub async fn thread_backlog(&mut self, key: SliceKey) -> Result<ThreadBacklog, StoreError> {
         let tenant = self.tenant().0;
         // A thread that has not failed is due at once, unless it was fetched too soon after its change. Those are few,
-        // and the newest, so the search for one that is due passes over them.
+        // and the newest, so the search for one that is due passes over them. It asks for the newest and not whether there
+        // is one, because of a partitioned table the planner would read every entry of the index to find any.
         Ok(sqlx::query_as!(
             ThreadBacklog,
             r#"WITH requested AS MATERIALIZED (
                 SELECT run_requested_at($1, $2, 'threads') AS at
              ), fresh AS MATERIALIZED (
-                SELECT EXISTS (SELECT FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'
-                                  AND failure IS NULL AND due_at <= now()) AS is_due
+                SELECT coalesce((
+                    SELECT true FROM threads WHERE tenant_id = $1 AND connection_id = $2 AND status = 'pending'
+                       AND failure IS NULL AND due_at <= now() ORDER BY stub_version DESC LIMIT 1), false) AS is_due
              ), next AS (
                 SELECT now() AS at FROM fresh WHERE is_due
                 UNION ALL
