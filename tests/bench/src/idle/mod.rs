@@ -3,6 +3,8 @@
 //! `IDLE_TENANTS=5000` takes fewer tenants, for a quick look. The baseline is the same poll in a fleet of few tenants, so
 //! a ratio of 1 says that a poll costs the same however many tenants there are.
 
+mod wal;
+
 use std::time::{Duration, Instant};
 
 use intercom_simulator::WorkspaceSpec;
@@ -31,6 +33,7 @@ struct Poll {
     statements: Option<f64>,
     framed: Option<f64>,
     wal_bytes: f64,
+    wal_image_bytes: Option<f64>,
     postgres_ms: f64,
     our_ms: f64,
     calls: f64,
@@ -40,7 +43,6 @@ struct Poll {
 /// Accounts that only grow.
 struct Accounts {
     statements: Option<(i64, i64)>,
-    wal_bytes: i64,
     our_seconds: f64,
     postgres_seconds: f64,
     calls: u64,
@@ -66,6 +68,11 @@ pub(crate) async fn measure(report: &mut Report) -> Result<(), Failure> {
         });
     }
     add("wal_bytes_per_poll", "bytes", |poll| poll.wal_bytes);
+    if many.wal_image_bytes.is_some() && few.wal_image_bytes.is_some() {
+        add("wal_image_bytes_per_poll", "bytes", |poll| {
+            poll.wal_image_bytes.unwrap_or_default()
+        });
+    }
     add("postgres_cpu_ms_per_poll", "ms", |poll| poll.postgres_ms);
     add("our_cpu_ms_per_poll", "ms", |poll| poll.our_ms);
     add("calls_per_poll", "calls", |poll| poll.calls);
@@ -98,14 +105,21 @@ async fn rounds(tenants: u32) -> Result<Poll, Failure> {
         .await?;
     // The first round fills caches, and its polls are the first after the walks.
     round(admin).await?;
+    until_indexed(admin).await?;
     let before = accounts(fleet, admin, intercom).await?;
-    let mut wal_of_making_due = 0;
+    let mut written = Vec::new();
     for _ in 0..ROUNDS {
-        wal_of_making_due += round(admin).await?;
+        written.push(round(admin).await?);
     }
-    let mut after = accounts(fleet, admin, intercom).await?;
-    after.wal_bytes -= wal_of_making_due;
-    Ok(after.per_poll_since(&before, f64::from(ROUNDS * tenants)))
+    let after = accounts(fleet, admin, intercom).await?;
+    let polls = f64::from(ROUNDS * tenants);
+    let mut poll = after.per_poll_since(&before, polls);
+    for span in &written {
+        poll.wal_bytes += span.bytes(admin).await? as f64 / polls;
+    }
+    let images = wal::print_shares(&written, polls, admin).await?;
+    poll.wal_image_bytes = images.map(|bytes| bytes as f64 / polls);
+    Ok(poll)
 }
 
 fn options() -> FleetOptions {
@@ -126,27 +140,45 @@ fn options() -> FleetOptions {
     }
 }
 
-/// Makes every tenant's contacts and conversations due, and waits until they were polled. Returns the bytes of WAL of
-/// the first step, for which time alone does in production.
-async fn round(admin: &mut PgConnection) -> Result<i64, Failure> {
+/// Makes every tenant's contacts and conversations due, and waits until they were polled. Returns the WAL of all but the
+/// first step, for which time alone does in production.
+async fn round(admin: &mut PgConnection) -> Result<wal::Span, Failure> {
     let begun = Instant::now();
-    let written = wal_bytes(admin).await?;
     sqlx::query(
         "UPDATE streams SET due_at = now(), ticketed_at = NULL WHERE stream IN ('contacts', 'conversations')",
     )
     .execute(&mut *admin)
     .await?;
-    let written = wal_bytes(admin).await? - written;
+    let made_due = wal::place(admin).await?;
     loop {
         let is_over: bool =
             sqlx::query_scalar("SELECT NOT EXISTS (SELECT FROM streams WHERE due_at <= now())")
                 .fetch_one(&mut *admin)
                 .await?;
         if is_over {
-            return Ok(written);
+            return wal::Span::since(made_due, admin).await;
         }
         if begun.elapsed() > PATIENCE {
             return Err(format!("a round was not over after {PATIENCE:?}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Waits until what was copied is indexed, because workers index behind the commits and no poll pays for it.
+async fn until_indexed(admin: &mut PgConnection) -> Result<(), Failure> {
+    let begun = Instant::now();
+    loop {
+        let is_behind: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM feeds WHERE unindexed_since IS NOT NULL)",
+        )
+        .fetch_one(&mut *admin)
+        .await?;
+        if !is_behind {
+            return Ok(());
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("the index was behind after {PATIENCE:?}").into());
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -160,7 +192,6 @@ async fn accounts(
     let (our_seconds, postgres_seconds) = fleet.cpu_seconds();
     Ok(Accounts {
         statements: statements(admin).await,
-        wal_bytes: wal_bytes(admin).await?,
         our_seconds,
         postgres_seconds,
         calls: sync::ledger(intercom).await?["total"]
@@ -168,14 +199,6 @@ async fn accounts(
             .ok_or("the ledger has no total")?,
         at: Instant::now(),
     })
-}
-
-async fn wal_bytes(admin: &mut PgConnection) -> Result<i64, Failure> {
-    Ok(
-        sqlx::query_scalar("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
-            .fetch_one(&mut *admin)
-            .await?,
-    )
 }
 
 /// Statements beside what frames a transaction, and all. `None` if this Postgres cannot count them.
@@ -187,7 +210,7 @@ async fn statements(admin: &mut PgConnection) -> Option<(i64, i64)> {
     sqlx::query_as(
         "SELECT coalesce(sum(calls) FILTER (WHERE query !~ 'set_config|^(BEGIN|COMMIT|ROLLBACK)'), 0)::bigint,
                 coalesce(sum(calls), 0)::bigint
-         FROM pg_stat_statements WHERE query !~ 'pg_stat_statements|pg_wal_lsn_diff'",
+         FROM pg_stat_statements WHERE query !~ 'pg_stat_statements|pg_current_wal_insert_lsn'",
     )
     .fetch_one(&mut *admin)
     .await
@@ -201,7 +224,8 @@ impl Accounts {
         Poll {
             statements: counted.map(|(after, before)| per_poll(after.0 - before.0)),
             framed: counted.map(|(after, before)| per_poll(after.1 - before.1)),
-            wal_bytes: per_poll(self.wal_bytes - before.wal_bytes),
+            wal_bytes: 0.0,
+            wal_image_bytes: None,
             postgres_ms: (self.postgres_seconds - before.postgres_seconds) * 1e3 / polls,
             our_ms: (self.our_seconds - before.our_seconds) * 1e3 / polls,
             calls: (self.calls - before.calls) as f64 / polls,
