@@ -38,7 +38,8 @@ pub(crate) fn client(config: &Config) -> Result<Client, String> {
     let is_tls = |url: &String| url.starts_with("https");
     let sign_in = config.mcp.sign_in.as_ref();
     let needs_tls = config.intercom.api_url.as_ref().is_none_or(is_tls)
-        || sign_in.is_some_and(|sign_in| is_tls(&sign_in.jwks_url));
+        || sign_in
+            .is_some_and(|sign_in| is_tls(sign_in.jwks_url.as_ref().unwrap_or(&sign_in.issuer)));
     let builder = with_authorities(builder, &config.intercom.egress, needs_tls)?;
     builder
         .build()

@@ -11,7 +11,7 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::{answer::Answer, refusal::Refusal, schema};
+use super::{answer::Answer, lacking::LackedScope, refusal::Refusal, schema};
 use crate::{
     Api,
     caller::{CallerScopes, KeyScope},
@@ -23,6 +23,8 @@ pub(super) struct Call {
     pub(super) api: Api,
     pub(super) tenant: TenantId,
     pub(super) scopes: CallerScopes,
+    /// Of a token, which a sign-in can give more.
+    pub(super) lacked: Option<LackedScope>,
 }
 
 /// A tool. It only reads.
@@ -86,6 +88,9 @@ impl Call {
         if self.scopes.has(scope) {
             Ok(())
         } else {
+            if let Some(lacked) = &self.lacked {
+                lacked.note(scope);
+            }
             Err(Refusal::missing_scope(scope))
         }
     }

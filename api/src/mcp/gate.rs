@@ -13,6 +13,7 @@ use shared::authorization::{AuthorizationServer, Grant, TokenError};
 
 use super::{
     ACCESS,
+    lacking::LackedScope,
     sign_in::{SCOPES, metadata_url},
 };
 use crate::{
@@ -30,8 +31,13 @@ pub(super) async fn gate(
     let Some(server) = &api.authorization else {
         return caller::gate(State((api, ACCESS)), request, next).await;
     };
+    let mut request = request;
     let token = presented_token(&api, request.headers()).map(str::to_owned);
     let has_token = token.is_some();
+    let lacked = LackedScope::default();
+    if has_token {
+        request.extensions_mut().insert(lacked.clone());
+    }
     let caller = match token {
         Some(token) => subject(&api, server, &token).await,
         None => caller::identify(&api, request.headers()).await,
@@ -40,7 +46,7 @@ pub(super) async fn gate(
         Ok(caller) => caller::pass(&api, ACCESS, caller, request, next).await,
         Err(refused) => refused.into_response(),
     };
-    let asked = asked(&api, response.status(), has_token);
+    let asked = asked(&api, response.status(), has_token, lacked.get());
     if let Some(asked) = asked.and_then(|asked| HeaderValue::try_from(asked).ok()) {
         let headers = response.headers_mut();
         headers.insert(header::WWW_AUTHENTICATE, asked);
@@ -81,14 +87,18 @@ fn readable(scopes: Vec<String>) -> Vec<String> {
 }
 
 /// What a refused client is asked for (RFC 6750, RFC 9728).
-fn asked(api: &Api, status: StatusCode, has_token: bool) -> Option<String> {
+fn asked(
+    api: &Api,
+    status: StatusCode,
+    has_token: bool,
+    lacked: Option<KeyScope>,
+) -> Option<String> {
+    // Every tool reads profiles, so a sign-in for another scope alone would not be enough.
+    let needed: Vec<KeyScope> = [KeyScope::ProfilesRead].into_iter().chain(lacked).collect();
     let (error, scopes) = match status {
         StatusCode::UNAUTHORIZED if has_token => ("error=\"invalid_token\", ", SCOPES.as_slice()),
         StatusCode::UNAUTHORIZED => ("", SCOPES.as_slice()),
-        StatusCode::FORBIDDEN if has_token => (
-            "error=\"insufficient_scope\", ",
-            &[KeyScope::ProfilesRead][..],
-        ),
+        StatusCode::FORBIDDEN if has_token => ("error=\"insufficient_scope\", ", needed.as_slice()),
         _ => return None,
     };
     let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();

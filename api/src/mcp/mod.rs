@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `admission.rs` | Host, Origin and `Accept`, before the gate |
 //! | `gate.rs` | the gate of REST, which takes tokens of the authorization server as well |
+//! | `lacking.rs` | the scope that a call needs and its token lacks |
 //! | `sign_in.rs` | where clients read of that server |
 //! | `message.rs` | what is no message of the protocol, before its library |
 //! | `server.rs` | the protocol's methods |
@@ -26,6 +27,7 @@ mod answer;
 mod call;
 mod freshness;
 mod gate;
+mod lacking;
 mod message;
 mod refusal;
 mod render;
@@ -52,7 +54,9 @@ use tower::ServiceExt;
 use crate::{
     Api,
     caller::{Access, KeyScope},
+    error::ApiError,
 };
+use lacking::LackedScope;
 use server::McpServer;
 pub(crate) use sign_in::metadata as sign_in;
 pub(crate) use untrusted::is_invisible;
@@ -93,9 +97,13 @@ async fn answer(service: Service, request: Request) -> Response {
         Ok(request) => request,
         Err(refused) => return refused,
     };
+    let lacked = request.extensions().get::<LackedScope>().cloned();
     let response = match service.oneshot(request).await {
         Ok(response) => response.into_response(),
         Err(never) => match never {},
     };
+    if let Some(scope) = lacked.and_then(|lacked| lacked.get()) {
+        return ApiError::token_lacks_scope(scope).into_response();
+    }
     message::or_unreadable(response).await
 }

@@ -48,14 +48,16 @@ impl McpServer {
     fn call(&self, context: &RequestContext<RoleServer>) -> Result<Call, ErrorData> {
         let proven = context.extensions.get::<Parts>().and_then(|parts| {
             let tenant = parts.extensions.get::<CallerTenant>()?.0;
-            Some((tenant, parts.extensions.get::<CallerScopes>()?.clone()))
+            let scopes = parts.extensions.get::<CallerScopes>()?.clone();
+            Some((tenant, scopes, parts.extensions.get().cloned()))
         });
-        let (tenant, scopes) =
+        let (tenant, scopes, lacked) =
             proven.ok_or_else(|| ErrorData::internal_error("the caller is not known", None))?;
         Ok(Call {
             api: self.api.clone(),
             tenant,
             scopes,
+            lacked,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The authorization server's keys as they were read last.
 //!
-//! They are read again if a token names a key that is not among them, and if they are ten times `mcp_jwks_interval` old.
+//! They are read again if a token names a key that is not among them, if a token that names none is signed with another
+//! one, and if they are ten times `mcp_jwks_interval` old.
 //! Whatever comes, two reads are that interval apart. If the server is away, the last keys are used on: tokens end by themselves.
 
 use std::{
@@ -13,7 +14,7 @@ use parking_lot::RwLock;
 use reqwest::{Client, StatusCode, header::ACCEPT};
 use tokio::sync::Mutex;
 
-use super::key_set::KeySet;
+use super::{key_set::KeySet, metadata};
 use crate::config::SignIn;
 
 /// Of a whole read. A request waits for it, and has a limit of its own.
@@ -29,7 +30,9 @@ const LIFETIME_INTERVALS: u32 = 10;
 #[derive(Debug)]
 pub(super) struct KeyCache {
     http: Client,
-    url: String,
+    issuer: String,
+    /// `None` if the server's metadata says it.
+    url: Option<String>,
     interval: Duration,
     held: RwLock<Held>,
     /// Locked by the one read that is under way.
@@ -51,6 +54,7 @@ impl KeyCache {
     pub(super) fn new(http: Client, sign_in: &SignIn) -> Self {
         Self {
             http,
+            issuer: sign_in.issuer.clone(),
             url: sign_in.jwks_url.clone(),
             interval: sign_in.jwks_interval,
             held: RwLock::default(),
@@ -58,13 +62,14 @@ impl KeyCache {
         }
     }
 
-    /// The key with this id. None if the server has no such key.
+    /// The key with this id, or the one key for the algorithm if the token names none. `None` if the server has no such
+    /// key.
     ///
     /// # Errors
     /// If it could never be asked.
     pub(super) async fn find(
         self: &Arc<Self>,
-        id: &str,
+        id: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<Option<DecodingKey>, NoKeys> {
         let held = self.held.read().clone();
@@ -75,6 +80,18 @@ impl KeyCache {
             }
             return Ok(Some(key));
         }
+        self.find_anew(id, algorithm).await
+    }
+
+    /// The same, after the keys were read again, unless that was tried within the interval.
+    ///
+    /// # Errors
+    /// If the server could never be asked.
+    pub(super) async fn find_anew(
+        self: &Arc<Self>,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Option<DecodingKey>, NoKeys> {
         // In a task of its own, so that a client that goes away does not end it.
         let _ = tokio::spawn(Arc::clone(self).read()).await;
         let held = self.held.read().clone();
@@ -109,24 +126,37 @@ impl KeyCache {
     }
 
     async fn fetch(&self) -> Result<KeySet, &'static str> {
-        let call = self.http.get(&self.url).header(ACCEPT, "application/json");
-        let mut answer = call.send().await.map_err(|_| "it does not answer")?;
-        if answer.status() != StatusCode::OK {
-            return Err("it does not answer with 200");
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|_| "its answer breaks off")? {
-            if body.len() + chunk.len() > MAX_BYTES {
-                return Err("its answer is larger than 256 KiB");
-            }
-            body.extend_from_slice(&chunk);
-        }
-        KeySet::read(&body)
+        let url = match &self.url {
+            Some(url) => url.clone(),
+            // Asked for each time, because a server may move its keys.
+            None => metadata::jwks_url(&self.http, &self.issuer).await?,
+        };
+        KeySet::read(&get(&self.http, &url).await?)
     }
 }
 
+/// What the server answers at an address.
+///
+/// # Errors
+/// What is wrong with the answer.
+pub(super) async fn get(http: &Client, url: &str) -> Result<Vec<u8>, &'static str> {
+    let call = http.get(url).header(ACCEPT, "application/json");
+    let mut answer = call.send().await.map_err(|_| "it does not answer")?;
+    if answer.status() != StatusCode::OK {
+        return Err("it does not answer with 200");
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|_| "its answer breaks off")? {
+        if body.len() + chunk.len() > MAX_BYTES {
+            return Err("its answer is larger than 256 KiB");
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 impl Held {
-    fn find(&self, id: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+    fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
         let keys = self.keys.as_ref()?;
         keys.find(id, algorithm).cloned()
     }

@@ -17,7 +17,8 @@ pub(super) const ALGORITHMS: [Algorithm; 3] =
 pub(super) struct KeySet(Vec<SigningKey>);
 
 struct SigningKey {
-    id: String,
+    /// A server with one key may leave it out.
+    id: Option<String>,
     algorithm: Algorithm,
     key: DecodingKey,
 }
@@ -44,11 +45,15 @@ impl KeySet {
         Ok(Self(keys))
     }
 
-    /// The key with this id, if it signs with this algorithm.
-    pub(super) fn find(&self, id: &str, algorithm: Algorithm) -> Option<&DecodingKey> {
-        let mut keys: slice::Iter<'_, SigningKey> = self.0.iter();
-        let found = keys.find(|key| key.id == id && key.algorithm == algorithm);
-        found.map(|found| &found.key)
+    /// The key with this id, if it signs with this algorithm. Without an id, the one key that does: of several keys none
+    /// is guessed.
+    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
+        let keys: slice::Iter<'_, SigningKey> = self.0.iter();
+        let mut fitting = keys
+            .filter(|key| key.algorithm == algorithm && (id.is_none() || key.id.as_deref() == id));
+        let found = fitting.next()?;
+        let is_only_one = fitting.next().is_none();
+        (id.is_some() || is_only_one).then_some(&found.key)
     }
 }
 
@@ -81,7 +86,7 @@ impl SigningKey {
             return None;
         }
         Some(Self {
-            id: common.key_id.clone()?,
+            id: common.key_id.clone(),
             algorithm,
             key: DecodingKey::from_jwk(&jwk).ok()?,
         })
@@ -90,8 +95,10 @@ impl SigningKey {
 
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids = self.0.iter().map(|key| &key.id);
-        f.debug_list().entries(ids).finish()
+        let ids = self.0.iter().map(|key| key.id.as_deref());
+        f.debug_list()
+            .entries(ids.map(Option::unwrap_or_default))
+            .finish()
     }
 }
 
@@ -106,7 +113,8 @@ mod tests {
         match KeySet::read(json!({"keys": keys}).to_string().as_bytes()) {
             Ok(set) => {
                 let keys = set.0.iter();
-                keys.map(|key| format!("{}:{:?} ", key.id, key.algorithm))
+                let id = |key: &SigningKey| key.id.clone().unwrap_or_default();
+                keys.map(|key| format!("{}:{:?} ", id(key), key.algorithm))
                     .collect()
             }
             Err(fault) => fault.to_owned(),
@@ -141,7 +149,6 @@ mod tests {
             with(&ec, json!({"crv": "P-384"})),
             with(&ec, json!({"alg": "ES384"})),
             json!({"kty": "oct", "kid": "h", "k": "AQAB", "alg": "HS256"}),
-            json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"}),
             json!({"kty": "new", "kid": "n"}),
             json!(7),
         ] {
@@ -155,12 +162,45 @@ mod tests {
     fn a_key_is_found_by_its_id_and_algorithm() {
         let set = br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"d","x":"AQAB"}]}"#;
         let set = KeySet::read(set).unwrap();
-        assert!(set.find("d", Algorithm::EdDSA).is_some());
-        assert!(set.find("d", Algorithm::ES256).is_none());
-        assert!(set.find("e", Algorithm::EdDSA).is_none());
+        assert!(set.find(Some("d"), Algorithm::EdDSA).is_some());
+        assert!(set.find(Some("d"), Algorithm::ES256).is_none());
+        assert!(set.find(Some("e"), Algorithm::EdDSA).is_none());
         assert_eq!(format!("{set:?}"), r#"["d"]"#);
         for text in ["", "[]", "{}", r#"{"keys":7}"#] {
             assert!(KeySet::read(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_token_without_an_id_is_for_the_one_key_that_fits() {
+        let key = |kind: &str, id: Option<&str>| {
+            let mut key = match kind {
+                "d" => json!({"kty": "OKP", "crv": "Ed25519", "x": "AQAB"}),
+                _ => json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"}),
+            };
+            if let Some(id) = id {
+                key["kid"] = json!(id);
+            }
+            key
+        };
+        let finds = |keys: &[Value], algorithm: Algorithm| {
+            let set = KeySet::read(json!({"keys": keys}).to_string().as_bytes()).unwrap();
+            set.find(None, algorithm).is_some()
+        };
+        let (named, unnamed) = (key("d", Some("1")), key("d", None));
+        let of_another_kind = key("r", Some("2"));
+        for (keys, is_found) in [
+            (vec![named.clone()], true),
+            (vec![unnamed.clone()], true),
+            (vec![named.clone(), of_another_kind.clone()], true),
+            (vec![named.clone(), unnamed], false),
+            (vec![named, key("d", Some("3"))], false),
+            (vec![of_another_kind], false),
+        ] {
+            assert_eq!(finds(&keys, Algorithm::EdDSA), is_found, "{keys:?}");
+        }
+        let unnamed = json!({"keys": [key("d", None)]}).to_string();
+        let unnamed = KeySet::read(unnamed.as_bytes()).unwrap();
+        assert!(unnamed.find(Some("1"), Algorithm::EdDSA).is_none());
     }
 }

@@ -6,12 +6,14 @@
 //! | `token.rs` | which tokens are good, and what they say |
 //! | `key_cache.rs` | the keys as they were read last, and when they are read again |
 //! | `key_set.rs` | which of a server's keys can be used |
+//! | `metadata.rs` | where the server says that its keys are |
 //! | `provider.rs` | signatures, which `vault` checks |
 //!
 //! Nothing of a token is logged or stored.
 
 mod key_cache;
 mod key_set;
+mod metadata;
 mod provider;
 mod token;
 

@@ -1,6 +1,6 @@
 //! Which tokens are good, and what a good one says (RFC 9068, with what servers do in practice).
 
-use jsonwebtoken::{Validation, decode, decode_header, errors::ErrorKind};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, errors::ErrorKind};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -40,6 +40,8 @@ pub enum TokenFault {
     Algorithm,
     #[error("names no key of the authorization server")]
     UnknownKey,
+    #[error("names no key, and the authorization server has not exactly one that fits")]
+    UnnamedKey,
     #[error("has a wrong signature")]
     Signature,
     #[error("has expired")]
@@ -89,21 +91,52 @@ impl AuthorizationServer {
         if !ALGORITHMS.contains(&header.alg) {
             return Err(TokenFault::Algorithm.into());
         }
-        if !header.typ.as_deref().is_some_and(is_access_token) {
+        // Without a type it is no less than a `JWT`. What tells it from other tokens is that it was issued for us.
+        if !header.typ.as_deref().is_none_or(is_access_token) {
             return Err(TokenFault::Type.into());
         }
-        let id = header.kid.ok_or(TokenFault::UnknownKey)?;
-        let key = self.keys.find(&id, header.alg).await?;
-        let key = key.ok_or(TokenFault::UnknownKey)?;
-        let mut validation = Validation::new(header.alg);
+        let claims = self
+            .signed(token, header.alg, header.kid.as_deref())
+            .await?;
+        Ok(self.grant(&claims)?)
+    }
+
+    /// What the token says, if a key of the server has signed it.
+    async fn signed(
+        &self,
+        token: &str,
+        algorithm: Algorithm,
+        key_id: Option<&str>,
+    ) -> Result<Claims, TokenError> {
+        let unknown = match key_id {
+            Some(_) => TokenFault::UnknownKey,
+            None => TokenFault::UnnamedKey,
+        };
+        let key = self.keys.find(key_id, algorithm).await?.ok_or(unknown)?;
+        match self.decoded(token, algorithm, &key) {
+            // A server that names no keys may have another one by now.
+            Err(TokenFault::Signature) if key_id.is_none() => {
+                let key = self.keys.find_anew(None, algorithm).await?;
+                Ok(self.decoded(token, algorithm, &key.ok_or(unknown)?)?)
+            }
+            decoded => Ok(decoded?),
+        }
+    }
+
+    fn decoded(
+        &self,
+        token: &str,
+        algorithm: Algorithm,
+        key: &DecodingKey,
+    ) -> Result<Claims, TokenFault> {
+        let mut validation = Validation::new(algorithm);
         validation.leeway = LEEWAY;
         validation.validate_nbf = true;
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.set_issuer(&[&self.sign_in.issuer]);
         validation.set_audience(&[&self.resource]);
-        let decoded = decode::<Claims>(token, &key, &validation);
-        let claims = decoded.map_err(|error| fault(error.kind()))?.claims;
-        Ok(self.grant(&claims)?)
+        let decoded = decode::<Claims>(token, key, &validation);
+        Ok(decoded.map_err(|error| fault(error.kind()))?.claims)
     }
 
     fn grant(&self, claims: &Claims) -> Result<Grant, TokenFault> {

@@ -23,8 +23,8 @@ pub struct McpConfig {
 pub struct SignIn {
     /// As its tokens name it in `iss`.
     pub issuer: String,
-    /// Where it has its public keys.
-    pub jwks_url: String,
+    /// Where it has its public keys. `None` if its metadata says it.
+    pub jwks_url: Option<String>,
     /// The claim that holds the id of a token's tenant.
     pub tenant_claim: String,
     /// The shortest time between two reads of the keys.
@@ -43,23 +43,26 @@ impl McpConfig {
 impl SignIn {
     fn read(read: &mut Reader<'_>, development: bool) -> Option<Self> {
         // An issuer is compared as text, so a slash at its end stays.
+        let jwks_url = read.text("mcp_jwks_url");
         let sign_in = Self {
             issuer: read.text("mcp_issuer"),
-            jwks_url: read.text("mcp_jwks_url"),
+            jwks_url: (!jwks_url.is_empty()).then_some(jwks_url),
             tenant_claim: read.required_text("mcp_tenant_claim", true),
             jwks_interval: read.duration("mcp_jwks_interval", SHORTEST_JWKS_INTERVAL),
         };
-        match (sign_in.issuer.as_str(), sign_in.jwks_url.as_str()) {
-            ("", "") => return None,
-            ("", _) => read.fault("mcp_issuer", "is not set, but mcp_jwks_url is"),
-            (_, "") => read.fault("mcp_jwks_url", "is not set, but mcp_issuer is"),
-            _ => {}
+        if sign_in.issuer.is_empty() {
+            if sign_in.jwks_url.is_some() {
+                read.fault("mcp_issuer", "is not set, but mcp_jwks_url is");
+            }
+            return None;
         }
         for (key, url) in [
-            ("mcp_issuer", &sign_in.issuer),
-            ("mcp_jwks_url", &sign_in.jwks_url),
+            ("mcp_issuer", Some(&sign_in.issuer)),
+            ("mcp_jwks_url", sign_in.jwks_url.as_ref()),
         ] {
-            if !url.is_empty() && !is_web_url(url, development) {
+            if let Some(url) = url
+                && !is_web_url(url, development)
+            {
                 let what = "use an https URL (development also takes loopback http)";
                 read.fault(key, &format!("is {url:?}: {what}"));
             }

@@ -340,7 +340,7 @@ fn only_an_origin_of_a_web_page_is_one() {
 }
 
 #[test]
-fn agents_sign_in_only_at_a_server_that_is_named_as_a_whole() {
+fn agents_sign_in_only_at_a_server_that_tokens_name() {
     let load = |pairs: &[(&'static str, &'static str)]| {
         let mut all = production();
         all.extend(pairs);
@@ -355,9 +355,15 @@ fn agents_sign_in_only_at_a_server_that_is_named_as_a_whole() {
     // Tokens name it with the slash.
     assert_eq!(sign_in.issuer, "https://login.example.com/");
     assert_eq!(sign_in.tenant_claim, "pathbound_tenant");
+    assert_eq!(
+        sign_in.jwks_url.as_deref(),
+        Some("https://login.example.com/jwks")
+    );
+    // Its metadata says where its keys are.
+    let found = load(&[issuer]).unwrap().mcp.sign_in.unwrap();
+    assert_eq!(found.jwks_url, None);
     for (pairs, named) in [
-        (&[issuer][..], "PATHBOUND_MCP_JWKS_URL is not set"),
-        (&[keys], "PATHBOUND_MCP_ISSUER is not set"),
+        (&[keys][..], "PATHBOUND_MCP_ISSUER is not set"),
         (
             &[
                 issuer,

@@ -85,8 +85,6 @@ async fn a_token_reads_what_its_tenant_has_and_keys_go_on_working() {
     let narrow = changed(&claims, "scope", json!("profiles:read openid"));
     let narrow = Agent::with_key(&base, &keys[1].token(&narrow));
     narrow.answer("get_contact", of_contact.clone()).await;
-    let refusal = narrow.refusal("get_conversation", of_conversation).await;
-    assert!(refusal.contains("`conversations:read`"), "{refusal}");
 
     let with_key = Agent::with_key(&base, agent.key());
     let answer = with_key.answer("get_contact", of_contact).await;
@@ -192,12 +190,13 @@ async fn every_fault_of_a_token_is_refused_and_named() {
             "names a tenant that does not exist here",
         ),
         (headed("kid", json!("unknown")), "names no key"),
-        (headed("kid", Value::Null), "names no key"),
+        (headed("kid", json!("")), "names no key"),
         // The key is there, and it signs with another algorithm.
         (headed("alg", json!("ES256")), "names no key"),
         (headed("alg", json!("RS512")), "is not signed with"),
         (headed("typ", json!("dpop+jwt")), "is of another type"),
-        (headed("typ", Value::Null), "is of another type"),
+        (headed("typ", json!("")), "is of another type"),
+        (headed("typ", json!("logout+jwt")), "is of another type"),
         (headed("crit", json!(["exp"])), "cannot be read"),
         (
             with_secret(secret.as_bytes(), &shared_secret, &claims),
@@ -291,6 +290,176 @@ async fn a_refused_client_is_shown_the_way_to_sign_in() {
     let other = "/.well-known/oauth-authorization-server";
     let answer = client().get(format!("{}{other}", scene.base)).send().await;
     assert_eq!(answer.unwrap().status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_needs_another_scope_asks_for_a_sign_in_with_it() {
+    let scene = Scene::with(&[]).await;
+    let narrow = changed(&scene.claims(), "scope", json!("profiles:read"));
+    let narrow = Agent::with_key(&scene.base, &scene.key.token(&narrow));
+    let message = |method: &str, params: Value| {
+        json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string()
+    };
+    let call = |name: &str, arguments: Value| {
+        message("tools/call", json!({"name": name, "arguments": arguments}))
+    };
+    let any = uuid::Uuid::nil();
+    let needing = [
+        call("get_conversation", json!({"conversation_id": any})),
+        call("search_conversations", json!({"query": "refund"})),
+        message(
+            "resources/read",
+            json!({"uri": format!("pathbound://conversations/{any}")}),
+        ),
+    ];
+    let metadata = format!("{}/.well-known/oauth-protected-resource/mcp", scene.base);
+    for text in &needing {
+        let answer = narrow.send(text, &[]).await;
+        let got = (answer.status.as_u16(), &answer.body["code"]);
+        assert_eq!(got, (403, &json!("missing_scope")), "{text}");
+        let detail = answer.body["detail"].as_str().unwrap();
+        assert!(detail.contains("`conversations:read`"), "{detail}");
+        assert_eq!(
+            answer.headers["www-authenticate"],
+            format!(
+                "Bearer error=\"insufficient_scope\", scope=\"profiles:read conversations:read\", \
+                 resource_metadata=\"{metadata}\""
+            )
+        );
+        // It was counted like any other call.
+        assert!(answer.headers.contains_key("ratelimit"), "{text}");
+    }
+    // What needs no more is answered, with a fault of its arguments as well.
+    let answer = narrow
+        .send(&call("get_contact", json!({"contact_id": any})), &[])
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(!answer.headers.contains_key("www-authenticate"));
+    // A key gets no other scope by a sign-in, so its model reads why.
+    let caller = Caller::service(&scene.world, &scene.base, Some(scene.tenant));
+    let with_key = Agent::new(&caller, &["profiles:read"]).await;
+    for text in &needing[..2] {
+        let answer = with_key.send(text, &[]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{text}");
+        let said = answer.body["result"]["content"][0]["text"].to_string();
+        assert!(said.contains("`conversations:read`"), "{said}");
+        assert!(!answer.headers.contains_key("www-authenticate"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_may_leave_out_what_there_is_one_of() {
+    let scene = Scene::with(&[("MCP_JWKS_INTERVAL", "100ms")]).await;
+    let claims = scene.claims();
+    let bare = |key: &TokenKey| {
+        let header = changed(&key.header(), "kid", Value::Null);
+        key.token_with(&changed(&header, "typ", Value::Null), &claims)
+    };
+    let token = bare(&scene.key);
+    let taken = async |token: &str| {
+        wait_for("the token is taken", async || {
+            let answer = scene.list(token).await;
+            (answer.status == StatusCode::OK)
+                .then_some(())
+                .ok_or_else(|| answer.body.to_string())
+        })
+        .await;
+    };
+    taken(&token).await;
+    // Keys of other algorithms are in nobody's way, and a key may have no id either.
+    let (rsa, ec) = (TokenKey::rsa("r"), TokenKey::ec("e"));
+    let mut unnamed = ec.public();
+    unnamed.as_object_mut().unwrap().remove("kid");
+    let keys = json!({"keys": [scene.key.public(), rsa.public(), unnamed]});
+    scene.server.answers(StatusCode::OK, &keys.to_string());
+    for key in [&ec, &rsa, &scene.key] {
+        taken(&bare(key)).await;
+    }
+    // A key that replaced it without a new id is found by the signature.
+    let next = TokenKey::ed("first");
+    scene.server.has_keys(&[&next]);
+    taken(&bare(&next)).await;
+    let answer = scene.list(&token).await;
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(detail.contains("has a wrong signature"), "{detail}");
+    // Of two that fit none is guessed, though each names itself.
+    scene.server.has_keys(&[&next, &TokenKey::ed("second")]);
+    taken(&next.token(&claims)).await;
+    wait_for("the second key is known", async || {
+        // Names a key that is not there, so that they are read again.
+        scene.list(&TokenKey::ed("unknown").token(&claims)).await;
+        let answer = scene.list(&bare(&next)).await;
+        let detail = answer.body["detail"].to_string();
+        (answer.status == StatusCode::UNAUTHORIZED && detail.contains("not exactly one that fits"))
+            .then_some(())
+            .ok_or(detail)
+    })
+    .await;
+    // A public key is no shared secret, whatever a token without an id says.
+    let secret = next.public()["x"].as_str().unwrap().to_owned();
+    let header = json!({"alg": "HS256"});
+    let answer = scene
+        .list(&with_secret(secret.as_bytes(), &header, &claims))
+        .await;
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(detail.contains("is not signed with"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_found_by_the_metadata_of_their_server() {
+    for (path, issuer_path) in [
+        ("/.well-known/oauth-authorization-server", ""),
+        ("/.well-known/openid-configuration", ""),
+        ("/.well-known/openid-configuration", "/"),
+        (
+            "/.well-known/openid-configuration/realms/acme",
+            "/realms/acme",
+        ),
+        (
+            "/realms/acme/.well-known/openid-configuration",
+            "/realms/acme",
+        ),
+    ] {
+        let key = TokenKey::ed("first");
+        let server = SignInServer::start(&[&key]).await;
+        let issuer = format!("{}{issuer_path}", server.base());
+        server.describes_itself(path, &issuer, &server.jwks_url());
+        let world = World::new().await;
+        let world = world.otherwise(&[("MCP_ISSUER", &issuer)]);
+        let (tenant, base) = (world.new_tenant().await, world.api().await);
+        let claims = changed(&server.claims(&base, tenant), "iss", json!(issuer));
+        let agent = Agent::with_key(&base, &key.token(&claims));
+        let answer = agent.send(LIST, &[]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        assert_eq!(server.reads(), 1, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_of_another_issuer_names_no_keys() {
+    let key = TokenKey::ed("first");
+    let server = SignInServer::start(&[&key]).await;
+    let path = "/.well-known/openid-configuration";
+    server.describes_itself(path, "https://evil.example", &server.jwks_url());
+    let world = World::new().await;
+    let issuer = server.base().to_owned();
+    let world = world.otherwise(&[("MCP_ISSUER", &issuer), ("MCP_JWKS_INTERVAL", "100ms")]);
+    let (tenant, base) = (world.new_tenant().await, world.api().await);
+    let claims = changed(&server.claims(&base, tenant), "iss", json!(issuer));
+    let agent = Agent::with_key(&base, &key.token(&claims));
+    let answer = agent.send(LIST, &[]).await;
+    let got = (answer.status.as_u16(), &answer.body["code"]);
+    assert_eq!(got, (503, &json!("unavailable")));
+    assert_eq!(server.reads(), 0);
+    // Its own metadata is found later.
+    server.describes_itself(path, &issuer, &server.jwks_url());
+    wait_for("the token is taken", async || {
+        let answer = agent.send(LIST, &[]).await;
+        (answer.status == StatusCode::OK)
+            .then_some(())
+            .ok_or_else(|| answer.body.to_string())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

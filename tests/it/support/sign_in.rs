@@ -1,11 +1,18 @@
 //! An authorization server over HTTP, and keys that sign tokens.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use axum::{Router, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    http::{StatusCode, Uri},
+    routing::get,
+};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -29,12 +36,16 @@ const RSA_KEY: &str = include_str!("rsa_key.txt");
 /// What the server says of its keys.
 type Answer = (StatusCode, String);
 
+/// What it says of itself, by path.
+type Descriptions = Arc<Mutex<HashMap<String, String>>>;
+
 /// An authorization server that gives its public keys to everybody.
 #[derive(Clone)]
 pub(crate) struct SignInServer {
     base: String,
     answer: Arc<Mutex<Answer>>,
     reads: Arc<AtomicUsize>,
+    descriptions: Descriptions,
 }
 
 /// A key that signs tokens, and its id.
@@ -57,6 +68,7 @@ impl SignInServer {
             base: format!("http://{}", listener.local_addr().unwrap()),
             answer: Arc::new(Mutex::new((StatusCode::OK, String::new()))),
             reads: Arc::default(),
+            descriptions: Arc::default(),
         };
         server.has_keys(keys);
         let (answer, reads) = (Arc::clone(&server.answer), Arc::clone(&server.reads));
@@ -64,7 +76,12 @@ impl SignInServer {
             reads.fetch_add(1, Ordering::SeqCst);
             answer.lock().unwrap().clone()
         });
-        let router = Router::new().route("/jwks.json", keys);
+        let descriptions = Arc::clone(&server.descriptions);
+        let described = async move |uri: Uri| {
+            let found = descriptions.lock().unwrap().get(uri.path()).cloned();
+            found.ok_or(StatusCode::NOT_FOUND)
+        };
+        let router = Router::new().route("/jwks.json", keys).fallback(described);
         tokio::spawn(async { axum::serve(listener, router).await });
         server
     }
@@ -80,6 +97,24 @@ impl SignInServer {
         *self.answer.lock().unwrap() = (status, body.to_owned());
     }
 
+    /// From now on its metadata is at this path, and names this issuer and this address of keys.
+    pub(crate) fn describes_itself(&self, path: &str, issuer: &str, jwks_url: &str) {
+        let metadata = json!({"issuer": issuer, "jwks_uri": jwks_url}).to_string();
+        self.descriptions
+            .lock()
+            .unwrap()
+            .insert(path.to_owned(), metadata);
+    }
+
+    /// Its address, without a slash at the end.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) fn jwks_url(&self) -> String {
+        format!("{}/jwks.json", self.base)
+    }
+
     /// How often its keys were read.
     pub(crate) fn reads(&self) -> usize {
         self.reads.load(Ordering::SeqCst)
@@ -92,7 +127,7 @@ impl SignInServer {
 
     /// The same world, whose tools take this server's tokens, with these variables on top.
     pub(crate) fn of(&self, world: &World, variables: &[(&str, &str)]) -> World {
-        let (issuer, keys) = (self.issuer(), format!("{}/jwks.json", self.base));
+        let (issuer, keys) = (self.issuer(), self.jwks_url());
         let own = [("MCP_ISSUER", issuer.as_str()), ("MCP_JWKS_URL", &keys)];
         world.otherwise(&[&own, variables].concat())
     }

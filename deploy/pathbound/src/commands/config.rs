@@ -146,7 +146,10 @@ fn servers(config: &Config) -> Vec<(&'static str, String)> {
         ),
         ("mcp_hosts", config.mcp.hosts.join(",")),
         ("mcp_issuer", sign_in(|sign_in| sign_in.issuer.clone())),
-        ("mcp_jwks_url", sign_in(|sign_in| sign_in.jwks_url.clone())),
+        (
+            "mcp_jwks_url",
+            sign_in(|sign_in| sign_in.jwks_url.clone().unwrap_or_default()),
+        ),
         (
             "mcp_tenant_claim",
             sign_in(|sign_in| sign_in.tenant_claim.clone()),
