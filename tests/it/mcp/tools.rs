@@ -616,3 +616,26 @@ async fn wrong_arguments_are_named_with_their_fix() {
     assert_eq!(status.structured["workspaces"], json!([]));
     assert_eq!(status.structured["freshness"]["complete"], false);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_total_that_was_not_counted_to_its_end_says_so() {
+    let (_world, case, caller, agent) = synced_agent().await;
+    // All of them are of one company, and its links are looked at up to 10,000.
+    case.grow(10_500).await;
+    let companies = caller.get("/v1/companies?limit=200").await;
+    let mut minimums = Vec::new();
+    for company in list(&companies["items"]) {
+        let of_company = json!({"company_id": company["id"]});
+        let shown = agent.answer("get_company", of_company).await.structured;
+        let total = shown["contact_total"].as_u64().unwrap();
+        match shown.get("contact_total_is_minimum") {
+            Some(flag) => {
+                assert_eq!(flag, true);
+                minimums.push(total);
+            }
+            None => assert!(total < 10_000, "{shown}"),
+        }
+    }
+    assert_eq!(minimums.len(), 1, "{minimums:?}");
+    assert!((9_900..=10_001).contains(&minimums[0]), "{minimums:?}");
+}

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value, json};
-use shared::profiles::{self, CompanyProfile, ProfileDetail};
+use shared::{
+    profiles::{self, CompanyProfile, ProfileDetail},
+    store::reads::CompanyContacts,
+};
 use uuid::Uuid;
 
 use super::{
@@ -22,7 +25,7 @@ use crate::mcp::{
     untrusted::Untrusted,
 };
 
-/// Links of a company that are counted.
+/// Links of a company that are looked at. More would cost more than an answer may.
 const COUNTED: i64 = 10_000;
 
 /// The last item that a page shows. Attributes come before contacts.
@@ -93,8 +96,11 @@ pub(in crate::mcp) struct Company {
     attributes: Vec<AttributeLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deleted_at: Option<DateTime<Utc>>,
-    /// How many contacts the company has here. 10,000 stands for that many or more.
+    /// How many contacts the company has here.
     contact_total: usize,
+    /// True if the company may have more contacts than contact_total, because only its first 10,000 links were counted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    contact_total_is_minimum: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     contacts: Vec<ContactLine>,
     /// Conversations of its people or about it. `search_conversations` with this company lists them.
@@ -162,7 +168,7 @@ impl Tool for GetCompany {
             .await?
             .ok_or_else(unknown)?;
         let workspaces = Workspaces::read(&mut tx).await?;
-        let all = tx.company_contacts(own, COUNTED).await?.ids;
+        let CompanyContacts { ids: all, is_cut } = tx.company_contacts(own, COUNTED).await?;
         let (lines, attribute_total) = lines_after(&profile, after.as_ref(), detail);
         // The youngest id comes first.
         let left: Vec<Uuid> = match after {
@@ -179,6 +185,7 @@ impl Tool for GetCompany {
             company.attribute_total = attribute_total;
             company.attributes = lines.to_vec();
             company.contact_total = all.len();
+            company.contact_total_is_minimum = is_cut;
             company.contacts = people
                 .iter()
                 .map(|person| ContactLine::of(person, detail))
@@ -281,6 +288,7 @@ impl Company {
             attributes: Vec::new(),
             deleted_at: profile.deleted_at,
             contact_total: 0,
+            contact_total_is_minimum: false,
             contacts: Vec::new(),
             conversations: ConversationCount {
                 total: profile.conversations.total,

@@ -109,7 +109,11 @@ const COMPANY: &[Field] = &[
         "list of text",
         "names that the workspace has given",
     ),
-    field("contact_total, contacts", "count, list", "its people"),
+    field(
+        "contact_total, contacts",
+        "count, list",
+        "its people, and at least so many if contact_total_is_minimum is true",
+    ),
 ];
 
 const CONVERSATION: &[Field] = &[
