@@ -11,17 +11,14 @@ use std::{
 
 use jsonwebtoken::{Algorithm, DecodingKey};
 use parking_lot::RwLock;
-use reqwest::{Client, StatusCode, header::ACCEPT};
+use reqwest::Client;
 use tokio::sync::Mutex;
 
-use super::{key_set::KeySet, metadata};
+use super::{fetch::get, key_set::KeySet, metadata};
 use crate::config::SignIn;
 
 /// Of a whole read. A request waits for it, and has a limit of its own.
 const READ_LIMIT: Duration = Duration::from_secs(5);
-
-/// Servers have a handful of keys, with certificates a few kilobytes each.
-const MAX_BYTES: usize = 256 << 10;
 
 /// The intervals after which keys are old. A key that the server has withdrawn is good for so long at most, while the
 /// server answers and tokens come.
@@ -133,26 +130,6 @@ impl KeyCache {
         };
         KeySet::read(&get(&self.http, &url).await?)
     }
-}
-
-/// What the server answers at an address.
-///
-/// # Errors
-/// What is wrong with the answer.
-pub(super) async fn get(http: &Client, url: &str) -> Result<Vec<u8>, &'static str> {
-    let call = http.get(url).header(ACCEPT, "application/json");
-    let mut answer = call.send().await.map_err(|_| "it does not answer")?;
-    if answer.status() != StatusCode::OK {
-        return Err("it does not answer with 200");
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|_| "its answer breaks off")? {
-        if body.len() + chunk.len() > MAX_BYTES {
-            return Err("its answer is larger than 256 KiB");
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 impl Held {

@@ -4,7 +4,7 @@ use reqwest::Client;
 use serde::Deserialize;
 use url::Url;
 
-use super::key_cache::get;
+use super::fetch::get;
 
 /// What is read of the metadata.
 #[derive(Deserialize)]

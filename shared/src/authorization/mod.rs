@@ -7,10 +7,12 @@
 //! | `key_cache.rs` | the keys as they were read last, and when they are read again |
 //! | `key_set.rs` | which of a server's keys can be used |
 //! | `metadata.rs` | where the server says that its keys are |
+//! | `fetch.rs` | how both are read |
 //! | `provider.rs` | signatures, which `vault` checks |
 //!
 //! Nothing of a token is logged or stored.
 
+mod fetch;
 mod key_cache;
 mod key_set;
 mod metadata;

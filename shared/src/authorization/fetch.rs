@@ -1,0 +1,26 @@
+//! What an authorization server gives to everybody.
+
+use reqwest::{Client, StatusCode, header::ACCEPT};
+
+/// Servers have a handful of keys, with certificates a few kilobytes each.
+const MAX_BYTES: usize = 256 << 10;
+
+/// What the server answers at an address.
+///
+/// # Errors
+/// What is wrong with the answer.
+pub(super) async fn get(http: &Client, url: &str) -> Result<Vec<u8>, &'static str> {
+    let call = http.get(url).header(ACCEPT, "application/json");
+    let mut answer = call.send().await.map_err(|_| "it does not answer")?;
+    if answer.status() != StatusCode::OK {
+        return Err("it does not answer with 200");
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|_| "its answer breaks off")? {
+        if body.len() + chunk.len() > MAX_BYTES {
+            return Err("its answer is larger than 256 KiB");
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
