@@ -34,8 +34,8 @@ const BEGIN_LIMIT: Duration = Duration::from_secs(3);
 /// planning again costs more than it finds. A plan must not depend on how many rows the planner believes there are,
 /// because it may be made when a table is empty: tables are read by their indexes, one row of the outer side after the
 /// other, in the order in which the statement joins them, and never from a copy (`Materialize`) or a bitmap, which would
-/// first be made of all of a tenant's rows, even if one of them is enough. A page is too small for parallel workers. A server whose
-/// client is gone notices within seconds, so that an abandoned request costs no more than that.
+/// first be made of all of a tenant's rows, even if one of them is enough. A page is too small for parallel workers. A
+/// server whose client is gone notices within seconds, so that an abandoned request costs no more than that.
 const PLANS: &str = "set_config('plan_cache_mode', 'force_generic_plan', true), \
     set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), \
     set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true), \
