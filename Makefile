@@ -67,6 +67,7 @@ chart: ## Render the Helm chart and judge every object (ARGS=--quick without che
 	@deploy/setup/chart_tools.sh
 	@deploy/setup/python_tool.sh kubernetes_validate
 	@$(if $(findstring --quick,$(ARGS))$(findstring --write,$(ARGS)),,deploy/setup/python_tool.sh checkov)
+	@$(if $(findstring --write,$(ARGS)),,cargo build $(QUIET) --workspace --tests --bin pathbound)
 	@deploy/setup/run.sh dev chart $(ARGS)
 
 image: servers ## Build the image without an engine and a registry, and start it (ARGS="--profile dev")
