@@ -147,6 +147,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_failure_ends_with_a_listed_code() {
+        let unreachable = Failure::Unreachable {
+            server: "postgres",
+            cause: "connection refused".into(),
+        };
+        let failures = [
+            Failure::because("x"),
+            unreachable,
+            Failure::NotAllowed("x".to_owned()),
+            Failure::Partly("x".to_owned()),
+            Failure::Setting("x".to_owned()),
+        ];
+        let codes: Vec<u8> = failures.iter().map(Failure::code).collect();
+        // 0 is no failure, and clap answers with 2.
+        let listed: Vec<u8> = EXIT_CODES.map(|(code, _)| code).into_iter().collect();
+        assert_eq!(
+            [vec![0], codes[..1].to_vec(), vec![2], codes[1..].to_vec()].concat(),
+            listed
+        );
+    }
+
+    #[test]
     fn causes_follow_in_one_line_and_are_not_repeated() {
         let inner = io::Error::other("connection refused");
         assert_eq!(

@@ -481,7 +481,7 @@ fn beside_a_healthy_one((name, changes, fires): &Scenario) -> Value {
 }
 
 /// Lets promtool try scenarios.
-fn try_each(tests: Vec<Value>) {
+fn try_each(tests: &[Value]) {
     let Some(promtool) = prometheus::program("promtool") else {
         return;
     };
@@ -507,13 +507,15 @@ fn try_each(tests: Vec<Value>) {
 
 #[test]
 fn each_alert_fires_and_is_silent_as_it_should() {
-    try_each(SCENARIOS.iter().map(alone).collect());
+    let tests: Vec<Value> = SCENARIOS.iter().map(alone).collect();
+    try_each(&tests);
 }
 
 #[test]
 fn each_alert_names_the_fleet_that_is_ill_and_no_other() {
     let ill = SCENARIOS.iter().filter(|(_, _, fires)| !fires.is_empty());
-    try_each(ill.map(beside_a_healthy_one).collect());
+    let tests: Vec<Value> = ill.map(beside_a_healthy_one).collect();
+    try_each(&tests);
 }
 
 #[test]
