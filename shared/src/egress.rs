@@ -13,6 +13,12 @@ use crate::{
 /// Addresses of this machine, in the form of `NO_PROXY`. A proxy cannot reach them, and it must not see their calls.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
+/// A collector that takes longer is slow, and its batch is dropped.
+const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of a collector's answer, which is a few words.
+const LONGEST_ANSWER: usize = 65_536;
+
 /// Whether a client can be made that could call them.
 ///
 /// # Errors
@@ -44,6 +50,56 @@ pub(crate) fn client(config: &Config) -> Result<Client, String> {
     builder
         .build()
         .map_err(|error| format!("could not make a client for calls to other servers: {error}"))
+}
+
+/// The collector of traces. It is called directly, because it is a server of the fleet's own.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    client: Client,
+    url: String,
+}
+
+impl Collector {
+    /// # Errors
+    /// What is wrong and what to do, as a sentence for an operator.
+    pub(crate) fn new(config: &Config, url: &str) -> Result<Self, String> {
+        use_ring();
+        let builder = Client::builder()
+            .user_agent(concat!("pathbound/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(COLLECTOR_TIMEOUT)
+            .timeout(COLLECTOR_TIMEOUT)
+            .redirect(Policy::none())
+            .no_proxy();
+        let needs_tls = url.starts_with("https");
+        let builder = with_authorities(builder, &config.intercom.egress, needs_tls)?;
+        let client = builder
+            .build()
+            .map_err(|error| format!("could not make a client for the collector: {error}"))?;
+        let url = url.to_owned();
+        Ok(Self { client, url })
+    }
+
+    /// Posts a message in Protobuf and returns the answer.
+    ///
+    /// # Errors
+    /// Why the collector did not take it.
+    pub(crate) async fn post(&self, body: Vec<u8>) -> Result<Vec<u8>, String> {
+        let request = self.client.post(&self.url).body(body);
+        let request = request.header("content-type", "application/x-protobuf");
+        let failed = |error: reqwest::Error| error.without_url().to_string();
+        let mut answer = request.send().await.map_err(failed)?;
+        if !answer.status().is_success() {
+            return Err(format!("the collector answered {}", answer.status()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > LONGEST_ANSWER {
+                return Err("the collector's answer is too long".to_owned());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
 }
 
 fn through_proxy(builder: ClientBuilder, egress: &Egress) -> Result<ClientBuilder, String> {

@@ -1,13 +1,15 @@
-//! Logs and metrics, set up once per process.
+//! Logs, metrics and traces, set up once per process.
 
 mod first_values;
 mod fleet_recorder;
 mod logs;
 mod metric_table;
 mod recorder;
+mod traces;
 
 pub use first_values::{begin, series_of};
 pub use fleet_recorder::FleetRecorder;
 pub use logs::{BadFilter, start_logs, start_logs_of};
 pub use metric_table::{METRICS, Metric, MetricKind};
 pub use recorder::metrics;
+pub use traces::Traces;

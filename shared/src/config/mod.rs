@@ -11,6 +11,7 @@ mod rest;
 mod retention;
 mod role;
 mod secrets;
+mod traces;
 mod url_text;
 mod values;
 
@@ -25,6 +26,7 @@ pub(crate) use redis_url::{RedisHost, RedisLogin, RedisTarget, RedisUrl};
 pub use rest::RestConfig;
 pub use retention::Retention;
 pub use role::{ProcessRole, UnknownRole};
+pub use traces::TracesConfig;
 use values::Reader;
 
 use crate::domain::{OperatorName, Secret, WorkerPool, thread_fate::ThreadPatience};
@@ -89,6 +91,7 @@ pub struct Config {
     pub analyze_threshold: u32,
     pub log: String,
     pub log_json: bool,
+    pub traces: TracesConfig,
     /// Settings that have no effect or an old name. The process starts all the same.
     pub warnings: Vec<String>,
 }
@@ -289,6 +292,7 @@ impl Config {
             analyze_threshold: read.number("analyze_threshold", 1, u32::MAX),
             log: read.text("log"),
             log_json: read.choice("log_format", &[("text", false), ("json", true)]),
+            traces: TracesConfig::read(&mut read),
             public_url,
             warnings: Vec::new(),
         }

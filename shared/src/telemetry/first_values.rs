@@ -19,6 +19,7 @@ enum Part {
     Api,
     Scheduler,
     Worker,
+    Every,
 }
 
 impl Part {
@@ -27,6 +28,7 @@ impl Part {
             Self::Api => role.runs_api(),
             Self::Scheduler => role.runs_scheduler(),
             Self::Worker => role.runs_worker(),
+            Self::Every => true,
         }
     }
 }
@@ -152,6 +154,11 @@ const FIRST_VALUES: &[FirstValue] = &[
         Part::Worker,
         "pathbound_tickets_refused_total",
         &[&["oversized", "version", "garbled", "foreign"]],
+    ),
+    of(
+        Part::Every,
+        "pathbound_trace_spans_total",
+        &[&["sent", "queue_full", "not_taken"]],
     ),
 ];
 

@@ -13,12 +13,13 @@ use std::{
 use tracing::{Level, Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{
     EnvFilter, Layer,
-    filter::filter_fn,
+    filter::{FilterExt as _, filter_fn},
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 
+use super::Traces;
 use crate::{config::Config, domain::Secret};
 
 /// The crates whose lines are ours. The last ones are the tools around the product.
@@ -44,20 +45,20 @@ const SHORTEST_SECRET: usize = 6;
 /// # Errors
 /// When the filter cannot be read.
 pub fn start_logs(filter: &str, json: bool) -> Result<(), BadFilter> {
-    start(filter, json, Vec::new())
+    start(filter, json, Vec::new(), &Traces::off())
 }
 
-/// Starts logging as the configuration says. Its secrets are blanked out of every line.
+/// Starts logging as the configuration says, and traces beside it. Its secrets are blanked out of every line.
 ///
 /// # Errors
 /// When the filter cannot be read.
-pub fn start_logs_of(config: &Config) -> Result<(), BadFilter> {
-    start(&config.log, config.log_json, config.secrets())?;
+pub fn start_logs_of(config: &Config, traces: &Traces) -> Result<(), BadFilter> {
+    start(&config.log, config.log_json, config.secrets(), traces)?;
     log_panics();
     Ok(())
 }
 
-fn start(filter: &str, json: bool, secrets: Vec<Secret>) -> Result<(), BadFilter> {
+fn start(filter: &str, json: bool, secrets: Vec<Secret>, traces: &Traces) -> Result<(), BadFilter> {
     let asked = EnvFilter::try_new(filter).map_err(|error| BadFilter(error.to_string()))?;
     let stderr = Blanking::of(secrets);
     let lines = fmt::layer().with_writer(stderr);
@@ -66,9 +67,12 @@ fn start(filter: &str, json: bool, secrets: Vec<Secret>) -> Result<(), BadFilter
     } else {
         lines.with_ansi(io::stderr().is_terminal()).boxed()
     };
+    // The filter is that of the lines alone, so that spans are traced although no line shows them. Its hint keeps what
+    // no one asks for as cheap as before.
+    let printed = filter_fn(may_be_printed).with_max_level_hint(LevelFilter::TRACE);
     let registry = tracing_subscriber::registry()
-        .with(asked)
-        .with(lines.with_filter(filter_fn(may_be_printed)));
+        .with(lines.with_filter(asked.and(printed)))
+        .with(traces.layer());
     // A second start in one process (tests) keeps the first.
     let _ = registry.try_init();
     Ok(())

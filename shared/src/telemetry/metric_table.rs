@@ -276,4 +276,9 @@ pub const METRICS: &[Metric] = &[
         &["reason"],
         "Tickets that a worker could not read and put aside.",
     ),
+    counter(
+        "pathbound_trace_spans_total",
+        &["outcome"],
+        "Spans of traces that were `sent`, that were dropped because the queue was full (`queue_full`), and that the collector did not take (`not_taken`).",
+    ),
 ];

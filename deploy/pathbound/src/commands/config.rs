@@ -284,6 +284,11 @@ fn worker_and_logs(config: &Config) -> Vec<(&'static str, String)> {
             "log_format",
             if config.log_json { "json" } else { "text" }.to_owned(),
         ),
+        (
+            "otlp_endpoint",
+            config.traces.endpoint.clone().unwrap_or_default(),
+        ),
+        ("otlp_sample_ratio", config.traces.sample_ratio.to_string()),
     ]
 }
 

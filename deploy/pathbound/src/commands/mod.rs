@@ -32,7 +32,8 @@ use clap::CommandFactory;
 
 use shared::{
     config::{Config, Environment, ProcessRole},
-    shutdown, telemetry,
+    shutdown,
+    telemetry::{self, Traces},
 };
 
 use crate::{
@@ -126,11 +127,16 @@ fn api_config(file: Option<&Path>) -> Result<Config, Failure> {
 /// Starts logs and runs roles until SIGTERM or Ctrl-C.
 async fn serve(file: Option<&Path>, role: ProcessRole) -> Result<(), Failure> {
     let config = load(file, role)?;
-    telemetry::start_logs_of(&config).map_err(|error| Failure::Setting(error.to_string()))?;
+    let traces = Traces::start(&config, role).map_err(Failure::Setting)?;
+    telemetry::start_logs_of(&config, &traces)
+        .map_err(|error| Failure::Setting(error.to_string()))?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let shutdown = shutdown::on_signals()
         .map_err(|error| Failure::failed("could not listen to signals", error))?;
-    roles::run(config, role, shutdown).await
+    let outcome = roles::run(config, role, shutdown).await;
+    // Last, so that the spans of the drain are sent too.
+    traces.close().await;
+    outcome
 }
