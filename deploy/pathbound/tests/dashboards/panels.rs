@@ -329,6 +329,15 @@ pub(crate) const DASHBOARDS: &[Dashboard] = &[
                 )],
             },
             Panel {
+                title: "Spans of traces",
+                about: "Nothing is sent without `otlp_endpoint`. A collector that is away or slow costs spans (`not_taken`, `queue_full`) and nothing else.",
+                unit: "ops",
+                queries: &[(
+                    "sum by (outcome) (rate(pathbound_trace_spans_total[5m]))",
+                    "{{outcome}}",
+                )],
+            },
+            Panel {
                 title: "Upkeep of metrics",
                 about: "Rounds of each process, one every two seconds. Fewer mean that a process has no CPU.",
                 unit: "ops",
