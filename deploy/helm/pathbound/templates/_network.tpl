@@ -30,6 +30,9 @@
 {{- if has .role (list "api" "worker") }}
 {{ include "pathbound.egress" $policy.web }}
 {{- end }}
+{{- if and .root.Values.config.otlp_endpoint (not (has .role (list "migrate" "test"))) }}
+{{ include "pathbound.egress" $policy.collector }}
+{{- end }}
 {{- with $policy.extraEgress }}
 {{ toYaml . }}
 {{- end }}
