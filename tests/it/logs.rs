@@ -15,7 +15,7 @@ use crate::{
 const ALL: [(&str, &str); 2] = [("PATHBOUND_LOG", "trace"), ("PATHBOUND_LOG_FORMAT", "json")];
 
 /// Every text in a workspace that a customer wrote or that names a person, the token, and the keys.
-fn secrets(world: &World, case: &Case) -> BTreeSet<String> {
+pub(crate) fn secrets(world: &World, case: &Case) -> BTreeSet<String> {
     let mut secrets = BTreeSet::from([case.workspace.token(), KEY.to_owned()]);
     for kind in [Kind::Contact, Kind::Company, Kind::Conversation, Kind::Part] {
         for line in case.live(kind) {

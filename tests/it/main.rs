@@ -26,6 +26,7 @@
 //! | [`fleet_numbers`] | what one scheduler measures of the whole fleet |
 //! | [`alerts`] | what wakes somebody up, and what to do then |
 //! | [`logs`] | what processes say of their customers: nothing |
+//! | [`traces`] | what processes send to a collector of traces: ids only |
 //! | [`outputs`] | what commands print, for programs and for a typing error |
 //! | [`top`] | what they watch on a terminal |
 //! | [`doctor`] | what is wrong with an installation |
@@ -94,6 +95,8 @@ mod fleet_numbers;
 mod alerts;
 
 mod logs;
+
+mod traces;
 
 mod outputs;
 

@@ -390,6 +390,29 @@ fn agents_sign_in_only_at_a_server_that_tokens_name() {
 }
 
 #[test]
+fn a_collector_of_traces_is_a_bare_url() {
+    let load = |endpoint: &'static str| {
+        let mut all = production();
+        all.push(("PATHBOUND_OTLP_ENDPOINT", endpoint));
+        let loaded = Config::load(None, &environment(&all), ProcessRole::Worker);
+        loaded.map(|config| config.traces.endpoint)
+    };
+    assert_eq!(load("").unwrap(), None);
+    let plain = load("http://otel-collector:4318/").unwrap();
+    assert_eq!(plain.as_deref(), Some("http://otel-collector:4318"));
+    for wrong in [
+        "otel-collector:4318",
+        "grpc://otel-collector:4317",
+        "https://user:hunter2@collector.example",
+        "https://collector.example?key=hunter2",
+    ] {
+        let faults = load(wrong).unwrap_err().faults.join("\n");
+        assert!(faults.contains("PATHBOUND_OTLP_ENDPOINT is"), "{faults}");
+        assert!(!faults.contains("hunter2"), "{faults}");
+    }
+}
+
+#[test]
 fn hosts_are_names_alone() {
     let load = |hosts: &'static str| {
         let mut all = production();
