@@ -5,6 +5,7 @@ mod fleet_recorder;
 mod logs;
 mod metric_table;
 mod recorder;
+mod repeats;
 mod traces;
 
 pub use first_values::{begin, series_of};
@@ -12,4 +13,5 @@ pub use fleet_recorder::FleetRecorder;
 pub use logs::{BadFilter, start_logs, start_logs_of};
 pub use metric_table::{METRICS, Metric, MetricKind};
 pub use recorder::metrics;
+pub use repeats::{Ended, Line, Repeats, RepeatsOf};
 pub use traces::Traces;

@@ -15,9 +15,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["domain", "vault"]),
     ("tls", &[]),
     ("egress", &["config", "tls"]),
-    ("authorization", &["config", "domain", "egress", "vault"]),
+    ("telemetry", &["config", "domain", "egress", "store"]),
+    (
+        "authorization",
+        &["config", "domain", "egress", "telemetry", "vault"],
+    ),
     ("link", &["config", "domain", "tls"]),
-    ("pacing", &["backoff", "config", "domain", "link"]),
+    (
+        "pacing",
+        &["backoff", "config", "domain", "link", "telemetry"],
+    ),
     ("intercom", &["config", "domain", "egress", "pacing"]),
     ("store", &["completeness", "config", "domain"]),
     ("profiles", &["domain", "intercom", "store"]),
@@ -25,11 +32,26 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("search", &["domain", "profiles", "store", "text"]),
     (
         "sync",
-        &["backoff", "config", "domain", "intercom", "store", "vault"],
+        &[
+            "backoff",
+            "config",
+            "domain",
+            "intercom",
+            "store",
+            "telemetry",
+            "vault",
+        ],
     ),
     (
         "queue",
-        &["backoff", "config", "domain", "link", "shutdown"],
+        &[
+            "backoff",
+            "config",
+            "domain",
+            "link",
+            "shutdown",
+            "telemetry",
+        ],
     ),
 ];
 
