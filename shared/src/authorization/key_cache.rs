@@ -15,7 +15,7 @@ use reqwest::Client;
 use tokio::sync::Mutex;
 
 use super::{fetch::get, key_set::KeySet, metadata};
-use crate::config::SignIn;
+use crate::{config::SignIn, telemetry::Repeats};
 
 /// Of a whole read. A request waits for it, and has a limit of its own.
 const READ_LIMIT: Duration = Duration::from_secs(5);
@@ -34,6 +34,7 @@ pub(super) struct KeyCache {
     held: RwLock<Held>,
     /// Locked by the one read that is under way.
     reading: Mutex<()>,
+    failures: Repeats,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -56,6 +57,7 @@ impl KeyCache {
             interval: sign_in.jwks_interval,
             held: RwLock::default(),
             reading: Mutex::default(),
+            failures: Repeats::new(),
         }
     }
 
@@ -115,9 +117,25 @@ impl KeyCache {
                 let mut held = self.held.write();
                 held.keys = Some(Arc::new(keys));
                 held.read_at = Some(Instant::now());
+                if let Some(ended) = self.failures.ended() {
+                    let lasted_seconds = ended.lasted_seconds;
+                    tracing::info!(
+                        failures = ended.failures,
+                        lasted_seconds,
+                        "reads the authorization server's keys again"
+                    );
+                }
             }
             Err(fault) => {
-                tracing::warn!(fault, "could not read the authorization server's keys");
+                if let Some(line) = self.failures.failed_as(fault) {
+                    let (repeated, since) = (line.repeated, line.since);
+                    tracing::warn!(
+                        fault,
+                        repeated,
+                        since,
+                        "could not read the authorization server's keys"
+                    );
+                }
             }
         }
     }

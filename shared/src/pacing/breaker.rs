@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::backoff::Backoff;
+use crate::{backoff::Backoff, telemetry::Repeats};
 
 /// The breaker never opens after fewer failures in a row.
 const MIN_FAILURES: u32 = 40;
@@ -24,6 +24,8 @@ pub(super) struct Breaker {
     /// Failures in a row that open it.
     threshold: u32,
     state: BreakerState,
+    /// How often it opened without a response in between.
+    pub(super) openings: Repeats,
 }
 
 /// Closed until too many calls fail in a row. Then open, and after a pause one call probes.
@@ -45,6 +47,7 @@ impl Breaker {
         Self {
             threshold: blip.saturating_add(concurrency / 2).max(MIN_FAILURES),
             state: BreakerState::Closed { failures: 0 },
+            openings: Repeats::new(),
         }
     }
 

@@ -27,7 +27,7 @@ impl Permit {
         if is_failure {
             self.on_failure();
         } else {
-            self.breaker.lock().on_response();
+            self.on_answer();
         }
         self.report(false, headers);
     }
@@ -35,7 +35,7 @@ impl Permit {
     /// Takes in a 429: this window has nothing left, whichever app spent it. Returns when to try again.
     #[must_use]
     pub fn on_throttled(self, headers: RateLimitHeaders) -> Instant {
-        self.breaker.lock().on_response();
+        self.on_answer();
         // The local state learns of the 429 before the report, so that no other call of this process is
         // sent while the ledger answers.
         let until = self.driver.on_throttled(headers);
@@ -45,10 +45,28 @@ impl Permit {
 
     /// Takes in a 5xx, a time-out or a cut connection. The ledger finds out whether the call was counted.
     pub fn on_failure(&self) {
-        if self.breaker.lock().on_failure(self.driver.now()) {
+        let mut breaker = self.breaker.lock();
+        if breaker.on_failure(self.driver.now())
+            && let Some(line) = breaker.openings.failed_as("open")
+        {
             tracing::warn!(
                 workspace = %self.workspace_id,
+                repeated = line.repeated,
+                since = line.since,
                 "intercom fails every call of this workspace, so its calls pause"
+            );
+        }
+    }
+
+    fn on_answer(&self) {
+        let mut breaker = self.breaker.lock();
+        breaker.on_response();
+        if let Some(ended) = breaker.openings.ended() {
+            tracing::info!(
+                workspace = %self.workspace_id,
+                failures = ended.failures,
+                lasted_seconds = ended.lasted_seconds,
+                "intercom answers calls of this workspace again"
             );
         }
     }

@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     domain::{Class, ConnectionId, Secret, Stream, TenantId},
     link::{RedisConnection, RedisServer, timed_out},
+    telemetry::Repeats,
 };
 
 /// The most tickets in one call of a script, so that no other client waits long for the server. A poll has four
@@ -39,6 +40,8 @@ pub struct Queue {
     prefix: Arc<str>,
     cap: u32,
     heartbeat: Heartbeat,
+    /// Pushes that were left to the scheduler.
+    unpushed: Arc<Repeats>,
 }
 
 impl Queue {
@@ -67,6 +70,7 @@ impl Queue {
             prefix: format!("{prefix}:{{{prefix}}}").into(),
             cap: CAP,
             heartbeat: Heartbeat::new(),
+            unpushed: Arc::default(),
         })
     }
 
@@ -116,8 +120,23 @@ impl Queue {
 
     /// The same as [`push_due`](Self::push_due) for streams of several connections.
     pub async fn push_due_tickets(&self, tickets: &[Ticket]) {
-        if let Err(error) = self.push(tickets).await {
-            tracing::warn!(%error, "could not push due tickets, leaving them to the scheduler");
+        match self.push(tickets).await {
+            Ok(_) => {
+                if let Some(ended) = self.unpushed.ended() {
+                    let lasted_seconds = ended.lasted_seconds;
+                    tracing::info!(
+                        failures = ended.failures,
+                        lasted_seconds,
+                        "pushes due tickets again"
+                    );
+                }
+            }
+            Err(error) => {
+                if let Some(line) = self.unpushed.failed(&error) {
+                    let (repeated, since) = (line.repeated, line.since);
+                    tracing::warn!(%error, repeated, since, "could not push due tickets, leaving them to the scheduler");
+                }
+            }
         }
     }
 

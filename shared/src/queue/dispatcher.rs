@@ -19,6 +19,7 @@ use super::{
 use crate::{
     domain::{Class, Verdict},
     shutdown::Shutdown,
+    telemetry::Repeats,
 };
 
 /// Polls in flight at once. While Redis works on one, settlements fill the next, so that neither waits for the
@@ -55,6 +56,8 @@ pub(super) struct DispatchState {
     next_poll_at: Instant,
     /// Polls in a row that Redis did not answer.
     failures: u32,
+    /// What was logged of them.
+    unanswered: Repeats,
 }
 
 impl DispatchState {
@@ -65,6 +68,7 @@ impl DispatchState {
             requested: Vec::new(),
             next_poll_at: Instant::now(),
             failures: 0,
+            unanswered: Repeats::new(),
         }
     }
 }
@@ -239,7 +243,10 @@ impl Dispatcher {
         let reply = match reply {
             Ok(reply) => reply,
             Err(error) => {
-                tracing::warn!(%error, "could not poll the queue, trying again");
+                if let Some(line) = state.unanswered.failed(&error) {
+                    let (repeated, since) = (line.repeated, line.since);
+                    tracing::warn!(%error, repeated, since, "could not poll the queue, trying again");
+                }
                 // In front and in their old order. Redis may have applied them before its answer was lost, and
                 // then it refuses them.
                 for settlement in settlements.into_iter().rev() {
@@ -250,6 +257,14 @@ impl Dispatcher {
             }
         };
         state.failures = 0;
+        if let Some(ended) = state.unanswered.ended() {
+            let lasted_seconds = ended.lasted_seconds;
+            tracing::info!(
+                failures = ended.failures,
+                lasted_seconds,
+                "polls the queue again"
+            );
+        }
         self.settled(settlements, &reply.settled);
         report(&reply);
         let is_full = reply.claimed.len() == capacity.limit;

@@ -27,7 +27,7 @@ use super::{
     listener::{PendingWakeups, WakeInterest, listen},
     poll::{LEASE, REDIS_BACKOFF},
 };
-use crate::shutdown::Shutdown;
+use crate::{shutdown::Shutdown, telemetry::Repeats};
 
 /// A third of a lease, so that a lease survives two renewals that fail.
 const RENEW_INTERVAL: Duration = Duration::from_secs(2);
@@ -108,9 +108,10 @@ fn spawn_guarded(
 /// The renewer.
 async fn renew(leases: LeaseTable) {
     let mut gauges_at = Instant::now();
+    let failures = Repeats::new();
     loop {
         tokio::time::sleep(RENEW_INTERVAL).await;
-        renew_leases(&leases).await;
+        renew_leases(&leases, &failures).await;
         if gauges_at.elapsed() >= GAUGE_INTERVAL {
             gauges_at = Instant::now();
             if let Err(error) = leases.queue().publish_gauges().await {
@@ -121,11 +122,26 @@ async fn renew(leases: LeaseTable) {
 }
 
 /// Retries until Redis has answered, because a lease lasts only a few seconds.
-async fn renew_leases(leases: &LeaseTable) {
+async fn renew_leases(leases: &LeaseTable, failures: &Repeats) {
     let renewed = (|| leases.renew())
         .retry(REDIS_BACKOFF)
-        .notify(|error, _| tracing::warn!(%error, "could not renew leases, trying again"))
+        .notify(|error, _| {
+            if let Some(line) = failures.failed(error) {
+                let (repeated, since) = (line.repeated, line.since);
+                tracing::warn!(%error, repeated, since, "could not renew leases, trying again");
+            }
+        })
         .await;
+    if renewed.is_ok()
+        && let Some(ended) = failures.ended()
+    {
+        let lasted_seconds = ended.lasted_seconds;
+        tracing::info!(
+            failures = ended.failures,
+            lasted_seconds,
+            "renews leases again"
+        );
+    }
     if let Ok(lost) = renewed
         && !lost.is_empty()
     {
