@@ -3,13 +3,15 @@
 //! Every worker has one, and none of them is a leader. A slice of a tenant is claimed by a row lock, so a worker that dies
 //! leaves it to the next one. Tenants take turns, so that the first sync of a large one keeps no other waiting.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use shared::{
     backoff::Backoff,
+    domain::TenantId,
     search::{self, IndexedSlice},
     shutdown::Shutdown,
     store::{ApiStore, StoreError},
+    telemetry::{Repeats, RepeatsOf},
 };
 
 /// Tenants of one look at the list.
@@ -21,11 +23,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(crate) struct Indexer {
     store: ApiStore,
+    unlisted: Arc<Repeats>,
+    unindexed: Arc<RepeatsOf<TenantId>>,
 }
 
 impl Indexer {
-    pub(crate) const fn new(store: ApiStore) -> Self {
-        Self { store }
+    pub(crate) fn new(store: ApiStore) -> Self {
+        Self {
+            store,
+            unlisted: Arc::default(),
+            unindexed: Arc::default(),
+        }
     }
 
     /// Indexes until `shutdown`. A slice under way is given up, and another worker does it again.
@@ -38,15 +46,32 @@ impl Indexer {
         let mut failures = 0;
         loop {
             match self.round().await {
-                Ok(true) => {
+                Ok(did_any) => {
                     failures = 0;
-                    continue;
+                    if let Some(ended) = self.unlisted.ended() {
+                        let lasted_seconds = ended.lasted_seconds;
+                        tracing::info!(
+                            failures = ended.failures,
+                            lasted_seconds,
+                            "looks for changes to index again"
+                        );
+                    }
+                    if did_any {
+                        continue;
+                    }
                 }
-                Ok(false) => failures = 0,
                 Err(error) => {
                     failures += 1;
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "could not look for changes to index");
+                    if let Some(line) = self.unlisted.failed(error) {
+                        let (repeated, since) = (line.repeated, line.since);
+                        tracing::warn!(
+                            error,
+                            repeated,
+                            since,
+                            "could not look for changes to index"
+                        );
+                    }
                 }
             }
             tokio::time::sleep(pause.delay(failures.max(1))).await;
@@ -57,7 +82,14 @@ impl Indexer {
     async fn round(&self) -> Result<bool, StoreError> {
         let mut did_any = false;
         for tenant in self.store.tenants_to_index(TENANTS).await? {
-            match search::index_slice(&self.store, tenant).await {
+            let indexed = search::index_slice(&self.store, tenant).await;
+            if indexed.is_ok()
+                && let Some(ended) = self.unindexed.ended(tenant)
+            {
+                let lasted_seconds = ended.lasted_seconds;
+                tracing::info!(%tenant, failures = ended.failures, lasted_seconds, "indexes a tenant's changes again");
+            }
+            match indexed {
                 Ok(Some(IndexedSlice { changes, until, .. })) => {
                     did_any |= changes > 0;
                     metrics::counter!("pathbound_search_indexed_total").increment(changes as u64);
@@ -70,7 +102,10 @@ impl Indexer {
                 Ok(None) => {}
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(%tenant, error, "could not index a tenant's changes, and will try again");
+                    if let Some(line) = self.unindexed.failed(tenant, error) {
+                        let (repeated, since) = (line.repeated, line.since);
+                        tracing::warn!(%tenant, error, repeated, since, "could not index a tenant's changes, and will try again");
+                    }
                 }
             }
         }

@@ -44,6 +44,7 @@ impl Worker {
             intercom: Intercom::new(&config)?,
             config,
             stopping: Shutdown::new(),
+            failures: Arc::default(),
         };
         let indexer = Indexer::new(database.store());
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::SliceError;
+use super::{SliceError, SliceFailures};
 use crate::{
     config::Config,
     domain::Secret,
@@ -21,6 +21,8 @@ pub struct Context {
     pub config: Arc<Config>,
     /// Cancelled when the process is ending. A slice then starts no work that another worker can do later.
     pub stopping: Shutdown,
+    /// What was logged of failures.
+    pub failures: Arc<SliceFailures>,
 }
 
 impl Context {

@@ -43,7 +43,7 @@ pub(super) async fn failed(
             return fenced();
         }
         SliceError::Store(error) if error.is_transient() => {
-            tracing::warn!(%error, source = ?std::error::Error::source(error), "postgres is busy");
+            ctx.failures.postgres_failed(error, "postgres is busy");
             return store_pause();
         }
         _ => match refusal::doubt(ctx, key, tries, &error).await {
@@ -55,7 +55,8 @@ pub(super) async fn failed(
         Ok(outcome) => outcome,
         Err(StoreError::Fenced) => fenced(),
         Err(error) => {
-            tracing::warn!(%error, "could not store the slice's failure");
+            let consequence = "could not store the slice's failure";
+            ctx.failures.postgres_failed(&error, consequence);
             store_pause()
         }
     }
@@ -98,7 +99,11 @@ async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -
         tx.drop_from_runs(key, "failed", &cause).await?;
         DEAD_LETTER_RETRY
     };
-    tracing::warn!(attempts, wait_seconds = wait.as_secs_f64(), error = %cause, "the slice failed");
+    if let Some(line) = ctx.failures.stream_failed(key, &cause) {
+        let (repeated, since) = (line.repeated, line.since);
+        let wait_seconds = wait.as_secs_f64();
+        tracing::warn!(attempts, wait_seconds, error = %cause, repeated, since, "the slice failed");
+    }
     tx.fail_stream(key, &cause, wait.as_secs_f64(), cursor)
         .await?;
     tx.commit().await?;

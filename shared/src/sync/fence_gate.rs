@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::Mutex;
 use tracing::Instrument as _;
 
+use super::{Context, SliceFailures};
 use crate::{
     intercom::Gate,
     store::{SliceKey, WorkerStore},
@@ -24,11 +25,12 @@ pub const FENCE_RECHECK_INTERVAL: Duration = Duration::from_millis(100);
 type CheckedAt = Arc<Mutex<Option<Instant>>>;
 
 /// The gate before the calls of a slice that has just begun.
-pub(super) fn gate(store: &WorkerStore, key: SliceKey) -> Gate {
-    let store = store.clone();
+pub(super) fn gate(ctx: &Context, key: SliceKey) -> Gate {
+    let (store, failures) = (ctx.store.clone(), Arc::clone(&ctx.failures));
     let checked_at: CheckedAt = Arc::new(Mutex::new(Some(Instant::now())));
     Gate::new(move || {
         let (store, checked_at) = (store.clone(), Arc::clone(&checked_at));
+        let failures = Arc::clone(&failures);
         Box::pin(async move {
             // Another check under way holds the lock, and this call then shares it.
             if let Some(is_open) = checked_at.try_lock().ok().and_then(|at| known(*at)) {
@@ -36,7 +38,7 @@ pub(super) fn gate(store: &WorkerStore, key: SliceKey) -> Gate {
             }
             // A task of its own, because nothing polls the calls of a slice while the slice stores. A call that got a
             // session of the pool then would neither use it nor give it back, and the slice may wait for that session.
-            let check = check(store, key, checked_at).in_current_span();
+            let check = check(store, key, checked_at, failures).in_current_span();
             tokio::spawn(check).await.unwrap_or(false)
         })
     })
@@ -50,7 +52,12 @@ fn known(checked_at: Option<Instant>) -> Option<bool> {
     }
 }
 
-async fn check(store: WorkerStore, key: SliceKey, checked_at: CheckedAt) -> bool {
+async fn check(
+    store: WorkerStore,
+    key: SliceKey,
+    checked_at: CheckedAt,
+    failures: Arc<SliceFailures>,
+) -> bool {
     // The lock is kept during the check, so that concurrent calls share one check.
     let mut checked_at = checked_at.lock().await;
     if known(*checked_at).is_none() {
@@ -58,9 +65,7 @@ async fn check(store: WorkerStore, key: SliceKey, checked_at: CheckedAt) -> bool
         match store.is_ours(key).await {
             Ok(ours) => *checked_at = ours.then_some(now),
             // Postgres being away ends no connection, and the slice's next write fails by itself.
-            Err(error) => {
-                tracing::warn!(%error, "could not check the slice's fence");
-            }
+            Err(error) => failures.postgres_failed(&error, "could not check the slice's fence"),
         }
     }
     checked_at.is_some()

@@ -13,6 +13,7 @@
 //! | `walk_ranges.rs`, `walk_range.rs` | the ranges that a full walk of conversations reads       |
 //! | `*_page.rs`, `*_store.rs`         | a page as it was read, and the transaction that keeps it |
 //! | `outcome.rs`, `failure.rs`        | what follows from a slice that ended well, or failed     |
+//! | `failures.rs`                     | what is logged of slices that fail again and again       |
 //! | `refusal.rs`, `belief.rs`         | what follows from a refusal, and how long it is doubted  |
 //! | `connect.rs`, `replay.rs`         | connecting a workspace, and replaying its quarantine     |
 //! | `key_rotation.rs`                 | sealing all tokens anew with another key                 |
@@ -47,6 +48,7 @@ mod course;
 mod deleted_conversations;
 mod error;
 mod failure;
+mod failures;
 mod fence_gate;
 mod future_dated;
 mod key_rotation;
@@ -77,6 +79,7 @@ mod work;
 
 pub use context::Context;
 pub use error::SliceError;
+pub use failures::SliceFailures;
 pub use fence_gate::FENCE_RECHECK_INTERVAL;
 pub use key_rotation::{CONCURRENCY, Rotated, rotate_keys};
 pub use outcome::SliceOutcome;

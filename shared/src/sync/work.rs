@@ -43,7 +43,11 @@ const MAX_CRASHES: u32 = 3;
 pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> SliceOutcome {
     let started_at = Instant::now();
     let calls = Arc::new(AtomicU32::new(0));
-    let mut outcome = match ctx.store.claim_stream(key, crashes).await {
+    let claimed = ctx.store.claim_stream(key, crashes).await;
+    if claimed.is_ok() {
+        ctx.failures.postgres_answered();
+    }
+    let mut outcome = match claimed {
         Ok(StreamClaim::NotDue) => SliceOutcome::from(Verdict::Done).labelled("nothing_due"),
         Ok(StreamClaim::Stale { fence }) => SliceOutcome::stale(fence),
         Ok(StreamClaim::Acquired(state)) => {
@@ -60,12 +64,16 @@ pub async fn work(ctx: &Context, key: SliceKey, crashes: u32, job: Job) -> Slice
                 Err(SliceError::Deadly(crashes))
             };
             match ended {
-                Ok(outcome) => outcome,
+                Ok(outcome) => {
+                    ctx.failures.stream_succeeded(key);
+                    outcome
+                }
                 Err(error) => failed(ctx, key, tries, error).await,
             }
         }
         Err(error) => {
-            tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not take over the stream");
+            let consequence = "could not take over the stream";
+            ctx.failures.postgres_failed(&error, consequence);
             store_pause()
         }
     };
@@ -91,7 +99,8 @@ pub async fn crashed(ctx: &Context, key: SliceKey, cause: &'static str) -> Slice
         // Another lease has the stream, and its slice reports for itself.
         Ok(None) => Verdict::Done.into(),
         Err(error) => {
-            tracing::warn!(%error, "could not store the slice's crash");
+            let consequence = "could not store the slice's crash";
+            ctx.failures.postgres_failed(&error, consequence);
             store_pause()
         }
     }
@@ -115,7 +124,7 @@ async fn run(
             token,
             job.class,
         )
-        .behind(fence_gate::gate(&ctx.store, key))
+        .behind(fence_gate::gate(ctx, key))
         .counting(Arc::clone(calls));
     let cx = SliceContext {
         ctx,

@@ -246,6 +246,7 @@ impl World {
             intercom: Intercom::new(&self.config).expect("an http client"),
             config: self.config.clone(),
             stopping: Shutdown::new(),
+            failures: Arc::default(),
         }
     }
 }
