@@ -2,11 +2,12 @@
 //!
 //! Each scheduler does, and none of them is a leader. A batch is one transaction, so a scheduler may be killed at any instant.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use shared::{
     queue::{Queue, Ticket},
     store::{BulkStep, Due, SchedulerStore},
+    telemetry::{Repeats, RepeatsOf},
 };
 use uuid::Uuid;
 
@@ -23,15 +24,19 @@ pub struct BulkWorker {
     store: SchedulerStore,
     queue: Queue,
     batch_size: i32,
+    unlisted: Arc<Repeats>,
+    unworked: Arc<RepeatsOf<Uuid>>,
 }
 
 impl BulkWorker {
     #[must_use]
-    pub const fn new(store: SchedulerStore, queue: Queue) -> Self {
+    pub fn new(store: SchedulerStore, queue: Queue) -> Self {
         Self {
             store,
             queue,
             batch_size: BATCH_SIZE,
+            unlisted: Arc::default(),
+            unworked: Arc::default(),
         }
     }
 
@@ -46,10 +51,25 @@ impl BulkWorker {
     pub async fn run(&self) {
         loop {
             match self.round().await {
-                Ok(true) => continue,
-                Ok(false) => {}
+                Ok(goes_on) => {
+                    if let Some(ended) = self.unlisted.ended() {
+                        let lasted_seconds = ended.lasted_seconds;
+                        tracing::info!(
+                            failures = ended.failures,
+                            lasted_seconds,
+                            "lists bulk actions again"
+                        );
+                    }
+                    if goes_on {
+                        continue;
+                    }
+                }
                 Err(error) => {
-                    tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not list bulk actions");
+                    if let Some(line) = self.unlisted.failed(&error) {
+                        let (repeated, since) = (line.repeated, line.since);
+                        let source = std::error::Error::source(&error);
+                        tracing::warn!(%error, ?source, repeated, since, "could not list bulk actions");
+                    }
                 }
             }
             tokio::time::sleep(INTERVAL).await;
@@ -65,9 +85,19 @@ impl BulkWorker {
         let mut goes_on = false;
         for action in within(Box::pin(self.store.open_bulk_actions())).await? {
             match self.step(action).await {
-                Ok(step) => goes_on |= matches!(step, BulkStep::Worked { .. }),
+                Ok(step) => {
+                    goes_on |= matches!(step, BulkStep::Worked { .. });
+                    if let Some(ended) = self.unworked.ended(action) {
+                        let lasted_seconds = ended.lasted_seconds;
+                        tracing::info!(%action, failures = ended.failures, lasted_seconds, "works a bulk action again");
+                    }
+                }
                 Err(error) => {
-                    tracing::warn!(%action, %error, source = ?std::error::Error::source(&error), "could not work a bulk action");
+                    if let Some(line) = self.unworked.failed(action, &error) {
+                        let (repeated, since) = (line.repeated, line.since);
+                        let source = std::error::Error::source(&error);
+                        tracing::warn!(%action, %error, ?source, repeated, since, "could not work a bulk action");
+                    }
                 }
             }
         }

@@ -3,12 +3,16 @@
 //! Each scheduler has one, and none of them is a leader. A batch skips the rows that another janitor has locked, and
 //! where nothing is left a round is one look at an index for each kind.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use shared::{
     backoff::Backoff,
     config::Retention,
     store::{EndedKind, Removal, SchedulerStore},
+    telemetry::RepeatsOf,
 };
 
 use super::{SchedulerError, age::Age, step::within_limit};
@@ -30,6 +34,8 @@ pub struct Janitor {
     store: SchedulerStore,
     interval: Duration,
     ages: [(EndedKind, Duration); EndedKind::ALL.len()],
+    /// By the kind's name.
+    failures: Arc<RepeatsOf<&'static str>>,
 }
 
 /// What a round did.
@@ -61,6 +67,7 @@ impl Janitor {
             store,
             interval: retention.interval,
             ages: EndedKind::ALL.map(|kind| (kind, age(kind))),
+            failures: Arc::default(),
         }
     }
 
@@ -105,12 +112,12 @@ impl Janitor {
                 match self.batch(kind, age).await {
                     Ok(Removal { removed, more }) => {
                         round.removed += removed;
+                        self.succeeded(kind);
                         unfinished.extend(more.then_some((kind, age)));
                     }
                     Err(error) => {
                         round.is_complete = false;
-                        tracing::warn!(kind = kind.as_str(), %error, source = ?std::error::Error::source(&error),
-                                       "could not remove what is kept no longer");
+                        self.failed(kind, &error);
                     }
                 }
             }
@@ -128,6 +135,28 @@ impl Janitor {
             );
         }
         round
+    }
+
+    fn failed(&self, kind: EndedKind, error: &SchedulerError) {
+        let kind = kind.as_str();
+        if let Some(line) = self.failures.failed(kind, error) {
+            let (repeated, since) = (line.repeated, line.since);
+            let source = std::error::Error::source(error);
+            tracing::warn!(kind, %error, ?source, repeated, since, "could not remove what is kept no longer");
+        }
+    }
+
+    fn succeeded(&self, kind: EndedKind) {
+        let kind = kind.as_str();
+        if let Some(ended) = self.failures.ended(kind) {
+            let lasted_seconds = ended.lasted_seconds;
+            tracing::info!(
+                kind,
+                failures = ended.failures,
+                lasted_seconds,
+                "removes what is kept no longer again"
+            );
+        }
     }
 
     async fn batch(&self, kind: EndedKind, age: Duration) -> Result<Removal, SchedulerError> {

@@ -26,7 +26,7 @@ use shared::{
     queue::{Queue, QueueError},
     shutdown::{self, Shutdown},
     store::{Database, SchedulerStore, StoreError},
-    telemetry::FleetRecorder,
+    telemetry::{FleetRecorder, Repeats},
 };
 use step::within;
 pub use tick::{Ticked, apply_pauses, tick};
@@ -119,19 +119,32 @@ impl Scheduler {
 
     async fn schedule(&self, age: &Age, shutdown: &Shutdown) {
         let mut pauses_at = Instant::now();
+        let failures = Repeats::new();
         while !shutdown.is_cancelled() {
             let ticked = self.tick(&mut pauses_at).await;
             self.pulse.beat();
             match ticked {
                 Ok(Ticked { tickets, more }) => {
                     age.completed();
+                    if let Some(ended) = failures.ended() {
+                        let lasted_seconds = ended.lasted_seconds;
+                        tracing::info!(
+                            failures = ended.failures,
+                            lasted_seconds,
+                            "completes ticks again"
+                        );
+                    }
                     if more {
                         tracing::debug!(tickets, "more streams are due, ticking again at once");
                         continue;
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not complete a tick");
+                    if let Some(line) = failures.failed(&error) {
+                        let (repeated, since) = (line.repeated, line.since);
+                        let source = std::error::Error::source(&error);
+                        tracing::warn!(%error, ?source, repeated, since, "could not complete a tick");
+                    }
                 }
             }
             tokio::select! {
@@ -141,6 +154,7 @@ impl Scheduler {
         }
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn tick(&self, pauses_at: &mut Instant) -> Result<Ticked, SchedulerError> {
         if pauses_at.elapsed() >= PAUSES_INTERVAL {
             // Before the tick, so that no ticket of a paused tenant is leased in between.

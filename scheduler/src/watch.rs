@@ -14,7 +14,7 @@ use shared::{
     pacing::Pacing,
     queue::Queue,
     store::SchedulerStore,
-    telemetry::FleetRecorder,
+    telemetry::{FleetRecorder, Repeats},
 };
 use uuid::Uuid;
 
@@ -80,10 +80,27 @@ impl FleetWatch {
     /// Measures until it is dropped.
     pub async fn run(&self) {
         let mut term = None;
+        let failures = Repeats::new();
         loop {
             let began_at = Instant::now();
-            if let Err(error) = self.round(&mut term).await {
-                tracing::warn!(%error, source = ?std::error::Error::source(&error), "could not measure the fleet");
+            match self.round(&mut term).await {
+                Ok(()) => {
+                    if let Some(ended) = failures.ended() {
+                        let lasted_seconds = ended.lasted_seconds;
+                        tracing::info!(
+                            failures = ended.failures,
+                            lasted_seconds,
+                            "measures the fleet again"
+                        );
+                    }
+                }
+                Err(error) => {
+                    if let Some(line) = failures.failed(&error) {
+                        let (repeated, since) = (line.repeated, line.since);
+                        let source = std::error::Error::source(&error);
+                        tracing::warn!(%error, ?source, repeated, since, "could not measure the fleet");
+                    }
+                }
             }
             tokio::time::sleep(self.interval.max(began_at.elapsed() * REST)).await;
         }
