@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
+use shared::telemetry::Repeats;
 use tracing::{Instrument, field::Empty};
 
 use crate::error::{ApiError, Problem};
@@ -21,6 +22,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Two calls to Intercom (10 s each) and some statements fit into this time.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// Requests that took longer, by their method. Their end is not known here.
+static SLOW: Repeats = Repeats::new();
 
 /// Marks an error that has another form than a problem, because a protocol asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +53,10 @@ async fn answer(request: Request, next: Next, id: &str) -> Response {
             ApiError::internal().into_response()
         }
         Err(_) => {
-            tracing::error!(%method, "a handler took longer than {TIME_LIMIT:?}");
+            if let Some(line) = SLOW.failed_as(method.as_str()) {
+                let (repeated, since) = (line.repeated, line.since);
+                tracing::error!(%method, repeated, since, "a handler took longer than {TIME_LIMIT:?}");
+            }
             ApiError::unavailable().into_response()
         }
     };

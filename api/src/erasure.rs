@@ -13,6 +13,7 @@ pub(crate) struct Erasing(pub(crate) Uuid);
 
 impl PendingWork for Erasing {
     const UNREAD: &'static str = "the pending erasures could not be read";
+    const READ_AGAIN: &'static str = "the pending erasures are read again";
 
     async fn pending(store: &ApiStore) -> Result<Vec<(TenantId, Self)>, StoreError> {
         let pending = store.pending_erasures().await?.into_iter();

@@ -9,9 +9,13 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use shared::{store::StoreError, sync::connect::ConnectError};
+use shared::{store::StoreError, sync::connect::ConnectError, telemetry::Repeats};
 
 use crate::codes::Code;
+
+/// The failures of Postgres while requests were answered. A static, because an error is turned into a problem without any
+/// state. Its end is not known here, and readiness tells it.
+static STORE_FAILURES: Repeats = Repeats::new();
 
 /// Why a request was refused. The problem is boxed, so that a `Result` stays small.
 #[derive(Debug)]
@@ -113,11 +117,17 @@ impl From<StoreError> for ApiError {
             return Self::cannot_be_stored();
         }
         let transient = error.is_transient();
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            transient,
-            "the store failed"
-        );
+        let cause = &error as &dyn std::error::Error;
+        if let Some(line) = STORE_FAILURES.failed(cause) {
+            let (repeated, since) = (line.repeated, line.since);
+            tracing::error!(
+                error = cause,
+                transient,
+                repeated,
+                since,
+                "the store failed"
+            );
+        }
         if transient {
             Self::unavailable()
         } else {

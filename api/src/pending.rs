@@ -8,6 +8,7 @@ use shared::{
     domain::TenantId,
     shutdown::Shutdown,
     store::{ApiStore, StoreError},
+    telemetry::Repeats,
 };
 
 /// How long a request waits for its work. Most of it ends well within this time, and the answer then comes after the last
@@ -21,6 +22,8 @@ const ROUND_INTERVAL: Duration = Duration::from_secs(30);
 pub(crate) trait PendingWork: Sized + Send + 'static {
     /// What the log says if the list of it could not be read.
     const UNREAD: &'static str;
+    /// What it says once the list can be read again.
+    const READ_AGAIN: &'static str;
 
     /// What is pending in all tenants, the oldest first.
     fn pending(
@@ -41,6 +44,7 @@ pub(crate) async fn start<W: PendingWork>(store: &ApiStore, tenant: TenantId, wo
 
 /// Carries out pending work until `shutdown`.
 pub(crate) async fn rounds<W: PendingWork>(store: ApiStore, shutdown: Shutdown) {
+    let failures = Repeats::new();
     while shutdown
         .run_until_cancelled(tokio::time::sleep(ROUND_INTERVAL))
         .await
@@ -48,7 +52,7 @@ pub(crate) async fn rounds<W: PendingWork>(store: ApiStore, shutdown: Shutdown) 
     {
         // It works in short transactions, so it may be dropped between any two of them.
         if shutdown
-            .run_until_cancelled(round::<W>(&store))
+            .run_until_cancelled(round::<W>(&store, &failures))
             .await
             .is_none()
         {
@@ -57,15 +61,28 @@ pub(crate) async fn rounds<W: PendingWork>(store: ApiStore, shutdown: Shutdown) 
     }
 }
 
-async fn round<W: PendingWork>(store: &ApiStore) {
+async fn round<W: PendingWork>(store: &ApiStore, failures: &Repeats) {
     match W::pending(store).await {
         Ok(pending) => {
+            if let Some(ended) = failures.ended() {
+                let lasted_seconds = ended.lasted_seconds;
+                tracing::info!(
+                    failures = ended.failures,
+                    lasted_seconds,
+                    "{}",
+                    W::READ_AGAIN
+                );
+            }
             for (tenant, work) in pending {
                 work.run(store, tenant).await;
             }
         }
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "{}", W::UNREAD);
+            let error = &error as &dyn std::error::Error;
+            if let Some(line) = failures.failed(error) {
+                let (repeated, since) = (line.repeated, line.since);
+                tracing::warn!(error, repeated, since, "{}", W::UNREAD);
+            }
         }
     }
 }

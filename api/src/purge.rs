@@ -12,6 +12,7 @@ pub(crate) struct Purge(pub(crate) ConnectionId);
 
 impl PendingWork for Purge {
     const UNREAD: &'static str = "the pending purges could not be read";
+    const READ_AGAIN: &'static str = "the pending purges are read again";
 
     async fn pending(store: &ApiStore) -> Result<Vec<(TenantId, Self)>, StoreError> {
         let pending = store.pending_purges().await?.into_iter();

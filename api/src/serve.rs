@@ -12,7 +12,7 @@ use std::{
 use axum::{Router, body::Body, http::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use shared::{pulse::Pulse, shutdown::Shutdown};
+use shared::{pulse::Pulse, shutdown::Shutdown, telemetry::Repeats};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -37,6 +37,7 @@ pub(crate) async fn serve(
     pulse: Pulse,
 ) {
     let mut connections = JoinSet::new();
+    let refusals = Repeats::new();
     let mut beats = interval(BEAT_INTERVAL);
     loop {
         tokio::select! {
@@ -46,9 +47,13 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
+                    if let Some(ended) = refusals.ended() {
+                        let lasted_seconds = ended.lasted_seconds;
+                        tracing::info!(failures = ended.failures, lasted_seconds, "accepts connections again");
+                    }
                     connections.spawn(connection(stream, router.clone(), shutdown.clone()));
                 }
-                Err(error) => after_refusal(&error).await,
+                Err(error) => after_refusal(&error, &refusals).await,
             }
         }
     }
@@ -82,13 +87,16 @@ async fn connection(stream: TcpStream, router: Router, shutdown: Shutdown) {
     let _ = served.await;
 }
 
-async fn after_refusal(error: &Error) {
+async fn after_refusal(error: &Error, refusals: &Repeats) {
     let is_of_the_client = matches!(
         error.kind(),
         ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
     );
     if !is_of_the_client {
-        tracing::warn!(%error, "could not accept a connection, trying again in a second");
+        if let Some(line) = refusals.failed(error) {
+            let (repeated, since) = (line.repeated, line.since);
+            tracing::warn!(%error, repeated, since, "could not accept a connection, trying again in a second");
+        }
         sleep(ACCEPT_BACKOFF).await;
     }
 }

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use shared::shutdown::Shutdown;
+use shared::{shutdown::Shutdown, telemetry::RepeatsOf};
 use tokio::sync::Mutex;
 
 /// A check that has not answered after this time has failed.
@@ -34,6 +34,8 @@ pub(super) struct Readiness {
     /// The process stops when it is cancelled.
     stopping: Option<Shutdown>,
     last: Arc<Mutex<LastAnswers>>,
+    /// By the name of the check. A reason is logged once and not with each probe.
+    failures: Arc<RepeatsOf<&'static str>>,
 }
 
 #[derive(Default)]
@@ -50,6 +52,7 @@ impl Default for Readiness {
             limit: CHECK_LIMIT,
             stopping: None,
             last: Arc::default(),
+            failures: Arc::default(),
         }
     }
 }
@@ -88,7 +91,7 @@ impl Readiness {
         let mut last = self.last.lock().await;
         if last.at.is_none_or(|at| at.elapsed() >= GOOD_FOR) {
             let faults = self.ask().await;
-            log_changes(&last.faults, &faults);
+            self.log(&faults);
             last.faults = faults;
             last.at = Some(Instant::now());
         }
@@ -106,6 +109,27 @@ impl Readiness {
         (status, Json(json!({"ready": ready, "checks": checks}))).into_response()
     }
 
+    fn log(&self, faults: &BTreeMap<&'static str, Option<String>>) {
+        for (server, fault) in faults {
+            let Some(why) = fault else {
+                if let Some(ended) = self.failures.ended(server) {
+                    let lasted_seconds = ended.lasted_seconds;
+                    tracing::info!(
+                        server,
+                        failures = ended.failures,
+                        lasted_seconds,
+                        "ready again"
+                    );
+                }
+                continue;
+            };
+            if let Some(line) = self.failures.failed_as(*server, why.as_str()) {
+                let (repeated, since) = (line.repeated, line.since);
+                tracing::warn!(server, why, repeated, since, "not ready");
+            }
+        }
+    }
+
     /// Runs all checks at once, so that a slow server does not delay the answer about another.
     async fn ask(&self) -> BTreeMap<&'static str, Option<String>> {
         let limit = self.limit;
@@ -115,21 +139,6 @@ impl Readiness {
             (*name, fault.err())
         });
         futures::future::join_all(asked).await.into_iter().collect()
-    }
-}
-
-/// Logs a reason once and not with each probe.
-fn log_changes(
-    before: &BTreeMap<&'static str, Option<String>>,
-    now: &BTreeMap<&'static str, Option<String>>,
-) {
-    for (server, fault) in now {
-        match (before.get(server).and_then(Option::as_ref), fault) {
-            (None, None) => {}
-            (Some(_), None) => tracing::info!(server, "ready again"),
-            (Some(known), Some(why)) if known == why => {}
-            (_, Some(why)) => tracing::warn!(server, why, "not ready"),
-        }
     }
 }
 
