@@ -26,6 +26,7 @@
 //! | [`fleet_numbers`] | what one scheduler measures of the whole fleet |
 //! | [`alerts`] | what wakes somebody up, and what to do then |
 //! | [`logs`] | what processes say of their customers: nothing |
+//! | [`repeats`] | what processes say of failures that come again and again: each once, and its end once |
 //! | [`traces`] | what processes send to a collector of traces: ids only |
 //! | [`outputs`] | what commands print, for programs and for a typing error |
 //! | [`top`] | what they watch on a terminal |
@@ -97,6 +98,8 @@ mod alerts;
 mod logs;
 
 mod traces;
+
+mod repeats;
 
 mod outputs;
 

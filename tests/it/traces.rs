@@ -144,6 +144,16 @@ async fn a_sync_and_a_request_are_traced_whole_and_with_ids_only() {
         .filter(|span| span.name.starts_with("db.") && span.trace_id == request.trace_id);
     assert!(statements.count() > 0, "its transaction is in its trace");
 
+    let ticks: BTreeSet<_> = received.named("tick").map(|span| &span.span_id).collect();
+    let is_of_a_tick = |span: &&Span| ticks.contains(&span.parent_span_id);
+    let statements = received.spans.iter().filter(is_of_a_tick);
+    assert!(statements.count() > 0, "a tick has its transactions");
+    assert!(
+        received
+            .named("tick")
+            .all(|span| span.parent_span_id.is_empty())
+    );
+
     assert!(received.spans.iter().all(|span| span.events.is_empty()));
     let secrets = secrets(&world, &case);
     assert!(secrets.len() > 50, "only {} texts", secrets.len());
