@@ -83,7 +83,7 @@ impl BulkWorker {
     /// If Postgres does not say which are open.
     pub async fn round(&self) -> Result<bool, SchedulerError> {
         let mut goes_on = false;
-        for action in within(Box::pin(self.store.open_bulk_actions())).await? {
+        for action in within(self.store.open_bulk_actions()).await? {
             match self.step(action).await {
                 Ok(step) => {
                     goes_on |= matches!(step, BulkStep::Worked { .. });

@@ -107,11 +107,11 @@ impl Scheduler {
             // Published beside the ticks, so that the age grows while a tick hangs.
             () = publish_age => {}
             // It is dropped with the last tick, because a batch that is not committed removes nothing.
-            () = self.janitor.run() => {}
-            // The same holds for a batch of letters. In a box, so that the others need no stack for it.
+            () = Box::pin(self.janitor.run()) => {}
+            // The same holds for a batch of letters. In boxes, so that none needs stack for the others.
             () = Box::pin(self.bulk.run()) => {}
             () = Box::pin(self.watch.run()) => {}
-            () = self.schedule(&age, &shutdown) => {}
+            () = Box::pin(self.schedule(&age, &shutdown)) => {}
             () = stopped => {}
         }
         self.watch.leave().await;
@@ -161,7 +161,7 @@ impl Scheduler {
             within(apply_pauses(&self.store, &self.queue)).await?;
             *pauses_at = Instant::now();
         }
-        tick::tick_with(&self.store, &self.queue, &self.pulse).await
+        Box::pin(tick::tick_with(&self.store, &self.queue, &self.pulse)).await
     }
 }
 

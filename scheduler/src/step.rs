@@ -28,6 +28,8 @@ pub(crate) async fn within_limit<T, E>(
 where
     SchedulerError: From<E>,
 {
+    // In a box, so that each future around it needs no stack for it. An unoptimised build would run out of it.
+    let step = Box::pin(step);
     let outcome = tokio::time::timeout(limit, step).await;
     Ok(outcome.map_err(|_| SchedulerError::Late(limit))??)
 }
