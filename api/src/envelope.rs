@@ -53,10 +53,7 @@ async fn answer(request: Request, next: Next, id: &str) -> Response {
             ApiError::internal().into_response()
         }
         Err(_) => {
-            if let Some(line) = SLOW.failed_as(method.as_str()) {
-                let (repeated, since) = (line.repeated, line.since);
-                tracing::error!(%method, repeated, since, "a handler took longer than {TIME_LIMIT:?}");
-            }
+            shared::log_failure!(SLOW.failed_as(method.as_str()), error, { %method }, "a handler took longer than {TIME_LIMIT:?}");
             ApiError::unavailable().into_response()
         }
     };

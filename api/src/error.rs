@@ -118,16 +118,7 @@ impl From<StoreError> for ApiError {
         }
         let transient = error.is_transient();
         let cause = &error as &dyn std::error::Error;
-        if let Some(line) = STORE_FAILURES.failed(cause) {
-            let (repeated, since) = (line.repeated, line.since);
-            tracing::error!(
-                error = cause,
-                transient,
-                repeated,
-                since,
-                "the store failed"
-            );
-        }
+        shared::log_failure!(STORE_FAILURES.failed(cause), error, { error = cause, transient }, "the store failed");
         if transient {
             Self::unavailable()
         } else {

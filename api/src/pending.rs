@@ -64,25 +64,14 @@ pub(crate) async fn rounds<W: PendingWork>(store: ApiStore, shutdown: Shutdown) 
 async fn round<W: PendingWork>(store: &ApiStore, failures: &Repeats) {
     match W::pending(store).await {
         Ok(pending) => {
-            if let Some(ended) = failures.ended() {
-                let lasted_seconds = ended.lasted_seconds;
-                tracing::info!(
-                    failures = ended.failures,
-                    lasted_seconds,
-                    "{}",
-                    W::READ_AGAIN
-                );
-            }
+            shared::log_end!(failures.ended(), "{}", W::READ_AGAIN);
             for (tenant, work) in pending {
                 work.run(store, tenant).await;
             }
         }
         Err(error) => {
             let error = &error as &dyn std::error::Error;
-            if let Some(line) = failures.failed(error) {
-                let (repeated, since) = (line.repeated, line.since);
-                tracing::warn!(error, repeated, since, "{}", W::UNREAD);
-            }
+            shared::log_failure!(failures.failed(error), warn, { error }, "{}", W::UNREAD);
         }
     }
 }

@@ -47,10 +47,7 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    if let Some(ended) = refusals.ended() {
-                        let lasted_seconds = ended.lasted_seconds;
-                        tracing::info!(failures = ended.failures, lasted_seconds, "accepts connections again");
-                    }
+                    shared::log_end!(refusals.ended(), "accepts connections again");
                     connections.spawn(connection(stream, router.clone(), shutdown.clone()));
                 }
                 Err(error) => after_refusal(&error, &refusals).await,
@@ -93,10 +90,7 @@ async fn after_refusal(error: &Error, refusals: &Repeats) {
         ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
     );
     if !is_of_the_client {
-        if let Some(line) = refusals.failed(error) {
-            let (repeated, since) = (line.repeated, line.since);
-            tracing::warn!(%error, repeated, since, "could not accept a connection, trying again in a second");
-        }
+        shared::log_failure!(refusals.failed(error), warn, { %error }, "could not accept a connection, trying again in a second");
         sleep(ACCEPT_BACKOFF).await;
     }
 }

@@ -52,24 +52,13 @@ impl BulkWorker {
         loop {
             match self.round().await {
                 Ok(goes_on) => {
-                    if let Some(ended) = self.unlisted.ended() {
-                        let lasted_seconds = ended.lasted_seconds;
-                        tracing::info!(
-                            failures = ended.failures,
-                            lasted_seconds,
-                            "lists bulk actions again"
-                        );
-                    }
+                    shared::log_end!(self.unlisted.ended(), "lists bulk actions again");
                     if goes_on {
                         continue;
                     }
                 }
                 Err(error) => {
-                    if let Some(line) = self.unlisted.failed(&error) {
-                        let (repeated, since) = (line.repeated, line.since);
-                        let source = std::error::Error::source(&error);
-                        tracing::warn!(%error, ?source, repeated, since, "could not list bulk actions");
-                    }
+                    shared::log_failure!(self.unlisted.failed(&error), warn, { %error, source = ?std::error::Error::source(&error) }, "could not list bulk actions");
                 }
             }
             tokio::time::sleep(INTERVAL).await;
@@ -87,17 +76,10 @@ impl BulkWorker {
             match self.step(action).await {
                 Ok(step) => {
                     goes_on |= matches!(step, BulkStep::Worked { .. });
-                    if let Some(ended) = self.unworked.ended(action) {
-                        let lasted_seconds = ended.lasted_seconds;
-                        tracing::info!(%action, failures = ended.failures, lasted_seconds, "works a bulk action again");
-                    }
+                    shared::log_end!(self.unworked.ended(action), { %action }, "works a bulk action again");
                 }
                 Err(error) => {
-                    if let Some(line) = self.unworked.failed(action, &error) {
-                        let (repeated, since) = (line.repeated, line.since);
-                        let source = std::error::Error::source(&error);
-                        tracing::warn!(%action, %error, ?source, repeated, since, "could not work a bulk action");
-                    }
+                    shared::log_failure!(self.unworked.failed(action, &error), warn, { %action, %error, source = ?std::error::Error::source(&error) }, "could not work a bulk action");
                 }
             }
         }
@@ -109,8 +91,7 @@ impl BulkWorker {
     /// # Errors
     /// If Postgres fails. Nothing was done then.
     pub async fn step(&self, action: Uuid) -> Result<BulkStep, SchedulerError> {
-        // In a box, because the compiler does not follow futures that are nested as deeply as this one.
-        let worked = Box::pin(self.store.work_bulk_action(action, self.batch_size));
+        let worked = self.store.work_bulk_action(action, self.batch_size);
         let step = within(worked).await?;
         match &step {
             BulkStep::Worked { due } => self.push(due).await,

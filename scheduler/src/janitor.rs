@@ -139,29 +139,20 @@ impl Janitor {
 
     fn failed(&self, kind: EndedKind, error: &SchedulerError) {
         let kind = kind.as_str();
-        if let Some(line) = self.failures.failed(kind, error) {
-            let (repeated, since) = (line.repeated, line.since);
-            let source = std::error::Error::source(error);
-            tracing::warn!(kind, %error, ?source, repeated, since, "could not remove what is kept no longer");
-        }
+        shared::log_failure!(self.failures.failed(kind, error), warn, { kind, %error, source = ?std::error::Error::source(error) }, "could not remove what is kept no longer");
     }
 
     fn succeeded(&self, kind: EndedKind) {
         let kind = kind.as_str();
-        if let Some(ended) = self.failures.ended(kind) {
-            let lasted_seconds = ended.lasted_seconds;
-            tracing::info!(
-                kind,
-                failures = ended.failures,
-                lasted_seconds,
-                "removes what is kept no longer again"
-            );
-        }
+        shared::log_end!(
+            self.failures.ended(kind),
+            { kind },
+            "removes what is kept no longer again"
+        );
     }
 
     async fn batch(&self, kind: EndedKind, age: Duration) -> Result<Removal, SchedulerError> {
-        // In a box, because the compiler does not follow futures that are nested as deeply as this one.
-        let batch = Box::pin(self.store.remove_ended(kind, age, BATCH_SIZE));
+        let batch = self.store.remove_ended(kind, age, BATCH_SIZE);
         let removal = within_limit(BATCH_LIMIT, batch).await?;
         metrics::counter!("pathbound_retention_removed_total", "kind" => kind.as_str())
             .increment(removal.removed.unsigned_abs());

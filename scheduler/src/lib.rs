@@ -107,11 +107,11 @@ impl Scheduler {
             // Published beside the ticks, so that the age grows while a tick hangs.
             () = publish_age => {}
             // It is dropped with the last tick, because a batch that is not committed removes nothing.
-            () = Box::pin(self.janitor.run()) => {}
-            // The same holds for a batch of letters. In boxes, so that none needs stack for the others.
+            () = self.janitor.run() => {}
+            // The same holds for a batch of letters. In a box, so that the others need no stack for it.
             () = Box::pin(self.bulk.run()) => {}
             () = Box::pin(self.watch.run()) => {}
-            () = Box::pin(self.schedule(&age, &shutdown)) => {}
+            () = self.schedule(&age, &shutdown) => {}
             () = stopped => {}
         }
         self.watch.leave().await;
@@ -126,25 +126,14 @@ impl Scheduler {
             match ticked {
                 Ok(Ticked { tickets, more }) => {
                     age.completed();
-                    if let Some(ended) = failures.ended() {
-                        let lasted_seconds = ended.lasted_seconds;
-                        tracing::info!(
-                            failures = ended.failures,
-                            lasted_seconds,
-                            "completes ticks again"
-                        );
-                    }
+                    shared::log_end!(failures.ended(), "completes ticks again");
                     if more {
                         tracing::debug!(tickets, "more streams are due, ticking again at once");
                         continue;
                     }
                 }
                 Err(error) => {
-                    if let Some(line) = failures.failed(&error) {
-                        let (repeated, since) = (line.repeated, line.since);
-                        let source = std::error::Error::source(&error);
-                        tracing::warn!(%error, ?source, repeated, since, "could not complete a tick");
-                    }
+                    shared::log_failure!(failures.failed(&error), warn, { %error, source = ?std::error::Error::source(&error) }, "could not complete a tick");
                 }
             }
             tokio::select! {
@@ -161,7 +150,7 @@ impl Scheduler {
             within(apply_pauses(&self.store, &self.queue)).await?;
             *pauses_at = Instant::now();
         }
-        Box::pin(tick::tick_with(&self.store, &self.queue, &self.pulse)).await
+        tick::tick_with(&self.store, &self.queue, &self.pulse).await
     }
 }
 

@@ -11,25 +11,27 @@ const STEP_LIMIT: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// That of the step, or [`SchedulerError::Late`].
-pub(crate) async fn within<T, E>(
+pub(crate) fn within<T, E>(
     step: impl Future<Output = Result<T, E>>,
-) -> Result<T, SchedulerError>
+) -> impl Future<Output = Result<T, SchedulerError>>
 where
     SchedulerError: From<E>,
 {
-    within_limit(STEP_LIMIT, step).await
+    within_limit(STEP_LIMIT, step)
 }
 
-/// The same with another limit.
-pub(crate) async fn within_limit<T, E>(
+/// The same with another limit. The step is in a box, so that the futures around it have no room for it in theirs: the stack
+/// of an unoptimised build and the depth that the compiler follows are bounded.
+pub(crate) fn within_limit<T, E>(
     limit: Duration,
     step: impl Future<Output = Result<T, E>>,
-) -> Result<T, SchedulerError>
+) -> impl Future<Output = Result<T, SchedulerError>>
 where
     SchedulerError: From<E>,
 {
-    // In a box, so that each future around it needs no stack for it. An unoptimised build would run out of it.
     let step = Box::pin(step);
-    let outcome = tokio::time::timeout(limit, step).await;
-    Ok(outcome.map_err(|_| SchedulerError::Late(limit))??)
+    async move {
+        let outcome = tokio::time::timeout(limit, step).await;
+        Ok(outcome.map_err(|_| SchedulerError::Late(limit))??)
+    }
 }

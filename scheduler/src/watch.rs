@@ -85,21 +85,10 @@ impl FleetWatch {
             let began_at = Instant::now();
             match self.round(&mut term).await {
                 Ok(()) => {
-                    if let Some(ended) = failures.ended() {
-                        let lasted_seconds = ended.lasted_seconds;
-                        tracing::info!(
-                            failures = ended.failures,
-                            lasted_seconds,
-                            "measures the fleet again"
-                        );
-                    }
+                    shared::log_end!(failures.ended(), "measures the fleet again");
                 }
                 Err(error) => {
-                    if let Some(line) = failures.failed(&error) {
-                        let (repeated, since) = (line.repeated, line.since);
-                        let source = std::error::Error::source(&error);
-                        tracing::warn!(%error, ?source, repeated, since, "could not measure the fleet");
-                    }
+                    shared::log_failure!(failures.failed(&error), warn, { %error, source = ?std::error::Error::source(&error) }, "could not measure the fleet");
                 }
             }
             tokio::time::sleep(self.interval.max(began_at.elapsed() * REST)).await;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, redirect::Policy};
+use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, Response, redirect::Policy};
 
 use crate::{
     config::{Config, Egress, Profile},
@@ -52,6 +52,27 @@ pub(crate) fn client(config: &Config) -> Result<Client, String> {
         .map_err(|error| format!("could not make a client for calls to other servers: {error}"))
 }
 
+/// Why a body was not read to its end.
+pub(crate) enum BodyFault {
+    BreaksOff(reqwest::Error),
+    TooLong,
+}
+
+/// The body of an answer, if it has at most `limit` bytes.
+///
+/// # Errors
+/// If it has more, or breaks off.
+pub(crate) async fn body_within(mut answer: Response, limit: usize) -> Result<Vec<u8>, BodyFault> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(BodyFault::BreaksOff)? {
+        if body.len() + chunk.len() > limit {
+            return Err(BodyFault::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 /// The collector of traces. It is called directly, because it is a server of the fleet's own.
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -87,18 +108,16 @@ impl Collector {
         let request = self.client.post(&self.url).body(body);
         let request = request.header("content-type", "application/x-protobuf");
         let failed = |error: reqwest::Error| error.without_url().to_string();
-        let mut answer = request.send().await.map_err(failed)?;
+        let answer = request.send().await.map_err(failed)?;
         if !answer.status().is_success() {
             return Err(format!("the collector answered {}", answer.status()));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > LONGEST_ANSWER {
-                return Err("the collector's answer is too long".to_owned());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        body_within(answer, LONGEST_ANSWER)
+            .await
+            .map_err(|fault| match fault {
+                BodyFault::BreaksOff(error) => failed(error),
+                BodyFault::TooLong => "the collector's answer is too long".to_owned(),
+            })
     }
 }
 

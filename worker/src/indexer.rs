@@ -48,14 +48,7 @@ impl Indexer {
             match self.round().await {
                 Ok(did_any) => {
                     failures = 0;
-                    if let Some(ended) = self.unlisted.ended() {
-                        let lasted_seconds = ended.lasted_seconds;
-                        tracing::info!(
-                            failures = ended.failures,
-                            lasted_seconds,
-                            "looks for changes to index again"
-                        );
-                    }
+                    shared::log_end!(self.unlisted.ended(), "looks for changes to index again");
                     if did_any {
                         continue;
                     }
@@ -63,15 +56,12 @@ impl Indexer {
                 Err(error) => {
                     failures += 1;
                     let error = &error as &dyn std::error::Error;
-                    if let Some(line) = self.unlisted.failed(error) {
-                        let (repeated, since) = (line.repeated, line.since);
-                        tracing::warn!(
-                            error,
-                            repeated,
-                            since,
-                            "could not look for changes to index"
-                        );
-                    }
+                    shared::log_failure!(
+                        self.unlisted.failed(error),
+                        warn,
+                        { error },
+                        "could not look for changes to index"
+                    );
                 }
             }
             tokio::time::sleep(pause.delay(failures.max(1))).await;
@@ -83,11 +73,9 @@ impl Indexer {
         let mut did_any = false;
         for tenant in self.store.tenants_to_index(TENANTS).await? {
             let indexed = search::index_slice(&self.store, tenant).await;
-            if indexed.is_ok()
-                && let Some(ended) = self.unindexed.ended(tenant)
-            {
-                let lasted_seconds = ended.lasted_seconds;
-                tracing::info!(%tenant, failures = ended.failures, lasted_seconds, "indexes a tenant's changes again");
+            if indexed.is_ok() {
+                let ended = self.unindexed.ended(tenant);
+                shared::log_end!(ended, { %tenant }, "indexes a tenant's changes again");
             }
             match indexed {
                 Ok(Some(IndexedSlice { changes, until, .. })) => {
@@ -102,10 +90,7 @@ impl Indexer {
                 Ok(None) => {}
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
-                    if let Some(line) = self.unindexed.failed(tenant, error) {
-                        let (repeated, since) = (line.repeated, line.since);
-                        tracing::warn!(%tenant, error, repeated, since, "could not index a tenant's changes, and will try again");
-                    }
+                    shared::log_failure!(self.unindexed.failed(tenant, error), warn, { %tenant, error }, "could not index a tenant's changes, and will try again");
                 }
             }
         }

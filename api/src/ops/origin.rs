@@ -2,7 +2,7 @@
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use shared::{
-    domain::OperatorName,
+    domain::{BadOperatorName, OperatorName},
     store::{ActionOrigin, OperatorChannel},
 };
 
@@ -33,7 +33,5 @@ impl<S: Sync> FromRequestParts<S> for KeyOrigin {
 fn name(value: &[u8]) -> Result<OperatorName, ApiError> {
     let text = String::from_utf8_lossy(value);
     text.parse()
-        .map_err(|fault: shared::domain::BadOperatorName| {
-            ApiError::invalid(OPERATOR_HEADER, fault.to_string())
-        })
+        .map_err(|fault: BadOperatorName| ApiError::invalid(OPERATOR_HEADER, fault.to_string()))
 }

@@ -112,21 +112,10 @@ impl Readiness {
     fn log(&self, faults: &BTreeMap<&'static str, Option<String>>) {
         for (server, fault) in faults {
             let Some(why) = fault else {
-                if let Some(ended) = self.failures.ended(server) {
-                    let lasted_seconds = ended.lasted_seconds;
-                    tracing::info!(
-                        server,
-                        failures = ended.failures,
-                        lasted_seconds,
-                        "ready again"
-                    );
-                }
+                shared::log_end!(self.failures.ended(server), { server }, "ready again");
                 continue;
             };
-            if let Some(line) = self.failures.failed_as(*server, why.as_str()) {
-                let (repeated, since) = (line.repeated, line.since);
-                tracing::warn!(server, why, repeated, since, "not ready");
-            }
+            shared::log_failure!(self.failures.failed_as(*server, why.as_str()), warn, { server, why }, "not ready");
         }
     }
 

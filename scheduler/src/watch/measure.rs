@@ -137,8 +137,7 @@ async fn read_facts(
     let (mut facts, mut after) = (FleetFacts::default(), Uuid::nil());
     loop {
         let page = store.fleet_facts(after, PAGE_SIZE, freshness_target);
-        // In a box, because the compiler does not follow futures that are nested as deeply as this one.
-        let (page, last) = within(Box::pin(page)).await?;
+        let (page, last) = within(page).await?;
         facts.add(&page);
         match last {
             Some(last) => after = last,

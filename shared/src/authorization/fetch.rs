@@ -2,6 +2,8 @@
 
 use reqwest::{Client, StatusCode, header::ACCEPT};
 
+use crate::egress::{BodyFault, body_within};
+
 /// Servers have a handful of keys, with certificates a few kilobytes each.
 const MAX_BYTES: usize = 256 << 10;
 
@@ -11,16 +13,14 @@ const MAX_BYTES: usize = 256 << 10;
 /// What is wrong with the answer.
 pub(super) async fn get(http: &Client, url: &str) -> Result<Vec<u8>, &'static str> {
     let call = http.get(url).header(ACCEPT, "application/json");
-    let mut answer = call.send().await.map_err(|_| "it does not answer")?;
+    let answer = call.send().await.map_err(|_| "it does not answer")?;
     if answer.status() != StatusCode::OK {
         return Err("it does not answer with 200");
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|_| "its answer breaks off")? {
-        if body.len() + chunk.len() > MAX_BYTES {
-            return Err("its answer is larger than 256 KiB");
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+    body_within(answer, MAX_BYTES)
+        .await
+        .map_err(|fault| match fault {
+            BodyFault::BreaksOff(_) => "its answer breaks off",
+            BodyFault::TooLong => "its answer is larger than 256 KiB",
+        })
 }

@@ -117,25 +117,18 @@ impl KeyCache {
                 let mut held = self.held.write();
                 held.keys = Some(Arc::new(keys));
                 held.read_at = Some(Instant::now());
-                if let Some(ended) = self.failures.ended() {
-                    let lasted_seconds = ended.lasted_seconds;
-                    tracing::info!(
-                        failures = ended.failures,
-                        lasted_seconds,
-                        "reads the authorization server's keys again"
-                    );
-                }
+                crate::log_end!(
+                    self.failures.ended(),
+                    "reads the authorization server's keys again"
+                );
             }
             Err(fault) => {
-                if let Some(line) = self.failures.failed_as(fault) {
-                    let (repeated, since) = (line.repeated, line.since);
-                    tracing::warn!(
-                        fault,
-                        repeated,
-                        since,
-                        "could not read the authorization server's keys"
-                    );
-                }
+                crate::log_failure!(
+                    self.failures.failed_as(fault),
+                    warn,
+                    { fault },
+                    "could not read the authorization server's keys"
+                );
             }
         }
     }

@@ -46,29 +46,19 @@ impl Permit {
     /// Takes in a 5xx, a time-out or a cut connection. The ledger finds out whether the call was counted.
     pub fn on_failure(&self) {
         let mut breaker = self.breaker.lock();
-        if breaker.on_failure(self.driver.now())
-            && let Some(line) = breaker.openings.failed_as("open")
-        {
-            tracing::warn!(
-                workspace = %self.workspace_id,
-                repeated = line.repeated,
-                since = line.since,
-                "intercom fails every call of this workspace, so its calls pause"
-            );
+        if breaker.on_failure(self.driver.now()) {
+            let workspace = &self.workspace_id;
+            let line = breaker.openings.failed_as("open");
+            crate::log_failure!(line, warn, { %workspace }, "intercom fails every call of this workspace, so its calls pause");
         }
     }
 
     fn on_answer(&self) {
         let mut breaker = self.breaker.lock();
         breaker.on_response();
-        if let Some(ended) = breaker.openings.ended() {
-            tracing::info!(
-                workspace = %self.workspace_id,
-                failures = ended.failures,
-                lasted_seconds = ended.lasted_seconds,
-                "intercom answers calls of this workspace again"
-            );
-        }
+        let workspace = &self.workspace_id;
+        let ended = breaker.openings.ended();
+        crate::log_end!(ended, { %workspace }, "intercom answers calls of this workspace again");
     }
 
     fn report(&self, refused: bool, headers: RateLimitHeaders) {

@@ -122,20 +122,10 @@ impl Queue {
     pub async fn push_due_tickets(&self, tickets: &[Ticket]) {
         match self.push(tickets).await {
             Ok(_) => {
-                if let Some(ended) = self.unpushed.ended() {
-                    let lasted_seconds = ended.lasted_seconds;
-                    tracing::info!(
-                        failures = ended.failures,
-                        lasted_seconds,
-                        "pushes due tickets again"
-                    );
-                }
+                crate::log_end!(self.unpushed.ended(), "pushes due tickets again");
             }
             Err(error) => {
-                if let Some(line) = self.unpushed.failed(&error) {
-                    let (repeated, since) = (line.repeated, line.since);
-                    tracing::warn!(%error, repeated, since, "could not push due tickets, leaving them to the scheduler");
-                }
+                crate::log_failure!(self.unpushed.failed(&error), warn, { %error }, "could not push due tickets, leaving them to the scheduler");
             }
         }
     }

@@ -243,10 +243,7 @@ impl Dispatcher {
         let reply = match reply {
             Ok(reply) => reply,
             Err(error) => {
-                if let Some(line) = state.unanswered.failed(&error) {
-                    let (repeated, since) = (line.repeated, line.since);
-                    tracing::warn!(%error, repeated, since, "could not poll the queue, trying again");
-                }
+                crate::log_failure!(state.unanswered.failed(&error), warn, { %error }, "could not poll the queue, trying again");
                 // In front and in their old order. Redis may have applied them before its answer was lost, and
                 // then it refuses them.
                 for settlement in settlements.into_iter().rev() {
@@ -257,14 +254,7 @@ impl Dispatcher {
             }
         };
         state.failures = 0;
-        if let Some(ended) = state.unanswered.ended() {
-            let lasted_seconds = ended.lasted_seconds;
-            tracing::info!(
-                failures = ended.failures,
-                lasted_seconds,
-                "polls the queue again"
-            );
-        }
+        crate::log_end!(state.unanswered.ended(), "polls the queue again");
         self.settled(settlements, &reply.settled);
         report(&reply);
         let is_full = reply.claimed.len() == capacity.limit;

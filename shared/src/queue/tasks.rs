@@ -126,25 +126,12 @@ async fn renew_leases(leases: &LeaseTable, failures: &Repeats) {
     let renewed = (|| leases.renew())
         .retry(REDIS_BACKOFF)
         .notify(|error, _| {
-            if let Some(line) = failures.failed(error) {
-                let (repeated, since) = (line.repeated, line.since);
-                tracing::warn!(%error, repeated, since, "could not renew leases, trying again");
-            }
+            crate::log_failure!(failures.failed(error), warn, { %error }, "could not renew leases, trying again");
         })
         .await;
-    if renewed.is_ok()
-        && let Some(ended) = failures.ended()
-    {
-        let lasted_seconds = ended.lasted_seconds;
-        tracing::info!(
-            failures = ended.failures,
-            lasted_seconds,
-            "renews leases again"
-        );
-    }
-    if let Ok(lost) = renewed
-        && !lost.is_empty()
-    {
+    let Ok(lost) = renewed else { return };
+    crate::log_end!(failures.ended(), "renews leases again");
+    if !lost.is_empty() {
         // They were settled while the call ran, or another worker has them. In the second case their slices end
         // by themselves, because Postgres refuses their writes.
         tracing::debug!(?lost, "lost some leases");

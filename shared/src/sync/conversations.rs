@@ -220,10 +220,7 @@ impl<'a> Reading<'a> {
     /// The page of one range failed. The others go on if a record may be the cause.
     fn fail(&mut self, asked: Asked, error: SliceError) {
         let text = format!("a page of {:?}: {error}", asked.range);
-        if let Some(line) = self.cx.ctx.failures.stream_failed(self.cx.key, &text) {
-            let (repeated, since) = (line.repeated, line.since);
-            tracing::warn!(range = ?asked.range, %error, repeated, since, "a page of conversations failed");
-        }
+        crate::log_failure!(self.cx.ctx.failures.stream_failed(self.cx.key, &text), warn, { range = ?asked.range, %error }, "a page of conversations failed");
         self.failed.push(asked.range);
         if !matches!(&error, SliceError::Intercom(error) if may_be_a_record(error)) {
             self.stop.get_or_insert(Stop::Failed);

@@ -185,10 +185,7 @@ impl<W: Walk> Course<W> {
         match result {
             Err(error) if self.is_polling() && is_given_up(cx, &error) => {
                 let text = format!("the poll: {error}");
-                if let Some(line) = cx.ctx.failures.stream_failed(cx.key, &text) {
-                    let (repeated, since) = (line.repeated, line.since);
-                    tracing::warn!(%error, repeated, since, "the poll between two pages of a walk failed");
-                }
+                crate::log_failure!(cx.ctx.failures.stream_failed(cx.key, &text), warn, { %error }, "the poll between two pages of a walk failed");
                 self.poll = None;
                 self.polled_at = Some(cx.state.now);
                 cx.save_cursor_only(&self).await?;

@@ -99,11 +99,7 @@ async fn retry(ctx: &Context, key: SliceKey, tries: Tries, error: &SliceError) -
         tx.drop_from_runs(key, "failed", &cause).await?;
         DEAD_LETTER_RETRY
     };
-    if let Some(line) = ctx.failures.stream_failed(key, &cause) {
-        let (repeated, since) = (line.repeated, line.since);
-        let wait_seconds = wait.as_secs_f64();
-        tracing::warn!(attempts, wait_seconds, error = %cause, repeated, since, "the slice failed");
-    }
+    crate::log_failure!(ctx.failures.stream_failed(key, &cause), warn, { attempts, wait_seconds = wait.as_secs_f64(), error = %cause }, "the slice failed");
     tx.fail_stream(key, &cause, wait.as_secs_f64(), cursor)
         .await?;
     tx.commit().await?;

@@ -20,22 +20,12 @@ impl SliceFailures {
     pub(super) fn postgres_failed(&self, error: &StoreError, consequence: &'static str) {
         let source = std::error::Error::source(error);
         let text = format!("{consequence}: {error}: {source:?}");
-        if let Some(line) = self.postgres.failed_as(text) {
-            let (repeated, since) = (line.repeated, line.since);
-            tracing::warn!(%error, ?source, repeated, since, "{consequence}");
-        }
+        crate::log_failure!(self.postgres.failed_as(text), warn, { %error, ?source }, "{consequence}");
     }
 
     /// Postgres has answered a slice.
     pub(super) fn postgres_answered(&self) {
-        if let Some(ended) = self.postgres.ended() {
-            let lasted_seconds = ended.lasted_seconds;
-            tracing::info!(
-                failures = ended.failures,
-                lasted_seconds,
-                "postgres serves slices again"
-            );
-        }
+        crate::log_end!(self.postgres.ended(), "postgres serves slices again");
     }
 
     /// A slice of a stream failed for this cause. Returns what its line says, if it is to be logged now.
@@ -45,13 +35,9 @@ impl SliceFailures {
 
     /// A slice of a stream did its work.
     pub(super) fn stream_succeeded(&self, key: SliceKey) {
-        if let Some(ended) = self.streams.ended((key.connection, key.stream)) {
-            let lasted_seconds = ended.lasted_seconds;
-            tracing::info!(
-                failures = ended.failures,
-                lasted_seconds,
-                "the slices of the stream succeed again"
-            );
-        }
+        crate::log_end!(
+            self.streams.ended((key.connection, key.stream)),
+            "the slices of the stream succeed again"
+        );
     }
 }

@@ -88,21 +88,19 @@ async fn of_stream(
         again = again.or(Some(doubt.refusal / 3));
     }
     if let Some(wait) = again {
-        let text = format!("refuses the stream: {}", why.code);
-        if let Some(line) = ctx.failures.stream_failed(key, &text) {
-            let (times, repeated, since) = (before.times + 1, line.repeated, line.since);
-            tracing::warn!(code = %why.code, times, repeated, since, "intercom refuses the stream, so it is asked again");
-        }
+        let line = ctx
+            .failures
+            .stream_failed(key, &format!("refuses the stream: {}", why.code));
+        crate::log_failure!(line, warn, { code = %why.code, times = before.times + 1 }, "intercom refuses the stream, so it is asked again");
         tx.doubt_refusal(key, &why.code, &describe(error), wait.as_secs_f64())
             .await?;
         tx.commit().await?;
         return Ok(retry_after(wait));
     }
-    let text = format!("blocked: {}", why.code);
-    if let Some(line) = ctx.failures.stream_failed(key, &text) {
-        let (checks, repeated, since) = (before.blocked_times, line.repeated, line.since);
-        tracing::warn!(code = %why.code, checks, repeated, since, "the stream is blocked");
-    }
+    let line = ctx
+        .failures
+        .stream_failed(key, &format!("blocked: {}", why.code));
+    crate::log_failure!(line, warn, { code = %why.code, checks = before.blocked_times }, "the stream is blocked");
     let mut wait = belief::next_check(doubt.block_check, before.blocked_times);
     if key.stream == Stream::Reference {
         // The other lists, the deletions and the audit go on.
@@ -131,11 +129,10 @@ async fn of_token(
         let mut tx = ctx.store.begin_fenced(key).await?;
         let before = tx.refusals(key).await?;
         if let Some(wait) = belief::doubt(&why.code, &before, confirmation) {
-            let text = format!("refuses the token: {}", why.code);
-            if let Some(line) = ctx.failures.stream_failed(key, &text) {
-                let (times, repeated, since) = (before.times + 1, line.repeated, line.since);
-                tracing::warn!(code = %why.code, times, repeated, since, "intercom refuses the token, so it is asked again");
-            }
+            let line = ctx
+                .failures
+                .stream_failed(key, &format!("refuses the token: {}", why.code));
+            crate::log_failure!(line, warn, { code = %why.code, times = before.times + 1 }, "intercom refuses the token, so it is asked again");
             tx.doubt_refusal(key, &why.code, &describe(error), wait.as_secs_f64())
                 .await?;
             tx.commit().await?;

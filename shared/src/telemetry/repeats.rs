@@ -111,6 +111,34 @@ pub struct Ended {
     pub lasted_seconds: f64,
 }
 
+/// Writes the line about a failure, if there is one: its [`Line`], the level, the fields, and the message.
+#[macro_export]
+macro_rules! log_failure {
+    ($line:expr, $level:ident, { $($fields:tt)+ }, $($message:tt)+) => {
+        // In the module of the caller, so that a filter finds it there.
+        if let Some(line) = $line {
+            tracing::$level!($($fields)+, repeated = line.repeated, since = line.since, $($message)+);
+        }
+    };
+}
+
+/// Writes the line about the end of failures, if there is one: its [`Ended`], fields if it has any, and the message.
+#[macro_export]
+macro_rules! log_end {
+    ($ended:expr, { $($fields:tt)+ }, $($message:tt)+) => {
+        if let Some(ended) = $ended {
+            tracing::info!(
+                $($fields)+, failures = ended.failures, lasted_seconds = ended.lasted_seconds, $($message)+
+            );
+        }
+    };
+    ($ended:expr, $($message:tt)+) => {
+        if let Some(ended) = $ended {
+            tracing::info!(failures = ended.failures, lasted_seconds = ended.lasted_seconds, $($message)+);
+        }
+    };
+}
+
 /// An error with its causes.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -1,27 +1,13 @@
 //! A worker that is told to end while all of its slots are busy begins no call, stores what its calls bring, and leaves
 //! nothing of it to be read again. `make drain` measures how long that takes.
 
-use intercom_simulator::{FaultId, WorkspaceSpec};
+use intercom_simulator::{FaultId, READ_ONCE, WorkspaceSpec};
 
 use crate::support::{Case, Process, World, held, tiny, wait_for};
 
 const SLOTS: u64 = 64;
 /// A fifth of the slots is closed to threads.
 const THREAD_SLOTS: u64 = SLOTS * 4 / 5;
-/// What a first sync reads once if nothing changes. A scroll of companies cannot be resumed, so it begins anew.
-const ONCE: [&str; 11] = [
-    "list_contacts",
-    "search_conversations",
-    "get_conversation",
-    "deleted_conversations",
-    "list_admins",
-    "list_teams",
-    "list_tags",
-    "list_segments",
-    "data_attributes",
-    "conversation_attributes",
-    "contact_companies",
-];
 
 /// No first page is the last one, and contacts and conversations have several.
 fn spec(seed: u64) -> WorkspaceSpec {
@@ -106,6 +92,6 @@ async fn a_worker_with_64_busy_slots_ends_and_nothing_is_read_twice() {
     for case in &cases {
         case.until_complete().await;
         case.assert_exact().await;
-        assert_eq!(case.workspace.ledger().repeated(&ONCE), [""; 0]);
+        assert_eq!(case.workspace.ledger().repeated(&READ_ONCE), [""; 0]);
     }
 }

@@ -12,6 +12,22 @@ use serde::Serialize;
 use crate::rate::lock;
 use crate::routes::{Operation, ROUTES, Route};
 
+/// The operations whose calls a first sync makes once if nothing changes, for [`Ledger::repeated`]. A scroll of companies
+/// cannot be resumed, so it begins anew.
+pub const READ_ONCE: [&str; 11] = [
+    "list_contacts",
+    "contact_companies",
+    "search_conversations",
+    "get_conversation",
+    "deleted_conversations",
+    "list_admins",
+    "list_teams",
+    "list_tags",
+    "list_segments",
+    "data_attributes",
+    "conversation_attributes",
+];
+
 /// The counters at one moment, of a simulator or of one workspace.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ledger {

@@ -53,7 +53,7 @@ mod workspace;
 pub use auth::TokenState;
 pub use clock::Clock;
 pub use faults::{Fault, FaultAction, FaultId, Garble};
-pub use ledger::{Ledger, LedgerRow};
+pub use ledger::{Ledger, LedgerRow, READ_ONCE};
 pub use mutate::{Change, Mutation};
 pub use options::{Latency, Options, StartError};
 pub use selfbench::{SelfBench, self_bench};

@@ -16,13 +16,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use intercom_simulator::{Latency, WorkspaceSpec};
+use intercom_simulator::{Latency, READ_ONCE, WorkspaceSpec};
 use pathbound::exact;
 use serde_json::json;
 use shared::{domain::Secret, queue::Queue};
 
 use super::{
-    PATIENCE, Sizes,
+    PATIENCE, Sizes, in_a_runtime,
     rollout::until_ready,
     scene::{Build, Intercom, Process, Scene},
 };
@@ -41,20 +41,6 @@ const LOOK: Duration = Duration::from_millis(20);
 const BASELINES: usize = 10;
 /// Workspaces that connect with each sample, so that first syncs are under way in each.
 const NEWCOMERS: usize = 4;
-/// What is read once by a first sync of a workspace in which nothing changes.
-const ONCE: [&str; 11] = [
-    "list_contacts",
-    "contact_companies",
-    "search_conversations",
-    "get_conversation",
-    "deleted_conversations",
-    "list_admins",
-    "list_teams",
-    "list_tags",
-    "list_segments",
-    "data_attributes",
-    "conversation_attributes",
-];
 
 /// What one signal met.
 struct Sample {
@@ -63,21 +49,9 @@ struct Sample {
     seconds: f64,
 }
 
-/// Runs it in a runtime of its own.
+/// Runs it.
 pub(crate) fn main() -> ExitCode {
-    let ran = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::from)
-        .and_then(|runtime| runtime.block_on(run()));
-    match ran {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("drain: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    in_a_runtime("drain", run())
 }
 
 async fn run() -> Result<bool, Failure> {
@@ -216,7 +190,7 @@ async fn end(scene: &Scene, mut worker: Process, queue: &Queue) -> Result<Sample
 /// Writes `target/drain/report.json`, and returns whether all is as it has to be.
 fn write(scene: &Scene, outcome: &Outcome, slots: u64) -> Result<bool, Failure> {
     let ledger = scene.simulator.ledger();
-    let twice = ledger.repeated(&ONCE);
+    let twice = ledger.repeated(&READ_ONCE);
     let workspaces = scene.connected().len() as u64;
     let rows = ledger.rows();
     let scrolls = rows
@@ -228,7 +202,7 @@ fn write(scene: &Scene, outcome: &Outcome, slots: u64) -> Result<bool, Failure> 
     };
     let p99 = seconds(&outcome.busy, 99);
     let lost = outcome.report.missing + outcome.report.different;
-    let calls: BTreeMap<_, _> = ONCE
+    let calls: BTreeMap<_, _> = READ_ONCE
         .iter()
         .map(|name| (*name, ledger.calls(name)))
         .collect();

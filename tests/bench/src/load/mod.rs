@@ -83,18 +83,23 @@ struct Outcome {
     examples: Vec<String>,
 }
 
-/// Runs it in a runtime of its own.
+/// Runs it.
 pub(crate) fn main() -> ExitCode {
+    in_a_runtime("load", run())
+}
+
+/// Runs a program in a runtime of its own. It says whether all is as it has to be.
+fn in_a_runtime(name: &str, program: impl Future<Output = Result<bool, Failure>>) -> ExitCode {
     let ran = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Failure::from)
-        .and_then(|runtime| runtime.block_on(run()));
+        .and_then(|runtime| runtime.block_on(program));
     match ran {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("load: {error}");
+            eprintln!("{name}: {error}");
             ExitCode::FAILURE
         }
     }

@@ -21,7 +21,7 @@ use shared::shutdown::Shutdown;
 use tokio::{sync::RwLock, task::JoinSet};
 
 use super::{
-    PATIENCE, Sizes, people,
+    PATIENCE, Sizes, in_a_runtime, people,
     scene::{Build, Connected, Scene},
 };
 use crate::report::{Failure, SEED, size};
@@ -49,19 +49,7 @@ struct Faults {
 
 pub(crate) fn main(previous: &str) -> ExitCode {
     let build = Build::Previous(Path::new(previous).to_owned());
-    let ran = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::from)
-        .and_then(|runtime| runtime.block_on(run(build)));
-    match ran {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("rollout: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    in_a_runtime("rollout", run(build))
 }
 
 async fn run(previous: Build) -> Result<bool, Failure> {
