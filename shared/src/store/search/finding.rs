@@ -111,7 +111,8 @@ impl Tx<Api> {
                FROM unnest($2::uuid[]) WITH ORDINALITY AS i(id, place)
                CROSS JOIN LATERAL (SELECT id, kind, title, body, active_at FROM search_documents
                                    WHERE tenant_id = $1 AND id = i.id AND kind > 0 OFFSET 0) d
-               CROSS JOIN LATERAL (SELECT at FROM changes WHERE tenant_id = $1 AND id = i.id AND fate = $3 OFFSET 0) c
+               CROSS JOIN LATERAL (SELECT at, fate FROM changes WHERE tenant_id = $1 AND id = i.id OFFSET 0) c
+               WHERE c.fate = $3
                ORDER BY i.place"#,
             tenant,
             ids,
